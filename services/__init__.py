@@ -1,0 +1,1 @@
+"""The three services. They never import each other and never read each other's tables."""

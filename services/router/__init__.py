@@ -1,0 +1,1 @@
+"""Router: owns the state of every incident and decides who handles it."""

@@ -1,0 +1,30 @@
+"""Named points at which a test may kill the process, to prove that nothing is lost there.
+
+A point is a no-op unless `LADDER_CRASH_AT` names it: `router.committed` ends the process the first time it
+is passed, `router.committed:40` the fortieth time. The process ends by `os._exit`: no handler runs, no buffer
+is flushed, as with SIGKILL.
+"""
+
+import os
+from collections import Counter
+from typing import Final
+
+EXIT_CODE: Final = 137
+_passed: Counter[str] = Counter()
+
+
+def _armed() -> tuple[str, int]:
+    name, _, count = os.environ.get("LADDER_CRASH_AT", "").partition(":")
+    return name, int(count or 1)
+
+
+_name, _count = _armed()
+
+
+def crash_point(name: str) -> None:
+    """End the process here if a test armed this point; otherwise do nothing."""
+    if not _name or name != _name:
+        return
+    _passed[name] += 1
+    if _passed[name] >= _count:
+        os._exit(EXIT_CODE)

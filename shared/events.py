@@ -1,0 +1,297 @@
+"""The messages on the log, each with its topic, its key and its CloudEvents type.
+
+A change adds a field with a default, or is a new type; consumers are deployed first. Times are aware UTC;
+durations are seconds. Attributes stand as they were sent: whole numbers stay whole.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar, Final, Literal, TypeAlias
+
+import msgspec
+
+INCIDENTS: Final = "ladder.incidents"
+ESCALATIONS: Final = "ladder.escalations"
+DELIVERIES: Final = "ladder.deliveries"
+POLICY: Final = "ladder.policy"
+DEAD_LETTER: Final = "ladder.dead-letter"
+
+EventAction: TypeAlias = Literal["trigger", "acknowledge", "resolve", "update", "note", "change"]
+Severity: TypeAlias = Literal["critical", "error", "warning", "info"]
+Status: TypeAlias = Literal["triggered", "acknowledged", "resolved", "closed"]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What every message can say of itself."""
+
+    topic: ClassVar[str]
+    type: ClassVar[str]
+
+    @property
+    def id(self) -> str:
+        """The CloudEvents id: the same message sent twice carries the same one."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> str:
+        """The record key: messages with one key keep their order."""
+        raise NotImplementedError
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something to look at; `image` when it is a picture."""
+
+    href: str
+    text: str = ""
+    image: bool = False
+
+
+class IncidentEvent(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that a sender said, whatever format it came in. None means: not said.
+
+    Everything in it has been bounded and cleaned by intake, so that the database can never refuse it.
+    """
+
+    topic: ClassVar[str] = INCIDENTS
+    type: ClassVar[str] = "dev.ladder.event"
+
+    event_id: str
+    integration: str
+    dedup_key: str
+    action: EventAction = "trigger"
+    received_at: datetime
+    title: str | None = None
+    description: str | None = None
+    kind: str | None = None
+    severity: Severity | None = None
+    impact: int | None = None
+    urgency: int | None = None
+    customer: str | None = None
+    tier: str | None = None
+    service: str | None = None
+    source: str | None = None
+    attributes: dict[str, Any] = {}
+    labels: dict[str, str] = {}
+    links: tuple[Link, ...] = ()
+    occurred_at: datetime | None = None
+    waiting_for: str | None = None  # '' ends the waiting
+    notes: tuple[str, ...] = ()  # what intake mapped, cut or replaced, in words
+
+    @property
+    def id(self) -> str:
+        return self.event_id
+
+    @property
+    def key(self) -> str:
+        return f"{self.integration}:{self.dedup_key}"
+
+
+class ClockSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One SLA target of one incident, as of the snapshot."""
+
+    target: str  # acknowledge | respond | update | resolve | close
+    state: str  # running | paused | fulfilled | breached | cancelled
+    goal_seconds: float
+    elapsed_seconds: float
+    due_at: datetime | None
+    breached: bool
+
+
+class IncidentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident as the API shows it and as every message carries it."""
+
+    id: str
+    integration: str
+    dedup_key: str
+    title: str
+    description: str = ""
+    kind: str
+    source: str = ""
+    severity: Severity | None = None
+    labels: dict[str, str] = {}
+    attributes: dict[str, Any] = {}
+    links: tuple[Link, ...] = ()
+    status: Status
+    priority: int
+    tier: str
+    customer: str = ""
+    customer_name: str = ""
+    service: str = ""
+    policy: str
+    level: str = ""
+    round: int = 1
+    assignee: str = ""
+    waiting_for: str = ""
+    reopened: int = 0
+    opened_at: datetime
+    acknowledged_at: datetime | None = None
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    next_due_at: datetime | None = None
+    clocks: tuple[ClockSnapshot, ...] = ()
+    events: int = 1
+    version: int = 1
+
+
+class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One address of somebody: the channel (`email`, `webhook`, …), the address, its secret where it has one."""
+
+    name: str
+    channel: str
+    address: str
+    secret: str = ""
+
+
+class Recipient(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody to tell. Users and teams carry no contacts: the notifier takes theirs from the live policy.
+
+    Customers and bare addresses carry theirs in the message, so that one added by API is reachable.
+    """
+
+    kind: Literal["user", "team", "customer", "address"]
+    name: str  # the user's, team's or customer's name; the address itself
+    contacts: tuple[Contact, ...] = ()
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One person asked to take an incident. Each repeat of `finally` is a new page with a new id."""
+
+    page_id: str
+    recipient: Recipient
+    level: str
+    round: int = 1
+    reason: str  # why this person, in a sentence
+    through: str = "level"  # level | point | finally | last_resort | assignee: who may not be kept waiting
+    by_schedule: bool = False
+    loud: bool = True
+    since: datetime
+    act_by: datetime | None = None
+    otherwise: str = ""  # what happens next when nobody acts, in a sentence
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody told, not asked: `event` is one of the outgoing webhook's types except `page`."""
+
+    notice_id: str
+    event: str
+    recipient: Recipient
+    text: str = ""
+    reason: str = ""
+    stakeholder: bool = False  # by a subscription: sees nothing internal
+    template: str = ""
+    digest_seconds: float = 0
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """From now on no page of this incident that has not started may start."""
+
+    why: str  # taken | resolved | waiting | snoozed | closed | …
+    by: str = ""
+
+
+class IncidentChanged(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What one decision changed about one incident, whom to page, whom to tell, and whether pages are off."""
+
+    topic: ClassVar[str] = ESCALATIONS
+    type: ClassVar[str] = "dev.ladder.incident.changed"
+
+    message_id: str
+    at: datetime
+    caused_at: datetime | None = None  # when intake received the event behind it: start of the page's latency
+    changes: tuple[str, ...] = ()  # opened, escalated, taken, resolved, …: the decision in single words
+    actor: str = ""
+    incident: IncidentSnapshot
+    settled: Settled | None = None  # applies before the pages of the same message
+    pages: tuple[Page, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.message_id
+
+    @property
+    def key(self) -> str:
+        return self.incident.id
+
+
+class DeliveryReport(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one delivery. `page` says what is now known of the whole page (all its contacts)."""
+
+    topic: ClassVar[str] = DELIVERIES
+    type: ClassVar[str] = "dev.ladder.delivery.reported"
+
+    report_id: str
+    incident_id: str
+    page_id: str = ""  # empty for a notice
+    notice_id: str = ""
+    delivery_id: str = ""
+    recipient: str
+    channel: str = ""
+    contact: str = ""
+    outcome: Literal["sent", "delivered", "failed", "cancelled"]
+    page: Literal["", "reached", "unreachable"] = ""
+    reason: str = ""
+    attempts: int = 1
+    at: datetime
+
+    @property
+    def id(self) -> str:
+        return self.report_id
+
+    @property
+    def key(self) -> str:
+        return self.incident_id
+
+
+class PolicyPublished(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """The policy bundle in force, checked and as JSON. The topic is compacted: its last record is the policy."""
+
+    topic: ClassVar[str] = POLICY
+    type: ClassVar[str] = "dev.ladder.policy.published"
+
+    hash: str
+    revision: int  # grows with every switch; a lower one never replaces a higher one
+    at: datetime
+    bundle: msgspec.Raw
+
+    @property
+    def id(self) -> str:
+        return f"{self.revision}-{self.hash}"
+
+    @property
+    def key(self) -> str:
+        return "bundle"
+
+
+class DeadLetter(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """A record that could not be read or applied, whole, with the reason it was set aside."""
+
+    topic: ClassVar[str] = DEAD_LETTER
+    type: ClassVar[str] = "dev.ladder.dead-letter"
+
+    letter_id: str
+    at: datetime
+    service: str
+    reason: str
+    from_topic: str
+    partition: int
+    offset: int
+    record_key: bytes
+    record_headers: dict[str, bytes] = {}
+    record_value: bytes
+
+    @property
+    def id(self) -> str:
+        return self.letter_id
+
+    @property
+    def key(self) -> str:
+        return f"{self.from_topic}:{self.partition}:{self.offset}"
+
+
+MESSAGES: Final[tuple[type[Message], ...]] = (
+    IncidentEvent,
+    IncidentChanged,
+    DeliveryReport,
+    PolicyPublished,
+    DeadLetter,
+)

@@ -1,0 +1,22 @@
+"""What a service hands to the process that hosts it: `ladder up` hosts three, `ladder router` one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.routing import BaseRoute
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service, built and not yet started."""
+
+    name: str
+    api: APIRouter
+    running: Callable[[], AbstractAsyncContextManager[None]]  # starts its loops; ends them cleanly on leaving
+    unready: Callable[[], Sequence[str]]  # why it is not ready, in sentences; empty when it is
+    routes: Sequence[BaseRoute] = ()  # plain ASGI routes of hot paths, matched before `api`
+    openapi_paths: Mapping[str, Any] = field(default_factory=dict)  # what OpenAPI says of `routes`
+    openapi_schemas: Mapping[str, Any] = field(default_factory=dict)  # components that those paths name

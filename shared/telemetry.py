@@ -1,0 +1,61 @@
+"""Logs: JSON for machines, coloured lines for a terminal, with the incident and the event they are about.
+
+`with about(incident="…", event="…"):` binds those ids to every line logged inside.
+"""
+
+import logging
+from typing import Any, Literal, TypeAlias
+
+import structlog
+from structlog.contextvars import bound_contextvars as about
+
+__all__ = ["LogFormat", "about", "configure", "logger"]
+
+LogFormat: TypeAlias = Literal["json", "console"]
+
+
+def configure(style: LogFormat, level: str) -> None:
+    """Send every log line, the libraries' included, to standard error in one style.
+
+    `level` is a name of the standard library: DEBUG, INFO, WARNING, ERROR.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    rendering: list[Any]
+    if style == "json":
+        rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        rendering = [structlog.dev.ConsoleRenderer()]
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("aiokafka", "alembic", "httpx2", "httpcore2"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger for one module."""
+    made: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return made
