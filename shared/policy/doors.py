@@ -1,0 +1,100 @@
+"""Who may come in and what goes out: integrations, keys, calls, heartbeats, templates."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from shared.policy.durations import Duration, DurationOrNone, RateLimit
+from shared.policy.part import Expression, LongText, Name, Part, Role, Text
+from shared.policy.windows import Instant
+
+IntegrationKind = Literal["native", "pagerduty", "alertmanager", "grafana", "opsgenie", "cloudevents", "json"]
+EVENT_FIELDS: Final = [
+    "action",
+    "dedup_key",
+    "title",
+    "description",
+    "kind",
+    "severity",
+    "impact",
+    "urgency",
+    "customer",
+    "tier",
+    "service",
+    "source",
+    "occurred_at",
+    "waiting_for",
+]
+
+
+def _event_field(name: str) -> str:
+    if name in EVENT_FIELDS or (
+        name.partition(".")[0] in ("labels", "attributes") and name.partition(".")[2]
+    ):
+        return name
+    raise ValueError(f"a field of an event: {', '.join(EVENT_FIELDS)}, labels.NAME or attributes.NAME")
+
+
+EventField = Annotated[str, AfterValidator(_event_field)]
+
+
+class KeySpec(Part):
+    """A key, by the hex SHA-256 of its text; `expires` in UTC, None: never."""
+
+    sha256: Annotated[str, StringConstraints(strict=True, pattern="^[0-9a-fA-F]{64}$")]
+    expires: Instant | None = None
+
+
+Keys = Annotated[tuple[KeySpec, ...], Field(min_length=1)]
+
+
+class Integration(Part):
+    """Who may post, and how what they post becomes an event: `set` gives fixed values, `map` expressions."""
+
+    kind: IntegrationKind
+    keys: Keys
+    rate: RateLimit | None = None
+    set: dict[EventField, Any] = Field(default_factory=dict)
+    map: dict[EventField, Expression] = Field(default_factory=dict)
+    reopen_within: DurationOrNone | None = None
+
+    @property
+    def reopens_within(self) -> timedelta | None:
+        """What this integration says of reopening; None: what the policy says counts.
+
+        PagerDuty and Opsgenie open a new incident for a trigger after a resolve.
+        """
+        if self.reopen_within is not None:
+            return self.reopen_within
+        return timedelta(0) if self.kind in ("pagerduty", "opsgenie") else None
+
+
+class ApiKey(Part):
+    """A key for the API. Without a role: that of the user it acts as, otherwise viewer."""
+
+    keys: Keys
+    role: Role | None = None
+    acts_as: Name | None = None
+
+
+class Call(Part):
+    """Automation that policies may start."""
+
+    webhook: Annotated[str, StringConstraints(strict=True, pattern=r"^(?:https?://\S+|secret:\S+)$")]
+    secret: Text | None = None
+
+
+class Heartbeat(Part):
+    """A beat that is expected so often; late by so much, the event is triggered."""
+
+    every: Duration
+    late_after: Duration
+    event: dict[EventField, Any]
+
+
+class Template(Part):
+    """A message's text, in Jinja."""
+
+    title: LongText
+    body: LongText
