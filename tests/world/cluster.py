@@ -1,0 +1,103 @@
+"""Ladder as separate processes over real servers: any number of each service, ended and started at will."""
+
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.servers.ports import free_port
+from tests.world.bundle import KEY
+from tests.world.programs import LADDER, REPOSITORY, Program, bare_environment, ready
+
+SECRET = "a secret that signs links in tests, long enough"
+
+
+@dataclass
+class Cluster:
+    """The processes by name: `intake`, `router`, `router-2`, … Each keeps its port when it is started again."""
+
+    folder: Path
+    policy: Path
+    database_url: str
+    kafka: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    programs: dict[str, Program] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+
+    def migrate(self) -> None:
+        """Tables and topics. AssertionError with the output when it fails."""
+        done = subprocess.run(
+            [*LADDER, "migrate"],
+            cwd=REPOSITORY,
+            env=bare_environment() | self._environment("migrate"),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, (
+            f"ladder migrate ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+
+    def start(self, name: str, **extra: str) -> Program:
+        """Start `router-2` as a router of that name; `extra` variables hold for this run only."""
+        if name not in self.programs:
+            self.ports[name] = free_port()
+            argv = [*LADDER, name.partition("-")[0]]
+            log = self.folder / f"{name}.log"
+            self.programs[name] = Program(name, argv, self._environment(name), log)
+        program = self.programs[name]
+        program.start(**extra)
+        return program
+
+    async def ready(self, *names: str, within: float = 60) -> None:
+        for name in names:
+            await ready(self.programs[name], self.url(name), within=within)
+
+    async def up(self, *names: str) -> None:
+        """Start what is not running, and wait until all of these are ready."""
+        for name in names:
+            if name not in self.programs or not self.programs[name].alive:
+                self.start(name)
+        await self.ready(*names)
+
+    def kill(self, name: str) -> None:
+        self.programs[name].kill()
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def said(self) -> str:
+        """The ends of all logs, for a failing test."""
+        return "\n".join(program.said() for program in self.programs.values())
+
+    def _environment(self, name: str) -> dict[str, str]:
+        environment = {
+            "LADDER_KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "LADDER_SECRET_KEY": SECRET,
+            "LADDER_API_KEY": KEY,
+            "LADDER_OUTBOUND_ALLOW": "127.0.0.1/32",
+            "LADDER_LISTEN": f"127.0.0.1:{self.ports.get(name, 0)}",
+            **self.settings,
+        }
+        service = name.partition("-")[0]
+        if service != "intake":
+            environment["LADDER_DATABASE_URL"] = self.database_url
+        if service == "router":
+            environment["LADDER_POLICY"] = str(self.policy)
+        return environment
+
+
+@asynccontextmanager
+async def ended_after(cluster: Cluster) -> AsyncIterator[Cluster]:
+    """Ends every process after the block, and adds the ends of their logs to whatever failed in it."""
+    try:
+        yield cluster
+    except BaseException as err:
+        err.add_note(cluster.said())
+        raise
+    finally:
+        for program in cluster.programs.values():
+            if program.alive:
+                program.kill()

@@ -1,0 +1,116 @@
+"""One process of Ladder: started, ended the hard or the clean way, with its output kept for a failing test."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.waiting import until
+from tests.world.wire import Connection
+
+REPOSITORY: Final = Path(__file__).parents[2]
+LADDER: Final = (sys.executable, "-c", "from ladder.cli import main; main()")
+
+
+@dataclass
+class Program:
+    """A process with its environment and its log. Its own session, so that a signal to it reaches only it."""
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self, **extra: str) -> None:
+        """Start it; `extra` variables hold for this run only."""
+        assert not self.alive, f"{self.name} is running"
+        with self.log.open("ab") as log:
+            log.write(f"--- {self.name} starts {extra or ''}\n".encode())
+            log.flush()
+            self.process = subprocess.Popen(
+                self.argv,
+                cwd=REPOSITORY,
+                env=bare_environment() | dict(self.environment) | extra,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self.process is None else self.process.poll()
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._end(signal.SIGKILL, 10)
+
+    def stop(self) -> None:
+        """SIGTERM, the clean end; SIGKILL when it does not come."""
+        self._end(signal.SIGTERM, 20)
+
+    def _end(self, sign: signal.Signals, patience: float) -> None:
+        if self.process is None:
+            return
+        if self.alive:
+            self.process.send_signal(sign)
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+            raise
+
+    def said(self, last: int = 40) -> str:
+        """The end of its log."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join([f"===== {self.name}", *lines[-last:]])
+
+    def resident_mib(self) -> float:
+        """The memory it holds, in MiB."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii", errors="replace")
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) / 1024
+
+
+def bare_environment() -> dict[str, str]:
+    """This process's environment without any setting of Ladder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LADDER_")}
+    return kept | {"PYTHONUNBUFFERED": "1"}
+
+
+async def ready(program: Program, url: str, *, within: float = 40) -> float:
+    """Wait until `/readyz` answers 200; the seconds it took. AssertionError with the log when it does not."""
+    started = time.monotonic()
+    connection = Connection(url)
+
+    async def is_ready() -> bool:
+        if not program.alive:
+            raise AssertionError(f"ended with {program.exit_code}\n{program.said()}")
+        try:
+            return (await connection.request("GET", "/readyz", timeout_seconds=5)).status == 200
+        except (OSError, TimeoutError):
+            return False
+
+    try:
+        await until(is_ready, within)
+    except AssertionError as err:
+        raise AssertionError(f"{err}\n{program.said()}") from None
+    finally:
+        connection.close()
+    return time.monotonic() - started
