@@ -74,7 +74,7 @@ class Consumer(Protocol):
     """A member of a consumer group, inside its `async with`."""
 
     async def fetch(self, max_records: int = 500, wait_seconds: float = 1.0) -> Sequence[Received]:
-        """The next records of the owned partitions, in offset order per partition; empty when none came in time.
+        """The next records of the owned partitions, in offset order per partition; empty when none came.
 
         Waits for the first record only: what is there is returned at once. While the log is away it returns
         nothing and recovers by itself.
@@ -123,7 +123,7 @@ class EventLog(Protocol):
         """
 
     async def create_topics(self) -> None:
-        """Make Ladder's topics (shared.eventlog.topics) where they are missing; never change what is there."""
+        """Make Ladder's topics (shared.eventlog.topics) where they are missing; change none that is there."""
 
     async def verify_topics(self) -> Sequence[str]:
         """What is wrong with the topics, in sentences; empty when all is well."""

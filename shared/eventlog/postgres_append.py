@@ -1,0 +1,210 @@
+"""Appending to the PostgreSQL log: gapless offsets, and one transaction for everybody who publishes at once.
+
+Offsets are counted in the partition's row and taken under its lock. A serial column would not do: serial ids
+commit out of order, and a reader that saw 8 before 7 was committed would skip 7.
+"""
+
+import asyncio
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared import telemetry
+from shared.database import Database, Fault, fault_of
+from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
+from shared.eventlog.packing import pack
+
+CHANNEL: Final = "eventlog"
+_BATCH_RECORDS: Final = 2_000
+_BATCH_BYTES: Final = 16 * 1024 * 1024
+_STATEMENT_SECONDS: Final = 8.0
+_PAUSE_SECONDS: Final = 0.2
+
+log = telemetry.logger(__name__)
+
+_PARTITIONS = text("SELECT name, partitions FROM eventlog.topics")
+_LOCK = text("""
+    SELECT p.topic, p.number, p.next_offset
+    FROM eventlog.partitions p
+    JOIN unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[])) AS wanted (topic, number)
+      ON p.topic = wanted.topic AND p.number = wanted.number
+    ORDER BY p.topic, p.number
+    FOR UPDATE OF p
+""")
+_WRITE = text("""
+    WITH moved AS (
+        UPDATE eventlog.partitions p SET next_offset = m.next_offset
+        FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[]), CAST(:next AS bigint[]))
+             AS m (topic, number, next_offset)
+        WHERE p.topic = m.topic AND p.number = m.number
+    ), written AS (
+        INSERT INTO eventlog.records (topic, partition, "offset", key, value, headers)
+        SELECT * FROM unnest(
+            CAST(:record_topics AS text[]), CAST(:record_numbers AS integer[]), CAST(:offsets AS bigint[]),
+            CAST(:keys AS bytea[]), CAST(:values AS bytea[]), CAST(:headers AS bytea[])
+        )
+    )
+    SELECT pg_notify(:channel, 'topic:' || name) FROM unnest(CAST(:notified AS text[])) AS name
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    records: Sequence[Record]
+    done: asyncio.Future[None]
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition that takes records with this key, the same for ever."""
+    return zlib.crc32(key) % partitions
+
+
+def size_of(record: Record) -> int:
+    """What a record counts against the limit: key, value and headers, in bytes."""
+    headers = sum(len(name) + len(value) for name, value in record.headers.items())
+    return len(record.key) + len(record.value) + headers
+
+
+class Appender:
+    """Collects what is published while one transaction is under way and writes it in the next.
+
+    `wake` is called with `topic:NAME` as soon as records of that topic can be read.
+    """
+
+    def __init__(self, database: Database, max_bytes: int, wake: Callable[[str], None]) -> None:
+        self._database = database
+        self._max_bytes = max_bytes
+        self._wake = wake
+        self._queue: deque[_Waiting] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._partitions: dict[str, int] = {}
+        self._trouble: BaseException | None = None
+
+    async def append(self, records: Sequence[Record], timeout_seconds: float) -> None:
+        """Return once the records are committed. Raises LogUnavailableError, RecordTooLargeError."""
+        for record in records:
+            if size_of(record) > self._max_bytes:
+                raise RecordTooLargeError(
+                    f"{size_of(record)} bytes for {record.topic}, {self._max_bytes} allowed"
+                )
+        waiting = _Waiting(records, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_all(), name="eventlog append")
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await waiting.done
+        except TimeoutError as err:
+            raise LogUnavailableError(f"not written within {timeout_seconds:g} s") from self._trouble or err
+
+    async def close(self) -> None:
+        """Stop trying; whoever still waits is told that the log is away."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        while self._queue:
+            _fail(self._queue.popleft(), LogUnavailableError("the log is being closed"))
+
+    async def _write_all(self) -> None:
+        while self._queue:
+            batch = self._take()
+            try:
+                async with asyncio.timeout(_STATEMENT_SECONDS):
+                    await self._write_once([record for waiting in batch for record in waiting.records])
+            except asyncio.CancelledError:
+                self._queue.extendleft(reversed(batch))
+                raise
+            except Exception as err:  # noqa: BLE001 - every waiter must hear of it, whatever it is
+                await self._refuse(batch, err)
+            else:
+                self._trouble = None
+                for waiting in batch:
+                    if not waiting.done.done():
+                        waiting.done.set_result(None)
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        records = size = 0
+        while self._queue and records < _BATCH_RECORDS and size < _BATCH_BYTES:
+            waiting = self._queue.popleft()
+            if waiting.done.done():
+                continue  # it gave up waiting
+            batch.append(waiting)
+            records += len(waiting.records)
+            size += sum(map(size_of, waiting.records))
+        return batch
+
+    async def _refuse(self, batch: list[_Waiting], err: Exception) -> None:
+        """The server is away: try again while somebody waits. Anything else: tell them."""
+        if fault_of(err) is Fault.AWAY:
+            if self._trouble is None:
+                log.warning("cannot append", action="log_unavailable", error=repr(err))
+            self._trouble = err
+            self._queue.extendleft(reversed(batch))
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return
+        for waiting in batch:
+            if fault_of(err) is Fault.SCHEMA:
+                _fail(waiting, LogUnavailableError(f"the log's tables are not as expected: {err}"))
+            else:
+                _fail(waiting, err)
+
+    async def _write_once(self, records: Sequence[Record]) -> None:
+        async with self._database.transaction() as connection:
+            topics = {record.topic for record in records}
+            if not topics <= self._partitions.keys():
+                rows = await connection.execute(_PARTITIONS)
+                self._partitions = {row.name: row.partitions for row in rows}
+            if missing := topics - self._partitions.keys():
+                raise LogUnavailableError(f"no topic {', '.join(sorted(missing))}: run `ladder migrate`")
+            placed = [
+                (record, partition_of(record.key, self._partitions[record.topic])) for record in records
+            ]
+            await _write(connection, placed)
+        for topic in topics:
+            self._wake(f"topic:{topic}")
+
+
+async def _write(connection: AsyncConnection, placed: Sequence[tuple[Record, int]]) -> None:
+    counts = Counter((record.topic, number) for record, number in placed)
+    next_offset = await _lock(connection, counts)
+    offsets = []
+    for record, number in placed:
+        offsets.append(next_offset[record.topic, number])
+        next_offset[record.topic, number] += 1
+    await connection.execute(
+        _WRITE,
+        {
+            "topics": [topic for topic, _ in next_offset],
+            "numbers": [number for _, number in next_offset],
+            "next": list(next_offset.values()),
+            "record_topics": [record.topic for record, _ in placed],
+            "record_numbers": [number for _, number in placed],
+            "offsets": offsets,
+            "keys": [record.key for record, _ in placed],
+            "values": [record.value for record, _ in placed],
+            "headers": [pack(record.headers) for record, _ in placed],
+            "channel": CHANNEL,
+            "notified": sorted({topic for topic, _ in next_offset}),
+        },
+    )
+
+
+async def _lock(
+    connection: AsyncConnection, wanted: Mapping[tuple[str, int], int]
+) -> dict[tuple[str, int], int]:
+    """Each partition's next offset, its row locked until the end of the transaction."""
+    rows = await connection.execute(
+        _LOCK, {"topics": [topic for topic, _ in wanted], "numbers": [number for _, number in wanted]}
+    )
+    return {(topic, number): next_offset for topic, number, next_offset in rows}
+
+
+def _fail(waiting: _Waiting, err: Exception) -> None:
+    if not waiting.done.done():
+        waiting.done.set_exception(err)

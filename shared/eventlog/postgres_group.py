@@ -1,0 +1,347 @@
+"""Consumer groups on PostgreSQL: members with a heartbeat, partitions leased to them, an epoch in each lease.
+
+A member acts for itself only: with each heartbeat it gives up what should be somebody else's and takes what
+should be its own and is free. Who has not been heard of for a session is struck off by the others. Every read
+and every commit names the epoch of the lease, so that a member that was struck off without noticing neither
+reads on nor commits over its successor.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared import telemetry
+from shared.database import Database, fault_of
+from shared.eventlog import Lag, LogUnavailableError, Partition, Received
+from shared.eventlog.packing import unpack
+from shared.eventlog.postgres_append import CHANNEL
+from shared.eventlog.sharing import share_out
+from shared.eventlog.wakeups import Wakeups, wait
+
+_CALL_SECONDS: Final = 5.0
+_FETCH_BYTES: Final = 16 * 1024 * 1024
+_POLL_SECONDS: Final = 1.0  # wake-ups come by NOTIFY; this is for one that was lost
+
+log = telemetry.logger(__name__)
+
+_LOCK_GROUP = text("SELECT pg_advisory_xact_lock(hashtextextended('eventlog ' || :group, 0))")
+_BEAT = text("""
+    INSERT INTO eventlog.members AS m (consumer_group, member, topics, expires_at)
+    VALUES (:group, :member, :topics, now() + make_interval(secs => :session))
+    ON CONFLICT (consumer_group, member)
+    DO UPDATE SET topics = excluded.topics, expires_at = excluded.expires_at
+""")
+_STRIKE_OFF = text("DELETE FROM eventlog.members WHERE consumer_group = :group AND expires_at < now()")
+_ADD_LEASES = text("""
+    INSERT INTO eventlog.leases (consumer_group, topic, partition)
+    SELECT :group, topic, number FROM eventlog.partitions WHERE topic = ANY(CAST(:topics AS text[]))
+    ON CONFLICT DO NOTHING
+""")
+_FREE_LEASES = text("""
+    UPDATE eventlog.leases SET owner = NULL
+    WHERE consumer_group = :group AND owner IS NOT NULL
+      AND owner NOT IN (SELECT member FROM eventlog.members WHERE consumer_group = :group)
+""")
+_LEASES = text(
+    "SELECT topic, partition, owner, epoch, committed FROM eventlog.leases WHERE consumer_group = :group"
+)
+_MEMBERS = text("SELECT member, topics FROM eventlog.members WHERE consumer_group = :group")
+_GIVE_UP = text("""
+    UPDATE eventlog.leases l SET owner = NULL
+    FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[])) AS given (topic, number)
+    WHERE l.consumer_group = :group AND l.owner = :member
+      AND l.topic = given.topic AND l.partition = given.number
+""")
+_TAKE = text("""
+    UPDATE eventlog.leases l SET owner = :member, epoch = l.epoch + 1
+    FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[])) AS taken (topic, number)
+    WHERE l.consumer_group = :group AND l.owner IS NULL
+      AND l.topic = taken.topic AND l.partition = taken.number
+    RETURNING l.topic, l.partition, l.epoch, l.committed
+""")
+_LEAVE_MEMBER = text("DELETE FROM eventlog.members WHERE consumer_group = :group AND member = :member")
+_LEAVE_LEASES = text(
+    "UPDATE eventlog.leases SET owner = NULL WHERE consumer_group = :group AND owner = :member"
+)
+_NOTIFY = text("SELECT pg_notify(:channel, :payload)")
+# `before`: the bytes of the rows ahead of this one, so that one fetch stays within bounds
+_FETCH = text("""
+    SELECT topic, partition, "offset", key, value, headers, at
+    FROM (
+        SELECT found.*, sum(size) OVER (ORDER BY place, "offset") - size AS before
+        FROM (
+            SELECT r.*, length(r.value) AS size, held.place
+            FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[]),
+                        CAST(:positions AS bigint[]), CAST(:epochs AS bigint[]))
+                 WITH ORDINALITY AS held (topic, number, position, epoch, place)
+            JOIN eventlog.leases l
+              ON l.consumer_group = :group AND l.topic = held.topic AND l.partition = held.number
+             AND l.owner = :member AND l.epoch = held.epoch
+            CROSS JOIN LATERAL (
+                SELECT * FROM eventlog.records r
+                WHERE r.topic = held.topic AND r.partition = held.number AND r."offset" >= held.position
+                ORDER BY r."offset" LIMIT :most
+            ) AS r
+            ORDER BY held.place, r."offset"
+            LIMIT :most
+        ) AS found
+    ) AS counted
+    WHERE before < :bytes
+    ORDER BY place, "offset"
+""")
+_COMMIT = text("""
+    UPDATE eventlog.leases l SET committed = greatest(l.committed, done.next_offset)
+    FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[]),
+                CAST(:positions AS bigint[]), CAST(:epochs AS bigint[]))
+         AS done (topic, number, next_offset, epoch)
+    WHERE l.consumer_group = :group AND l.owner = :member
+      AND l.topic = done.topic AND l.partition = done.number AND l.epoch = done.epoch
+""")
+_LAG = text("""
+    SELECT held.topic, held.number, p.next_offset - held.position,
+           (SELECT r.at FROM eventlog.records r
+            WHERE r.topic = held.topic AND r.partition = held.number AND r."offset" >= held.position
+            ORDER BY r."offset" LIMIT 1)
+    FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[]), CAST(:positions AS bigint[]))
+         AS held (topic, number, position)
+    JOIN eventlog.partitions p ON p.topic = held.topic AND p.number = held.number
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    epoch: int
+    position: int  # the next offset to read
+
+
+class PostgresConsumer:
+    """A member of a group, inside `joined()`."""
+
+    def __init__(
+        self, database: Database, wakeups: Wakeups, group: str, topics: Sequence[str], session_seconds: float
+    ) -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._group = group
+        self._topics = sorted(set(topics))
+        self._session_seconds = session_seconds
+        self._who = {"group": group, "member": uuid.uuid4().hex}
+        self._held: dict[Partition, _Lease] = {}
+        self._held_once = False
+        self._turn = 0
+        self._news = asyncio.Event()
+
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator["PostgresConsumer"]:
+        """Join in the background, leave at the end."""
+        with (
+            self._wakeups.of(f"topic:{topic}" for topic in self._topics) as self._news,
+            self._wakeups.of([f"group:{self._group}"]) as changed,
+        ):
+            beating = asyncio.create_task(self._beat(changed), name=f"eventlog group {self._group}")
+            try:
+                yield self
+            finally:
+                beating.cancel()
+                await asyncio.gather(beating, return_exceptions=True)
+                await self._leave()
+
+    def assignment(self) -> frozenset[Partition]:
+        return frozenset(self._held)
+
+    @property
+    def held_assignment_once(self) -> bool:
+        return self._held_once
+
+    async def fetch(self, max_records: int = 500, wait_seconds: float = 1.0) -> Sequence[Received]:
+        """See shared.eventlog.Consumer; at most 16 MiB (or one record) at a time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_seconds
+        while True:
+            self._news.clear()
+            try:
+                if records := await self._fetch_once(max_records):
+                    return records
+            except Exception as err:
+                if fault_of(err) is None:
+                    raise
+                log.warning("cannot fetch", action="log_unavailable", group=self._group, error=repr(err))
+                await asyncio.sleep(min(0.2, max(0.0, deadline - loop.time())))
+            left = deadline - loop.time()
+            if left <= 0:
+                return []
+            await wait(self._news, min(left, _POLL_SECONDS))
+
+    async def commit(self, records: Iterable[Received]) -> None:
+        """See shared.eventlog.Consumer."""
+        done: dict[Partition, int] = {}
+        for record in records:
+            done[record.partition] = max(done.get(record.partition, 0), record.offset + 1)
+        owned = {p: _Lease(self._held[p].epoch, offset) for p, offset in done.items() if p in self._held}
+        if not owned:
+            return
+        try:
+            await self._commit_twice(owned)
+        except Exception as err:
+            if fault_of(err) is None:
+                raise
+            raise LogUnavailableError(f"offsets of group {self._group} not stored") from err
+
+    async def lag(self, now: datetime) -> Mapping[Partition, Lag]:
+        """See shared.eventlog.Consumer. Raises LogUnavailableError."""
+        if not self._held:
+            return {}
+        try:
+            async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
+                rows = (await connection.execute(_LAG, _columns(self._held))).all()
+        except Exception as err:
+            if fault_of(err) is None:
+                raise
+            raise LogUnavailableError("lag not known") from err
+        return {
+            Partition(topic, number): Lag(behind, max(0.0, (now - at).total_seconds()) if at else 0.0)
+            for topic, number, behind, at in rows
+        }
+
+    async def _fetch_once(self, most: int) -> list[Received]:
+        held = _turned(self._held, self._turn)
+        self._turn += 1
+        if not held:
+            return []
+        asked = self._who | _columns(held) | {"most": most, "bytes": _FETCH_BYTES}
+        async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
+            rows = (await connection.execute(_FETCH, asked)).all()
+        records = []
+        for row in rows:
+            partition = Partition(row[0], row[1])
+            lease = self._held.get(partition)
+            if lease is None or lease.epoch != held[partition].epoch:
+                continue  # given up while the rows were on their way
+            self._held[partition] = replace(lease, position=row[2] + 1)
+            records.append(received(row))
+        return records
+
+    async def _commit_twice(self, owned: Mapping[Partition, _Lease]) -> None:
+        """The second attempt is for a pool whose connections all died with a server that is back."""
+        for attempt in (1, 2):
+            try:
+                async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
+                    await connection.execute(_COMMIT, self._who | _columns(owned))
+            except Exception as err:
+                if attempt == 2 or fault_of(err) is None:
+                    raise
+            else:
+                return
+
+    async def _beat(self, changed: asyncio.Event) -> None:
+        while True:
+            changed.clear()
+            pause = self._session_seconds / 3
+            try:
+                async with asyncio.timeout(_CALL_SECONDS):
+                    await self.beat_once()
+            except Exception as err:  # noqa: BLE001 - a member that stops beating would lose its share for ever
+                log.warning("heartbeat failed", action="heartbeat_failed", group=self._group, error=repr(err))
+                pause = min(0.5, pause)
+                changed.clear()
+            await wait(changed, pause)
+
+    async def beat_once(self) -> None:
+        """Say that this member lives; give up and take partitions until its share is what it should be."""
+        async with self._database.transaction() as connection:
+            await self._say_alive(connection)
+            rows = (await connection.execute(_LEASES, self._who)).all()
+            owners = {Partition(row.topic, row.partition): row.owner for row in rows}
+            members = {
+                row.member: frozenset(row.topics) for row in await connection.execute(_MEMBERS, self._who)
+            }
+            share = share_out(owners, members)
+            me = self._who["member"]
+            mine = {p for p, owner in share.items() if owner == me}
+            kept = {
+                Partition(row.topic, row.partition): row
+                for row in rows
+                if row.owner == me and Partition(row.topic, row.partition) in mine
+            }
+            given_up = [p for p, owner in owners.items() if owner == me and p not in mine]
+            taken = await self._take(connection, [p for p in mine if owners[p] is None])
+            if given_up:
+                await connection.execute(_GIVE_UP, self._who | _names(given_up))
+            if given_up or taken:
+                await connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": f"group:{self._group}"})
+        self._settle(kept, taken)
+
+    async def _say_alive(self, connection: AsyncConnection) -> None:
+        await connection.execute(_LOCK_GROUP, self._who)
+        await connection.execute(
+            _BEAT, self._who | {"topics": self._topics, "session": self._session_seconds}
+        )
+        await connection.execute(_STRIKE_OFF, self._who)
+        await connection.execute(_ADD_LEASES, self._who | {"topics": self._topics})
+        await connection.execute(_FREE_LEASES, self._who)
+
+    async def _take(
+        self, connection: AsyncConnection, wanted: Sequence[Partition]
+    ) -> dict[Partition, _Lease]:
+        if not wanted:
+            return {}
+        rows = await connection.execute(_TAKE, self._who | _names(wanted))
+        return {Partition(topic, number): _Lease(epoch, position) for topic, number, epoch, position in rows}
+
+    def _settle(self, kept: Mapping[Partition, Any], taken: Mapping[Partition, _Lease]) -> None:
+        """What is kept under its old epoch keeps its position; everything else starts where the group is."""
+        held = dict(taken)
+        for partition, row in kept.items():
+            lease = self._held.get(partition)
+            same = lease is not None and lease.epoch == row.epoch
+            held[partition] = lease if lease and same else _Lease(row.epoch, row.committed)
+        if held.keys() != self._held.keys():
+            log.info("share changed", action="share_changed", group=self._group, partitions=len(held))
+        self._held = held
+        self._held_once = True
+        if taken:
+            self._news.set()
+
+    async def _leave(self) -> None:
+        self._held = {}
+        try:
+            async with asyncio.timeout(2), self._database.transaction() as connection:
+                await connection.execute(_LOCK_GROUP, self._who)
+                await connection.execute(_LEAVE_MEMBER, self._who)
+                await connection.execute(_LEAVE_LEASES, self._who)
+                await connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": f"group:{self._group}"})
+        except Exception as err:  # noqa: BLE001 - the others will find out when the session is over
+            log.warning("could not leave", action="leave_failed", group=self._group, error=repr(err))
+
+
+def received(row: Sequence[Any]) -> Received:
+    """A row of topic, partition, offset, key, value, headers, time."""
+    topic, number, offset, key, value, headers, at = row
+    return Received(Partition(topic, number), offset, key, value, unpack(headers), at)
+
+
+def _turned(held: Mapping[Partition, _Lease], turn: int) -> dict[Partition, _Lease]:
+    """The same leases, starting with another one each time, so that a full partition starves no other."""
+    items = list(held.items())
+    start = turn % len(items) if items else 0
+    return dict(items[start:] + items[:start])
+
+
+def _names(partitions: Iterable[Partition]) -> dict[str, Any]:
+    listed = list(partitions)
+    return {"topics": [p.topic for p in listed], "numbers": [p.number for p in listed]}
+
+
+def _columns(held: Mapping[Partition, _Lease]) -> dict[str, Any]:
+    leases = held.values()
+    return _names(held) | {
+        "positions": [lease.position for lease in leases],
+        "epochs": [lease.epoch for lease in leases],
+    }
