@@ -25,6 +25,16 @@ from shared.policy.escalation import (
     Subscription,
     Suppression,
 )
+from shared.policy.expressions import (
+    Activation,
+    Condition,
+    Conditions,
+    ExpressionError,
+    Expressions,
+    Failed,
+    FieldMapping,
+    Outcome,
+)
 from shared.policy.model import ALWAYS, Bundle
 from shared.policy.people import (
     Calendar,
@@ -58,6 +68,7 @@ from shared.policy.targets import (
 
 __all__ = [
     "ALWAYS",
+    "Activation",
     "AddressTarget",
     "ApiKey",
     "AssigneeTarget",
@@ -66,11 +77,17 @@ __all__ = [
     "Calendar",
     "Call",
     "Close",
+    "Condition",
+    "Conditions",
     "ContactSpec",
     "Customer",
     "CustomerTarget",
     "Do",
     "EscalateTo",
+    "ExpressionError",
+    "Expressions",
+    "Failed",
+    "FieldMapping",
     "Final",
     "Grace",
     "Grouping",
@@ -85,6 +102,7 @@ __all__ = [
     "ManagerOf",
     "Mode",
     "NextTarget",
+    "Outcome",
     "OwnerTarget",
     "PersonalRules",
     "Point",
