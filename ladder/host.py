@@ -1,0 +1,173 @@
+"""Services into one web application: `ladder up` hosts three of them, `ladder router` one.
+
+Adds what each process has whatever it hosts: `/healthz`, `/readyz`, `/metrics`, `/docs`, `/openapi.json`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from fastapi import FastAPI, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+import ladder
+from ladder import docs_page
+from ladder.edge import Edge, problem_of
+from shared.problems import MEDIA_TYPE, Problem
+from shared.service import Service
+
+_BODY_LIMIT: Final = 8 * 1024 * 1024  # bytes; a policy bundle is the largest body
+_PROBLEM_SCHEMA: Final[Mapping[str, Any]] = {
+    "title": "Problem",
+    "description": "What is wrong, as RFC 9457 has it; `type` is stable.",
+    "type": "object",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "reason"],
+                "properties": {"field": {"type": "string"}, "reason": {"type": "string"}},
+            },
+        },
+    },
+}
+_PROBLEM_ANSWER: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive", "stuck"]
+    reasons: dict[str, list[str]] = Field(default_factory=dict)
+
+
+class Readiness(BaseModel):
+    """Whether requests can be sent here; `reasons` says per service why not."""
+
+    ready: bool
+    reasons: dict[str, list[str]]
+
+
+def unready(services: Sequence[Service]) -> dict[str, list[str]]:
+    """Why each service is not ready; empty when all are."""
+    reasons = {service.name: list(service.unready()) for service in services}
+    return {name: why for name, why in reasons.items() if why}
+
+
+def assemble(services: Sequence[Service], *, loopback: bool) -> ASGIApp:
+    """The application of a process that hosts these services. `loopback`: only this machine reaches it."""
+    app = _Application(services)
+    hot = [route for service in services for route in service.routes if isinstance(route, Route)]
+    return Edge(app, hot, _owners(services, app), loopback=loopback)
+
+
+def _owners(services: Sequence[Service], app: FastAPI) -> Mapping[str, str]:
+    """Path template → the service it belongs to."""
+    owners = dict.fromkeys(app.openapi()["paths"], "ladder")
+    for service in services:
+        alone = FastAPI()
+        alone.include_router(service.api)
+        hot = [route.path for route in service.routes if isinstance(route, Route)]
+        owners |= dict.fromkeys([*alone.openapi()["paths"], *hot], service.name)
+    return owners
+
+
+class _Application(FastAPI):
+    def __init__(self, services: Sequence[Service]) -> None:
+        super().__init__(
+            title="Ladder",
+            version=ladder.__version__,
+            docs_url=None,
+            redoc_url=None,
+            max_body_size=_BODY_LIMIT,
+            exception_handlers={
+                Problem: _problem,
+                RequestValidationError: _problem,
+                HTTPException: _problem,
+            },
+        )
+        self._services = services
+        self.router.routes[:0] = _other_routes(services)
+        for service in services:
+            self.include_router(service.api)
+        self._add_own_routes()
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = _merged(super().openapi(), self._services)
+        return self.openapi_schema
+
+    def _add_own_routes(self) -> None:
+        @self.get("/healthz", tags=["process"], summary="Does the process answer and make progress?")
+        async def healthz() -> Alive:
+            return Alive(status="alive")
+
+        @self.get(
+            "/readyz",
+            tags=["process"],
+            summary="Can requests be sent here?",
+            responses={503: {"model": Readiness, "description": "Not yet; the reasons say why"}},
+        )
+        async def readyz(response: Response) -> Readiness:
+            reasons = unready(self._services)
+            response.status_code = 503 if reasons else 200
+            return Readiness(ready=not reasons, reasons=reasons)
+
+        @self.get("/metrics", tags=["process"], summary="Prometheus metrics", response_class=_Metrics)
+        async def metrics() -> Response:
+            return _Metrics(generate_latest())
+
+        @self.get("/docs", include_in_schema=False)
+        async def docs() -> HTMLResponse:
+            return HTMLResponse(docs_page.render(self.openapi()))
+
+
+class _Metrics(Response):
+    media_type = CONTENT_TYPE_LATEST
+
+
+async def _problem(_: Request, err: Exception) -> JSONResponse:
+    problem = problem_of(err)
+    return JSONResponse(problem.body(), problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE)
+
+
+def _other_routes(services: Sequence[Service]) -> list[BaseRoute]:
+    return [route for service in services for route in service.routes if not isinstance(route, Route)]
+
+
+def _merged(document: dict[str, Any], services: Sequence[Service]) -> dict[str, Any]:
+    """The document with the hot routes in it, and with the errors as they really are sent."""
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for service in services:
+        document["paths"] |= service.openapi_paths
+        schemas |= service.openapi_schemas
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas.setdefault("Problem", dict(_PROBLEM_SCHEMA))
+    components.setdefault("securitySchemes", {}).setdefault("key", {"type": "http", "scheme": "bearer"})
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            _tell_problems(operation)
+    return document
+
+
+def _tell_problems(operation: Any) -> None:
+    """FastAPI describes its own 422 body; here it is a problem document."""
+    answers = operation.get("responses", {}) if isinstance(operation, dict) else {}
+    for answer in answers.values():
+        schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+        if schema.get("$ref", "").endswith("/HTTPValidationError"):
+            answer["content"] = dict(_PROBLEM_ANSWER)
