@@ -1,0 +1,30 @@
+"""What a channel is given: the delivery, its letter, and where it goes with secrets already read."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from services.notifier.channels.results import Result
+from services.notifier.domain.compose import Letter
+from services.notifier.domain.values import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One attempt. `at` is its own time; the delivery's id is the same at every attempt."""
+
+    delivery: Delivery
+    letter: Letter
+    address: str = field(repr=False)
+    secret: str = field(repr=False)
+    at: datetime
+
+
+class Channel(Protocol):
+    """One way to reach people."""
+
+    async def send(self, envelope: Envelope) -> Result:
+        """Try once, within the time that the sender gives. Never raises for what a provider does."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

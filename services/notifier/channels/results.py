@@ -1,0 +1,31 @@
+"""What became of one attempt: three values, matched exhaustively."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The provider took it. `confirmed`: it is known to be where the person reads it."""
+
+    confirmed: bool = True
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """It will never work like this. `disable`: nothing shall ever be sent to this endpoint again."""
+
+    reason: str
+    disable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """It may work later; `retry_after` in seconds where the provider said when."""
+
+    reason: str
+    retry_after: float | None = None
+
+
+Result: TypeAlias = Delivered | Rejected | Unavailable

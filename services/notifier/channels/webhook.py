@@ -1,0 +1,139 @@
+"""Webhooks by Standard Webhooks (https://www.standardwebhooks.com): signed, no redirects, 15 seconds.
+
+Every attempt carries the same `webhook-id` and is signed with its own time, because receivers refuse
+a timestamp older than five minutes.
+"""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import httpx2
+from standardwebhooks import Webhook
+
+from services.notifier.channels.envelope import Envelope
+from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
+from services.notifier.domain.body import webhook_body
+from services.notifier.outbound import GuardedTransport, Outbound, OutboundRefusedError
+from shared.security import Signer
+
+TIMEOUT_SECONDS: Final = 15.0
+_TRY_LATER: Final = frozenset({408, 425, 429})
+_LARGEST_KEY: Final = 64
+
+
+class WebhookChannel:
+    """Posts letters as JSON."""
+
+    def __init__(self, outbound: Outbound, signer: Signer, *, connections: int = 1_024) -> None:
+        self._signer = signer
+        self._client = httpx2.AsyncClient(
+            transport=GuardedTransport(outbound, connections=connections),
+            timeout=httpx2.Timeout(TIMEOUT_SECONDS),
+            follow_redirects=False,
+            trust_env=False,
+            headers={"user-agent": "Ladder", "content-type": "application/json"},
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, envelope: Envelope) -> Result:
+        body = webhook_body(envelope.delivery, envelope.letter, envelope.at)
+        try:
+            keys = signing_keys(envelope.secret, self._signer, envelope.address)
+            request = self._client.build_request(
+                "POST", envelope.address, content=body, headers=_signed(envelope, keys, body)
+            )
+            if request.url.scheme not in ("http", "https") or not request.url.host:
+                return Rejected("the address is not an http or https URL")
+            response = await self._client.send(request, stream=True)
+        except OutboundRefusedError as err:
+            return Rejected(str(err))
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, BadSecretError) as err:
+            return Rejected(str(err))
+        except httpx2.TimeoutException as err:
+            return Unavailable(f"timeout: {type(err).__name__}")
+        except httpx2.HTTPError as err:
+            return Unavailable(f"{type(err).__name__}: {err}")
+        return await _judged(response, envelope.at)
+
+
+class BadSecretError(ValueError):
+    """The webhook's secret cannot be used as a key."""
+
+
+def signing_keys(secret: str, signer: Signer, address: str) -> tuple[bytes, ...]:
+    """The keys to sign with: several while rotating, separated by spaces.
+
+    `whsec_` and base64, or any other text, whose UTF-8 bytes are the key; without a secret one is derived
+    from Ladder's own key for this address. Raises BadSecretError.
+    """
+    parts = secret.split()
+    if not parts:
+        return (signer.derive(f"webhook {address}"),)
+    return tuple(_key(part) for part in parts)
+
+
+def _key(part: str) -> bytes:
+    if not part.startswith("whsec_"):
+        return part.encode()
+    try:
+        key = base64.b64decode(part.removeprefix("whsec_") + "==")
+    except (binascii.Error, ValueError) as err:
+        raise BadSecretError("the webhook's secret is not base64 after whsec_") from err
+    if not key or len(key) > _LARGEST_KEY:
+        raise BadSecretError("the webhook's secret is empty or longer than 64 bytes")
+    return key
+
+
+def _signed(envelope: Envelope, keys: tuple[bytes, ...], body: bytes) -> dict[str, str]:
+    identity, text = envelope.delivery.id, body.decode()
+    signatures = [Webhook(key).sign(identity, envelope.at.astimezone(UTC), text) for key in keys]
+    return {
+        "webhook-id": identity,
+        "webhook-timestamp": str(int(envelope.at.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+async def _judged(response: httpx2.Response, now: datetime) -> Result:
+    status = response.status_code
+    await response.aclose() if status >= 300 else await _drained(response)
+    said = f"HTTP {status}"
+    if 200 <= status < 300:
+        return Delivered(answer=said)
+    if status == 410:
+        return Rejected(f"{said}: the endpoint is gone", disable=True)
+    if status in _TRY_LATER or status >= 500:
+        return Unavailable(said, _retry_after(response.headers.get("retry-after", ""), now))
+    if 300 <= status < 400:
+        return Rejected(f"{said}: redirects are not followed")
+    return Rejected(said)
+
+
+async def _drained(response: httpx2.Response) -> None:
+    """Read a short answer so that the connection can be used again; a long one is not worth reading."""
+    taken = 0
+    try:
+        async for piece in response.aiter_raw():
+            taken += len(piece)
+            if taken > 65_536:
+                break
+    except httpx2.HTTPError:
+        return  # the status was 2xx: it was taken, whatever became of the rest
+    finally:
+        await response.aclose()
+
+
+def _retry_after(value: str, now: datetime) -> float | None:
+    """Seconds by RFC 9110 §10.2.3: a number of seconds or a date."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())

@@ -1,0 +1,132 @@
+"""The body of an outgoing webhook: `{"type", "timestamp", "data"}`, under 20 KB (Standard Webhooks)."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from services.notifier.domain.compose import Letter
+from services.notifier.domain.times import rfc3339
+from services.notifier.domain.values import Delivery
+from shared.events import IncidentSnapshot
+
+LARGEST: Final = 19_500
+# What somebody outside may see of an incident; the rest may name people, machines and reasons.
+PUBLIC_FIELDS: Final = frozenset(
+    {
+        "id",
+        "integration",
+        "dedup_key",
+        "title",
+        "kind",
+        "status",
+        "priority",
+        "tier",
+        "customer",
+        "customer_name",
+        "service",
+        "reopened",
+        "opened_at",
+        "acknowledged_at",
+        "resolved_at",
+        "closed_at",
+        "version",
+    }
+)
+
+
+def webhook_body(delivery: Delivery, letter: Letter, now: datetime) -> bytes:
+    """The JSON body, as it is signed and sent."""
+    content = delivery.content
+    contents: dict[str, Any] = {
+        "incident": _incident(content.incident, public=letter.stakeholder),
+        "recipient": {"kind": delivery.recipient_kind, "name": delivery.recipient},
+        "title": letter.title,
+        "text": letter.text,
+        "links": dict(letter.links),
+    }
+    if not letter.stakeholder:
+        contents["recipient"]["contact"] = delivery.contact
+    if content.page is not None:
+        page = content.page
+        contents["page"] = {
+            "id": page.page_id,
+            "level": page.level,
+            "round": page.round,
+            "reason": page.reason,
+            "since": rfc3339(page.since),
+            "act_by": rfc3339(page.act_by) if page.act_by else None,
+            "otherwise": page.otherwise,
+        }
+    if content.notice is not None:
+        contents["notice"] = {"id": content.notice.notice_id, "text": content.notice.text}
+        if not letter.stakeholder:
+            contents["notice"]["reason"] = content.notice.reason
+    return _fitted({"type": delivery.event, "timestamp": rfc3339(now), "data": contents})
+
+
+def _incident(incident: IncidentSnapshot, *, public: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(incident)
+    if not public:
+        return fields
+    return {name: value for name, value in fields.items() if name in PUBLIC_FIELDS}
+
+
+def _fitted(body: dict[str, Any]) -> bytes:
+    """The encoded body; what is longest is cut first, and `data.cut` says what is missing."""
+    encoded = msgspec.json.encode(body)
+    contents = body["data"]
+    for name, cut in _CUTS:
+        if len(encoded) <= LARGEST:
+            break
+        cut(contents)
+        contents.setdefault("cut", []).append(name)
+        encoded = msgspec.json.encode(body)
+    return encoded
+
+
+def _cut_description(contents: dict[str, Any]) -> None:
+    incident = contents["incident"]
+    whole = incident.get("description", "")
+    if len(whole) > 500:
+        incident["description"] = whole[:500] + "…"
+        contents["text"] = contents["text"].replace(whole.strip(), incident["description"].strip())
+
+
+def _emptied(field: str, empty: Any) -> Callable[[dict[str, Any]], None]:
+    def cut(contents: dict[str, Any]) -> None:
+        if field in contents["incident"]:
+            contents["incident"][field] = empty
+
+    return cut
+
+
+def _cut_texts(contents: dict[str, Any]) -> None:
+    contents["text"] = contents["text"][:1_500]
+    contents["title"] = contents["title"][:200]
+    for part in (contents.get("page"), contents.get("notice")):
+        _shorten(part, 500)
+
+
+def _cut_everything_long(contents: dict[str, Any]) -> None:
+    _shorten(contents["incident"], 200)
+    _shorten(contents.get("page"), 200)
+    _shorten(contents.get("notice"), 200)
+    contents["incident"]["clocks"] = []
+
+
+def _shorten(part: dict[str, Any] | None, longest: int) -> None:
+    for name, value in (part or {}).items():
+        if isinstance(value, str) and len(value) > longest and part is not None and name != "id":
+            part[name] = value[:longest] + "…"
+
+
+_CUTS: Final[tuple[tuple[str, Callable[[dict[str, Any]], None]], ...]] = (
+    ("description", _cut_description),
+    ("attributes", _emptied("attributes", {})),
+    ("labels", _emptied("labels", {})),
+    ("links", _emptied("links", [])),
+    ("text", _cut_texts),
+    ("fields", _cut_everything_long),
+)

@@ -1,0 +1,213 @@
+"""What a message says, in words: what, for whom, how urgent, why you, since when, until when, what then.
+
+A stakeholder – somebody who subscribed – sees nothing internal: no reasons, no people, no attributes or
+labels, no acknowledge link.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.notifier.domain.directory import display_name, timezone_of
+from services.notifier.domain.templates import BrokenTemplateError, render
+from services.notifier.domain.times import both
+from services.notifier.domain.values import Content, Delivery
+from shared.events import IncidentSnapshot, Notice, Page
+from shared.policy import Bundle
+from shared.security import Signer
+
+LINK_LASTS: Final = timedelta(days=7)
+_LONGEST_TITLE: Final = 300
+_OPENINGS: Final[dict[str, str]] = {
+    "opened": "A new problem was opened.",
+    "escalated": "It was handed up.",
+    "update": "There is news.",
+    "at_risk": "A promised time is at risk.",
+    "breached": "A promised time was missed.",
+    "taken": "Somebody took it.",
+    "resolved": "It is resolved.",
+    "closed": "It is closed.",
+    "reopened": "It came back and was reopened.",
+    "inform": "For your information.",
+    "confirm": "Please confirm that it is solved.",
+}
+_OPENINGS_OUTSIDE: Final[dict[str, str]] = _OPENINGS | {
+    "opened": "We know of this problem and are working on it.",
+    "escalated": "We brought in more people to solve it.",
+    "at_risk": "It may take us longer than we promised.",
+    "breached": "It is taking us longer than we promised. We are still working on it.",
+    "taken": "Somebody is working on it.",
+    "resolved": "The problem is resolved.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message, written for one recipient, before a channel gives it its form.
+
+    `facts` are labelled lines; `note` says why the default text was used instead of a template.
+    """
+
+    event: str
+    title: str
+    opening: str
+    text: str
+    facts: tuple[tuple[str, str], ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    stakeholder: bool = False
+    note: str = ""
+
+
+def write(delivery: Delivery, bundle: Bundle, *, public_url: str, signer: Signer, now: datetime) -> Letter:
+    """The letter of this delivery, as of now."""
+    content = delivery.content
+    zone = timezone_of(delivery.recipient_kind, delivery.recipient, bundle)
+    incident_link = f"{public_url}/v1/incidents/{delivery.incident_id}"
+    if content.page is not None:
+        acknowledge = _acknowledge_link(delivery, content.page, public_url, signer)
+        links = {"acknowledge": acknowledge, "incident": incident_link}
+        return _page(content, content.page, links, now, zone=zone)
+    assert content.notice is not None
+    if content.notice.stakeholder:
+        return _outside(content, content.notice, bundle, now, zone=zone)
+    return _inside(content, content.notice, bundle, incident_link, now, zone=zone)
+
+
+def heading(incident: IncidentSnapshot) -> str:
+    """`[P1] Checkout is down`, in one line."""
+    return f"[P{incident.priority}] {one_line(incident.title)}"
+
+
+def one_line(text: str, longest: int = _LONGEST_TITLE) -> str:
+    """The text without line breaks and control characters, cut to a length."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def for_whom(incident: IncidentSnapshot) -> str:
+    """`Acme (gold)`; without a customer the tier that applies."""
+    name = incident.customer_name or incident.customer
+    return f"{one_line(name, 120)} ({incident.tier})" if name else f"no named customer ({incident.tier})"
+
+
+def _page(content: Content, page: Page, links: Mapping[str, str], now: datetime, *, zone: str) -> Letter:
+    incident = content.incident
+    facts = [("For", for_whom(incident)), ("Priority", str(incident.priority))]
+    if incident.service:
+        facts.append(("Service", incident.service))
+    facts.append(("Level", f"{page.level} (round {page.round})" if page.round > 1 else page.level))
+    facts.append(("Why you", page.reason))
+    facts.append(("Since", both(page.since, now, zone)))
+    if page.act_by is not None:
+        facts.append(("Act by", both(page.act_by, now, zone)))
+    if page.otherwise:
+        facts.append(("If nobody acts", page.otherwise))
+    facts = [(label, one_line(value, 1_000)) for label, value in facts if value]
+    opening = "You are asked to take this."
+    return Letter(
+        event="page",
+        title=heading(incident),
+        opening=opening,
+        text=_plain(opening, incident.description, facts, links),
+        facts=tuple(facts),
+        links=links,
+        reason=page.reason,
+    )
+
+
+def _inside(
+    content: Content, notice: Notice, bundle: Bundle, link: str, now: datetime, *, zone: str
+) -> Letter:
+    incident = content.incident
+    links = {"incident": link}
+    opening = notice.text or _OPENINGS.get(notice.event, "For your information.")
+    facts = [("For", for_whom(incident)), ("Priority", str(incident.priority)), ("Status", incident.status)]
+    if incident.assignee:
+        facts.append(("Taken by", display_name("user", incident.assignee, bundle)))
+    facts.append(("Opened", both(incident.opened_at, now, zone)))
+    if notice.reason:
+        facts.append(("Why you", notice.reason))
+    facts = [(label, one_line(value, 1_000)) for label, value in facts]
+    default = Letter(
+        event=notice.event,
+        title=f"{notice.event.replace('_', ' ').capitalize()}: {heading(incident)}",
+        opening=opening,
+        text=_plain(opening, "", facts, links),
+        facts=tuple(facts),
+        links=links,
+        reason=notice.reason,
+    )
+    return _templated(default, content, notice, bundle)
+
+
+def _outside(content: Content, notice: Notice, bundle: Bundle, now: datetime, *, zone: str) -> Letter:
+    incident = content.incident
+    opening = notice.text or _OPENINGS_OUTSIDE.get(notice.event, "There is news.")
+    facts = [("Status", _STATUS_OUTSIDE[incident.status]), ("Opened", both(incident.opened_at, now, zone))]
+    if incident.resolved_at is not None and incident.status in ("resolved", "closed"):
+        facts.append(("Resolved", both(incident.resolved_at, now, zone)))
+    default = Letter(
+        event=notice.event,
+        title=f"{notice.event.replace('_', ' ').capitalize()}: {one_line(incident.title)}",
+        opening=opening,
+        text=_plain(opening, "", facts, {}),
+        facts=tuple(facts),
+        stakeholder=True,
+    )
+    return _templated(default, content, notice, bundle)
+
+
+_STATUS_OUTSIDE: Final[Mapping[str, str]] = {
+    "triggered": "being looked into",
+    "acknowledged": "being worked on",
+    "resolved": "resolved",
+    "closed": "closed",
+}
+
+
+def _templated(default: Letter, content: Content, notice: Notice, bundle: Bundle) -> Letter:
+    """The letter by the subscription's template; the default text where there is none or it fails."""
+    if not notice.template:
+        return default
+    template = bundle.templates.get(notice.template)
+    if template is None:
+        return replace(default, note=f"template {notice.template!r} is not in the policy in force")
+    try:
+        title, body = render(template.title or "", template.body or "", content.incident, notice)
+    except BrokenTemplateError as err:
+        return replace(default, note=f"template {notice.template!r}: {err}")
+    return replace(
+        default,
+        title=one_line(title) or default.title,
+        opening=body or default.opening,
+        text=body or default.text,
+        facts=() if body else default.facts,
+    )
+
+
+def _plain(opening: str, description: str, facts: list[tuple[str, str]], links: Mapping[str, str]) -> str:
+    parts = [opening]
+    if description:
+        parts.append(description.strip())
+    parts.append("\n".join(f"{label}: {value}" for label, value in facts))
+    if links:
+        parts.append("\n".join(f"{_LINK_NAMES.get(name, name)}: {link}" for name, link in links.items()))
+    return "\n\n".join(part for part in parts if part)
+
+
+_LINK_NAMES: Final[Mapping[str, str]] = {"acknowledge": "Acknowledge", "incident": "Incident"}
+
+
+def _acknowledge_link(delivery: Delivery, page: Page, public_url: str, signer: Signer) -> str:
+    """The signed reference that `GET /v1/replies/link/…` shows and `POST` acts on; good for seven days."""
+    claims = {
+        "incident": delivery.incident_id,
+        "page": page.page_id,
+        "user": delivery.recipient if delivery.recipient_kind == "user" else "",
+        "recipient": f"{delivery.recipient_kind}:{delivery.recipient}",
+        "action": "acknowledge",
+    }
+    token = signer.sign("reply", claims, page.since + LINK_LASTS)
+    return f"{public_url}/v1/replies/link/{token}"

@@ -1,0 +1,57 @@
+"""Who is reached how: recipients to their contacts, from the live policy."""
+
+from collections.abc import Mapping
+
+from shared.events import Contact, Recipient
+from shared.policy import Bundle, ContactSpec
+
+
+def _listed(contacts: Mapping[str, ContactSpec]) -> tuple[Contact, ...]:
+    return tuple(
+        Contact(name=name, channel=spec.channel, address=spec.address, secret=spec.secret or "")
+        for name, spec in contacts.items()
+    )
+
+
+def knows(recipient: Recipient, bundle: Bundle) -> bool:
+    """Whether the live policy has this user or team; customers and addresses come with the message."""
+    match recipient.kind:
+        case "user":
+            return recipient.name in bundle.users
+        case "team":
+            return recipient.name in bundle.teams
+        case _:
+            return True
+
+
+def contacts_of(recipient: Recipient, bundle: Bundle) -> tuple[Contact, ...]:
+    """Every contact of the recipient; a team's are those of its own room. Empty where there is none."""
+    if recipient.contacts:
+        return recipient.contacts
+    match recipient.kind:
+        case "user":
+            user = bundle.users.get(recipient.name)
+            return _listed(user.contacts) if user else ()
+        case "team":
+            team = bundle.teams.get(recipient.name)
+            return _listed(team.contacts) if team else ()
+        case "customer":
+            customer = bundle.customers.get(recipient.name)
+            return _listed(customer.contacts) if customer else ()
+        case _:
+            return ()
+
+
+def timezone_of(kind: str, name: str, bundle: Bundle) -> str:
+    """The IANA zone in which the recipient reads times: a user's own, otherwise UTC."""
+    user = bundle.users.get(name) if kind == "user" else None
+    return user.timezone if user else "UTC"
+
+
+def display_name(kind: str, name: str, bundle: Bundle) -> str:
+    """The name that people use: `Ana Novak` for `ana`; the name itself where nobody gave one."""
+    if kind == "user" and (user := bundle.users.get(name)):
+        return user.name
+    if kind == "customer" and (customer := bundle.customers.get(name)):
+        return customer.name
+    return name

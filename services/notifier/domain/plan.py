@@ -1,0 +1,212 @@
+"""What one message from the router means in deliveries: to whom, by which contacts, who is out of reach.
+
+Default for everybody: every contact at once. Identifiers follow from page, recipient and contact, so that
+the same message read twice means the same deliveries.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid5
+
+import msgspec
+
+from services.notifier.domain.directory import contacts_of, display_name, knows
+from services.notifier.domain.retries import gives_up_at
+from services.notifier.domain.values import Content, Delivery
+from shared.events import DeliveryReport, IncidentChanged, IncidentSnapshot, Notice, Page, Recipient
+from shared.policy import Bundle
+
+NAMESPACE: Final = UUID("5d0f3f0e-9a3f-5b0e-8f5e-2b8a1f1c7a11")
+_LONGEST_DESCRIPTION: Final = 4_096
+_LARGEST_ATTRIBUTES: Final = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The deliveries a message asks for, and a report for everybody whom no contact reaches."""
+
+    deliveries: tuple[Delivery, ...]
+    reports: tuple[DeliveryReport, ...]
+
+
+def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
+    """The deliveries of all pages and notices of this message."""
+    incident = _trimmed(message.incident)
+    deliveries: list[Delivery] = []
+    reports: list[DeliveryReport] = []
+    for page in message.pages:
+        found = list(_of_page(message, incident, page, bundle, now))
+        deliveries += found
+        if not found:
+            reports.append(_nobody(message, page.recipient, bundle, now, page_id=page.page_id))
+    for notice in message.notices:
+        told = list(_of_notice(message, incident, notice, bundle, now))
+        deliveries += told
+        if not told:
+            reports.append(_nobody(message, notice.recipient, bundle, now, notice_id=notice.notice_id))
+    return Plan(tuple(deliveries), tuple(reports))
+
+
+def unknown_recipients(message: IncidentChanged, bundle: Bundle) -> frozenset[str]:
+    """Users and teams that the live policy lacks: perhaps a newer policy is still on its way."""
+    everybody = [page.recipient for page in message.pages] + [notice.recipient for notice in message.notices]
+    return frozenset(f"{one.kind}:{one.name}" for one in everybody if not knows(one, bundle))
+
+
+def set_aside(message: IncidentChanged, reason: str, now: datetime) -> tuple[DeliveryReport, ...]:
+    """The reports for a message that could not be carried out: none of its pages reached anybody."""
+    return tuple(
+        DeliveryReport(
+            report_id=str(uuid5(NAMESPACE, f"{page.page_id}/set aside")),
+            incident_id=message.incident.id,
+            page_id=page.page_id,
+            recipient=page.recipient.name,
+            outcome="failed",
+            page="unreachable",
+            reason=reason,
+            attempts=0,
+            at=now,
+        )
+        for page in message.pages
+    )
+
+
+def told_who_took_it(page: Delivery, message: IncidentChanged, bundle: Bundle, now: datetime) -> Delivery:
+    """The delivery that tells whoever was paged at that very moment who took it: same contact, once."""
+    settled = message.settled
+    assert settled is not None
+    who = display_name("user", settled.by, bundle) if settled.by else "somebody"
+    text, event = _SETTLED.get(settled.why, ("No answer to the page is needed any more.", "inform"))
+    recipient = msgspec.convert({"kind": page.recipient_kind, "name": page.recipient}, Recipient)
+    identity = str(uuid5(NAMESPACE, f"{page.id}/taken"))
+    notice = Notice(notice_id=identity, event=event, recipient=recipient, text=text.format(who=who))
+    return Delivery(
+        id=identity,
+        incident_id=page.incident_id,
+        version=message.incident.version,
+        notice_id=identity,
+        recipient_kind=page.recipient_kind,
+        recipient=page.recipient,
+        channel=page.channel,
+        contact=page.contact,
+        address=page.address,
+        secret=page.secret,
+        event=event,
+        content=Content(at=message.at, incident=_trimmed(message.incident), notice=notice),
+        created_at=now,
+        next_attempt_at=now,
+        give_up_at=gives_up_at(is_page=False, created_at=now, act_by=None),
+    )
+
+
+_SETTLED: Final = {
+    "taken": ("{who} took it while you were being paged. Nothing is asked of you.", "taken"),
+    "resolved": ("It was resolved while you were being paged. Nothing is asked of you.", "resolved"),
+    "closed": ("It was closed while you were being paged. Nothing is asked of you.", "closed"),
+}
+
+
+def _of_page(
+    message: IncidentChanged, incident: IncidentSnapshot, page: Page, bundle: Bundle, now: datetime
+) -> Iterator[Delivery]:
+    bare = msgspec.structs.replace(page, recipient=_bare(page.recipient))
+    content = Content(at=message.at, incident=incident, page=bare, actor=message.actor)
+    give_up_at = gives_up_at(is_page=True, created_at=now, act_by=page.act_by)
+    for contact in contacts_of(page.recipient, bundle):
+        yield Delivery(
+            id=_identity(page.page_id, page.recipient, contact.name),
+            incident_id=incident.id,
+            version=incident.version,
+            page_id=page.page_id,
+            recipient_kind=page.recipient.kind,
+            recipient=page.recipient.name,
+            channel=contact.channel,
+            contact=contact.name,
+            address=contact.address,
+            secret=contact.secret,
+            event="page",
+            content=content,
+            created_at=now,
+            caused_at=message.caused_at,
+            next_attempt_at=now,
+            give_up_at=give_up_at,
+        )
+
+
+def _of_notice(
+    message: IncidentChanged, incident: IncidentSnapshot, notice: Notice, bundle: Bundle, now: datetime
+) -> Iterator[Delivery]:
+    bare = msgspec.structs.replace(notice, recipient=_bare(notice.recipient))
+    content = Content(at=message.at, incident=incident, notice=bare, actor=message.actor)
+    give_up_at = gives_up_at(is_page=False, created_at=now, act_by=None)
+    for contact in contacts_of(notice.recipient, bundle):
+        yield Delivery(
+            id=_identity(notice.notice_id, notice.recipient, contact.name),
+            incident_id=incident.id,
+            version=incident.version,
+            notice_id=notice.notice_id,
+            recipient_kind=notice.recipient.kind,
+            recipient=notice.recipient.name,
+            channel=contact.channel,
+            contact=contact.name,
+            address=contact.address,
+            secret=contact.secret,
+            event=notice.event,
+            content=content,
+            created_at=now,
+            caused_at=message.caused_at,
+            next_attempt_at=now,
+            give_up_at=give_up_at,
+        )
+
+
+def _nobody(
+    message: IncidentChanged,
+    recipient: Recipient,
+    bundle: Bundle,
+    now: datetime,
+    *,
+    page_id: str = "",
+    notice_id: str = "",
+) -> DeliveryReport:
+    why = "has no contact" if knows(recipient, bundle) else "is not in the policy in force"
+    return DeliveryReport(
+        report_id=str(uuid5(NAMESPACE, f"{page_id or notice_id}/{recipient.name}/no contact")),
+        incident_id=message.incident.id,
+        page_id=page_id,
+        notice_id=notice_id,
+        recipient=recipient.name,
+        outcome="failed",
+        page="unreachable" if page_id else "",
+        reason=f"{recipient.kind} {recipient.name!r} {why}",
+        attempts=0,
+        at=now,
+    )
+
+
+def _identity(subject: str, recipient: Recipient, contact: str) -> str:
+    return str(uuid5(NAMESPACE, f"{subject}/{recipient.kind}:{recipient.name}/{contact}"))
+
+
+def _bare(recipient: Recipient) -> Recipient:
+    """The recipient without contacts: addresses and secrets stand in the delivery's own columns."""
+    return Recipient(kind=recipient.kind, name=recipient.name)
+
+
+def _trimmed(incident: IncidentSnapshot) -> IncidentSnapshot:
+    """The incident with what no message could hold anyway cut off, so that a storm stays small."""
+    description, attributes = incident.description, incident.attributes
+    if len(description) > _LONGEST_DESCRIPTION:
+        description = description[:_LONGEST_DESCRIPTION] + "…"
+    if attributes and len(msgspec.json.encode(attributes)) > _LARGEST_ATTRIBUTES:
+        attributes = {}
+    if description is incident.description and attributes is incident.attributes:
+        return incident
+    return msgspec.structs.replace(incident, description=description, attributes=attributes)
+
+
+def ordered(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Pages before notices: the order in which free places are given out."""
+    return sorted(deliveries, key=lambda delivery: not delivery.is_page)

@@ -1,0 +1,48 @@
+"""Times as people read them: the local time with its zone named, and how far away it is."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+def local(at: datetime, zone: str) -> str:
+    """`2026-03-29 14:05 CEST (Europe/Prague)`; an unknown zone falls back to UTC."""
+    try:
+        where = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        where = ZoneInfo("UTC")
+    moment = at.astimezone(where)
+    short = moment.strftime("%Z")
+    named = f"{short} ({where.key})" if short != where.key and not short.startswith(("+", "-")) else where.key
+    return f"{moment:%Y-%m-%d %H:%M} {named}"
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """`in 5 minutes`, `3 minutes ago`, `now` within half a minute."""
+    distance = at - now
+    seconds = abs(distance.total_seconds())
+    if seconds < 30:
+        return "now"
+    words = _rounded(seconds)
+    return f"in {words}" if distance > timedelta(0) else f"{words} ago"
+
+
+def _rounded(seconds: float) -> str:
+    for unit, size, below in (
+        ("minute", 60, 90 * 60),
+        ("hour", 3_600, 36 * 3_600),
+        ("day", 86_400, float("inf")),
+    ):
+        if seconds < below:
+            count = max(1, round(seconds / size))
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    raise AssertionError("unreachable: the last unit has no upper bound")
+
+
+def both(at: datetime, now: datetime, zone: str) -> str:
+    """The local time, and how far away it is."""
+    return f"{local(at, zone)}, {relative(at, now)}"
+
+
+def rfc3339(at: datetime) -> str:
+    """`2026-03-29T12:05:00.123456Z`, as in webhook bodies."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,73 @@
+"""What the notifier decides about: a delivery – one message to one address – and what it is about."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from shared.events import IncidentSnapshot, Notice, Page
+
+State: TypeAlias = Literal["pending", "sending", "sent", "delivered", "failed", "cancelled"]
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a delivery is about: enough to write it again at every attempt. Either a page or a notice."""
+
+    at: datetime
+    incident: IncidentSnapshot
+    page: Page | None = None
+    notice: Notice | None = None
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message to one address. `id` travels with it and is the same at every attempt.
+
+    `version` is the incident's version that wanted it. `attempts` counts the one under way too and fences
+    a result against a later claim.
+    """
+
+    id: str
+    incident_id: str
+    version: int
+    recipient_kind: str
+    recipient: str
+    channel: str
+    contact: str
+    address: str
+    event: str
+    content: Content = field(repr=False)
+    created_at: datetime
+    give_up_at: datetime
+    next_attempt_at: datetime
+    secret: str = field(default="", repr=False)
+    page_id: str = ""
+    notice_id: str = ""
+    attempts: int = 0
+    caused_at: datetime | None = None
+    first_attempt_at: datetime | None = None
+
+    @property
+    def is_page(self) -> bool:
+        return bool(self.page_id)
+
+    @property
+    def endpoint(self) -> str:
+        """What fails and recovers as one: a webhook's address; of other channels the provider behind them."""
+        return self.address if self.channel in WITH_ADDRESSES_AS_ENDPOINTS else self.channel
+
+    @property
+    def host(self) -> str:
+        """What shares one machine: a webhook's host; of other channels the channel."""
+        if self.channel not in WITH_ADDRESSES_AS_ENDPOINTS:
+            return self.channel
+        try:
+            return urlsplit(self.address).netloc.rpartition("@")[2].lower() or self.channel
+        except ValueError:  # an address that is no URL; the channel will reject it
+            return self.channel
+
+
+WITH_ADDRESSES_AS_ENDPOINTS: Final = frozenset({"webhook", "teams"})
