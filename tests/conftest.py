@@ -1,5 +1,6 @@
 """The servers that tests run against. Each is started once a session, when the first test asks for it."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.broker import Broker, broker
 from tests.servers.postgres import PostgresServer
 
 
@@ -42,3 +44,20 @@ def database_url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def kafka(server_folder: Path) -> Iterator[Broker]:
+    """The session's broker: LADDER_TEST_KAFKA, or Apache Kafka, or (without Java) Tansu.
+
+    Skips where there is none, and fails instead where LADDER_TEST_REQUIRE_KAFKA or CI is set.
+    """
+    folder = server_folder / "kafka"
+    folder.mkdir()
+    with broker(folder) as running:
+        if running is None:
+            why = "no broker: set LADDER_TEST_KAFKA, or install Java and Maven"
+            if os.environ.get("LADDER_TEST_REQUIRE_KAFKA") or os.environ.get("CI"):
+                pytest.fail(why)
+            pytest.skip(why)
+        yield running
