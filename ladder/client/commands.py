@@ -1,0 +1,325 @@
+"""The commands that talk to a running Ladder. Importing this is cheap: `ladder --help` stays quick."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ladder.client.connection import Connection
+
+Url = Annotated[str, typer.Option("--url", envvar="LADDER_URL", help="Where Ladder is.")]
+ApiKey = Annotated[
+    str,
+    typer.Option("--api-key", envvar="LADDER_API_KEY", help="Your key; on this machine the demo key."),
+]
+IntakeUrl = Annotated[
+    str,
+    typer.Option("--intake-url", envvar="LADDER_INTAKE_URL", help="Where intake is, if elsewhere."),
+]
+IntakeKey = Annotated[str, typer.Option("--key", help="The integration's key, if it is not your own.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+Which = Annotated[str, typer.Argument(metavar="ID", help="An id, its beginning, a dedup key, or `latest`.")]
+Whiches = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="Ids, their beginnings, dedup keys, or `latest`.")
+]
+Note = Annotated[str, typer.Option("--note", help="A note for the timeline.")]
+LOCAL = "http://127.0.0.1:8080"
+
+
+@contextmanager
+def reaching(
+    url: str, api_key: str = "", intake_url: str = "", intake_key: str = ""
+) -> "Iterator[Connection]":
+    """A connection; whatever goes wrong in it becomes one sentence and an exit code: 2, or 1 when refused."""
+    from ladder.client.connection import Connection, Place
+
+    with speaking():
+        place = Place.of(url, api_key, intake_url, intake_key)
+        with Connection(place) as connection:
+            yield connection
+
+
+@contextmanager
+def speaking() -> "Iterator[None]":
+    """Turns the client's errors into a sentence on stderr and the exit code that belongs to it."""
+    from ladder.client.connection import ClientError
+
+    try:
+        yield
+    except ClientError as err:
+        typer.echo(str(err), err=True)
+        raise typer.Exit(err.exit_code) from err
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _print_json(document: Any) -> None:
+    from ladder.client.connection import as_json
+
+    typer.echo(as_json(document))
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table without frames; in a pipe nothing is cut."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 400, soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def incidents(
+    *,
+    status: Annotated[list[str] | None, typer.Option(help="triggered, acknowledged, …; repeatable.")] = None,
+    customer: Annotated[str, typer.Option()] = "",
+    service: Annotated[str, typer.Option()] = "",
+    integration: Annotated[str, typer.Option()] = "",
+    dedup_key: Annotated[str, typer.Option("--dedup-key")] = "",
+    priority: Annotated[int | None, typer.Option(min=1, max=5)] = None,
+    assignee: Annotated[str, typer.Option(help="Whoever took it.")] = "",
+    search: Annotated[str, typer.Option("--search", "-q", help="Words in the title.")] = "",
+    sort: Annotated[str, typer.Option(help="newest or pressing.")] = "newest",
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+    everything: Annotated[bool, typer.Option("--all", help="Resolved and closed ones too.")] = False,
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """List incidents: those that are open, unless asked otherwise."""
+    from ladder.client.words import INCIDENT_COLUMNS, incident_cells
+    from shared.clock import utcnow
+
+    wanted = status or ([] if everything else ["triggered", "acknowledged"])
+    filters = {
+        "customer": customer, "service": service, "integration": integration, "dedup_key": dedup_key,
+        "priority": str(priority or ""), "assignee": assignee, "q": search,
+        "sort": "" if sort == "newest" else sort,
+    }  # fmt: skip
+    params = [("status", one) for one in wanted] + [(name, text) for name, text in filters.items() if text]
+    with reaching(url, api_key) as connection:
+        found = list(connection.incidents(params, limit))
+    if json:
+        _print_json(found)
+    elif not found:
+        typer.echo("No such incident." if everything or status else "Nothing is open.")
+    else:
+        now = utcnow()
+        _print_table(INCIDENT_COLUMNS, [incident_cells(incident, now) for incident in found])
+
+
+def show(
+    incident: Which = "latest",
+    *,
+    timeline: Annotated[bool, typer.Option(help="With everything that happened.")] = True,
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Show one incident, its clocks and its timeline."""
+    from ladder.client.pick import pick
+    from ladder.client.words import incident_lines, timeline_lines
+    from shared.clock import utcnow
+
+    with reaching(url, api_key) as connection:
+        chosen = pick(connection, incident)
+        found = connection.get(f"/v1/incidents/{chosen}")
+        items = connection.get(f"/v1/incidents/{chosen}/timeline")["items"] if timeline else []
+    if json:
+        _print_json({**found, "timeline": items} if timeline else found)
+        return
+    now = utcnow()
+    lines = [*incident_lines(found, now), *(["", *timeline_lines(items, now)] if items else [])]
+    typer.echo("\n".join(lines))
+
+
+def explain(
+    incident: Which = "latest", *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+) -> None:
+    """Say why an incident stands where it stands, and what happens next unless somebody acts."""
+    from ladder.client.pick import pick
+    from ladder.client.words import explain_lines
+    from shared.clock import utcnow
+
+    with reaching(url, api_key) as connection:
+        chosen = pick(connection, incident)
+        explained = connection.get(f"/v1/incidents/{chosen}/explain")
+        found = {} if json else connection.get(f"/v1/incidents/{chosen}")
+    if json:
+        _print_json(explained)
+    else:
+        typer.echo("\n".join(explain_lines(found, explained, utcnow())))
+
+
+def _act(
+    which: Sequence[str],
+    action: str,
+    verb: str,
+    url: str,
+    api_key: str,
+    **arguments: str,
+) -> None:
+    from ladder.client.pick import pick
+    from ladder.client.words import taken_line
+
+    with reaching(url, api_key) as connection:
+        for one in which:
+            incident = connection.act(pick(connection, one), action, **arguments)
+            typer.echo(taken_line(incident, verb))
+
+
+def ack(
+    incident: Whiches,
+    *,
+    note: Note = "",
+    assignee: Annotated[str, typer.Option(help="Who takes it, where the key acts for nobody.")] = "",
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Take incidents: nobody else is paged for them."""
+    _act(incident, "acknowledge", "taken", url, api_key, note=note, assignee=assignee)
+
+
+def resolve(incident: Whiches, *, note: Note = "", url: Url = LOCAL, api_key: ApiKey = "") -> None:
+    """Say that incidents are solved."""
+    _act(incident, "resolve", "resolved", url, api_key, note=note)
+
+
+def escalate(
+    incident: Which,
+    *,
+    level: Annotated[str, typer.Option(help="To this level instead of the next one up.")] = "",
+    policy: Annotated[str, typer.Option(help="To another policy.")] = "",
+    because: Annotated[str, typer.Option(help="expertise or authority.")] = "expertise",
+    note: Note = "",
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Hand an incident up to somebody who knows more, or may decide more."""
+    given = {"level": level, "policy": policy, "because": because, "note": note}
+    _act([incident], "escalate", "handed up", url, api_key, **given)
+
+
+def note(
+    incident: Which,
+    text: Annotated[str, typer.Argument(help="What to write down; stakeholders never see it.")],
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Write an internal note."""
+    _act([incident], "note", "noted on", url, api_key, text=text)
+
+
+def update(
+    incident: Which,
+    text: Annotated[str, typer.Argument(help="What everybody who subscribed is to read.")],
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Send an update to the stakeholders."""
+    _act([incident], "update", "update sent for", url, api_key, text=text)
+
+
+def oncall(
+    *,
+    at: Annotated[str, typer.Option(help="At this time (ISO 8601) instead of now.")] = "",
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Say who is on call."""
+    from ladder.client.words import ONCALL_COLUMNS, oncall_cells
+    from shared.clock import utcnow
+
+    with reaching(url, api_key) as connection:
+        answer = connection.get("/v1/oncall", [("at", at)] if at else None)
+    if json:
+        _print_json(answer)
+    elif not answer["items"]:
+        typer.echo("There is no schedule.")
+    else:
+        now = utcnow()
+        _print_table(ONCALL_COLUMNS, [oncall_cells(item, now) for item in answer["items"]])
+
+
+def watch(
+    incident: Annotated[
+        str, typer.Argument(metavar="[ID]", help="Only this one; ends when it is over.")
+    ] = "",
+    seconds: Annotated[float | None, typer.Option("--for", help="End after so many seconds.")] = None,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 1.0,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Follow incidents live: a line for each thing that happens. Ctrl-C ends it."""
+    import time
+
+    from ladder.client.connection import DeniedError, UnreachableError
+    from ladder.client.pick import pick
+    from ladder.client.watch import Seen, watch_once
+    from shared.clock import utcnow
+
+    ends = None if seconds is None else time.monotonic() + seconds
+    with reaching(url, api_key) as connection:
+        only = pick(connection, incident) if incident else ""
+        seen, missed = Seen(), 0
+        while ends is None or time.monotonic() < ends:
+            try:
+                step = watch_once(connection, seen, utcnow(), only)
+            except (UnreachableError, DeniedError) as err:
+                # A restart in between is no reason to stop watching; a wrong key or address is.
+                missed += 1
+                if missed == 1 and not seen.started:
+                    raise
+                if isinstance(err, DeniedError) and err.status < 500:
+                    raise
+                if missed == 1:
+                    typer.echo(f"{err} Still trying.", err=True)
+            else:
+                seen, missed = step.seen, 0
+                for line in step.lines:
+                    typer.echo(line)
+                sys.stdout.flush()
+                if only and not step.any_open:
+                    return
+            time.sleep(every)
+
+
+def apply(
+    policy: Annotated[Path, typer.Argument(help="The bundle: a file, or a folder of them.")],
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Check a policy bundle and put it in force, everywhere at once."""
+    from shared.policy import PolicyErrors, dump_json, load
+
+    try:
+        bundle = load(policy)
+    except PolicyErrors as err:
+        typer.echo(str(err), err=True)
+        raise typer.Exit(1) from err
+    with reaching(url, api_key) as connection:
+        answer = connection.put("/v1/policy", dump_json(bundle), "application/json")
+    typer.echo(f"in force: bundle {str(answer['hash'])[:12]}, revision {answer['revision']}")
+    for sentence in answer.get("not_in_force") or ():
+        typer.echo(f"  {sentence}")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands in the order in which `ladder --help` lists them."""
+    from ladder.client.sending import send
+    from ladder.replay.command import replay
+
+    commands: Sequence[Callable[..., None]] = (
+        send, incidents, show, explain, ack, resolve, escalate, note, update, oncall, watch, apply, replay,
+    )  # fmt: skip
+    for command in commands:
+        app.command()(command)

@@ -1,0 +1,209 @@
+"""One Ladder, as the command line reaches it: where it is, with which key, and what can go wrong.
+
+ClientError
+├── UnreachableError   nobody answered, or not with Ladder's voice (exit 2)
+├── UsageError         what was asked cannot be asked (exit 2)
+└── DeniedError        Ladder said no, and why (exit 1)
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+DEMO_KEY: Final = "ladder-demo-key"
+PAGE: Final = 500
+
+Params = list[tuple[str, str]]
+
+
+class ClientError(Exception):
+    """Something that the person at the terminal can act on; the text is what they read."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class UnreachableError(ClientError):
+    """Nobody answered."""
+
+
+class UsageError(ClientError):
+    """The question itself cannot be asked."""
+
+
+class DeniedError(ClientError):
+    """Ladder refused; `status` is HTTP's, the text is its problem document in words."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, status: int, text: str, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where Ladder is. Intake has its own address and key only where no Ingress joins the three services."""
+
+    url: str
+    api_key: str
+    intake_url: str
+    intake_key: str
+
+    @classmethod
+    def of(cls, url: str, api_key: str = "", intake_url: str = "", intake_key: str = "") -> Self:
+        """Fills in what was not given: the key from LADDER_API_KEY_FILE, or on this machine the demo key.
+
+        Raises UsageError for an address that is not one, and where a key is needed and there is none.
+        """
+        url = _checked(url)
+        intake_url = _checked(intake_url or url)
+        api_key = api_key or _key_from_file() or (DEMO_KEY if _is_loopback(url) else "")
+        if not api_key and not intake_key:
+            raise UsageError(f"{url} is not this machine: give a key in LADDER_API_KEY.")
+        return cls(url=url, api_key=api_key, intake_url=intake_url, intake_key=intake_key or api_key)
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(f"{url!r} is not an address; give one such as {DEFAULT_URL} in LADDER_URL.")
+    return url.rstrip("/")
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _key_from_file() -> str:
+    place = os.environ.get("LADDER_API_KEY_FILE", "")
+    if not place:
+        return ""
+    try:
+        return Path(place).read_text(encoding="utf-8").strip()
+    except OSError as err:
+        raise UsageError(f"LADDER_API_KEY_FILE: {place} cannot be read: {err.strerror}.") from err
+
+
+def problem_text(document: Any, status: int) -> str:
+    """A problem document as sentences: what, why, each field at fault, and what would be possible."""
+    if not isinstance(document, dict):
+        return f"Ladder answered {status}."
+    lines = [": ".join(str(document[part]) for part in ("title", "detail") if document.get(part))]
+    lines += [_fault_line(fault) for fault in document.get("errors") or () if isinstance(fault, dict)]
+    if possible := document.get("possible"):
+        lines.append(f"  possible: {', '.join(map(str, possible))}")
+    if not lines[0]:
+        lines[0] = str(document.get("message") or f"Ladder answered {status}.")
+    return "\n".join(lines)
+
+
+def _fault_line(fault: Mapping[str, Any]) -> str:
+    if "line" in fault:
+        place = ":".join(str(fault[part]) for part in ("file", "line", "column") if fault.get(part))
+        what = str(fault.get("message") or fault.get("reason") or fault.get("expected") or "")
+        path = str(fault.get("path") or fault.get("field") or "")
+        return f"  {place}: {path}: {what}" if path else f"  {place}: {what}"
+    return f"  {fault.get('field', '')}: {fault.get('reason', '')}"
+
+
+def read_answer(answer: httpx2.Response) -> Any:
+    """The JSON of a good answer. Raises DeniedError with the problem in words, or UnreachableError."""
+    try:
+        document = answer.json() if answer.content else None
+    except (ValueError, UnicodeDecodeError) as err:
+        if answer.is_success:
+            raise UnreachableError(
+                f"{answer.request.url} answered, but not as Ladder does; is LADDER_URL right?"
+            ) from err
+        document = None
+    if answer.is_success:
+        return document
+    raise DeniedError(answer.status_code, problem_text(document, answer.status_code), retry_after(answer))
+
+
+def retry_after(answer: httpx2.Response) -> float | None:
+    """Seconds that the server asks to wait; None where it does not say, or says a date."""
+    try:
+        return max(0.0, float(answer.headers.get("retry-after", "")))
+    except ValueError:
+        return None
+
+
+class Connection:
+    """Calls in Ladder's shapes. Use as a context manager."""
+
+    def __init__(self, place: Place, timeout: float = 15) -> None:
+        self.place = place
+        self._http = httpx2.Client(timeout=timeout, follow_redirects=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, params: Params | None = None) -> Any:
+        """GET from the API."""
+        return self._call("GET", self.place.url + path, self.place.api_key, params=params or [])
+
+    def incidents(self, params: Params, at_most: int) -> Iterator[dict[str, Any]]:
+        """Incidents page by page, up to `at_most`."""
+        cursor = ""
+        while at_most > 0:
+            page = [*params, ("limit", str(min(at_most, PAGE)))]
+            answer = self.get("/v1/incidents", [*page, ("cursor", cursor)] if cursor else page)
+            yield from answer["items"]
+            at_most -= len(answer["items"])
+            cursor = answer.get("next") or ""
+            if not cursor:
+                return
+
+    def act(self, incident_id: str, action: str, **arguments: str) -> dict[str, Any]:
+        """A person's action; the incident as it then is. Empty arguments are left out."""
+        body = {"action": action} | {name: value for name, value in arguments.items() if value}
+        path = f"/v1/incidents/{quote(incident_id, safe='')}/actions"
+        answer: dict[str, Any] = self._call("POST", self.place.url + path, self.place.api_key, json=body)
+        return answer
+
+    def put(self, path: str, body: bytes, content_type: str) -> Any:
+        """PUT to the API."""
+        headers = {"content-type": content_type}
+        return self._call("PUT", self.place.url + path, self.place.api_key, content=body, headers=headers)
+
+    def send(self, body: bytes, content_type: str, idempotency_key: str = "") -> Any:
+        """Native events to intake; its answer."""
+        headers = {"content-type": content_type}
+        if idempotency_key:
+            headers["idempotency-key"] = idempotency_key
+        url = self.place.intake_url + "/v1/events"
+        return self._call("POST", url, self.place.intake_key, content=body, headers=headers)
+
+    def _call(self, method: str, url: str, key: str, **rest: Any) -> Any:
+        headers = {"authorization": f"Bearer {key}", **rest.pop("headers", {})}
+        try:
+            answer = self._http.request(method, url, headers=headers, **rest)
+        except httpx2.TimeoutException as err:
+            raise UnreachableError(f"{url} did not answer in time.") from err
+        except (httpx2.HTTPError, httpx2.InvalidURL) as err:
+            raise UnreachableError(
+                f"Nobody answers at {self.place.url}: is Ladder up, and LADDER_URL right? ({err})"
+            ) from err
+        return read_answer(answer)
+
+
+def as_json(document: Any) -> str:
+    """JSON for people and for pipes."""
+    return json.dumps(document, indent=2, ensure_ascii=False)

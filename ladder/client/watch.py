@@ -1,0 +1,91 @@
+"""What changed since the last look, as lines: one step at a time, so that a test can take the steps."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from ladder.client.connection import Connection
+from ladder.client.pick import short
+from ladder.client.words import moment, timeline_text
+
+LOOKED_AT: Final = 500  # the newest, and as many of those still open
+TOLD_IN_FULL: Final = 20  # changed incidents a step whose timelines are read; the others get one line each
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far each incident has been told: its version, and how many timeline entries."""
+
+    versions: Mapping[str, int] = field(default_factory=dict)
+    told: Mapping[str, int] = field(default_factory=dict)
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One look: what to print, what to remember, and whether anything watched is still open."""
+
+    lines: tuple[str, ...]
+    seen: Seen
+    any_open: bool
+
+
+def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = "") -> Step:
+    """Lines for everything that changed. The first look only remembers, unless it is at one incident."""
+    incidents = {str(incident["id"]): incident for incident in _looked_at(connection, only)}
+    changed = [
+        incident
+        for incident_id, incident in incidents.items()
+        if seen.versions.get(incident_id) != incident["version"]
+    ]
+    versions = {**seen.versions, **{str(one["id"]): int(one["version"]) for one in changed}}
+    any_open = any(incident["status"] in {"triggered", "acknowledged"} for incident in incidents.values())
+    if not seen.started and not only:
+        known = {str(one["id"]): -1 for one in changed}
+        return Step((), Seen(versions=versions, told=known, started=True), any_open)
+    told = dict(seen.told)
+    lines: list[str] = []
+    for number, incident in enumerate(sorted(changed, key=lambda one: str(one["opened_at"]))):
+        if number < TOLD_IN_FULL:
+            lines += _tell(connection, incident, told, now)
+        else:
+            lines.append(_line(incident, str(incident["status"]), moment(incident.get("updated_at"), now)))
+    return Step(tuple(lines), Seen(versions=versions, told=told, started=True), any_open)
+
+
+def _looked_at(connection: Connection, only: str) -> Iterator[dict[str, Any]]:
+    if only:
+        yield connection.get(f"/v1/incidents/{only}")
+        return
+    yield from connection.incidents([("status", "triggered"), ("status", "acknowledged")], LOOKED_AT)
+    yield from connection.incidents([], LOOKED_AT)
+
+
+def _tell(
+    connection: Connection, incident: Mapping[str, Any], told: dict[str, int], now: datetime
+) -> list[str]:
+    incident_id = str(incident["id"])
+    items = _timeline(connection, incident_id)
+    already = told.get(incident_id, 0)
+    fresh = items[already:] if already >= 0 else items[-1:]  # known before we looked: only what is newest
+    told[incident_id] = len(items)
+    return [_line(incident, timeline_text(item), moment(item["at"], now)) for item in fresh]
+
+
+def _timeline(connection: Connection, incident_id: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        params = [("limit", str(LOOKED_AT)), *([("cursor", cursor)] if cursor else [])]
+        answer = connection.get(f"/v1/incidents/{incident_id}/timeline", params)
+        items += answer["items"]
+        cursor = answer.get("next") or ""
+        if not cursor:
+            return items
+
+
+def _line(incident: Mapping[str, Any], text: str, at: str) -> str:
+    return (
+        f"{at or ' ' * 8}  {short(str(incident['id']))}  P{incident['priority']}  {incident['title']}: {text}"
+    )

@@ -1,0 +1,103 @@
+"""`ladder replay`: a log in, figures and a comparison out."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ladder.client.commands import LOCAL, ApiKey, IntakeKey, IntakeUrl, Url
+
+if TYPE_CHECKING:
+    from ladder.client.connection import Place
+    from ladder.replay.posting import Pace, Tally
+    from ladder.replay.translating import Translator
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="The log: .csv or .csv.gz")],
+    *,
+    rules: Annotated[str, typer.Option("--map", help="volvo, servicenow, or a map of your own (YAML).")],
+    batch: Annotated[int, typer.Option(min=1, max=1000, help="Events a request.")] = 200,
+    concurrency: Annotated[int, typer.Option(min=1, max=16, help="Requests at a time.")] = 4,
+    rate: Annotated[float, typer.Option(min=0, help="Events a second; 0 is as fast as it goes.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Stop after so many rows; 0 reads all.")] = 0,
+    run: Annotated[str, typer.Option(help="Name of this replay: the same one never counts twice.")] = "",
+    verify: Annotated[
+        bool,
+        typer.Option("--verify/--no-verify", help="Compare each incident's end with the log's last row."),
+    ] = False,
+    patience: Annotated[float, typer.Option(help="Seconds without progress before verifying ends.")] = 60,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+    intake_url: IntakeUrl = "",
+    key: IntakeKey = "",
+) -> None:
+    """Post a recorded incident log through the HTTP intake, in order per incident."""
+    from ladder.client.commands import speaking
+    from ladder.client.connection import Place
+    from ladder.replay.posting import Pace
+
+    with speaking():
+        place = Place.of(url, api_key, intake_url, key)
+        pace = Pace(run=run, batch=batch, concurrency=concurrency, rate=rate)
+        agreed = replay_file(file, rules, place, pace, limit=limit, verify=verify, patience=patience)
+    raise typer.Exit(0 if agreed else 1)
+
+
+def replay_file(
+    file: Path, rules: str, place: "Place", pace: "Pace", *, limit: int, verify: bool, patience: float
+) -> bool:
+    """Posts, prints the figures, and where wanted compares; False when something differs.
+
+    Raises ClientError for everything that the person at the terminal can act on.
+    """
+    import asyncio
+    from dataclasses import replace
+    from itertools import islice
+
+    from ladder.client.connection import UsageError
+    from ladder.replay.mapping import MapError, load_map
+    from ladder.replay.posting import post
+    from ladder.replay.reading import name_of, rows_of
+    from ladder.replay.translating import Translator
+
+    try:
+        translator = Translator(load_map(rules))
+        pace = replace(pace, run=pace.run or f"replay/{name_of(file, translator.rules)}")
+        rows = rows_of(file, translator.rules)
+        events = translator.translate(islice(rows, limit) if limit else rows)
+        tally = asyncio.run(post(place, events, pace, _show_progress))
+    except (MapError, OSError, UnicodeDecodeError, EOFError) as err:
+        raise UsageError(f"{file}: {err}") from err
+    typer.echo(
+        f"{translator.rows} rows of {len(translator.courses)} incidents became {tally.accepted} accepted"
+        f" events in {tally.seconds:.1f} s: {tally.accepted / max(tally.seconds, 0.001):.0f} a second"
+        f" ({tally.batches} requests, {tally.retries} tried again)"
+    )
+    return not verify or _verify(place, translator, tally.accepted, patience)
+
+
+def _show_progress(tally: "Tally") -> None:
+    """A line that is written over, where there is a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r{tally.accepted} accepted, {tally.seconds:.0f} s ", end="", file=sys.stderr, flush=True)
+
+
+def _verify(place: "Place", translator: "Translator", accepted: int, patience: float) -> bool:
+    """Looks until everything agrees, or nothing has moved for `patience` seconds; prints what it found."""
+    from ladder.client.connection import Connection
+    from ladder.replay.verifying import look, verdict_lines
+
+    with Connection(place, timeout=60) as connection:
+        started = moved = time.monotonic()
+        comparison = look(connection, translator.courses)
+        while not comparison.settled(accepted) and time.monotonic() - moved < patience:
+            time.sleep(1)
+            seen, comparison = comparison, look(connection, translator.courses)
+            moved = moved if comparison == seen else time.monotonic()
+    typer.echo(f"settled {time.monotonic() - started:.1f} s after the last answer")
+    for line in verdict_lines(comparison, accepted):
+        typer.echo(line)
+    return comparison.settled(accepted)
