@@ -1,0 +1,233 @@
+"""The way of a post: authenticate, parse, publish, answer; 202 only when the log has acknowledged.
+
+The endpoints are plain ASGI, for this is the hot path; `openapi.py` says what they take and answer.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from starlette.types import Receive, Scope, Send
+
+from services.intake import metrics
+from services.intake.admission import Admission, Sender, presented
+from services.intake.bodies import HungUpError, is_lines, read_body
+from services.intake.cleaning import Unreadable, clean
+from services.intake.formats import Answer, Format, Post, Refused
+from services.intake.settings import IntakeSettings
+from shared import telemetry
+from shared.codec import encode
+from shared.crash import crash_point
+from shared.eventlog import EventLog, LogUnavailableError, RecordTooLargeError
+from shared.events import IncidentEvent
+from shared.problems import Fault, Problem
+
+log = telemetry.logger(__name__)
+
+Headers: TypeAlias = Mapping[bytes, bytes]
+_KEY_LENGTH: Final = 255
+_RETRY: Final = {"retry-after": "2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an endpoint looks at before the body."""
+
+    headers: Headers
+    query: bytes
+    path: Mapping[str, str]
+
+
+class Publisher:
+    """Hands events to the log, and refuses more than it may hold while the log is slow."""
+
+    def __init__(self, eventlog: EventLog, settings: IntakeSettings) -> None:
+        self._log = eventlog
+        self._seconds = settings.intake_publish_seconds
+        self._most_bytes = settings.intake_in_flight_bytes
+        self._bytes = 0
+
+    async def publish(self, events: Sequence[IncidentEvent], size: int) -> None:
+        """Return when every event is acknowledged; `size` is that of the body they came in.
+
+        Raises Problem 503 (try again; some may have been written), 413.
+        """
+        if self._bytes + size > self._most_bytes:
+            raise _unavailable("log-busy", "The event log is behind; nothing was accepted")
+        self._bytes += size
+        started = time.perf_counter()
+        try:
+            await self._log.publish([encode(event) for event in events], timeout_seconds=self._seconds)
+        except LogUnavailableError as err:
+            log.warning("the event log did not acknowledge", action="intake.unacknowledged", why=str(err))
+            raise _unavailable(
+                "log-unavailable", "The event log did not acknowledge; nothing was accepted"
+            ) from err
+        except RecordTooLargeError as err:
+            raise Problem(413, "too-large", "An event is larger than the event log takes") from err
+        finally:
+            self._bytes -= size
+        metrics.PUBLISHING.observe(time.perf_counter() - started)
+
+
+def _unavailable(kind: str, title: str) -> Problem:
+    return Problem(503, kind, title, headers=_RETRY)
+
+
+class Endpoint:
+    """One path that takes posts, as an ASGI application. Subclasses say who may post there and what."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        admission: Callable[[], Admission | None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        """`admission` gives what is known of the policy now; None: nothing yet."""
+        self._publisher = publisher
+        self._admission = admission
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(dict(scope["headers"]), scope["query_string"], scope.get("path_params", {}))
+        shape = self.shape(request)
+        try:
+            answer = await self._accept(request, receive)
+        except Problem as problem:
+            metrics.REFUSED.labels(shape.kind, problem.kind).inc()
+            status, words = shape.refused(problem)
+            await _respond(send, status, words, problem.headers)
+        except HungUpError:
+            metrics.REFUSED.labels(shape.kind, "hung-up").inc()
+        else:
+            await _respond(send, 202, answer, {})
+
+    def shape(self, request: Request) -> Format:
+        """The format whose words a refusal uses, as far as it is known before anything else is."""
+        raise NotImplementedError
+
+    async def admit(
+        self, admission: Admission, request: Request, receive: Receive, now: datetime
+    ) -> tuple[Sender, Format, bytes]:
+        """Who posts, in which format, and the body. Raises Problem."""
+        raise NotImplementedError
+
+    async def _accept(self, request: Request, receive: Receive) -> Answer:
+        admission = self._admission()
+        if admission is None:
+            raise _unavailable("no-policy", "No policy is known yet; nothing was accepted")
+        now = self._clock()
+        idempotency_key = _idempotency_key(request.headers)
+        sender, form, body = await self.admit(admission, request, receive, now)
+        lines = is_lines(request.headers, lines=form.kind == "native", sloppy=form.kind == "pagerduty")
+        read = form.read(body, Post(sender.name, now, idempotency_key, lines=lines))
+        if isinstance(read, Refused):
+            raise Problem(422, "invalid-event", "The event cannot be accepted", faults=read.faults)
+        events = [
+            admission.noted(sender.dressed(event, sent))
+            for event, sent in zip(read.events, read.objects, strict=True)
+        ]
+        if events:
+            await self._publisher.publish(events, len(body))
+            crash_point("intake.published")
+            metrics.ACCEPTED.labels(sender.name, form.kind).inc(len(events))
+        return form.accepted(events)
+
+
+class ByKind(Endpoint):
+    """`/v1/events`: one format; the key in the headers says whose post it is."""
+
+    def __init__(self, form: Format, *rest: Any) -> None:
+        super().__init__(*rest)
+        self._form = form
+
+    def shape(self, request: Request) -> Format:
+        del request
+        return self._form
+
+    async def admit(
+        self, admission: Admission, request: Request, receive: Receive, now: datetime
+    ) -> tuple[Sender, Format, bytes]:
+        sender = admission.of_kind(self._form.kind, presented(request.headers, request.query), now)
+        return sender, self._form, await read_body(request.headers, receive, self._form.longest_body)
+
+
+class ByBody(ByKind):
+    """`/v2/enqueue`: one format, whose bodies carry the key."""
+
+    async def admit(
+        self, admission: Admission, request: Request, receive: Receive, now: datetime
+    ) -> tuple[Sender, Format, bytes]:
+        body = await read_body(request.headers, receive, self._form.longest_body)
+        return admission.of_kind(self._form.kind, _body_key(self._form, body, request), now), self._form, body
+
+
+class ByName(Endpoint):
+    """`/v1/integrations/{name}`: the integration named, in its own format."""
+
+    def __init__(self, otherwise: Format, *rest: Any) -> None:
+        """`otherwise` words refusals of what is no integration."""
+        super().__init__(*rest)
+        self._otherwise = otherwise
+
+    def shape(self, request: Request) -> Format:
+        return self._form(request) or self._otherwise
+
+    def _form(self, request: Request) -> Format | None:
+        admission = self._admission()
+        sender = admission.senders.get(request.path["name"]) if admission else None
+        return sender.format if sender else None
+
+    async def admit(
+        self, admission: Admission, request: Request, receive: Receive, now: datetime
+    ) -> tuple[Sender, Format, bytes]:
+        name, form = request.path["name"], self._form(request)
+        secret = presented(request.headers, request.query) or request.path.get("key", "")
+        if form is None or secret:
+            sender = admission.named(name, secret, now)
+            if form is None:
+                raise Problem(
+                    501, "format-not-served", f"Integrations of kind {sender.kind!r} are not served yet"
+                )
+            return sender, form, await read_body(request.headers, receive, form.longest_body)
+        body = await read_body(request.headers, receive, form.longest_body)
+        return admission.named(name, _body_key(form, body, request), now), form, body
+
+
+def _body_key(form: Format, body: bytes, request: Request) -> str:
+    """The key that the body carries, or that its own header does."""
+    found = form.credential(body)
+    if isinstance(found, Unreadable):
+        raise Problem(
+            422, "invalid-event", "The event cannot be accepted", faults=[Fault("body", found.reason)]
+        )
+    return found or request.headers.get(b"x-routing-key", b"").decode("utf-8", "replace")
+
+
+def _idempotency_key(headers: Headers) -> str:
+    sent = headers.get(b"idempotency-key", b"").strip()
+    if len(sent) > _KEY_LENGTH:
+        raise Problem(
+            422,
+            "invalid-header",
+            "The Idempotency-Key cannot be used",
+            faults=[Fault("Idempotency-Key", f"longer than {_KEY_LENGTH} bytes")],
+        )
+    return clean(sent.decode("utf-8", "backslashreplace"))
+
+
+async def _respond(send: Send, status: int, answer: Answer, headers: Mapping[str, str]) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", answer.media_type),
+                (b"content-length", b"%d" % len(answer.body)),
+                *((name.encode(), value.encode()) for name, value in headers.items()),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,127 @@
+"""Who may post: what intake knows of the policy in force, and the check of a key against it."""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from urllib.parse import parse_qs
+
+from services.intake.formats import FORMATS, Format
+from services.intake.overrides import overridden, with_unknown_names
+from shared.events import IncidentEvent
+from shared.policy import Bundle, FieldMapping
+from shared.problems import Problem
+from shared.security import Key, owner_of
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One integration: its keys, its format (None: not served yet) and what it overrides."""
+
+    name: str
+    kind: str
+    format: Format | None
+    keys: tuple[Key, ...]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    mapping: FieldMapping | None = None
+    mapped: tuple[str, ...] = ()
+
+    def dressed(self, event: IncidentEvent, sent: Mapping[str, Any]) -> IncidentEvent:
+        """The event with this integration's `set` and `map`; `sent` is the sender's own object."""
+        if not self.fixed and self.mapping is None:
+            return event
+        found = self.mapping.evaluate(sent) if self.mapping else {}
+        failed = tuple(name for name in self.mapped if name not in found)
+        return overridden(event, {**self.fixed, **found}, failed)
+
+
+class Admission:
+    """The integrations of one policy, and the names that it knows."""
+
+    def __init__(
+        self,
+        senders: Iterable[Sender],
+        *,
+        strangers: Iterable[tuple[str, tuple[Key, ...]]] = (),
+        kinds: Mapping[str, Mapping[str, str]] | None = None,
+        services: Iterable[str] = (),
+    ) -> None:
+        """`strangers` have keys that are known and may not post, such as the API's."""
+        self.senders = {sender.name: sender for sender in senders}
+        self._by_kind: dict[str, Sequence[tuple[Sender, tuple[Key, ...]]]] = {
+            kind: [(sender, sender.keys) for sender in self.senders.values() if sender.kind == kind]
+            for kind in {sender.kind for sender in self.senders.values()}
+        }
+        self._everybody = [*((sender.name, sender.keys) for sender in self.senders.values()), *strangers]
+        self._kinds = kinds or {}
+        self._services = frozenset(services)
+
+    @classmethod
+    def under(cls, bundle: Bundle) -> Self:
+        """The admission that this bundle describes. Compiles mappings: about a millisecond for each."""
+        return cls(
+            (
+                Sender(
+                    name=name,
+                    kind=integration.kind,
+                    format=FORMATS.get(integration.kind),
+                    keys=tuple(integration.keys),
+                    fixed=integration.set,
+                    mapping=FieldMapping(integration.map) if integration.map else None,
+                    mapped=tuple(integration.map),
+                )
+                for name, integration in bundle.integrations.items()
+            ),
+            strangers=[(f"api:{name}", tuple(key.keys)) for name, key in bundle.api_keys.items()],
+            kinds={name: kind.attributes for name, kind in bundle.kinds.items()},
+            services=bundle.services,
+        )
+
+    def of_kind(self, kind: str, secret: str, now: datetime) -> Sender:
+        """The integration of this kind that owns the key. Raises Problem: 401, 403."""
+        found = owner_of(secret, self._by_kind.get(kind, ()), now) if secret else None
+        return found or self._turn_away(secret, now)
+
+    def named(self, name: str, secret: str, now: datetime) -> Sender:
+        """The integration of this name, if the key is its own. Raises Problem: 401, 403."""
+        sender = self.senders.get(name)
+        found = owner_of(secret, [(sender, sender.keys)] if sender else [], now) if secret else None
+        return found or self._turn_away(secret, now)
+
+    def noted(self, event: IncidentEvent) -> IncidentEvent:
+        """The event, with notes about what this policy does not know."""
+        return with_unknown_names(event, self._kinds, self._services)
+
+    def _turn_away(self, secret: str, now: datetime) -> Sender:
+        """Which part was wrong is not said: not whether the integration exists, nor whether a key expired."""
+        if secret and owner_of(secret, self._everybody, now) is not None:
+            raise Problem(403, "forbidden", "This key may not post here")
+        raise Problem(
+            401,
+            "unauthorized",
+            "A key is needed that may post here",
+            headers={"www-authenticate": 'Bearer realm="ladder", Basic realm="ladder"'},
+        )
+
+
+def presented(headers: Mapping[bytes, bytes], query: bytes) -> str:
+    """The key of a request: a Bearer token, the password of basic auth, or `?key=`; '' if there is none."""
+    scheme, _, value = headers.get(b"authorization", b"").strip().partition(b" ")
+    if scheme.lower() == b"bearer":
+        return value.strip().decode("utf-8", "replace")
+    if scheme.lower() == b"basic":
+        return _password(value.strip())
+    if not scheme and b"key=" in query:
+        return parse_qs(query[:4096].decode("latin-1")).get("key", [""])[0]
+    return ""
+
+
+def _password(encoded: bytes) -> str:
+    """Whoever knows only one field for a key puts it into either; the user name counts when alone."""
+    try:
+        user, _, password = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").partition(":")
+    except (binascii.Error, ValueError):
+        return ""
+    return password or user

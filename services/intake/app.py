@@ -1,0 +1,95 @@
+"""Intake, assembled: the paths, the policy it follows, and whether it is ready."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.routing import Route
+
+from services.intake.accept import ByBody, ByKind, ByName, Publisher
+from services.intake.admission import Admission
+from services.intake.formats import CHANGES, FORMATS
+from services.intake.openapi import PATHS, schemas
+from services.intake.settings import IntakeSettings
+from shared import telemetry
+from shared.clock import utcnow
+from shared.eventlog import EventLog, LogUnavailableError
+from shared.policy.feed import PolicyFeed
+from shared.service import Service
+
+log = telemetry.logger(__name__)
+
+_BETWEEN_TRIES: Final = 1.0
+
+
+class Intake:
+    """What intake knows while it runs: the admission under the policy in force, and the state of the topics."""
+
+    def __init__(self, eventlog: EventLog) -> None:
+        self._log = eventlog
+        self._feed = PolicyFeed(eventlog)
+        self._topics: Sequence[str] | None = None  # what is wrong with them; None: not looked at yet
+        self.admission: Admission | None = None
+        self._feed.on_change(self._take)
+
+    def _take(self, *_: object) -> None:
+        published = self._feed.current
+        if published is not None:
+            self.admission = Admission.under(published.bundle)
+            log.info("policy taken", action="intake.policy", hash=published.hash, revision=published.revision)
+
+    def unready(self) -> Sequence[str]:
+        """Why posts cannot be accepted yet. A later outage of the log does not change the answer."""
+        reasons = [] if self.admission else ["intake: no policy is known yet"]
+        if self._topics is None:
+            return [*reasons, "intake: the topics of the event log are not verified yet"]
+        return [*reasons, *(f"intake: {wrong}" for wrong in self._topics)]
+
+    async def verify_once(self) -> bool:
+        """Look at the topics; whether they are as they should be."""
+        try:
+            self._topics = await self._log.verify_topics()
+        except LogUnavailableError as err:
+            log.info("the event log is away", action="intake.topics", why=str(err))
+            return False
+        return not self._topics
+
+    async def _verify(self) -> None:
+        while not await self.verify_once():
+            await asyncio.sleep(_BETWEEN_TRIES)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with self._feed.running():
+            verifying = asyncio.create_task(self._verify())
+            try:
+                yield
+            finally:
+                verifying.cancel()
+                with suppress(asyncio.CancelledError):
+                    await verifying
+
+
+def build(settings: IntakeSettings, *, log: EventLog) -> Service:
+    """The service; the caller runs the log."""
+    intake = Intake(log)
+    rest = (Publisher(log, settings), lambda: intake.admission, utcnow)
+    native, pagerduty = FORMATS["native"], FORMATS["pagerduty"]
+    by_name = ByName(native, *rest)
+    return Service(
+        name="intake",
+        api=APIRouter(),
+        running=intake.running,
+        unready=intake.unready,
+        routes=[
+            Route("/v1/events", ByKind(native, *rest), methods=["POST"]),
+            Route("/v2/enqueue", ByBody(pagerduty, *rest), methods=["POST"]),
+            Route("/v2/change/enqueue", ByBody(CHANGES, *rest), methods=["POST"]),
+            Route("/v1/integrations/{name}", by_name, methods=["POST"]),
+            Route("/v1/integrations/{name}/{key}", by_name, methods=["POST"]),
+        ],
+        openapi_paths=PATHS,
+        openapi_schemas=schemas(),
+    )

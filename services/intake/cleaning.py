@@ -1,0 +1,203 @@
+"""What was sent, made into values that the event log and the database can never refuse.
+
+PostgreSQL takes no NUL in text, UTF-8 has no lone surrogates, JSON has no NaN, and a double ends near
+1.8e308. Text is repaired (U+FFFD stands where something was); numbers and nesting are judged by the format:
+the native one refuses them with the place, foreign ones keep them as text.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from shared.problems import Fault
+
+REPLACEMENT: Final = "\ufffd"
+DEPTH: Final = 8  # of attributes, themselves counted
+ATTRIBUTE_BYTES: Final = 64 * 1024  # of attributes as compact JSON
+_BOM: Final = b"\xef\xbb\xbf"
+_SCRUB_DEPTH: Final = 16  # deeper than anything that is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why something that was sent cannot be understood at all, in words for the sender."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A parsed body; `repaired` says what had to be replaced for that, in words."""
+
+    value: Any
+    repaired: tuple[str, ...] = ()
+
+
+def suspicious(body: bytes) -> bool:
+    """Whether text in this JSON may hold a NUL (lone surrogates make msgspec refuse the body by itself)."""
+    return b"\\u0000" in body or b"\0" in body
+
+
+def read_json(body: bytes) -> Json | Unreadable:
+    """Parse a JSON body as real senders write it: byte order marks, raw line breaks, lone surrogates.
+
+    Strings and object keys come out clean. NaN and infinities come out as floats, for the caller to judge.
+    """
+    body = body.removeprefix(_BOM)
+    if not body.strip():
+        return Unreadable("the body is empty")
+    try:
+        value = msgspec.json.decode(body)
+    except RecursionError:
+        return Unreadable("the JSON is nested too deeply")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _read_by_standard(body)
+    if suspicious(body):
+        return Json(scrub(value), ("NUL characters were replaced",))
+    return Json(value)
+
+
+def _read_by_standard(body: bytes) -> Json | Unreadable:
+    try:
+        text, repaired = body.decode(), "text that cannot be kept was replaced"
+    except UnicodeDecodeError:
+        text, repaired = body.decode(errors="replace"), "text that was not UTF-8 was replaced"
+    try:
+        value = json.loads(text, strict=False, parse_int=_whole_number)
+    except RecursionError:
+        return Unreadable("the JSON is nested too deeply")
+    except json.JSONDecodeError as err:
+        return Unreadable(f"not JSON: {err.msg} at line {err.lineno} column {err.colno}")
+    return Json(scrub(value), (repaired,))
+
+
+def _whole_number(digits: str) -> int | float:
+    """Python refuses to convert numbers of thousands of digits; such a number is out of range anyway."""
+    return int(digits) if len(digits) <= 400 else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+
+
+def clean(text: str) -> str:
+    """The text with every NUL and every lone surrogate replaced."""
+    if "\0" in text:
+        text = text.replace("\0", REPLACEMENT)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def scrub(value: Any, depth: int = _SCRUB_DEPTH) -> Any:
+    """The same tree with clean text, keys included; what lies deeper than anything kept is left alone."""
+    if isinstance(value, str):
+        return clean(value)
+    if depth == 0:
+        return value
+    if isinstance(value, dict):
+        return {clean(key): scrub(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [scrub(item, depth - 1) for item in value]
+    return value
+
+
+def flaws(value: Any, where: str, depth: int = DEPTH) -> Iterator[Fault]:
+    """What in this JSON value cannot be kept, each with its place as a JSON pointer."""
+    if isinstance(value, dict | list):
+        if depth == 0:
+            yield Fault(where, f"nested deeper than {DEPTH} levels")
+            return
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            if isinstance(item, int | float | dict | list):
+                yield from flaws(item, f"{where}/{_escaped(key)}", depth - 1)
+    elif isinstance(value, int | float) and not _holds(value):
+        yield Fault(where, "a number that is not finite or not between -1.7e308 and 1.7e308")
+
+
+def _escaped(key: object) -> str:
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
+def _holds(number: float) -> bool:
+    """Whether a double (what expressions calculate with) can hold the number."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def compact_size(value: Any) -> int:
+    """How many bytes the value takes as compact JSON."""
+    return len(msgspec.json.encode(value))
+
+
+def as_text(value: Any) -> str:
+    """Any JSON value as clean text: a string as it is, anything else as JSON."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    try:
+        return msgspec.json.encode(value).decode()
+    except (RecursionError, msgspec.MsgspecError, UnicodeEncodeError):
+        return "(nested too deeply to be kept)"
+
+
+def kept(value: Any, depth: int = DEPTH) -> Any:
+    """The value as it can be stored: clean text; impossible numbers and too deep parts become text."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float):
+        return value if _holds(value) else str(value)
+    if depth == 0:
+        return cut(as_text(value), 1024)
+    if isinstance(value, dict):
+        return {clean(key): kept(item, depth - 1) for key, item in value.items()}
+    return [kept(item, depth - 1) for item in value]
+
+
+def cut(text: str, longest: int) -> str:
+    """The text, shortened to so many characters with an ellipsis at its end."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def bounded(attributes: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Attributes of a foreign format, as they can be stored: every value kept, the largest cut to fit."""
+    fitting: dict[str, Any] = kept(attributes)
+    if compact_size(fitting) <= ATTRIBUTE_BYTES:
+        return fitting
+    notes.append(f"attributes were cut to {ATTRIBUTE_BYTES // 1024} KiB")
+    sizes = {key: compact_size(key) + compact_size(value) + 2 for key, value in fitting.items()}
+    share = ATTRIBUTE_BYTES
+    while share > 64 and sum(min(size, share) for size in sizes.values()) > ATTRIBUTE_BYTES - 64:
+        share //= 2
+    return _within(fitting, sizes, share)
+
+
+def _within(values: dict[str, Any], sizes: dict[str, int], share: int) -> dict[str, Any]:
+    """Cut every value that is larger than its share, and leave out the last ones that do not fit at all."""
+    result: dict[str, Any] = {}
+    total = 2
+    for key, value in values.items():
+        fits = sizes[key] <= share
+        name, item = (key, value) if fits else (cut(key, 255), _cut_bytes(as_text(value), share))
+        total += compact_size(name) + compact_size(item) + 2
+        if total > ATTRIBUTE_BYTES:
+            break
+        result[name] = item
+    return result
+
+
+def _cut_bytes(text: str, size: int) -> str:
+    """The text, cut until its JSON takes about so many bytes at most."""
+    while compact_size(text) > size and len(text) > 1:
+        text = cut(text, max(1, len(text) * size // compact_size(text) - 1))
+    return text

@@ -1,0 +1,156 @@
+"""Alertmanager's webhook, version 4 (prometheus/alertmanager: notify/webhook and template/template.go).
+
+One incident per alert, keyed by its fingerprint; the same alert comes again every `repeat_interval`. A batch
+is all or nothing, for the sender repeats it whole.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.intake.cleaning import Unreadable, as_text, bounded, read_json
+from services.intake.formats.contract import (
+    DESCRIPTION_LENGTH,
+    NAME_LENGTH,
+    TITLE_LENGTH,
+    Answer,
+    Post,
+    Reading,
+    Refused,
+    with_notes,
+)
+from services.intake.formats.foreign import Mapper
+from services.intake.formats.native import accepted, problem_answer
+from shared.events import EventAction, IncidentEvent
+from shared.problems import Fault, Problem
+
+_OFFSET: Final = 0xCBF29CE484222325
+_PRIME: Final = 0x100000001B3
+_SEPARATOR: Final = b"\xff"
+_OF_THE_GROUP: Final = ("receiver", "groupKey", "groupLabels", "notification_reason")
+
+
+def fingerprint(labels: Mapping[str, str]) -> str:
+    """Prometheus' own fingerprint of a label set: FNV-1a over the sorted pairs, in hex (common/model)."""
+    total = _OFFSET
+    for name, value in sorted(labels.items()):
+        for byte in name.encode() + _SEPARATOR + value.encode() + _SEPARATOR:
+            total = ((total ^ byte) * _PRIME) & 0xFFFFFFFFFFFFFFFF
+    return f"{total:016x}"
+
+
+def _action(alert: Mapping[str, Any], group: Mapping[str, Any], mapper: Mapper) -> EventAction:
+    status = as_text(alert.get("status") or group.get("status") or "").strip().lower()
+    if status not in ("firing", "resolved"):
+        mapper.note(f"status {status!r} was read as firing")
+    return "resolve" if status == "resolved" else "trigger"
+
+
+def _title(labels: Mapping[str, str], annotations: Mapping[str, str], key: str, mapper: Mapper) -> str:
+    for candidate in (annotations.get("summary"), labels.get("alertname")):
+        if candidate and candidate.strip():
+            return mapper.text("title", candidate, TITLE_LENGTH)
+    mapper.note("neither a summary nor an alert name")
+    return f"Alert {key}"
+
+
+def _attributes(
+    alert: Mapping[str, Any],
+    group: Mapping[str, Any],
+    annotations: Mapping[str, str],
+    more_labels: Mapping[str, str],
+    mapper: Mapper,
+) -> dict[str, Any]:
+    said: dict[str, Any] = {"annotations": dict(annotations)} if annotations else {}
+    if more_labels:
+        said["more_labels"] = dict(more_labels)
+    said |= {name: group[name] for name in _OF_THE_GROUP if group.get(name)}
+    said |= {name: alert[name] for name in ("values", "valueString") if alert.get(name)}
+    return bounded(said, mapper.notes)
+
+
+def _addresses(
+    alert: Mapping[str, Any], group: Mapping[str, Any], annotations: Mapping[str, str]
+) -> Iterable[tuple[Any, Any, bool]]:
+    yield alert.get("generatorURL"), "source", False
+    for name, value in annotations.items():
+        if name.lower().endswith(("_url", "url")) and value.startswith(("http://", "https://")):
+            yield value, name, False
+    yield group.get("externalURL"), "Alertmanager", False
+
+
+def _event(alert: Mapping[str, Any], group: Mapping[str, Any], post: Post, index: int) -> IncidentEvent:
+    mapper = Mapper()
+    everything = mapper.texts("labels", alert.get("labels"))
+    annotations = mapper.texts("annotations", alert.get("annotations"))
+    labels, more_labels = mapper.labels(everything)
+    key = mapper.key("fingerprint", alert.get("fingerprint"))
+    if not key:
+        key = fingerprint(everything)
+        mapper.note("no fingerprint: computed from the labels")
+    action = _action(alert, group, mapper)
+    firing = action == "trigger"
+    return IncidentEvent(
+        event_id=post.event_id(index),
+        integration=post.integration,
+        dedup_key=key,
+        action=action,
+        received_at=post.received_at,
+        title=_title(everything, annotations, key, mapper) if firing else None,
+        description=mapper.text("description", annotations.get("description"), DESCRIPTION_LENGTH) or None,
+        severity=mapper.severity(everything.get("severity")) if firing else None,
+        service=mapper.text("service", everything.get("service"), NAME_LENGTH) or None,
+        attributes=_attributes(alert, group, annotations, more_labels, mapper),
+        labels=labels,
+        links=mapper.links(list(_addresses(alert, group, annotations))),
+        occurred_at=mapper.time("startsAt", alert.get("startsAt"))
+        if firing
+        else mapper.time("endsAt", alert.get("endsAt")),
+        notes=tuple(mapper.notes),
+    )
+
+
+def _said_of_all(group: Mapping[str, Any], repaired: Sequence[str]) -> tuple[str, ...]:
+    cut_away = group.get("truncatedAlerts")
+    if isinstance(cut_away, int) and cut_away > 0:
+        return (*repaired, f"Alertmanager left {cut_away} more alerts of this group out (its max_alerts)")
+    return tuple(repaired)
+
+
+@dataclass(frozen=True, slots=True)
+class Alertmanager:
+    """`kind: alertmanager`. Takes larger bodies than others: a storm's group is one, and 4xx loses it."""
+
+    kind: str = "alertmanager"
+    longest_body: int = 8 * 1024 * 1024
+
+    def read(self, body: bytes, post: Post) -> Reading | Refused:
+        read = read_json(body)
+        if isinstance(read, Unreadable):
+            return Refused([Fault("body", read.reason)])
+        group = read.value
+        alerts = group.get("alerts") if isinstance(group, dict) else None
+        if not isinstance(alerts, list):
+            return Refused([Fault("/alerts", "expected a list of alerts")])
+        wrong = [
+            Fault(f"/alerts/{index}", "expected an object")
+            for index, alert in enumerate(alerts)
+            if not isinstance(alert, dict)
+        ]
+        if wrong:
+            return Refused(wrong[:100])
+        events = [_event(alert, group, post, index) for index, alert in enumerate(alerts)]
+        notes = _said_of_all(group, read.repaired)
+        return Reading([with_notes(event, notes) for event in events], alerts)
+
+    def credential(self, body: bytes) -> str:
+        del body
+        return ""
+
+    def accepted(self, events: Sequence[IncidentEvent]) -> Answer:
+        return accepted(events)
+
+    def refused(self, problem: Problem) -> tuple[int, Answer]:
+        """Alertmanager tries 5xx again and drops anything else, 429 included."""
+        status = 503 if problem.status == 429 else problem.status
+        return status, problem_answer(problem)

@@ -1,0 +1,109 @@
+"""What a format is: pure functions from a body to events, and the words of its answers."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from services.intake.cleaning import Unreadable
+from shared.events import IncidentEvent, Severity
+from shared.problems import Fault, Problem
+
+_EVENTS: Final = uuid.UUID("8d1f6a0e-52c4-5c1b-9b53-2f8a4e6f7d10")  # the namespace of senders' own ids
+KEY_LENGTH: Final = 255
+TITLE_LENGTH: Final = 1024
+DESCRIPTION_LENGTH: Final = 16 * 1024
+NAME_LENGTH: Final = 255  # of kinds, services, customers, …: short enough for any index
+LABELS: Final = 64
+LINKS: Final = 64
+SEVERITIES: Final[Mapping[str, Severity]] = {
+    "critical": "critical",
+    "error": "error",
+    "warning": "warning",
+    "info": "info",
+}
+
+
+def fresh_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One HTTP post, as far as a format needs to know it."""
+
+    integration: str
+    received_at: datetime
+    idempotency_key: str = ""
+    lines: bool = False  # newline-delimited JSON
+    fresh_id: Callable[[], str] = fresh_id  # randomness comes from outside
+
+    def event_id(self, index: int | None = None) -> str:
+        """Derived from the sender's own id where it sent one (and the place in its batch), otherwise random.
+
+        Bodies are never hashed: trigger, resolve and the same trigger again is a new page.
+        """
+        if not self.idempotency_key:
+            return self.fresh_id()
+        parts = [self.integration, self.idempotency_key, *([] if index is None else [index])]
+        return str(uuid.uuid5(_EVENTS, msgspec.json.encode(parts).decode()))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a body says: its events and, for an integration's `map`, the JSON object behind each of them."""
+
+    events: Sequence[IncidentEvent]
+    objects: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a body is refused whole."""
+
+    faults: Sequence[Fault]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The words of an answer, as this format's clients expect them."""
+
+    body: bytes
+    media_type: bytes = b"application/json"
+
+
+class Format(Protocol):
+    """One module per format, registered by the `kind` of integrations."""
+
+    @property
+    def kind(self) -> str:
+        """The integrations' kind that it serves."""
+
+    @property
+    def longest_body(self) -> int:
+        """In bytes, once decompressed."""
+
+    def read(self, body: bytes, post: Post) -> Reading | Refused:
+        """The events of a body, or everything that is wrong with it."""
+
+    def credential(self, body: bytes) -> str | Unreadable:
+        """The key that the body itself carries; empty where the format has none."""
+
+    def accepted(self, events: Sequence[IncidentEvent]) -> Answer:
+        """The body of 202."""
+
+    def refused(self, problem: Problem) -> tuple[int, Answer]:
+        """Status and body of a refusal."""
+
+
+def severity_of(sent: str) -> Severity | None:
+    """The severity that was meant, whatever its case; None for any other word."""
+    return SEVERITIES.get(sent.strip().lower())
+
+
+def with_notes(event: IncidentEvent, notes: Sequence[str]) -> IncidentEvent:
+    """The event, with more to say about how it was read."""
+    return msgspec.structs.replace(event, notes=(*event.notes, *notes)) if notes else event

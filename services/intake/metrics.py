@@ -1,0 +1,26 @@
+"""What intake counts."""
+
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+ACCEPTED: Final = Counter(
+    "ladder_intake_events_accepted",
+    "Events that the log acknowledged.",
+    ["integration", "format"],
+)
+REFUSED: Final = Counter(
+    "ladder_intake_posts_refused",
+    "Posts that were not accepted, by the last part of the problem's type.",
+    ["format", "reason"],
+)
+PUBLISHING: Final = Histogram(
+    "ladder_intake_publish_seconds",
+    "From handing events to the log until it acknowledged them.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+IN_FLIGHT: Final = Histogram(
+    "ladder_intake_batch_events",
+    "Events in one accepted post.",
+    buckets=(1, 2, 5, 10, 50, 100, 500, 1000),
+)

@@ -1,0 +1,105 @@
+"""What an integration's `set` and `map` make of an event, and what the policy does not know of it.
+
+`set` gives fixed values, `map` values out of the sender's own object; both override what the format read, and
+`map` overrides `set`. What a mapping cannot give leaves the value as it was, with a note.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from services.intake.cleaning import as_text, bounded
+from services.intake.formats.contract import DESCRIPTION_LENGTH, LABELS, NAME_LENGTH, TITLE_LENGTH
+from services.intake.formats.foreign import Mapper
+from shared.events import IncidentEvent
+
+_LENGTHS: Final[Mapping[str, int]] = {
+    "title": TITLE_LENGTH,
+    "description": DESCRIPTION_LENGTH,
+    "source": TITLE_LENGTH,
+    "kind": NAME_LENGTH,
+    "customer": NAME_LENGTH,
+    "tier": NAME_LENGTH,
+    "service": NAME_LENGTH,
+    "waiting_for": NAME_LENGTH,
+}
+_ACTIONS: Final = ("trigger", "acknowledge", "resolve", "update", "note")
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "number": (int, float),
+    "string": (str,),
+    "datetime": (str,),
+    "list": (list,),
+    "boolean": (bool,),
+    "object": (dict,),
+}
+
+
+def overridden(event: IncidentEvent, values: Mapping[str, Any], failed: tuple[str, ...]) -> IncidentEvent:
+    """The event with these values; `failed` names the fields whose mapping gave nothing."""
+    mapper = Mapper(list(event.notes))
+    for name in failed:
+        mapper.note(f"the mapping of {name} gave nothing")
+    changes: dict[str, Any] = {}
+    labels, attributes = dict(event.labels), dict(event.attributes)
+    for name, value in values.items():
+        base, _, inner = name.partition(".")
+        if value is None or value == "":
+            mapper.note(f"{name} was given no value")
+        elif base == "labels" and inner and (inner in labels or len(labels) < LABELS):
+            labels[inner] = mapper.text(name, value, DESCRIPTION_LENGTH)
+        elif base == "attributes" and inner:
+            attributes[inner] = value
+        else:
+            changes |= _field(name, value, mapper)
+    if attributes != event.attributes:
+        attributes = bounded(attributes, mapper.notes)
+    return msgspec.structs.replace(
+        event, **changes, labels=labels, attributes=attributes, notes=tuple(mapper.notes)
+    )
+
+
+def _field(name: str, value: Any, mapper: Mapper) -> dict[str, Any]:
+    """The field with its value, or nothing (with a note) when the value cannot be used."""
+    if name in _LENGTHS:
+        return {name: mapper.text(name, value, _LENGTHS[name])}
+    if name == "dedup_key":
+        return {name: mapper.key(name, value)}
+    if name == "severity":
+        return {name: mapper.severity(value)}
+    if name == "occurred_at":
+        at = mapper.time(name, value)
+        return {name: at} if at else {}
+    allowed: tuple[Any, ...] = _ACTIONS if name == "action" else (1, 2, 3)
+    if value not in allowed or isinstance(value, bool):
+        mapper.note(f"{name} cannot be {as_text(value)!r}")
+        return {}
+    return {name: value if name == "action" else int(value)}
+
+
+def with_unknown_names(
+    event: IncidentEvent, kinds: Mapping[str, Mapping[str, str]], services: frozenset[str]
+) -> IncidentEvent:
+    """The event, with notes about a kind or service that the policy does not know, and missing attributes.
+
+    `kinds` maps each kind to the attributes that it must carry and their types.
+    """
+    kind, service = event.kind, event.service
+    if (kind is None or (kind in kinds and not kinds[kind])) and (service is None or service in services):
+        return event
+    mapper = Mapper(list(event.notes))
+    if service is not None and service not in services:
+        mapper.note(f"service {service!r} is not in the policy")
+    if kind is not None and kind not in kinds:
+        mapper.note(f"kind {kind!r} is not in the policy")
+    elif kind is not None and event.action == "trigger":
+        for name, wanted in kinds[kind].items():
+            if not _is(wanted, event.attributes.get(name)):
+                mapper.note(f"kind {kind!r} should carry attributes.{name} ({wanted})")
+    return msgspec.structs.replace(event, notes=tuple(mapper.notes))
+
+
+def _is(wanted: str, value: Any) -> bool:
+    return isinstance(value, _TYPES.get(wanted, (object,))) and not (
+        isinstance(value, bool) and wanted == "number"
+    )

@@ -1,0 +1,21 @@
+"""Intake's own settings; where it listens and which log it uses are the host's."""
+
+from pydantic import Field
+
+from shared.settings import LadderSettings
+
+
+class IntakeSettings(LadderSettings):
+    """All by environment, prefix `LADDER_`."""
+
+    intake_publish_seconds: float = Field(
+        default=4.0,
+        gt=0,
+        le=4.5,
+        description="how long a post waits for the log's acknowledgement before it is answered 503",
+    )
+    intake_in_flight_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=16 * 1024 * 1024,
+        description="bodies that may wait for the log at once; beyond it posts are answered 503 at once",
+    )
