@@ -1,0 +1,98 @@
+"""SLA clocks: one a target, its running intervals kept in wall time (POLICY.md, rule 8).
+
+Only the calendar `always` is in force, so that elapsed time is the sum of the intervals.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from msgspec.structs import replace
+
+from services.router.domain.incident import Clock, Interval
+from shared.policy import Sla
+
+TOLERANCE: Final = 0.001  # seconds: a timer that fires a rounding error early has still fired
+TARGETS: Final = ("acknowledge", "resolve")
+
+
+def goals(sla: Sla | None) -> dict[str, float]:
+    """The promised seconds of each target in force; a target that the SLA does not name has no clock."""
+    if sla is None:
+        return {}
+    promised = {target: getattr(sla, target) for target in TARGETS}
+    return {target: goal.total_seconds() for target, goal in promised.items() if goal is not None}
+
+
+def activate(sla: Sla | None, now: datetime) -> tuple[Clock, ...]:
+    """Fresh clocks, running from now."""
+    if sla is None:
+        return ()
+    return tuple(
+        Clock(
+            target=target,
+            goal=goal,
+            intervals=(Interval(now),),
+            warn_at=tuple(share / 100 for share in sla.warn_at),
+            pause_while=tuple(sla.pause_while),
+            sla=sla.name,
+        )
+        for target, goal in goals(sla).items()
+    )
+
+
+def _stop(clock: Clock, now: datetime) -> tuple[Interval, ...]:
+    if not clock.intervals or clock.intervals[-1].ended is not None:
+        return clock.intervals
+    last = clock.intervals[-1]
+    return (*clock.intervals[:-1], Interval(last.started, max(now, last.started)))
+
+
+def pause(clock: Clock, now: datetime) -> Clock:
+    """Stop counting; a clock that does not run stays as it is."""
+    if clock.state != "running":
+        return clock
+    return replace(clock, state="paused", intervals=_stop(clock, now))
+
+
+def resume(clock: Clock, now: datetime) -> Clock:
+    """Go on counting; only a paused clock does."""
+    if clock.state != "paused":
+        return clock
+    return replace(clock, state="running", intervals=(*clock.intervals, Interval(now)))
+
+
+def fulfil(clock: Clock, now: datetime) -> Clock:
+    """The promise's event happened (a breach that came first stays on the record)."""
+    if clock.state not in {"running", "paused"}:
+        return clock
+    return replace(clock, state="fulfilled", intervals=_stop(clock, now))
+
+
+def reopen(clock: Clock, now: datetime) -> Clock:
+    """A reopened incident goes on with the clock where it stood: what had passed still counts."""
+    if clock.state != "fulfilled":
+        return clock
+    return replace(clock, state="running", intervals=(*clock.intervals, Interval(now)))
+
+
+def retarget(clock: Clock, sla: Sla) -> Clock:
+    """The same running time against what another SLA promises."""
+    goal = goals(sla).get(clock.target, clock.goal)
+    return replace(
+        clock,
+        goal=goal,
+        sla=sla.name,
+        warn_at=tuple(share / 100 for share in sla.warn_at),
+        pause_while=tuple(sla.pause_while),
+    )
+
+
+def used_up(clock: Clock, share: float, now: datetime) -> bool:
+    """Whether this share of the goal has passed."""
+    return clock.elapsed(now) + TOLERANCE >= clock.goal * share
+
+
+def changed(clocks: Iterable[Clock], target: str, made: Clock) -> tuple[Clock, ...]:
+    """The clocks with one of them put in the place of its target's."""
+    return tuple(made if clock.target == target else clock for clock in clocks)

@@ -1,0 +1,210 @@
+"""A bundle made ready to decide by: its conditions compiled, each list of rules as one list of conditions."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from shared.policy.oncall import on_call
+
+from services.router.domain.decision import Reason
+from shared.policy import Bundle, Level, Point, Policy, PriorityRow, Route, Sla, Subscription, load_json
+from shared.policy.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
+
+Spec = TypeVar("Spec")
+ALWAYS_TRUE = "true"
+_LOSERS_TOLD = 6  # of a long list of rules only the nearest losers are named, the rest is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[Spec]):
+    """One rule of a list, with its place in the bundle; `condition` is None when it matches everything."""
+
+    where: str
+    spec: Spec
+    condition: Condition | None
+
+    def reason(self, activation: Activation, instead_of: Sequence[str] = ()) -> Reason:
+        """Why this rule applies, with what its expression saw."""
+        if self.condition is None:
+            return Reason(self.where, "", {}, instead_of)
+        return Reason(self.where, self.condition.source, activation.used(self.condition), instead_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Generic[Spec]):
+    """The rule that applies (None: none did), and what the ones before it said."""
+
+    rule: Rule[Spec] | None
+    instead_of: tuple[str, ...]
+
+    def reason(self, activation: Activation) -> Reason:
+        assert self.rule is not None
+        return self.rule.reason(activation, self.instead_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules(Generic[Spec]):
+    """An ordered list of rules, evaluated in one go. A condition that fails did not match (the safe side)."""
+
+    rules: tuple[Rule[Spec], ...]
+    conditions: Conditions
+    numbered: tuple[int, ...]  # which rules the conditions belong to
+
+    def outcomes(self, activation: Activation) -> list[Outcome]:
+        """One outcome a rule, in order."""
+        said: list[Outcome] = [True] * len(self.rules)
+        if self.numbered:
+            for number, outcome in zip(self.numbered, self.conditions.evaluate(activation), strict=True):
+                said[number] = outcome
+        return said
+
+    def first(self, activation: Activation) -> Chosen[Spec]:
+        """The first rule that matches."""
+        outcomes = self.outcomes(activation)
+        winner = next((number for number, outcome in enumerate(outcomes) if outcome is True), None)
+        lost = self._lost(outcomes[:winner])
+        return Chosen(None if winner is None else self.rules[winner], lost)
+
+    def matching(self, activation: Activation) -> Iterator[Rule[Spec]]:
+        """Every rule that matches."""
+        for rule, outcome in zip(self.rules, self.outcomes(activation), strict=True):
+            if outcome is True:
+                yield rule
+
+    def _lost(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        told = [
+            f"{rule.where}: could not be evaluated: {outcome.reason}"
+            for rule, outcome in zip(self.rules, outcomes, strict=False)
+            if isinstance(outcome, Failed)
+        ]
+        nearest = list(zip(self.rules, outcomes, strict=False))[-_LOSERS_TOLD:]
+        told += [f"{rule.where}: did not match" for rule, outcome in nearest if outcome is False]
+        silent = len(outcomes) - len(told)
+        return tuple([f"{silent} rules before: did not match", *told] if silent > 0 else told)
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One level with its condition of competence (None: it handles everything)."""
+
+    index: int
+    where: str
+    spec: Level
+    handles: Condition | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """One policy, compiled."""
+
+    name: str
+    spec: Policy
+    rungs: tuple[Rung, ...]
+    points: Rules[Point]  # the ones with `when`
+    shares: tuple[Rule[Point], ...]  # the ones with `at`
+
+    def level_name(self, index: int) -> str:
+        """The level's name; past the last one stands `finally`."""
+        return self.rungs[index].spec.name if 0 <= index < len(self.rungs) else "finally"
+
+    def index_of(self, level: str) -> int | None:
+        """The index of a level by its name."""
+        return next((rung.index for rung in self.rungs if rung.spec.name == level), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """One bundle, by its content hash."""
+
+    hash: str
+    bundle: Bundle
+    loud: Condition | None
+    routes: Rules[Route]
+    priorities: Rules[PriorityRow]
+    slas: Rules[Sla]
+    ladders: dict[str, Ladder]
+    subscriptions: Rules[Subscription]
+
+    def activation(self, names: dict[str, object], now: datetime) -> Activation:
+        """What the conditions of this bundle see of one record at one time."""
+        return Activation(names, open=_calendars_open(now), on_call=_on_call(self.bundle, now))
+
+
+def _calendars_open(_now: datetime) -> Callable[[str], bool]:
+    def is_open(_calendar: str) -> bool:
+        return True  # only `always` is in force
+
+    return is_open
+
+
+def _on_call(bundle: Bundle, now: datetime) -> Callable[[str], str]:
+    def who(schedule: str) -> str:
+        known = bundle.schedules.get(schedule)
+        duty = on_call(known, now) if known is not None else None
+        return (duty.user if duty is not None else None) or ""
+
+    return who
+
+
+class _Compiler:
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.expressions = Expressions(bundle.calendars, bundle.schedules)
+
+    def condition(self, source: str | None, where: str) -> Condition | None:
+        if source is None or source.strip() == ALWAYS_TRUE:
+            return None
+        return self.expressions.condition(source, where)
+
+    def rules(self, listed: Sequence[tuple[str, Spec, str | None]]) -> Rules[Spec]:
+        made = tuple(Rule(where, spec, self.condition(source, where)) for where, spec, source in listed)
+        conditions = self.expressions.conditions(
+            [rule.condition for rule in made if rule.condition is not None]
+        )
+        numbered = tuple(number for number, rule in enumerate(made) if rule.condition is not None)
+        return Rules(made, conditions, numbered)
+
+    def ladder(self, name: str, policy: Policy) -> Ladder:
+        place = f"policies.{name}"
+        rungs = tuple(
+            Rung(
+                index,
+                f"{place}.levels[{index}]",
+                level,
+                self.condition(level.handles, f"{place}.levels[{index}]"),
+            )
+            for index, level in enumerate(policy.levels)
+        )
+        points = [(f"{place}.points[{n}]", point, point.when) for n, point in enumerate(policy.points)]
+        return Ladder(
+            name,
+            policy,
+            rungs,
+            self.rules([each for each in points if each[1].when is not None]),
+            tuple(Rule(where, point, None) for where, point, _ in points if point.at is not None),
+        )
+
+
+def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
+    """Compile a checked bundle; for one that was never checked, raises shared.policy's ExpressionError."""
+    make = _Compiler(bundle)
+    return CompiledPolicy(
+        hash=content_hash,
+        bundle=bundle,
+        loud=make.condition(bundle.loud, "loud"),
+        routes=make.rules([(f"routes[{n}]", row, row.when) for n, row in enumerate(bundle.routes)]),
+        priorities=make.rules(
+            [(f"priorities[{n}]", row, row.when) for n, row in enumerate(bundle.priorities)]
+        ),
+        slas=make.rules([(f"slas[{n}] {row.name}", row, row.when) for n, row in enumerate(bundle.slas)]),
+        ladders={name: make.ladder(name, policy) for name, policy in bundle.policies.items()},
+        subscriptions=make.rules(
+            [(f"subscriptions[{n}]", row, row.when) for n, row in enumerate(bundle.subscriptions)]
+        ),
+    )
+
+
+def compile_json(raw: bytes, content_hash: str) -> CompiledPolicy:
+    """Compile a bundle as it is stored and published."""
+    return compile_policy(load_json(raw), content_hash)

@@ -1,0 +1,260 @@
+"""The decision: one incident, one signal, one time → the new record, the reasons, what to publish.
+
+Pure: no I/O, no clock, no randomness. The same arguments give the same decision, byte for byte; `explain`,
+`simulate` and replay stand on that.
+"""
+
+from datetime import datetime
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from services.router.domain import actions, chain, due, lifecycle, points, stakeholders
+from services.router.domain.compiled import CompiledPolicy
+from services.router.domain.decision import Decision, Orphan, Reason, Surroundings
+from services.router.domain.draft import Draft
+from services.router.domain.incident import Incident
+from services.router.domain.signals import (
+    ActionTaken,
+    DeliveryReported,
+    EventReceived,
+    Signal,
+    TimerFired,
+    caused_at,
+)
+from shared.events import IncidentEvent
+
+
+def decide(
+    incident: Incident | None,
+    signal: Signal,
+    around: Surroundings,
+    policy: CompiledPolicy,
+    now: datetime,
+) -> Decision:
+    """Decide what the signal means for the incident.
+
+    `incident` is the newest one of the event's key, or None; `policy` the one it started with (the live one
+    when there is none yet). `now` is aware UTC; time never runs backwards for an incident.
+    """
+    if incident is not None:
+        now = max(now, incident.decided_at)
+    match signal:
+        case EventReceived(event):
+            return _on_event(incident, event, around, policy, now)
+        case TimerFired():
+            return _on_timer(_draft(incident, signal, around, policy, now))
+        case ActionTaken():
+            return _on_action(_draft(incident, signal, around, policy, now), signal)
+        case DeliveryReported():
+            return _on_report(_draft(incident, signal, around, policy, now), signal)
+        case _:
+            assert_never(signal)
+
+
+def _draft(
+    incident: Incident | None, signal: Signal, around: Surroundings, policy: CompiledPolicy, now: datetime
+) -> Draft:
+    assert incident is not None, "only an event may meet no incident"
+    return Draft(incident, policy, around.live, now, caused_at=caused_at(signal))
+
+
+def _conclude(draft: Draft) -> Decision:
+    """Points, stakeholders, the next due time, and the invariant that nothing stands still."""
+    if draft.incident.is_open:
+        points.check_conditions(draft)
+    stakeholders.fan_out(draft)
+    draft.set(next_due_at=due.next_due(draft))
+    assert draft.incident.status == "closed" or draft.incident.next_due_at is not None
+    return draft.finish()
+
+
+# --- events -----------------------------------------------------------------------------------------------
+
+
+def _on_event(
+    incident: Incident | None,
+    event: IncidentEvent,
+    around: Surroundings,
+    policy: CompiledPolicy,
+    now: datetime,
+) -> Decision:
+    if event.action == "change":
+        return _orphaned(event, "a change event: recorded, notifies nobody")
+    if event.action == "trigger":
+        return _on_trigger(incident, event, around, policy, now)
+    if incident is None:
+        return _orphaned(event, f"{event.action}: no incident has this key")
+    draft = _draft(incident, EventReceived(event), around, policy, now)
+    if incident.is_open:
+        _on_open(draft, event)
+        return _conclude(draft)
+    if event.action in {"update", "note"} and incident.status == "resolved":
+        (lifecycle.update if event.action == "update" else lifecycle.note)(draft, event)
+        return _conclude(draft)
+    return _recorded(draft, event, f"{event.action} of an incident that is {incident.status}: recorded only")
+
+
+def _orphaned(event: IncidentEvent, reason: str) -> Decision:
+    return Decision(None, orphan=Orphan(event, reason), changed=False)
+
+
+def _recorded(draft: Draft, event: IncidentEvent, text: str, reason: Reason | None = None) -> Decision:
+    draft.actor = lifecycle.sender(event)
+    draft.set(events=draft.incident.events + 1)
+    draft.say("recorded", text, reason)
+    return draft.finish()
+
+
+def _on_trigger(
+    incident: Incident | None,
+    event: IncidentEvent,
+    around: Surroundings,
+    policy: CompiledPolicy,
+    now: datetime,
+) -> Decision:
+    if incident is None:
+        late = _not_later(event, around.remembered_resolve)
+        if late:
+            return _orphaned(event, "rule 16: it was resolved before: " + late)
+        return _open(event, around, now, "")
+    draft = _draft(incident, EventReceived(event), around, policy, now)
+    if incident.is_open:
+        lifecycle.repeat(draft, event)
+        return _conclude(draft)
+    late = _not_later(event, incident.source_time)
+    if late:
+        return _recorded(draft, event, f"a trigger from before the resolve: {late}", Reason("rule 16"))
+    if incident.status == "resolved" and now < due.closes_at(draft):
+        window = chain.span(due.reopen_within(draft))
+        lifecycle.reopen(draft, event, why=f"triggered again within {window} of being resolved")
+        return _conclude(draft)
+    return _open(event, around, now, incident.id)
+
+
+def _not_later(event: IncidentEvent, resolved: datetime | None) -> str:
+    """Why a trigger is older than what resolved its key; '' when it is not or a time is unknown."""
+    if event.occurred_at is None or resolved is None or event.occurred_at > resolved:
+        return ""
+    return f"its source time {event.occurred_at.isoformat()} is not later than {resolved.isoformat()}"
+
+
+def _open(event: IncidentEvent, around: Surroundings, now: datetime, previous: str) -> Decision:
+    record = lifecycle.new_record(event, around.live.hash, now, previous)
+    draft = Draft(record, around.live, around.live, now, caused_at=event.received_at)
+    lifecycle.open_new(draft, event)
+    return _conclude(draft)
+
+
+def _on_open(draft: Draft, event: IncidentEvent) -> None:
+    match event.action:
+        case "update":
+            lifecycle.update(draft, event)
+        case "note":
+            lifecycle.note(draft, event)
+        case "acknowledge":
+            draft.actor = lifecycle.sender(event)
+            draft.set(events=draft.incident.events + 1)
+            lifecycle.refresh(draft, event)
+            if draft.incident.status == "triggered":
+                lifecycle.rest(draft, draft.actor)
+            else:
+                draft.say("recorded", "acknowledged again by a machine: it is taken already")
+        case "resolve":
+            draft.actor = lifecycle.sender(event)
+            draft.set(events=draft.incident.events + 1)
+            lifecycle.merge_fields(draft, event)
+            text = "resolved by its sender"
+            lifecycle.resolve(draft, by=draft.actor, text=text, source_time=event.occurred_at)
+        case _:
+            raise AssertionError(f"{event.action} is handled before")
+
+
+# --- timers -----------------------------------------------------------------------------------------------
+
+
+def _on_timer(draft: Draft) -> Decision:
+    incident, now = draft.incident, draft.now
+    if incident.stuck is not None and now >= incident.stuck.retry_at:
+        draft.set(stuck=None)
+        draft.say("retried", f"decided again after an error: {incident.stuck.error}", Reason("rule 18"))
+    if incident.status == "closed":
+        return Decision(incident, changed=False)
+    if incident.status == "resolved":
+        if now >= due.closes_at(draft):
+            window = chain.span(due.reopen_within(draft))
+            reason = Reason("rule 15", values={"reopen_within": window})
+            lifecycle.close(draft, why=f"resolved for {window}", reason=reason)
+        return _conclude(draft)
+    if incident.waiting_until is not None and now >= incident.waiting_until:
+        lifecycle.resume(draft, "the time to wait is over")
+    points.check_shares(draft)
+    position = draft.incident.chain
+    if position.due is not None and now >= position.due:
+        chain.time_out(draft)
+    _ask_the_forgetful(draft)
+    return _conclude(draft)
+
+
+def _ask_the_forgetful(draft: Draft) -> None:
+    """Taken and untouched: first the assignee is asked, then the level is paged again (rule 6)."""
+    incident = draft.incident
+    if incident.status != "acknowledged" or incident.waiting_for or draft.now < due.forgotten_at(draft):
+        return
+    quiet = chain.span(draft.ladder.spec.forgotten_after)
+    reason = Reason("rule 6: forgotten_after", values={"forgotten_after": quiet})
+    if incident.asked_at is None and incident.assignee:
+        draft.set(asked_at=draft.now)
+        draft.say(
+            "asked", f"untouched for {quiet}: {draft.directory.display(incident.assignee)} is asked", reason
+        )
+        text = f"You took it and nothing has happened for {quiet}. Are you still on it?"
+        draft.tell(lifecycle.user(incident.assignee), "inform", text=text, reason="it is assigned to you")
+        return
+    draft.set(status="triggered", assignee="", asked_at=None, touched_at=draft.now)
+    chain.restart(draft, cause=f"it was taken and then untouched for {quiet}", reason=reason)
+    draft.change("escalated")
+
+
+# --- people and reports -----------------------------------------------------------------------------------
+
+
+def _on_action(draft: Draft, signal: ActionTaken) -> Decision:
+    before = draft.incident
+    refusal = actions.act(draft, signal)
+    if refusal is not None:
+        return Decision(before, refusal=refusal, changed=False)
+    if not draft.entries:
+        return Decision(before, changed=False)
+    return _conclude(draft)
+
+
+def _on_report(draft: Draft, signal: DeliveryReported) -> Decision:
+    """What became of a page. One of an earlier step is written down and changes nothing."""
+    report = signal.report
+    if not report.page_id and report.outcome != "failed":
+        return Decision(draft.incident, changed=False)
+    sent = f"{report.channel or 'no channel'} to {report.recipient}"
+    text = f"{sent}: {report.outcome}" + (f" ({report.reason})" if report.reason else "")
+    draft.say("delivery", text, actor="notifier")
+    page = next((each for each in draft.incident.pages if each.page_id == report.page_id), None)
+    if page is None or not report.page:
+        return _concluded_quietly(draft)
+    marked = replace(page, state=report.page)
+    draft.set(pages=tuple(marked if each.page_id == page.page_id else each for each in draft.incident.pages))
+    step = [each for each in draft.incident.pages if each.through != "point"]
+    lost = bool(step) and all(each.state == "unreachable" for each in step)
+    if (
+        lost
+        and marked.through != "point"
+        and draft.incident.status == "triggered"
+        and not draft.incident.waiting_for
+    ):
+        chain.report_unreachable(draft)
+        return _conclude(draft)
+    return _concluded_quietly(draft)
+
+
+def _concluded_quietly(draft: Draft) -> Decision:
+    """Nothing of the record that conditions look at has changed."""
+    return draft.finish()

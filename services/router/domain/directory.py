@@ -1,0 +1,219 @@
+"""Who is meant by a target, now: people, rooms and addresses, each with the reason (POLICY.md, "Targets").
+
+A target that resolves to nobody says why; nothing is dropped silently.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from shared.policy.oncall import on_call
+
+from services.router.domain.incident import Incident
+from shared.events import Contact, Recipient
+from shared.policy import Bundle
+from shared.policy.targets import (
+    AddressTarget,
+    AssigneeTarget,
+    CustomerTarget,
+    LeadOf,
+    ManagerOf,
+    NextTarget,
+    OwnerTarget,
+    ScheduleTarget,
+    SkillTarget,
+    Target,
+    TeamTarget,
+    UserTarget,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One recipient and why it is meant; `by_schedule` when a schedule named the person."""
+
+    recipient: Recipient
+    why: str
+    by_schedule: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Everybody that targets name, once each, in order; and for each target that named nobody, why."""
+
+    found: tuple[Found, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+
+def nobody(reason: str) -> Resolved:
+    return Resolved(gaps=(reason,))
+
+
+def merged(parts: Iterable[Resolved]) -> Resolved:
+    """All of them, a recipient named twice only once (the first reason stands)."""
+    found: dict[tuple[str, str], Found] = {}
+    gaps: list[str] = []
+    for part in parts:
+        gaps.extend(part.gaps)
+        for each in part.found:
+            found.setdefault((each.recipient.kind, each.recipient.name), each)
+    return Resolved(tuple(found.values()), tuple(gaps))
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The people of the policy in force now, seen from one incident at one time."""
+
+    bundle: Bundle
+    incident: Incident
+    now: datetime
+
+    def resolve(self, targets: Iterable[Target], *, rooms: bool = True) -> Resolved:
+        """Who is meant. `rooms`: a team's own contacts are told along with its members."""
+        return merged(self._one(target, rooms=rooms) for target in targets)
+
+    def _one(self, target: Target, *, rooms: bool) -> Resolved:  # noqa: C901, PLR0911, PLR0912 - one line a kind
+        match target:
+            case UserTarget(name):
+                return self._user(name, "named in the policy")
+            case TeamTarget(name):
+                return self._team(name, rooms=rooms)
+            case ScheduleTarget(name):
+                return self._on_call(name)
+            case NextTarget(name):
+                return self._next_on_call(name)
+            case AssigneeTarget():
+                if not self.incident.assignee:
+                    return nobody("assignee: nobody has taken it")
+                return self._user(self.incident.assignee, "it is assigned to you")
+            case CustomerTarget():
+                return self._customer()
+            case OwnerTarget():
+                return self._owner()
+            case SkillTarget(skill, among):
+                return self._skilled(skill, among)
+            case ManagerOf(of):
+                return self._managers(of)
+            case LeadOf(of):
+                return self._lead(of)
+            case AddressTarget(channel, address):
+                contact = Contact(name=channel, channel=channel, address=address)
+                return Resolved(
+                    (
+                        Found(
+                            Recipient(kind="address", name=address, contacts=(contact,)),
+                            "named in the policy",
+                        ),
+                    )
+                )
+            case _:
+                assert_never(target)
+
+    def _user(self, name: str, why: str, *, by_schedule: bool = False) -> Resolved:
+        if name not in self.bundle.users:
+            return nobody(f"user:{name}: no such user in the policy in force")
+        return Resolved((Found(Recipient(kind="user", name=name), why, by_schedule),))
+
+    def _team(self, name: str, *, rooms: bool) -> Resolved:
+        team = self.bundle.teams.get(name)
+        if team is None:
+            return nobody(f"team:{name}: no such team in the policy in force")
+        members = merged(self._user(member, f"you are in team {name}") for member in team.members)
+        if not rooms or not team.contacts:
+            return members if members.found else nobody(f"team:{name}: it has no members")
+        room = Found(Recipient(kind="team", name=name), f"this is the room of team {name}")
+        return Resolved((*members.found, room), members.gaps)
+
+    def _on_call(self, name: str) -> Resolved:
+        schedule = self.bundle.schedules.get(name)
+        if schedule is None:
+            return nobody(f"schedule:{name}: no such schedule in the policy in force")
+        duty = on_call(schedule, self.now)
+        if duty is None or not duty.user:
+            return nobody(f"schedule:{name}: nobody is on call now")
+        return self._user(duty.user, f"you are on call for {name}", by_schedule=True)
+
+    def _next_on_call(self, name: str) -> Resolved:
+        schedule = self.bundle.schedules.get(name)
+        duty = on_call(schedule, self.now) if schedule is not None else None
+        if duty is None or not duty.next_user:
+            return nobody(f"next:{name}: nobody follows in schedule {name}")
+        return self._user(duty.next_user, f"you are the next on call for {name}", by_schedule=True)
+
+    def _customer(self) -> Resolved:
+        said = self.incident.customer
+        customer = self.bundle.customers.get(said)
+        if customer is None:
+            return nobody(
+                f"customer: {said!r} is not a known customer" if said else "customer: none is named"
+            )
+        contacts = tuple(
+            Contact(name=name, channel=spec.channel, address=spec.address, secret=spec.secret or "")
+            for name, spec in customer.contacts.items()
+        )
+        if not contacts:
+            return nobody(f"customer: {said} has no contacts")
+        recipient = Recipient(kind="customer", name=said, contacts=contacts)
+        return Resolved((Found(recipient, "it concerns you as our customer"),))
+
+    def _owner(self) -> Resolved:
+        customer = self.bundle.customers.get(self.incident.customer)
+        if customer is None or not customer.owner:
+            return nobody("owner: the incident's customer has no account owner")
+        return self._user(customer.owner, f"you look after {customer.name or self.incident.customer}")
+
+    def _skilled(self, skill: str, among: Target) -> Resolved:
+        group = self._one(among, rooms=False)
+        able = tuple(
+            Found(each.recipient, f"you know {skill}; {each.why}", each.by_schedule)
+            for each in group.found
+            if each.recipient.kind == "user" and skill in self.bundle.users[each.recipient.name].skills
+        )
+        return (
+            Resolved(able, group.gaps) if able else nobody(f"skill {skill}: nobody among {among.text} has it")
+        )
+
+    def _managers(self, of: Target) -> Resolved:
+        below = self._one(of, rooms=False)
+        if not below.found:
+            return Resolved(gaps=tuple(f"manager of {of.text}: {gap}" for gap in below.gaps))
+        return merged(self._manager(each.recipient.name) for each in below.found)
+
+    def _manager(self, name: str) -> Resolved:
+        user = self.bundle.users.get(name)
+        if user is None or not user.manager:
+            return nobody(f"manager of {name}: none is named")
+        return self._user(user.manager, f"you are the manager of {self.display(name)}")
+
+    def _lead(self, of: Target | str) -> Resolved:
+        if isinstance(of, str):
+            service = self.bundle.services.get(self.incident.service)
+            if service is None or not service.team:
+                said = self.incident.service
+                return nobody(
+                    f"lead of service: {said!r} has no team" if said else "lead of service: none is named"
+                )
+            return self._team_lead(service.team, f"of service {self.incident.service}")
+        if isinstance(of, TeamTarget):
+            return self._team_lead(of.name, "")
+        below = self._one(of, rooms=False)
+        names = [each.recipient.name for each in below.found]
+        teams = [name for name, team in self.bundle.teams.items() if set(names) & set(team.members)]
+        if not teams:
+            return nobody(f"lead of {of.text}: no team has them as a member")
+        return merged(self._team_lead(team, "") for team in teams)
+
+    def _team_lead(self, team: str, of: str) -> Resolved:
+        known = self.bundle.teams.get(team)
+        if known is None or not known.lead:
+            return nobody(f"lead of team {team}: none is named")
+        return self._user(known.lead, " ".join(filter(None, (f"you lead team {team}", of))))
+
+    def display(self, name: str) -> str:
+        """A user's full name where there is one."""
+        user = self.bundle.users.get(name)
+        return (user.name if user is not None else None) or name

@@ -1,0 +1,69 @@
+"""When something happens next: the promise that nothing stands still (POLICY.md, rule 6)."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.router.domain import points
+from services.router.domain.draft import Draft
+
+FOLLOW_UP: Final = timedelta(days=1)  # the net under every other moment
+_SOONEST: Final = timedelta(milliseconds=1)
+
+
+def next_due(draft: Draft) -> datetime | None:
+    """The next moment at which the incident is looked at; None only when it is closed."""
+    if draft.incident.status == "closed":
+        return None
+    moments = list(_moments(draft))
+    return max(min(moments, default=draft.now + FOLLOW_UP), draft.now + _SOONEST)
+
+
+def _moments(draft: Draft) -> Iterator[datetime]:
+    incident = draft.incident
+    if incident.stuck is not None:
+        yield incident.stuck.retry_at
+    if incident.status == "resolved":
+        yield closes_at(draft)
+        return
+    if incident.waiting_until is not None:
+        yield incident.waiting_until
+    elif incident.status == "acknowledged":
+        yield forgotten_at(draft)
+    if incident.chain.due is not None:
+        yield incident.chain.due
+    yield from _shares(draft)
+    yield from _held_points(draft)
+
+
+def _shares(draft: Draft) -> Iterator[datetime]:
+    for clock in draft.incident.clocks:
+        for share in points.unfired_shares(draft, clock):
+            moment = clock.reaches(share, draft.now)
+            if moment is not None:
+                yield moment
+
+
+def _held_points(draft: Draft) -> Iterator[datetime]:
+    for rule in draft.ladder.points.rules:
+        state = draft.incident.points.get(rule.where)
+        moment = points.next_time(rule.spec, state) if state is not None else None
+        if moment is not None:
+            yield moment
+
+
+def forgotten_at(draft: Draft) -> datetime:
+    """When a taken incident that nobody touches is looked at again."""
+    return (draft.incident.asked_at or draft.incident.touched_at) + draft.ladder.spec.forgotten_after
+
+
+def closes_at(draft: Draft) -> datetime:
+    """When a resolved incident closes: as soon as the same key would open a new one."""
+    return (draft.incident.resolved_at or draft.now) + reopen_within(draft)
+
+
+def reopen_within(draft: Draft) -> timedelta:
+    """How long a trigger of the same key reopens: what the integration says, else the policy (rule 15)."""
+    integration = draft.live.bundle.integrations.get(draft.incident.integration)
+    said = integration.reopens_within if integration is not None else None
+    return draft.ladder.spec.reopen_within if said is None else said

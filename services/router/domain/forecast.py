@@ -1,0 +1,54 @@
+"""What happens next if nothing else does: the decisions themselves, played forward."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from services.router.domain.compiled import CompiledPolicy
+from services.router.domain.decide import decide
+from services.router.domain.decision import Entry, Surroundings
+from services.router.domain.incident import Incident
+from services.router.domain.signals import TimerFired
+
+MOST_STEPS: Final = 12
+_WORTH_TELLING: Final = frozenset(
+    {"paged", "level_skipped", "warn", "breach", "point", "informed", "closed", "asked"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """One thing that will happen at `at`, unless."""
+
+    at: datetime
+    what: str
+    unless: str
+
+
+def _unless(entry: Entry, incident: Incident) -> str:
+    if entry.kind == "closed":
+        return "the same problem comes back before"
+    if entry.kind in {"warn", "breach", "point", "informed"} and incident.status == "acknowledged":
+        return "it is resolved before"
+    return "somebody takes it or it is resolved before"
+
+
+def forecast(
+    incident: Incident, around: Surroundings, policy: CompiledPolicy, *, steps: int = MOST_STEPS
+) -> list[NextStep]:
+    """The next steps with their times, as they come when no event, person or policy change intervenes."""
+    coming: list[NextStep] = []
+    while incident.next_due_at is not None and len(coming) < steps:
+        now = incident.next_due_at
+        decision = decide(incident, TimerFired(), around, policy, now)
+        assert decision.incident is not None
+        coming += [
+            NextStep(now, entry.text, _unless(entry, incident))
+            for entry in decision.entries
+            if entry.kind in _WORTH_TELLING
+        ]
+        repeating = incident.chain.state == "finally" and decision.incident.chain.state == "finally"
+        incident = decision.incident
+        if repeating or not decision.entries:
+            break
+    return coming[:steps]

@@ -1,0 +1,216 @@
+"""The incident as it is stored: one frozen record that decisions replace, never change.
+
+Times are aware UTC; durations are seconds. The record is kept as JSON in its row (`encode`, `decode`); a new
+field needs a default, so that the last release's rows still read.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from shared.events import ClockSnapshot, IncidentSnapshot, Link, Severity, Status
+
+ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
+ChainState: TypeAlias = Literal["climbing", "assignee", "finally", "resting"]
+PageState: TypeAlias = Literal["sent", "reached", "unreachable"]
+OPEN: Final[frozenset[Status]] = frozenset({"triggered", "acknowledged"})
+
+
+class Interval(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A stretch of wall time in which a clock ran; `ended` is None while it runs."""
+
+    started: datetime
+    ended: datetime | None = None
+
+
+class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One SLA target: what was promised, and the stretches in which its time ran."""
+
+    target: str
+    goal: float
+    state: ClockState = "running"
+    breached: bool = False
+    intervals: tuple[Interval, ...] = ()
+    thresholds: tuple[float, ...] = ()  # shares of the goal already acted on or recorded (0.8, 1.0)
+    warn_at: tuple[float, ...] = ()
+    pause_while: tuple[str, ...] = ()
+    sla: str = ""
+
+    def elapsed(self, now: datetime) -> float:
+        """Seconds that counted up to now."""
+        return sum(
+            ((part.ended or max(now, part.started)) - part.started).total_seconds() for part in self.intervals
+        )
+
+    def reaches(self, share: float, now: datetime) -> datetime | None:
+        """When this share of the goal is used up if nothing changes; None unless the clock runs.
+
+        In the past when it is used up already.
+        """
+        if self.state != "running":
+            return None
+        return now + timedelta(seconds=self.goal * share - self.elapsed(now))
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where on its ladder the incident stands. `level` is an index; past the last one stands `finally`."""
+
+    policy: str
+    level: int = 0
+    round: int = 1
+    since: datetime
+    state: ChainState = "climbing"
+    due: datetime | None = None
+    lowest: int = 0  # the level it started at: no round goes below it
+    entered: tuple[str, ...] = ()  # policies that it has been through
+    failed_step_at: datetime | None = None  # the last step taken because pages reached nobody
+
+
+class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A page that was asked for at the current step, or by a point: who was paged, and whether it arrived."""
+
+    page_id: str
+    name: str
+    through: str
+    level: str = ""
+    state: PageState = "sent"
+    user: bool = True
+
+
+class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one escalation point remembers: since when its condition holds, and when it fired last."""
+
+    held_since: datetime | None = None
+    fired: int = 0
+    fired_at: datetime | None = None
+
+
+class Stuck(msgspec.Struct, frozen=True, kw_only=True):
+    """An error inside a decision: the incident waits for the next try while `last_resort` is paged."""
+
+    error: str
+    since: datetime
+    tries: int
+    retry_at: datetime
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One problem, from its first event to its close."""
+
+    id: str
+    integration: str
+    dedup_key: str
+    policy_hash: str
+    title: str
+    description: str = ""
+    kind: str = "incident"
+    source: str = ""
+    severity: Severity | None = None
+    impact: int = 0
+    urgency: int = 0
+    labels: dict[str, str] = {}
+    attributes: dict[str, Any] = {}
+    links: tuple[Link, ...] = ()
+    customer: str = ""
+    customer_name: str = ""
+    tier: str = ""
+    said_tier: str = ""  # the tier that an event itself carried
+    service: str = ""
+    status: Status = "triggered"
+    priority: int = 3
+    assignee: str = ""
+    waiting_for: str = ""
+    waiting_until: datetime | None = None
+    reopened: int = 0
+    opened_at: datetime
+    acknowledged_at: datetime | None = None
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    touched_at: datetime  # the last sign of life from a person or a sender
+    asked_at: datetime | None = None  # when the assignee was asked whether it was forgotten
+    decided_at: datetime  # the `now` of the last decision: time never runs backwards
+    chain: Chain
+    clocks: tuple[Clock, ...] = ()
+    points: dict[str, PointState] = {}
+    pages: tuple[OpenPage, ...] = ()
+    pages_made: int = 0
+    followers: tuple[str, ...] = ()
+    source_time: datetime | None = None  # of the last trigger or resolve that carried one
+    previous: str = ""  # the incident of the same key before this one
+    stuck: Stuck | None = None
+    events: int = 1
+    version: int = 1
+    next_due_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Triggered or acknowledged: somebody still has to solve it."""
+        return self.status in OPEN
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.integration, self.dedup_key
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Incident)
+
+
+def encode(incident: Incident) -> bytes:
+    """The record as JSON."""
+    return _encoder.encode(incident)
+
+
+def decode(raw: bytes | str) -> Incident:
+    """The record back from JSON."""
+    return _decoder.decode(raw)
+
+
+def _clock_snapshot(clock: Clock, now: datetime) -> ClockSnapshot:
+    state = "breached" if clock.breached and clock.state in {"running", "paused"} else clock.state
+    return ClockSnapshot(
+        target=clock.target,
+        state=state,
+        goal_seconds=clock.goal,
+        elapsed_seconds=round(clock.elapsed(now), 3),
+        due_at=clock.reaches(1.0, now),
+        breached=clock.breached,
+    )
+
+
+def snapshot(incident: Incident, level_name: str, now: datetime) -> IncidentSnapshot:
+    """The incident as the API and every message show it."""
+    return IncidentSnapshot(
+        id=incident.id,
+        integration=incident.integration,
+        dedup_key=incident.dedup_key,
+        title=incident.title,
+        description=incident.description,
+        kind=incident.kind,
+        source=incident.source,
+        severity=incident.severity,
+        labels=incident.labels,
+        attributes=incident.attributes,
+        links=incident.links,
+        status=incident.status,
+        priority=incident.priority,
+        tier=incident.tier,
+        customer=incident.customer,
+        customer_name=incident.customer_name,
+        service=incident.service,
+        policy=incident.chain.policy,
+        level=level_name,
+        round=incident.chain.round,
+        assignee=incident.assignee,
+        waiting_for=incident.waiting_for,
+        reopened=incident.reopened,
+        opened_at=incident.opened_at,
+        acknowledged_at=incident.acknowledged_at,
+        resolved_at=incident.resolved_at,
+        closed_at=incident.closed_at,
+        next_due_at=incident.next_due_at,
+        clocks=tuple(_clock_snapshot(clock, now) for clock in incident.clocks),
+        events=incident.events,
+        version=incident.version,
+    )

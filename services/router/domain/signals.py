@@ -1,0 +1,81 @@
+"""What can reach an incident: an event, a due timer, a person's action, a report about a delivery."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from shared.events import DeliveryReport, IncidentEvent
+
+Role: TypeAlias = Literal["viewer", "responder", "lead", "admin"]
+ROLES: Final[tuple[Role, ...]] = ("viewer", "responder", "lead", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceived:
+    """A sender said something."""
+
+    event: IncidentEvent
+
+    @property
+    def id(self) -> str:
+        return self.event.event_id
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The incident's next due time has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReported:
+    """The notifier says what became of a page."""
+
+    report: DeliveryReport
+
+    @property
+    def id(self) -> str:
+        return self.report.report_id
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts. `user` is empty for a key that acts for nobody; it then appears as `api:NAME`."""
+
+    name: str
+    role: Role
+    user: str = ""
+
+    def may(self, needed: Role) -> bool:
+        """Whether the role is high enough."""
+        return ROLES.index(self.role) >= ROLES.index(needed)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionArguments:
+    """The arguments of an action; which of them count is its own business. The API bounds their texts."""
+
+    note: str = ""
+    text: str = ""
+    level: str = ""
+    policy: str = ""
+    because: str = ""
+    assignee: str = ""
+    page: str = ""  # the page that is being answered
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTaken:
+    """A person (or a key acting for one) does something to the incident."""
+
+    action: str
+    actor: Actor
+    arguments: ActionArguments = field(default_factory=ActionArguments)
+    id: str = ""  # from Idempotency-Key, otherwise random; the shell's inbox drops a repeat
+
+
+Signal: TypeAlias = EventReceived | TimerFired | DeliveryReported | ActionTaken
+
+
+def caused_at(signal: Signal) -> datetime | None:
+    """When intake received the event behind the signal; None for every other signal."""
+    return signal.event.received_at if isinstance(signal, EventReceived) else None

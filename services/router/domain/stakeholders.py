@@ -1,0 +1,59 @@
+"""Who hears of a change without being asked to act: subscribers (POLICY.md, `subscriptions`), followers."""
+
+from typing import Final
+
+from services.router.domain.draft import Draft
+from services.router.domain.lifecycle import user
+
+EVENTS: Final = (
+    "opened",
+    "escalated",
+    "update",
+    "at_risk",
+    "breached",
+    "taken",
+    "resolved",
+    "closed",
+    "reopened",
+)
+
+
+def fan_out(draft: Draft) -> None:
+    """Tell every subscription that matches of what this decision changed, and the followers of its end."""
+    events = [event for event in EVENTS if event in draft.changes]
+    if not events:
+        return
+    for rule in draft.live.subscriptions.matching(draft.activation):
+        subscription = rule.spec
+        told = [event for event in events if event in subscription.events]
+        if not told:
+            continue
+        resolved = draft.directory.resolve(subscription.who)
+        reason = rule.reason(draft.activation)
+        for gap in resolved.gaps:
+            draft.say("nobody", f"{rule.where}: {gap}", reason)
+        for event in told:
+            for found in resolved.found:
+                draft.tell(
+                    found.recipient,
+                    event,
+                    text=draft.update_text if event == "update" else "",
+                    reason=f"{rule.where}",
+                    stakeholder=True,
+                    template=subscription.template or "",
+                    digest=subscription.digest,
+                )
+        if resolved.found:
+            names = ", ".join(found.recipient.name for found in resolved.found)
+            draft.say("told", f"{', '.join(told)}: told {names}", reason)
+    _tell_followers(draft, events)
+
+
+def _tell_followers(draft: Draft, events: list[str]) -> None:
+    for event in ("taken", "update"):
+        if event in events:
+            for name in draft.incident.followers:
+                if name in draft.live.bundle.users and f"user:{name}" != draft.actor:
+                    draft.tell(
+                        user(name), event, text=draft.update_text, reason="you follow it: you handed it up"
+                    )
