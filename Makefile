@@ -1,0 +1,75 @@
+# Everything a developer or a newcomer does. `make help` lists it; `make run` is the place to start.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The first Python ≥ 3.11 there is; `make run PYTHON=/usr/bin/python3.13` chooses another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv -q
+
+.PHONY: help install dev run demo test test-long check bench clean lock
+
+help: ## what can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+install: $(VENV)/installed ## make .venv with the pinned dependencies and the command .venv/bin/ladder
+
+dev: $(VENV)/installed-dev ## the same with what tests and checks need
+
+run: install ## start Ladder: three services in one process, with the example policy; Ctrl-C stops it
+	@LADDER_POLICY="$${LADDER_POLICY-deploy/policy}" exec $(BIN)/ladder up
+
+demo: install ## the same, and a recorded incident log running through it
+	@$(BIN)/python -m ladder.demo_run
+
+test: dev ## the test suite
+	@$(BIN)/python -m pytest -m "not long"
+
+test-long: dev ## also the tests that take minutes
+	@$(BIN)/python -m pytest
+
+check: dev ## format, lint, types, imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: dev ## measure it side by side with floors; results in bench/results
+	@$(BIN)/python -m bench
+
+clean: ## remove what was made here: environment, caches, the data of `make run`
+	rm -rf $(VENV) .ladder .cache build dist *.egg-info bench/results
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: ## pin the newest versions that pyproject.toml allows, with hashes
+	@$(BIN)/python -m pip install -q pip-tools
+	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --no-header --no-annotate \
+		--no-emit-index-url --no-emit-trusted-host --extra embedded -o requirements.lock pyproject.toml
+	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --no-header --no-annotate \
+		--no-emit-index-url --no-emit-trusted-host --extra embedded --extra dev -o requirements-dev.lock pyproject.toml
+
+# A stamp is newer than its lock when what the lock names is installed.
+$(VENV)/installed: requirements.lock | $(BIN)/python
+	@echo "Installing Ladder into $(VENV) (once) …"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(BIN)/python ladder/install_command.py
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.lock | $(BIN)/python
+	@echo "Installing Ladder and its tools into $(VENV) (once) …"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(BIN)/python ladder/install_command.py
+	@touch $@ $(VENV)/installed
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Ladder needs Python 3.11 or newer; found: $$(python3 --version 2>&1 || true). Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+		exit 2; fi
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; \
+		exit 2; }

@@ -1,0 +1,183 @@
+"""The processes that host one service each – intake, router, notifier – and `ladder migrate`."""
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from pydantic import ValidationError
+
+from ladder import serving
+from ladder.demo import DEMO_DIGESTS
+from ladder.host import assemble
+from ladder.refusal import RefusedError
+from shared import migrations, telemetry
+from shared.database import Database
+from shared.eventlog import EventLog
+from shared.eventlog.opening import open_log
+from shared.eventlog.settings import EventLogSettings
+from shared.policy import Bundle, PolicyErrors, load
+from shared.service import Service
+from shared.settings import BadSettingError, DatabaseSettings, SecretKeySettings, sentences
+
+SERVICES: Final = ("intake", "router", "notifier")
+_OWNERS: Final = ("router", "notifier")  # of a schema; the event log brings its own
+_CONNECTIONS: Final = 5  # in the pool; beside it a process holds a few that listen
+
+LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+log = telemetry.logger(__name__)
+
+
+class HostSettings(DatabaseSettings, SecretKeySettings):
+    """What the process needs itself, whatever it hosts."""
+
+    listen: str = "127.0.0.1:8080"
+    public_url: str = ""
+    data_dir: Path = Path(".ladder")
+    policy: Path | None = None
+    log_level: LogLevel = "INFO"
+    log_format: telemetry.LogFormat = "json"
+
+    @property
+    def address(self) -> serving.Address:
+        return serving.Address.parse(self.listen)
+
+    @property
+    def own_database(self) -> str | None:
+        return self.database_url.get_secret_value() if self.database_url else None
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What is wrong with settings or policy becomes a RefusedError with its sentences."""
+    try:
+        yield
+    except ValidationError as err:
+        raise RefusedError("\n".join(sentences(err))) from err
+    except (BadSettingError, PolicyErrors) as err:
+        raise RefusedError(str(err)) from err
+
+
+def build(name: str, log: EventLog, database: Database | None, given: Mapping[str, Any]) -> Service:
+    """The service of this name; `given` settings win over the environment."""
+    module = importlib.import_module(f"services.{name}.settings")
+    settings = getattr(module, f"{name.capitalize()}Settings").read(**given)
+    app = importlib.import_module(f"services.{name}.app")
+    needs = {} if name == "intake" else {"database": database}
+    service: Service = app.build(settings, log=log, **needs)
+    return service
+
+
+def refuse_demo_keys(bundle: Bundle, address: serving.Address) -> None:
+    """Everybody knows the demo keys, so they count only on this machine. Raises RefusedError."""
+    owners = {f"integration {name}": owner for name, owner in bundle.integrations.items()}
+    owners |= {f"API key {name}": owner for name, owner in bundle.api_keys.items()}
+    if address.loopback:
+        return
+    for what, owner in owners.items():
+        if any(key.sha256.lower() in DEMO_DIGESTS for key in owner.keys):
+            raise RefusedError(
+                f"The policy lets the demo key in ({what}) and LADDER_LISTEN={address.host}:{address.port} "
+                "is not loopback: give keys of your own, or listen on 127.0.0.1."
+            )
+
+
+async def migrate_all(database: Database, eventlog: EventLog) -> None:
+    """Every schema to its newest revision, every topic made."""
+    await eventlog.create_topics()
+    for owner in _OWNERS:
+        folder = importlib.import_module(f"services.{owner}.migrations").__file__
+        assert folder is not None
+        await migrations.upgrade(database, owner, Path(folder).parent)
+
+
+@asynccontextmanager
+async def connected(url: str, size: int = _CONNECTIONS) -> AsyncIterator[Database]:
+    """A pool that is closed at the end. Raises RefusedError for a URL that is none."""
+    try:
+        database = Database(url, size=size)
+    except Exception as err:
+        raise RefusedError(
+            "LADDER_DATABASE_URL is not a URL such as postgresql://user:password@host/name."
+        ) from err
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def hosting(
+    services: Sequence[Service], sock: Any, address: serving.Address
+) -> AsyncIterator[asyncio.Task[None]]:
+    """The services run, then requests are answered; the other way round on leaving."""
+    async with AsyncExitStack() as stack:
+        for service in services:
+            await stack.enter_async_context(service.running())
+        app = assemble(services, loopback=address.loopback)
+        yield await stack.enter_async_context(serving.serving(app, sock, address))
+
+
+def _needed_database(name: str, settings: HostSettings, *, kafka: bool) -> str | None:
+    url = settings.own_database
+    if url is None and name != "intake":
+        raise RefusedError(
+            f"LADDER_DATABASE_URL is not set: `ladder {name}` keeps its state in PostgreSQL, "
+            "for example postgresql://ladder:password@db/ladder (`ladder up` brings its own)."
+        )
+    if url is None and not kafka:
+        raise RefusedError(
+            f"Neither LADDER_KAFKA_BOOTSTRAP_SERVERS nor LADDER_DATABASE_URL is set: "
+            f"`ladder {name}` needs one of them for the event log."
+        )
+    return url
+
+
+async def _one(name: str) -> None:
+    with refusing():
+        settings, log_settings = HostSettings.read(), EventLogSettings.read()
+    telemetry.configure(settings.log_format, settings.log_level)
+    url = _needed_database(name, settings, kafka=bool(log_settings.kafka_bootstrap_servers))
+    with refusing():
+        _ = settings.signer
+        _check_policy(settings)
+    sock, address = serving.bind(settings.address)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(connected(url)) if url else None
+        eventlog = open_log(log_settings, database)
+        await stack.enter_async_context(eventlog.running())
+        with refusing():
+            service = build(name, eventlog, database, {"public_url": settings.public_url or address.url})
+        task = await stack.enter_async_context(hosting([service], sock, address))
+        log.info("listening", action="listening", service=name, url=address.url)
+        await task
+
+
+def _check_policy(settings: HostSettings) -> None:
+    """A broken LADDER_POLICY stops a process that starts; a later change that is broken is only refused."""
+    if settings.policy is not None:
+        refuse_demo_keys(load(settings.policy), settings.address)
+
+
+async def _migrate() -> None:
+    with refusing():
+        settings, log_settings = HostSettings.read(), EventLogSettings.read()
+    telemetry.configure(settings.log_format, settings.log_level)
+    if settings.own_database is None:
+        raise RefusedError("LADDER_DATABASE_URL is not set: `ladder migrate` makes the tables there.")
+    async with connected(settings.own_database) as database:
+        eventlog = open_log(log_settings, database)
+        async with eventlog.running():
+            await migrate_all(database, eventlog)
+
+
+def run_one(name: str) -> None:
+    """Run one service until it is told to end."""
+    serving.run(lambda: _one(name))
+
+
+def run_migrate() -> None:
+    serving.run(_migrate)

@@ -1,0 +1,143 @@
+"""One listening socket, one event loop, signals, and a clean end: what every Ladder process runs inside."""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from ladder.demo import is_loopback
+from ladder.refusal import RefusedError
+
+_LAST_REQUESTS_SECONDS: Final = 3
+_WHOLE_END_SECONDS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a process listens: `127.0.0.1:8080`, `:8080` (everywhere), `[::1]:8080`, `localhost:0` (any)."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        host, _, port = text.strip().rpartition(":")
+        if not port.isdigit() or int(port) > 65535:
+            raise RefusedError(f"LADDER_LISTEN: {text!r} is not an address such as 127.0.0.1:8080.")
+        return cls(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by leaving the host out
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def bind(wanted: Address) -> tuple[socket.socket, Address]:
+    """A bound socket that does not listen yet, and the address it has. Raises RefusedError."""
+    try:
+        family, kind, *_, place = socket.getaddrinfo(wanted.host, wanted.port, type=socket.SOCK_STREAM)[0]
+    except OSError as err:
+        raise RefusedError(f"LADDER_LISTEN: {wanted.host!r} is no address of this machine.") from err
+    sock = socket.socket(family, kind)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(place)
+    except OSError as err:
+        sock.close()
+        raise _cannot_listen(wanted, err) from err
+    return sock, Address(wanted.host, sock.getsockname()[1])
+
+
+def _cannot_listen(wanted: Address, err: OSError) -> RefusedError:
+    if err.errno == errno.EADDRINUSE:
+        return RefusedError(
+            f"Port {wanted.port} on {wanted.host} is in use by another program: "
+            f"stop it, or set LADDER_LISTEN, for example LADDER_LISTEN={wanted.host}:{wanted.port + 1}."
+        )
+    why = (err.strerror or str(err)).lower()
+    return RefusedError(f"LADDER_LISTEN: cannot listen on {wanted.host}:{wanted.port}: {why}.")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers: the whole process ends in order, not only the web server."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, sock: socket.socket, address: Address) -> AsyncIterator[asyncio.Task[None]]:
+    """Answer requests while inside; on leaving take no more and let those under way finish.
+
+    Yields the task that serves, which ends only when the server fails. Raises RefusedError.
+    """
+    server = _Server(
+        uvicorn.Config(
+            app,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=65,  # longer than a load balancer's, which then never meets a closed one
+            timeout_graceful_shutdown=_LAST_REQUESTS_SECONDS,
+        )
+    )
+    task = asyncio.create_task(server.serve(sockets=[sock]), name="http")
+    try:
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers a flag, not an event
+            await asyncio.sleep(0.005)
+        if task.done():
+            await _failed(task, address)
+        yield task
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _failed(task: asyncio.Task[None], address: Address) -> None:
+    try:
+        await task
+    except OSError as err:
+        raise _cannot_listen(address, err) from err
+    raise RefusedError(f"The web server on {address.url} ended at once.")
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run until `main` returns or SIGINT or SIGTERM comes: it is then cancelled once and unwinds in order.
+
+    Whatever still hangs after some twenty seconds is left behind.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, suppress(asyncio.CancelledError):
+        runner.run(_until_signalled(main))
+
+
+async def _until_signalled(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(main(), name="main")
+
+    def end() -> None:
+        if not task.cancelling():
+            task.cancel()
+            loop.call_later(_WHOLE_END_SECONDS, os._exit, 1)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    await task

@@ -1,0 +1,88 @@
+"""The story in the terminal: what happens to incidents, one readable line each, with its reason.
+
+Read from the event log like everything else, by a group of its own, so that it stands exactly where the
+notifier learns of it. Pure rendering below, one loop on top.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta, tzinfo
+from typing import Final
+
+from shared import codec, telemetry
+from shared.clock import utcnow
+from shared.eventlog import Consumer, EventLog, LogUnavailableError
+from shared.events import ESCALATIONS, IncidentChanged, Notice, Page
+
+GROUP: Final = "ladder-terminal"
+_STALE: Final = timedelta(minutes=1)
+_MOST_LINES: Final = 60  # of one batch; a storm is counted, not scrolled past
+
+log = telemetry.logger(__name__)
+
+
+async def tell(eventlog: EventLog, say: Callable[[str], None], zone: tzinfo | None = None) -> None:
+    """Say every change as it happens, for ever. What is older than a minute is passed over."""
+    async with eventlog.consumer(GROUP, [ESCALATIONS]) as consumer:
+        while True:
+            await tell_once(consumer, say, utcnow(), zone)
+
+
+async def tell_once(
+    consumer: Consumer, say: Callable[[str], None], now: datetime, zone: tzinfo | None = None
+) -> None:
+    """Say the next batch of changes."""
+    records = await consumer.fetch()
+    if not records:
+        return
+    said = [line for record in records for line in _lines_of(record.value, record.headers, now, zone)]
+    for line in said[:_MOST_LINES]:
+        say(line)
+    if len(said) > _MOST_LINES:
+        say(f"          … and {len(said) - _MOST_LINES} lines more: `ladder incidents` lists them")
+    with suppress(LogUnavailableError):
+        await consumer.commit(records)
+
+
+def _lines_of(value: bytes, headers: dict[str, bytes], now: datetime, zone: tzinfo | None) -> Iterable[str]:
+    try:
+        change = codec.decode(IncidentChanged, value, headers)
+    except codec.UnreadableRecordError as err:
+        log.warning("unreadable change", action="story_unreadable", error=str(err))
+        return ()
+    return lines(change, zone) if now - change.at < _STALE else ()
+
+
+def lines(change: IncidentChanged, zone: tzinfo | None = None) -> Iterator[str]:
+    """One change in words: what changed, who is paged and why, who is told."""
+    at = change.at.astimezone(zone).strftime("%H:%M:%S")
+    for number, (what, text) in enumerate(_facts(change)):
+        yield f"{at if number == 0 else ' ' * len(at)}  {what:<12}{text}"
+
+
+def _facts(change: IncidentChanged) -> Iterator[tuple[str, str]]:
+    yield ", ".join(change.changes) or "changed", _head(change)
+    for page in change.pages:
+        yield "page", _page(page)
+    for notice in change.notices:
+        yield "tell", _notice(notice)
+
+
+def _head(change: IncidentChanged) -> str:
+    incident = change.incident
+    customer = f"{incident.customer_name or incident.customer} ({incident.tier})" if incident.customer else ""
+    parts = [f"“{incident.title}”", customer, f"priority {incident.priority}", incident.id[:8]]
+    by = f" by {change.actor}" if change.actor else ""
+    why = f": pages stop, {change.settled.why}" if change.settled else ""
+    return " · ".join(part for part in parts if part) + by + why
+
+
+def _page(page: Page) -> str:
+    level = f" ({page.level}, round {page.round})" if page.level else ""
+    otherwise = f" Otherwise: {page.otherwise}" if page.otherwise else ""
+    return f"→ {page.recipient.name}{level}: {page.reason.rstrip('.')}.{otherwise}"
+
+
+def _notice(notice: Notice) -> str:
+    why = f": {notice.reason}" if notice.reason else ""
+    return f"→ {notice.recipient.name} ({notice.event}){why}"

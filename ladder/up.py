@@ -1,0 +1,171 @@
+"""`ladder up`: everything in one process on one port, on a PostgreSQL of its own, told in the terminal."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from ladder import data_folder, embedded_postgres, serving, story
+from ladder.demo import DEMO_KEY
+from ladder.host import unready
+from ladder.processes import (
+    SERVICES,
+    HostSettings,
+    LogLevel,
+    build,
+    connected,
+    hosting,
+    migrate_all,
+    refuse_demo_keys,
+    refusing,
+)
+from shared import telemetry
+from shared.database import Database
+from shared.eventlog import EventLog
+from shared.eventlog.opening import open_log
+from shared.eventlog.settings import EventLogSettings
+from shared.policy import Bundle, content_hash, load, not_in_force
+from shared.security import digest
+from shared.service import Service
+
+_CONNECTIONS: Final = 7  # in the pool; those that listen come on top
+_PATIENCE_SECONDS: Final = 10.0
+
+
+class UpSettings(HostSettings):
+    """As any process, but a person sits in front of it: only what needs attention is logged."""
+
+    log_level: LogLevel = "WARNING"
+    log_format: telemetry.LogFormat = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this `up` runs."""
+
+    folder: Path
+    address: serving.Address
+    settings: UpSettings
+    log_settings: EventLogSettings
+
+
+def run_up(*, tell_story: bool = True) -> None:
+    """Run until Ctrl-C."""
+    began = time.monotonic()
+    with refusing():
+        settings, log_settings = UpSettings.read(), EventLogSettings.read()
+    telemetry.configure(settings.log_format, settings.log_level)
+    sock, address = serving.bind(settings.address)
+    with data_folder.taken(settings.data_dir) as folder:
+        place = Place(folder, address, settings, log_settings)
+        serving.run(lambda: _up(place, sock, began, tell_story=tell_story))
+    _say("Ladder has stopped.")
+
+
+async def _up(place: Place, sock: socket.socket, began: float, *, tell_story: bool) -> None:
+    async with AsyncExitStack() as stack:
+        checking = asyncio.create_task(asyncio.to_thread(_policy, place))  # while the database starts
+        try:
+            database = await stack.enter_async_context(_database(place))
+        finally:
+            bundle = await checking
+        eventlog = open_log(place.log_settings, database)
+        await stack.enter_async_context(eventlog.running())
+        await migrate_all(database, eventlog)
+        services = _services(place, eventlog, database)
+        serves = await stack.enter_async_context(hosting(services, sock, place.address))
+        await _ready(services)
+        for line in _banner(place, bundle, time.monotonic() - began):
+            _say(line)
+        if tell_story:
+            stack.push_async_callback(_ended, asyncio.create_task(story.tell(eventlog, _say), name="story"))
+        await serves
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _database(place: Place) -> AsyncIterator[Database]:
+    async with AsyncExitStack() as stack:
+        url = place.settings.own_database
+        if url is None:
+            url = await stack.enter_async_context(embedded_postgres.running(place.folder / "postgres"))
+        yield await stack.enter_async_context(connected(url, _CONNECTIONS))
+
+
+def _policy(place: Place) -> Bundle | None:
+    """The bundle that the router will take; looked at first, so that a broken one is one clear refusal."""
+    if place.settings.policy is None:
+        return None
+    with refusing():
+        bundle = load(place.settings.policy)
+    refuse_demo_keys(bundle, place.address)
+    return bundle
+
+
+def _services(place: Place, eventlog: EventLog, database: Database) -> Sequence[Service]:
+    kept = place.settings.secret_key
+    given = {
+        "secret_key": kept or SecretStr(data_folder.keep_secret(place.folder / "secret-key")),
+        "public_url": place.settings.public_url or place.address.url,
+    }
+    with refusing():
+        return [build(name, eventlog, database, given) for name in SERVICES]
+
+
+async def _ready(services: Sequence[Service]) -> None:
+    """Wait until all are ready; say once what is missing when it takes long."""
+    patience = time.monotonic() + _PATIENCE_SECONDS
+    while reasons := unready(services):
+        if time.monotonic() > patience:
+            for name, why in reasons.items():
+                _say(f"{name} is not ready yet: {'; '.join(why)}")
+            return
+        await asyncio.sleep(0.02)
+
+
+def _banner(place: Place, bundle: Bundle | None, seconds: float) -> Iterator[str]:
+    own = place.settings.own_database is None
+    kafka = place.log_settings.kafka_bootstrap_servers
+    yield f"Ladder is up on {place.address.url} after {seconds:.1f} s: intake, router and notifier."
+    yield f"  data       {place.folder if own else 'the database of LADDER_DATABASE_URL'}"
+    yield f"  event log  {f'Kafka at {kafka}' if kafka else 'PostgreSQL'}"
+    yield f"  docs       {place.address.url}/docs"
+    if bundle is None:
+        yield "  policy     the last one applied; set LADDER_POLICY to a file or folder to give one"
+        return
+    yield f"  policy     {place.settings.policy} ({content_hash(bundle)[:12]})"
+    for missing in not_in_force(bundle):
+        yield f"             not in force yet: {missing}"
+    if _has_demo_key(bundle):
+        yield f"  key        {DEMO_KEY} (for this machine only)"
+        yield from ("", "Try it, and watch what happens here:", "", f"  {_curl(place.address)}", "")
+
+
+def _has_demo_key(bundle: Bundle) -> bool:
+    natives = [one for one in bundle.integrations.values() if one.kind == "native"]
+    return any(key.sha256.lower() == digest(DEMO_KEY) for one in natives for key in one.keys)
+
+
+def _curl(address: serving.Address) -> str:
+    event = {"title": "Checkout is down", "service": "checkout", "customer": "acme", "severity": "critical"}
+    return (
+        f"curl -s {address.url}/v1/events -H 'Authorization: Bearer {DEMO_KEY}' "
+        f"-H 'Content-Type: application/json' -d '{json.dumps(event)}'"
+    )
+
+
+def _say(line: str) -> None:
+    """To the terminal at once; a reader that went away is no reason to stop."""
+    with suppress(BrokenPipeError):
+        print(line, flush=True)
