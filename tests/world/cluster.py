@@ -1,13 +1,14 @@
-"""Ladder as separate processes over real servers: any number of each service, ended and started at will."""
+"""Ladder as processes: any number of each service over real servers, or `up`; ended and started at will."""
 
+import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers.ports import free_port
-from tests.world.bundle import KEY
 from tests.world.programs import LADDER, REPOSITORY, Program, bare_environment, ready
 
 SECRET = "a secret that signs links in tests, long enough"
@@ -19,8 +20,8 @@ class Cluster:
 
     folder: Path
     policy: Path
-    database_url: str
-    kafka: str
+    database_url: str = ""
+    kafka: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
@@ -73,25 +74,22 @@ class Cluster:
         return "\n".join(program.said() for program in self.programs.values())
 
     def _environment(self, name: str) -> dict[str, str]:
-        environment = {
-            "LADDER_KAFKA_BOOTSTRAP_SERVERS": self.kafka,
-            "LADDER_SECRET_KEY": SECRET,
-            "LADDER_API_KEY": KEY,
-            "LADDER_OUTBOUND_ALLOW": "127.0.0.1/32",
-            "LADDER_LISTEN": f"127.0.0.1:{self.ports.get(name, 0)}",
-            **self.settings,
-        }
         service = name.partition("-")[0]
-        if service != "intake":
-            environment["LADDER_DATABASE_URL"] = self.database_url
-        if service == "router":
-            environment["LADDER_POLICY"] = str(self.policy)
-        return environment
+        chosen = {
+            "LADDER_LISTEN": f"127.0.0.1:{self.ports.get(name, 0)}",
+            "LADDER_OUTBOUND_ALLOW": "127.0.0.1/32",
+            "LADDER_KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "LADDER_DATABASE_URL": self.database_url if service != "intake" else "",
+            "LADDER_POLICY": str(self.policy) if service in {"router", "up"} else "",
+            "LADDER_SECRET_KEY": SECRET if service != "up" else "",
+            "LADDER_DATA_DIR": str(self.folder / "data") if service == "up" else "",
+        }
+        return {name: value for name, value in chosen.items() if value} | dict(self.settings)
 
 
 @asynccontextmanager
 async def ended_after(cluster: Cluster) -> AsyncIterator[Cluster]:
-    """Ends every process after the block, and adds the ends of their logs to whatever failed in it."""
+    """Ends every process after the block, a PostgreSQL that a killed `up` left behind included."""
     try:
         yield cluster
     except BaseException as err:
@@ -99,5 +97,7 @@ async def ended_after(cluster: Cluster) -> AsyncIterator[Cluster]:
         raise
     finally:
         for program in cluster.programs.values():
-            if program.alive:
-                program.kill()
+            program.stop()
+        for left in cluster.folder.glob("data/**/postmaster.pid"):
+            with suppress(ProcessLookupError):
+                os.kill(int(left.read_text(encoding="ascii").splitlines()[0]), signal.SIGQUIT)

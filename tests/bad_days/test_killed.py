@@ -1,0 +1,73 @@
+"""SIGKILL in the middle of the work: what was accepted is an incident, once, and its page arrives, once."""
+
+import asyncio
+
+import pytest
+
+from tests.waiting import until
+from tests.world.posting import keys
+from tests.world.stage import TRIO, World, one_process
+
+CRASH_POINTS = (
+    "intake.published",
+    "router.decided",
+    "router.committed",
+    "relay.published",
+    "notifier.committed",
+    "notifier.sending",
+    "notifier.sent",
+)
+
+
+@pytest.mark.parametrize("victim", TRIO)
+async def test_a_service_killed_twice_under_load_loses_nothing(world: World, victim: str) -> None:
+    loader = world.loader()
+    prefix = f"kill-{victim}"
+    posting = asyncio.create_task(loader.post(keys(prefix, 600), per_second=150))
+    for share in (150, 350):
+        await until(lambda share=share: loader.accepted >= share, 60)
+        world.cluster.kill(victim)
+        world.cluster.start(victim)
+    await posting
+
+    account = await world.account(prefix, loader)
+
+    assert account.clean, account
+    assert account.incidents == 600
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+async def test_a_process_that_ends_at_a_crash_point_loses_nothing(world: World, point: str) -> None:
+    service = "router" if point.startswith("relay") else point.partition(".")[0]
+    prefix = point.replace(".", "-")
+    world.cluster.kill(service)
+    world.cluster.start(service, LADDER_CRASH_AT=f"{point}:3")
+    await world.cluster.ready(*TRIO)
+    loader = world.loader()
+    posting = asyncio.create_task(loader.post(keys(prefix, 80), per_second=40))
+    await until(lambda: not world.cluster.programs[service].alive, 30)
+    assert world.cluster.programs[service].exit_code == 137
+    world.cluster.start(service)
+    await posting
+
+    account = await world.account(prefix, loader)
+
+    assert account.clean, account
+    assert account.incidents == 80
+
+
+@pytest.mark.timeout(240)
+async def test_ladder_up_killed_in_the_middle_of_two_thousand_posts_loses_nothing() -> None:
+    async with one_process() as world:
+        await world.cluster.up("up")
+        loader = world.loader(connections=16)
+        posting = asyncio.create_task(loader.post(keys("up", 2000)))
+        await until(lambda: loader.accepted >= 1000, 90)
+        world.cluster.kill("up")
+        world.cluster.start("up")
+        await posting
+
+        account = await world.account("up", loader, within=90)
+
+        assert account.clean, account
+        assert account.incidents == 2000

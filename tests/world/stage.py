@@ -1,0 +1,142 @@
+"""A world to spoil: servers, sink, policy and processes together, and the account of what was lost in it."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bad_days.loss import Account, Held, HeldDelivery, HeldLetter, compare
+from tests.servers.kafka import KafkaServer, has_java
+from tests.servers.postgres import PostgresServer
+from tests.waiting import until
+from tests.world.bundle import KEY, bundle, steady
+from tests.world.cluster import Cluster, ended_after
+from tests.world.posting import Body, Loader
+from tests.world.reading import Reader, arrivals, held_incidents
+from tests.world.sink import Sink, listening
+
+TRIO = ("intake", "router", "notifier")
+
+
+@dataclass
+class World:
+    """Ladder, everything around it, and where to ask what it holds."""
+
+    sink: Sink
+    cluster: Cluster
+    postgres: PostgresServer | None = None
+    kafka: KafkaServer | None = None
+    answering: dict[str, str] = field(default_factory=dict)  # which of several is asked, where it matters
+
+    def serving(self, service: str) -> str:
+        """The address of a service; `up` is all of them."""
+        name = self.answering.get(service, service)
+        return self.cluster.url("up" if "up" in self.cluster.ports else name)
+
+    def loader(self, body: Body = steady, *, connections: int = 8) -> Loader:
+        return Loader(self.serving("intake"), KEY, body, connections)
+
+    @property
+    def incidents(self) -> Reader:
+        return Reader(self.serving("router"))
+
+    @property
+    def deliveries(self) -> Reader:
+        return Reader(self.serving("notifier"))
+
+    def paged(self, prefix: str) -> set[str]:
+        """The dedup keys, beginning like this, about which a page has arrived."""
+        keys = {str(hit.incident["dedup_key"]) for hit in self.sink.pages()}
+        return {key for key in keys if key.startswith(prefix)}
+
+    async def account(
+        self, prefix: str, loader: Loader, *, within: float = 60, letters: tuple[HeldLetter, ...] = ()
+    ) -> Account:
+        """Wait until every accepted key is paged and nothing moves any more, then compare.
+
+        Never fails itself: what did not arrive in time is a finding.
+        """
+        accepted = {attempt.key for attempt in loader.told if attempt.outcome == "accepted"}
+        with suppress(AssertionError):
+            await until(lambda: accepted <= self.paged(prefix), within)
+        with suppress(AssertionError):
+            await until(self._stillness(prefix), 20)
+        told = [attempt for attempt in loader.told if attempt.key.startswith(prefix)]
+        return compare(told, await self._held(prefix, letters), arrivals(self.sink, prefix))
+
+    def _stillness(self, prefix: str) -> Any:
+        seen: list[int] = []
+
+        def nothing_new_in_fifty_looks() -> bool:
+            seen.append(len(arrivals(self.sink, prefix)))
+            return len(seen) > 50 and seen[-1] == seen[-50]
+
+        return nothing_new_in_fifty_looks
+
+    async def _held(self, prefix: str, letters: tuple[HeldLetter, ...]) -> Held:
+        incidents = held_incidents(await self.incidents.incidents(), prefix)
+        ours = {incident.id for incident in incidents}
+        rows = [row for row in await self.deliveries.listed("/v1/deliveries") if row["incident_id"] in ours]
+        deliveries = [
+            HeldDelivery(row["id"], row["page_id"], row["incident_id"], row["recipient"], row["state"])
+            for row in rows
+            if row["page_id"]
+        ]
+        return Held(incidents, deliveries, letters)
+
+
+def require_kafka() -> None:
+    """Skip without Java, but fail where the tests must not be skipped."""
+    if has_java():
+        return
+    why = "Apache Kafka needs Java and Maven"
+    if os.environ.get("LADDER_TEST_REQUIRE_KAFKA") or os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@asynccontextmanager
+async def separate_processes(postgres: PostgresServer, *, step: str = "3s") -> AsyncIterator[World]:
+    """Intake, router and notifier on a broker and a database of their own; nothing is started yet."""
+    require_kafka()
+    with tempfile.TemporaryDirectory(prefix="ladder-world-") as place:
+        folder = Path(place)
+        (folder / "kafka").mkdir()
+        broker = KafkaServer(folder / "kafka")
+        broker.start()
+        url = postgres.create_database()
+        try:
+            async with listening(Sink()) as sink:
+                policy = folder / "policy.yaml"
+                policy.write_text(bundle(sink, step=step), encoding="utf-8")
+                cluster = Cluster(folder, policy, database_url=url, kafka=broker.bootstrap_servers)
+                cluster.migrate()
+                async with ended_after(cluster):
+                    yield World(sink, cluster, postgres, broker)
+        finally:
+            broker.stop()
+            postgres.drop_database(url)
+
+
+@asynccontextmanager
+async def one_process(*, step: str = "3s") -> AsyncIterator[World]:
+    """`ladder up` with a data folder of its own; not started yet."""
+    with tempfile.TemporaryDirectory(prefix="ladder-world-") as place:
+        folder = Path(place)
+        async with listening(Sink()) as sink:
+            policy = folder / "policy.yaml"
+            policy.write_text(bundle(sink, step=step), encoding="utf-8")
+            async with ended_after(Cluster(folder, policy)) as cluster:
+                yield World(sink, cluster)
+
+
+def logs_of(report: pytest.TestReport, item: pytest.Item) -> None:
+    """Add the ends of the processes' logs to what a failing test shows."""
+    worlds = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, World)]
+    if report.failed and worlds:
+        report.sections.append(("Ladder's processes", worlds[0].cluster.said()))
