@@ -98,7 +98,7 @@ class Endpoint:
         except Problem as problem:
             metrics.REFUSED.labels(shape.kind, problem.kind).inc()
             status, words = shape.refused(problem)
-            await _respond(send, status, words, problem.headers)
+            await _respond(send, status, words, problem.headers if status == problem.status else {})
         except HungUpError:
             metrics.REFUSED.labels(shape.kind, "hung-up").inc()
         else:

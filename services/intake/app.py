@@ -15,7 +15,7 @@ from services.intake.openapi import PATHS, schemas
 from services.intake.settings import IntakeSettings
 from shared import telemetry
 from shared.clock import utcnow
-from shared.eventlog import EventLog, LogUnavailableError
+from shared.eventlog import EventLog
 from shared.policy.feed import PolicyFeed
 from shared.service import Service
 
@@ -25,7 +25,7 @@ _BETWEEN_TRIES: Final = 1.0
 
 
 class Intake:
-    """What intake knows while it runs: the admission under the policy in force, and the state of the topics."""
+    """What intake knows while it runs: whom the policy in force admits, and the state of the topics."""
 
     def __init__(self, eventlog: EventLog) -> None:
         self._log = eventlog
@@ -51,14 +51,17 @@ class Intake:
         """Look at the topics; whether they are as they should be."""
         try:
             self._topics = await self._log.verify_topics()
-        except LogUnavailableError as err:
-            log.info("the event log is away", action="intake.topics", why=str(err))
-            return False
+        except Exception as err:  # noqa: BLE001 - whatever it is, intake stays unready and looks again
+            self._topics = [f"the topics could not be verified: {err!r}"]
+        if self._topics:
+            log.info("topics are not as they should be", action="intake.topics", wrong=list(self._topics))
         return not self._topics
 
     async def _verify(self) -> None:
-        while not await self.verify_once():
+        good = await self.verify_once()
+        while not good:
             await asyncio.sleep(_BETWEEN_TRIES)
+            good = await self.verify_once()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -19,8 +19,3 @@ PUBLISHING: Final = Histogram(
     "From handing events to the log until it acknowledged them.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-IN_FLIGHT: Final = Histogram(
-    "ladder_intake_batch_events",
-    "Events in one accepted post.",
-    buckets=(1, 2, 5, 10, 50, 100, 500, 1000),
-)
