@@ -5,7 +5,6 @@ commit out of order, and a reader that saw 8 before 7 was committed would skip 7
 """
 
 import asyncio
-import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import telemetry
 from shared.database import Database, Fault, fault_of
-from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
+from shared.eventlog import LogUnavailableError, Record
 from shared.eventlog.packing import pack
+from shared.eventlog.placing import check_size, partition_of, size_of
 
 CHANNEL: Final = "eventlog"
 _BATCH_RECORDS: Final = 2_000
@@ -59,17 +59,6 @@ class _Waiting:
     done: asyncio.Future[None]
 
 
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition that takes records with this key, the same for ever."""
-    return zlib.crc32(key) % partitions
-
-
-def size_of(record: Record) -> int:
-    """What a record counts against the limit: key, value and headers, in bytes."""
-    headers = sum(len(name) + len(value) for name, value in record.headers.items())
-    return len(record.key) + len(record.value) + headers
-
-
 class Appender:
     """Collects what is published while one transaction is under way and writes it in the next.
 
@@ -88,10 +77,7 @@ class Appender:
     async def append(self, records: Sequence[Record], timeout_seconds: float) -> None:
         """Return once the records are committed. Raises LogUnavailableError, RecordTooLargeError."""
         for record in records:
-            if size_of(record) > self._max_bytes:
-                raise RecordTooLargeError(
-                    f"{size_of(record)} bytes for {record.topic}, {self._max_bytes} allowed"
-                )
+            check_size(record, self._max_bytes)
         waiting = _Waiting(records, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         if self._task is None or self._task.done():

@@ -1,0 +1,48 @@
+"""How to reach the brokers: addresses and security, in the words of aiokafka."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiokafka.helpers import create_ssl_context
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaConnection:
+    """Where the brokers are and how to prove who we are.
+
+    `security_protocol`: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; `sasl_mechanism`: PLAIN, SCRAM-SHA-256 or
+    SCRAM-SHA-512. Files are PEM; without `tls_ca` the system's authorities are trusted.
+    """
+
+    bootstrap_servers: str  # host:port, comma-separated
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    def options(self) -> dict[str, Any]:
+        """The arguments that every aiokafka client takes. Raises OSError for a file that cannot be read."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.startswith("SASL"):
+            options["sasl_mechanism"] = self.sasl_mechanism
+            options["sasl_plain_username"] = self.sasl_username
+            options["sasl_plain_password"] = self.sasl_password
+        if self.security_protocol.endswith("SSL"):
+            options["ssl_context"] = self._context()
+        return options
+
+    def _context(self) -> ssl.SSLContext:
+        context: ssl.SSLContext = create_ssl_context(
+            cafile=str(self.tls_ca) if self.tls_ca else None,
+            certfile=str(self.tls_cert) if self.tls_cert else None,
+            keyfile=str(self.tls_key) if self.tls_key else None,
+        )
+        return context

@@ -1,0 +1,220 @@
+"""Consumer groups on Kafka: one aiokafka consumer, connected in the background, replaced when it breaks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from shared import telemetry
+from shared.clock import utcnow
+from shared.eventlog import Lag, LogUnavailableError, Partition, Received
+from shared.eventlog.kafka_ending import end
+
+_START_SECONDS: Final = 15.0
+_CALL_SECONDS: Final = 5.0
+_LAG_SECONDS: Final = 1.0
+_PAUSE_SECONDS: Final = 0.3
+_REBALANCE_MS: Final = 30_000  # above the worst time that a batch takes
+# While a broker holds an empty fetch open, aiokafka asks it for nothing else: a partition that was drained
+# meanwhile waits for so long. Every fetch names all partitions (20 ms: 9 % of a core when idle, 50 ms: 4 %).
+_FETCH_WAIT_MS: Final = 40
+_METADATA_MS: Final = 30_000
+
+log = telemetry.logger(__name__)
+
+
+class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
+    """A member of a group, inside `joined()`."""
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        group: str,
+        topics: Sequence[str],
+        *,
+        max_bytes: int,
+        session_seconds: float,
+    ) -> None:
+        self._options = options
+        self._group = group
+        self._topics = sorted(set(topics))
+        self._max_bytes = max_bytes
+        self._session_ms = int(session_seconds * 1000)
+        self._consumer: AIOKafkaConsumer | None = None
+        self._up = asyncio.Event()
+        self._broken = asyncio.Event()
+        self._held_once = False
+        self._last_read_at: dict[TopicPartition, datetime] = {}
+
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator["KafkaConsumer"]:
+        """Join in the background, leave at the end."""
+        task = asyncio.create_task(self._stay_connected(), name=f"kafka group {self._group}")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def assignment(self) -> frozenset[Partition]:
+        if self._consumer is None:
+            return frozenset()
+        return frozenset(Partition(tp.topic, tp.partition) for tp in self._consumer.assignment())
+
+    @property
+    def held_assignment_once(self) -> bool:
+        return self._held_once
+
+    async def fetch(self, max_records: int = 500, wait_seconds: float = 1.0) -> Sequence[Received]:
+        """See shared.eventlog.Consumer."""
+        deadline = asyncio.get_running_loop().time() + wait_seconds
+        try:
+            async with asyncio.timeout_at(deadline + 0.1):
+                if not self._up.is_set():
+                    await self._up.wait()
+                left = max(0.0, deadline - asyncio.get_running_loop().time())
+                found = await self._consumer.getmany(  # type: ignore[union-attr]
+                    timeout_ms=int(left * 1000), max_records=max_records
+                )
+        except TimeoutError:
+            return []
+        except KafkaError as err:
+            log.warning("cannot fetch", action="log_unavailable", group=self._group, error=repr(err))
+            self._break()
+            return []
+        self._note_time(found, max_records)
+        return [received(record) for records in found.values() for record in records]
+
+    async def commit(self, records: Iterable[Received]) -> None:
+        """See shared.eventlog.Consumer."""
+        done: dict[TopicPartition, int] = {}
+        for record in records:
+            partition = TopicPartition(record.partition.topic, record.partition.number)
+            done[partition] = max(done.get(partition, 0), record.offset + 1)
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                await self._commit(done)
+        except TimeoutError as err:
+            raise LogUnavailableError(f"offsets of group {self._group} not stored") from err
+        except KafkaError as err:
+            raise LogUnavailableError(f"offsets of group {self._group} not stored: {err!r}") from err
+
+    async def lag(self, now: datetime) -> Mapping[Partition, Lag]:
+        """See shared.eventlog.Consumer. The age is an upper bound: Kafka does not show unread records."""
+        consumer = self._consumer
+        if consumer is None:
+            return {}
+        lags: dict[Partition, Lag] = {}
+        try:
+            async with asyncio.timeout(_LAG_SECONDS):
+                for partition in consumer.assignment():
+                    end_offset = consumer.highwater(partition)
+                    behind = 0 if end_offset is None else end_offset - await consumer.position(partition)
+                    age = (now - self._last_read_at.get(partition, now)).total_seconds()
+                    lag = Lag(behind, max(0.0, age)) if behind > 0 else Lag(0, 0.0)
+                    lags[Partition(partition.topic, partition.partition)] = lag
+        except (TimeoutError, KafkaError, AssertionError) as err:  # AssertionError: taken away meanwhile
+            raise LogUnavailableError("lag not known") from err
+        return lags
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Nothing to do: what is uncommitted comes again to the next owner."""
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        now = utcnow()
+        self._last_read_at = dict.fromkeys(assigned, now)
+        self._held_once = True
+        log.info(
+            "share changed", action="share_changed", group=self._group, partitions=len(self._last_read_at)
+        )
+
+    async def _commit(self, done: Mapping[TopicPartition, int]) -> None:
+        """Only what is still owned: aiokafka refuses a whole batch that includes a revoked partition."""
+        while self._consumer is not None:
+            owned = {tp: offset for tp, offset in done.items() if tp in self._consumer.assignment()}
+            if not owned:
+                return
+            try:
+                await self._consumer.commit(owned)
+            except IllegalStateError:
+                continue  # a rebalance came between the look and the commit
+            except CommitFailedError as err:
+                log.info("commit too late", action="commit_too_late", group=self._group, error=str(err))
+            return
+
+    def _note_time(self, found: Mapping[TopicPartition, Sequence[Any]], max_records: int) -> None:
+        """Remember per partition up to when everything has been read."""
+        for partition, records in found.items():
+            self._last_read_at[partition] = _time(records[-1])
+        if self._consumer is None or sum(map(len, found.values())) == max_records:
+            return  # more may be waiting
+        now = utcnow()
+        for partition in self._consumer.assignment() - found.keys():
+            self._last_read_at[partition] = now
+
+    def _break(self) -> None:
+        self._up.clear()
+        self._broken.set()
+
+    async def _stay_connected(self) -> None:
+        trouble = ""
+        while True:
+            consumer = self._new_consumer()
+            try:
+                async with asyncio.timeout(_START_SECONDS):
+                    await consumer.start()
+                    await self._require_topics(consumer)
+                consumer.subscribe(self._topics, listener=self)
+                self._consumer = consumer
+                self._broken.clear()
+                self._up.set()
+                await self._broken.wait()
+            except (KafkaError, LogUnavailableError, OSError, TimeoutError) as err:
+                if repr(err) != trouble:
+                    trouble = repr(err)
+                    log.warning("no broker", action="log_unavailable", group=self._group, error=trouble)
+            finally:
+                self._up.clear()
+                self._consumer = None
+                await end(consumer)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _require_topics(self, consumer: AIOKafkaConsumer) -> None:
+        if missing := set(self._topics) - await consumer.topics():
+            raise LogUnavailableError(f"no topic {', '.join(sorted(missing))}: run `ladder migrate`")
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **self._options,
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=self._session_ms,
+            heartbeat_interval_ms=self._session_ms // 3,
+            rebalance_timeout_ms=_REBALANCE_MS,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            fetch_max_bytes=16 * 1024 * 1024,
+            max_partition_fetch_bytes=self._max_bytes,
+            metadata_max_age_ms=_METADATA_MS,
+            request_timeout_ms=_REBALANCE_MS + 10_000,
+        )
+
+
+def received(record: Any) -> Received:
+    """An aiokafka ConsumerRecord in the port's words."""
+    return Received(
+        Partition(record.topic, record.partition),
+        record.offset,
+        record.key or b"",
+        record.value or b"",
+        dict(record.headers),
+        _time(record),
+    )
+
+
+def _time(record: Any) -> datetime:
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
