@@ -4,8 +4,10 @@ Importing this is cheap: YAML and CEL are imported when they are first used.
 """
 
 from shared.policy.bundle_json import content_hash, dump_json, load_json, schema
+from shared.policy.checking import report
 from shared.policy.doors import ApiKey, Call, Heartbeat, Integration, KeySpec, Template
 from shared.policy.durations import AtShare, Rate, Shift
+from shared.policy.errors import Place, PolicyError, PolicyErrors
 from shared.policy.escalation import (
     Close,
     Do,
@@ -35,6 +37,8 @@ from shared.policy.expressions import (
     FieldMapping,
     Outcome,
 )
+from shared.policy.in_force import not_in_force
+from shared.policy.loading import load
 from shared.policy.model import ALWAYS, Bundle
 from shared.policy.people import (
     Calendar,
@@ -105,8 +109,11 @@ __all__ = [
     "Outcome",
     "OwnerTarget",
     "PersonalRules",
+    "Place",
     "Point",
     "Policy",
+    "PolicyError",
+    "PolicyErrors",
     "PriorityRow",
     "QuietHours",
     "Rate",
@@ -130,6 +137,9 @@ __all__ = [
     "Window",
     "content_hash",
     "dump_json",
+    "load",
     "load_json",
+    "not_in_force",
+    "report",
     "schema",
 ]

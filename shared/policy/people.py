@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema
 
 from shared.policy.durations import DurationOrNone, ShiftLength
 from shared.policy.part import Expression, Name, Number, Part, Role, Text
-from shared.policy.targets import CHANNELS, parse_address
+from shared.policy.targets import CHANNELS, Channel, parse_address
 from shared.policy.windows import Day, Days, LocalTime, TimeOfDay, Zone
 
 
@@ -19,7 +19,7 @@ class ContactSpec(Part):
     Address and secret may be `secret:NAME`: read from the secret folder when it is used.
     """
 
-    channel: str
+    channel: Channel
     address: str
     secret: str | None = None
 

@@ -6,11 +6,12 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-CHANNELS: Final = ("email", "webhook", "slack", "sms", "voice", "teams", "inbox")
+Channel: TypeAlias = Literal["email", "webhook", "slack", "sms", "voice", "teams", "inbox"]
+CHANNELS: Final[tuple[str, ...]] = get_args(Channel)
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9_-]*"
 
 

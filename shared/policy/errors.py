@@ -1,0 +1,85 @@
+"""What is wrong with a bundle: each error with its place, all of them at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something stands; line and column count from 1."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyError:
+    """One thing wrong: where, what was found, what was expected, and the nearest known name if any."""
+
+    place: Place
+    path: str
+    found: str
+    expected: str
+    hint: str = ""
+
+    @property
+    def message(self) -> str:
+        """Without the place: `found 'user:annna', expected a user (ana, petra); did you mean 'user:ana'?`."""
+        near = f"; did you mean {self.hint!r}?" if self.hint else ""
+        return f"found {self.found}, expected {self.expected}{near}"
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.path + ': ' if self.path else ''}{self.message}"
+
+
+class PolicyErrors(Exception):  # noqa: N818 - it holds all of them
+    """The bundle cannot be used; `errors` in the order of the files."""
+
+    def __init__(self, errors: Sequence[PolicyError]) -> None:
+        self.errors: Final = tuple(sorted(errors, key=lambda error: error.place))
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An error whose place is still a path; `column` and `line` count inside the value's text."""
+
+    path: Path
+    found: str
+    expected: str
+    hint: str = ""
+    at_key: bool = False
+    line: int = 1
+    column: int = 1
+
+
+def dotted(path: Path) -> str:
+    """`policies.checkout.levels[1].notify[0]`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a mapping" + (f" of {', '.join(map(str, list(value)[:4]))}" if value else " without entries")
+    if isinstance(value, list):
+        return f"a list of {len(value)}" if value else "an empty list"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,0 +1,264 @@
+"""Reading a bundle's files: plain values, and where each of them stands.
+
+YAML 1.2 by ruamel, composed but not constructed: `NO` stays text, `20:00` too, and every key and value keeps
+its line and column. Aliases are followed (not into themselves); tags and merge keys are refused.
+"""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from shared.policy.errors import Finding, Path, Place, PolicyError, dotted
+
+_LARGEST: Final = 8 * 1024 * 1024
+_MOST_NODES: Final = 500_000
+_DEEPEST: Final = 60
+_SCALARS: Final = ("str", "int", "float", "bool", "null", "timestamp")
+# Sections that may stand in one file only, because two of them have no order of their own.
+_SINGLE: Final = ("tiers",)
+
+
+@dataclass(slots=True)
+class Source:
+    """What was read: the merged tree, the place of every key and value, the errors so far."""
+
+    tree: dict[str, Any] = field(default_factory=dict)
+    values: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, Place] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
+    errors: list[PolicyError] = field(default_factory=list)
+
+    def place(self, path: Path, *, at_key: bool = False) -> Place:
+        """The nearest place: of the path's key or value, else of what holds it."""
+        if at_key and path in self.keys:
+            return self.keys[path]
+        while path and path not in self.values:
+            path = path[:-1]
+        return self.values.get(path) or Place(next(iter(self.lines), ""))
+
+    def error(self, finding: Finding) -> PolicyError:
+        """The finding with its exact place, inside an expression's text where that stands on one line."""
+        place = self.place(finding.path, at_key=finding.at_key)
+        if (finding.line, finding.column) != (1, 1) and not finding.at_key:
+            place = self._inside(finding, place)
+        return PolicyError(place, dotted(finding.path), finding.found, finding.expected, finding.hint)
+
+    def _inside(self, finding: Finding, place: Place) -> Place:
+        lines = self.lines.get(place.file, [])
+        if place.line > len(lines):
+            return place
+        rest = lines[place.line - 1][place.column - 1 :]
+        if rest.startswith("|"):  # a block: its text begins on the next line, indented
+            at = place.line + finding.line
+            text = lines[at - 1] if at <= len(lines) else ""
+            return Place(place.file, at, len(text) - len(text.lstrip()) + finding.column)
+        value: Any = self.tree
+        for part in finding.path:
+            value = value[part]
+        quoted = rest[:1] in ("'", '"')
+        if isinstance(value, str) and rest[quoted:].startswith(value):
+            return replace(place, column=place.column + quoted + finding.column - 1)
+        return place
+
+
+def read(path: FilePath) -> Source:
+    """Read a file, or every `*.yaml` and `*.yml` of a folder in the order of their names, and merge them.
+
+    Hidden files and folders are passed over (Kubernetes mounts have some). Errors are in the answer.
+    """
+    source = Source()
+    files = _files(path, source)
+    for file in files:
+        _read_file(file, source)
+    return source
+
+
+def _files(path: FilePath, source: Source) -> list[FilePath]:
+    wrong = ""
+    if path.is_dir():
+        found = sorted(
+            file
+            for pattern in ("*.yaml", "*.yml")
+            for file in path.rglob(pattern)
+            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )
+        if found:
+            return found
+        wrong = "a folder without *.yaml files"
+    elif path.is_file():
+        return [path]
+    else:
+        wrong = "nothing there" if not path.exists() else "neither a file nor a folder"
+    source.errors.append(PolicyError(Place(str(path)), "", wrong, "a policy bundle: a file or a folder"))
+    return []
+
+
+def _read_file(file: FilePath, source: Source) -> None:
+    name = str(file)
+
+    def refuse(found: str, expected: str, place: Place | None = None) -> None:
+        source.errors.append(PolicyError(place or Place(name), "", found, expected))
+
+    try:
+        body = file.read_bytes()
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        line = body[: err.start].count(b"\n") + 1
+        return refuse("bytes that are not UTF-8", "a YAML file in UTF-8", Place(name, line))
+    except OSError as err:
+        return refuse(err.strerror or str(err), "a file that can be read")
+    if len(body) > _LARGEST:
+        return refuse(f"{len(body)} bytes", f"at most {_LARGEST} bytes")
+    source.lines[name] = text.splitlines()
+    node = _composed(text, name, source)
+    if isinstance(node, PolicyError):
+        source.errors.append(node)
+    elif node is None:
+        refuse("an empty file", "a policy bundle")
+    elif node.id != "mapping":
+        refuse("no mapping", "a mapping of sections (version, users, policies, …)", _place(name, node))
+    else:
+        _Reader(name, source).merge(node)
+    return None
+
+
+def _composed(text: str, name: str, source: Source) -> Any:
+    """The root node, None for an empty file, or the error."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - only who loads YAML pays for it
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+
+    try:
+        return YAML(typ="rt", pure=True).compose(text)
+    except MarkedYAMLError as err:
+        mark = err.problem_mark or err.context_mark
+        place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
+        line = next(iter(source.lines[name][place.line - 1 : place.line]), "")
+        expected = "YAML: indent with spaces" if line[place.column - 1 :].startswith("\t") else "YAML"
+        return PolicyError(place, "", err.problem or "text that does not parse", expected)
+    except YAMLError as err:  # a character that YAML does not allow
+        at = getattr(err, "position", 0) or 0
+        before = text[:at]
+        place = Place(name, before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1)
+        return PolicyError(place, "", "a character that YAML does not allow", "YAML")
+    except RecursionError:
+        return PolicyError(Place(name), "", "nesting beyond all measure", "a policy bundle")
+
+
+def _place(name: str, node: Any) -> Place:
+    return Place(name, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+class _Reader:
+    """One file's nodes into the source's tree."""
+
+    def __init__(self, name: str, source: Source) -> None:
+        self._name: Final = name
+        self._source: Final = source
+        self._nodes = 0
+        self._open: set[int] = set()
+
+    def merge(self, root: Any) -> None:
+        self._source.values.setdefault((), _place(self._name, root))
+        for section, key, node in self._entries(root, ()):
+            if self._is_nothing(node):
+                continue  # a section whose entries are all commented out
+            self._merge_section(section, key, node)
+
+    def _merge_section(self, section: str, key: Any, node: Any) -> None:
+        source, path = self._source, (section,)
+        before = source.tree.get(section)
+        if before is None:
+            source.keys[path] = _place(self._name, key)
+            source.tree[section] = self._value(node, path)
+        elif node.id == "sequence" and isinstance(before, list) and section not in _SINGLE:
+            for each in node.value:
+                before.append(self._value(each, (section, len(before))))
+        elif node.id == "mapping" and isinstance(before, dict):
+            for name, inner_key, inner in self._entries(node, path):
+                if name in before:
+                    self._twice((section, name), inner_key)
+                else:
+                    source.keys[section, name] = _place(self._name, inner_key)
+                    before[name] = self._value(inner, (section, name))
+        elif not (section == "version" and node.value == str(before)):
+            self._twice(path, key)
+
+    def _twice(self, path: Path, key: Any) -> None:
+        first = self._source.keys.get(path)
+        self._refuse(path, key, f"{path[-1]!r} a second time", f"it only once (first at {first})")
+
+    def _value(self, node: Any, path: Path) -> Any:
+        """The plain value of a node; notes the place of everything in it."""
+        self._nodes += 1
+        self._source.values[path] = _place(self._name, node)
+        if self._nodes > _MOST_NODES or len(path) > _DEEPEST:
+            if self._nodes <= _MOST_NODES + 1:
+                self._refuse(path, node, "aliases or nesting beyond all measure", "a policy bundle")
+            return None
+        if id(node) in self._open:
+            self._refuse(path, node, "an alias to what it stands in", "a value")
+            return None
+        if node.id == "scalar":
+            return self._scalar(node, path)
+        self._open.add(id(node))
+        try:
+            if node.id == "sequence":
+                return [self._value(each, (*path, index)) for index, each in enumerate(node.value)]
+            values = {}
+            for name, key, each in self._entries(node, path):
+                self._source.keys[*path, name] = _place(self._name, key)
+                values[name] = self._value(each, (*path, name))
+            return values
+        finally:
+            self._open.discard(id(node))
+
+    def _entries(self, node: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
+        seen: dict[str, Any] = {}
+        for key, value in node.value:
+            if key.id != "scalar":
+                self._refuse(path, key, "a key that is no text", "a name as the key")
+            elif key.value == "<<" and key.style is None:
+                self._refuse((*path, "<<"), key, "a merge key", "keys of its own (YAML 1.2 has no merge key)")
+            elif key.value in seen:
+                first = _place(self._name, seen[key.value])
+                expected = f"it only once (first at {first})"
+                self._refuse((*path, key.value), key, f"{key.value!r} a second time", expected)
+            else:
+                seen[key.value] = key
+                yield key.value, key, value
+
+    def _scalar(self, node: Any, path: Path) -> Any:
+        text = node.value
+        kind = str(node.tag).rpartition(":")[2]
+        if kind not in _SCALARS or not str(node.tag).startswith("tag:yaml.org,2002:"):
+            self._refuse(path, node, f"the tag {node.tag}", "a plain value")
+            return None
+        return _plain(kind, text)
+
+    def _is_nothing(self, node: Any) -> bool:
+        return node.id == "scalar" and str(node.tag).endswith(":null")
+
+    def _refuse(self, path: Path, node: Any, found: str, expected: str) -> None:
+        self._source.errors.append(PolicyError(_place(self._name, node), dotted(path), found, expected))
+
+
+def _plain(kind: str, text: str) -> Any:
+    """A scalar's value by YAML 1.2's core schema; times and dates stay text."""
+    digits = text.replace("_", "").lower()
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return digits == "true"
+    try:
+        if kind == "int":
+            return int(digits, 0 if "x" in digits or "o" in digits else 10)
+        return float(digits.replace(".inf", "inf").replace(".nan", "nan")) if kind == "float" else text
+    except ValueError:
+        return text
+
+
+def nearest(word: str, known: Any) -> str:
+    """The known name that was probably meant, or ''."""
+    return next(iter(difflib.get_close_matches(word, [str(each) for each in known], n=1)), "")
