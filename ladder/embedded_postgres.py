@@ -14,14 +14,12 @@ import asyncio
 import enum
 import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -31,12 +29,15 @@ import asyncpg
 
 from ladder import as_user
 from ladder.data_folder import keep_secret
+from ladder.postgres_processes import end_all, exists, name_of, parent_of, unprivileged, working_in
 from ladder.refusal import RefusedError
+from shared import telemetry
+
+log = telemetry.logger(__name__)
 
 USER: Final = "ladder"
 DATABASE: Final = "ladder"
 _LOG_LIMIT: Final = 5_000_000  # bytes; a longer log is put aside at the next start
-_UNPRIVILEGED: Final = ("postgres", "nobody", "daemon")
 _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -95,9 +96,21 @@ async def running(folder: Path) -> AsyncIterator[str]:
     """
     server = EmbeddedPostgres(folder)
     try:
-        yield await server.start()
+        url = await server.start()
+        reviving = asyncio.create_task(_keep_alive(server), name="embedded postgres")
+        try:
+            yield url
+        finally:
+            reviving.cancel()
+            await asyncio.gather(reviving, return_exceptions=True)
     finally:
         await server.stop()
+
+
+async def _keep_alive(server: "EmbeddedPostgres") -> None:
+    while True:
+        await asyncio.sleep(1)
+        await server.revive_once()
 
 
 class EmbeddedPostgres:
@@ -109,6 +122,20 @@ class EmbeddedPostgres:
         self.log: Final = self.folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
+        self._port = 0
+
+    @property
+    def pid(self) -> int:
+        """The server's process; meaningful once started."""
+        assert self._pid is not None
+        return self._pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server that was started or attached to still runs."""
+        if self._process is not None:
+            return self._process.poll() is None
+        return self._pid is not None and exists(self._pid)
 
     @cached_property
     def _password(self) -> str:
@@ -128,8 +155,21 @@ class EmbeddedPostgres:
         else:
             await asyncio.to_thread(self._clear_remains)
             port = await self._launch_somewhere()
+        self._port = port
         await self._create_database(port)
         return self.url(port)
+
+    async def revive_once(self) -> bool:
+        """Start a server that somebody killed again, on its port; whether it was needed."""
+        if self.alive:
+            return False
+        log.error("the embedded PostgreSQL is gone, starting it again", action="postgres_revived")
+        try:
+            await asyncio.to_thread(self._clear_remains)
+            await self._launch(self._port)
+        except (RefusedError, _PortTakenError) as err:
+            log.error("it does not start", action="postgres_revival_failed", error=str(err))  # noqa: TRY400
+        return True
 
     def _prepare(self) -> None:
         programs = binaries()
@@ -154,14 +194,14 @@ class EmbeddedPostgres:
         owner = self.data.stat().st_uid
         if os.geteuid() not in (0, owner):
             raise RefusedError(
-                f"The data folder {self.folder} belongs to user {_name_of(owner)}: "
+                f"The data folder {self.folder} belongs to user {name_of(owner)}: "
                 "start Ladder as that user or as root, or set LADDER_DATA_DIR to another folder."
             )
         if os.geteuid() == 0 and owner == 0:
             self._give_away(self.data)
 
     def _give_away(self, folder: Path) -> None:
-        user = _unprivileged()
+        user = unprivileged()
         for place in (folder, *folder.rglob("*")):
             os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
@@ -170,14 +210,14 @@ class EmbeddedPostgres:
         draft = self.folder / "data.new"
         try:
             self.folder.mkdir(mode=0o711, exist_ok=True)
-            _end_all(_working_in(draft))
+            end_all(working_in(draft))
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(mode=0o700)
             shown = self.folder / "password.initdb"
             shown.write_text(self._password, encoding="ascii")
             shown.chmod(0o600)
             if os.geteuid() == 0:
-                user = _unprivileged()
+                user = unprivileged()
                 os.chown(draft, user.pw_uid, user.pw_gid)
                 os.chown(shown, user.pw_uid, user.pw_gid)
             arguments = [programs / "initdb", "-D", draft, "-U", USER, f"--pwfile={shown}"]
@@ -238,13 +278,13 @@ class EmbeddedPostgres:
     async def _attach(self, port: int) -> None:
         connection = await asyncpg.connect(self.url(port, "postgres"), timeout=5, ssl=False)
         try:
-            self._pid = _parent_of(await connection.fetchval("SELECT pg_backend_pid()"))
+            self._pid = parent_of(await connection.fetchval("SELECT pg_backend_pid()"))
         finally:
             await connection.close()
 
     def _clear_remains(self) -> None:
         """Called when nobody answers as ours: end what still works in the folder, then remove its mark."""
-        _end_all(_working_in(self.data))
+        end_all(working_in(self.data))
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_name("server.log.1"))
@@ -296,7 +336,6 @@ class EmbeddedPostgres:
         with self.log.open("rb") as log:
             log.seek(heard)
             said = log.read()
-        self._process = self._pid = None
         if b"Address already in use" in said:
             return _PortTakenError()
         return RefusedError(f"PostgreSQL did not start: {_last_words(said)} (its log is {self.log})")
@@ -313,18 +352,18 @@ class EmbeddedPostgres:
 
     async def stop(self) -> None:
         """End the server, also one that was attached to: politely, then firmly, within some eight seconds."""
-        pid, self._pid = self._pid, None
-        if pid is None:
+        pid = self._pid
+        if pid is None or not self.alive:
             return
         for how, seconds in ((signal.SIGINT, 6.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 1.0)):
             with suppress(ProcessLookupError):
                 os.kill(pid, how)
-            if await self._gone(pid, seconds):
+            if await self._gone(seconds):
                 return
 
-    async def _gone(self, pid: int, seconds: float) -> bool:
+    async def _gone(self, seconds: float) -> bool:
         for _ in range(int(seconds / 0.02)):
-            if self._process.poll() is not None if self._process else not _exists(pid):
+            if not self.alive:
                 return True
             await asyncio.sleep(0.02)
         return False
@@ -341,72 +380,8 @@ def _major_version(programs: Path) -> str:
     return said.stdout.split()[-1].partition(".")[0]
 
 
-def _unprivileged() -> pwd.struct_passwd:
-    for name in _UNPRIVILEGED:
-        with suppress(KeyError):
-            return pwd.getpwnam(name)
-    others = [user for user in pwd.getpwall() if user.pw_uid != 0]
-    if not others:
-        raise RefusedError(
-            "PostgreSQL does not run as root and this machine has no other user: "
-            "start Ladder as another user, or set LADDER_DATABASE_URL."
-        )
-    return others[0]
-
-
-def _name_of(uid: int) -> str:
-    try:
-        return repr(pwd.getpwuid(uid).pw_name)
-    except KeyError:
-        return str(uid)
-
-
 def _last_words(said: bytes) -> str:
     """The line of a log that tells most: the last FATAL or error, else the last one."""
     lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
     grave = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
     return (grave or lines or ["it said nothing"])[-1].strip()
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _parent_of(pid: int) -> int:
-    """The postmaster of a backend: found through the connection, so it cannot be a stale number."""
-    status = Path(f"/proc/{pid}/status")
-    if status.exists():
-        parent = next(line for line in status.read_text().splitlines() if line.startswith("PPid:"))
-        return int(parent.split()[1])
-    said = subprocess.run(["/bin/ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, check=True)  # noqa: S603
-    return int(said.stdout)
-
-
-def _working_in(folder: Path) -> Sequence[int]:
-    """PostgreSQL's processes in this folder: a server works in its data (Linux; elsewhere none are found)."""
-    return [pid for pid, place in _servers() if place == folder]
-
-
-def _servers() -> Iterator[tuple[int, Path]]:
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if (process / "comm").read_text().strip() in ("postgres", "initdb"):
-                yield int(process.name), (process / "cwd").readlink()
-
-
-def _end_all(pids: Sequence[int]) -> None:
-    """End servers that answer nobody, at once: recovery makes good what they had not written."""
-    for pid in pids:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-    for pid in pids:
-        for _ in range(250):
-            if not _exists(pid):
-                break
-            time.sleep(0.02)

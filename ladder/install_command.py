@@ -1,4 +1,4 @@
-"""Make `ladder` a command of the virtual environment this Python belongs to: `python ladder/install_command.py`.
+"""Make `ladder` a command of this Python's virtual environment: `python ladder/install_command.py`.
 
 What an editable install does, without a build backend to download: the project's folder goes on the path of
 the environment, and a script calls the entry point. The script starts as a shell script, because the path of
