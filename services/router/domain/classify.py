@@ -74,7 +74,7 @@ def set_tier(draft: Draft) -> None:
 
 
 def set_priority(draft: Draft) -> None:
-    """The first row that matches, else from severity. It rises by itself, falls only by a person (rule 14)."""
+    """The first row that matches, else from severity. It rises by itself, falls by a person (rule 14)."""
     incident, is_new = draft.incident, draft.incident.version == 0
     chosen = draft.policy.priorities.first(draft.activation)
     if chosen.rule is not None:

@@ -53,6 +53,8 @@ class Draft:
     def level_name(self) -> str:
         """The name of where the incident stands."""
         chain = self.incident.chain
+        if not chain.policy:
+            return ""  # not routed yet
         if chain.state == "assignee":
             return "assignee"
         return self.ladder.level_name(chain.level)

@@ -1,5 +1,6 @@
 """Who hears of a change without being asked to act: subscribers (POLICY.md, `subscriptions`), followers."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from services.router.domain.draft import Draft
@@ -49,7 +50,7 @@ def fan_out(draft: Draft) -> None:
     _tell_followers(draft, events)
 
 
-def _tell_followers(draft: Draft, events: list[str]) -> None:
+def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
     for event in ("taken", "update"):
         if event in events:
             for name in draft.incident.followers:
