@@ -1,65 +1,102 @@
-"""Who is on call, from a schedule and a time: shifts tile the time from a layer's start on.
+"""Who is on call when: shift arithmetic from plain values, across changes of local time.
 
-Days and weeks are local calendar days: the handover stays at the same wall time across daylight saving (a
-wall time that a change skips is the instant the clocks jump past it; one that comes twice is the first).
-Hours are absolute. One layer is in force, the first one; windows and further layers come later.
+A shift of days or weeks hands over at the same local time of day, so one of its days has 23 or 25 hours (or
+half an hour more or less: Lord Howe) where the clocks change. A shift of hours is an absolute length. A
+hand-over time that the clocks skip happens as if they had not been changed yet; one that comes twice
+happens the first time.
+
+For now a schedule's first layer counts, whatever its `only` says (see shared.policy.in_force).
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from shared.policy.people import Layer, Schedule
 
 
 @dataclass(frozen=True, slots=True)
-class OnCall:
-    """Who is on call until when, by which layer, and who follows. `user` is '' when nobody is: see `reason`."""
+class Turn:
+    """One person's turn of a rotation; `number` counts from 0 at the layer's start. Times in UTC."""
 
+    number: int
     user: str
-    until: datetime | None = None
-    layer: str = ""
-    next_user: str = ""
-    next_from: datetime | None = None
-    reason: str = ""
+    begins: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OnCall:
+    """Who has the schedule at a moment, until when, and who follows. Times in UTC.
+
+    `user` is None when nobody has it; `reason` says why, in either case.
+    """
+
+    user: str | None
+    until: datetime
+    layer: str
+    next_user: str
+    next_from: datetime
+    reason: str
 
 
 def on_call(schedule: Schedule, at: datetime) -> OnCall:
-    """Who is on call at an instant (aware); instants in the answer are UTC."""
+    """Who has the schedule at this moment (aware)."""
     layer = schedule.layers[0]
-    zone = ZoneInfo(schedule.timezone)
     name = layer.name or "layer 1"
-    first = _instant(layer.starts, zone)
-    if at < first:
-        return OnCall(
-            "", first, name, layer.rotation[0], first, f"the rotation starts at {first.isoformat()}"
-        )
-    number = _shift_number(layer, zone, at)
-    until = _starts(layer, zone, number + 1)
-    people = layer.rotation
-    return OnCall(people[number % len(people)], until, name, people[(number + 1) % len(people)], until)
+    turn = turn_at(layer, schedule.timezone, at)
+    if turn is None:
+        first = nth_turn(layer, schedule.timezone, 0)
+        reason = f"{name} begins at {layer.starts.isoformat(' ', 'minutes')} {schedule.timezone}"
+        return OnCall(None, first.begins, name, first.user, first.begins, reason)
+    after = nth_turn(layer, schedule.timezone, turn.number + 1)
+    reason = f"{turn.user} has {name} until {_local(turn.ends, schedule.timezone)}"
+    return OnCall(turn.user, turn.ends, name, after.user, after.begins, reason)
 
 
-def _instant(local: datetime, zone: ZoneInfo) -> datetime:
-    return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+def turn_at(layer: Layer, zone: str, at: datetime) -> Turn | None:
+    """The rotation's turn at this moment; None before it begins."""
+    number = _estimate(layer, zone, at)
+    while (turn := nth_turn(layer, zone, number)).ends <= at:
+        number += 1
+    while turn.begins > at:
+        if number <= 0:
+            return None
+        number -= 1
+        turn = nth_turn(layer, zone, number)
+    return turn
 
 
-def _starts(layer: Layer, zone: ZoneInfo, number: int) -> datetime:
-    """When the shift of this number starts (0: the first)."""
+def nth_turn(layer: Layer, zone: str, number: int) -> Turn:
+    """The turn with this number, from 0."""
+    user = layer.rotation[number % len(layer.rotation)]
+    return Turn(number, user, _handover(layer, zone, number), _handover(layer, zone, number + 1))
+
+
+def _estimate(layer: Layer, zone: str, at: datetime) -> int:
+    """The turn's number, at most one off: wall time and turns drift apart by an hour at most."""
+    if layer.shift.days:
+        wall = at.astimezone(_zone(zone)).replace(tzinfo=None)
+        return max(0, (wall - layer.starts) // timedelta(days=layer.shift.days))
+    return max(0, (at - _instant(layer.starts, zone)) // layer.shift.length)
+
+
+def _handover(layer: Layer, zone: str, number: int) -> datetime:
     if layer.shift.days:
         return _instant(layer.starts + timedelta(days=layer.shift.days * number), zone)
     return _instant(layer.starts, zone) + layer.shift.length * number
 
 
-def _shift_number(layer: Layer, zone: ZoneInfo, at: datetime) -> int:
-    if layer.shift.days:
-        local = at.astimezone(zone).replace(tzinfo=None)
-        number = (local - layer.starts) // timedelta(days=layer.shift.days)
-    else:
-        number = (at - _instant(layer.starts, zone)) // layer.shift.length
-    number = max(number, 0)
-    while number and at < _starts(layer, zone, number):
-        number -= 1
-    while at >= _starts(layer, zone, number + 1):
-        number += 1
-    return number
+def _instant(wall: datetime, zone: str) -> datetime:
+    """The UTC time of a wall clock's time; fold 0 gives the two rules of the module's docstring."""
+    return wall.replace(tzinfo=_zone(zone), fold=0).astimezone(UTC)
+
+
+def _local(at: datetime, zone: str) -> str:
+    return f"{at.astimezone(_zone(zone)):%Y-%m-%d %H:%M} {zone}"
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
