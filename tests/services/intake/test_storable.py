@@ -1,0 +1,164 @@
+"""Whatever JSON comes in: the formats never raise, and what they accept, any database can store."""
+
+import json
+import math
+from datetime import UTC
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from services.intake.admission import Sender
+from services.intake.cleaning import DEPTH, read_json
+from services.intake.formats import CHANGES, FORMATS, Reading
+from services.intake.formats.native import NativeEvent
+from services.intake.overrides import with_unknown_names
+from shared.codec import decode, encode
+from shared.events import IncidentEvent
+from shared.policy import FieldMapping
+from tests.services.intake.posts import POST
+
+TEXT = st.text(st.characters(codec=None, categories=None), max_size=20)
+NUMBERS = st.integers() | st.floats() | st.sampled_from([10**18, 2**63, 10**308, 10**309, -(10**320)])
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=12,
+)
+TIMES = st.sampled_from(
+    ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "2026-01-05T08:00:00+0000", 1e300]
+)
+NATIVE = st.fixed_dictionaries(
+    {"title": TEXT | JSON},
+    optional={name: JSON | TIMES for name in NativeEvent.__struct_fields__ if name != "title"},
+)
+ENQUEUED = st.fixed_dictionaries(
+    {"event_action": st.sampled_from(["trigger", "resolve", "acknowledge"]) | JSON},
+    optional={
+        "dedup_key": JSON,
+        "payload": JSON
+        | st.fixed_dictionaries(
+            {"summary": JSON, "source": JSON, "severity": JSON},
+            optional={"timestamp": JSON | TIMES, "custom_details": JSON, "class": JSON, "group": JSON},
+        ),
+        "links": JSON | st.lists(st.dictionaries(st.sampled_from(["href", "text", "src"]), JSON), max_size=3),
+        "images": JSON | st.lists(st.dictionaries(st.sampled_from(["href", "alt", "src"]), JSON), max_size=3),
+        "client": JSON,
+        "client_url": JSON,
+    },
+)
+ALERT = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["firing", "resolved"]) | JSON,
+        "labels": st.dictionaries(TEXT, JSON, max_size=4) | JSON,
+        "annotations": st.dictionaries(TEXT, JSON, max_size=4) | JSON,
+        "startsAt": JSON | TIMES,
+        "endsAt": JSON | TIMES,
+        "generatorURL": JSON,
+        "fingerprint": JSON,
+        "values": JSON,
+    },
+)
+ALERTS = st.fixed_dictionaries(
+    {"alerts": st.lists(ALERT, max_size=3) | JSON},
+    optional={"status": JSON, "truncatedAlerts": JSON, "externalURL": JSON},
+)
+MAPPED = Sender(
+    name="mapped",
+    kind="alertmanager",
+    format=None,
+    keys=(),
+    fixed={"source": "here", "labels.team": "desk", "attributes.n": float("nan")},
+    mapping=FieldMapping(
+        {
+            "dedup_key": "fingerprint",
+            "severity": "labels.severity",
+            "title": "annotations",
+            "impact": "values",
+        }
+    ),
+    mapped=("dedup_key", "severity", "title", "impact"),
+)
+
+
+def assert_storable(value, depth=DEPTH + 2):
+    assert depth
+    if isinstance(value, str):
+        assert "\0" not in value
+        value.encode()
+    elif isinstance(value, float | int):
+        assert math.isfinite(float(value))
+    elif isinstance(value, dict | list):
+        for item in [*value, *value.values()] if isinstance(value, dict) else value:
+            assert_storable(item, depth - 1)
+
+
+def assert_event_storable(event):
+    record = encode(event)
+    assert len(record.value) < 3_000_000
+    assert decode(IncidentEvent, record.value, record.headers) == event
+    assert_storable(json.loads(record.value))
+    assert len(event.dedup_key) <= 255
+    assert len(event.title or "") <= 1024
+    assert len(json.dumps(event.attributes, ensure_ascii=False, separators=(",", ":")).encode()) <= 70_000
+    assert event.occurred_at is None or event.occurred_at.tzinfo is UTC
+
+
+def assert_harmless(form, sent):
+    found = form.read(json.dumps(sent).encode(), POST)
+    if isinstance(found, Reading):
+        for event, raw in zip(found.events, found.objects, strict=True):
+            assert_event_storable(event)
+            assert_event_storable(
+                with_unknown_names(MAPPED.dressed(event, raw), {"x": {"a": "number"}}, frozenset())
+            )
+    else:
+        assert found.faults
+        json.dumps([[fault.field, fault.reason] for fault in found.faults], ensure_ascii=False).encode()
+
+
+@settings(max_examples=150, deadline=None)
+@given(NATIVE | st.lists(NATIVE, max_size=3) | JSON)
+def test_native_bodies(sent):
+    assert_harmless(FORMATS["native"], sent)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ENQUEUED | JSON)
+def test_pagerduty_bodies(sent):
+    assert_harmless(FORMATS["pagerduty"], sent)
+    assert_harmless(CHANGES, sent)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ALERTS | JSON)
+def test_alertmanager_bodies(sent):
+    assert_harmless(FORMATS["alertmanager"], sent)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
+def test_any_bytes_at_all(body):
+    for form in (*FORMATS.values(), CHANGES):
+        form.read(body, POST)
+        form.credential(body)
+
+
+@pytest.mark.parametrize("levels", [100, 300, 700, 990, 5000])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_any_depth(levels, kind):
+    deep = b"[" * levels + b'"\\ud800"' + b"]" * levels
+    bodies = {
+        "native": b'{"title":"x","attributes":{"a":%s}}',
+        "pagerduty": b'{"event_action":"trigger","payload":{"summary":%s,"source":"s","severity":"x"}}',
+        "alertmanager": b'{"alerts":[{"labels":{"a":%s},"annotations":{"b":1},"values":1}]}',
+    }
+    found = FORMATS[kind].read(bodies[kind] % deep, POST)
+    if isinstance(found, Reading):
+        assert_event_storable(found.events[0])
+
+
+def test_a_parsed_tree_is_clean_down_to_its_keys():
+    parsed = read_json(b'{"a\\u0000": ["b\\ud800", {"c\\udfff": 1}]}')
+    assert parsed.value == {"a\ufffd": ["b\ufffd", {"c\ufffd": 1}]}
