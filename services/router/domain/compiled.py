@@ -51,8 +51,10 @@ class Rules(Generic[Spec]):
     conditions: Conditions
     numbered: tuple[int, ...]  # which rules the conditions belong to
 
-    def outcomes(self, activation: Activation) -> list[Outcome]:
+    def outcomes(self, activation: Activation) -> Sequence[Outcome]:
         """One outcome a rule, in order."""
+        if len(self.numbered) == len(self.rules):
+            return self.conditions.evaluate(activation)
         said: list[Outcome] = [True] * len(self.rules)
         if self.numbered:
             for number, outcome in zip(self.numbered, self.conditions.evaluate(activation), strict=True):
@@ -74,12 +76,14 @@ class Rules(Generic[Spec]):
 
     def _lost(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         told = [
-            f"{rule.where}: could not be evaluated: {outcome.reason}"
-            for rule, outcome in zip(self.rules, outcomes, strict=False)
-            if isinstance(outcome, Failed)
+            f"{self.rules[number].where}: could not be evaluated: {outcome.reason}"
+            for number, outcome in enumerate(outcomes)
+            if outcome is not False and isinstance(outcome, Failed)
         ]
-        nearest = list(zip(self.rules, outcomes, strict=False))[-_LOSERS_TOLD:]
-        told += [f"{rule.where}: did not match" for rule, outcome in nearest if outcome is False]
+        nearest = range(max(0, len(outcomes) - _LOSERS_TOLD), len(outcomes))
+        told += [
+            f"{self.rules[number].where}: did not match" for number in nearest if outcomes[number] is False
+        ]
         silent = len(outcomes) - len(told)
         return tuple([f"{silent} rules before: did not match", *told] if silent > 0 else told)
 

@@ -20,6 +20,24 @@ from shared.policy.expressions import Activation, Condition, Failed
 
 LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
 NAMESPACE: Final = uuid.UUID("6f1c1f0e-0d2e-5f0a-9c3b-1a7d6c2b8e54")
+# Fields that no expression sees: changing them keeps the activation, which is dear to make.
+_UNSEEN: Final = frozenset(
+    {
+        *(
+            "pages",
+            "pages_made",
+            "points",
+            "clocks",
+            "followers",
+            "links",
+            "source_time",
+            "stuck",
+            "asked_at",
+        ),
+        *("touched_at", "decided_at", "resolved_at", "closed_at", "waiting_until", "next_due_at", "version"),
+    }
+)
+_UNSEEN_OF_CHAIN: Final = frozenset({"since", "due", "lowest", "failed_step_at"})
 
 
 def derived_id(*parts: object) -> str:
@@ -62,11 +80,15 @@ class Draft:
     def set(self, **changes: Any) -> None:
         """Change fields of the record."""
         self.incident = replace(self.incident, **changes)
-        self._activation = None
+        if not _UNSEEN.issuperset(changes):
+            self._activation = None
 
     def set_chain(self, **changes: Any) -> None:
         """Change fields of the chain."""
-        self.set(chain=replace(self.incident.chain, **changes))
+        chain = replace(self.incident.chain, **changes)
+        self.incident = replace(self.incident, chain=chain)
+        if not _UNSEEN_OF_CHAIN.issuperset(changes):
+            self._activation = None
 
     def say(self, kind: str, text: str, reason: Reason | None = None, actor: str = "") -> None:
         """Write a line to the timeline."""
