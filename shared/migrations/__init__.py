@@ -22,7 +22,7 @@ def _config(owner: str, versions: Path, connection: Connection | None) -> Config
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("version_locations", str(versions))
-    config.set_main_option("version_path_separator", "newline")
+    config.set_main_option("path_separator", "newline")
     config.attributes["owner"] = owner
     config.attributes["connection"] = connection
     return config
