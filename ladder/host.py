@@ -96,6 +96,7 @@ class _Application(FastAPI):
                 Problem: _problem,
                 RequestValidationError: _problem,
                 HTTPException: _problem,
+                Exception: _problem,
             },
         )
         self._services = services

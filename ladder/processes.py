@@ -73,14 +73,14 @@ def build(name: str, log: EventLog, database: Database | None, given: Mapping[st
 
 def refuse_demo_keys(bundle: Bundle, address: serving.Address) -> None:
     """Everybody knows the demo keys, so they count only on this machine. Raises RefusedError."""
-    owners = {f"integration {name}": owner for name, owner in bundle.integrations.items()}
-    owners |= {f"API key {name}": owner for name, owner in bundle.api_keys.items()}
     if address.loopback:
         return
-    for what, owner in owners.items():
-        if any(key.sha256.lower() in DEMO_DIGESTS for key in owner.keys):
+    doors = {f"integration {name}": one.keys for name, one in bundle.integrations.items()}
+    doors |= {f"API key {name}": one.keys for name, one in bundle.api_keys.items()}
+    for door, keys in doors.items():
+        if any(key.sha256.lower() in DEMO_DIGESTS for key in keys):
             raise RefusedError(
-                f"The policy lets the demo key in ({what}) and LADDER_LISTEN={address.host}:{address.port} "
+                f"The policy lets the demo key in ({door}) and LADDER_LISTEN={address.host}:{address.port} "
                 "is not loopback: give keys of your own, or listen on 127.0.0.1."
             )
 

@@ -1,0 +1,171 @@
+"""What every process answers whatever it hosts, shown with two services made up for it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ladder.demo import DEMO_KEY
+from ladder.host import assemble
+from shared.problems import Fault, Problem
+from shared.service import Service
+
+
+class Order(BaseModel):
+    """A body with a whole number in it."""
+
+    count: int
+
+
+class Hot:
+    """A plain ASGI route."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["query_string"] == b"refuse":
+            raise Problem(413, "too-large", "The body is too large", "Send less.", [Fault("/title", "long")])
+        await send({"type": "http.response.start", "status": 202, "headers": []})
+        await send(
+            {"type": "http.response.body", "body": scope.get("path_params", {}).get("name", "").encode()}
+        )
+
+
+@asynccontextmanager
+async def _running() -> AsyncIterator[None]:
+    yield
+
+
+def _services(*missing: str) -> list[Service]:
+    router = APIRouter(prefix="/v1/orders", tags=["orders"])
+    inner = APIRouter(prefix="/inner")
+
+    @router.post("/{number}")
+    async def order(number: int, body: Order) -> Order:
+        return body
+
+    @router.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("the password is hunter2")
+
+    @inner.get("/{name}")
+    async def nested(name: str) -> str:
+        return name
+
+    router.include_router(inner)
+    described = {
+        "/v1/hot": {"post": {"tags": ["hot"], "summary": "Hot", "responses": {"202": {"description": "ok"}}}}
+    }
+    fast = Service(
+        name="fast",
+        api=APIRouter(),
+        running=_running,
+        unready=lambda: (),
+        routes=[Route("/v1/hot", Hot(), methods=["POST"]), Route("/v1/hot/{name}", Hot(), methods=["POST"])],
+        openapi_paths=described,
+    )
+    return [fast, Service(name="slow", api=router, running=_running, unready=lambda: missing)]
+
+
+def _client(app: ASGIApp) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://ladder")
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    async with _client(assemble(_services(), loopback=True)) as client:
+        yield client
+
+
+async def test_it_is_ready_when_every_service_is(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "reasons": {}})
+
+
+async def test_not_ready_says_which_service_and_why_and_the_process_is_alive_all_the_same() -> None:
+    async with _client(assemble(_services("no policy yet"), loopback=True)) as client:
+        answer = await client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json() == {"ready": False, "reasons": {"slow": ["no policy yet"]}}
+        assert (await client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind"),
+    [
+        ("GET", "/nowhere", 404, "not-found"),
+        ("PUT", "/v1/orders/1", 405, "method-not-allowed"),
+        ("GET", "/v1/hot", 405, "method-not-allowed"),
+        ("POST", "/v1/hot?refuse", 413, "too-large"),
+        ("POST", "/v1/orders/x", 422, "invalid-request"),
+        ("GET", "/v1/orders/broken", 500, "internal"),
+    ],
+)
+async def test_every_refusal_is_a_problem_document(
+    client: httpx2.AsyncClient, method: str, path: str, status: int, kind: str
+) -> None:
+    answer = await client.request(method, path, json={"count": 1} if method == "POST" else None)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:ladder:problem:{kind}")
+
+
+async def test_a_body_that_does_not_fit_is_told_by_field_and_reason(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/v1/orders/x", json={"count": "many"})
+    fields = {fault["field"] for fault in answer.json()["errors"]}
+    assert fields == {"path:number", "/count"}
+    assert all(fault["reason"] for fault in answer.json()["errors"])
+
+
+async def test_a_surprise_says_nothing_of_the_inside(client: httpx2.AsyncClient) -> None:
+    assert "hunter2" not in (await client.get("/v1/orders/broken")).text
+
+
+async def test_hot_routes_answer_with_and_without_a_name_in_their_path(client: httpx2.AsyncClient) -> None:
+    assert (await client.post("/v1/hot")).status_code == 202
+    assert (await client.post("/v1/hot/alertmanager")).text == "alertmanager"
+
+
+async def test_requests_are_counted_by_service_and_declared_path_and_never_by_id(
+    client: httpx2.AsyncClient,
+) -> None:
+    await client.post("/v1/hot/some-name")
+    await client.get("/v1/orders/inner/some-id")
+    await client.get("/nowhere/else")
+    metrics = (await client.get("/metrics")).text
+    counted = [line for line in metrics.splitlines() if line.startswith("ladder_http_requests_total{")]
+    assert any('path="/v1/hot/{name}",service="fast",status="202"' in line for line in counted)
+    assert any('path="/v1/orders/inner/{name}",service="slow",status="200"' in line for line in counted)
+    assert any('path="(none)",service="ladder",status="404"' in line for line in counted)
+    assert not any("some-" in line or "nowhere" in line for line in counted)
+
+
+async def test_openapi_holds_hot_routes_and_the_errors_as_they_are_sent(client: httpx2.AsyncClient) -> None:
+    document: dict[str, Any] = (await client.get("/openapi.json")).json()
+    assert document["paths"]["/v1/hot"]["post"]["summary"] == "Hot"
+    refused = document["paths"]["/v1/orders/{number}"]["post"]["responses"]["422"]
+    assert list(refused["content"]) == ["application/problem+json"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+async def test_the_documentation_needs_nothing_from_elsewhere(client: httpx2.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+    assert "/v1/hot" in page
+    assert "/v1/orders/{number}" in page
+    assert "<script" not in page
+    assert "//" not in page.replace("<!doctype", "")
+
+
+@pytest.mark.parametrize(
+    "presented",
+    [{"headers": {"Authorization": f"Bearer {DEMO_KEY}"}}, {"auth": ("anybody", DEMO_KEY)}],
+)
+async def test_the_demo_key_is_refused_where_others_can_reach_it(presented: dict[str, Any]) -> None:
+    async with _client(assemble(_services(), loopback=False)) as client:
+        answer = await client.post("/v1/hot", **presented)
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:ladder:problem:demo-key")
+    async with _client(assemble(_services(), loopback=True)) as client:
+        assert (await client.post("/v1/hot", **presented)).status_code == 202
