@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from shared.policy.oncall import on_call
-
 from services.router.domain.decision import Reason
 from shared.policy import Bundle, Level, Point, Policy, PriorityRow, Route, Sla, Subscription, load_json
 from shared.policy.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
+from shared.policy.oncall import on_call
 
 Spec = TypeVar("Spec")
 ALWAYS_TRUE = "true"
