@@ -1,0 +1,95 @@
+"""The router, assembled: its loops, its paths, and whether it is ready."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from services.router import api, upkeep
+from services.router.consume import Consuming
+from services.router.engine import Engine
+from services.router.policy_watch import PolicyWatch
+from services.router.settings import RouterSettings
+from services.router.tables import SCHEMA
+from services.router.timers import Timers
+from shared import migrations
+from shared.database import Database
+from shared.eventlog import EventLog
+from shared.outbox import Relay
+from shared.service import Service
+
+_VERSIONS: Final = Path(__file__).parent / "migrations"
+_BETWEEN_LOOKS: Final = 0.5
+
+
+class Router:
+    """One replica."""
+
+    def __init__(self, settings: RouterSettings, log: EventLog, database: Database) -> None:
+        self._database = database
+        self._relay = Relay(database, log, SCHEMA)
+        self.engine = Engine(database, wake_relay=self._relay.wake)
+        self.consuming = Consuming(log, self.engine)
+        self.timers = Timers(self.engine)
+        self.watch = PolicyWatch(database, self.engine.policies, settings.policy, self._relay.wake)
+        self._schema_pending: str | None = "the database has not answered yet"
+
+    def unready(self) -> Sequence[str]:
+        """Why it cannot take requests yet. What was reached once is not asked again: people can still act."""
+        reasons = []
+        if self._schema_pending is not None:
+            reasons.append(f"router: {self._schema_pending}")
+        if self.watch.in_force is None:
+            refused = f" ({self.watch.refused})" if self.watch.refused else ""
+            reasons.append(f"router: no policy is in force yet{refused}")
+        if not self.consuming.held_assignment_once:
+            reasons.append("router: the event log has not assigned its share yet")
+        return reasons
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start the loops; at the end the consumer leaves its group and the relay its place."""
+        async with self._relay.running():
+            tasks = [asyncio.create_task(self._work(), name="router")]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        await self._until_migrated()
+        async with asyncio.TaskGroup() as group:
+            for name, loop in (
+                ("policy", self.watch.run()),
+                ("consume", self.consuming.run()),
+                ("timers", self.timers.run()),
+                ("upkeep", upkeep.run(self._database)),
+            ):
+                group.create_task(loop, name=f"router {name}")
+
+    async def _until_migrated(self) -> None:
+        while True:
+            try:
+                self._schema_pending = await migrations.pending(self._database, SCHEMA, _VERSIONS)
+            except Exception as err:  # noqa: BLE001 - it is asked again until it answers
+                self._schema_pending = f"the database cannot be reached ({type(err).__name__})"
+            if self._schema_pending is None:
+                return
+            await asyncio.sleep(_BETWEEN_LOOKS)
+
+
+def build(settings: RouterSettings, *, log: EventLog, database: Database | None) -> Service:
+    """The service; the caller runs the log and keeps the database."""
+    if database is None:
+        raise ValueError("the router keeps its state in PostgreSQL: it needs a database")
+    router = Router(settings, log, database)
+    return Service(
+        name="router",
+        api=api.routes(router.engine, settings, router.watch),
+        running=router.running,
+        unready=router.unready,
+        openapi_schemas=api.schemas(),
+    )

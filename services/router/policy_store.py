@@ -1,0 +1,98 @@
+"""Putting a policy in force: stored by hash, one row switched, published for intake and notifier.
+
+A bundle comes from a file (LADDER_POLICY) or from a person (`PUT /v1/policy`). A person's choice must outlive
+restarts and replicas that still have an older file, so every content that a file ever brought is remembered:
+
+- at start a file counts when its content was never brought before, or when nothing is in force;
+- a change of the file while Ladder runs counts also when its content is an older one (somebody took a change
+  back), unless a person has applied another bundle since.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router import metrics
+from services.router.policies import InForce, moment
+from services.router.tables import SCHEMA
+from shared import codec, outbox
+from shared.events import PolicyPublished
+from shared.policy import Bundle, content_hash, dump_json
+
+_LOCK: Final = 0x90_11C4
+
+
+async def switch(
+    connection: AsyncConnection, bundle: Bundle, *, source: Literal["file", "api"], by: str
+) -> InForce:
+    """Put this bundle in force, in the caller's transaction; the one in force already stays as it is."""
+    await connection.execute(_SERIALISE, {"lock": _LOCK})
+    now, current = await moment(connection)
+    chosen = content_hash(bundle)
+    if current is not None and current.hash == chosen:
+        return current
+    raw = dump_json(bundle)
+    await connection.execute(_STORE, {"hash": chosen, "bundle": raw, "now": now})
+    revision = (
+        await connection.execute(_SWITCH, {"hash": chosen, "now": now, "source": source, "by": by})
+    ).scalar_one()
+    taken = InForce(chosen, revision, now, source, by)
+    await _publish(connection, taken, raw)
+    return taken
+
+
+async def take_file(connection: AsyncConnection, bundle: Bundle, *, changed: bool, by: str) -> InForce | None:
+    """Put the file's bundle in force if it counts (see above); None when it does not.
+
+    `changed`: the file changed while this process ran.
+    """
+    await connection.execute(_SERIALISE, {"lock": _LOCK})
+    now, current = await moment(connection)
+    chosen = content_hash(bundle)
+    brought_before = (
+        await connection.execute(_REMEMBER, {"hash": chosen, "now": now})
+    ).scalar_one_or_none() is None
+    if current is None or not brought_before or (changed and current.source == "file"):
+        return await switch(connection, bundle, source="file", by=by)
+    return current if current.hash == chosen else None
+
+
+async def publish_again(connection: AsyncConnection) -> InForce | None:
+    """Publish the policy in force under its revision: a topic that lost it has it again."""
+    _, current = await moment(connection)
+    if current is not None:
+        await _publish(connection, current, await stored(connection, current.hash))
+    return current
+
+
+async def stored(connection: AsyncConnection, chosen: str) -> bytes:
+    """The bundle of this hash, as JSON."""
+    return bytes((await connection.execute(_BUNDLE, {"hash": chosen})).scalar_one())
+
+
+async def _publish(connection: AsyncConnection, policy: InForce, raw: bytes) -> None:
+    metrics.POLICY_REVISION.set(policy.revision)
+    message = PolicyPublished(
+        hash=policy.hash, revision=policy.revision, at=policy.at, bundle=msgspec.Raw(raw)
+    )
+    await outbox.add(connection, SCHEMA, [codec.encode(message)])
+
+
+_SERIALISE: Final = text("SELECT pg_advisory_xact_lock(:lock)")
+_STORE: Final = text("""
+    INSERT INTO router.policy (hash, bundle, loaded_at) VALUES (:hash, :bundle, :now) ON CONFLICT DO NOTHING
+""")
+_SWITCH: Final = text("""
+    INSERT INTO router.policy_in_force AS p (hash, revision, at, source, by)
+    VALUES (:hash, 1, :now, :source, :by)
+    ON CONFLICT (only_row) DO UPDATE
+    SET hash = excluded.hash, revision = p.revision + 1, at = excluded.at,
+        source = excluded.source, by = excluded.by
+    RETURNING revision
+""")
+_REMEMBER: Final = text("""
+    INSERT INTO router.policy_source (hash, at) VALUES (:hash, :now) ON CONFLICT DO NOTHING RETURNING hash
+""")
+_BUNDLE: Final = text("SELECT bundle FROM router.policy WHERE hash = :hash")

@@ -1,0 +1,113 @@
+"""Following LADDER_POLICY: taken at start, and again when its files change; a broken one is refused."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from services.router import metrics, policy_store
+from services.router.domain.compiled import CompiledPolicy, compile_policy
+from services.router.policies import InForce, Policies, moment
+from shared import telemetry
+from shared.database import Database, fault_of
+from shared.policy import Bundle, PolicyErrors, content_hash, load
+
+log = telemetry.logger(__name__)
+
+_EVERY_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.5
+
+
+class PolicyWatch:
+    """Keeps the file in view, and knows which policy is in force."""
+
+    def __init__(
+        self, database: Database, policies: Policies, path: Path | None, wake_relay: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._policies = policies
+        self._path = path
+        self._wake_relay = wake_relay
+        self._seen: str | None = None  # what the files held when they were last dealt with
+        self._published = False
+        self.in_force: InForce | None = None
+        self.refused: str = ""  # why the file as it is now was not taken
+
+    async def watch_once(self) -> InForce | None:
+        """Look at the file and at the database once; the policy in force, if any."""
+        if self._path is not None:
+            print_ = await asyncio.to_thread(fingerprint, self._path)
+            if print_ != self._seen:
+                await self._take(self._path, changed=self._seen is not None)
+                self._seen = print_
+        async with self._database.transaction() as connection:
+            if self._published:
+                _, self.in_force = await moment(connection)
+            else:
+                self.in_force = await policy_store.publish_again(connection)
+        self._published = True
+        self._wake_relay()
+        if self.in_force is not None:
+            metrics.POLICY_REVISION.set(self.in_force.revision)
+        return self.in_force
+
+    async def run(self) -> None:
+        """Watch for ever."""
+        while True:
+            try:
+                known = await self.watch_once()
+            except Exception as err:
+                unexpected = fault_of(err) is None
+                log.warning(
+                    "policy not looked at", action="policy_paused", error=repr(err), exc_info=unexpected
+                )
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                await asyncio.sleep(_EVERY_SECONDS if known else _PAUSE_SECONDS)
+
+    async def _take(self, path: Path, *, changed: bool) -> None:
+        try:
+            bundle, compiled = await asyncio.to_thread(_load, path)
+        except PolicyErrors as err:
+            metrics.POLICY_REFUSED.labels("file").inc()
+            self.refused = str(err)
+            errors = str(err).splitlines()
+            log.error("policy refused", action="policy_refused", errors=errors)  # noqa: TRY400 - no surprise
+            return
+        self.refused = ""
+        self._policies.keep(compiled)
+        async with self._database.transaction() as connection:
+            taken = await policy_store.take_file(connection, bundle, changed=changed, by=str(path))
+        if taken is None:
+            log.warning(
+                "LADDER_POLICY holds a content that was in force before; a newer one stays in force. "
+                "`ladder apply` puts it back",
+                action="policy_kept",
+                hash=compiled.hash,
+            )
+        else:
+            log.info("policy in force", action="policy_taken", hash=taken.hash, revision=taken.revision)
+
+
+def _load(path: Path) -> tuple[Bundle, CompiledPolicy]:
+    bundle = load(path)
+    return bundle, compile_policy(bundle, content_hash(bundle))
+
+
+def fingerprint(path: Path) -> str:
+    """Changes when a file of the bundle changes, comes or goes."""
+    digest = hashlib.sha256()
+    for file in _files(path):
+        try:
+            digest.update(str(file).encode() + b"\0" + file.read_bytes() + b"\0")
+        except OSError as err:
+            digest.update(str(err).encode())
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(each for each in path.rglob("*") if each.suffix in {".yaml", ".yml", ".json"})
+    else:
+        yield path

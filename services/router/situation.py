@@ -1,0 +1,83 @@
+"""What one batch knows of its incidents and has decided so far: later signals see what earlier ones did."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.router.arrivals import Key
+from services.router.domain.decision import Decision, Entry, Orphan
+from services.router.domain.incident import Incident
+from services.router.domain.signals import Signal
+from shared.events import DeadLetter, IncidentChanged
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A signal on which deciding failed, kept for the next try. `seq` is 0 until it is stored."""
+
+    incident_id: str
+    signal: Signal
+    at: datetime
+    error: str
+    seq: int = 0
+
+
+@dataclass(slots=True)
+class Situation:
+    """Loaded and locked by `store.gather`; written back by `store.apply`."""
+
+    incidents: dict[str, Incident] = field(default_factory=dict)  # by id, as decided so far
+    newest: dict[Key, str] = field(default_factory=dict)  # the id of each key's newest incident
+    resolves: dict[Key, datetime] = field(default_factory=dict)  # source times of remembered resolves
+    waiting: dict[str, list[SetAside]] = field(default_factory=dict)  # set aside earlier, by incident
+
+    changed: dict[str, None] = field(default_factory=dict)  # ids to write, in the order of first change
+    entries: list[tuple[str, Entry]] = field(default_factory=list)
+    messages: list[IncidentChanged] = field(default_factory=list)
+    orphans: list[Orphan] = field(default_factory=list)
+    put_aside: list[SetAside] = field(default_factory=list)
+    taken_up: list[int] = field(default_factory=list)  # seq of what was set aside and has now been decided
+    letters: list[DeadLetter] = field(default_factory=list)  # unreadable records, to be published as such
+
+    def know(self, incident: Incident) -> None:
+        """An incident as the database holds it. Those of one key must come oldest first."""
+        self.incidents[incident.id] = incident
+        self.newest[incident.key] = incident.id
+
+    def find(self, to: str | Key) -> Incident | None:
+        """The incident that a signal with this address is for."""
+        return self.incidents.get(to if isinstance(to, str) else self.newest.get(to, ""))
+
+    def keep(self, decision: Decision) -> None:
+        """Hold on to what was decided. A refusal leaves nothing."""
+        if decision.refusal is not None:
+            return
+        if decision.orphan is not None:
+            self._remember(decision.orphan)
+        if decision.incident is not None:
+            if decision.changed:
+                self.write(decision.incident)
+            self.tell(decision.incident.id, decision.entries)
+        if decision.message is not None:
+            self.messages.append(decision.message)
+
+    def write(self, incident: Incident) -> None:
+        """This is how the incident is to be stored."""
+        if incident.id not in self.incidents:
+            self.newest[incident.key] = incident.id
+        self.incidents[incident.id] = incident
+        self.changed.setdefault(incident.id)
+
+    def tell(self, incident_id: str, entries: Iterable[Entry]) -> None:
+        """Add to the incident's timeline."""
+        self.entries.extend((incident_id, entry) for entry in entries)
+
+    def to_write(self) -> Sequence[Incident]:
+        return [self.incidents[incident_id] for incident_id in self.changed]
+
+    def _remember(self, orphan: Orphan) -> None:
+        self.orphans.append(orphan)
+        event = orphan.event
+        if event.action == "resolve" and event.occurred_at is not None:
+            key = (event.integration, event.dedup_key)
+            self.resolves[key] = max(event.occurred_at, self.resolves.get(key, event.occurred_at))

@@ -1,0 +1,360 @@
+"""Gather and apply: the SQL of one batch, one bulk statement a table.
+
+One lock order everywhere (consumer, timers, API): ids in the inbox, sorted; then incident rows, sorted by id,
+in one statement; new incidents are inserted after that, sorted by key. Two transactions that open the same
+key at once (two replicas around a change of partitions) meet in the unique index `incident_open_key`: the
+second waits, fails with 23505, is tried again and then sees the first one's incident (`is_race`). Timers
+lock with SKIP LOCKED and so wait for nobody. last_resort's one row comes after all of these.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router.arrivals import Arrival
+from services.router.domain.compiled import CompiledPolicy
+from services.router.domain.decision import Entry, Orphan
+from services.router.domain.incident import Incident, decode, encode
+from services.router.domain.signals import DeliveryReported, EventReceived, Signal
+from services.router.situation import SetAside, Situation
+from services.router.tables import SCHEMA
+from shared import codec, outbox
+from shared.events import DeadLetter, DeliveryReport, IncidentEvent
+
+ORPHANS_KEPT: Final = timedelta(days=7)
+_json: Final = msgspec.json.Encoder()
+
+
+def is_race(err: BaseException) -> bool:
+    """Whether two transactions opened the same key at once: to be tried again, nothing is wrong with it."""
+    return isinstance(err, DBAPIError) and "incident_open_key" in str(err.orig)
+
+
+async def gather(connection: AsyncConnection, arrivals: Sequence[Arrival], now: datetime) -> Situation:
+    """Load and lock what the arrivals are about."""
+    situation = Situation()
+    keys = sorted({arrival.to for arrival in arrivals if not isinstance(arrival.to, str)})
+    ids = sorted({arrival.to for arrival in arrivals if isinstance(arrival.to, str)})
+    columns = {"integrations": [key[0] for key in keys], "keys": [key[1] for key in keys], "ids": ids}
+    rows = (await connection.execute(_LOCK, columns)).all()
+    for row in sorted(rows, key=lambda row: row.ordinal):
+        situation.know(decode(row.state))
+    unknown = [key for key in keys if key not in situation.newest]
+    if unknown:
+        await _remembered(connection, situation, unknown, now)
+    await _set_aside_earlier(connection, situation)
+    return situation
+
+
+async def due(connection: AsyncConnection, most: int) -> Situation:
+    """Claim incidents whose due time has come, highest priority first; what others hold is left alone."""
+    situation = Situation()
+    rows = (await connection.execute(_CLAIM, {"most": most})).all()
+    for row in rows:
+        situation.know(decode(row.state))
+    await _set_aside_earlier(connection, situation)
+    return situation
+
+
+async def next_due(connection: AsyncConnection) -> datetime | None:
+    """The earliest due time of all."""
+    earliest: datetime | None = (await connection.execute(_NEXT_DUE)).scalar_one()
+    return earliest
+
+
+async def overdue(connection: AsyncConnection, seconds: float, most: int) -> int:
+    """How many due times passed at least this long ago, counted up to a bound."""
+    count: int = (await connection.execute(_OVERDUE, {"seconds": seconds, "most": most})).scalar_one()
+    return count
+
+
+async def apply(connection: AsyncConnection, situation: Situation, levels: "Levels", now: datetime) -> None:
+    """Write everything that the batch decided."""
+    await _write_incidents(connection, situation.to_write(), levels, now)
+    await _write_entries(connection, situation.entries)
+    await _write_orphans(connection, situation.orphans, now)
+    await _write_set_aside(connection, situation)
+    await _write_letters(connection, situation.letters)
+    messages = [*situation.messages, *situation.letters]
+    await outbox.add(connection, SCHEMA, [codec.encode(message) for message in messages])
+
+
+class Levels:
+    """What an incident's row shows beside the incident: its level's name, its customer's value."""
+
+    def __init__(self, live: CompiledPolicy, policy_of: Callable[[Incident], CompiledPolicy | None]) -> None:
+        self._live = live
+        self._policy_of = policy_of
+
+    def level(self, incident: Incident) -> str:
+        if incident.chain.state == "assignee":
+            return "assignee"
+        policy = self._policy_of(incident)
+        ladder = policy.ladders.get(incident.chain.policy) if policy is not None else None
+        return ladder.level_name(incident.chain.level) if ladder is not None else ""
+
+    def customer_value(self, incident: Incident) -> float:
+        customer = self._live.bundle.customers.get(incident.customer)
+        return float(customer.value or 0) if customer is not None else 0.0
+
+
+def first_breach(incident: Incident, now: datetime) -> datetime | None:
+    """When the first running clock is (or was) used up, to the second, so that it stays equal."""
+    ends = [end for clock in incident.clocks if (end := clock.reaches(1.0, now)) is not None]
+    return (min(ends) + timedelta(milliseconds=500)).replace(microsecond=0) if ends else None
+
+
+async def _remembered(
+    connection: AsyncConnection, situation: Situation, keys: Sequence[tuple[str, str]], now: datetime
+) -> None:
+    rows = await connection.execute(
+        _RESOLVES,
+        {
+            "integrations": [key[0] for key in keys],
+            "keys": [key[1] for key in keys],
+            "since": now - ORPHANS_KEPT,
+        },
+    )
+    for row in rows:
+        situation.resolves[row.integration, row.dedup_key] = row.occurred_at
+
+
+async def _set_aside_earlier(connection: AsyncConnection, situation: Situation) -> None:
+    stuck = [incident.id for incident in situation.incidents.values() if incident.stuck is not None]
+    if not stuck:
+        return
+    for row in await connection.execute(_SET_ASIDE, {"ids": stuck}):
+        incident_id = str(row.incident_id)
+        found = SetAside(incident_id, _signal(row.kind, row.signal), row.at, row.error, row.seq)
+        situation.waiting.setdefault(incident_id, []).append(found)
+
+
+def _signal(kind: str, raw: str) -> Signal:
+    if kind == "event":
+        return EventReceived(msgspec.json.decode(raw, type=IncidentEvent))
+    return DeliveryReported(msgspec.json.decode(raw, type=DeliveryReport))
+
+
+_COLUMNS: Final[tuple[tuple[str, str, Callable[[Incident], Any]], ...]] = (
+    ("id", "uuid", lambda i: i.id),
+    ("integration", "text", lambda i: i.integration),
+    ("dedup_key", "text", lambda i: i.dedup_key),
+    ("status", "text", lambda i: i.status),
+    ("priority", "smallint", lambda i: i.priority),
+    ("tier", "text", lambda i: i.tier),
+    ("customer", "text", lambda i: i.customer),
+    ("service", "text", lambda i: i.service),
+    ("kind", "text", lambda i: i.kind),
+    ("assignee", "text", lambda i: i.assignee),
+    ("title", "text", lambda i: i.title),
+    ("policy", "text", lambda i: i.chain.policy),
+    ("policy_hash", "text", lambda i: i.policy_hash),
+    ("opened_at", "timestamptz", lambda i: i.opened_at),
+    ("acknowledged_at", "timestamptz", lambda i: i.acknowledged_at),
+    ("resolved_at", "timestamptz", lambda i: i.resolved_at),
+    ("closed_at", "timestamptz", lambda i: i.closed_at),
+    ("next_due_at", "timestamptz", lambda i: i.next_due_at),
+    ("stuck", "boolean", lambda i: i.stuck is not None),
+    ("version", "integer", lambda i: i.version),
+    ("events", "bigint", lambda i: i.events),
+    ("state", "text", lambda i: encode(i).decode()),
+)
+_LATER_COLUMNS: Final = (
+    ("level", "text"),
+    ("customer_value", "double precision"),
+    ("first_breach_at", "timestamptz"),
+)
+
+
+async def _write_incidents(
+    connection: AsyncConnection, incidents: Sequence[Incident], levels: Levels, now: datetime
+) -> None:
+    if not incidents:
+        return
+    columns: dict[str, Any] = {
+        name: [value(incident) for incident in incidents] for name, _, value in _COLUMNS
+    }
+    columns["level"] = [levels.level(incident) for incident in incidents]
+    columns["customer_value"] = [levels.customer_value(incident) for incident in incidents]
+    columns["first_breach_at"] = [first_breach(incident, now) for incident in incidents]
+    await connection.execute(_UPSERT, columns | {"now": now})
+
+
+async def _write_entries(connection: AsyncConnection, entries: Sequence[tuple[str, Entry]]) -> None:
+    if not entries:
+        return
+    columns = {
+        "ids": [incident_id for incident_id, _ in entries],
+        "ats": [entry.at for _, entry in entries],
+        "kinds": [entry.kind for _, entry in entries],
+        "actors": [entry.actor for _, entry in entries],
+        "texts": [entry.text for _, entry in entries],
+        "reasons": [_reason(entry) for _, entry in entries],
+    }
+    await connection.execute(_TELL, columns)
+
+
+def _reason(entry: Entry) -> str | None:
+    return None if entry.reason is None else _json.encode(entry.reason.as_json()).decode()
+
+
+async def _write_orphans(connection: AsyncConnection, orphans: Iterable[Orphan], now: datetime) -> None:
+    events = [(orphan.event, orphan.reason) for orphan in orphans]
+    if not events:
+        return
+    columns = {
+        "integrations": [event.integration for event, _ in events],
+        "keys": [event.dedup_key for event, _ in events],
+        "actions": [event.action for event, _ in events],
+        "ids": [event.event_id for event, _ in events],
+        "occurred": [event.occurred_at for event, _ in events],
+        "reasons": [reason for _, reason in events],
+        "events": [_json.encode(event).decode() for event, _ in events],
+    }
+    await connection.execute(_ORPHAN, columns | {"now": now})
+
+
+async def _write_set_aside(connection: AsyncConnection, situation: Situation) -> None:
+    if situation.taken_up:
+        await connection.execute(_TAKEN_UP, {"seqs": situation.taken_up})
+    if situation.put_aside:
+        columns = {
+            "ids": [each.incident_id for each in situation.put_aside],
+            "ats": [each.at for each in situation.put_aside],
+            "kinds": [
+                "event" if isinstance(each.signal, EventReceived) else "report"
+                for each in situation.put_aside
+            ],
+            "signals": [_stored(each.signal) for each in situation.put_aside],
+            "errors": [each.error for each in situation.put_aside],
+        }
+        await connection.execute(_PUT_ASIDE, columns)
+
+
+async def _write_letters(connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
+    if not letters:
+        return
+    columns = {
+        "ids": [letter.letter_id for letter in letters],
+        "ats": [letter.at for letter in letters],
+        "reasons": [letter.reason for letter in letters],
+        "topics": [letter.from_topic for letter in letters],
+        "partitions": [letter.partition for letter in letters],
+        "offsets": [letter.offset for letter in letters],
+        "keys": [letter.record_key.decode(errors="replace").replace("\0", "") for letter in letters],
+    }
+    await connection.execute(_LETTER, columns)
+
+
+def _stored(signal: Signal) -> str:
+    if isinstance(signal, EventReceived):
+        return _json.encode(signal.event).decode()
+    assert isinstance(signal, DeliveryReported)
+    return _json.encode(signal.report).decode()
+
+
+def _upsert() -> str:
+    columns = [(name, kind) for name, kind, _ in _COLUMNS] + list(_LATER_COLUMNS)
+    names = ", ".join(name for name, _ in columns)
+    arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns)
+    chosen = ", ".join("CAST(state AS json)" if name == "state" else name for name, _ in columns)
+    fixed = {"id", "integration", "dedup_key", "opened_at"}
+    updates = ", ".join(f"{name} = excluded.{name}" for name, _ in columns if name not in fixed)
+    return f"""
+        INSERT INTO router.incident ({names}, updated_at)
+        SELECT {chosen}, :now FROM unnest({arrays}) WITH ORDINALITY AS given ({names}, place)
+        ORDER BY integration, dedup_key, place
+        ON CONFLICT (id) DO UPDATE SET {updates}, updated_at = excluded.updated_at
+    """
+
+
+# InitPlan first (which ids), then the rows by primary key, sorted, locked: the sort is below the locking.
+_LOCK: Final = text("""
+    SELECT ordinal, state FROM router.incident
+    WHERE id = ANY(ARRAY(
+        SELECT newest.id
+        FROM unnest(CAST(:integrations AS text[]), CAST(:keys AS text[])) AS wanted (integration, dedup_key)
+        CROSS JOIN LATERAL (
+            SELECT i.id FROM router.incident i
+            WHERE i.integration = wanted.integration AND i.dedup_key = wanted.dedup_key
+            ORDER BY i.ordinal DESC LIMIT 1
+        ) AS newest
+        UNION SELECT unnest(CAST(:ids AS uuid[]))
+    ))
+    ORDER BY id FOR UPDATE
+""")
+# One index walk a priority: the order by priority costs no sort, however many are due.
+_CLAIM: Final = text("""
+    SELECT claimed.state FROM generate_series(1, 5) AS p
+    CROSS JOIN LATERAL (
+        SELECT state FROM router.incident
+        WHERE priority = p AND status <> 'closed' AND next_due_at <= transaction_timestamp()
+        ORDER BY next_due_at LIMIT :most FOR UPDATE SKIP LOCKED
+    ) AS claimed
+    LIMIT :most
+""")
+_NEXT_DUE: Final = text("""
+    SELECT min(first.next_due_at) FROM generate_series(1, 5) AS p
+    CROSS JOIN LATERAL (
+        SELECT next_due_at FROM router.incident WHERE priority = p AND status <> 'closed'
+        ORDER BY next_due_at LIMIT 1
+    ) AS first
+""")
+_OVERDUE: Final = text("""
+    SELECT count(*) FROM generate_series(1, 5) AS p
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM router.incident
+        WHERE priority = p AND status <> 'closed'
+          AND next_due_at <= transaction_timestamp() - make_interval(secs => :seconds)
+        LIMIT :most
+    ) AS late
+""")
+_RESOLVES: Final = text("""
+    SELECT wanted.integration, wanted.dedup_key, max(o.occurred_at) AS occurred_at
+    FROM unnest(CAST(:integrations AS text[]), CAST(:keys AS text[])) AS wanted (integration, dedup_key)
+    JOIN router.orphan o USING (integration, dedup_key)
+    WHERE o.action = 'resolve' AND o.occurred_at IS NOT NULL AND o.at > :since
+    GROUP BY 1, 2
+""")
+_SET_ASIDE: Final = text("""
+    SELECT seq, incident_id, at, kind, signal, error FROM router.set_aside
+    WHERE incident_id = ANY(CAST(:ids AS uuid[])) ORDER BY seq
+""")
+_UPSERT: Final = text(_upsert())
+_TELL: Final = text("""
+    INSERT INTO router.timeline (incident_id, at, kind, actor, text, reason)
+    SELECT incident_id, at, kind, actor, text, CAST(reason AS json)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:ats AS timestamptz[]), CAST(:kinds AS text[]),
+                CAST(:actors AS text[]), CAST(:texts AS text[]), CAST(:reasons AS text[]))
+         WITH ORDINALITY AS given (incident_id, at, kind, actor, text, reason, place)
+    ORDER BY place
+""")
+_ORPHAN: Final = text("""
+    INSERT INTO router.orphan (integration, dedup_key, action, event_id, at, occurred_at, reason, event)
+    SELECT integration, dedup_key, action, event_id, :now, occurred_at, reason, CAST(event AS json)
+    FROM unnest(CAST(:integrations AS text[]), CAST(:keys AS text[]), CAST(:actions AS text[]),
+                CAST(:ids AS text[]), CAST(:occurred AS timestamptz[]), CAST(:reasons AS text[]),
+                CAST(:events AS text[]))
+         AS given (integration, dedup_key, action, event_id, occurred_at, reason, event)
+""")
+_LETTER: Final = text("""
+    INSERT INTO router.dead_letter (id, at, reason, from_topic, partition, "offset", record_key)
+    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:ats AS timestamptz[]), CAST(:reasons AS text[]),
+                         CAST(:topics AS text[]), CAST(:partitions AS integer[]),
+                         CAST(:offsets AS bigint[]), CAST(:keys AS text[]))
+    ON CONFLICT DO NOTHING
+""")
+_TAKEN_UP: Final = text("DELETE FROM router.set_aside WHERE seq = ANY(CAST(:seqs AS bigint[]))")
+_PUT_ASIDE: Final = text("""
+    INSERT INTO router.set_aside (incident_id, at, kind, signal, error)
+    SELECT incident_id, at, kind, CAST(signal AS json), error
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:ats AS timestamptz[]), CAST(:kinds AS text[]),
+                CAST(:signals AS text[]), CAST(:errors AS text[]))
+         WITH ORDINALITY AS given (incident_id, at, kind, signal, error, place)
+    ORDER BY place
+""")
