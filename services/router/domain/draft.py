@@ -3,9 +3,9 @@
 Rules take a draft, look at it and write to it; nothing outside `decide` ever sees one.
 """
 
-import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -19,7 +19,6 @@ from shared.events import IncidentChanged, Notice, Page, Recipient, Settled
 from shared.policy.expressions import Activation, Condition, Failed
 
 LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
-NAMESPACE: Final = uuid.UUID("6f1c1f0e-0d2e-5f0a-9c3b-1a7d6c2b8e54")
 # Fields that no expression sees: changing them keeps the activation, which is dear to make.
 _UNSEEN: Final = frozenset(
     {
@@ -41,8 +40,14 @@ _UNSEEN_OF_CHAIN: Final = frozenset({"since", "due", "lowest", "failed_step_at"}
 
 
 def derived_id(*parts: object) -> str:
-    """A stable id: the same parts give the same one, so that a replay writes the same bytes."""
-    return str(uuid.uuid5(NAMESPACE, "/".join(map(str, parts))))
+    """A stable id: the same parts give the same one, so that a replay writes the same bytes.
+
+    A UUID of version 8 (RFC 9562, §5.8: free to fill) from 128 bits of BLAKE2b; `uuid.uuid5` takes five
+    times as long.
+    """
+    digest = blake2b("/".join(map(str, parts)).encode(), digest_size=16, person=b"ladder").hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:]}"
 
 
 @dataclass(slots=True)
