@@ -62,7 +62,10 @@ class Readiness(BaseModel):
 
 def unready(services: Sequence[Service]) -> dict[str, list[str]]:
     """Why each service is not ready; empty when all are."""
-    reasons = {service.name: list(service.unready()) for service in services}
+    reasons = {
+        service.name: [why.removeprefix(f"{service.name}: ") for why in service.unready()]
+        for service in services
+    }
     return {name: why for name, why in reasons.items() if why}
 
 

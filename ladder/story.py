@@ -56,33 +56,34 @@ def _lines_of(value: bytes, headers: dict[str, bytes], now: datetime, zone: tzin
 def lines(change: IncidentChanged, zone: tzinfo | None = None) -> Iterator[str]:
     """One change in words: what changed, who is paged and why, who is told."""
     at = change.at.astimezone(zone).strftime("%H:%M:%S")
-    for number, (what, text) in enumerate(_facts(change)):
-        yield f"{at if number == 0 else ' ' * len(at)}  {what:<12}{text}"
+    for fact in _facts(change):
+        yield f"{at}  {fact}"
 
 
-def _facts(change: IncidentChanged) -> Iterator[tuple[str, str]]:
-    yield ", ".join(change.changes) or "changed", _head(change)
+def _facts(change: IncidentChanged) -> Iterator[str]:
+    yield _head(change)
     for page in change.pages:
-        yield "page", _page(page)
+        yield _page(page)
     for notice in change.notices:
-        yield "tell", _notice(notice)
+        yield _notice(notice)
 
 
 def _head(change: IncidentChanged) -> str:
     incident = change.incident
+    what = ", ".join(word for word in change.changes if word != "paged" or not change.pages)
     customer = f"{incident.customer_name or incident.customer} ({incident.tier})" if incident.customer else ""
     parts = [f"“{incident.title}”", customer, f"priority {incident.priority}", incident.id[:8]]
-    by = f" by {change.actor}" if change.actor else ""
-    why = f": pages stop, {change.settled.why}" if change.settled else ""
-    return " · ".join(part for part in parts if part) + by + why
+    by = f" by {change.actor}" if change.actor not in ("", "ladder") else ""
+    stops = f": pages stop ({change.settled.why})" if change.settled else ""
+    return f"{what or incident.status}{by}{stops} · {' · '.join(part for part in parts if part)}"
 
 
 def _page(page: Page) -> str:
     level = f" ({page.level}, round {page.round})" if page.level else ""
-    otherwise = f" Otherwise: {page.otherwise}" if page.otherwise else ""
-    return f"→ {page.recipient.name}{level}: {page.reason.rstrip('.')}.{otherwise}"
+    otherwise = f"; otherwise {page.otherwise}" if page.otherwise else ""
+    return f"  page → {page.recipient.name}{level}: {page.reason.rstrip('.')}{otherwise}"
 
 
 def _notice(notice: Notice) -> str:
     why = f": {notice.reason}" if notice.reason else ""
-    return f"→ {notice.recipient.name} ({notice.event}){why}"
+    return f"  tell → {notice.recipient.name} ({notice.event}){why}"
