@@ -23,7 +23,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Two medians compared, with what is aimed for (a sentence)."""
+    """Two series compared round by round, with what is aimed for (a sentence)."""
 
     name: str
     above: Series
@@ -32,11 +32,13 @@ class Ratio:
 
     @property
     def value(self) -> float:
-        return self.above.middle / self.below.middle
+        """The median of the rounds' own ratios: what disturbed a round disturbed both of its sides."""
+        pairs = zip(self.above.values, self.below.values, strict=True)
+        return median(above / below for above, below in pairs)
 
 
 def show(title: str, series: Sequence[Series], ratios: Sequence[Ratio] = ()) -> None:
-    """Print a table of minimum, median and maximum, and the ratios of medians under it."""
+    """Print a table of minimum, median and maximum, and the ratios under it."""
     console = Console(width=110)
     table = Table(title=title, title_justify="left")
     table.add_column("what")

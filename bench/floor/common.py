@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 EVENTS: Final = "floor.events"
 PAGES: Final = "floor.pages"
 PARTITIONS: Final = 48
-LINGER_MS: Final = int(os.environ.get("BENCH_LINGER_MS", "0"))
+LINGER_MS: Final = 0  # as LADDER_KAFKA_LINGER_MS by default
 
 
 def bootstrap() -> str:
@@ -22,7 +22,11 @@ def database_url() -> str:
 def producer() -> AIOKafkaProducer:
     """The same settings as Ladder's own producer."""
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap(), acks="all", enable_idempotence=False, linger_ms=LINGER_MS
+        bootstrap_servers=bootstrap(),
+        acks="all",
+        enable_idempotence=False,
+        linger_ms=LINGER_MS,
+        max_batch_size=256 * 1024,
     )
 
 
