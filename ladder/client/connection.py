@@ -10,15 +10,15 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlsplit
 
 import httpx2
 
+from ladder.demo import DEMO_KEY, is_loopback
+
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
-DEMO_KEY: Final = "ladder-demo-key"
 PAGE: Final = 500
 
 Params = list[tuple[str, str]]
@@ -66,7 +66,9 @@ class Place:
         """
         url = _checked(url)
         intake_url = _checked(intake_url or url)
-        api_key = api_key or _key_from_file() or (DEMO_KEY if _is_loopback(url) else "")
+        api_key = (
+            api_key or _key_from_file() or (DEMO_KEY if is_loopback(urlsplit(url).hostname or "") else "")
+        )
         if not api_key and not intake_key:
             raise UsageError(f"{url} is not this machine: give a key in LADDER_API_KEY.")
         return cls(url=url, api_key=api_key, intake_url=intake_url, intake_key=intake_key or api_key)
@@ -77,14 +79,6 @@ def _checked(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UsageError(f"{url!r} is not an address; give one such as {DEFAULT_URL} in LADDER_URL.")
     return url.rstrip("/")
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _key_from_file() -> str:

@@ -23,7 +23,7 @@ def replay(
     concurrency: Annotated[int, typer.Option(min=1, max=16, help="Requests at a time.")] = 4,
     rate: Annotated[float, typer.Option(min=0, help="Events a second; 0 is as fast as it goes.")] = 0,
     limit: Annotated[int, typer.Option(min=0, help="Stop after so many rows; 0 reads all.")] = 0,
-    run: Annotated[str, typer.Option(help="Name of this replay: the same one never counts twice.")] = "",
+    run: Annotated[str, typer.Option(help="A new name counts the same log once more.")] = "",
     verify: Annotated[
         bool,
         typer.Option("--verify/--no-verify", help="Compare each incident's end with the log's last row."),
@@ -65,7 +65,7 @@ def replay_file(
 
     try:
         translator = Translator(load_map(rules))
-        pace = replace(pace, run=pace.run or f"replay/{name_of(file, translator.rules)}")
+        pace = replace(pace, run=f"replay/{name_of(file, translator.rules)}/{pace.run}")
         rows = rows_of(file, translator.rules)
         events = translator.translate(islice(rows, limit) if limit else rows)
         tally = asyncio.run(post(place, events, pace, _show_progress))

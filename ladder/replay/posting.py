@@ -19,6 +19,7 @@ from ladder.client.connection import DeniedError, Place, UnreachableError, read_
 
 LANES: Final = 16
 FIRST_PAUSE: Final = 0.25
+AT_FIRST: Final = 3.0  # seconds to reach it at all: before the first answer a wrong address is likelier
 LONGEST_PAUSE: Final = 5.0
 TRY_LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -122,7 +123,7 @@ async def _deliver(
     """One batch until it is accepted: whatever says 'later' is tried again with the same Idempotency-Key."""
     loop = asyncio.get_running_loop()
     name, batch = job
-    body, gives_up, pause = msgspec.json.encode(batch), loop.time() + pace.give_up_after, FIRST_PAUSE
+    body, started, pause = msgspec.json.encode(batch), loop.time(), FIRST_PAUSE
     headers = {
         "authorization": f"Bearer {place.intake_key}",
         "content-type": "application/json",
@@ -130,6 +131,7 @@ async def _deliver(
     }
     while True:
         asked: float | None = None
+        gives_up = started + (pace.give_up_after if tally.batches else AT_FIRST)
         try:
             answer = await client.post(place.intake_url + "/v1/events", content=body, headers=headers)
             accepted = read_answer(answer)
@@ -139,7 +141,7 @@ async def _deliver(
             asked = err.retry_after
         except httpx2.TransportError as err:
             if loop.time() > gives_up:
-                raise UnreachableError(f"{place.intake_url} has not answered for long: {err!r}") from err
+                raise UnreachableError(f"{place.intake_url} does not answer ({err}).") from err
         else:
             tally.accepted += int(accepted["accepted"])
             tally.batches += 1

@@ -73,8 +73,8 @@ def verdict_lines(comparison: Comparison, accepted: int) -> list[str]:
     """The comparison in words."""
     lines = [
         (
-            f"{comparison.agreeing} of {comparison.agreeing + comparison.differences} incidents end as the log's"
-            f" last row says: {comparison.resolved} solved, {comparison.open} open"
+            f"{comparison.agreeing} of {comparison.agreeing + comparison.differences} incidents end as the"
+            f" log's last row says: {comparison.resolved} solved, {comparison.open} open"
         ),
         f"{comparison.events} of {accepted} accepted events applied, {comparison.dead_letters} dead letters",
     ]

@@ -1,0 +1,293 @@
+"""The command line against an API that answers in the shapes of the design."""
+
+import json
+from importlib.resources import files
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from tests.client.conftest import Terminal
+
+FIRST = "0b7b2f7e-7d7c-4e0e-9d39-0f6f1d1f0001"
+SECOND = "0b7b2f7e-7d7c-4e0e-9d39-0f6f1d1f0002"
+OTHER = "c3f1a8aa-0000-4000-8000-000000000003"
+
+
+def incident(incident_id: str = FIRST, **changed: object) -> dict[str, object]:
+    return {
+        "id": incident_id, "integration": "demo", "dedup_key": "checkout", "title": "Checkout is down",
+        "description": "No order goes through.", "kind": "incident", "source": "probe",
+        "severity": "critical", "labels": {"zone": "eu"}, "attributes": {"orders": 0}, "links": [],
+        "status": "triggered", "priority": 1, "tier": "gold", "customer": "acme", "service": "checkout",
+        "policy": "quick", "level": "service desk", "round": 1, "assignee": "", "waiting_for": "",
+        "reopened": 0, "opened_at": "2026-03-01T12:00:00Z", "acknowledged_at": None, "resolved_at": None,
+        "closed_at": None, "next_due_at": "2026-03-01T12:00:15Z", "events": 1, "version": 1,
+        "clocks": [
+            {"target": "acknowledge", "state": "running", "goal_seconds": 300.0, "elapsed_seconds": 3.0,
+             "due_at": "2026-03-01T12:05:00Z", "breached": False}
+        ],
+    } | changed  # fmt: skip
+
+
+def listed(*incidents: dict[str, object]) -> dict[str, object]:
+    return {"items": list(incidents), "next": None}
+
+
+def test_incidents_lists_what_is_open_with_the_key_that_was_given(server: HTTPServer, ladder: Terminal):
+    server.expect_request(
+        "/v1/incidents",
+        query_string="status=triggered&status=acknowledged&limit=50",
+        headers={"authorization": "Bearer my-key"},
+    ).respond_with_json(listed(incident()))
+    printed = ladder("incidents", key="my-key")
+    assert printed.exit_code == 0
+    assert "0b7b2f7e" in printed.out
+    assert "Checkout is down" in printed.out
+
+
+def test_incidents_follows_the_cursor_up_to_the_limit(server: HTTPServer, ladder: Terminal):
+    first = {"items": [incident()], "next": "more"}
+    server.expect_ordered_request("/v1/incidents").respond_with_json(first)
+    server.expect_ordered_request("/v1/incidents").respond_with_json(listed(incident(OTHER)))
+    printed = ladder("incidents", "--json")
+    assert [one["id"] for one in json.loads(printed.out)] == [FIRST, OTHER]
+    assert ("cursor", "more") in list(server.log[1][0].args.items(multi=True))
+
+
+def test_nothing_open_is_said_in_words(server: HTTPServer, ladder: Terminal):
+    server.expect_request("/v1/incidents").respond_with_json(listed())
+    assert ladder("incidents").out == "Nothing is open.\n"
+
+
+def test_show_takes_the_beginning_of_an_id(server: HTTPServer, ladder: Terminal):
+    server.expect_request("/v1/incidents").respond_with_json(listed(incident(OTHER), incident()))
+    server.expect_request(f"/v1/incidents/{OTHER}").respond_with_json(incident(OTHER))
+    entry = {
+        "at": "2026-03-01T12:00:00Z", "kind": "opened", "actor": "", "text": "opened by demo", "reason": {}
+    }  # fmt: skip
+    server.expect_request(f"/v1/incidents/{OTHER}/timeline").respond_with_json({"items": [entry]})
+    printed = ladder("show", "c3f1")
+    assert printed.exit_code == 0
+    assert "acme (gold)" in printed.out
+    assert "acknowledge within 5m: 3s used, due 2026-03-01 12:05:00" in printed.out
+    assert "opened by demo" in printed.out
+
+
+def test_a_beginning_that_fits_several_incidents_names_them(server: HTTPServer, ladder: Terminal):
+    server.expect_request("/v1/incidents").respond_with_json(listed(incident(), incident(SECOND)))
+    printed = ladder("ack", "0b7b")
+    assert printed.exit_code == 2
+    assert FIRST in printed.err
+    assert SECOND in printed.err
+
+
+def test_latest_is_the_newest_incident(server: HTTPServer, ladder: Terminal):
+    server.expect_request("/v1/incidents", query_string={"limit": "1"}).respond_with_json(listed(incident()))
+    taken = incident(status="acknowledged", assignee="ana")
+    server.expect_request(
+        f"/v1/incidents/{FIRST}/actions", method="POST", json={"action": "acknowledge"}
+    ).respond_with_json(taken)
+    printed = ladder("ack", "latest")
+    assert printed.out == "taken 0b7b2f7e: Checkout is down is acknowledged, taken by ana\n"
+
+
+def test_a_dedup_key_names_its_newest_incident(server: HTTPServer, ladder: Terminal):
+    server.expect_request(
+        "/v1/incidents", query_string={"dedup_key": "zz-checkout", "limit": "1"}
+    ).respond_with_json(listed(incident()))
+    server.expect_request(f"/v1/incidents/{FIRST}/actions").respond_with_json(incident(status="resolved"))
+    assert "is resolved" in ladder("resolve", "zz-checkout").out
+
+
+@pytest.mark.parametrize(
+    ("command", "body"),
+    [
+        (("resolve", FIRST, "--note", "restarted"), {"action": "resolve", "note": "restarted"}),
+        (("note", FIRST, "seen before"), {"action": "note", "text": "seen before"}),
+        (("update", FIRST, "we are on it"), {"action": "update", "text": "we are on it"}),
+        (
+            ("escalate", FIRST, "--level", "experts"),
+            {"action": "escalate", "level": "experts", "because": "expertise"},
+        ),
+    ],
+)
+def test_actions_are_posted_with_their_arguments(
+    server: HTTPServer, ladder: Terminal, command: tuple[str, ...], body: dict[str, str]
+):
+    server.expect_request(f"/v1/incidents/{FIRST}/actions", method="POST", json=body).respond_with_json(
+        incident()
+    )
+    assert ladder(*command).exit_code == 0
+
+
+def test_a_refusal_says_what_is_possible_and_ends_with_1(server: HTTPServer, ladder: Terminal):
+    problem = {
+        "type": "urn:ladder:problem:conflict", "title": "Impossible now", "status": 409,
+        "detail": "It is closed.", "possible": ["reopen", "note"],
+    }  # fmt: skip
+    server.expect_request(f"/v1/incidents/{FIRST}/actions").respond_with_json(problem, status=409)
+    printed = ladder("resolve", FIRST)
+    assert printed.exit_code == 1
+    assert printed.err == "Impossible now: It is closed.\n  possible: reopen, note\n"
+
+
+def test_nobody_at_the_address_is_one_sentence_and_ends_with_2():
+    printed = Terminal("http://127.0.0.1:9")("incidents")
+    assert printed.exit_code == 2
+    assert printed.err.startswith("Nobody answers at http://127.0.0.1:9")
+    assert len(printed.err.splitlines()) == 1
+
+
+def test_something_else_at_the_address_is_one_sentence(server: HTTPServer, ladder: Terminal):
+    server.expect_request("/v1/incidents").respond_with_data("<html>", content_type="text/html")
+    printed = ladder("incidents")
+    assert printed.exit_code == 2
+    assert "is LADDER_URL right?" in printed.err
+
+
+def test_another_machine_needs_a_key():
+    printed = Terminal("http://ladder.example")("incidents", key="")
+    assert printed.exit_code == 2
+    assert "LADDER_API_KEY" in printed.err
+
+
+def test_this_machine_is_tried_with_the_demo_key(server: HTTPServer, ladder: Terminal):
+    server.expect_request(
+        "/v1/incidents", headers={"authorization": "Bearer ladder-demo-key"}
+    ).respond_with_json(listed())
+    assert ladder("incidents", key="").exit_code == 0
+
+
+def test_the_key_may_stand_in_a_file(server: HTTPServer, ladder: Terminal, tmp_path):
+    (tmp_path / "key").write_text("from-a-file\n")
+    server.expect_request("/v1/incidents", headers={"authorization": "Bearer from-a-file"}).respond_with_json(
+        listed()
+    )
+    assert ladder("incidents", key="", LADDER_API_KEY_FILE=str(tmp_path / "key")).exit_code == 0
+
+
+def test_send_posts_what_was_said_and_nothing_else(server: HTTPServer, ladder: Terminal):
+    event = {
+        "title": "Checkout is down", "dedup_key": "checkout", "impact": 1, "attributes": {"orders": 0, "b": "x"},
+        "labels": {"zone": "eu"}, "links": [{"href": "https://graphs.example/1"}],
+    }  # fmt: skip
+    server.expect_request(
+        "/v1/events", method="POST", json=event,
+        headers={"authorization": "Bearer its-key", "idempotency-key": "once"},
+    ).respond_with_json({"accepted": 1, "events": [{"event_id": "e1", "dedup_key": "checkout"}]}, status=202)  # fmt: skip
+    printed = ladder(
+        "send", "Checkout is down", "--dedup-key", "checkout", "--impact", "1", "-a", "orders=0", "-a", "b=x",
+        "-l", "zone=eu", "--link", "https://graphs.example/1", "--key", "its-key", "--idempotency-key", "once",
+    )  # fmt: skip
+    assert printed.out == "accepted: checkout (event e1)\n"
+
+
+def test_send_can_end_the_waiting_with_an_empty_text(server: HTTPServer, ladder: Terminal):
+    event = {"action": "update", "dedup_key": "checkout", "waiting_for": ""}
+    server.expect_request("/v1/events", json=event).respond_with_json({"accepted": 1, "events": []})
+    printed = ladder("send", "--action", "update", "--dedup-key", "checkout", "--waiting-for", "")
+    assert printed.exit_code == 0
+
+
+def test_send_passes_a_file_on_as_it_stands(server: HTTPServer, ladder: Terminal, tmp_path):
+    lines = b'{"title": "one"}\n{"title": "two"}\n'
+    (tmp_path / "events.ndjson").write_bytes(lines)
+    server.expect_request(
+        "/v1/events", data=lines, headers={"content-type": "application/x-ndjson"}
+    ).respond_with_json({"accepted": 2, "events": []})
+    assert ladder("send", "-f", str(tmp_path / "events.ndjson")).exit_code == 0
+
+
+def test_send_without_a_title_says_how_it_is_done(ladder: Terminal):
+    printed = ladder("send")
+    assert printed.exit_code == 2
+    assert "ladder send 'Checkout is down'" in printed.err
+
+
+def test_a_refused_event_names_its_field_and_the_reason(server: HTTPServer, ladder: Terminal):
+    problem = {
+        "title": "Not accepted", "status": 422, "errors": [{"field": "/severity", "reason": "one of critical, …"}]
+    }  # fmt: skip
+    server.expect_request("/v1/events").respond_with_json(problem, status=422)
+    printed = ladder("send", "x", "--severity", "bad")
+    assert printed.exit_code == 1
+    assert printed.err == "Not accepted\n  /severity: one of critical, …\n"
+
+
+def test_explain_tells_the_reasons_and_what_comes_next(server: HTTPServer, ladder: Terminal):
+    explained = {
+        "past": [
+            {
+                "at": "2026-03-01T12:00:00Z",
+                "what": "policy quick",
+                "because": {
+                    "rule": "routes[2]", "expression": "tier == 'gold'", "values": {"tier": "gold"},
+                    "instead_of": ["routes[0]: kind == 'crisis' was false"],
+                },
+            }
+        ],
+        "next": [
+            {"at": "2026-03-01T12:00:15Z", "what": "page petra (experts)", "unless": "somebody takes it"}
+        ],
+        "policy": {"name": "quick", "hash": "3fa91c7d5e" * 6},
+    }  # fmt: skip
+    server.expect_request(f"/v1/incidents/{FIRST}").respond_with_json(incident())
+    server.expect_request(f"/v1/incidents/{FIRST}/explain").respond_with_json(explained)
+    out = ladder("explain", FIRST).out
+    assert "because routes[2]: tier == 'gold'" in out
+    assert "where tier = 'gold'" in out
+    assert "not routes[0]: kind == 'crisis' was false" in out
+    assert "page petra (experts), unless somebody takes it" in out
+
+
+def test_oncall_says_who_until_when_and_who_is_next(server: HTTPServer, ladder: Terminal):
+    row = {
+        "schedule": "desk", "user": "ana", "until": "2026-03-08T07:00:00Z", "layer": "weekly",
+        "next": {"user": "petra", "from": "2026-03-08T07:00:00Z"},
+    }  # fmt: skip
+    server.expect_request("/v1/oncall").respond_with_json({"items": [row]})
+    out = ladder("oncall").out
+    assert out.splitlines()[1].split() == [
+        "desk", "ana", "2026-03-08", "07:00:00", "weekly", "petra", "2026-03-08", "07:00:00"
+    ]  # fmt: skip
+
+
+def test_an_empty_shift_is_said_to_be_nobodys(server: HTTPServer, ladder: Terminal):
+    row = {"schedule": "desk", "user": None, "until": None, "layer": None, "next": None}
+    server.expect_request("/v1/oncall").respond_with_json({"items": [row]})
+    assert "nobody" in ladder("oncall").out
+
+
+def test_apply_checks_first_and_sends_the_whole_bundle(server: HTTPServer, ladder: Terminal, tmp_path):
+    (tmp_path / "bad.yaml").write_text("version: 1\nusers: {ana: {name: Ana, contakts: {}}}\n")
+    printed = ladder("apply", str(tmp_path / "bad.yaml"))
+    assert printed.exit_code == 1
+    assert "bad.yaml:2:" in printed.err
+    assert not server.log
+
+
+def test_apply_says_what_is_in_force(server: HTTPServer, ladder: Terminal):
+    server.expect_request("/v1/policy", method="PUT").respond_with_json(
+        {"hash": "ab" * 32, "revision": 7, "not_in_force": ["grouping: comes later"]}
+    )
+    printed = ladder("apply", str(files("ladder.samples").joinpath("policy.yaml")))
+    assert printed.out == "in force: bundle abababababab, revision 7\n  grouping: comes later\n"
+
+
+def test_watch_tells_each_new_entry_once_and_ends_when_the_incident_is_over(
+    server: HTTPServer, ladder: Terminal
+):
+    def entry(text: str) -> dict[str, object]:
+        return {"at": "2026-03-01T12:00:00Z", "kind": "x", "actor": "", "text": text, "reason": {}}
+
+    path = f"/v1/incidents/{FIRST}"
+    server.expect_ordered_request(path).respond_with_json(incident())
+    server.expect_ordered_request(f"{path}/timeline").respond_with_json({"items": [entry("page → ana")]})
+    server.expect_ordered_request(path).respond_with_json(incident())
+    server.expect_ordered_request(path).respond_with_json(incident(version=2, status="resolved"))
+    server.expect_ordered_request(f"{path}/timeline").respond_with_json(
+        {"items": [entry("page → ana"), entry("resolved by ana")]}
+    )
+    printed = ladder("watch", FIRST, "--every", "0.1")
+    told = [line.partition("Checkout is down: ")[2] for line in printed.out.splitlines()]
+    assert told == ["page → ana", "resolved by ana"]
