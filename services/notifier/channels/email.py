@@ -26,7 +26,8 @@ _HTML: Final = """<!doctype html>
 {% for part in letter.opening.split("\n\n") %}<p>{{ part }}</p>
 {% endfor %}{% if description %}<p style="white-space: pre-wrap">{{ description }}</p>
 {% endif %}{% if letter.facts %}<table cellpadding="4">
-{% for label, value in letter.facts %}<tr><th align="left" valign="top">{{ label }}</th><td>{{ value }}</td></tr>
+{% for label, value in letter.facts %}<tr>
+<th align="left" valign="top">{{ label }}</th><td>{{ value }}</td></tr>
 {% endfor %}</table>
 {% endif %}{% for name, link in letter.links.items() %}<p><a href="{{ link }}">{{ name | capitalize }}</a></p>
 {% endfor %}</body></html>

@@ -4,6 +4,7 @@ Every attempt carries the same `webhook-id` and is signed with its own time, bec
 a timestamp older than five minutes.
 """
 
+import asyncio
 import base64
 import binascii
 from datetime import UTC, datetime
@@ -118,11 +119,12 @@ async def _drained(response: httpx2.Response) -> None:
     """Read a short answer so that the connection can be used again; a long one is not worth reading."""
     taken = 0
     try:
-        async for piece in response.aiter_raw():
-            taken += len(piece)
-            if taken > 65_536:
-                break
-    except httpx2.HTTPError:
+        async with asyncio.timeout(2):
+            async for piece in response.aiter_raw():
+                taken += len(piece)
+                if taken > 65_536:
+                    break
+    except (httpx2.HTTPError, TimeoutError):
         return  # the status was 2xx: it was taken, whatever became of the rest
     finally:
         await response.aclose()

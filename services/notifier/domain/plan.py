@@ -4,7 +4,7 @@ Default for everybody: every contact at once. Identifiers follow from page, reci
 the same message read twice means the same deliveries.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -207,6 +207,6 @@ def _trimmed(incident: IncidentSnapshot) -> IncidentSnapshot:
     return msgspec.structs.replace(incident, description=description, attributes=attributes)
 
 
-def ordered(deliveries: Sequence[Delivery]) -> list[Delivery]:
+def ordered(deliveries: Iterable[Delivery]) -> list[Delivery]:
     """Pages before notices: the order in which free places are given out."""
     return sorted(deliveries, key=lambda delivery: not delivery.is_page)

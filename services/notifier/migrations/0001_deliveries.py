@@ -49,6 +49,8 @@ def upgrade() -> None:
             next_attempt_at timestamptz NOT NULL,
             give_up_at timestamptz NOT NULL,
             lease_until timestamptz,
+            -- the log's partition while that is behind: an acknowledgement may stand further on in it
+            held integer,
             content json NOT NULL,
             last_error text NOT NULL DEFAULT '',
             created_at timestamptz NOT NULL,
@@ -64,6 +66,7 @@ def upgrade() -> None:
         CREATE INDEX delivery_due ON notifier.delivery ((page_id = ''), next_attempt_at)
         WHERE state = 'pending'
     """)
+    op.execute("CREATE INDEX delivery_held ON notifier.delivery (held) WHERE held IS NOT NULL")
     op.execute("CREATE INDEX delivery_leased ON notifier.delivery (lease_until) WHERE state = 'sending'")
     op.execute("CREATE INDEX delivery_incident ON notifier.delivery (incident_id)")
     op.execute("CREATE INDEX delivery_created ON notifier.delivery (created_at, id)")

@@ -1,0 +1,269 @@
+"""What can be asked of the notifier: somebody's stored inbox, deliveries, endpoints."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel, Field
+from sqlalchemy import Row, Select, delete, select, tuple_
+
+from services.notifier.access import holder_with
+from services.notifier.capacity import Capacity
+from services.notifier.domain.values import State
+from services.notifier.tables import delivery, endpoint_disabled, inbox_message
+from shared.clock import utcnow
+from shared.database import Database
+from shared.policy import Bundle
+from shared.problems import MEDIA_TYPE, Fault, Problem
+
+_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": why, "content": {MEDIA_TYPE: {}}}
+    for status, why in (
+        (401, "no API key, or an unknown one"),
+        (403, "the key's role is not enough"),
+        (422, "a parameter cannot be used"),
+        (503, "no policy yet, or the database is away"),
+    )
+}
+_NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"description": "there is no such thing", "content": {MEDIA_TYPE: {}}}
+}
+Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
+Cursor = Annotated[str, Query(max_length=200, description="`next` of the page before")]
+
+
+class InboxMessage(BaseModel):
+    """A message in somebody's stored inbox."""
+
+    id: UUID
+    user: str
+    at: datetime
+    event: str
+    title: str
+    text: str
+    reason: str
+    incident_id: str
+    page_id: str
+    links: dict[str, str]
+
+
+class InboxMessages(BaseModel):
+    """Newest first; `next` is the cursor of the following page."""
+
+    items: list[InboxMessage]
+    next: str | None
+
+
+class DeliveryState(BaseModel):
+    """One message to one address. Where it went is named by the contact; the address itself is not shown."""
+
+    id: UUID
+    incident_id: str
+    page_id: str
+    notice_id: str
+    event: str
+    recipient_kind: str
+    recipient: str
+    channel: str
+    contact: str
+    state: State
+    attempts: int
+    reason: str
+    last_error: str
+    next_attempt_at: datetime | None
+    give_up_at: datetime
+    created_at: datetime
+    caused_at: datetime | None
+    first_attempt_at: datetime | None
+    sent_at: datetime | None
+
+
+class DeliveryStates(BaseModel):
+    """Newest first; `next` is the cursor of the following page."""
+
+    items: list[DeliveryState]
+    next: str | None
+
+
+class Endpoint(BaseModel):
+    """An endpoint that nothing is sent to: disabled for good, or left alone until a time."""
+
+    endpoint: str
+    state: Literal["disabled", "resting"]
+    since: datetime | None = None
+    until: datetime | None = None
+    reason: str
+
+
+class Endpoints(BaseModel):
+    """Those that take nothing now; endpoints that work are not listed."""
+
+    items: list[Endpoint]
+    next: None = None
+
+
+class Filters(BaseModel):
+    """Which deliveries are listed; what is left out does not matter."""
+
+    incident: str = Field(default="", max_length=200)
+    page: str = Field(default="", max_length=200)
+    state: list[State] = Field(default=[], description="one or more states")
+    recipient: str = Field(default="", max_length=2_000)
+    limit: int = Field(default=50, ge=1, le=500, description="how many at most")
+    cursor: str = Field(default="", max_length=200, description="`next` of the page before")
+
+
+def routes(database: Database, bundle: Callable[[], Bundle | None], capacity: Capacity) -> APIRouter:
+    """The notifier's paths."""
+    router = APIRouter(tags=["notifier"], responses=_REFUSALS)
+    viewer, admin = Depends(holder_with("viewer", bundle)), Depends(holder_with("admin", bundle))
+    _add_inbox(router, database, viewer)
+    _add_endpoints(router, database, capacity, viewer, admin)
+    _add_deliveries(router, database, viewer)
+    return router
+
+
+def _add_inbox(router: APIRouter, database: Database, viewer: Any) -> None:
+    @router.get("/v1/inbox/{user}", dependencies=[viewer], summary="Somebody's stored inbox, newest first")
+    async def inbox(
+        user: Annotated[str, Path(max_length=2_000)], limit: Limit = 50, cursor: Cursor = ""
+    ) -> InboxMessages:
+        query = select(inbox_message).where(inbox_message.c.user == _text("/user", user))
+        if cursor:
+            query = query.where(inbox_message.c.seq < _number(cursor))
+        rows = await _read(database, query.order_by(inbox_message.c.seq.desc()).limit(limit + 1))
+        items = [InboxMessage.model_validate(_fields(row)) for row in rows[:limit]]
+        return InboxMessages(items=items, next=str(rows[limit - 1].seq) if len(rows) > limit else None)
+
+
+def _add_deliveries(router: APIRouter, database: Database, viewer: Any) -> None:
+    @router.get("/v1/deliveries", dependencies=[viewer], summary="Deliveries, newest first")
+    async def deliveries(asked: Annotated[Filters, Query()]) -> DeliveryStates:
+        rows = await _read(database, _query(asked))
+        following = _cursor(rows[asked.limit - 1]) if len(rows) > asked.limit else None
+        return DeliveryStates(items=[_state(row) for row in rows[: asked.limit]], next=following)
+
+    @router.get(
+        "/v1/deliveries/{delivery_id}", dependencies=[viewer], summary="One delivery", responses=_NOT_FOUND
+    )
+    async def one(delivery_id: UUID) -> DeliveryState:
+        rows = await _read(database, select(delivery).where(delivery.c.id == str(delivery_id)))
+        if not rows:
+            raise Problem(404, "not-found", "There is no such delivery")
+        return _state(rows[0])
+
+
+def _add_endpoints(
+    router: APIRouter, database: Database, capacity: Capacity, viewer: Any, admin: Any
+) -> None:
+    @router.get(
+        "/v1/deliveries/endpoints", dependencies=[viewer], summary="Endpoints that nothing is sent to now"
+    )
+    async def endpoints() -> Endpoints:
+        rows = await _read(database, select(endpoint_disabled).order_by(endpoint_disabled.c.at))
+        disabled = [
+            Endpoint(endpoint=shown(row.endpoint), state="disabled", since=row.at, reason=row.reason)
+            for row in rows
+        ]
+        why = "unavailable again and again"
+        resting = [
+            Endpoint(endpoint=shown(name), state="resting", until=until, reason=why)
+            for name, until in sorted(capacity.open_breakers(utcnow()).items())
+        ]
+        return Endpoints(items=disabled + resting)
+
+    @router.delete(
+        "/v1/deliveries/endpoints",
+        dependencies=[admin],
+        status_code=204,
+        summary="Send to a disabled endpoint again",
+        responses=_NOT_FOUND,
+    )
+    async def enable(endpoint: Annotated[str, Query(min_length=1, max_length=2_000)]) -> None:
+        named = endpoint_disabled.c.endpoint == _text("/endpoint", endpoint)
+        async with database.transaction() as connection:
+            if (await connection.execute(delete(endpoint_disabled).where(named))).rowcount == 0:
+                raise Problem(404, "not-found", "This endpoint is not disabled")
+
+
+def _query(asked: Filters) -> Select[Any]:
+    query = select(delivery).order_by(delivery.c.created_at.desc(), delivery.c.id.desc())
+    wanted = {"incident_id": asked.incident, "page_id": asked.page, "recipient": asked.recipient}
+    for column, value in wanted.items():
+        if value:
+            query = query.where(delivery.c[column] == _text(f"/{column.removesuffix('_id')}", value))
+    if asked.state:
+        query = query.where(delivery.c.state.in_(asked.state))
+    if asked.cursor:
+        query = query.where(tuple_(delivery.c.created_at, delivery.c.id) < tuple_(*_place(asked.cursor)))
+    return query.limit(asked.limit + 1)
+
+
+def shown(endpoint: str) -> str:
+    """An endpoint without what may be secret in it: a URL's user, path and query are left out."""
+    scheme, mark, rest = endpoint.partition("://")
+    if not mark:
+        return endpoint
+    return f"{scheme}://{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}/…"
+
+
+async def _read(database: Database, query: Any) -> list[Row[Any]]:
+    async with database.transaction() as connection:
+        return list(await connection.execute(query))
+
+
+def _state(row: Row[Any]) -> DeliveryState:
+    fields = _fields(row)
+    content = fields["content"]
+    about = content.get("page") or content.get("notice") or {}
+    pending = fields["state"] == "pending"
+    return DeliveryState.model_validate(
+        {
+            **fields,
+            "reason": about.get("reason", ""),
+            "next_attempt_at": fields["next_attempt_at"] if pending else None,
+        }
+    )
+
+
+def _fields(row: Row[Any]) -> Mapping[str, Any]:
+    return dict(row._mapping)  # noqa: SLF001 - the documented way to a row's fields
+
+
+def _cursor(row: Row[Any]) -> str:
+    return base64.urlsafe_b64encode(f"{row.created_at.isoformat()}|{row.id}".encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    try:
+        at, _, identity = base64.urlsafe_b64decode(cursor + "==").decode().partition("|")
+        return datetime.fromisoformat(at), str(UUID(identity))
+    except (binascii.Error, ValueError) as err:
+        raise _bad_cursor() from err
+
+
+def _number(cursor: str) -> int:
+    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
+        raise _bad_cursor()
+    return int(cursor)
+
+
+def _bad_cursor() -> Problem:
+    fault = Fault("/cursor", "not a cursor that this list gave")
+    return Problem(422, "invalid-parameter", "A parameter cannot be used", faults=[fault])
+
+
+def _text(field: str, value: str) -> str:
+    """The text, if the database can hold it."""
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise Problem(
+            422,
+            "invalid-parameter",
+            "A parameter cannot be used",
+            faults=[Fault(field, "NUL or a surrogate")],
+        )
+    return value

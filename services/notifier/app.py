@@ -1,0 +1,206 @@
+"""The notifier, assembled: what it follows, what it runs, and whether it is ready."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from services.notifier import letters, metrics, upkeep
+from services.notifier import migrations as revisions
+from services.notifier.api import routes
+from services.notifier.capacity import Capacity
+from services.notifier.channels import AT_ONCE, Means, opened
+from services.notifier.consume import GROUP, Consumption
+from services.notifier.courier import Courier
+from services.notifier.deliver import LEASE, Sender
+from services.notifier.loops import for_ever
+from services.notifier.outbound import Outbound
+from services.notifier.secrets import Secrets
+from services.notifier.settings import NotifierSettings
+from services.notifier.tables import SCHEMA
+from shared import migrations, telemetry
+from shared.clock import utcnow
+from shared.database import Database, fault_of
+from shared.eventlog import Consumer, EventLog, LogUnavailableError, Received
+from shared.events import ESCALATIONS
+from shared.outbox import Relay
+from shared.policy import Bundle
+from shared.policy.feed import PolicyFeed
+from shared.service import Service
+
+log = telemetry.logger(__name__)
+REVISIONS: Final = Path(str(revisions.__file__)).parent
+_BETWEEN_TRIES: Final = 0.2
+_NEWER_POLICY_SECONDS: Final = 1.0
+_UPKEEP_SECONDS: Final = 600.0
+_LAG_SECONDS: Final = 5.0
+
+
+class Notifier:
+    """The parts of one notifier and their state."""
+
+    def __init__(self, settings: NotifierSettings, event_log: EventLog, database: Database) -> None:
+        self._settings = settings
+        self._log = event_log
+        self._database = database
+        self._feed = PolicyFeed(event_log)
+        self._changed = asyncio.Event()
+        self._feed.on_change(lambda _: self._changed.set())
+        self._relay = Relay(database, event_log, SCHEMA)
+        self.capacity = Capacity(AT_ONCE)
+        self._channels = opened(
+            Means(
+                outbound=Outbound.allowing(settings.outbound_allow),
+                signer=settings.signer,
+                keep=lambda envelopes: letters.keep(database, envelopes),
+                mail=settings.mail,
+            )
+        )
+        courier = Courier(
+            channels=self._channels,
+            secrets=Secrets(settings.secrets_dir),
+            signer=settings.signer,
+            public_url=settings.public_url.rstrip("/"),
+            bundle=self.bundle,
+        )
+        self._sender = Sender(database, courier, self.capacity, sent=self._relay.wake)
+        self._consumption = Consumption(
+            database,
+            self._sender,
+            bundle=self.bundle,
+            newer_policy=self._newer_policy,
+            lease=LEASE,
+            committed=self._relay.wake,
+        )
+        self._consumer: Consumer | None = None
+        self._held_once = False
+        self._schema: str | None = "the database has not been reached yet"
+
+    def bundle(self) -> Bundle:
+        """The policy in force; only asked for once there is one."""
+        assert self._feed.current is not None
+        return self._feed.current.bundle
+
+    def known_bundle(self) -> Bundle | None:
+        """The policy in force, if there is one."""
+        return self._feed.current.bundle if self._feed.current else None
+
+    def unready(self) -> Sequence[str]:
+        """Why nobody can be paged yet. A later outage of the log does not change the answer."""
+        reasons = [self._schema] if self._schema else []
+        if self._feed.current is None:
+            reasons.append("no policy is known yet")
+        if not self._held_once:
+            reasons.append("no share of the event log has been held yet")
+        return [f"notifier: {reason}" for reason in reasons]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything runs inside the block; on leaving, sends under way are finished first."""
+        async with self._feed.running():
+            working = asyncio.create_task(self._work(), name="notifier")
+            try:
+                yield
+            finally:
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
+                for channel in self._channels.values():
+                    await channel.close()
+
+    async def _work(self) -> None:
+        migrated = await self._migrated_once()
+        while not migrated:
+            await asyncio.sleep(_BETWEEN_TRIES)
+            migrated = await self._migrated_once()
+        while await self._feed.wait(60) is None:
+            log.warning("no policy yet", action="policy_awaited")
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._relay.running())
+            await stack.enter_async_context(self._sender.running())
+            loops = [("consume", self._consume), ("upkeep", self._upkeep), ("lag", self._measure_lag)]
+            await asyncio.gather(*(for_ever(name, step) for name, step in loops))
+
+    async def _migrated_once(self) -> bool:
+        try:
+            async with asyncio.timeout(10):
+                self._schema = await migrations.pending(self._database, SCHEMA, REVISIONS)
+        except Exception as err:
+            if fault_of(err) is None:
+                raise
+            self._schema = f"the database cannot be reached: {type(err).__name__}"
+        return self._schema is None
+
+    async def _consume(self) -> None:
+        async with self._log.consumer(GROUP, [ESCALATIONS]) as consumer:
+            self._consumer = consumer
+            try:
+                while True:
+                    await self.consume_once(consumer)
+            finally:
+                self._consumer = None
+
+    async def consume_once(self, consumer: Consumer) -> int:
+        """Fetch a batch, apply it however long the database is away, commit; how many records."""
+        records = await consumer.fetch(wait_seconds=0.02 if self._consumption.holding else 1.0)
+        self._held_once = self._held_once or consumer.held_assignment_once
+        if not records:
+            if self._consumption.holding:
+                await self._consumption.caught_up(utcnow())
+            return 0
+        await self._apply(records)
+        try:
+            await consumer.commit(records)
+        except LogUnavailableError as err:  # they come again, and the inbox drops them
+            log.warning("offsets not committed", action="commit_failed", error=str(err))
+        return len(records)
+
+    async def _apply(self, records: Sequence[Received]) -> None:
+        pause = 0.05
+        while True:
+            try:
+                await self._consumption.apply_once(records, utcnow())
+            except Exception as err:
+                if fault_of(err) is None:
+                    raise
+                log.warning("batch waits for the database", action="batch_waits", error=str(err)[:300])
+                metrics.LOOP_FAILURES.labels("consume", "away").inc()
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 1.0)
+            else:
+                return
+
+    async def _newer_policy(self) -> None:
+        self._changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NEWER_POLICY_SECONDS):
+                await self._changed.wait()
+
+    async def _upkeep(self) -> None:
+        gone = 1
+        while gone:
+            async with self._database.transaction() as connection:
+                gone = await upkeep.forget_old(connection, self._settings.keep, utcnow())
+        await asyncio.sleep(_UPKEEP_SECONDS)
+
+    async def _measure_lag(self) -> None:
+        if self._consumer is not None:
+            metrics.LAG_RECORDS.clear()
+            metrics.LAG_SECONDS.clear()
+            for partition, lag in (await self._consumer.lag(utcnow())).items():
+                metrics.LAG_RECORDS.labels(str(partition.number)).set(lag.records)
+                metrics.LAG_SECONDS.labels(str(partition.number)).set(lag.seconds)
+        await asyncio.sleep(_LAG_SECONDS)
+
+
+def build(settings: NotifierSettings, *, log: EventLog, database: Database | None) -> Service:
+    """The service; the caller runs the log and closes the database. Raises BadSettingError."""
+    if database is None:
+        raise ValueError("the notifier keeps its state in a database")
+    notifier = Notifier(settings, log, database)
+    return Service(
+        name="notifier",
+        api=routes(database, notifier.known_bundle, notifier.capacity),
+        running=notifier.running,
+        unready=notifier.unready,
+    )

@@ -1,0 +1,113 @@
+"""How many messages may be under way, so that one endpoint that hangs delays no other.
+
+Places are given out per endpoint (one webhook address, one provider), per host and overall. An endpoint that
+keeps failing is left alone for a while by its breaker; then one message at a time tries it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.notifier.domain.values import Delivery
+
+PER_ENDPOINT: Final = 16
+PER_HOST: Final = 128
+OVERALL: Final = 1_024
+_FAILURES_TO_OPEN: Final = 5
+_SHORTEST_REST: Final = 5.0
+_LONGEST_REST: Final = 30.0
+
+
+@dataclass(slots=True)
+class Breaker:
+    """One endpoint's failures in a row, and until when it is left alone."""
+
+    failures: int = 0
+    rest_seconds: float = _SHORTEST_REST
+    open_until: datetime | None = None
+
+    def failed(self, now: datetime) -> None:
+        self.failures += 1
+        if self.failures < _FAILURES_TO_OPEN or (self.open_until and now < self.open_until):
+            return
+        if self.open_until is not None:
+            self.rest_seconds = min(self.rest_seconds * 2, _LONGEST_REST)
+        self.open_until = now + timedelta(seconds=self.rest_seconds)
+
+
+class Capacity:
+    """The places. `at_once` gives the limit of a channel's endpoints where it isn't 16."""
+
+    def __init__(self, at_once: Mapping[str, int], *, overall: int = OVERALL) -> None:
+        self._at_once = at_once
+        self._overall = overall
+        self._endpoints: Counter[str] = Counter()
+        self._hosts: Counter[str] = Counter()
+        self._limits: dict[str, int] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._under_way = 0
+
+    @property
+    def free(self) -> int:
+        return self._overall - self._under_way
+
+    def take(self, delivery: Delivery, now: datetime) -> bool:
+        """Take a place for this delivery; False where there is none just now."""
+        endpoint, host = delivery.endpoint, delivery.host
+        limit = self._at_once.get(delivery.channel, PER_ENDPOINT)
+        breaker = self._breakers.get(endpoint)
+        if breaker is not None and breaker.open_until is not None:
+            if now < breaker.open_until:
+                return False
+            limit = 1
+        host_limit = max(PER_HOST, self._at_once.get(delivery.channel, 0))
+        full = self._endpoints[endpoint] >= limit or self._hosts[host] >= host_limit
+        if full or self._under_way >= self._overall:
+            return False
+        self._limits[endpoint] = limit
+        self._endpoints[endpoint] += 1
+        self._hosts[host] += 1
+        self._under_way += 1
+        return True
+
+    def give_back(self, delivery: Delivery) -> bool:
+        """The delivery's place is free again; whether somebody may have waited for it."""
+        limit = self._limits.get(delivery.endpoint, 1)
+        waited_for = self._endpoints[delivery.endpoint] >= limit or self.free <= 0
+        for places, name in ((self._endpoints, delivery.endpoint), (self._hosts, delivery.host)):
+            places[name] -= 1
+            if places[name] <= 0:
+                del places[name]
+        self._under_way -= 1
+        if delivery.endpoint not in self._endpoints:
+            self._limits.pop(delivery.endpoint, None)
+        return waited_for
+
+    def answered(self, endpoint: str) -> None:
+        """The endpoint works."""
+        self._breakers.pop(endpoint, None)
+
+    def failed(self, endpoint: str, now: datetime) -> None:
+        """The endpoint was unavailable."""
+        self._breakers.setdefault(endpoint, Breaker()).failed(now)
+
+    def full_endpoints(self, now: datetime) -> Sequence[str]:
+        """Endpoints that take nothing more just now: saturated, or left alone."""
+        saturated = {name for name, count in self._endpoints.items() if count >= self._limits.get(name, 1)}
+        return sorted(saturated | set(self.open_breakers(now)))
+
+    def full_hosts(self) -> Sequence[str]:
+        """Hosts that take nothing more just now."""
+        return sorted(
+            name for name, count in self._hosts.items() if count >= max(PER_HOST, self._at_once.get(name, 0))
+        )
+
+    def open_breakers(self, now: datetime) -> Mapping[str, datetime]:
+        """The endpoints that are left alone, and until when."""
+        return {
+            endpoint: breaker.open_until
+            for endpoint, breaker in self._breakers.items()
+            if breaker.open_until is not None and now < breaker.open_until
+        }

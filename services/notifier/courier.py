@@ -1,0 +1,66 @@
+"""One attempt: the letter is written, secrets are read, the channel sends."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from services.notifier.channels import Channel, Envelope, Rejected, Result, Unavailable
+from services.notifier.domain.compose import write
+from services.notifier.domain.values import Delivery
+from services.notifier.secrets import SecretMissingError, Secrets
+from shared import telemetry
+from shared.crash import crash_point
+from shared.policy import Bundle
+from shared.security import Signer
+
+LONGEST_SECONDS: Final = 15.0
+log = telemetry.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """Carries deliveries to their channels. `bundle` gives the policy in force."""
+
+    channels: Mapping[str, Channel]
+    secrets: Secrets
+    signer: Signer
+    public_url: str
+    bundle: Callable[[], Bundle]
+
+    async def carry(self, delivery: Delivery, now: datetime) -> Result:
+        """Try once, for 15 seconds at most. Whatever goes wrong is a value."""
+        channel = self.channels.get(delivery.channel)
+        if channel is None:
+            return Rejected(f"channel {delivery.channel} is not available in this release")
+        try:
+            envelope = self._envelope(delivery, now)
+            crash_point("notifier.sending")
+            async with asyncio.timeout(LONGEST_SECONDS):
+                result = await channel.send(envelope)
+        except SecretMissingError as err:
+            return Rejected(str(err))
+        except TimeoutError:
+            return Unavailable(f"timeout: no answer within {LONGEST_SECONDS:g} seconds")
+        except Exception as err:
+            log.exception(
+                "channel failed", action="channel_failed", channel=delivery.channel, delivery=delivery.id
+            )
+            return Unavailable(f"{type(err).__name__}: {err}")
+        crash_point("notifier.sent")
+        return result
+
+    def _envelope(self, delivery: Delivery, now: datetime) -> Envelope:
+        letter = write(delivery, self.bundle(), public_url=self.public_url, signer=self.signer, now=now)
+        if letter.note:
+            log.warning(
+                "template not used", action="template_failed", incident=delivery.incident_id, why=letter.note
+            )
+        return Envelope(
+            delivery=delivery,
+            letter=letter,
+            address=self.secrets.revealed(delivery.address),
+            secret=self.secrets.revealed(delivery.secret),
+            at=now,
+        )

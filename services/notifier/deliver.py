@@ -1,0 +1,380 @@
+"""Sending what is due: claim, check that it is still wanted, carry, write down, report.
+
+A claim flips pending → sending and holds a lease that is renewed while the send is under way; a cancellation
+flips pending only. A send whose process died is pending again when its lease ends, and goes out again with
+the same id. Results are written down in groups, so that a storm costs few commits.
+"""
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notifier import metrics, store, upkeep
+from services.notifier.capacity import Capacity
+from services.notifier.channels import Delivered, Rejected, Result, Unavailable
+from services.notifier.courier import Courier
+from services.notifier.domain.outcome import Verdict, after_failure, report
+from services.notifier.domain.values import Delivery
+from services.notifier.loops import for_ever
+from services.notifier.store import Recorded
+from services.notifier.tables import SCHEMA
+from shared import outbox, telemetry
+from shared.clock import utcnow
+from shared.codec import encode
+from shared.database import Database
+
+LEASE: Final = timedelta(seconds=10)
+_BATCH: Final = 500
+_MOST_CLAIMED: Final = 200
+_IDLE_SECONDS: Final = 0.5
+_TEND_SECONDS: Final = 2.0
+_FRESH: Final = timedelta(seconds=0.25)  # a claim so young needs no second look at the database
+_REMEMBERED: Final = 100_000
+_LEAVING_SECONDS: Final = 3.0
+log = telemetry.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """The page was settled before its send began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One finished attempt."""
+
+    delivery: Delivery
+    result: Result | Unwanted
+    started_at: datetime
+    finished_at: datetime
+
+
+class Sender:
+    """Sends deliveries. `sent` is called after outcomes were committed (it wakes the relay)."""
+
+    def __init__(
+        self, database: Database, courier: Courier, capacity: Capacity, *, sent: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._courier = courier
+        self._capacity = capacity
+        self._sent = sent
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._finished: list[Attempt] = []
+        self._settled: OrderedDict[str, int] = OrderedDict()
+        self._disabled: frozenset[str] = frozenset()
+        self._due = asyncio.Event()
+        self._results = asyncio.Event()
+        self._tended_at: datetime | None = None
+
+    # What the consumer hands over
+
+    def reserve(self, deliveries: Iterable[Delivery], now: datetime) -> frozenset[str]:
+        """The ids of those that can start at once; each holds a place until `start` or `release`."""
+        return frozenset(delivery.id for delivery in deliveries if self._capacity.take(delivery, now))
+
+    def release(self, deliveries: Iterable[Delivery]) -> None:
+        """Give back places that were reserved and are not used."""
+        for delivery in deliveries:
+            self._capacity.give_back(delivery)
+
+    def start(self, deliveries: Iterable[Delivery], claimed_at: datetime) -> None:
+        """Send these, which hold places and are leased in the database."""
+        for delivery in deliveries:
+            task = asyncio.create_task(self._deliver(delivery, claimed_at), name=f"send {delivery.id}")
+            self._under_way[delivery.id] = task
+        metrics.IN_FLIGHT.set(len(self._under_way))
+
+    def settle(self, incident_id: str, version: int) -> None:
+        """Pages of this incident before this version are off, from now on."""
+        self._settled[incident_id] = max(version, self._settled.pop(incident_id, 0))
+        while len(self._settled) > _REMEMBERED:
+            self._settled.popitem(last=False)
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._due.set()
+
+    # One delivery
+
+    async def _deliver(self, delivery: Delivery, claimed_at: datetime) -> None:
+        started_at = utcnow()
+        try:
+            attempt = await self._attempted(delivery, claimed_at, started_at)
+        finally:
+            self._under_way.pop(delivery.id, None)
+            metrics.IN_FLIGHT.set(len(self._under_way))
+            if self._capacity.give_back(delivery):
+                self._due.set()
+        self._finished.append(attempt)
+        self._results.set()
+
+    async def _attempted(self, delivery: Delivery, claimed_at: datetime, now: datetime) -> Attempt:
+        if delivery.is_page and not await self._wanted(delivery, claimed_at, now):
+            return Attempt(delivery, Unwanted(), now, now)
+        if delivery.endpoint in self._disabled:
+            return Attempt(delivery, Rejected("the endpoint said 410 Gone and is disabled"), now, now)
+        if delivery.is_page and delivery.attempts <= 1 and delivery.caused_at is not None:
+            metrics.FIRST_ATTEMPT_SECONDS.observe(max(0.0, (now - delivery.caused_at).total_seconds()))
+        result = await self._courier.carry(delivery, now)
+        finished_at = utcnow()
+        self._judge_endpoint(delivery, result, finished_at)
+        metrics.SEND_SECONDS.labels(delivery.channel).observe((finished_at - now).total_seconds())
+        return Attempt(delivery, result, now, finished_at)
+
+    async def _wanted(self, delivery: Delivery, claimed_at: datetime, now: datetime) -> bool:
+        """Whether no later version settled the page; when that cannot be known, it goes out."""
+        if self._settled.get(delivery.incident_id, 0) > delivery.version:
+            return False
+        if now - claimed_at < _FRESH:
+            return True
+        try:
+            async with self._database.transaction() as connection:
+                return await store.still_wanted(connection, delivery)
+        except Exception as err:  # noqa: BLE001 - a page too many is a nuisance, a missing one a failure
+            log.warning("cannot check a page", action="recheck_failed", delivery=delivery.id, error=str(err))
+            return True
+
+    def _judge_endpoint(self, delivery: Delivery, result: Result, now: datetime) -> None:
+        match result:
+            case Unavailable():
+                self._capacity.failed(delivery.endpoint, now)
+            case Delivered() | Rejected():
+                self._capacity.answered(delivery.endpoint)
+            case _:
+                assert_never(result)
+
+    # Claiming
+
+    async def claim_once(self, now: datetime) -> int:
+        """Claim what is due and start it; how many."""
+        most = min(self._capacity.free, _MOST_CLAIMED)
+        if most <= 0:
+            return 0
+        taken: list[Delivery] = []
+        try:
+            async with self._database.transaction() as connection:
+                found = await store.due(
+                    connection,
+                    now,
+                    endpoints=self._capacity.full_endpoints(now),
+                    hosts=self._capacity.full_hosts(),
+                    each=most,
+                    most=most,
+                )
+                taken = [delivery for delivery in found if self._capacity.take(delivery, now)]
+                if taken:
+                    await store.take(connection, [delivery.id for delivery in taken], now + LEASE)
+        except BaseException:
+            self.release(taken)
+            raise
+        self.start([_once_more(delivery) for delivery in taken], now)
+        return len(taken)
+
+    # Writing down
+
+    async def record_once(self, now: datetime) -> int:
+        """Write down what has finished, with the reports for the router; how many."""
+        batch = self._finished[:_BATCH]
+        if not batch:
+            return 0
+        verdicts = [_verdict(attempt, random.random(), now) for attempt in batch]  # noqa: S311 - jitter
+        await self._write_down(batch, verdicts, now)
+        del self._finished[: len(batch)]
+        self._sent()
+        for attempt, verdict in zip(batch, verdicts, strict=True):
+            _observe(attempt, verdict)
+            if verdict.next_attempt_at is not None:
+                wait = (verdict.next_attempt_at - now).total_seconds()
+                asyncio.get_running_loop().call_later(max(0.0, wait), self._due.set)
+        return len(batch)
+
+    async def _write_down(self, batch: Sequence[Attempt], verdicts: Sequence[Verdict], now: datetime) -> None:
+        outcomes = [
+            Recorded(
+                attempt.delivery,
+                verdict.state,
+                at=attempt.finished_at,
+                started_at=attempt.started_at,
+                error=verdict.reason,
+                next_attempt_at=verdict.next_attempt_at,
+            )
+            for attempt, verdict in zip(batch, verdicts, strict=True)
+        ]
+        failed = [outcome.delivery for outcome in outcomes if outcome.state == "failed"]
+        async with self._database.transaction() as connection:
+            if failed:
+                await store.lock_pages(connection, failed)
+            states = await store.record(connection, outcomes)
+            lost = await store.unreachable_pages(connection, failed) if failed else set()
+            reports = [
+                report(
+                    outcome.delivery,
+                    states.get(outcome.delivery.id, ""),
+                    outcome.error,
+                    unreachable=_first_time(lost, outcome.delivery.page_id),
+                    now=now,
+                )
+                for outcome in outcomes
+            ]
+            await outbox.add(connection, SCHEMA, [encode(one) for one in reports if one is not None])
+            for attempt in batch:
+                if isinstance(attempt.result, Rejected) and attempt.result.disable:
+                    await store.disable(connection, attempt.delivery.endpoint, attempt.result.reason, now)
+                    self._disabled |= {attempt.delivery.endpoint}
+
+    # Looking after what is under way
+
+    async def tend_once(self, now: datetime) -> None:
+        """Renew leases, take over those of the dead, fail what is overdue, learn what is disabled."""
+        # After an outage others may hold results that they have not written down yet: give them a moment.
+        steady = self._tended_at is None or now - self._tended_at < LEASE
+        async with self._database.transaction() as connection:
+            held = [*self._under_way, *(attempt.delivery.id for attempt in self._finished)]
+            if held:
+                await store.renew(connection, held, now + LEASE)
+            reclaimed = await store.reclaim(connection, now) if steady else 0
+            self._disabled = await store.disabled_endpoints(connection)
+            await self._give_up(connection, now)
+            metrics.PENDING.set(await upkeep.count_pending(connection))
+            metrics.OLDEST_PENDING_SECONDS.set(await upkeep.oldest_due_seconds(connection, now))
+        self._tended_at = now
+        metrics.OPEN_BREAKERS.set(len(self._capacity.open_breakers(now)))
+        if reclaimed:
+            log.warning("sends taken over", action="leases_reclaimed", count=reclaimed)
+            self._due.set()
+
+    async def _give_up(self, connection: AsyncConnection, now: datetime) -> None:
+        overdue = await store.overdue(connection, now)
+        if not overdue:
+            return
+        await store.lock_pages(connection, overdue)
+        why = "given up: its time is over"
+        await store.fail(connection, [delivery.id for delivery in overdue], why)
+        lost = await store.unreachable_pages(connection, overdue)
+        reports = [
+            report(one, "failed", why, unreachable=_first_time(lost, one.page_id), now=now) for one in overdue
+        ]
+        await outbox.add(connection, SCHEMA, [encode(one) for one in reports if one is not None])
+
+    # Running
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Claim, send, record and tend until the end of the block; then finish what is under way."""
+        loops = [
+            asyncio.create_task(for_ever(name, step), name=f"notifier {name}")
+            for name, step in (("claim", self._claim_step), ("tend", self._tend_step))
+        ]
+        recording = asyncio.create_task(for_ever("record", self._record_step), name="notifier record")
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await self._finish()
+            recording.cancel()
+            await asyncio.gather(recording, return_exceptions=True)
+            await self._record_the_rest()
+
+    async def _finish(self) -> None:
+        """Give what is under way a moment; what is left goes out again when its lease ends."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=_LEAVING_SECONDS)
+        left = list(self._under_way.values())
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _record_the_rest(self) -> None:
+        try:
+            async with asyncio.timeout(_LEAVING_SECONDS):
+                while await self.record_once(utcnow()):
+                    pass
+        except Exception as err:  # noqa: BLE001 - those messages go out again, with the same ids
+            log.warning(
+                "results not written", action="results_lost", count=len(self._finished), error=str(err)
+            )
+
+    async def _claim_step(self) -> None:
+        self._due.clear()
+        if await self.claim_once(utcnow()) == 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_IDLE_SECONDS):
+                    await self._due.wait()
+
+    async def _record_step(self) -> None:
+        await self._results.wait()
+        self._results.clear()
+        try:
+            while await self.record_once(utcnow()):
+                pass
+        except BaseException:
+            self._results.set()
+            raise
+
+    async def _tend_step(self) -> None:
+        await self.tend_once(utcnow())
+        await asyncio.sleep(_TEND_SECONDS)
+
+
+def _once_more(delivery: Delivery) -> Delivery:
+    return replace(delivery, attempts=delivery.attempts + 1)
+
+
+def _first_time(pages: set[str], page_id: str) -> bool:
+    """Whether this page is among them; true once a page, so that one report says it."""
+    if page_id not in pages:
+        return False
+    pages.discard(page_id)
+    return True
+
+
+def _verdict(attempt: Attempt, jitter: float, now: datetime) -> Verdict:
+    result = attempt.result
+    match result:
+        case Unwanted():
+            return Verdict("cancelled", "settled before it was sent")
+        case Delivered(confirmed=confirmed):
+            return Verdict("delivered" if confirmed else "sent")
+        case Rejected(reason=reason):
+            return Verdict("failed", _clean(reason))
+        case Unavailable(reason=reason, retry_after=retry_after):
+            return after_failure(attempt.delivery, _clean(reason), retry_after, jitter, now)
+        case _:
+            assert_never(result)
+
+
+def _clean(reason: str) -> str:
+    """What a provider said, as the database takes it."""
+    return reason.encode(errors="replace").decode().replace("\0", "�")[:500]
+
+
+def _observe(attempt: Attempt, verdict: Verdict) -> None:
+    delivery = attempt.delivery
+    sort = "page" if delivery.is_page else "notice"
+    result = type(attempt.result).__name__.lower()
+    metrics.DELIVERIES.labels(delivery.channel, sort, result).inc()
+    if delivery.is_page and verdict.state != "pending":
+        metrics.PAGES.labels(delivery.channel, verdict.state).inc()
+    say = log.info if verdict.state in ("sent", "delivered", "cancelled") else log.warning
+    say(
+        f"{sort} {verdict.state if verdict.state != 'pending' else 'will be tried again'}",
+        action=f"{sort}_{verdict.state}",
+        incident=delivery.incident_id,
+        delivery=delivery.id,
+        sort=delivery.event,
+        recipient=f"{delivery.recipient_kind}:{delivery.recipient}",
+        channel=delivery.channel,
+        contact=delivery.contact,
+        attempt=delivery.attempts,
+        why=verdict.reason or (delivery.content.page.reason if delivery.content.page else ""),
+    )

@@ -1,0 +1,73 @@
+"""What becomes of a delivery after one attempt, and what the router hears of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import uuid5
+
+from services.notifier.domain.plan import NAMESPACE
+from services.notifier.domain.retries import next_attempt
+from services.notifier.domain.values import Delivery, State
+from shared.events import DeliveryReport
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The state after an attempt; `next_attempt_at` with pending only."""
+
+    state: State
+    reason: str = ""
+    next_attempt_at: datetime | None = None
+
+
+def after_failure(
+    delivery: Delivery, reason: str, retry_after: float | None, jitter: float, now: datetime
+) -> Verdict:
+    """Try again later, or failed for good when its time or its attempts are over."""
+    at = next_attempt(
+        now,
+        is_page=delivery.is_page,
+        attempts=delivery.attempts,
+        give_up_at=delivery.give_up_at,
+        retry_after=retry_after,
+        jitter=jitter,
+    )
+    if at is None:
+        return Verdict("failed", f"given up after {delivery.attempts} attempts: {reason}")
+    return Verdict("pending", reason, at)
+
+
+def report(
+    delivery: Delivery, state: str, reason: str, *, unreachable: bool, now: datetime
+) -> DeliveryReport | None:
+    """What the router hears of a delivery in this state; None where it needs to hear nothing.
+
+    Of a page every final outcome: the first success says that the page reached its person, the last failure
+    that it reached nobody. Of a notice only failures.
+    """
+    outcome: Literal["sent", "delivered", "failed"]
+    page: Literal["", "reached", "unreachable"] = ""
+    match state:
+        case "sent" | "delivered":
+            if not delivery.is_page:
+                return None
+            outcome, page = ("sent" if state == "sent" else "delivered"), "reached"
+        case "failed":
+            outcome, page = "failed", "unreachable" if unreachable and delivery.is_page else ""
+        case _:
+            return None
+    return DeliveryReport(
+        report_id=str(uuid5(NAMESPACE, f"{delivery.id}/{outcome}")),
+        incident_id=delivery.incident_id,
+        page_id=delivery.page_id,
+        notice_id=delivery.notice_id,
+        delivery_id=delivery.id,
+        recipient=delivery.recipient,
+        channel=delivery.channel,
+        contact=delivery.contact,
+        outcome=outcome,
+        page=page,
+        reason=reason[:1_000],
+        attempts=delivery.attempts,
+        at=now,
+    )

@@ -1,0 +1,46 @@
+"""Loops that never die: a step that fails is tried again, more slowly each time, and is seen.
+
+A server that is away is expected: the step is tried again after at most two seconds. Anything else is a
+fault of the program: it is logged with its stack, counted, and tried again after at most ten seconds, because
+a notifier that limps still pages somebody and one that ended does not.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from services.notifier import metrics
+from shared import telemetry
+from shared.database import Fault, fault_of
+from shared.eventlog import LogUnavailableError
+
+log = telemetry.logger(__name__)
+_LONGEST_AWAY: Final = 2.0
+_LONGEST_FAULT: Final = 10.0
+
+
+async def for_ever(name: str, step: Callable[[], Awaitable[None]]) -> None:
+    """Repeat the step until cancelled."""
+    failures = 0
+    while True:
+        try:
+            await step()
+        except asyncio.CancelledError:
+            raise
+        except Exception as err:  # noqa: BLE001 - see above
+            failures += 1
+            await asyncio.sleep(_pause(name, err, failures))
+        else:
+            failures = 0
+
+
+def _pause(name: str, err: Exception, failures: int) -> float:
+    fault = fault_of(err)
+    away = isinstance(err, LogUnavailableError) or fault is Fault.AWAY
+    metrics.LOOP_FAILURES.labels(name, "away" if away else "fault").inc()
+    if away or fault is not None:
+        log.warning("step failed", action="loop_waits", loop=name, failures=failures, error=str(err)[:300])
+    else:
+        log.error("step failed", action="loop_failed", loop=name, failures=failures, exc_info=err)
+    pause: float = 0.1 * 2 ** min(failures, 10)
+    return min(pause, _LONGEST_AWAY if away else _LONGEST_FAULT)

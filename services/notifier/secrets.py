@@ -1,0 +1,35 @@
+"""`secret:NAME`: what stands in the file NAME of `LADDER_SECRETS_DIR`, read when it is used."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_PREFIX: Final = "secret:"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+
+
+class SecretMissingError(Exception):
+    """The secret cannot be read; the text says which and why, never its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secret folder; None where the operator set none."""
+
+    folder: Path | None
+
+    def revealed(self, text: str) -> str:
+        """The text itself, or the secret that it names. Raises SecretMissingError."""
+        if not text.startswith(_PREFIX):
+            return text
+        name = text.removeprefix(_PREFIX)
+        if self.folder is None:
+            raise SecretMissingError(f"secret {name!r}: LADDER_SECRETS_DIR is not set")
+        if not _NAME.fullmatch(name):
+            raise SecretMissingError(f"secret {name!r} is not a file name")
+        try:
+            return (self.folder / name).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as err:
+            why = getattr(err, "strerror", None) or type(err).__name__
+            raise SecretMissingError(f"secret {name!r} cannot be read: {why}") from err

@@ -1,0 +1,398 @@
+"""The statements of the hot path, each over a whole batch. Nothing here commits."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notifier.domain.values import Content, Delivery, State
+
+_decode_content = msgspec.json.Decoder(Content).decode
+_encode_content = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a batch says of one incident: its newest version, and the last version that settled its pages."""
+
+    incident_id: str
+    version: int
+    settled_version: int = 0
+    settled_at: datetime | None = None
+    why: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A delivery to write: pending, or already claimed by this process (`lease_until` set).
+
+    `held` is the partition for whose end it waits.
+    """
+
+    delivery: Delivery
+    lease_until: datetime | None = None
+    held: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The outcome of one attempt, to write down."""
+
+    delivery: Delivery
+    state: State
+    at: datetime
+    started_at: datetime
+    error: str = ""
+    next_attempt_at: datetime | None = None
+
+
+_COLUMNS: Final[Mapping[str, str]] = {
+    "id": "uuid",
+    "incident_id": "text",
+    "version": "integer",
+    "page_id": "text",
+    "notice_id": "text",
+    "recipient_kind": "text",
+    "recipient": "text",
+    "channel": "text",
+    "contact": "text",
+    "address": "text",
+    "secret": "text",
+    "event": "text",
+    "endpoint": "text",
+    "host": "text",
+    "attempts": "integer",
+    "next_attempt_at": "timestamptz",
+    "give_up_at": "timestamptz",
+    "lease_until": "timestamptz",
+    "held": "integer",
+    "content": "text",
+    "created_at": "timestamptz",
+    "caused_at": "timestamptz",
+}
+_GIVEN: Final = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMNS.items())
+_NAMES: Final = ", ".join(_COLUMNS)
+_CHOSEN: Final = ", ".join(
+    {
+        "attempts": "CASE WHEN settled THEN 0 ELSE attempts END",
+        "lease_until": "CASE WHEN settled THEN NULL ELSE lease_until END",
+        "held": "CASE WHEN settled THEN NULL ELSE held END",
+        "content": "CAST(content AS json)",
+    }.get(name, name)
+    for name in _COLUMNS
+)
+
+_WRITE: Final = text(f"""
+    WITH known AS (
+        INSERT INTO notifier.incident AS i
+            (id, version, settled_version, settled_at, settled_why, settled_by, updated_at)
+        SELECT s.id, s.version, s.settled_version, s.settled_at, s.why, s.by, :now
+        FROM unnest(CAST(:seen_id AS text[]), CAST(:seen_version AS integer[]),
+                    CAST(:settled_version AS integer[]), CAST(:settled_at AS timestamptz[]),
+                    CAST(:settled_why AS text[]), CAST(:settled_by AS text[]))
+             AS s (id, version, settled_version, settled_at, why, by)
+        ORDER BY s.id
+        ON CONFLICT (id) DO UPDATE SET
+            version = greatest(i.version, excluded.version),
+            settled_version = greatest(i.settled_version, excluded.settled_version),
+            settled_at = CASE WHEN excluded.settled_version > i.settled_version
+                              THEN excluded.settled_at ELSE i.settled_at END,
+            settled_why = CASE WHEN excluded.settled_version > i.settled_version
+                               THEN excluded.settled_why ELSE i.settled_why END,
+            settled_by = CASE WHEN excluded.settled_version > i.settled_version
+                              THEN excluded.settled_by ELSE i.settled_by END,
+            updated_at = excluded.updated_at
+        RETURNING i.id, i.settled_version
+    ), given AS (
+        SELECT d.*, d.page_id <> '' AND known.settled_version > d.version AS settled
+        FROM unnest({_GIVEN}) AS d ({_NAMES}) JOIN known ON known.id = d.incident_id
+    )
+    INSERT INTO notifier.delivery ({_NAMES}, state)
+    SELECT {_CHOSEN},
+           CASE WHEN settled THEN 'cancelled' WHEN lease_until IS NULL THEN 'pending' ELSE 'sending' END
+    FROM given
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id::text, state
+""")
+
+
+async def write(
+    connection: AsyncConnection, seen: Sequence[Seen], rows: Sequence[Row], now: datetime
+) -> Mapping[str, str]:
+    """Write what a batch says of its incidents, and its deliveries; their states by id.
+
+    A page of a version that a later one settled is written as cancelled. Deliveries that were there are
+    passed over, and not in the answer. Every delivery's incident is among `seen`.
+    """
+    if not seen:
+        return {}
+    encoded: dict[int, str] = {}
+    values = {name: [_value(row, name, encoded) for row in rows] for name in _COLUMNS}
+    values |= {
+        "seen_id": [one.incident_id for one in seen],
+        "seen_version": [one.version for one in seen],
+        "settled_version": [one.settled_version for one in seen],
+        "settled_at": [one.settled_at for one in seen],
+        "settled_why": [one.why for one in seen],
+        "settled_by": [one.by for one in seen],
+    }
+    result = await connection.execute(_WRITE, values | {"now": now})
+    return {row.id: row.state for row in result}
+
+
+def _value(row: Row, name: str, encoded: dict[int, str]) -> Any:
+    match name:
+        case "lease_until":
+            return row.lease_until
+        case "held":
+            return row.held
+        case "attempts":
+            return 1 if row.lease_until else 0
+        case "content":  # one content is shared by all contacts of a page
+            key = id(row.delivery.content)
+            if key not in encoded:
+                encoded[key] = _encode_content(row.delivery.content).decode()
+            return encoded[key]
+        case _:
+            return getattr(row.delivery, name)
+
+
+_CANCEL: Final = text("""
+    UPDATE notifier.delivery AS d SET state = 'cancelled', held = NULL, last_error = 'settled: ' || s.why
+    FROM unnest(CAST(:id AS text[]), CAST(:version AS integer[]), CAST(:why AS text[]))
+         AS s (id, version, why)
+    WHERE d.incident_id = s.id AND d.page_id <> '' AND d.version < s.version AND d.state = 'pending'
+""")
+
+
+async def cancel(connection: AsyncConnection, settled: Sequence[Seen]) -> int:
+    """Cancel the pages of settled incidents that have not been started; how many."""
+    values = {
+        "id": [one.incident_id for one in settled],
+        "version": [one.settled_version for one in settled],
+        "why": [one.why for one in settled],
+    }
+    return (await connection.execute(_CANCEL, values)).rowcount
+
+
+_FIELDS: Final = """
+    d.id::text, d.incident_id, d.version, d.page_id, d.notice_id, d.recipient_kind, d.recipient, d.channel,
+    d.contact, d.address, d.secret, d.event, d.attempts, d.next_attempt_at, d.give_up_at,
+    d.content::text AS content, d.created_at, d.caused_at, d.first_attempt_at
+"""
+
+_AT_THAT_MOMENT: Final = text(f"""
+    SELECT {_FIELDS}
+    FROM unnest(CAST(:id AS text[]), CAST(:version AS integer[]), CAST(:at AS timestamptz[]))
+         AS s (id, version, at)
+    JOIN notifier.delivery AS d ON d.incident_id = s.id
+    WHERE d.page_id <> '' AND d.version < s.version
+      AND (d.state = 'sending' OR d.state IN ('sent', 'delivered') AND d.sent_at >= s.at)
+""")
+
+
+async def paged_at_that_moment(connection: AsyncConnection, settled: Sequence[Seen]) -> list[Delivery]:
+    """The pages that were under way when the incident was settled, or went out after it."""
+    values = {
+        "id": [one.incident_id for one in settled],
+        "version": [one.settled_version for one in settled],
+        "at": [one.settled_at for one in settled],
+    }
+    return [_delivery(row) for row in await connection.execute(_AT_THAT_MOMENT, values)]
+
+
+def _delivery(row: Any) -> Delivery:
+    fields = dict(row._mapping)  # noqa: SLF001 - the public name of a row's mapping
+    return Delivery(**(fields | {"content": _decode_content(fields["content"])}))
+
+
+_DUE: Final = text(f"""
+    WITH near AS (
+        SELECT id, page_id = '' AS patient, next_attempt_at,
+               row_number() OVER (PARTITION BY endpoint ORDER BY page_id = '', next_attempt_at) AS place
+        FROM (
+            SELECT id, page_id, next_attempt_at, endpoint FROM notifier.delivery
+            WHERE state = 'pending' AND next_attempt_at <= :now
+              AND NOT endpoint = ANY(CAST(:endpoints AS text[])) AND NOT host = ANY(CAST(:hosts AS text[]))
+            ORDER BY page_id = '', next_attempt_at LIMIT 2000
+        ) AS due
+    )
+    SELECT {_FIELDS} FROM near JOIN notifier.delivery AS d USING (id)
+    WHERE near.place <= :each AND d.state = 'pending'
+    ORDER BY near.patient, near.next_attempt_at LIMIT :most
+    FOR UPDATE OF d SKIP LOCKED
+""")
+
+
+async def due(
+    connection: AsyncConnection,
+    now: datetime,
+    *,
+    endpoints: Sequence[str],
+    hosts: Sequence[str],
+    each: int,
+    most: int,
+) -> list[Delivery]:
+    """Lock deliveries that are due, pages first, at most `each` to one endpoint.
+
+    `endpoints` and `hosts` are those that take nothing more just now; rows that another process has locked
+    are passed over.
+    """
+    values = {"now": now, "endpoints": endpoints, "hosts": hosts, "each": each, "most": most}
+    return [_delivery(row) for row in await connection.execute(_DUE, values)]
+
+
+async def take(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
+    """From pending to sending, leased, one attempt more: for rows locked by `due`."""
+    statement = text("""
+        UPDATE notifier.delivery
+        SET state = 'sending', attempts = attempts + 1, lease_until = :until, held = NULL
+        WHERE id = ANY(CAST(:ids AS uuid[]))
+    """)
+    await connection.execute(statement, {"ids": ids, "until": lease_until})
+
+
+async def renew(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
+    """Keep the leases of sends that are still under way."""
+    statement = text("""
+        UPDATE notifier.delivery SET lease_until = :until
+        WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'sending'
+    """)
+    await connection.execute(statement, {"ids": ids, "until": lease_until})
+
+
+async def reclaim(connection: AsyncConnection, now: datetime) -> int:
+    """Sends whose process is gone: pending again, or cancelled where they are no longer wanted; how many."""
+    statement = text("""
+        UPDATE notifier.delivery AS d
+        SET state = CASE WHEN d.page_id <> '' AND i.settled_version > d.version
+                         THEN 'cancelled' ELSE 'pending' END,
+            lease_until = NULL, next_attempt_at = :now, last_error = 'the notifier that sent it went away'
+        FROM notifier.incident AS i
+        WHERE i.id = d.incident_id AND d.id IN (
+            SELECT id FROM notifier.delivery WHERE state = 'sending' AND lease_until < :now
+            LIMIT 1000 FOR UPDATE SKIP LOCKED
+        )
+    """)
+    return (await connection.execute(statement, {"now": now})).rowcount
+
+
+async def still_wanted(connection: AsyncConnection, delivery: Delivery) -> bool:
+    """Whether this page is still asked for."""
+    statement = text("SELECT settled_version <= :version FROM notifier.incident WHERE id = :id")
+    values = {"id": delivery.incident_id, "version": delivery.version}
+    return (await connection.execute(statement, values)).scalar() is not False
+
+
+_RECORD: Final = text("""
+    UPDATE notifier.delivery AS d SET
+        state = CASE WHEN r.state = 'pending' AND d.page_id <> '' AND i.settled_version > d.version
+                     THEN 'cancelled' ELSE r.state END,
+        lease_until = NULL,
+        next_attempt_at = coalesce(r.next_attempt_at, d.next_attempt_at),
+        last_error = r.error,
+        first_attempt_at = coalesce(d.first_attempt_at, r.started_at),
+        sent_at = CASE WHEN r.state IN ('sent', 'delivered') THEN r.started_at ELSE d.sent_at END
+    FROM unnest(CAST(:id AS uuid[]), CAST(:incident_id AS text[]), CAST(:attempts AS integer[]),
+                CAST(:state AS text[]), CAST(:error AS text[]), CAST(:next AS timestamptz[]),
+                CAST(:started AS timestamptz[]))
+         AS r (id, incident_id, attempts, state, error, next_attempt_at, started_at)
+         JOIN notifier.incident AS i ON i.id = r.incident_id
+    WHERE d.id = r.id AND (d.state = 'sending' AND d.attempts = r.attempts
+                           OR r.state IN ('sent', 'delivered') AND d.state IN ('pending', 'sending'))
+    RETURNING d.id::text, d.state
+""")
+
+
+async def record(connection: AsyncConnection, outcomes: Sequence[Recorded]) -> Mapping[str, str]:
+    """Write down what became of attempts; the new states by id.
+
+    An outcome of a claim that another one replaced is passed over, unless the message went out.
+    """
+    values = {
+        "id": [one.delivery.id for one in outcomes],
+        "incident_id": [one.delivery.incident_id for one in outcomes],
+        "attempts": [one.delivery.attempts for one in outcomes],
+        "state": [one.state for one in outcomes],
+        "error": [one.error for one in outcomes],
+        "next": [one.next_attempt_at for one in outcomes],
+        "started": [one.started_at for one in outcomes],
+    }
+    return {row.id: row.state for row in await connection.execute(_RECORD, values)}
+
+
+async def lock_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]) -> None:
+    """Lock every delivery of these pages, so that the last failure of a page knows that it is the last."""
+    statement = text("""
+        SELECT 1 FROM notifier.delivery
+        WHERE incident_id = ANY(CAST(:incidents AS text[])) AND page_id = ANY(CAST(:pages AS text[]))
+        ORDER BY id FOR UPDATE
+    """)
+    await connection.execute(statement, _pages(deliveries))
+
+
+async def unreachable_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]) -> set[str]:
+    """Those of these pages of which every delivery has failed for good."""
+    statement = text("""
+        SELECT page_id FROM notifier.delivery
+        WHERE incident_id = ANY(CAST(:incidents AS text[])) AND page_id = ANY(CAST(:pages AS text[]))
+        GROUP BY page_id HAVING bool_and(state = 'failed')
+    """)
+    return set((await connection.execute(statement, _pages(deliveries))).scalars())
+
+
+def _pages(deliveries: Iterable[Delivery]) -> dict[str, list[str]]:
+    listed = [delivery for delivery in deliveries if delivery.is_page]
+    return {
+        "incidents": sorted({delivery.incident_id for delivery in listed}),
+        "pages": sorted({delivery.page_id for delivery in listed}),
+    }
+
+
+async def overdue(connection: AsyncConnection, now: datetime) -> list[Delivery]:
+    """Lock pending deliveries whose time is over (their endpoint took nothing), at most 500."""
+    statement = text(f"""
+        SELECT {_FIELDS} FROM notifier.delivery AS d
+        WHERE d.state = 'pending' AND d.give_up_at <= :now LIMIT 500 FOR UPDATE SKIP LOCKED
+    """)
+    return [_delivery(row) for row in await connection.execute(statement, {"now": now})]
+
+
+async def fail(connection: AsyncConnection, ids: Sequence[str], error: str) -> None:
+    """From pending to failed: for rows locked by `overdue`."""
+    statement = text("""
+        UPDATE notifier.delivery SET state = 'failed', held = NULL,
+               last_error = CASE WHEN last_error = '' THEN :error ELSE :error || ': ' || last_error END
+        WHERE id = ANY(CAST(:ids AS uuid[]))
+    """)
+    await connection.execute(statement, {"ids": ids, "error": error})
+
+
+async def release_held(connection: AsyncConnection, partitions: Sequence[int], now: datetime) -> None:
+    """These partitions have caught up: what waited for that is due now."""
+    statement = text("""
+        UPDATE notifier.delivery SET held = NULL, next_attempt_at = least(next_attempt_at, :now)
+        WHERE held = ANY(CAST(:partitions AS integer[])) AND state = 'pending'
+    """)
+    await connection.execute(statement, {"partitions": partitions, "now": now})
+
+
+async def disable(connection: AsyncConnection, endpoint: str, reason: str, now: datetime) -> None:
+    """Nothing is sent to this endpoint any more."""
+    statement = text("""
+        INSERT INTO notifier.endpoint_disabled (endpoint, at, reason) VALUES (:endpoint, :now, :reason)
+        ON CONFLICT (endpoint) DO NOTHING
+    """)
+    await connection.execute(statement, {"endpoint": endpoint, "now": now, "reason": reason})
+
+
+async def disabled_endpoints(connection: AsyncConnection) -> frozenset[str]:
+    """The endpoints that said 410 Gone."""
+    return frozenset(
+        (await connection.execute(text("SELECT endpoint FROM notifier.endpoint_disabled"))).scalars()
+    )
