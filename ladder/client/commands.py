@@ -316,10 +316,12 @@ def apply(
 def register(app: typer.Typer) -> None:
     """Adds the commands in the order in which `ladder --help` lists them."""
     from ladder.client.sending import send
+    from ladder.demonstration import demo
     from ladder.replay.command import replay
 
     commands: Sequence[Callable[..., None]] = (
-        send, incidents, show, explain, ack, resolve, escalate, note, update, oncall, watch, apply, replay,
+        send, incidents, show, explain, ack, resolve, escalate, note, update, oncall, watch, apply,
+        replay, demo,
     )  # fmt: skip
     for command in commands:
         app.command()(command)
