@@ -65,13 +65,7 @@ class KafkaEventLog:
             await self._publisher.publish(records, timeout_seconds)
 
     def consumer(self, group: str, topics: Sequence[str]) -> AbstractAsyncContextManager[Consumer]:
-        return KafkaConsumer(
-            self._options,
-            group,
-            topics,
-            max_bytes=self._max_bytes,
-            session_seconds=self._session_seconds,
-        ).joined()
+        return KafkaConsumer(self._options, group, topics, self._session_seconds).joined()
 
     async def follow(self, topic: str) -> AsyncIterator[Sequence[Received]]:
         positions: dict[int, int] = {}
@@ -82,7 +76,6 @@ class KafkaEventLog:
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                max_partition_fetch_bytes=self._max_bytes,
                 fetch_max_wait_ms=500,
             )
             try:

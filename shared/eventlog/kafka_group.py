@@ -22,6 +22,8 @@ _REBALANCE_MS: Final = 30_000  # above the worst time that a batch takes
 # While a broker holds an empty fetch open, aiokafka asks it for nothing else: a partition that was drained
 # meanwhile waits for so long. Every fetch names all partitions (20 ms: 9 % of a core when idle, 50 ms: 4 %).
 _FETCH_WAIT_MS: Final = 40
+_FETCH_BYTES: Final = 16 * 1024 * 1024
+_PARTITION_BYTES: Final = 1024 * 1024  # what is read ahead of each; a larger record comes alone
 _METADATA_MS: Final = 30_000
 
 log = telemetry.logger(__name__)
@@ -35,14 +37,11 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         options: Mapping[str, Any],
         group: str,
         topics: Sequence[str],
-        *,
-        max_bytes: int,
         session_seconds: float,
     ) -> None:
         self._options = options
         self._group = group
         self._topics = sorted(set(topics))
-        self._max_bytes = max_bytes
         self._session_ms = int(session_seconds * 1000)
         self._consumer: AIOKafkaConsumer | None = None
         self._up = asyncio.Event()
@@ -197,8 +196,8 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=self._session_ms // 3,
             rebalance_timeout_ms=_REBALANCE_MS,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
-            fetch_max_bytes=16 * 1024 * 1024,
-            max_partition_fetch_bytes=self._max_bytes,
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_PARTITION_BYTES,
             metadata_max_age_ms=_METADATA_MS,
             request_timeout_ms=_REBALANCE_MS + 10_000,
         )

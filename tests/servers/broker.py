@@ -47,6 +47,8 @@ class TansuBroker:
         return f"127.0.0.1:{self._port}"
 
     def start(self) -> None:
+        if self._process is not None:
+            return
         address = f"tcp://127.0.0.1:{self._port}"
         with (self._folder / "tansu.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -69,6 +71,7 @@ class TansuBroker:
         if self._process is not None:
             self._process.kill()
             self._process.wait(30)
+            self._process = None
 
 
 @contextmanager

@@ -105,7 +105,9 @@ class KafkaServer:
         return f"127.0.0.1:{self.ports[listener]}"
 
     def start(self) -> None:
-        """Start on the same ports and data as before; format the data folder the first time."""
+        """Start on the same ports and data as before, unless it runs; format the data folder the first time."""
+        if self._process is not None:
+            return
         properties = self.folder / "server.properties"
         if not properties.exists():
             properties.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
@@ -171,8 +173,8 @@ class KafkaServer:
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
             "log.cleaner.dedupe.buffer.size": "16777216",
-            "broker.session.timeout.ms": "2000",  # a killed broker may come back after this
-            "broker.heartbeat.interval.ms": "500",
+            "broker.session.timeout.ms": "1000",  # a killed broker may come back after this
+            "broker.heartbeat.interval.ms": "250",
         }
         return basic | (self._security() if self._secured else {})
 

@@ -52,7 +52,9 @@ class PostgresServer:
         return f"postgresql://ladder@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start on the same port and data as before; make the data folder the first time."""
+        """Start on the same port and data as before, unless it runs; make the data folder the first time."""
+        if self._process is not None:
+            return
         if not (self.folder / "data").exists():
             self._initialise()
         settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"]
