@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import ValidationError
+from sqlalchemy import text
 
 from ladder import serving
 from ladder.demo import DEMO_DIGESTS
 from ladder.host import assemble
 from ladder.refusal import RefusedError
 from shared import migrations, telemetry
-from shared.database import Database
-from shared.eventlog import EventLog
+from shared.database import Database, fault_of
+from shared.eventlog import EventLog, EventLogError
 from shared.eventlog.opening import open_log
 from shared.eventlog.settings import EventLogSettings
 from shared.policy import Bundle, PolicyErrors, load
@@ -25,6 +26,8 @@ from shared.settings import BadSettingError, DatabaseSettings, SecretKeySettings
 SERVICES: Final = ("intake", "router", "notifier")
 _OWNERS: Final = ("router", "notifier")  # of a schema; the event log brings its own
 _CONNECTIONS: Final = 5  # in the pool; beside it a process holds a few that listen
+
+_OLDEST_POSTGRES: Final = 150_000
 
 LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -86,12 +89,31 @@ def refuse_demo_keys(bundle: Bundle, address: serving.Address) -> None:
 
 
 async def migrate_all(database: Database, eventlog: EventLog) -> None:
-    """Every schema to its newest revision, every topic made."""
-    await eventlog.create_topics()
+    """Every schema to its newest revision, every topic made. Raises RefusedError."""
+    await _refuse_database(database)
+    try:
+        await eventlog.create_topics()
+    except EventLogError as err:
+        raise RefusedError(f"The topics cannot be made: {err}") from err
     for owner in _OWNERS:
         folder = importlib.import_module(f"services.{owner}.migrations").__file__
         assert folder is not None
         await migrations.upgrade(database, owner, Path(folder).parent)
+
+
+async def _refuse_database(database: Database) -> None:
+    try:
+        async with database.transaction() as connection:
+            version = int((await connection.execute(text("SHOW server_version_num"))).scalar_one())
+    except Exception as err:
+        if fault_of(err) is None:
+            raise
+        why = str(getattr(err, "orig", None) or err).partition("\n")[0]
+        raise RefusedError(f"The database of LADDER_DATABASE_URL cannot be reached: {why}.") from err
+    if version < _OLDEST_POSTGRES:
+        raise RefusedError(
+            f"LADDER_DATABASE_URL is a PostgreSQL {version // 10_000}; Ladder needs 15 or newer."
+        )
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ Read from the event log like everything else, by a group of its own, so that it 
 notifier learns of it. Pure rendering below, one loop on top.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
@@ -44,7 +44,9 @@ async def tell_once(
         await consumer.commit(records)
 
 
-def _lines_of(value: bytes, headers: dict[str, bytes], now: datetime, zone: tzinfo | None) -> Iterable[str]:
+def _lines_of(
+    value: bytes, headers: Mapping[str, bytes], now: datetime, zone: tzinfo | None
+) -> Iterable[str]:
     try:
         change = codec.decode(IncidentChanged, value, headers)
     except codec.UnreadableRecordError as err:

@@ -1,0 +1,138 @@
+"""What cannot be done as asked is one clear sentence on standard error and exit code 2, never a traceback."""
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+POLICY = PROJECT / "deploy" / "policy"
+
+
+def _ladder(*arguments: str, **variables: str | Path | int) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LADDER_")}
+    settings = {f"LADDER_{name.upper()}": str(value) for name, value in variables.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "ladder", *arguments],
+        cwd=PROJECT,
+        env=kept | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _refused(ran: subprocess.CompletedProcess[str], *words: str, lines: int = 1) -> None:
+    assert ran.returncode == 2, ran.stderr
+    assert len(ran.stderr.splitlines()) == lines, ran.stderr
+    assert "Traceback" not in ran.stderr
+    for word in words:
+        assert word in ran.stderr
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Mapping[str, str | Path]:
+    """Settings with which `ladder up` would start."""
+    return {"listen": "127.0.0.1:0", "data_dir": tmp_path / "data", "policy": POLICY}
+
+
+def test_a_port_in_use_is_told_with_another_one_to_try(up: Mapping[str, str | Path]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ran = _ladder("up", **{**up, "listen": f"127.0.0.1:{port}"})
+    _refused(ran, f"Port {port} on 127.0.0.1 is in use", f"LADDER_LISTEN=127.0.0.1:{port + 1}")
+
+
+@pytest.mark.parametrize("listen", ["nonsense", "127.0.0.1:99999", "no-such-host.invalid:80", "192.0.2.1:80"])
+def test_an_address_that_is_none_is_told(up: Mapping[str, str | Path], listen: str) -> None:
+    _refused(_ladder("up", **{**up, "listen": listen}), "LADDER_LISTEN")
+
+
+def test_a_folder_that_cannot_be_written_is_told(up: Mapping[str, str | Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = _ladder("up", **{**up, "data_dir": tmp_path / "file" / "data"})
+    _refused(ran, "The data folder", "cannot be used: Not a directory", "LADDER_DATA_DIR")
+
+
+def test_a_second_up_on_the_same_folder_is_told_who_has_it(
+    up: Mapping[str, str | Path], tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    with (tmp_path / "data" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711\n")
+        lock.flush()
+        _refused(_ladder("up", **up), "Another `ladder up` (process 4711) is running", "LADDER_DATA_DIR")
+
+
+def test_a_broken_policy_is_told_with_the_place_of_every_error(
+    up: Mapping[str, str | Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("version: 1\nlast_resort: [user:nobody-there]\nuzers: {}\n")
+    ran = _ladder("up", **{**up, "policy": broken})
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+    assert f"{broken}:2:" in ran.stderr
+    assert f"{broken}:3:" in ran.stderr
+
+
+def test_a_policy_that_is_not_there_is_told(up: Mapping[str, str | Path], tmp_path: Path) -> None:
+    _refused(_ladder("up", **{**up, "policy": tmp_path / "missing.yaml"}), "missing.yaml")
+
+
+def test_the_demo_key_is_refused_where_others_could_use_it(up: Mapping[str, str | Path]) -> None:
+    _refused(_ladder("up", **{**up, "listen": "0.0.0.0:0"}), "demo key", "not loopback")
+
+
+@pytest.mark.parametrize("name", ["router", "notifier"])
+def test_a_service_with_state_needs_a_database(name: str) -> None:
+    ran = _ladder(name, secret_key="x" * 32, kafka_bootstrap_servers="127.0.0.1:1", listen="127.0.0.1:0")
+    _refused(ran, "LADDER_DATABASE_URL is not set")
+
+
+@pytest.mark.parametrize("name", ["intake", "router", "notifier"])
+def test_a_separate_process_needs_the_secret_key_that_all_share(name: str) -> None:
+    ran = _ladder(name, database_url="postgresql://nobody@127.0.0.1:1/none", listen="127.0.0.1:0")
+    _refused(ran, "LADDER_SECRET_KEY is not set")
+
+
+def test_intake_needs_an_event_log() -> None:
+    _refused(_ladder("intake", secret_key="x" * 32), "LADDER_KAFKA_BOOTSTRAP_SERVERS", "LADDER_DATABASE_URL")
+
+
+def test_migrate_needs_a_database() -> None:
+    _refused(_ladder("migrate"), "LADDER_DATABASE_URL is not set")
+
+
+def test_migrate_says_that_the_database_does_not_answer() -> None:
+    ran = _ladder("migrate", database_url="postgresql://nobody@127.0.0.1:1/none")
+    _refused(ran, "LADDER_DATABASE_URL", "cannot be reached")
+
+
+def test_a_database_url_that_is_none_is_told_without_showing_it() -> None:
+    ran = _ladder("migrate", database_url="my-secret-password")
+    _refused(ran, "LADDER_DATABASE_URL is not a URL")
+    assert "my-secret-password" not in ran.stderr
+
+
+def test_a_setting_that_does_not_fit_is_named(up: Mapping[str, str | Path]) -> None:
+    _refused(_ladder("up", **up, log_level="LOUD"), "LADDER_LOG_LEVEL")
+
+
+def test_a_secret_given_twice_is_told(up: Mapping[str, str | Path], tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("one")
+    ran = _ladder("up", **up, secret_key="two", secret_key_file=tmp_path / "key")
+    _refused(ran, "LADDER_SECRET_KEY and LADDER_SECRET_KEY_FILE are both set")
+
+
+def test_an_unknown_command_is_told() -> None:
+    ran = _ladder("climb")
+    assert ran.returncode == 2
+    assert "No such command" in ran.stderr
