@@ -10,10 +10,13 @@ from urllib.parse import parse_qs
 
 from services.intake.formats import FORMATS, Format
 from services.intake.overrides import overridden, with_unknown_names
+from shared import telemetry
 from shared.events import IncidentEvent
-from shared.policy import Bundle, FieldMapping
+from shared.policy import Bundle, ExpressionError, FieldMapping
 from shared.problems import Problem
 from shared.security import Key, owner_of
+
+log = telemetry.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Sender:
 
     def dressed(self, event: IncidentEvent, sent: Mapping[str, Any]) -> IncidentEvent:
         """The event with this integration's `set` and `map`; `sent` is the sender's own object."""
-        if not self.fixed and self.mapping is None:
+        if not self.fixed and not self.mapped:
             return event
         found = self.mapping.evaluate(sent) if self.mapping else {}
         failed = tuple(name for name in self.mapped if name not in found)
@@ -69,7 +72,7 @@ class Admission:
                     format=FORMATS.get(integration.kind),
                     keys=tuple(integration.keys),
                     fixed=integration.set,
-                    mapping=FieldMapping(integration.map) if integration.map else None,
+                    mapping=_mapping(name, integration.map),
                     mapped=tuple(integration.map),
                 )
                 for name, integration in bundle.integrations.items()
@@ -104,6 +107,17 @@ class Admission:
             "A key is needed that may post here",
             headers={"www-authenticate": 'Bearer realm="ladder", Basic realm="ladder"'},
         )
+
+
+def _mapping(name: str, sources: Mapping[str, str]) -> FieldMapping | None:
+    """The compiled mapping. One that does not compile (another release checked it) must not stop the rest:
+    its events go on with the format's own values, and notes.
+    """
+    try:
+        return FieldMapping(sources) if sources else None
+    except ExpressionError as err:
+        log.warning("mapping left out", action="intake.mapping", integration=name, why=str(err))
+        return None
 
 
 def presented(headers: Mapping[bytes, bytes], query: bytes) -> str:

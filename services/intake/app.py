@@ -16,7 +16,7 @@ from services.intake.settings import IntakeSettings
 from shared import telemetry
 from shared.clock import utcnow
 from shared.eventlog import EventLog
-from shared.policy.feed import PolicyFeed
+from shared.policy.feed import PolicyFeed, PublishedPolicy
 from shared.service import Service
 
 log = telemetry.logger(__name__)
@@ -34,11 +34,8 @@ class Intake:
         self.admission: Admission | None = None
         self._feed.on_change(self._take)
 
-    def _take(self, *_: object) -> None:
-        published = self._feed.current
-        if published is not None:
-            self.admission = Admission.under(published.bundle)
-            log.info("policy taken", action="intake.policy", hash=published.hash, revision=published.revision)
+    def _take(self, published: PublishedPolicy) -> None:
+        self.admission = Admission.under(published.bundle)
 
     def unready(self) -> Sequence[str]:
         """Why posts cannot be accepted yet. A later outage of the log does not change the answer."""
