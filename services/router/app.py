@@ -33,6 +33,7 @@ class Router:
         self.consuming = Consuming(log, self.engine)
         self.timers = Timers(self.engine)
         self.watch = PolicyWatch(database, self.engine.policies, settings.policy, self._relay.wake)
+        self.wake_relay = self._relay.wake
         self._schema_pending: str | None = "the database has not answered yet"
 
     def unready(self) -> Sequence[str]:
@@ -88,7 +89,7 @@ def build(settings: RouterSettings, *, log: EventLog, database: Database | None)
     router = Router(settings, log, database)
     return Service(
         name="router",
-        api=api.routes(router.engine, settings, router.watch),
+        api=api.routes(router.engine, settings, router.wake_relay),
         running=router.running,
         unready=router.unready,
         openapi_schemas=api.schemas(),

@@ -275,7 +275,7 @@ def _upsert() -> str:
 
 # InitPlan first (which ids), then the rows by primary key, sorted, locked: the sort is below the locking.
 _LOCK: Final = text("""
-    SELECT ordinal, state FROM router.incident
+    SELECT ordinal, CAST(state AS text) AS state FROM router.incident
     WHERE id = ANY(ARRAY(
         SELECT newest.id
         FROM unnest(CAST(:integrations AS text[]), CAST(:keys AS text[])) AS wanted (integration, dedup_key)
@@ -292,7 +292,7 @@ _LOCK: Final = text("""
 _CLAIM: Final = text("""
     SELECT claimed.state FROM generate_series(1, 5) AS p
     CROSS JOIN LATERAL (
-        SELECT state FROM router.incident
+        SELECT CAST(state AS text) AS state FROM router.incident
         WHERE priority = p AND status <> 'closed' AND next_due_at <= transaction_timestamp()
         ORDER BY next_due_at LIMIT :most FOR UPDATE SKIP LOCKED
     ) AS claimed
@@ -322,7 +322,7 @@ _RESOLVES: Final = text("""
     GROUP BY 1, 2
 """)
 _SET_ASIDE: Final = text("""
-    SELECT seq, incident_id, at, kind, signal, error FROM router.set_aside
+    SELECT seq, incident_id, at, kind, CAST(signal AS text) AS signal, error FROM router.set_aside
     WHERE incident_id = ANY(CAST(:ids AS uuid[])) ORDER BY seq
 """)
 _UPSERT: Final = text(_upsert())

@@ -1,21 +1,27 @@
 """The router's paths: incidents, actions, who is on call, the policy, answers to pages."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
 
 from fastapi import APIRouter
 
+from services.router.api.access import Access
+from services.router.api.incidents import incidents
+from services.router.api.oncall import oncall
+from services.router.api.policy import policy
+from services.router.api.replies import replies
+from services.router.api.shapes import schemas
 from services.router.engine import Engine
-from services.router.policy_watch import PolicyWatch
 from services.router.settings import RouterSettings
 
+__all__ = ["routes", "schemas"]
 
-def routes(engine: Engine, settings: RouterSettings, watch: PolicyWatch) -> APIRouter:
+
+def routes(engine: Engine, settings: RouterSettings, wake_relay: Callable[[], None]) -> APIRouter:
     """Every path of the router."""
-    del engine, settings, watch
-    return APIRouter()
-
-
-def schemas() -> Mapping[str, Any]:
-    """The shapes that the paths name."""
-    return {}
+    access = Access(engine)
+    router = APIRouter()
+    router.include_router(incidents(engine, access))
+    router.include_router(oncall(access))
+    router.include_router(policy(engine, access, wake_relay))
+    router.include_router(replies(engine, access, settings))
+    return router

@@ -1,0 +1,176 @@
+"""Doing something to an incident: synchronously, through the same `handle`, once per Idempotency-Key."""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router.api import queries
+from services.router.arrivals import Arrival
+from services.router.domain import actions
+from services.router.domain.decision import Refusal
+from services.router.domain.incident import snapshot
+from services.router.domain.signals import ActionArguments, ActionTaken, Actor
+from services.router.engine import Engine
+from services.router.handle import Batch, Handled
+from services.router.policies import InForce
+from shared.events import IncidentSnapshot
+from shared.problems import Fault, Problem
+
+_LONG: Final = 16 * 1024
+_Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+_Text = Annotated[str, StringConstraints(max_length=_LONG, pattern=r"^[^\x00]*$")]
+_STATUS: Final = {"forbidden": 403, "conflict": 409, "invalid": 422}
+_TITLE: Final = {
+    "forbidden": "This key may not do that",
+    "conflict": "Not possible for this incident as it is",
+    "invalid": "The action is not valid",
+}
+_encoder: Final = msgspec.json.Encoder()
+
+
+class ActionBody(BaseModel):
+    """What to do, and its arguments. Which arguments count depends on the action."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"title": "Action"})
+
+    action: _Name = Field(description=f"one of {', '.join(sorted(actions.ACTIONS))}")
+    note: _Text = Field(default="", description="why; internal, in the timeline and to whoever is paged next")
+    text: _Text = Field(default="", description="update: what the stakeholders read; note: the note")
+    level: _Name = Field(default="", description="escalate: to this level")
+    policy: _Name = Field(default="", description="escalate: to this policy")
+    because: _Name = Field(default="", description="escalate: `expertise` or `authority`")
+    assignee: _Name = Field(default="", description="acknowledge: for whom, when the key acts for nobody")
+    page: _Name = Field(default="", description="the id of the page that is being answered")
+
+    def arguments(self) -> ActionArguments:
+        return ActionArguments(**self.model_dump(exclude={"action"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One action as it was asked for. `key` is the Idempotency-Key, or empty."""
+
+    incident_id: uuid.UUID
+    body: ActionBody
+    actor: Actor
+    key: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        said = f"{self.incident_id}\n{self.actor.name}\n{self.body.model_dump_json()}"
+        return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
+
+
+async def act(engine: Engine, request: Request) -> bytes:
+    """Do it; the incident as it is afterwards, as JSON. A repeated Idempotency-Key gets the first answer.
+
+    Raises a Problem: 404, 409 (why, and what is possible), 403, 422; 503 when it cannot be decided.
+    """
+    work = _Work(engine, request)
+    answer = await engine.transaction(work.run)
+    if work.batch is not None:
+        engine.committed(work.batch)
+    return answer
+
+
+class _Work:
+    """One try inside a transaction. `batch` is what has to be told of after the commit."""
+
+    def __init__(self, engine: Engine, request: Request) -> None:
+        self._engine = engine
+        self._request = request
+        self.batch: Batch | None = None
+
+    async def run(self, connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
+        self.batch = None
+        request = self._request
+        if request.key:
+            given = await _earlier(connection, request, now)
+            if given is not None:
+                return given
+        incident_id = str(request.incident_id)
+        signal = ActionTaken(request.body.action, request.actor, request.body.arguments(), request.key)
+        self.batch = await self._engine.within([Arrival(signal, incident_id)], connection, now, in_force)
+        _raise_refusal(self.batch.handled[0])
+        found = await queries.one(connection, request.incident_id)
+        if found is None:
+            raise not_found()
+        answer = _encoder.encode(shown(found, now))
+        if request.key:
+            await connection.execute(
+                _KEEP, {"caller": request.actor.name, "key": request.key, "answer": answer}
+            )
+        return answer
+
+
+def shown(found: queries.Found, now: datetime) -> IncidentSnapshot:
+    """The incident as the API shows it."""
+    return snapshot(found.incident, found.level, now)
+
+
+def not_found() -> Problem:
+    return Problem(404, "no-such-incident", "No incident has this id")
+
+
+async def _earlier(connection: AsyncConnection, request: Request, now: datetime) -> bytes | None:
+    """The answer that this key got before; None when it is new. A second one at once waits for the first."""
+    given = {
+        "caller": request.actor.name,
+        "key": request.key,
+        "request": request.fingerprint,
+        "now": now,
+    }
+    if (await connection.execute(_FIRST, given)).one_or_none() is not None:
+        return None
+    row = (await connection.execute(_ANSWER, given)).one()
+    if row.request != request.fingerprint:
+        raise Problem(
+            422,
+            "idempotency-key-reused",
+            "This Idempotency-Key came before with another request",
+            faults=[Fault("Idempotency-Key", "use a new key for each request")],
+        )
+    return bytes(row.answer or b"")
+
+
+def _raise_refusal(handled: Handled) -> None:
+    if handled.error:
+        raise Problem(
+            503,
+            "stuck",
+            "Ladder cannot decide about this incident at the moment",
+            f"{handled.error}. It is tried again by itself, and last_resort has been paged.",
+            extra={"possible": ["acknowledge", "resolve"]},
+            headers={"Retry-After": "30"},
+        )
+    if handled.decision is None:
+        raise not_found()
+    refusal = handled.decision.refusal
+    if refusal is not None:
+        raise _problem(refusal)
+
+
+def _problem(refusal: Refusal) -> Problem:
+    return Problem(
+        _STATUS[refusal.kind],
+        refusal.kind if refusal.kind != "invalid" else "invalid-request",
+        _TITLE[refusal.kind],
+        refusal.reason,
+        faults=[Fault("/action", refusal.reason)] if refusal.kind == "invalid" else (),
+        extra={"possible": list(refusal.possible)} if refusal.possible else {},
+    )
+
+
+_FIRST: Final = text("""
+    INSERT INTO router.idempotency (caller, key, request, at) VALUES (:caller, :key, :request, :now)
+    ON CONFLICT DO NOTHING RETURNING key
+""")
+_ANSWER: Final = text("SELECT request, answer FROM router.idempotency WHERE caller = :caller AND key = :key")
+_KEEP: Final = text("UPDATE router.idempotency SET answer = :answer WHERE caller = :caller AND key = :key")

@@ -1,0 +1,189 @@
+"""`/v1/incidents`: list, one, timeline, explain, actions."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, Query, Response
+
+from services.router.api import actions, queries
+from services.router.api.access import Access, Caller, Route
+from services.router.api.shapes import (
+    ComingStep,
+    Explanation,
+    IncidentList,
+    PastStep,
+    PolicyName,
+    Timeline,
+    TimelineItem,
+    answer,
+    answers,
+)
+from services.router.domain.decision import Surroundings
+from services.router.domain.forecast import NextStep, forecast
+from services.router.domain.incident import Incident
+from services.router.engine import Engine
+from shared import telemetry
+from shared.database import transaction_time
+from shared.events import IncidentSnapshot, Status
+
+log = telemetry.logger(__name__)
+
+_MOST: Final = 500
+_MOST_ENTRIES: Final = 1000
+_ALL_ENTRIES: Final = 5000  # of one incident's past, in an explanation
+_Text: TypeAlias = Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")]
+_Limit: TypeAlias = Annotated[int, Query(ge=1, le=_MOST)]
+_Cursor: TypeAlias = Annotated[str | None, Query(max_length=500)]
+_Priority: TypeAlias = Annotated[int, Query(ge=1, le=5)]
+_IdempotencyKey: TypeAlias = Annotated[
+    str, Header(alias="Idempotency-Key", max_length=255, description="the same key again: the same answer")
+]
+
+
+def incident_id_of(incident_id: str) -> uuid.UUID:
+    """The id in a path; a text that is none names no incident (404)."""
+    try:
+        return uuid.UUID(incident_id)
+    except ValueError as err:
+        raise actions.not_found() from err
+
+
+IncidentId: TypeAlias = Annotated[uuid.UUID, Depends(incident_id_of)]
+
+
+def incidents(engine: Engine, access: Access) -> APIRouter:
+    """The paths."""
+    router = APIRouter(prefix="/v1/incidents", tags=["incidents"], route_class=Route)
+    reading = Depends(access.needs("viewer"))
+
+    @router.get(
+        "",
+        summary="Incidents, newest first or the most pressing first",
+        response_class=Response,
+        responses=answers(IncidentList, "One page of them."),
+        dependencies=[reading],
+    )
+    async def listed(
+        *,
+        status: Annotated[Sequence[Status], Query()] = (),
+        priority: Annotated[Sequence[_Priority], Query()] = (),
+        integration: _Text = "",
+        dedup_key: _Text = "",
+        customer: _Text = "",
+        service: _Text = "",
+        assignee: _Text = "",
+        q: _Text = "",
+        limit: _Limit = 50,
+        cursor: _Cursor = None,
+        sort: queries.Sort = "newest",
+    ) -> Response:
+        filters = queries.Filters(status, integration, dedup_key, customer, service, assignee, priority, q)
+        async with engine.database.transaction() as connection:
+            now = await transaction_time(connection)
+            found = await queries.many(connection, filters, sort, cursor, limit + 1)
+        items = [actions.shown(each, now) for each in found[:limit]]
+        following = found[limit - 1].place if len(found) > limit else None
+        return answer(IncidentList(items=items, next=following))
+
+    @router.get(
+        "/{incident_id}",
+        summary="One incident",
+        response_class=Response,
+        responses=answers(IncidentSnapshot, "The incident as it is now."),
+        dependencies=[reading],
+    )
+    async def one(incident_id: IncidentId) -> Response:
+        async with engine.database.transaction() as connection:
+            now = await transaction_time(connection)
+            found = await queries.one(connection, incident_id)
+        if found is None:
+            raise actions.not_found()
+        return answer(actions.shown(found, now))
+
+    @router.get(
+        "/{incident_id}/timeline",
+        summary="What happened to it, oldest first, each with its reason",
+        response_class=Response,
+        responses=answers(Timeline, "One page of its timeline."),
+        dependencies=[reading],
+    )
+    async def timeline(
+        incident_id: IncidentId,
+        limit: Annotated[int, Query(ge=1, le=_MOST_ENTRIES)] = 200,
+        cursor: _Cursor = None,
+    ) -> Response:
+        async with engine.database.transaction() as connection:
+            if await queries.one(connection, incident_id) is None:
+                raise actions.not_found()
+            rows = await queries.entries(connection, incident_id, cursor, limit + 1)
+        items = [
+            TimelineItem(at=row.at, kind=row.kind, actor=row.actor, text=row.text, reason=_raw(row.reason))
+            for row in rows[:limit]
+        ]
+        following = str(rows[limit - 1].seq) if len(rows) > limit else None
+        return answer(Timeline(items=items, next=following))
+
+    @router.get(
+        "/{incident_id}/explain",
+        summary="Why it stands where it stands, and what happens next if nobody does anything",
+        response_class=Response,
+        responses=answers(Explanation, "Past with reasons; next steps with times."),
+    )
+    async def explain(
+        incident_id: IncidentId, caller: Annotated[Caller, Depends(access.needs("viewer"))]
+    ) -> Response:
+        async with engine.database.transaction() as connection:
+            found = await queries.one(connection, incident_id)
+            if found is None:
+                raise actions.not_found()
+            rows = await queries.entries(connection, incident_id, None, _ALL_ENTRIES)
+            policy = await engine.policies.get(connection, [found.incident.policy_hash])
+        coming = _coming(found.incident, caller, policy[found.incident.policy_hash])
+        return answer(
+            Explanation(
+                past=[
+                    PastStep(
+                        at=row.at, kind=row.kind, actor=row.actor, what=row.text, because=_raw(row.reason)
+                    )
+                    for row in rows
+                ],
+                next=[ComingStep(at=step.at, what=step.what, unless=step.unless) for step in coming],
+                policy=PolicyName(name=found.incident.chain.policy, hash=found.incident.policy_hash),
+            )
+        )
+
+    @router.post(
+        "/{incident_id}/actions",
+        summary="Do something to it: acknowledge, resolve, escalate, note, update",
+        response_class=Response,
+        responses=answers(IncidentSnapshot, "The incident as it is afterwards."),
+    )
+    async def act(
+        incident_id: IncidentId,
+        body: actions.ActionBody,
+        caller: Annotated[Caller, Depends(access.needs("viewer"))],
+        idempotency_key: _IdempotencyKey = "",
+    ) -> Response:
+        request = actions.Request(incident_id, body, caller.actor, idempotency_key)
+        with telemetry.about(incident=str(incident_id)):
+            done = await actions.act(engine, request)
+            log.info("action taken", action="action", what=body.action, actor=caller.actor.name)
+        return Response(done, media_type="application/json")
+
+    return router
+
+
+def _coming(incident: Incident, caller: Caller, policy: Any) -> Sequence[NextStep]:
+    """What its policy says comes next; for one that cannot be decided, the next try."""
+    if incident.stuck is not None:
+        what = f"Ladder tries again to decide; it could not because of {incident.stuck.error}"
+        return [NextStep(incident.stuck.retry_at, what, "somebody resolves it before")]
+    if isinstance(policy, Exception):
+        return []
+    return forecast(incident, Surroundings(live=caller.live), policy)
+
+
+def _raw(reason: str | None) -> msgspec.Raw | None:
+    return None if reason is None else msgspec.Raw(reason.encode())

@@ -1,0 +1,118 @@
+"""`/v1/policy`: which policy is in force, and putting another one in force."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from services.router import metrics, policy_store
+from services.router.api.access import Access, Caller, Route, unavailable
+from services.router.api.shapes import PolicyStatus, answer, answers
+from services.router.domain.compiled import CompiledPolicy, compile_policy
+from services.router.engine import Engine
+from services.router.policies import InForce, moment
+from shared.policy import Bundle, PolicyError, PolicyErrors, content_hash, load, load_json, not_in_force
+from shared.problems import Problem
+
+_NAME: Final = "bundle.yaml"
+_BODY: Final[Mapping[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "The bundle, as one YAML document or as JSON.",
+        "content": {
+            "application/yaml": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"type": "object"}},
+        },
+    }
+}
+
+
+def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> APIRouter:
+    """The paths."""
+    router = APIRouter(prefix="/v1/policy", tags=["policy"], route_class=Route)
+
+    @router.get(
+        "",
+        summary="The policy in force",
+        response_class=Response,
+        responses=answers(PolicyStatus, "Its hash and revision, where it came from, what is not in force."),
+        dependencies=[Depends(access.needs("viewer"))],
+    )
+    async def current() -> Response:
+        async with engine.database.transaction() as connection:
+            _, in_force = await moment(connection)
+            if in_force is None:
+                raise unavailable("no policy is in force yet")
+            bundle = load_json(await policy_store.stored(connection, in_force.hash))
+        return answer(_status(in_force, bundle))
+
+    @router.put(
+        "",
+        summary="Check a bundle and put it in force",
+        response_class=Response,
+        responses=answers(PolicyStatus, "It is in force; intake and notifier learn of it at once."),
+        openapi_extra=dict(_BODY),
+    )
+    async def replace(
+        request: Request, caller: Annotated[Caller, Depends(access.needs("admin"))]
+    ) -> Response:
+        body = await request.body()
+        try:
+            bundle, compiled = await asyncio.to_thread(_check, body)
+        except PolicyErrors as err:
+            metrics.POLICY_REFUSED.labels("api").inc()
+            raise refused(err) from err
+        engine.policies.keep(compiled)
+        async with engine.database.transaction() as connection:
+            by = caller.actor.name
+            in_force = await policy_store.switch(connection, bundle, source="api", by=by)
+        wake_relay()
+        return answer(_status(in_force, bundle))
+
+    return router
+
+
+def refused(err: PolicyErrors) -> Problem:
+    """Every error with its place; nothing was changed."""
+    return Problem(
+        422,
+        "policy-refused",
+        "The bundle cannot be used",
+        "The policy in force stays as it is.",
+        extra={"errors": [_fault(error) for error in err.errors]},
+    )
+
+
+def _fault(error: PolicyError) -> dict[str, Any]:
+    return {
+        "field": error.path,
+        "reason": error.message,
+        "file": Path(error.place.file).name,
+        "line": error.place.line,
+        "column": error.place.column,
+        "path": error.path,
+        "message": error.message,
+    }
+
+
+def _check(body: bytes) -> tuple[Bundle, CompiledPolicy]:
+    """Through the same loader as files, so that errors carry line and column. JSON is YAML, too."""
+    with tempfile.TemporaryDirectory(prefix="ladder-policy-") as folder:
+        file = Path(folder) / _NAME
+        file.write_bytes(body)
+        bundle = load(file)
+    return bundle, compile_policy(bundle, content_hash(bundle))
+
+
+def _status(in_force: InForce, bundle: Bundle) -> PolicyStatus:
+    return PolicyStatus(
+        hash=in_force.hash,
+        revision=in_force.revision,
+        at=in_force.at,
+        source=in_force.source,
+        by=in_force.by,
+        not_in_force=list(not_in_force(bundle)),
+    )

@@ -1,0 +1,113 @@
+"""Gather, decide, apply on a real PostgreSQL."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from services.router.engine import Engine
+from tests.services.router.desk import NOON, Desk, event
+
+
+async def test_an_event_becomes_an_incident_a_timeline_and_a_page_in_one_transaction(desk: Desk) -> None:
+    await desk.take(event())
+    incident = await desk.only()
+    assert incident.status == "triggered"
+    assert incident.next_due_at is not None
+    assert [page.recipient.name for page in await desk.pages()] == ["ana"]
+    row = (await desk.sql("SELECT * FROM router.incident"))[0]
+    assert (row.title, row.level, row.policy, row.priority) == ("Checkout is down", "desk", "main", 3)
+    kinds = [each.kind for each in await desk.sql("SELECT kind FROM router.timeline ORDER BY seq")]
+    assert kinds[0] == "opened"
+    assert "paged" in kinds
+
+
+async def test_the_same_event_twice_changes_nothing(desk: Desk) -> None:
+    said = event()
+    first = await desk.take(said, said)
+    again = await desk.take(said)
+    assert [each.repeated for each in (*first, *again)] == [False, True, True]
+    assert (await desk.only()).events == 1
+    assert len(await desk.messages()) == 1
+
+
+async def test_a_later_signal_of_a_batch_sees_what_an_earlier_one_decided(desk: Desk) -> None:
+    await desk.take(event(), event(), event(action="resolve"))
+    incident = await desk.only()
+    assert (incident.status, incident.events) == ("resolved", 3)
+    versions = [message.incident.version for message in await desk.messages()]
+    assert versions == sorted(versions)
+
+
+async def test_a_key_can_be_opened_resolved_and_opened_anew_in_one_batch(desk: Desk) -> None:
+    await desk.sql("DELETE FROM router.inbox")
+    opened = [event(integration="pager"), event(integration="pager", action="resolve")]
+    await desk.take(*opened, *opened[:0], event(integration="pager"))
+    statuses = [each.status for each in await desk.incidents()]
+    assert statuses.count("triggered") == 1
+    await desk.take(event(integration="pager", action="resolve"))
+    assert [each.status for each in await desk.incidents()].count("triggered") == 0
+
+
+async def test_a_late_trigger_does_not_reopen_what_was_resolved_before_it_came(desk: Desk) -> None:
+    """A resolve that meets no incident is remembered, in the batch and after it (rule 16)."""
+    await desk.take(event(action="resolve", occurred_at=NOON), event("other", action="resolve", occurred_at=NOON))
+    await desk.take(event(occurred_at=NOON - timedelta(minutes=1)))
+    assert await desk.incidents() == []
+    assert await desk.count("orphan") == 3
+    await desk.take(event(occurred_at=NOON + timedelta(minutes=1)))
+    assert (await desk.only()).status == "triggered"
+
+
+async def test_two_replicas_that_open_one_key_at_once_make_one_incident(desk: Desk) -> None:
+    """Around a change of partitions two consumers may hold events of one key."""
+    other = Desk(desk.database, Engine(desk.database))
+    await asyncio.gather(*(each.take(event()) for each in [desk, other] * 4))
+    assert (await desk.only()).events == 8
+    assert len(await desk.pages()) == 1
+
+
+async def test_batches_that_cross_each_other_do_not_block_each_other(desk: Desk) -> None:
+    keys = [f"k{number}" for number in range(40)]
+    batches = [keys, keys[::-1], keys[20:] + keys[:20], keys[::2] + keys[1::2]]
+    await asyncio.gather(*(desk.take(*(event(key) for key in batch)) for batch in batches))
+    found = await desk.incidents()
+    assert len(found) == 40
+    assert {each.events for each in found} == {4}
+
+
+async def test_nothing_stands_still_not_even_by_mistake(desk: Desk) -> None:
+    await desk.take(event())
+    with pytest.raises(IntegrityError, match="nothing_stands_still"):
+        await desk.sql("UPDATE router.incident SET next_due_at = NULL")
+
+
+async def test_attributes_stay_as_they_were_sent(desk: Desk) -> None:
+    sent = {"zeta": 1, "alpha": 2.0, "big": 12345678901234567890, "nested": {"b": [1, 2.5], "a": None}}
+    await desk.take(event(attributes=sent))
+    await desk.take(event())
+    kept = (await desk.only()).attributes
+    assert kept == sent
+    assert list(kept) == list(sent)
+    assert isinstance(kept["alpha"], float)
+
+
+async def test_a_due_incident_takes_its_step_once_however_many_replicas_look(desk: Desk) -> None:
+    await desk.take(*(event(f"k{number}") for number in range(30)))
+    await desk.sql("DELETE FROM router.outbox")
+    await desk.make_due()
+    other = Desk(desk.database, Engine(desk.database))
+    fired = await asyncio.gather(*(each.engine.fire(7) for each in [desk, other] * 4))
+    fired += [await desk.engine.fire(100)]
+    assert sum(fired) == 30
+    assert await desk.engine.fire(100) == 0
+
+
+async def test_urgent_incidents_are_claimed_first(desk: Desk) -> None:
+    await desk.take(event("low", severity="info"), event("high", severity="critical"))
+    await desk.make_due()
+    await desk.sql("UPDATE router.incident SET next_due_at = now() - interval '1 h' WHERE dedup_key = 'low'")
+    assert await desk.engine.fire(1) == 1
+    late = await desk.sql("SELECT dedup_key FROM router.incident WHERE next_due_at < now()")
+    assert [row.dedup_key for row in late] == ["low"]
