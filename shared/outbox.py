@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared import telemetry
 from shared.clock import utcnow
 from shared.crash import crash_point
-from shared.database import Database, fault_of
+from shared.database import Database
 from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.packing import pack, unpack
 
@@ -127,8 +127,10 @@ class Relay:
         """Give up the lock and the connection."""
         connection, self._connection, self.leading = self._connection, None, False
         if connection is not None and not connection.is_closed():
-            with suppress(Exception):
+            try:
                 await asyncio.wait_for(connection.close(), 2)
+            except Exception:  # noqa: BLE001 - however it ends, the lock must go with it
+                connection.terminate()
 
     async def _leader(self) -> asyncpg.Connection | None:
         if self._connection is None or self._connection.is_closed():
@@ -160,8 +162,7 @@ class Relay:
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception as err:  # noqa: BLE001 - a relay that ended would hold back every page
                 log.warning("relay failed", action="relay_failed", schema=self._schema, error=repr(err))
-                if fault_of(err) is not None:
-                    await self.close()
+                await self.close()
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
                 if sent == 0:

@@ -1,0 +1,62 @@
+"""The inbox: what was applied once is not applied again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from shared import inbox
+from shared.clock import utcnow
+from shared.database import Database
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url)
+    async with opened.transaction() as connection:
+        await connection.execute(text("CREATE SCHEMA owner"))
+        await connection.execute(text(inbox.ddl("owner")))
+    yield opened
+    await opened.close()
+
+
+async def test_an_id_is_new_once(database: Database) -> None:
+    async with database.transaction() as connection:
+        assert await inbox.new_ids(connection, "owner", ["b", "a", "a"], utcnow()) == {"a", "b"}
+    async with database.transaction() as connection:
+        assert await inbox.new_ids(connection, "owner", ["b", "c"], utcnow()) == {"c"}
+        assert await inbox.new_ids(connection, "owner", [], utcnow()) == set()
+
+
+async def test_an_id_whose_transaction_was_rolled_back_is_still_new(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        await inbox.new_ids(connection, "owner", ["a"], utcnow())
+        await connection.rollback()
+
+    async with database.transaction() as connection:
+        assert await inbox.new_ids(connection, "owner", ["a"], utcnow()) == {"a"}
+
+
+async def test_two_transactions_with_the_same_ids_wait_and_one_of_them_finds_them_new(
+    database: Database,
+) -> None:
+    async def apply(ids: list[str]) -> set[str]:
+        async with database.transaction() as connection:
+            return await inbox.new_ids(connection, "owner", ids, utcnow())
+
+    ids = [str(number) for number in range(200)]
+    found = await asyncio.gather(apply(ids), apply(ids[::-1]), apply(ids))
+
+    assert sorted(map(len, found)) == [0, 0, 200]
+
+
+async def test_ids_are_forgotten_after_eight_days(database: Database) -> None:
+    now = utcnow()
+    async with database.transaction() as connection:
+        await inbox.new_ids(connection, "owner", ["old"], now - timedelta(days=8, seconds=1))
+        await inbox.new_ids(connection, "owner", ["recent"], now - timedelta(days=7, hours=23))
+
+        assert await inbox.forget_old(connection, "owner", now) == 1
+        assert await inbox.new_ids(connection, "owner", ["old", "recent"], now) == {"old"}
