@@ -46,6 +46,8 @@ def _with_targets(node: Any) -> Any:
     if isinstance(node, dict):
         if node == targets.TARGET_SCHEMA:
             return {"$ref": "#/$defs/Target"}
+        if "patternProperties" in node:
+            node = {"additionalProperties": False, **node}
         return {key: _with_targets(value) for key, value in node.items()}
     if isinstance(node, list):
         return [_with_targets(value) for value in node]

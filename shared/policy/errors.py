@@ -52,15 +52,15 @@ class PolicyErrors(Exception):  # noqa: N818 - it holds all of them
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An error whose place is still a path; `column` and `line` count inside the value's text."""
+    """An error whose place is still a path; `line` and `column` count inside the value's text (0: all)."""
 
     path: Path
     found: str
     expected: str
     hint: str = ""
     at_key: bool = False
-    line: int = 1
-    column: int = 1
+    line: int = 0
+    column: int = 0
 
 
 def dotted(path: Path) -> str:

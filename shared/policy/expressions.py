@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from shared.policy.names import ABSENT, FUNCTIONS, NUMBERS, TEXTS, calls, mentioned
+from shared.policy.names import ABSENT, ALWAYS, FUNCTIONS, NUMBERS, TEXTS, calls, mentioned
 
 _PLACE: Final = re.compile(r"<input>:(\d+):(\d+): (.*?)(?=\n|$)", re.DOTALL)
 _OPERATOR: Final = re.compile(r"'(?:_?([^\w']+)_?|([\w]+))' applied to '(\(.*?\))'")
@@ -142,7 +142,7 @@ class Expressions:
         from cel_expr_python import cel  # noqa: PLC0415 - importing a bundle must not load the library
 
         self.holder: Final = _Holder(_closed, _nobody)
-        self._known: Final = {"open": frozenset(calendars), "on_call": frozenset(schedules)}
+        self._known: Final = {"open": frozenset(calendars) | {ALWAYS}, "on_call": frozenset(schedules)}
         self.conditions_made: Final[dict[tuple[str, str], Condition]] = {}
         self._wanted: dict[str, set[str] | None] = {}
         kinds = cel.Type

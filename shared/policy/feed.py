@@ -17,7 +17,7 @@ from shared.policy.bundle_json import load_json
 from shared.policy.model import Bundle
 
 log = telemetry.logger(__name__)
-_PAUSE_SECONDS: Final = 1.0
+_PAUSE_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)

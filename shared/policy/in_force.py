@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
+from shared.policy.errors import dotted
 from shared.policy.escalation import Do, Point, Policy
 from shared.policy.model import ALWAYS, Bundle
+from shared.policy.names import calls
 from shared.policy.targets import NextTarget, SkillTarget, Target, within
+from shared.policy.trial import written
 
 _EVENTS: Final = ("opened", "escalated", "update", "at_risk", "breached", "resolved")
 _INTEGRATIONS: Final = ("native", "pagerduty", "alertmanager")
@@ -32,6 +35,10 @@ def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
         if integration.rate is not None:
             yield f"integrations.{name}.rate", "nothing is limited"
     yield from _targets("last_resort", bundle.last_resort)
+    for expression in written(bundle):
+        for function, name, _ in calls(expression.source):
+            if function == "open" and name != ALWAYS:
+                yield f"{dotted(expression.path)}: open('{name}')", "it counts as open"
 
 
 def _slas(bundle: Bundle) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,8 @@ def load(path: FilePath) -> Bundle:
     shaped, findings = shape(source.tree)
     if shaped is not None:
         findings += [_moved(each, shaped) for each in _checks(shaped, source)]
-    errors = [*source.errors, *map(source.error, findings)]
+    told = {error.path for error in source.errors}
+    errors = source.errors + [each for each in map(source.error, findings) if each.path not in told]
     if errors or shaped is None:
         raise PolicyErrors(list(dict.fromkeys(errors)))
     return shaped.bundle
@@ -52,7 +53,7 @@ def _templates(bundle: Bundle) -> Iterator[Finding]:
                 environment.parse(text)
             except TemplateSyntaxError as err:
                 expected = f"a Jinja template: {err.message}"
-                yield Finding(("templates", name, part), shown(text), expected, line=err.lineno)
+                yield Finding(("templates", name, part), shown(text), expected, line=err.lineno, column=1)
 
 
 def _moved(finding: Finding, shaped: Shaped) -> Finding:

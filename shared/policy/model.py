@@ -4,7 +4,7 @@ Durations are `timedelta`, times of day minutes after midnight, targets values o
 Expressions stay text: `shared.policy.expressions` compiles them.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,10 +20,11 @@ from shared.policy.escalation import (
     Suppression,
     Targets,
 )
+from shared.policy.names import ALWAYS
 from shared.policy.part import Expression, Name, Part, Role
 from shared.policy.people import Calendar, Customer, Schedule, Service, Team, User
 
-ALWAYS: Final = "always"  # the calendar that exists by itself
+__all__ = ["ALWAYS", "Bundle"]
 
 
 class Bundle(Part):

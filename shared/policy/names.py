@@ -10,6 +10,7 @@ TEXTS: Final = (
     *("waiting_for", "level", "assignee", "customer.id", "customer.name"),
 )
 NUMBERS: Final = ("impact", "urgency", "priority", "round", "reopened", "events")
+ALWAYS: Final = "always"  # the calendar that exists by itself
 FUNCTIONS: Final = ("open", "on_call")
 ABSENT: Final[MappingProxyType[str, Any]] = MappingProxyType(
     dict.fromkeys(TEXTS, "")

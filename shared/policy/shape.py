@@ -45,7 +45,12 @@ class Shaped:
 def shape(tree: dict[str, Any]) -> tuple[Shaped | None, list[Finding]]:
     """Everything that does not fit, and the bundle without the entries concerned (None: nothing is left)."""
     try:
-        return Shaped(Bundle.model_validate(tree), whole=True, left_out=frozenset(), indices={}), []
+        return Shaped(
+            Bundle.model_validate(tree, by_name=False, by_alias=True),
+            whole=True,
+            left_out=frozenset(),
+            indices={},
+        ), []
     except ValidationError as err:
         details = err.errors(include_url=False)
     findings = list(_findings(details, tree))

@@ -13,7 +13,7 @@ from typing import Any, Final
 from shared.policy.errors import Finding, Path, Place, PolicyError, dotted
 
 _LARGEST: Final = 8 * 1024 * 1024
-_MOST_NODES: Final = 500_000
+_MOST_NODES: Final = 100_000
 _DEEPEST: Final = 60
 _SCALARS: Final = ("str", "int", "float", "bool", "null", "timestamp")
 # Sections that may stand in one file only, because two of them have no order of their own.
@@ -41,7 +41,7 @@ class Source:
     def error(self, finding: Finding) -> PolicyError:
         """The finding with its exact place, inside an expression's text where that stands on one line."""
         place = self.place(finding.path, at_key=finding.at_key)
-        if (finding.line, finding.column) != (1, 1) and not finding.at_key:
+        if finding.line and not finding.at_key:
             place = self._inside(finding, place)
         return PolicyError(place, dotted(finding.path), finding.found, finding.expected, finding.hint)
 
@@ -51,9 +51,9 @@ class Source:
             return place
         rest = lines[place.line - 1][place.column - 1 :]
         if rest.startswith("|"):  # a block: its text begins on the next line, indented
-            at = place.line + finding.line
-            text = lines[at - 1] if at <= len(lines) else ""
-            return Place(place.file, at, len(text) - len(text.lstrip()) + finding.column)
+            first = next((line for line in lines[place.line :] if line.strip()), "")
+            indent = len(first) - len(first.lstrip())
+            return Place(place.file, place.line + finding.line, indent + finding.column)
         value: Any = self.tree
         for part in finding.path:
             value = value[part]

@@ -22,7 +22,7 @@ from shared.policy.expressions import (
     Failed,
     FieldMapping,
 )
-from shared.policy.model import ALWAYS, Bundle
+from shared.policy.model import Bundle
 from shared.policy.names import ABSENT, NUMBERS, reads_time
 
 _COMPARED: Final = re.compile(
@@ -77,7 +77,7 @@ def _of_policy(policy: Policy, path: Path) -> Iterator[Written]:
 
 def findings(bundle: Bundle) -> Iterator[Finding]:
     """What is wrong with the bundle's expressions."""
-    expressions = Expressions([ALWAYS, *bundle.calendars], bundle.schedules)
+    expressions = Expressions(bundle.calendars, bundle.schedules)
     for each in written(bundle):
         try:
             condition = expressions.condition(each.source, dotted(each.path))

@@ -2,9 +2,8 @@
 
 import re
 from datetime import UTC, date, datetime
-from functools import cache
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -50,11 +49,6 @@ def parse_time(written: Any) -> int:
 
 def format_time(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
-
-
-@cache
-def zone_names() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def parse_zone(written: Any) -> str:

@@ -1,0 +1,233 @@
+"""Each mistake is told with its exact place: the mark ¦ in a row stands where the error must point."""
+
+import pytest
+
+from shared.policy import PolicyErrors, load
+from tests.policy.bundles import SMALLEST, errors_of, marked
+
+HEX = "a" * 64
+
+# (what is wrong, added to the smallest bundle, path, words of the message)
+ADDED = [
+    ("unknown section", "¦usres: {}", "usres", "found the key 'usres'", "did you mean 'users'?"),
+    ("unknown key", "services: {web: {¦nmae: Web}}", "services.web.nmae", "one of name, team", "'name'?"),
+    ("bad name", "services: {¦Web: {name: Web}}", "services.Web", "found the key 'Web'", "a–z"),
+    ("missing key", "slas: [¦{acknowledge: 5m}]", "slas[0].name", "found nothing", "required"),
+    ("no duration", "slas: [{name: a, resolve: ¦soon}]", "slas[0].resolve", "'soon'", "a duration"),
+    ("a number where text is due", "templates: {t: {title: ¦5, body: b}}", "templates.t.title", "5", "quotes"),
+    ("a text where a number is due", "priorities: [{priority: ¦'2'}]", "priorities[0].priority", "whole"),
+    ("out of range", "priorities: [{priority: ¦9}]", "priorities[0].priority", "found 9", "at most 5"),
+    ("bad zone", "calendars: {o: {timezone: ¦Europe/Prag, hours: [{}]}}", "calendars.o.timezone", "IANA"),
+    ("bad time", "calendars: {o: {timezone: UTC, hours: [{from: ¦9:00}]}}", "calendars.o.hours[0].from", "00:00"),
+    ("after midnight", "calendars: {o: {timezone: UTC, hours: [{to: ¦'24:01'}]}}", "calendars.o.hours[0].to", "24:00"),
+    ("bad days", "calendars: {o: {timezone: UTC, hours: [{days: ¦mo-fr}]}}", "calendars.o.hours[0].days", "mon-fri"),
+    ("bad day", "calendars: {o: {timezone: UTC, hours: [{}], holidays: {add: [¦2026-13-01]}}}",
+     "calendars.o.holidays.add[0]", "a date"),
+    ("calendar of its own", "calendars: {¦always: {timezone: UTC, hours: [{}]}}", "calendars.always", "by itself"),
+    ("bad contact", "teams: {t: {contacts: {c: ¦{fax: '1'}}}}", "teams.t.contacts.c", "a contact such as"),
+    ("bad mail", "teams: {t: {contacts: {c: {email: ¦nobody}}}}", "teams.t.contacts.c.email", "a mail address"),
+    ("bad webhook", "teams: {t: {contacts: {c: {webhook: ¦example.com}}}}", "teams.t.contacts.c.webhook", "https://"),
+    ("bad target", "subscriptions: [{who: [¦usr:ana], events: [opened]}]", "subscriptions[0].who[0]", "a target"),
+    ("nested target", "subscriptions: [{who: [¦{manager_of: {lead_of: nobody}}], events: [opened]}]",
+     "subscriptions[0].who[0]", "a target"),
+    ("unknown user", "teams: {t: {members: [¦anna]}}", "teams.t.members[0]", "a user (ana)", "did you mean 'ana'?"),
+    ("unknown user as target", "subscriptions: [{who: [¦user:anna], events: [opened]}]",
+     "subscriptions[0].who[0]", "found 'user:anna', expected a user (ana); did you mean 'user:ana'?"),
+    ("unknown team inside", "subscriptions: [{who: [¦{lead_of: team:x}], events: [opened]}]",
+     "subscriptions[0].who[0]", "'team:x'" , "there is none"),
+    ("unknown skill", "subscriptions: [{who: [¦{skill: go, among: user:ana}], events: [opened]}]",
+     "subscriptions[0].who[0]", "a skill"),
+    ("unknown event", "subscriptions: [{who: [user:ana], events: [¦opend]}]", "subscriptions[0].events[0]",
+     "did you mean 'opened'?"),
+    ("unknown template", "subscriptions: [{who: [user:ana], events: [opened], template: ¦nice}]",
+     "subscriptions[0].template", "a template"),
+    ("unknown tier", "customers: {acme: {name: Acme, tier: ¦gold}}", "customers.acme.tier", "a tier (standard)"),
+    ("unknown owner", "customers: {acme: {name: Acme, owner: ¦bob}}", "customers.acme.owner", "a user"),
+    ("one match, two customers", "customers: {a: {name: A, match: [x.example]}, b: {name: B, match: [¦X.example]}}",
+     "customers.b.match[0]", "which is a too"),
+    ("tier twice", "tiers: [gold, ¦gold]", "tiers[1]", "a second time"),
+    ("unknown service team", "services: {web: {team: ¦web}}", "services.web.team", "a team"),
+    ("unknown calendar", "slas: [{name: a, resolve: 1h, calendar: ¦office}]", "slas[0].calendar", "a calendar"),
+    ("a promise of nothing", "slas: [¦{name: a}]", "slas[0]", "no promise"),
+    ("sla twice", "slas: [{name: a, resolve: 1h}, {name: ¦a, resolve: 1h}]", "slas[1].name", "a second time"),
+    ("unknown name in a condition", "slas: [{name: a, resolve: 1h, when: \"tir == 'gold'\"}]".replace("tir", "¦tir"),
+     "slas[0].when", "no name 'tir'", "'tier'?"),
+    ("unknown part of the customer", "loud: tier != '' && ¦customer.nam == 'x'", "loud", "'customer.name'?"),
+    ("wrong types", "loud: \"priority ¦== 'high'\"", "loud", "'==' does not take (int, string)"),
+    ("not a condition", "loud: ¦priority", "loud", "this is int, not true or false"),
+    ("no expression", "loud: 'priority <¦'", "loud", "Syntax error"),
+    ("unknown calendar in a condition", "loud: tier == 'x' || ¦open('office')", "loud", "no calendar 'office'"),
+    ("unknown schedule in a condition", "loud: ¦on_call('desk') == 'ana'", "loud", "no schedule 'desk'"),
+    ("int against double", "loud: ¦attributes.budget * 2 > 10", "loud", "doubles: write 2.0"),
+    ("int against double behind a guard", "loud: ¦kind == 'x' && tier == 'y' && attributes.budget * 2 > 10",
+     "loud", "doubles"),
+    ("in a block", "loud: |\n  tier == 'x' ||\n    ¦tear == 'y'", "loud", "no name 'tear'"),
+    ("declared text used as number", "kinds: {k: {attributes: {p: string}}}\nloud: ¦attributes.p > 2.0", "loud",
+     "(string, double)"),
+    ("bad mapping", "integrations: {i: {kind: json, keys: [{sha256: HEX}], map: {title: 'a.b ==¦'}}}",
+     "integrations.i.map.title", "Syntax error"),
+    ("mapping of no field", "integrations: {i: {kind: json, keys: [{sha256: HEX}], map: {¦titel: a}}}",
+     "integrations.i.map.titel", "a field of an event"),
+    ("bad kind", "integrations: {i: {kind: ¦pagerdty, keys: [{sha256: HEX}]}}", "integrations.i.kind", "'pagerduty'?"),
+    ("bad hash", "integrations: {i: {kind: native, keys: [{sha256: ¦abc}]}}", "integrations.i.keys[0].sha256", "64"),
+    ("no key", "integrations: {i: {kind: native, keys: ¦[]}}", "integrations.i.keys", "at least 1"),
+    ("bad rate", "integrations: {i: {kind: native, rate: ¦5/d, keys: [{sha256: HEX}]}}", "integrations.i.rate", "100/s"),
+    ("bad severity", "integrations: {i: {kind: native, set: {severity: ¦bad}, keys: [{sha256: HEX}]}}",
+     "integrations.i.set.severity", "a severity"),
+    ("unknown actor", "api_keys: {k: {keys: [{sha256: HEX}], acts_as: ¦bob}}", "api_keys.k.acts_as", "a user"),
+    ("bad template", "templates: {t: {title: x, body: '¦{{ title '}}", "templates.t.body", "a Jinja template"),
+    ("no way to silence", "suppress: [{name: s, window: ¦{days: sun}}]", "suppress[0].window.timezone", "required"),
+    ("two reasons to silence", "suppress: [¦{name: s}]", "suppress[0]", "either `window` or `while_open`"),
+    ("grouping by nothing known", "grouping: [{name: g, by: [¦servce], within: 5m}]", "grouping[0].by[0]", "'service'?"),
+    ("late by nothing", "heartbeats: {b: {every: 1h, late_after: ¦0s, event: {title: x}}}", "heartbeats.b.late_after",
+     "longer than nothing"),
+    ("no title", "heartbeats: {b: {every: 1h, late_after: 1h, event: ¦{}}}", "heartbeats.b.event.title", "required"),
+    ("mixed shift", "schedules: {s: {timezone: UTC, layers: [{rotation: [ana], shift: ¦1d12h, starts: 2026-01-05}]}}",
+     "schedules.s.layers[0].shift", "whole days"),
+    ("start with an offset",
+     "schedules: {s: {timezone: UTC, layers: [{rotation: [ana], shift: 1d, starts: ¦2026-01-05T08:00Z}]}}",
+     "schedules.s.layers[0].starts", "without an offset"),
+    ("nobody takes turns", "schedules: {s: {timezone: UTC, layers: [{rotation: ¦[], shift: 1d, starts: 2026-01-05}]}}",
+     "schedules.s.layers[0].rotation", "at least 1"),
+    ("a tag", "loud: ¦!!python/name:os.system x", "loud", "the tag"),
+    ("a merge key", "x: &x {a: 1}\nservices: {web: {¦<<: *x}}", "services.web.<<", "a merge key"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("added", "path", "words"), [(row[1], row[2], row[3:]) for row in ADDED], ids=[row[0] for row in ADDED]
+)
+def test_a_mistake_is_told_with_its_place(tmp_path, added, path, words):
+    text, places = marked(SMALLEST + added.replace("HEX", HEX) + "\n")
+    errors = [error for error in errors_of(tmp_path, text) if error.path == path]
+
+    assert len(errors) == 1
+    assert (errors[0].place.line, errors[0].place.column) == places[0]
+    assert all(word in errors[0].message for word in words), errors[0].message
+
+
+# The same for what replaces a part of the smallest bundle: (what is wrong, old, new, path, words)
+REPLACED = [
+    ("unknown policy", "[{policy: only}]", "[{policy: ¦onyl}]", "routes[0].policy", "did you mean 'only'?"),
+    ("unknown start", "[{policy: only}]", "[{policy: only, start_at: ¦fist}]", "routes[0].start_at", "'first'?"),
+    ("last route with a condition", "[{policy: only}]", "[{policy: only, when: ¦priority == 1}]",
+     "routes[0].when", "a last route that matches everything"),
+    ("no last resort", "last_resort: [user:ana]\n", "", "last_resort", "required"),
+    ("empty last resort", "last_resort: [user:ana]", "last_resort: ¦[]", "last_resort", "at least 1"),
+    ("another version", "version: 1", "version: ¦2", "version", "found 2, expected 1"),
+    ("level twice", "5m}]}}", "5m}, {name: ¦first, notify: [user:ana], acknowledge_within: 5m}]}}",
+     "policies.only.levels[1].name", "a second time"),
+    ("no time to take it", "5m}]}}", "¦5 minutes}]}}", "policies.only.levels[0].acknowledge_within", "a duration"),
+    ("nobody to notify", "notify: [user:ana]", "notify: ¦[]", "policies.only.levels[0].notify", "at least 1"),
+    ("a mode of its own", "5m}]}}", "5m, mode: ¦random}]}}", "policies.only.levels[0].mode", "round_robin"),
+    ("a manager in a circle", "{name: Ana,", "{name: Ana, manager: ¦ana,", "users.ana.manager", "ana → ana"),
+    ("a rule for no contact", "{name: Ana,", "{name: Ana, rules: {high: [{via: ¦bx}]},",
+     "users.ana.rules.high[0].via", "did you mean 'box'?"),
+    ("a point without a trigger", "5m}]}}", "5m}], points: [¦{name: p, do: [{notify: [user:ana]}]}]}}",
+     "policies.only.points[0]", "either `at`"),
+    ("a point that reads the time", "5m}]}}",
+     "5m}], points: [{name: p, when: ¦\"open('always')\", do: [{inform: [user:ana]}]}]}}",
+     "policies.only.points[0].when", "does not read the time"),
+    ("two verbs", "5m}]}}", "5m}], points: [{name: p, at: 5% of resolve, do: [¦{update: x, call: y}]}]}}",
+     "policies.only.points[0].do[0]", "exactly one of"),
+    ("escalation to no level", "5m}]}}",
+     "5m}], points: [{name: p, at: 5% of resolve, do: [{escalate: {level: ¦x}}]}]}}",
+     "policies.only.points[0].do[0].escalate.level", "a level of this policy (first)"),
+    ("a share of no clock", "5m}]}}", "5m}], points: [{name: p, at: ¦5% of reslve, do: [{update: x}]}]}}",
+     "policies.only.points[0].at", "a share of a clock"),
+    ("a key twice", "version: 1", "version: 1\n¦version: 1", "version", "first at"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "words"),
+    [(row[1], row[2], row[3], row[4:]) for row in REPLACED],
+    ids=[row[0] for row in REPLACED],
+)
+def test_a_mistake_in_a_part_is_told_with_its_place(tmp_path, old, new, path, words):
+    assert old in SMALLEST
+    text, places = marked(SMALLEST.replace(old, new, 1))
+    errors = [error for error in errors_of(tmp_path, text) if error.path == path]
+
+    assert len(errors) == 1
+    assert (errors[0].place.line, errors[0].place.column) == (places or [(1, 1)])[0]
+    assert all(word in errors[0].message for word in words), errors[0].message
+
+
+NOT_YAML = [
+    ("", (1, 1), "an empty file"),
+    ("# nothing but a comment\n", (1, 1), "an empty file"),
+    ("- 1\n", (1, 1), "no mapping"),
+    ("users: {ana: [1,\n", (2, 1), "stream end"),
+    ("users:\n\tana: {}\n", (2, 1), "indent with spaces"),
+    ("loud: *nothing\n", (1, 7), "undefined alias"),
+    ("users: &u {ana: *u}\n", (1, 8), "an alias to what it stands in"),
+    ("a: 1\n---\nb: 2\n", (2, 1), "another document"),
+    ("loud: 'a\x07b'\n", (1, 9), "a character that YAML does not allow"),
+    ("a: " + "[" * 500 + "]" * 500, (1, 1), "beyond all measure"),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "words"), NOT_YAML, ids=[row[2] for row in NOT_YAML])
+def test_what_is_no_bundle_at_all_is_told_too(tmp_path, text, place, words):
+    told = [(error.place.line, error.place.column, error.message) for error in errors_of(tmp_path, text)]
+
+    assert any((line, column) == place and words in message for line, column, message in told), told
+
+
+def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path):
+    file = tmp_path / "bundle.yaml"
+    file.write_bytes(b"version: 1\nloud: \xff\n")
+
+    with pytest.raises(PolicyErrors, match=r"bundle\.yaml:2:1: found bytes that are not UTF-8"):
+        load(file)
+
+
+def test_a_missing_file_and_an_empty_folder_are_told(tmp_path):
+    with pytest.raises(PolicyErrors, match="found nothing there, expected a policy bundle"):
+        load(tmp_path / "none.yaml")
+    with pytest.raises(PolicyErrors, match=r"found a folder without \*\.yaml files"):
+        load(tmp_path)
+
+
+def test_aliases_that_multiply_are_refused(tmp_path):
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 9)]
+
+    assert any("beyond all measure" in error.found for error in errors_of(tmp_path, "\n".join(rows)))
+
+
+def test_every_mistake_is_shown_at_once(tmp_path):
+    text = (
+        SMALLEST
+        + "usres: {}\nteams: {t: {members: [anna], led: ana}}\nloud: tir == ''\nslas: [{name: a, resolve: soon}]\n"
+    )
+    errors = errors_of(tmp_path, text)
+
+    assert [error.path for error in errors] == ["usres", "teams.t.led", "loud", "slas[0].resolve"]
+    assert errors[2].place.line == 8
+
+
+def test_an_entry_of_the_wrong_shape_does_not_hide_mistakes_beside_it(tmp_path):
+    text = SMALLEST + "slas:\n- {name: a, resolve: soon}\n- {name: b, resolve: 1h, calendar: office}\n"
+    errors = errors_of(tmp_path, text)
+
+    assert [(error.path, error.place.line) for error in errors] == [
+        ("slas[0].resolve", 7),
+        ("slas[1].calendar", 8),
+    ]
+
+
+def test_a_name_that_stands_in_an_entry_of_the_wrong_shape_is_known(tmp_path):
+    text = SMALLEST + "teams: {web: {member: []}}\nservices: {shop: {team: web}}\n"
+
+    assert [error.path for error in errors_of(tmp_path, text)] == ["teams.web.member"]
+
+
+def test_an_error_reads_as_one_line(tmp_path):
+    errors = errors_of(tmp_path, SMALLEST.replace("notify: [user:ana]", "notify: [user:annna]"))
+
+    assert str(errors[0]) == (
+        f"{tmp_path}/bundle.yaml:4:51: policies.only.levels[0].notify[0]: found 'user:annna', expected a user "
+        "(ana); did you mean 'user:ana'?"
+    )
