@@ -198,6 +198,7 @@ class IncidentChanged(Message, frozen=True, kw_only=True, omit_defaults=True):
     at: datetime
     caused_at: datetime | None = None  # when intake received the event behind it: start of the page's latency
     changes: tuple[str, ...] = ()  # opened, escalated, taken, resolved, …: the decision in single words
+    why: tuple[str, ...] = ()  # the decision in sentences, as the timeline has them; internal
     actor: str = ""
     incident: IncidentSnapshot
     settled: Settled | None = None  # applies before the pages of the same message

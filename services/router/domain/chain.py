@@ -117,7 +117,8 @@ def _page_level(draft: Draft, rung: Rung, round_: int, cause: str, reason: Reaso
         f"{span(rung.spec.acknowledge_within)} to take it",
         reason or where,
     )
-    _page_all(draft, resolved.found, due, f"(level {rung.spec.name}{of_rounds})", otherwise(draft))
+    place = f"level {rung.spec.name}{of_rounds}" + (f"; {cause}" if cause else "")
+    _page_all(draft, resolved.found, due, f"({place})", otherwise(draft))
     draft.change("paged")
     return True
 
@@ -187,7 +188,7 @@ def page_repeatedly(
         draft.page(
             each,
             through=through,
-            why=f"{each.why} ({through}: every level was asked and nobody has taken it)",
+            why=f"{each.why} ({through}" + (f"; {cause})" if cause else ")"),
             act_by=chain.due,
             otherwise=f"you are paged again in {every}",
         )

@@ -37,6 +37,24 @@ _UNSEEN: Final = frozenset(
     }
 )
 _UNSEEN_OF_CHAIN: Final = frozenset({"since", "due", "lowest", "failed_step_at"})
+# The timeline's lines that say what happened to the incident, not how it was worked out.
+_TELLING: Final = frozenset(
+    {
+        *("opened", "reopened", "paged", "informed", "taken", "resolved", "closed", "escalated", "priority"),
+        *(
+            "unreachable",
+            "breach",
+            "warn",
+            "point",
+            "waiting",
+            "resumed",
+            "asked",
+            "update",
+            "seen",
+            "nobody",
+        ),
+    }
+)
 
 
 def derived_id(*parts: object) -> str:
@@ -213,6 +231,7 @@ class Draft:
                 at=self.now,
                 caused_at=self.caused_at,
                 changes=tuple(self.changes),
+                why=tuple(entry.text for entry in self.entries if entry.kind in _TELLING),
                 actor=self.actor,
                 incident=snapshot(incident, self.level_name, self.now),
                 settled=self.settled,

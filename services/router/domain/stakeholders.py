@@ -39,7 +39,7 @@ def fan_out(draft: Draft) -> None:
                     found.recipient,
                     event,
                     text=draft.update_text if event == "update" else "",
-                    reason=f"{rule.where}",
+                    reason=f"subscribed to {event} ({rule.where})",
                     stakeholder=True,
                     template=subscription.template or "",
                     digest=subscription.digest,
