@@ -24,7 +24,7 @@ run: install ## start Ladder: three services in one process, with the example po
 	@LADDER_POLICY="$${LADDER_POLICY-deploy/policy}" exec $(BIN)/ladder up
 
 demo: install ## the same, and a recorded incident log running through it
-	@$(BIN)/python -m ladder.demo_run
+	@$(BIN)/ladder demo
 
 test: dev ## the test suite
 	@$(BIN)/python -m pytest -m "not long"
