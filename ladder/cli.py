@@ -1,14 +1,16 @@
 """The command `ladder`. Only typer is imported here; each command imports what it needs when it runs."""
 
 import sys
+import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
 from ladder.client import commands
 from ladder.refusal import RefusedError
 
+BEGAN: Final = time.monotonic()  # before the slow imports: what the banner's seconds are counted from
 REFUSED: Final = 2
 
 app = typer.Typer(
@@ -31,7 +33,7 @@ def up(
     """Run everything in this one process, on a PostgreSQL of its own under LADDER_DATA_DIR."""
     from ladder.up import run_up
 
-    run_up(tell_story=story)
+    run_up(began=BEGAN, tell_story=story)
 
 
 @app.command(rich_help_panel=_PROCESSES)
@@ -62,22 +64,28 @@ def migrate() -> None:
 
 @app.command(rich_help_panel=_POLICY)
 def check(
-    bundle: Annotated[Path, typer.Argument(metavar="POLICY", help="A file, or a folder of them.")],
+    policy: Annotated[
+        Path, typer.Argument(envvar="LADDER_POLICY", help="A file, or a folder of them.", show_envvar=True)
+    ],
     *,
-    style: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",
+    style: Annotated[Literal["text", "json", "github"], typer.Option("--format")] = "text",
 ) -> None:
     """Check a policy: syntax, names and types. Exit status 1 when something is wrong."""
-    from ladder.policy_commands import check_policy
+    from shared.policy import report
 
-    raise typer.Exit(check_policy(bundle, style))
+    status, text = report(policy, style)
+    typer.echo(text)
+    raise typer.Exit(status)
 
 
 @app.command(rich_help_panel=_POLICY)
 def schema() -> None:
     """Print the JSON Schema of policies, for editors that complete and check while one types."""
-    from ladder.policy_commands import print_schema
+    import json
 
-    print_schema()
+    from shared.policy import schema as bundle_schema
+
+    typer.echo(json.dumps(bundle_schema(), indent=2))
 
 
 def _run(name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from fastapi import FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics, generate_latest
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -71,6 +71,7 @@ def unready(services: Sequence[Service]) -> dict[str, list[str]]:
 
 def assemble(services: Sequence[Service], *, loopback: bool) -> ASGIApp:
     """The application of a process that hosts these services. `loopback`: only this machine reaches it."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # their stub is missing
     app = _Application(services)
     hot = [route for service in services for route in service.routes if isinstance(route, Route)]
     return Edge(app, hot, _owners(services, app), loopback=loopback)

@@ -72,12 +72,12 @@ def _facts(change: IncidentChanged) -> Iterator[str]:
 
 def _head(change: IncidentChanged) -> str:
     incident = change.incident
-    what = ", ".join(word for word in change.changes if word != "paged" or not change.pages)
+    what = ", ".join(word for word in change.changes if word != "paged") or ", ".join(change.changes)
     customer = f"{incident.customer_name or incident.customer} ({incident.tier})" if incident.customer else ""
     parts = [f"“{incident.title}”", customer, f"priority {incident.priority}", incident.id[:8]]
     by = f" by {change.actor}" if change.actor not in ("", "ladder") else ""
     stops = f": pages stop ({change.settled.why})" if change.settled else ""
-    return f"{what or incident.status}{by}{stops} · {' · '.join(part for part in parts if part)}"
+    return f"{what or 'changed'}{by}{stops} · {' · '.join(part for part in parts if part)}"
 
 
 def _page(page: Page) -> str:

@@ -56,9 +56,8 @@ class Place:
     log_settings: EventLogSettings
 
 
-def run_up(*, tell_story: bool = True) -> None:
-    """Run until Ctrl-C."""
-    began = time.monotonic()
+def run_up(*, began: float, tell_story: bool = True) -> None:
+    """Run until Ctrl-C. `began`: the monotonic time from which its start is counted."""
     with refusing():
         settings, log_settings = UpSettings.read(), EventLogSettings.read()
     telemetry.configure(settings.log_format, settings.log_level)

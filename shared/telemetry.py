@@ -4,6 +4,7 @@
 """
 
 import logging
+import sys
 from typing import Any, Literal, TypeAlias
 
 import structlog
@@ -30,7 +31,11 @@ def configure(style: LogFormat, level: str) -> None:
     if style == "json":
         rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        rendering = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        rendering = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
