@@ -36,8 +36,9 @@ class PolicyFeed:
     A record that cannot be read is logged and passed over: the last good policy stays.
     """
 
-    def __init__(self, event_log: EventLog) -> None:
+    def __init__(self, event_log: EventLog, *, topic: str = POLICY) -> None:
         self._log: Final = event_log
+        self._topic: Final = topic
         self._callbacks: Final[list[Callable[[PublishedPolicy], None]]] = []
         self._known: Final = asyncio.Event()
         self.current: PublishedPolicy | None = None
@@ -89,7 +90,7 @@ class PolicyFeed:
     async def _follow(self) -> None:
         while True:
             try:
-                async for records in self._log.follow(POLICY):
+                async for records in self._log.follow(self._topic):
                     await self.take_once(records)
             except Exception:
                 log.exception("policy feed lost", action="policy_feed_lost")
