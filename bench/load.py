@@ -23,6 +23,7 @@ from tests.world.bundle import customer
 from tests.world.sink import Hit, Sink, listening
 from tests.world.wire import Connection
 
+IDLE_SECONDS = 2.0
 REQUEST = (
     "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
     "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
@@ -104,7 +105,7 @@ class Paced:
     """Posts at a fixed rate and times the pages."""
 
     sink: Sink
-    idle: list[Connection] = field(default_factory=list)
+    idle: list[tuple[float, Connection]] = field(default_factory=list)
     posted: dict[str, float] = field(default_factory=dict)
     arrived: dict[str, float] = field(default_factory=dict)
 
@@ -119,8 +120,9 @@ class Paced:
                 group.create_task(self._post(asked, number))
         with suppress(AssertionError):
             await until(lambda: len(self.arrived) >= len(self.posted), asked.get("patience", 20))
-        for connection in self.idle:
+        for _, connection in self.idle:
             connection.close()
+        self.idle.clear()
         timed = self.posted.keys() & self.arrived.keys()
         latencies = sorted((self.arrived[key] - self.posted[key]) * 1000 for key in timed)
         return {"milliseconds": latencies, "posted": total, "missing": total - len(latencies)}
@@ -131,14 +133,19 @@ class Paced:
 
     async def _post(self, asked: dict[str, Any], number: int) -> None:
         key = f"{asked['prefix']}-{number}"
-        headers = {"Authorization": f"Bearer {asked['key']}"}
-        url = f"http://127.0.0.1:{asked['port']}"
-        connection = self.idle.pop() if self.idle else Connection(url, headers=headers)
+        connection = self._connection(asked)
         self.posted[key] = time.monotonic()
         answer = await connection.request("POST", asked["path"], event(key, number, asked["customers"]))
         if answer.status != 202:
             del self.posted[key]
-        self.idle.append(connection)
+        self.idle.append((time.monotonic(), connection))
+
+    def _connection(self, asked: dict[str, Any]) -> Connection:
+        """The one used last, unless the server may be about to close it for having been idle."""
+        if self.idle and self.idle[-1][0] > time.monotonic() - IDLE_SECONDS:
+            return self.idle.pop()[1]
+        url = f"http://127.0.0.1:{asked['port']}"
+        return Connection(url, headers={"Authorization": f"Bearer {asked['key']}"})
 
 
 async def main() -> None:
@@ -146,7 +153,10 @@ async def main() -> None:
         print(json.dumps({"sink_port": sink.port}), flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             asked = json.loads(line)
-            answer = await (Paced(sink).run(asked) if "rate" in asked else closed(asked))
+            try:
+                answer = await (Paced(sink).run(asked) if "rate" in asked else closed(asked))
+            except (OSError, ExceptionGroup) as err:
+                answer = {"failed": repr(err)}
             sink.hits.clear()
             print(json.dumps(answer), flush=True)
 

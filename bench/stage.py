@@ -36,6 +36,8 @@ class Load:
         self.process.stdin.write(json.dumps({"key": KEY, "customers": CUSTOMERS} | order) + "\n")
         self.process.stdin.flush()
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        if "failed" in answer:
+            raise RuntimeError(f"the load generator failed: {answer['failed']}")
         return answer
 
 

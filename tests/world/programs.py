@@ -79,7 +79,7 @@ class Program:
     def said(self, last: int = 40) -> str:
         """The end of its log."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return "\n".join([f"===== {self.name}", *lines[-last:]])
+        return "\n".join([f"===== {self.name}", *(line[:600] for line in lines[-last:])])
 
     def resident_mib(self) -> float:
         """The memory it holds, in MiB."""
