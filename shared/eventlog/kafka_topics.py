@@ -1,5 +1,6 @@
 """Making Ladder's topics on Kafka, and saying exactly what is wrong with those that are there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -12,6 +13,8 @@ from shared.eventlog import EventLogError, LogUnavailableError
 from shared.eventlog.topics import Topic
 
 _REQUEST_MS: Final = 10_000
+_SEEN_ATTEMPTS: Final = 100
+_SEEN_PAUSE_SECONDS: Final = 0.1
 
 
 @asynccontextmanager
@@ -40,6 +43,21 @@ async def create(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
             raise EventLogError(f"topic {name} was not made: {error.__name__} {' '.join(map(str, message))}")
+    await _see(client, {topic.name for topic in missing})
+
+
+async def _see(client: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Return when the brokers know the new topics and lead them: their answer comes before that."""
+    for _ in range(_SEEN_ATTEMPTS):
+        led = {
+            topic["topic"]
+            for topic in await client.describe_topics()
+            if topic["partitions"] and all(partition["leader"] >= 0 for partition in topic["partitions"])
+        }
+        if names <= led:
+            return
+        await asyncio.sleep(_SEEN_PAUSE_SECONDS)
+    raise EventLogError(f"the brokers do not lead {', '.join(sorted(names))} yet: try again")
 
 
 async def complaints(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> Sequence[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from tests.servers.ports import free_port, listens, wait_until
 
@@ -72,7 +73,8 @@ class Authority:
         client.private_key_pem.write_to_path(self.client_key_file)
         client.cert_chain_pems[0].write_to_path(self.client_cert_file)
         broker = authority.issue_cert("127.0.0.1", "localhost", key_type=trustme.KeyType.RSA)
-        broker.private_key_and_cert_chain_pem.write_to_path(self.folder / "broker.pem")
+        chain = b"".join(blob.bytes() for blob in broker.cert_chain_pems)
+        (self.folder / "broker.pem").write_bytes(_pkcs8(broker.private_key_pem.bytes()) + chain)
 
     def properties(self) -> dict[str, str]:
         return {
@@ -81,6 +83,14 @@ class Authority:
             "ssl.truststore.type": "PEM",
             "ssl.truststore.location": str(self.ca_file),
         }
+
+
+def _pkcs8(key: bytes) -> bytes:
+    """The same private key in the only form that Kafka reads."""
+    loaded = serialization.load_pem_private_key(key, password=None)
+    return loaded.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 class KafkaServer:

@@ -1,0 +1,165 @@
+"""What only the Kafka log has to take care of: what others read from it, its topics, its security."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from shared.codec import encode
+from shared.eventlog import EventLog, LogUnavailableError, Record
+from shared.eventlog.kafka import KafkaEventLog
+from shared.eventlog.opening import open_log
+from shared.eventlog.settings import EventLogSettings
+from shared.eventlog.topics import Topic, ladder_topics
+from shared.events import IncidentEvent
+from tests.eventlog.places import read, values
+from tests.servers.kafka import PASSWORD, USER, Authority, KafkaServer, has_java
+from tests.waiting import until
+
+pytestmark = pytest.mark.skipif(not has_java(), reason="needs Apache Kafka itself")
+
+
+@pytest.fixture(scope="module")
+def authority(server_folder: Path) -> Authority:
+    folder = server_folder / "certificates"
+    folder.mkdir()
+    return Authority(folder)
+
+
+@pytest.fixture(scope="module")
+def secured(server_folder: Path, authority: Authority) -> Iterator[KafkaServer]:
+    """A broker of its own, with SASL and TLS, and without Ladder's topics at first."""
+    folder = server_folder / "kafka-secured"
+    folder.mkdir()
+    server = KafkaServer(folder, secured=authority)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+async def admin(secured: KafkaServer) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=secured.bootstrap_servers)
+    await client.start()
+    yield client
+    await client.close()
+
+
+def log_at(server: KafkaServer, **settings) -> EventLog:
+    return open_log(EventLogSettings(kafka_bootstrap_servers=server.bootstrap_servers, **settings), None)
+
+
+async def test_topics_that_are_not_as_they_should_be_are_named_with_what_is_wrong(
+    secured: KafkaServer, admin: AIOKafkaAdminClient
+) -> None:
+    await admin.create_topics(
+        [
+            NewTopic("few", 2, 1),
+            NewTopic("uncompacted", 1, 1, topic_configs={"max.message.bytes": "1000"}),
+            NewTopic("short", 3, 1, topic_configs={"retention.ms": "1000", "max.message.bytes": "4000000"}),
+        ]
+    )
+    topics = (Topic("few", 3), Topic("uncompacted", 1, compacted=True), Topic("short", 3), Topic("none", 1))
+    log = KafkaEventLog(log_at(secured)._connection, topics=topics)
+
+    partitions, *others = await log.verify_topics()
+    assert partitions.startswith(
+        "topic few has 2 partitions, 3 expected (partitions are never changed in place"
+    )
+    assert others == [
+        "topic few: max.message.bytes is 1048588, at least 3145728 expected",
+        "topic uncompacted: cleanup.policy is delete, compact expected",
+        "topic uncompacted: max.message.bytes is 1000, at least 3145728 expected",
+        "topic short: retention.ms is 1000, at least 604800000 expected",
+        "topic none is missing: run `ladder migrate`",
+    ]
+
+
+async def test_ladders_topics_are_made_as_they_are_verified(secured: KafkaServer) -> None:
+    log = log_at(secured, kafka_partitions=6)
+    await log.create_topics()
+
+    assert list(await log.verify_topics()) == []
+    assert len(ladder_topics(6)) == 5
+
+
+async def test_a_plain_consumer_reads_cloud_events(secured: KafkaServer) -> None:
+    log = log_at(secured, kafka_partitions=6)
+    await log.create_topics()
+    event = IncidentEvent(
+        event_id="e1",
+        integration="shop",
+        dedup_key="d1",
+        title="Down",
+        received_at=datetime(2026, 3, 1, tzinfo=UTC),
+    )
+    async with log.running():
+        await log.publish([encode(event)])
+
+    async with AIOKafkaConsumer(
+        "ladder.incidents", bootstrap_servers=secured.bootstrap_servers, auto_offset_reset="earliest"
+    ) as consumer:
+        record = await consumer.getone()
+
+    headers = dict(record.headers)
+    assert record.key == b"shop:d1"
+    assert headers["ce_specversion"] == b"1.0"
+    assert (headers["ce_id"], headers["ce_type"], headers["ce_source"]) == (
+        b"e1",
+        b"dev.ladder.event",
+        b"/ladder",
+    )
+    assert headers["content-type"] == b"application/json"
+    assert json.loads(record.value)["received_at"] == "2026-03-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "mechanism"),
+    [
+        ("SASL_PLAINTEXT", "PLAIN"),
+        ("SASL_PLAINTEXT", "SCRAM-SHA-256"),
+        ("SASL_SSL", "SCRAM-SHA-512"),
+        ("SASL_SSL", "PLAIN"),
+        ("SSL", "PLAIN"),  # the certificate says who it is, the mechanism is not used
+    ],
+)
+async def test_records_pass_over_a_secured_connection(
+    secured: KafkaServer, authority: Authority, protocol: str, mechanism: str
+) -> None:
+    settings = EventLogSettings(
+        kafka_bootstrap_servers=secured.address(protocol),
+        kafka_security_protocol=protocol,
+        kafka_sasl_mechanism=mechanism,
+        kafka_sasl_username=USER,
+        kafka_sasl_password=PASSWORD,
+        kafka_tls_ca=authority.ca_file,
+        kafka_tls_cert=authority.client_cert_file if protocol == "SSL" else None,
+        kafka_tls_key=authority.client_key_file if protocol == "SSL" else None,
+        kafka_partitions=6,
+    )
+    log = open_log(settings, None)
+    await log.create_topics()
+    assert list(await log.verify_topics()) == []
+    async with log.running(), log.consumer(f"{protocol}-{mechanism}", ["ladder.deliveries"]) as consumer:
+        await log.publish([Record("ladder.deliveries", b"k", mechanism.encode())])
+        await until(lambda: consumer.held_assignment_once)
+        assert mechanism in values(await read(consumer, 1))
+
+
+async def test_a_wrong_password_is_said_and_publishing_fails(secured: KafkaServer) -> None:
+    log = log_at(secured)
+    wrong = EventLogSettings(
+        kafka_bootstrap_servers=secured.address("SASL_PLAINTEXT"),
+        kafka_security_protocol="SASL_PLAINTEXT",
+        kafka_sasl_username=USER,
+        kafka_sasl_password="wrong",
+    )
+    log = open_log(wrong, None)
+    async with log.running():
+        with pytest.raises(LogUnavailableError):
+            await log.publish([Record("ladder.deliveries", b"k", b"v")], timeout_seconds=1)
+        assert "does not answer" in "".join(await log.verify_topics())
