@@ -289,6 +289,10 @@ class Sender:
         """Give what is under way a moment; what is left goes out again when its lease ends."""
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=_LEAVING_SECONDS)
+        await self.abandon()
+
+    async def abandon(self) -> None:
+        """Break off what is under way."""
         left = list(self._under_way.values())
         for task in left:
             task.cancel()

@@ -14,7 +14,7 @@ _BATCH = 5_000
 async def count_pending(connection: AsyncConnection) -> int:
     """How many deliveries wait for an attempt, counted up to 10,000."""
     statement = text("""
-        SELECT count(*) FROM (SELECT 1 FROM notifier.delivery WHERE state = 'pending' LIMIT 10000) AS some
+        SELECT count(*) FROM (SELECT 1 FROM notifier.delivery WHERE state = 'pending' LIMIT 10000) AS few
     """)
     return int((await connection.execute(statement)).scalar_one())
 

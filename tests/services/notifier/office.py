@@ -1,0 +1,116 @@
+"""A notifier's inside on a real database: it hears messages and sends over sockets, without the event log."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+
+from services.notifier import letters
+from services.notifier.app import REVISIONS
+from services.notifier.capacity import Capacity
+from services.notifier.channels import AT_ONCE, Means, opened
+from services.notifier.consume import Consumption
+from services.notifier.courier import Courier
+from services.notifier.deliver import LEASE, Sender
+from services.notifier.outbound import Outbound
+from services.notifier.secrets import Secrets
+from shared import migrations
+from shared.clock import utcnow
+from shared.codec import decode
+from shared.database import Database
+from shared.eventlog.packing import unpack
+from shared.events import MESSAGES
+from shared.policy import Bundle
+from shared.security import Signer
+from tests.services.notifier.building import received
+
+SIGNER = Signer(("a key",))
+
+
+class Office:
+    """One notifier: `hear` messages, then look at rows and reports."""
+
+    def __init__(self, database: Database, bundle: Bundle) -> None:
+        self.database = database
+        self.bundle = bundle
+        self.capacity = Capacity(AT_ONCE)
+        self.channels = opened(
+            Means(
+                outbound=Outbound.allowing(["127.0.0.1"]),
+                signer=SIGNER,
+                keep=lambda envelopes: letters.keep(database, envelopes),
+            )
+        )
+        courier = Courier(self.channels, Secrets(None), SIGNER, "http://ladder.test", lambda: self.bundle)
+        self.sender = Sender(database, courier, self.capacity, sent=lambda: None)
+        self.policies_awaited = 0
+        self.consumption = Consumption(
+            database,
+            self.sender,
+            bundle=lambda: self.bundle,
+            newer_policy=self._await_policy,
+            lease=LEASE,
+            committed=lambda: None,
+        )
+        self.next_bundle: Bundle | None = None
+
+    async def _await_policy(self) -> None:
+        self.policies_awaited += 1
+        self.bundle = self.next_bundle or self.bundle
+
+    async def hear(
+        self, *messages, now: datetime | None = None, age: timedelta = timedelta(0), partition=0
+    ) -> None:
+        """Apply these messages in one batch; `age` is how long ago the log took them."""
+        now = now or utcnow()
+        await self.consumption.apply_once(
+            [received(message, at=now - age, partition=partition) for message in messages], now
+        )
+
+    async def rows(self, where: str = "true", **values) -> list:
+        async with self.database.transaction() as connection:
+            result = await connection.execute(
+                text(f"SELECT * FROM notifier.delivery WHERE {where} ORDER BY created_at, id"), values
+            )
+            return list(result)
+
+    async def states(self) -> dict[str, int]:
+        """How many deliveries are in which state."""
+        counted: dict[str, int] = {}
+        for row in await self.rows():
+            counted[row.state] = counted.get(row.state, 0) + 1
+        return counted
+
+    async def outbox(self) -> list:
+        """The messages that wait to be published."""
+        kinds = {kind.type.encode(): kind for kind in MESSAGES}
+        async with self.database.transaction() as connection:
+            rows = list(await connection.execute(text("SELECT * FROM notifier.outbox ORDER BY id")))
+        found = []
+        for row in rows:
+            headers = unpack(row.headers)
+            found.append(decode(kinds[headers["ce_type"]], row.value, headers))
+        return found
+
+    async def execute(self, statement: str, **values) -> None:
+        async with self.database.transaction() as connection:
+            await connection.execute(text(statement), values)
+
+
+@asynccontextmanager
+async def office(database_url: str, bundle: Bundle, *, sending: bool = True) -> AsyncIterator[Office]:
+    """An office on a migrated database; with `sending` its loops run."""
+    database = Database(database_url)
+    place = Office(database, bundle)
+    try:
+        await migrations.upgrade(database, "notifier", REVISIONS)
+        async with AsyncExitStack() as stack:
+            if sending:
+                await stack.enter_async_context(place.sender.running())
+            yield place
+    finally:
+        await place.sender.abandon()
+        for channel in place.channels.values():
+            await channel.close()
+        await database.close()

@@ -1,0 +1,288 @@
+"""What a message says, for whom, and how it is planned: the pure part."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from services.notifier.domain.body import LARGEST, webhook_body
+from services.notifier.domain.compose import write
+from services.notifier.domain.outcome import after_failure, report
+from services.notifier.domain.plan import plan, told_who_took_it
+from services.notifier.domain.retries import gives_up_at
+from services.notifier.domain.times import local, relative
+from shared.security import Signer
+from tests.services.notifier.building import (
+    T0,
+    address,
+    bundle,
+    changed,
+    incident,
+    notice,
+    page,
+    user,
+)
+
+SIGNER = Signer(("a key",))
+URL = "https://ladder.example"
+
+
+def letter_of(message, policy=None, now=T0, which=0):
+    policy = policy or bundle()
+    delivery = plan(message, policy, now).deliveries[which]
+    return delivery, write(delivery, policy, public_url=URL, signer=SIGNER, now=now)
+
+
+def test_a_page_goes_to_every_contact_of_a_user_at_once():
+    ana = {
+        "bot": {"webhook": "http://x.test/a"},
+        "mail": {"email": "ana@example.com"},
+        "box": {"inbox": "ana"},
+    }
+    planned = plan(changed(page()), bundle({"ana": ana}), T0)
+    assert {delivery.channel for delivery in planned.deliveries} == {"webhook", "email", "inbox"}
+    assert {delivery.next_attempt_at for delivery in planned.deliveries} == {T0}
+    assert planned.reports == ()
+
+
+def test_a_page_to_a_team_goes_to_its_room():
+    teams = {"desk": {"members": ["ana"], "contacts": {"room": {"webhook": "http://x.test/room"}}}}
+    recipient = msgspec.convert({"kind": "team", "name": "desk"}, type(user()))
+    (delivery,) = plan(changed(page(recipient)), bundle(teams=teams), T0).deliveries
+    assert (delivery.contact, delivery.address) == ("room", "http://x.test/room")
+
+
+def test_the_same_message_means_the_same_deliveries():
+    first, second = (plan(changed(page()), bundle(), now) for now in (T0, T0 + timedelta(hours=1)))
+    assert [one.id for one in first.deliveries] == [one.id for one in second.deliveries]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "why"),
+    [
+        (user("nobody"), "user 'nobody' is not in the policy in force"),
+        (user("mute"), "user 'mute' has no contact"),
+    ],
+)
+def test_a_page_for_which_there_is_no_contact_is_reported_at_once(recipient, why):
+    policy = bundle({"ana": {"box": {"inbox": "ana"}}, "mute": {"contacts": {}}})
+    planned = plan(changed(page(recipient)), policy, T0)
+    (said,) = planned.reports
+    assert (said.page, said.outcome, said.reason, said.page_id) == ("unreachable", "failed", why, "page-1")
+    assert planned.deliveries == ()
+
+
+def test_a_page_says_what_for_whom_why_you_since_when_until_when_and_what_then():
+    _, letter = letter_of(
+        changed(page()), bundle({"ana": {"timezone": "Europe/Prague", "contacts": {"b": {"inbox": "ana"}}}})
+    )
+    assert letter.title == "[P1] Checkout is down"
+    facts = dict(letter.facts)
+    assert facts["For"] == "Acme (gold)"
+    assert facts["Priority"] == "1"
+    assert facts["Why you"] == "Ana is on call in schedule desk"
+    assert facts["Since"] == "2026-03-02 10:00 CET (Europe/Prague), now"
+    assert facts["Act by"] == "2026-03-02 10:05 CET (Europe/Prague), in 5 minutes"
+    assert facts["If nobody acts"] == "level experts is paged"
+    assert letter.links["acknowledge"] in letter.text
+
+
+def test_the_acknowledge_link_is_signed_for_this_incident_page_and_person():
+    _, letter = letter_of(changed(page()))
+    token = letter.links["acknowledge"].removeprefix(f"{URL}/v1/replies/link/")
+    claims = SIGNER.verify("reply", token, T0)
+    assert claims == {
+        "incident": "inc-1",
+        "page": "page-1",
+        "user": "ana",
+        "recipient": "user:ana",
+        "action": "acknowledge",
+    }
+    assert SIGNER.verify("reply", token, T0 + timedelta(days=8)) is None
+
+
+def test_a_stakeholder_sees_nothing_internal():
+    snapshot = incident(
+        description="db-3 lost its disk", attributes={"host": "db-3"}, labels={"rack": "r7"}, assignee="ana"
+    )
+    told = notice(
+        "update",
+        address("http://x.test/board"),
+        stakeholder=True,
+        text="We are on it.",
+        reason="priority == 1",
+    )
+    delivery, letter = letter_of(changed(notices=[told], incident=snapshot))
+    body = webhook_body(delivery, letter, T0).decode()
+    for internal in ("db-3", "r7", "ana", "priority == 1", "/v1/replies"):
+        assert internal not in body, internal
+    assert msgspec.json.decode(body)["data"]["incident"]["title"] == "Checkout is down"
+    assert "We are on it." in letter.text
+
+
+def test_a_template_writes_the_message():
+    templates = {
+        "customer": {"title": "[{{ priority }}] {{ title }}", "body": "{{ customer.name }}: {{ text }}"}
+    }
+    told = notice("update", address("http://x.test/b"), stakeholder=True, text="Soon.", template="customer")
+    _, letter = letter_of(changed(notices=[told]), bundle(templates=templates))
+    assert (letter.title, letter.text) == ("[1] Checkout is down", "Acme: Soon.")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{{ nonsense }}",  # a name that is not there
+        "{{ title.__class__.__mro__ }}",  # what the sandbox refuses
+        "{% if %}",  # no template at all
+        "{{ 1 // 0 }}",
+    ],
+)
+def test_a_broken_template_falls_back_to_the_default_text(body):
+    templates = {"customer": {"title": "t", "body": body}}
+    told = notice("resolved", address("http://x.test/b"), stakeholder=True, template="customer")
+    _, letter = letter_of(changed(notices=[told]), bundle(templates=templates))
+    assert "The problem is resolved." in letter.text
+    assert "customer" in letter.note
+
+
+def test_a_webhook_body_has_the_promised_shape():
+    delivery, letter = letter_of(changed(page(page_id="p", round=2)))
+    body = msgspec.json.decode(webhook_body(delivery, letter, T0))
+    assert (body["type"], body["timestamp"]) == ("page", "2026-03-02T09:00:00Z")
+    assert body["data"]["incident"]["dedup_key"] == "checkout-down"
+    assert body["data"]["recipient"] == {"kind": "user", "name": "ana", "contact": "bot"}
+    assert {"id": "p", "level": "desk", "reason": "Ana is on call in schedule desk"}.items() <= body["data"][
+        "page"
+    ].items()
+    assert set(body["data"]["links"]) == {"acknowledge", "incident"}
+
+
+def test_a_webhook_body_stays_under_twenty_kilobytes_whatever_was_sent():
+    snapshot = incident(
+        title="é" * 1_024,
+        description="ž" * 16_000,
+        attributes={"log": "x" * 60_000},
+        labels={f"label{n}": "v" * 900 for n in range(64)},
+        source="s" * 5_000,
+    )
+    delivery, letter = letter_of(changed(page(reason="r" * 5_000), incident=snapshot))
+    body = webhook_body(delivery, letter, T0)
+    assert len(body) <= LARGEST
+    contents = msgspec.json.decode(body)["data"]
+    assert contents["page"]["id"] == "page-1"
+    assert contents["links"]["acknowledge"]
+    assert contents["cut"]
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "shown"),
+    [
+        # the same wall clock twice in the night in which summer time ends
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "Europe/Prague", "2026-10-25 02:30 CEST (Europe/Prague)"),
+        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "Europe/Prague", "2026-10-25 02:30 CET (Europe/Prague)"),
+        # the hour that does not exist in spring
+        (datetime(2026, 3, 29, 1, 0, tzinfo=UTC), "Europe/Prague", "2026-03-29 03:00 CEST (Europe/Prague)"),
+        # half an hour of daylight saving
+        (
+            datetime(2026, 1, 1, 0, 0, tzinfo=UTC),
+            "Australia/Lord_Howe",
+            "2026-01-01 11:00 Australia/Lord_Howe",
+        ),
+        (datetime(2026, 1, 1, 0, 0, tzinfo=UTC), "Not/AZone", "2026-01-01 00:00 UTC"),
+        (datetime(2026, 1, 1, 0, 0, tzinfo=UTC), "UTC", "2026-01-01 00:00 UTC"),
+    ],
+)
+def test_times_are_shown_in_the_readers_zone_and_name_it(at, zone, shown):
+    assert local(at, zone) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "now"),
+        (-29, "now"),
+        (60, "in 1 minute"),
+        (-180, "3 minutes ago"),
+        (7200, "in 2 hours"),
+        (-172800, "2 days ago"),
+    ],
+)
+def test_times_say_how_far_away_they_are(seconds, shown):
+    assert relative(T0 + timedelta(seconds=seconds), T0) == shown
+
+
+def test_a_failed_page_is_tried_again_densely_and_for_an_hour():
+    delivery = plan(changed(page()), bundle(), T0).deliveries[0]
+    now, waits = T0, []
+    for attempts in range(1, 200):
+        verdict = after_failure(replace(delivery, attempts=attempts), "HTTP 503", None, 0.0, now)
+        if verdict.state == "failed":
+            break
+        waits.append((verdict.next_attempt_at - now).total_seconds())
+        now = verdict.next_attempt_at
+    assert waits[:7] == [1, 2, 5, 10, 20, 30, 60]
+    assert timedelta(minutes=58) < now - T0 < timedelta(hours=1)
+    assert "given up" in verdict.reason
+
+
+def test_a_page_that_must_be_acted_on_later_is_tried_until_then():
+    until = T0 + timedelta(hours=4)
+    assert gives_up_at(is_page=True, created_at=T0, act_by=until) == until
+
+
+def test_an_update_is_tried_again_sparsely():
+    delivery = plan(changed(notices=[notice("update")]), bundle(), T0).deliveries[0]
+    waits = [
+        (
+            after_failure(replace(delivery, attempts=n), "down", None, 0.0, T0).next_attempt_at - T0
+        ).total_seconds()
+        for n in (1, 2, 3, 4)
+    ]
+    assert waits == [5, 300, 1800, 7200]
+    assert after_failure(replace(delivery, attempts=8), "down", None, 0.0, T0).state == "failed"
+
+
+def test_retry_after_is_honoured_and_cannot_silence_a_page():
+    paging = replace(plan(changed(page()), bundle(), T0).deliveries[0], attempts=1)
+    telling = replace(plan(changed(notices=[notice()]), bundle(), T0).deliveries[0], attempts=1)
+    assert after_failure(paging, "429", 30, 0.0, T0).next_attempt_at == T0 + timedelta(seconds=30)
+    assert after_failure(paging, "429", 86_400, 0.0, T0).next_attempt_at == T0 + timedelta(minutes=5)
+    assert after_failure(telling, "429", 7_200, 0.0, T0).next_attempt_at == T0 + timedelta(hours=2)
+
+
+def test_jitter_spreads_a_crowd():
+    delivery = replace(plan(changed(page()), bundle(), T0).deliveries[0], attempts=4)
+    assert after_failure(delivery, "x", None, 0.5, T0).next_attempt_at == T0 + timedelta(seconds=11)
+
+
+@pytest.mark.parametrize(
+    ("state", "unreachable", "outcome", "says"),
+    [
+        ("sent", False, "sent", "reached"),
+        ("delivered", False, "delivered", "reached"),
+        ("failed", False, "failed", ""),
+        ("failed", True, "failed", "unreachable"),
+    ],
+)
+def test_a_page_reports_every_final_outcome(state, unreachable, outcome, says):
+    delivery = plan(changed(page()), bundle(), T0).deliveries[0]
+    said = report(delivery, state, "", unreachable=unreachable, now=T0)
+    assert (said.outcome, said.page) == (outcome, says)
+
+
+@pytest.mark.parametrize(
+    ("state", "reported"), [("sent", False), ("failed", True), ("cancelled", False), ("pending", False)]
+)
+def test_a_notice_reports_only_failures(state, reported):
+    delivery = plan(changed(notices=[notice()]), bundle(), T0).deliveries[0]
+    assert (report(delivery, state, "", unreachable=True, now=T0) is not None) == reported
+
+
+def test_whoever_is_being_paged_hears_who_took_it_by_the_same_contact():
+    policy = bundle({"ana": {"b": {"inbox": "ana"}}, "petra": {"b": {"inbox": "petra"}}})
+    paged = plan(changed(page()), policy, T0).deliveries[0]
+    told = told_who_took_it(paged, changed(settled="taken", by="petra", version=2), policy, T0)
+    assert (told.event, told.contact, told.recipient) == ("taken", "b", "ana")
+    assert "Petra took it" in told.content.notice.text

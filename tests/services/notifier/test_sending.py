@@ -1,0 +1,371 @@
+"""Messages become deliveries, and deliveries reach people: on a real PostgreSQL, over real sockets."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+
+from services.notifier.channels.webhook import signing_keys
+from services.notifier.deliver import LEASE
+from shared.clock import utcnow
+from shared.events import DeadLetter, DeliveryReport
+from tests.channels.receiver import HANG
+from tests.services.notifier.building import (
+    address,
+    bundle,
+    changed,
+    garbled,
+    incident,
+    notice,
+    page,
+    received,
+    user,
+)
+from tests.services.notifier.office import SIGNER, office
+from tests.waiting import until
+
+
+def to(receiver, path="/ana"):
+    return bundle({"ana": {"bot": {"webhook": receiver.url(path)}}})
+
+
+async def test_a_page_is_sent_at_once_and_reported(database_url, receiver):
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(changed(page()))
+        await until(lambda: receiver.to("/ana"))
+        (said,) = await until(place.outbox)
+        assert isinstance(said, DeliveryReport)
+        assert (said.page_id, said.outcome, said.page, said.channel) == (
+            "page-1",
+            "delivered",
+            "reached",
+            "webhook",
+        )
+        (row,) = await place.rows()
+        assert (row.state, row.attempts, str(row.id)) == (
+            "delivered",
+            1,
+            receiver.requests[0].headers["webhook-id"],
+        )
+        assert row.first_attempt_at is not None
+
+
+async def test_a_message_read_twice_makes_no_second_delivery(database_url, receiver):
+    async with office(database_url, to(receiver)) as place:
+        message = changed(page())
+        await place.hear(message, message)
+        await place.hear(message)
+        await until(place.outbox)
+        await place.execute("DELETE FROM notifier.inbox")  # even if the inbox had forgotten it
+        await place.hear(message)
+        assert len(await place.rows()) == 1
+        assert len(receiver.requests) == 1
+        assert place.capacity.free == 1_024
+
+
+async def test_a_page_settled_before_its_send_is_never_sent(database_url, receiver):
+    async with office(database_url, to(receiver), sending=False) as place:
+        await place.hear(changed(page()), age=timedelta(seconds=2))  # behind, so it waits in the database
+        await place.hear(changed(settled="taken", by="petra", version=2), age=timedelta(seconds=2))
+        assert await place.states() == {"cancelled": 1}
+        await place.consumption.caught_up(utcnow())
+        assert await place.sender.claim_once(utcnow() + timedelta(minutes=1)) == 0
+    assert receiver.requests == []
+
+
+async def test_a_page_and_its_end_in_one_batch_page_nobody(database_url, receiver):
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(changed(page()), changed(settled="resolved", version=2))
+        assert await place.states() == {"cancelled": 1}
+        assert place.capacity.free == 1_024
+    assert receiver.requests == []
+
+
+async def test_the_end_of_one_level_cancels_its_pages_and_not_those_of_the_next(database_url, receiver):
+    async with office(database_url, to(receiver), sending=False) as place:
+        await place.hear(changed(page()), age=timedelta(seconds=2))
+        await place.hear(
+            changed(page(page_id="page-2"), settled="taken", version=2), age=timedelta(seconds=2)
+        )
+        rows = {row.page_id: row.state for row in await place.rows()}
+        assert rows == {"page-1": "cancelled", "page-2": "pending"}
+
+
+async def test_a_retry_that_waits_is_cancelled_by_an_acknowledgement(database_url, receiver):
+    receiver.answers["/ana"] = [503]
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(changed(page()))
+        await until(lambda: place.rows("state = 'pending' AND attempts = 1"))
+        await place.hear(changed(settled="taken", by="petra", version=2))
+        await until(lambda: place.rows("state = 'cancelled'"))
+
+
+async def test_whoever_is_paged_while_it_is_taken_hears_who_took_it_once(database_url, receiver):
+    receiver.answers["/ana"] = [HANG, 200]
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(changed(page()))
+        await until(lambda: receiver.to("/ana"))
+        taken = changed(settled="taken", by="petra", version=2)
+        await place.hear(taken)
+        await place.hear(taken)
+        told = await until(lambda: [one for one in receiver.to("/ana") if one.event == "taken"])
+        assert "took it" in told[0].content["data"]["text"]
+        assert len(told) == 1
+
+
+async def test_the_one_who_took_it_is_not_told_so(database_url, receiver):
+    receiver.answers["/ana"] = [HANG, 200]
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(changed(page()))
+        await until(lambda: receiver.to("/ana"))
+        await place.hear(changed(settled="taken", by="ana", version=2))
+        assert len(await place.rows()) == 1
+
+
+async def test_a_retry_carries_the_same_id_and_a_signature_of_its_own(database_url, receiver):
+    receiver.answers["/ana"] = [503, 200]
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(changed(page()))
+        first, second = await until(lambda: len(receiver.to("/ana")) == 2 and receiver.to("/ana"))
+        (key,) = signing_keys("", SIGNER, receiver.url("/ana"))
+        assert first.headers["webhook-id"] == second.headers["webhook-id"]
+        assert first.headers["webhook-timestamp"] < second.headers["webhook-timestamp"]
+        assert first.signed_with(key)
+        assert second.signed_with(key)
+        await until(lambda: place.rows("state = 'delivered' AND attempts = 2"))
+
+
+async def test_an_endpoint_that_hangs_delays_no_other(database_url, receiver):
+    receiver.answers["/hang"] = [HANG]
+    policy = bundle(
+        {"ana": {"b": {"webhook": receiver.url("/hang")}}, "petra": {"b": {"webhook": receiver.url("/ok")}}}
+    )
+    async with office(database_url, policy) as place:
+        hanging = [changed(page(page_id=f"h{n}"), incident=incident(id=f"hang-{n}")) for n in range(200)]
+        await place.hear(*hanging)
+        began = time.monotonic()
+        for n in range(20):
+            await place.hear(changed(page(user("petra"), page_id=f"ok{n}"), incident=incident(id=f"ok-{n}")))
+        await until(lambda: len(receiver.to("/ok")) == 20)
+        assert time.monotonic() - began < 2
+        assert len(receiver.to("/hang")) <= 16
+
+
+async def test_more_pages_than_places_are_all_sent(database_url, receiver):
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(*(changed(page(page_id=f"p{n}"), incident=incident(id=f"i{n}")) for n in range(300)))
+        await until(lambda: len(receiver.to("/ana")) == 300)
+        await until(lambda: _all_in(place, "delivered", 300))
+        assert place.capacity.free == 1_024
+
+
+async def _all_in(place, state, count):
+    return await place.states() == {state: count}
+
+
+async def test_two_notifiers_never_send_the_same_delivery(database_url, receiver):
+    policy = bundle({f"u{n}": {"b": {"webhook": receiver.url(f"/u{n}")}} for n in range(10)})
+    async with office(database_url, policy, sending=False) as first:
+        messages = [
+            changed(page(user(f"u{n % 10}"), page_id=f"p{n}"), incident=incident(id=f"i{n}"))
+            for n in range(400)
+        ]
+        await first.hear(*messages, age=timedelta(seconds=2))
+        await first.consumption.caught_up(utcnow())
+        async with office(database_url, policy), office(database_url, policy):
+            await until(lambda: _all_in(first, "delivered", 400), 20)
+    ids = [request.headers["webhook-id"] for request in receiver.requests]
+    assert len(ids) == len(set(ids)) == 400
+
+
+async def test_a_send_whose_notifier_was_killed_goes_out_again_with_the_same_id(database_url, receiver):
+    async with office(database_url, to(receiver), sending=False) as killed:
+        await killed.hear(changed(page()))
+        await until(lambda: receiver.to("/ana"))  # sent, and never written down
+        assert await killed.states() == {"sending": 1}
+        async with office(database_url, to(receiver), sending=False) as other:
+            await other.sender.tend_once(utcnow())
+            assert await other.states() == {"sending": 1}  # the lease still holds
+            later = utcnow() + LEASE + timedelta(seconds=1)
+            await other.sender.tend_once(later)  # after so long a silence it gives others a moment
+            await other.sender.tend_once(later)
+            assert await other.states() == {"pending": 1}
+            assert await other.sender.claim_once(later) == 1
+            await until(lambda: len(receiver.to("/ana")) == 2)
+            await until(lambda: other.sender.record_once(utcnow()))
+            assert await other.states() == {"delivered": 1}
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+
+
+async def test_a_send_under_way_keeps_its_lease(database_url, receiver):
+    receiver.answers["/ana"] = [HANG]
+    async with office(database_url, to(receiver), sending=False) as place:
+        await place.hear(changed(page()))
+        await until(lambda: receiver.to("/ana"))
+        await place.sender.tend_once(utcnow() + LEASE - timedelta(seconds=1))
+        async with office(database_url, to(receiver), sending=False) as other:
+            await other.sender.tend_once(utcnow() + LEASE + timedelta(seconds=1))
+            assert await other.states() == {"sending": 1}
+
+
+async def test_a_page_whose_every_contact_fails_for_good_is_unreachable(database_url, receiver):
+    receiver.answers["/a"], receiver.answers["/b"] = [404], [400]
+    ana = {
+        "a": {"webhook": receiver.url("/a")},
+        "b": {"webhook": receiver.url("/b")},
+        "c": {"sms": "+420777000111"},
+    }
+    async with office(database_url, bundle({"ana": ana})) as place:
+        await place.hear(changed(page()))
+        await until(lambda: _reported(place, 3))
+        said = await place.outbox()
+        assert sorted(one.page for one in said) == ["", "", "unreachable"]
+        assert {one.outcome for one in said} == {"failed"}
+        assert "channel sms is not available in this release" in {one.reason for one in said}
+
+
+async def _reported(place, count):
+    return len(await place.outbox()) == count
+
+
+async def test_one_contact_that_works_is_enough(database_url, receiver):
+    receiver.answers["/a"] = [404]
+    ana = {"a": {"webhook": receiver.url("/a")}, "b": {"webhook": receiver.url("/b")}}
+    async with office(database_url, bundle({"ana": ana})) as place:
+        await place.hear(changed(page()))
+        await until(lambda: _reported(place, 2))
+        assert {one.page for one in await place.outbox()} == {"", "reached"}
+
+
+async def test_a_page_whose_time_is_over_fails_although_its_endpoint_takes_nothing(database_url, receiver):
+    async with office(database_url, to(receiver), sending=False) as place:
+        await place.hear(changed(page()), age=timedelta(seconds=2))
+        await place.sender.tend_once(utcnow() + timedelta(hours=5))
+        assert await place.states() == {"failed": 1}
+        (said,) = await place.outbox()
+        assert (said.page, said.outcome) == ("unreachable", "failed")
+
+
+async def test_an_endpoint_that_is_gone_gets_nothing_more(database_url, receiver):
+    receiver.answers["/ana"] = [410]
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(changed(page()))
+        await until(lambda: _all_in(place, "failed", 1))
+        await place.hear(changed(page(page_id="page-2"), version=2))
+        await until(lambda: _all_in(place, "failed", 2))
+        assert len(receiver.requests) == 1
+
+
+async def test_an_endpoint_that_keeps_failing_is_left_alone_for_a_while(database_url, receiver):
+    receiver.answers["/ana"] = [503]
+    async with office(database_url, to(receiver)) as place:
+        for n in range(5):
+            await place.hear(changed(page(page_id=f"p{n}"), incident=incident(id=f"i{n}")))
+        await until(lambda: place.capacity.open_breakers(utcnow()))
+        count = len(receiver.requests)
+        await place.hear(changed(page(page_id="later"), incident=incident(id="later")))
+        assert (await place.rows("page_id = 'later'"))[0].state == "pending"
+        assert len(receiver.requests) == count
+
+
+async def test_a_record_that_cannot_be_read_is_set_aside_and_its_neighbours_pass(database_url, receiver):
+    async with office(database_url, to(receiver)) as place:
+        now = utcnow()
+        good, bad = received(changed(page()), at=now), garbled(received(changed(page()), at=now))
+        await place.consumption.apply_once([bad, good], now)
+        await until(lambda: receiver.to("/ana"))
+        (letter,) = [one for one in await place.outbox() if isinstance(one, DeadLetter)]
+        assert "cannot be read" in letter.reason
+        assert letter.record_value == bad.value
+
+
+async def test_a_message_the_database_refuses_is_set_aside_and_its_pages_reported(database_url, receiver):
+    poison = changed(page(user("ana"), page_id="bad\0id"), incident=incident(id="inc-poison"))
+    others = [changed(page(page_id=f"p{n}"), incident=incident(id=f"i{n}")) for n in range(5)]
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(*others[:3], poison, *others[3:])
+        await until(lambda: len(receiver.to("/ana")) == 5)
+        said = await place.outbox()
+        (letter,) = [one for one in said if isinstance(one, DeadLetter)]
+        assert "refused by the database" in letter.reason
+        (report,) = [
+            one for one in said if isinstance(one, DeliveryReport) and one.incident_id == "inc-poison"
+        ]
+        assert report.page == "unreachable"
+        assert place.capacity.free == 1_024 or await until(lambda: place.capacity.free == 1_024)
+
+
+async def test_an_incident_id_the_database_refuses_stops_nobody(database_url, receiver):
+    poison = changed(page(), incident=incident(id="inc\0"))
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(poison, changed(page(), incident=incident(id="fine")))
+        await until(lambda: receiver.to("/ana"))
+        assert any(isinstance(one, DeadLetter) for one in await place.outbox())
+
+
+async def test_somebody_unknown_may_stand_in_a_newer_policy(database_url, receiver):
+    async with office(database_url, bundle({"petra": {"box": {"inbox": "petra"}}})) as place:
+        place.next_bundle = to(receiver)
+        await place.hear(changed(page()))
+        await until(lambda: receiver.to("/ana"))
+
+
+async def test_a_newer_policy_is_awaited_once_for_somebody_unknown(database_url):
+    async with office(database_url, bundle()) as place:
+        await place.hear(changed(page(user("ghost"))))
+        await place.hear(changed(page(user("ghost"), page_id="page-2"), version=2))
+        assert place.policies_awaited == 1
+        assert [one.page for one in await place.outbox()] == ["unreachable", "unreachable"]
+
+
+async def test_pages_of_a_partition_that_is_behind_wait_until_it_has_caught_up(database_url, receiver):
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(changed(page()), age=timedelta(seconds=2))
+        assert place.consumption.holding
+        assert await place.states() == {"pending": 1}
+        await place.hear(
+            changed(incident=incident(id="other"))
+        )  # the newest record of the partition is fresh
+        await until(lambda: receiver.to("/ana"))
+        assert not place.consumption.holding
+
+
+async def test_a_stakeholders_address_gets_its_updates(database_url, receiver):
+    async with office(database_url, to(receiver)) as place:
+        told = notice(
+            "update", address(receiver.url("/board")), stakeholder=True, text="Half of it works again."
+        )
+        await place.hear(changed(notices=[told]))
+        (request,) = await until(lambda: receiver.to("/board"))
+        assert request.event == "update"
+        assert "Half of it works again." in request.content["data"]["text"]
+        assert request.content["data"]["links"] == {}
+
+
+async def test_an_inside_address_that_is_not_allowed_is_refused(database_url):
+    policy = bundle({"ana": {"b": {"webhook": "http://127.0.0.2:9/"}}})
+    async with office(database_url, policy) as place:
+        await place.hear(changed(page()))
+        (said,) = await until(place.outbox)
+        assert (said.page, "LADDER_OUTBOUND_ALLOW" in said.reason) == ("unreachable", True)
+
+
+async def test_a_burst_costs_few_statements_and_loses_nothing(database_url):
+    policy = bundle({"ana": {"box": {"inbox": "ana"}}})
+    async with office(database_url, policy) as place:
+        messages = [changed(page(page_id=f"p{n}"), incident=incident(id=f"i{n}")) for n in range(500)]
+        await place.hear(*messages)
+        await until(lambda: _all_in(place, "delivered", 500), 20)
+
+
+@pytest.mark.parametrize("count", [1, 50])
+async def test_a_page_goes_out_within_a_tenth_of_a_second(database_url, receiver, count):
+    async with office(database_url, to(receiver)) as place:
+        for n in range(count):
+            await place.hear(changed(page(page_id=f"p{n}"), incident=incident(id=f"i{n}")))
+            await asyncio.sleep(0)
+        began = time.monotonic()
+        await place.hear(changed(page(page_id="last"), incident=incident(id="last")))
+        await until(lambda: any("last" in str(one.body) for one in receiver.to("/ana")))
+        assert time.monotonic() - began < 1
