@@ -266,3 +266,12 @@ def test_the_tier_comes_from_the_event_then_from_the_customer_and_else_is_the_la
         story = tale()
         story.event(**said)
         assert story.standing.tier == expected
+
+
+def test_who_is_paged_is_not_told_of_the_same_thing_besides():
+    story = tale(subscriptions=[{"who": ["user:ana", "user:karel"], "events": ["opened", "resolved"]}])
+    story.event()
+    assert [(notice.recipient.name, notice.event) for notice in story.notices] == [("karel", "opened")]
+    story.event("resolve")
+    resolved = [notice.recipient.name for notice in story.notices if notice.event == "resolved"]
+    assert resolved == ["ana", "karel"]

@@ -200,7 +200,9 @@ class Draft:
     ) -> None:
         """Tell somebody; the same recipient hears of one event once a decision."""
         for notice in self.notices:
-            if notice.event == event and notice.recipient.name == recipient.name and notice.text == text:
+            if (notice.event, notice.recipient) == (event, recipient) and (
+                event != "inform" or notice.text == text
+            ):
                 return
         self.notices.append(
             Notice(

@@ -33,8 +33,10 @@ def fan_out(draft: Draft) -> None:
         reason = rule.reason(draft.activation)
         for gap in resolved.gaps:
             draft.say("nobody", f"{rule.where}: {gap}", reason)
+        paged = [page.recipient for page in draft.pages]
+        hearing = [found for found in resolved.found if found.recipient not in paged]
         for event in told:
-            for found in resolved.found:
+            for found in hearing:
                 draft.tell(
                     found.recipient,
                     event,
@@ -44,8 +46,8 @@ def fan_out(draft: Draft) -> None:
                     template=subscription.template or "",
                     digest=subscription.digest,
                 )
-        if resolved.found:
-            names = ", ".join(found.recipient.name for found in resolved.found)
+        if hearing:
+            names = ", ".join(found.recipient.name for found in hearing)
             draft.say("told", f"{', '.join(told)}: told {names}", reason)
     _tell_followers(draft, events)
 
