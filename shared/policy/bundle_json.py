@@ -39,7 +39,7 @@ def schema() -> dict[str, Any]:
     body = Bundle.model_json_schema(by_alias=True, mode="validation")
     whole: dict[str, Any] = _with_targets(body)
     whole["$defs"]["Target"] = targets.schema()
-    return {"$schema": _DIALECT, "title": "Ladder policy bundle"} | whole
+    return {"$schema": _DIALECT} | whole | {"title": "Ladder policy bundle"}
 
 
 def _with_targets(node: Any) -> Any:

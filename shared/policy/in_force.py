@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Final
 
+from shared.policy.durations import SLA_TARGETS
 from shared.policy.errors import dotted
-from shared.policy.escalation import Do, Point, Policy
+from shared.policy.escalation import Policy
 from shared.policy.model import ALWAYS, Bundle
 from shared.policy.names import calls
-from shared.policy.targets import NextTarget, SkillTarget, Target, within
 from shared.policy.trial import written
 
-_EVENTS: Final = ("opened", "escalated", "update", "at_risk", "breached", "resolved")
+_CLOCKS: Final = ("acknowledge", "resolve")
 _INTEGRATIONS: Final = ("native", "pagerduty", "alertmanager")
 _VERBS: Final = ("notify", "inform", "escalate")
 
@@ -28,13 +28,18 @@ def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
     for section in ("grouping", "suppress", "calls", "heartbeats"):
         if getattr(bundle, section):
             yield section, ""
-    yield from _subscriptions(bundle)
+    for index, subscription in enumerate(bundle.subscriptions):
+        if subscription.digest is not None:
+            yield f"subscriptions[{index}].digest", "each message goes out by itself"
     for name, integration in bundle.integrations.items():
         if integration.kind not in _INTEGRATIONS:
             yield f"integrations.{name}", f"kind {integration.kind}"
         if integration.rate is not None:
             yield f"integrations.{name}.rate", "nothing is limited"
-    yield from _targets("last_resort", bundle.last_resort)
+    yield from _calendars(bundle)
+
+
+def _calendars(bundle: Bundle) -> Iterator[tuple[str, str]]:
     for expression in written(bundle):
         for function, name, _ in calls(expression.source):
             if function == "open" and name != ALWAYS:
@@ -43,20 +48,9 @@ def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
 
 def _slas(bundle: Bundle) -> Iterator[tuple[str, str]]:
     for sla in bundle.slas:
-        parts = {name: sla.goal(name) is not None for name in ("respond", "update", "close")}
-        parts |= {f"calendar {sla.calendar}": sla.calendar != ALWAYS, "warn_at": bool(sla.warn_at)}
+        parts = {name: sla.goal(name) is not None for name in SLA_TARGETS if name not in _CLOCKS}
+        parts[f"calendar {sla.calendar}"] = sla.calendar != ALWAYS
         yield from _listed(f"slas[{sla.name}]", parts)
-
-
-def _subscriptions(bundle: Bundle) -> Iterator[tuple[str, str]]:
-    for index, subscription in enumerate(bundle.subscriptions):
-        where = f"subscriptions[{index}]"
-        if subscription.digest is not None:
-            yield f"{where}.digest", "each message goes out by itself"
-        later = [event for event in subscription.events if event not in _EVENTS]
-        if later:
-            yield f"{where}.events", ", ".join(later)
-        yield from _targets(f"{where}.who", subscription.who)
 
 
 def _users_and_schedules(bundle: Bundle) -> Iterator[tuple[str, str]]:
@@ -79,37 +73,16 @@ def _users_and_schedules(bundle: Bundle) -> Iterator[tuple[str, str]]:
 def _policy(where: str, policy: Policy) -> Iterator[tuple[str, str]]:
     yield from _listed(where, {"grace": policy.grace is not None, "close": policy.close is not None})
     for level in policy.levels:
-        place = f"{where}.levels[{level.name}]"
-        yield from _listed(
-            place,
-            {
-                "solve_within": level.solve_within is not None,
-                "hold_until": level.hold_until is not None,
-                f"mode {level.mode.kind} (all are paged)": level.mode.kind != "all",
-            },
-        )
-        yield from _targets(f"{place}.notify", level.notify)
-    yield from _targets(f"{where}.finally.notify", policy.finally_.notify)
+        parts = {"hold_until": level.hold_until is not None}
+        parts[f"mode {level.mode.kind} (all are paged)"] = level.mode.kind != "all"
+        yield from _listed(f"{where}.levels[{level.name}]", parts)
     for point in policy.points:
-        yield from _point(f"{where}.points[{point.name}]", point)
-
-
-def _point(where: str, point: Point) -> Iterator[tuple[str, str]]:
-    yield from _listed(where, {"held_for": point.held_for is not None, "repeat": point.repeat is not None})
-    for do in point.do:
-        if do.verb not in _VERBS:
-            yield f"{where}.do.{do.verb}", ""
-        yield from _targets(f"{where}.do.{do.verb}", _told(do))
-
-
-def _told(do: Do) -> tuple[Target, ...]:
-    return (do.notify or ()) + (do.inform or ())
-
-
-def _targets(where: str, targets: tuple[Target, ...]) -> Iterator[tuple[str, str]]:
-    for target in targets:
-        if any(isinstance(each, SkillTarget | NextTarget) for each in within(target)):
-            yield f"{where}: {target.text}", "it resolves to nobody"
+        place = f"{where}.points[{point.name}]"
+        if point.at is not None and point.at.target not in _CLOCKS:
+            yield f"{place}.at", f"nothing measures {point.at.target}"
+        for do in point.do:
+            if do.verb not in _VERBS:
+                yield f"{place}.do.{do.verb}", ""
 
 
 def _listed(where: str, parts: dict[str, bool]) -> Iterator[tuple[str, str]]:

@@ -30,6 +30,7 @@ _SECTIONS: Final[Mapping[type[Any], tuple[str, str]]] = {
     ScheduleTarget: ("schedules", "a schedule"),
     NextTarget: ("schedules", "a schedule"),
 }
+_PLAIN_TARGETS: Final = (UserTarget, TeamTarget, ScheduleTarget, AddressTarget)
 
 
 class References:
@@ -55,7 +56,14 @@ class References:
             self._doors,
         ):
             yield from check()
-        yield from self._targets(self._bundle.last_resort, ("last_resort",))
+        yield from self._last_resort()
+
+    def _last_resort(self) -> Iterator[Finding]:
+        path, targets = ("last_resort",), self._bundle.last_resort
+        yield from self._targets(targets, path)
+        if not any(isinstance(each, _PLAIN_TARGETS) for each in targets):
+            expected = "a user, team, schedule or address: it is paged when no incident can be read"
+            yield Finding(path, ", ".join(each.text for each in targets), expected)
 
     def _named(self, name: str | None, section: str, kind: str, path: Path) -> Iterator[Finding]:
         known = self._names.get(section, [])

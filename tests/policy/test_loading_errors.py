@@ -114,6 +114,8 @@ REPLACED = [
      "routes[0].when", "a last route that matches everything"),
     ("no last resort", "last_resort: [user:ana]\n", "", "last_resort", "required"),
     ("empty last resort", "last_resort: [user:ana]", "last_resort: ¦[]", "last_resort", "at least 1"),
+    ("a last resort that needs an incident", "last_resort: [user:ana]", "last_resort: ¦[{manager_of: assignee}]",
+     "last_resort", "manager of assignee", "a user, team, schedule or address"),
     ("another version", "version: 1", "version: ¦2", "version", "found 2, expected 1"),
     ("level twice", "5m}]}}", "5m}, {name: ¦first, notify: [user:ana], acknowledge_within: 5m}]}}",
      "policies.only.levels[1].name", "a second time"),
