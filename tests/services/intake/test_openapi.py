@@ -1,25 +1,31 @@
 """What OpenAPI says of intake is what it does."""
 
+import functools
 import json
 
+import httpx2
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
 from schemathesis import Case
+from schemathesis.core import NotSet
+from starlette.applications import Starlette
 
 from ladder.host import assemble
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
 from shared.service import Service
-from tests.services.intake.fakes import PROMETHEUS, SCRIPTS, FakeLog, bearer, intake
+from tests.services.intake.fakes import PROMETHEUS, SCRIPTS, FakeLog, bearer
 from tests.services.intake.posts import recorded
+from tests.waiting import until
 
 
 def service() -> Service:
     return build(IntakeSettings(), log=FakeLog())
 
 
+@functools.cache
 def document():
     described = service()
     schemas = {
@@ -34,7 +40,15 @@ def document():
     }
 
 
-schema = schemathesis.openapi.from_dict(json.loads(json.dumps(document())))
+def without_lines(described):
+    """The document without newline-delimited bodies, which schemathesis cannot write."""
+    copy = json.loads(json.dumps(described))
+    for operations in copy["paths"].values():
+        operations["post"]["requestBody"]["content"].pop("application/x-ndjson", None)
+    return copy
+
+
+schema = schemathesis.openapi.from_dict(without_lines(document()))
 
 
 def validator(name: str) -> Draft202012Validator:
@@ -74,20 +88,32 @@ def test_the_hosts_document_holds_intakes_paths():
     assert app._app.openapi()["paths"].keys() >= service().openapi_paths.keys()
 
 
+def written(body) -> bytes:
+    if isinstance(body, bytes | NotSet):
+        return body if isinstance(body, bytes) else b""
+    return json.dumps(body).encode()
+
+
 @schema.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+)
 async def test_answers_are_as_described(case: Case):
     """Any body that the schema can think of gets an answer that the document knows."""
-    async with intake(FakeLog()) as client:
-        sent = case.as_transport_kwargs()
-        body = sent.get("json", sent.get("data"))
-        content = body if isinstance(body, str | bytes) else json.dumps(body)
-        path = case.path.replace("{name}", "prometheus").replace("{key}", PROMETHEUS)
-        key = PROMETHEUS if "integrations" in case.path else SCRIPTS
-        response = await client.post(
-            path, content=content, headers=bearer(key) | {"content-type": case.media_type or ""}
-        )
-    assert response.status_code < 500
-    known = case.operation.definition.raw["responses"][str(response.status_code)]
-    described = known["content"][response.headers["content-type"]]
-    Draft202012Validator(described["schema"] | document()).validate(response.json())
+    described = service()
+    path = case.path.replace("{name}", "prometheus").replace("{key}", PROMETHEUS)
+    key = PROMETHEUS if "integrations" in case.path else SCRIPTS
+    body = written(case.body)
+    transport = httpx2.ASGITransport(Starlette(routes=described.routes))
+    async with (
+        described.running(),
+        httpx2.AsyncClient(transport=transport, base_url="http://ladder") as client,
+    ):
+        await until(lambda: not described.unready())
+        response = await client.post(path, content=body, headers=bearer(key))
+    answer = document()["paths"][case.path]["post"]["responses"][str(response.status_code)]
+    schema_of_answer = answer["content"][response.headers["content-type"]]["schema"]
+    Draft202012Validator(schema_of_answer | document()).validate(response.json())
