@@ -10,7 +10,7 @@ from fastapi import FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics, generate_latest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
@@ -47,10 +47,10 @@ _PROBLEM_ANSWER: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/
 
 
 class Alive(BaseModel):
-    """The process answers."""
+    """The process answers; `stuck` when a service makes no progress and a restart would help."""
 
     status: Literal["alive", "stuck"]
-    reasons: dict[str, list[str]] = Field(default_factory=dict)
+    reasons: dict[str, list[str]]
 
 
 class Readiness(BaseModel):
@@ -115,9 +115,16 @@ class _Application(FastAPI):
         return self.openapi_schema
 
     def _add_own_routes(self) -> None:
-        @self.get("/healthz", tags=["process"], summary="Does the process answer and make progress?")
-        async def healthz() -> Alive:
-            return Alive(status="alive")
+        @self.get(
+            "/healthz",
+            tags=["process"],
+            summary="Does the process answer and make progress?",
+            responses={503: {"model": Alive, "description": "It is stuck; the reasons say how"}},
+        )
+        async def healthz(response: Response) -> Alive:
+            reasons = {service.name: list(why) for service in self._services if (why := service.stuck())}
+            response.status_code = 503 if reasons else 200
+            return Alive(status="stuck" if reasons else "alive", reasons=reasons)
 
         @self.get(
             "/readyz",

@@ -30,6 +30,7 @@ from shared import telemetry
 from shared.database import Database
 from shared.eventlog import EventLog
 from shared.eventlog.opening import open_log
+from shared.eventlog.postgres import PostgresEventLog
 from shared.eventlog.settings import EventLogSettings
 from shared.policy import Bundle, content_hash, load, not_in_force
 from shared.security import digest
@@ -78,6 +79,8 @@ async def _up(place: Place, sock: socket.socket, began: float, *, tell_story: bo
         eventlog = open_log(place.log_settings, database)
         await stack.enter_async_context(eventlog.running())
         await migrate_all(database, eventlog)
+        if place.settings.own_database is None and isinstance(eventlog, PostgresEventLog):
+            await eventlog.forget_members()  # the folder's lock is ours, so they are dead
         services = _services(place, eventlog, database)
         serves = await stack.enter_async_context(hosting(services, sock, place.address))
         await _ready(services)

@@ -17,6 +17,7 @@ class Service:
     api: APIRouter
     running: Callable[[], AbstractAsyncContextManager[None]]  # starts its loops; ends them cleanly on leaving
     unready: Callable[[], Sequence[str]]  # why it is not ready, in sentences; empty when it is
+    stuck: Callable[[], Sequence[str]] = tuple  # why it makes no progress, where a restart would help
     routes: Sequence[BaseRoute] = ()  # plain ASGI routes of hot paths, matched before `api`
     openapi_paths: Mapping[str, Any] = field(default_factory=dict)  # what OpenAPI says of `routes`
     openapi_schemas: Mapping[str, Any] = field(default_factory=dict)  # components that those paths name

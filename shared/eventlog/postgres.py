@@ -18,6 +18,7 @@ from shared.eventlog.postgres_append import CHANNEL, Appender
 from shared.eventlog.postgres_group import PostgresConsumer, received
 from shared.eventlog.postgres_retention import clean_for_ever
 from shared.eventlog.topics import MAX_BYTES, RETENTION, Topic, ladder_topics
+from shared.eventlog.trouble import Trouble
 from shared.eventlog.wakeups import Wakeups, wait
 
 OWNER: Final = "eventlog"
@@ -38,6 +39,7 @@ _ADD_TOPIC = text("""
     INSERT INTO eventlog.partitions (topic, number)
     SELECT name, generate_series(0, partitions - 1) FROM added
 """)
+_FORGET_MEMBERS = text("DELETE FROM eventlog.members")
 _PARTITION_NUMBERS = text("SELECT number FROM eventlog.partitions WHERE topic = :topic ORDER BY number")
 _PAGE = text("""
     SELECT topic, partition, "offset", key, value, headers, at FROM eventlog.records
@@ -87,10 +89,11 @@ class PostgresEventLog:
     async def follow(self, topic: str) -> AsyncIterator[Sequence[Received]]:
         positions: dict[int, int] = {}
         first = True
+        trouble = Trouble(log, "log_unavailable", topic=topic)
         with self._wakeups.of([f"topic:{topic}"]) as news:
             while True:
                 news.clear()
-                records = await self._read_on(topic, positions)
+                records = await self._read_on(topic, positions, trouble)
                 if records or (first and records is not None):
                     first = False
                     yield records
@@ -103,6 +106,13 @@ class PostgresEventLog:
             for topic in self._topics:
                 row = {"name": topic.name, "partitions": topic.partitions, "compacted": topic.compacted}
                 await connection.execute(_ADD_TOPIC, row)
+
+    async def forget_members(self) -> None:
+        """Strike off every member of every group. For a host that knows that it alone uses this database:
+        what a killed predecessor held is then taken at once instead of after its session.
+        """
+        async with self._database.transaction() as connection:
+            await connection.execute(_FORGET_MEMBERS)
 
     async def verify_topics(self) -> Sequence[str]:
         try:
@@ -127,7 +137,9 @@ class PostgresEventLog:
             if there.get(topic.name, topic.compacted) != topic.compacted
         ]
 
-    async def _read_on(self, topic: str, positions: dict[int, int]) -> list[Received] | None:
+    async def _read_on(
+        self, topic: str, positions: dict[int, int], trouble: Trouble
+    ) -> list[Received] | None:
         """Everything from these positions on, which move along; None while the log is away."""
         try:
             async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
@@ -152,8 +164,9 @@ class PostgresEventLog:
         except Exception as err:
             if fault_of(err) is None:
                 raise
-            log.warning("cannot follow", action="log_unavailable", topic=topic, error=repr(err))
+            trouble.is_on(err)
             return None
+        trouble.is_over()
         for record in found:
             positions[record.partition.number] = record.offset + 1
         return found

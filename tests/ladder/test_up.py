@@ -1,0 +1,98 @@
+"""`ladder up` as a newcomer meets it: a process of its own, the example policy, its printed lines, its API."""
+
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ladder.embedded_postgres import EmbeddedPostgres
+from ladder.postgres_processes import working_in
+from tests.ladder.running import Up
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
+    """One that runs for the whole module; a test that ends it starts it again."""
+    running = Up(tmp_path_factory.mktemp("up") / "data dir")
+    await running.start()
+    yield running
+    await running.end()
+
+
+def _servers(up_folder: Path) -> list[int]:
+    return list(working_in(EmbeddedPostgres(up_folder / "postgres").data))
+
+
+async def test_it_says_where_it_is_what_it_runs_on_and_one_line_to_try(up: Up) -> None:
+    assert "event log  PostgreSQL" in up.said
+    assert "ladder-demo-key" in up.said
+    assert up.said.count("curl -s ") == 1
+    async with up.client() as client:
+        assert (await client.get("/readyz")).json() == {"ready": True, "reasons": {}}
+
+
+async def test_an_event_pages_the_first_level_and_the_story_says_whom_and_why(up: Up) -> None:
+    answer = await up.post("Checkout is down")
+    assert answer.status_code == 202
+
+    async def paged() -> bool:
+        return any("Checkout is down" in item["title"] for item in await up.inbox("ana"))
+
+    await until(paged)
+    await until(lambda: "page → ana (service desk, round 1): " in up.said)
+
+
+async def test_whoever_takes_it_is_named_and_nobody_else_is_paged(up: Up) -> None:
+    await up.post("Payments are slow", dedup_key="slow")
+    async with up.client() as client:
+
+        async def opened() -> str:
+            items = (await client.get("/v1/incidents?dedup_key=slow")).json()["items"]
+            return items[0]["id"] if items else ""
+
+        incident = await until(opened)
+        taken = await client.post(f"/v1/incidents/{incident}/actions", json={"action": "acknowledge"})
+        assert taken.status_code == 200, taken.text
+        assert taken.json()["assignee"] == "ana"
+    await until(lambda: "pages stop (taken) · “Payments are slow”" in up.said)
+
+
+async def test_after_a_kill_in_the_middle_nothing_accepted_is_lost(tmp_path: Path) -> None:
+    up = Up(tmp_path / "killed")
+    await up.start()
+    accepted = [await up.post(f"Problem {number}", dedup_key=f"kill-{number}") for number in range(20)]
+    assert {answer.status_code for answer in accepted} == {202}
+    await up.end(signal.SIGKILL)
+
+    await up.start()
+    async with up.client() as client:
+
+        async def all_there() -> bool:
+            items = (await client.get("/v1/incidents?limit=100")).json()["items"]
+            return {f"kill-{number}" for number in range(20)} == {item["dedup_key"] for item in items}
+
+        await until(all_there, seconds=15)
+    assert await up.end() == 0
+
+
+async def test_a_signal_ends_it_cleanly_with_one_line_and_ends_the_database(tmp_path: Path) -> None:
+    up = Up(tmp_path / "ended")
+    await up.start()
+    assert _servers(tmp_path / "ended")
+    assert await up.end(signal.SIGTERM) == 0
+    assert up.said.splitlines()[-1] == "Ladder has stopped."
+    assert "Traceback" not in up.said
+    assert not _servers(tmp_path / "ended")
+
+
+async def test_a_second_one_on_the_same_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    first, second = Up(tmp_path / "shared"), Up(tmp_path / "shared")
+    await first.start()
+    second._output = tmp_path / "second.out"
+    with pytest.raises(AssertionError, match="Another `ladder up` \\(process "):
+        await second.start()
+    assert second.exit_code == 2
+    assert (await first.post("Still here")).status_code == 202
+    assert await first.end() == 0
