@@ -14,11 +14,16 @@ STEP = 4.0
 LATE = 1.5  # seconds that a page may take on this machine, beside everything else that runs
 
 
-@pytest_asyncio.fixture
-async def world(postgres: PostgresServer) -> AsyncIterator[World]:
+@pytest_asyncio.fixture(scope="module")
+async def lasting_world(postgres: PostgresServer) -> AsyncIterator[World]:
     async with separate_processes(postgres, step=f"{STEP:.0f}s") as made:
-        await made.cluster.up("intake", "router", "router-2", "notifier", "notifier-2")
         yield made
+
+
+@pytest_asyncio.fixture
+async def world(lasting_world: World) -> World:
+    await lasting_world.cluster.up("intake", "router", "router-2", "notifier", "notifier-2")
+    return lasting_world
 
 
 async def test_level_two_is_paged_in_time_although_a_router_died(world: World) -> None:
