@@ -23,6 +23,7 @@ from shared.crash import crash_point
 from shared.database import Database
 from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.packing import pack, unpack
+from shared.eventlog.trouble import Trouble
 
 _BATCH: Final = 500
 _BATCH_BYTES: Final = 4 * 1024 * 1024
@@ -153,18 +154,22 @@ class Relay:
         return self._connection if self.leading else None
 
     async def _relay_for_ever(self) -> None:
+        publishing = Trouble(log, "relay_blocked", schema=self._schema)
+        relaying = Trouble(log, "relay_failed", schema=self._schema)
         while True:
             self._woken.clear()
             try:
                 sent = await self.relay_once(utcnow())
             except LogUnavailableError as err:
-                log.warning("cannot publish", action="relay_blocked", schema=self._schema, error=str(err))
+                publishing.is_on(err)
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception as err:  # noqa: BLE001 - a relay that ended would hold back every page
-                log.warning("relay failed", action="relay_failed", schema=self._schema, error=repr(err))
+                relaying.is_on(err)
                 await self.close()
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
+                publishing.is_over()
+                relaying.is_over()
                 if sent == 0:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(_POLL_SECONDS):

@@ -90,7 +90,7 @@ class Consumer(Protocol):
         """What this member owns now."""
 
     async def lag(self, now: datetime) -> Mapping[Partition, Lag]:
-        """How far behind this member is, per owned partition."""
+        """How far behind this member is, per owned partition. Raises LogUnavailableError: not known now."""
 
     @property
     def held_assignment_once(self) -> bool:

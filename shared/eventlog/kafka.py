@@ -17,6 +17,7 @@ from shared.eventlog.kafka_ending import end
 from shared.eventlog.kafka_group import KafkaConsumer, received
 from shared.eventlog.kafka_publish import Publisher
 from shared.eventlog.topics import MAX_BYTES, Topic, ladder_topics
+from shared.eventlog.trouble import Trouble
 
 _START_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.5
@@ -70,6 +71,7 @@ class KafkaEventLog:
     async def follow(self, topic: str) -> AsyncIterator[Sequence[Received]]:
         positions: dict[int, int] = {}
         first = True
+        trouble = Trouble(log, "log_unavailable", topic=topic)
         while True:
             consumer = AIOKafkaConsumer(
                 **self._options,
@@ -82,6 +84,7 @@ class KafkaEventLog:
                 async with asyncio.timeout(_START_SECONDS):
                     ends = await _open(consumer, topic, positions)
                     begun = await _read_to(consumer, ends)
+                trouble.is_over()
                 _move(positions, begun)
                 if first or begun:
                     first = False
@@ -92,7 +95,7 @@ class KafkaEventLog:
                     if found:
                         yield found
             except (KafkaError, LogUnavailableError, OSError, TimeoutError) as err:
-                log.warning("cannot follow", action="log_unavailable", topic=topic, error=repr(err))
+                trouble.is_on(err)
             finally:
                 await end(consumer)
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -16,6 +16,7 @@ from shared import telemetry
 from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
 from shared.eventlog.kafka_ending import end
 from shared.eventlog.placing import check_size, partition_of
+from shared.eventlog.trouble import Trouble
 
 _START_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.3
@@ -96,7 +97,7 @@ class Publisher:
         return count
 
     async def _stay_connected(self) -> None:
-        trouble = ""
+        trouble = Trouble(log, "log_unavailable", role="producer")
         while True:
             producer = AIOKafkaProducer(
                 **self._options,
@@ -111,13 +112,12 @@ class Publisher:
                 async with asyncio.timeout(_START_SECONDS):
                     await producer.start()
                 self._producer = producer
+                trouble.is_over()
                 self._broken.clear()
                 self._up.set()
                 await self._broken.wait()
             except (KafkaError, OSError, TimeoutError) as err:
-                if repr(err) != trouble:
-                    trouble = repr(err)
-                    log.warning("no broker", action="log_unavailable", error=trouble)
+                trouble.is_on(err)
             finally:
                 self._up.clear()
                 await end(producer)

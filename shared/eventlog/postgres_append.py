@@ -18,6 +18,7 @@ from shared.database import Database, Fault, fault_of
 from shared.eventlog import LogUnavailableError, Record
 from shared.eventlog.packing import pack
 from shared.eventlog.placing import check_size, partition_of, size_of
+from shared.eventlog.trouble import Trouble
 
 CHANNEL: Final = "eventlog"
 _BATCH_RECORDS: Final = 2_000
@@ -72,7 +73,8 @@ class Appender:
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
         self._partitions: dict[str, int] = {}
-        self._trouble: BaseException | None = None
+        self._trouble = Trouble(log, "log_unavailable", role="producer")
+        self._error: BaseException | None = None
 
     async def append(self, records: Sequence[Record], timeout_seconds: float) -> None:
         """Return once the records are committed. Raises LogUnavailableError, RecordTooLargeError."""
@@ -86,7 +88,7 @@ class Appender:
             async with asyncio.timeout(timeout_seconds):
                 await waiting.done
         except TimeoutError as err:
-            raise LogUnavailableError(f"not written within {timeout_seconds:g} s") from self._trouble or err
+            raise LogUnavailableError(f"not written within {timeout_seconds:g} s") from self._error or err
 
     async def close(self) -> None:
         """Stop trying; whoever still waits is told that the log is away."""
@@ -108,7 +110,8 @@ class Appender:
             except Exception as err:  # noqa: BLE001 - every waiter must hear of it, whatever it is
                 await self._refuse(batch, err)
             else:
-                self._trouble = None
+                self._trouble.is_over()
+                self._error = None
                 for waiting in batch:
                     if not waiting.done.done():
                         waiting.done.set_result(None)
@@ -128,9 +131,8 @@ class Appender:
     async def _refuse(self, batch: list[_Waiting], err: Exception) -> None:
         """The server is away: try again while somebody waits. Anything else: tell them."""
         if fault_of(err) is Fault.AWAY:
-            if self._trouble is None:
-                log.warning("cannot append", action="log_unavailable", error=repr(err))
-            self._trouble = err
+            self._trouble.is_on(err)
+            self._error = err
             self._queue.extendleft(reversed(batch))
             await asyncio.sleep(_PAUSE_SECONDS)
             return

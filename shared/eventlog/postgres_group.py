@@ -23,6 +23,7 @@ from shared.eventlog import Lag, LogUnavailableError, Partition, Received
 from shared.eventlog.packing import unpack
 from shared.eventlog.postgres_append import CHANNEL
 from shared.eventlog.sharing import share_out
+from shared.eventlog.trouble import Trouble
 from shared.eventlog.wakeups import Wakeups, wait
 
 _CALL_SECONDS: Final = 5.0
@@ -137,6 +138,8 @@ class PostgresConsumer:
         self._held_once = False
         self._turn = 0
         self._news = asyncio.Event()
+        self._fetching = Trouble(log, "log_unavailable", group=group)
+        self._beating = Trouble(log, "heartbeat_failed", group=group)
 
     @asynccontextmanager
     async def joined(self) -> AsyncIterator["PostgresConsumer"]:
@@ -167,12 +170,14 @@ class PostgresConsumer:
         while True:
             self._news.clear()
             try:
-                if records := await self._fetch_once(max_records):
+                records = await self._fetch_once(max_records)
+                self._fetching.is_over()
+                if records:
                     return records
             except Exception as err:
                 if fault_of(err) is None:
                     raise
-                log.warning("cannot fetch", action="log_unavailable", group=self._group, error=repr(err))
+                self._fetching.is_on(err)
                 await asyncio.sleep(min(0.2, max(0.0, deadline - loop.time())))
             left = deadline - loop.time()
             if left <= 0:
@@ -248,9 +253,11 @@ class PostgresConsumer:
                 async with asyncio.timeout(_CALL_SECONDS):
                     await self.beat_once()
             except Exception as err:  # noqa: BLE001 - a member that stops beating would lose its share for ever
-                log.warning("heartbeat failed", action="heartbeat_failed", group=self._group, error=repr(err))
+                self._beating.is_on(err)
                 pause = min(0.5, pause)
                 changed.clear()
+            else:
+                self._beating.is_over()
             await wait(changed, pause)
 
     async def beat_once(self) -> None:

@@ -226,6 +226,25 @@ async def test_nothing_acknowledged_is_lost_when_the_server_vanishes_under_load(
             await read_until(consumer, lambda got: wanted <= set(values(got)), seconds=30)
 
 
+async def test_while_the_server_hangs_publishing_fails_in_time_and_afterwards_all_goes_on(
+    place: Place,
+) -> None:
+    async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
+        await log.publish([place.record("k", "before")])
+        assert values(await read(consumer, 1)) == ["before"]
+
+        place.server.freeze()
+        try:
+            async with asyncio.timeout(5):
+                with pytest.raises(LogUnavailableError):
+                    await log.publish([place.record("k", "lost or not")])
+        finally:
+            place.server.thaw()
+
+        await publish_again_and_again(log, place, "k", "after")
+        await read_until(consumer, lambda got: "after" in values(got), seconds=40)
+
+
 async def test_a_log_whose_server_is_away_at_the_start_works_once_it_is_there(place: Place) -> None:
     place.server.stop()
     try:

@@ -20,6 +20,8 @@ class Broker(Protocol):
     def bootstrap_servers(self) -> str: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
+    def freeze(self) -> None: ...
+    def thaw(self) -> None: ...
 
 
 class ForeignBroker:
@@ -31,7 +33,7 @@ class ForeignBroker:
     def start(self) -> None:
         raise NotImplementedError("this broker is not ours")
 
-    stop = start
+    stop = freeze = thaw = start
 
 
 class TansuBroker:
@@ -72,6 +74,11 @@ class TansuBroker:
             self._process.kill()
             self._process.wait(30)
             self._process = None
+
+    def freeze(self) -> None:
+        raise NotImplementedError("only Apache Kafka is frozen")
+
+    thaw = freeze
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pwd
 import signal
 import subprocess
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -76,6 +77,22 @@ class PostgresServer:
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(30)
         self._process = None
+
+    def freeze(self) -> None:
+        """The server hangs: connections stay, nothing answers."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, what: signal.Signals) -> None:
+        """The postmaster first, so that it starts nothing meanwhile; then its backends."""
+        assert self._process is not None
+        parent = self._process.pid
+        os.kill(parent, what)
+        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), what)
 
     def create_database(self, template: str = "template1") -> str:
         """A fresh database, copied from the template; its URL."""
