@@ -5,6 +5,7 @@ signal is kept, `last_resort` is paged, and its neighbours in the batch never no
 """
 
 import asyncio
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -168,6 +169,7 @@ class _Deciding:
         self.now = now
         self.untold: list[str] = []  # stuck incidents of which last_resort should hear
         self.levels = store.Levels(live, self._known_policy)
+        self._failed = False
         self._compiled = compiled
         self._decide_purely = decide
 
@@ -228,7 +230,7 @@ class _Deciding:
         error = f"{type(err).__name__}: {err}"
         signal = arrival.signal
         about = incident.id if incident is not None else str(arrival.to)
-        log.error("deciding failed", action="set_aside", incident=about, signal=arrival.kind, exc_info=err)
+        self._log_failure("set_aside", about, arrival, err)
         metrics.SET_ASIDE.inc()
         if isinstance(signal, ActionTaken):
             return Handled(arrival, error=error)  # the person is told; what they did is not kept
@@ -240,9 +242,23 @@ class _Deciding:
         self._put_aside(incident.id, signal, error)
         return Handled(arrival, error=error)
 
+    def _log_failure(self, action: str, about: str, arrival: Arrival, err: Exception) -> None:
+        """One line each; the stack with the first of a batch only, a broken rule fails thousands of times."""
+        stack = "" if self._failed else "".join(traceback.format_exception(err))
+        self._failed = True
+        log.error(
+            "deciding failed",
+            action=action,
+            incident=about,
+            signal=arrival.kind,
+            event_id=arrival.id,
+            error=repr(err)[:500],
+            stack=stack,
+        )
+
     def _put_aside(self, incident_id: str, signal: Signal, error: str) -> None:
         if isinstance(signal, EventReceived | DeliveryReported):
-            self.situation.put_aside.append(SetAside(incident_id, signal, self.now, error))
+            self.situation.put_aside(SetAside(incident_id, signal, self.now, error))
 
     def _stuck(self, incident: Incident, error: str) -> None:
         marked = last_resort.stuck(incident, error, self.now)
@@ -260,8 +276,8 @@ class _Deciding:
         try:
             self._take_up(incident.id)
             decision = self._decide(self.situation.incidents[incident.id], arrival.signal)
-        except Exception as err:
-            log.exception("deciding failed again", action="still_stuck", incident=incident.id)
+        except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
+            self._log_failure("still_stuck", incident.id, arrival, err)
             current = self.situation.incidents[incident.id]
             self._stuck(replace(current, stuck=before), f"{type(err).__name__}: {err}")
             return Handled(arrival, error=str(err))
@@ -277,8 +293,7 @@ class _Deciding:
             incident = self.situation.incidents[incident_id]
             if not _superseded(incident, earlier):
                 self.situation.keep(self._decide(incident, earlier.signal))
-            self.situation.taken_up.append(earlier.seq)
-            waiting.pop(0)
+            self.situation.take_up(earlier)
 
     def _take_behind_stand_in(self, incident: Incident, arrival: Arrival) -> Handled:
         """Nothing overtakes the event that could not be decided: it is tried first."""
@@ -308,8 +323,8 @@ class _Deciding:
         self.situation.keep(last_resort.give_way(incident, "can be decided again", self.now))
         for decision in decisions:
             self.situation.keep(decision)
-        self.situation.taken_up.extend(earlier.seq for earlier in waiting)
-        waiting.clear()
+        for earlier in tuple(waiting):
+            self.situation.take_up(earlier)
 
     def _still_standing_in(self, incident: Incident, arrival: Arrival, error: str) -> Handled:
         if isinstance(arrival.signal, TimerFired):

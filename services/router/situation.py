@@ -35,7 +35,7 @@ class Situation:
     entries: list[tuple[str, Entry]] = field(default_factory=list)
     messages: list[IncidentChanged] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
-    put_aside: list[SetAside] = field(default_factory=list)
+    aside: list[SetAside] = field(default_factory=list)  # to store for the next try
     taken_up: list[int] = field(default_factory=list)  # seq of what was set aside and has now been decided
     letters: list[DeadLetter] = field(default_factory=list)  # unreadable records, to be published as such
 
@@ -71,6 +71,19 @@ class Situation:
     def tell(self, incident_id: str, entries: Iterable[Entry]) -> None:
         """Add to the incident's timeline."""
         self.entries.extend((incident_id, entry) for entry in entries)
+
+    def put_aside(self, signal: SetAside) -> None:
+        """Keep a signal on which deciding failed; it waits behind those of its incident."""
+        self.aside.append(signal)
+        self.waiting.setdefault(signal.incident_id, []).append(signal)
+
+    def take_up(self, signal: SetAside) -> None:
+        """A signal that waited has been decided."""
+        self.waiting[signal.incident_id].remove(signal)
+        if signal.seq:
+            self.taken_up.append(signal.seq)
+        else:
+            self.aside.remove(signal)
 
     def to_write(self) -> Sequence[Incident]:
         return [self.incidents[incident_id] for incident_id in self.changed]

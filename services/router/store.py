@@ -222,16 +222,15 @@ async def _write_orphans(connection: AsyncConnection, orphans: Iterable[Orphan],
 async def _write_set_aside(connection: AsyncConnection, situation: Situation) -> None:
     if situation.taken_up:
         await connection.execute(_TAKEN_UP, {"seqs": situation.taken_up})
-    if situation.put_aside:
+    if situation.aside:
         columns = {
-            "ids": [each.incident_id for each in situation.put_aside],
-            "ats": [each.at for each in situation.put_aside],
+            "ids": [each.incident_id for each in situation.aside],
+            "ats": [each.at for each in situation.aside],
             "kinds": [
-                "event" if isinstance(each.signal, EventReceived) else "report"
-                for each in situation.put_aside
+                "event" if isinstance(each.signal, EventReceived) else "report" for each in situation.aside
             ],
-            "signals": [_stored(each.signal) for each in situation.put_aside],
-            "errors": [each.error for each in situation.put_aside],
+            "signals": [_stored(each.signal) for each in situation.aside],
+            "errors": [each.error for each in situation.aside],
         }
         await connection.execute(_PUT_ASIDE, columns)
 

@@ -112,12 +112,8 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         conditions.append(table.priority.in_(filters.priority))
     if filters.q:
         pattern = filters.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        conditions.append(
-            or_(
-                table.title.ilike(f"%{pattern}%", escape="\\"),
-                table.dedup_key.ilike(f"%{pattern}%", escape="\\"),
-            )
-        )
+        searched = (table.title, table.dedup_key)
+        conditions.append(or_(*(column.ilike(f"%{pattern}%", escape="\\") for column in searched)))
     return conditions
 
 
@@ -131,7 +127,7 @@ def _newest(statement: Select[Any], filters: Filters, after: Sequence[Any] | Non
 
 
 def _pressing(statement: Select[Any], filters: Filters, after: Sequence[Any] | None) -> Select[Any]:
-    """Priority, then the time to the first breach, then what the customer is worth. Closed ones do not press."""
+    """Priority, then the time to the first breach, then what the customer is worth; nothing closed."""
     table, breach = incident.c, _breach()
     if not filters.status:
         statement = statement.where(table.status.in_(["triggered", "acknowledged"]))

@@ -37,7 +37,9 @@ def event(key: str = "checkout", action: Any = "trigger", **fields: Any) -> Inci
 
 
 def arrival(said: IncidentEvent) -> Arrival:
-    return Arrival(EventReceived(said), (said.integration, said.dedup_key), said.event_id, origin=(INCIDENTS, 0, 7))
+    return Arrival(
+        EventReceived(said), (said.integration, said.dedup_key), said.event_id, origin=(INCIDENTS, 0, 7)
+    )
 
 
 @dataclass
@@ -86,4 +88,6 @@ class Desk:
 
     async def make_due(self) -> None:
         """As if every due time had come."""
-        await self.sql("UPDATE router.incident SET next_due_at = now() - interval '1 ms' WHERE status <> 'closed'")
+        await self.sql(
+            "UPDATE router.incident SET next_due_at = now() - interval '1 ms' WHERE status <> 'closed'"
+        )
