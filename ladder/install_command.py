@@ -21,12 +21,17 @@ sys.exit(main())
 """
 
 
+def script(python: Path) -> str:
+    """The command's text for this interpreter."""
+    return _SCRIPT.format(python=python)
+
+
 def install(project: Path, python: Path) -> Path:
     """Returns the command's path."""
     place = Path(sysconfig.get_path("purelib")) / "ladder-project.pth"
     place.write_text(f"{project}\n", encoding="utf-8")
     command = python.parent / "ladder"
-    command.write_text(_SCRIPT.format(python=python), encoding="utf-8")
+    command.write_text(script(python), encoding="utf-8")
     command.chmod(0o755)
     return command
 

@@ -30,8 +30,8 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        host, _, port = text.strip().rpartition(":")
-        if not port.isdigit() or int(port) > 65535:
+        host, colon, port = text.strip().rpartition(":")
+        if not colon or not port.isdigit() or int(port) > 65535:
             raise RefusedError(f"LADDER_LISTEN: {text!r} is not an address such as 127.0.0.1:8080.")
         return cls(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by leaving the host out
 

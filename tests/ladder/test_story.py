@@ -1,0 +1,109 @@
+from datetime import UTC, datetime, timedelta
+
+from ladder.story import GROUP, lines, tell_once
+from shared import codec
+from shared.eventlog import Partition, Received
+from shared.events import (
+    ESCALATIONS,
+    IncidentChanged,
+    IncidentSnapshot,
+    Notice,
+    Page,
+    Recipient,
+    Settled,
+)
+
+NOW = datetime(2026, 3, 2, 12, 0, 3, tzinfo=UTC)
+INCIDENT = IncidentSnapshot(
+    id="1f2e3d4c-aaaa",
+    integration="demo",
+    dedup_key="k",
+    title="Checkout is down",
+    kind="incident",
+    status="triggered",
+    priority=1,
+    tier="gold",
+    customer="acme",
+    customer_name="Acme",
+    policy="quick",
+    opened_at=NOW,
+)
+PAGE = Page(
+    page_id="p",
+    recipient=Recipient(kind="user", name="ana"),
+    level="service desk",
+    reason="you are on call for desk.",
+    since=NOW,
+    otherwise="level experts is paged",
+)
+
+
+def _change(**more: object) -> IncidentChanged:
+    return IncidentChanged(**{"message_id": "m", "at": NOW, "incident": INCIDENT, **more})
+
+
+def test_a_page_is_one_line_with_whom_where_on_the_ladder_why_and_what_comes_next() -> None:
+    told = list(lines(_change(changes=("opened", "paged"), actor="ladder", pages=(PAGE,)), UTC))
+    assert told == [
+        "12:00:03  opened · “Checkout is down” · Acme (gold) · priority 1 · 1f2e3d4c",
+        "12:00:03    page → ana (service desk, round 1): you are on call for desk; otherwise level experts is paged",
+    ]
+
+
+def test_taking_it_names_who_and_says_that_pages_stop() -> None:
+    told = list(lines(_change(changes=("taken",), actor="ana", settled=Settled(why="taken", by="ana")), UTC))
+    assert told[0].startswith("12:00:03  taken by ana: pages stop (taken) · “Checkout is down”")
+
+
+def test_a_stakeholder_is_told_with_the_reason() -> None:
+    notice = Notice(
+        notice_id="n", event="opened", recipient=Recipient(kind="customer", name="acme"), reason="subscribed"
+    )
+    assert list(lines(_change(notices=(notice,)), UTC))[1] == "12:00:03    tell → acme (opened): subscribed"
+
+
+class FakeConsumer:
+    """Hands out one batch and records what was committed."""
+
+    held_assignment_once = True
+
+    def __init__(self, *changes: IncidentChanged) -> None:
+        encoded = [codec.encode(change) for change in changes]
+        self.batch = [
+            Received(Partition(ESCALATIONS, 0), offset, one.key, one.value, one.headers, NOW)
+            for offset, one in enumerate(encoded)
+        ]
+        self.committed: list[Received] = []
+
+    async def fetch(self, max_records: int = 500, wait_seconds: float = 1.0) -> list[Received]:
+        return self.batch
+
+    async def commit(self, records: list[Received]) -> None:
+        self.committed = records
+
+    def assignment(self) -> frozenset[Partition]:
+        return frozenset()
+
+    async def lag(self, now: datetime) -> dict[Partition, object]:
+        return {}
+
+
+async def _told(*changes: IncidentChanged, now: datetime = NOW) -> list[str]:
+    consumer, said = FakeConsumer(*changes), []
+    await tell_once(consumer, said.append, now, UTC)
+    assert consumer.committed == consumer.batch
+    return said
+
+
+async def test_what_happened_before_this_start_is_passed_over() -> None:
+    assert await _told(_change(changes=("opened",)), now=NOW + timedelta(minutes=5)) == []
+
+
+async def test_a_storm_is_counted_and_not_scrolled_past() -> None:
+    told = await _told(*(_change(changes=("opened",)) for _ in range(500)))
+    assert len(told) == 61
+    assert "440 lines more" in told[-1]
+
+
+def test_the_terminal_reads_in_a_group_of_its_own() -> None:
+    assert GROUP not in {"ladder-router", "ladder-notifier"}
