@@ -96,7 +96,9 @@ class Database:
                 wake("")
                 await gone.wait()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as err:
-                log.warning("listening connection lost", action="listen_lost", channel=channel, error=str(err))
+                log.warning(
+                    "listening connection lost", action="listen_lost", channel=channel, error=str(err)
+                )
             finally:
                 if connection is not None and not connection.is_closed():
                     with suppress(Exception):
