@@ -132,7 +132,7 @@ class Endpoint:
         if events:
             await self._publisher.publish(events, len(body))
             crash_point("intake.published")
-            metrics.ACCEPTED.labels(sender.name, form.kind).inc(len(events))
+            metrics.accepted(sender.name, form.kind).inc(len(events))
         return form.accepted(events)
 
 

@@ -26,6 +26,8 @@ def is_lines(headers: Mapping[bytes, bytes], *, lines: bool, sloppy: bool) -> bo
     `lines`: whether that is taken here; `sloppy`: whether the types of clients that set none are.
     Raises Problem 415.
     """
+    if headers.get(b"content-type") == b"application/json":
+        return False
     sent = headers.get(b"content-type", b"").decode("latin-1")
     kind = sent.partition(";")[0].strip().lower()
     if kind in _JSON or (
