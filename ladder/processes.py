@@ -165,7 +165,7 @@ async def _one(name: str) -> None:
     url = _needed_database(name, settings, kafka=bool(log_settings.kafka_bootstrap_servers))
     with refusing():
         _ = settings.signer
-        _check_policy(settings)
+    _check_policy(settings)
     sock, address = serving.bind(settings.address)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(connected(url)) if url else None
@@ -179,9 +179,17 @@ async def _one(name: str) -> None:
 
 
 def _check_policy(settings: HostSettings) -> None:
-    """A broken LADDER_POLICY stops a process that starts; a later change that is broken is only refused."""
-    if settings.policy is not None:
-        refuse_demo_keys(load(settings.policy), settings.address)
+    """A policy with the demo key in it stops the process. One that does not check does not: the last good one
+    stays in force, and a restart in a bad moment must not silence everybody. The router says what is wrong.
+    """
+    if settings.policy is None:
+        return
+    try:
+        bundle = load(settings.policy)
+    except PolicyErrors as err:
+        log.error("the policy is refused", action="policy_refused", errors=str(err))  # noqa: TRY400 - no surprise
+    else:
+        refuse_demo_keys(bundle, settings.address)
 
 
 async def _migrate() -> None:

@@ -46,7 +46,7 @@ def configure(style: LogFormat, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("aiokafka", "alembic", "httpx2", "httpcore2"):
+    for noisy in ("aiokafka", "alembic", "httpx2", "httpcore2", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[
