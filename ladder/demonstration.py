@@ -40,7 +40,7 @@ def demo(
             typer.echo(f"It listens on {url}. Replaying 61 incidents of Volvo IT, 2011 and 2012:")
             place, log = Place.of(url), samples / "volvo_it_incidents_sample.csv"
             agreed = replay_file(
-                log, "volvo", place, Pace(run="demo", batch=50, rate=rate), limit=0, verify=True, patience=20
+                log, "volvo", place, Pace(run="", batch=50, rate=rate), limit=0, verify=True, patience=20
             )
             with Connection(place) as connection:
                 _tell_one(connection)

@@ -69,7 +69,8 @@ def incident_lines(incident: Document, now: datetime) -> list[str]:
         ("priority", incident["priority"]),
         ("kind", incident.get("kind")),
         ("severity", incident.get("severity")),
-        ("customer", _with(incident.get("customer"), incident.get("tier"))),
+        ("customer", incident.get("customer_name") or incident.get("customer")),
+        ("tier", incident.get("tier")),
         ("service", incident.get("service")),
         ("source", incident.get("source")),
         ("policy", _policy(incident)),
@@ -116,7 +117,10 @@ def timeline_text(item: Document) -> str:
 
 
 def _by(item: Document) -> str:
+    """Who did it, where that is news: not Ladder's own steps, nor who stands in the text already."""
     actor = str(item.get("actor") or "")
+    if actor in {"ladder", "notifier"}:
+        return ""
     return f" (by {actor})" if actor and actor not in str(item.get("text") or "") else ""
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from ladder.client.commands import LOCAL, ApiKey, IntakeKey, IntakeUrl, Url
 
 if TYPE_CHECKING:
     from ladder.client.connection import Place
+    from ladder.replay.mapping import Row
     from ladder.replay.posting import Pace, Tally
     from ladder.replay.translating import Translator
 
@@ -23,7 +25,7 @@ def replay(
     concurrency: Annotated[int, typer.Option(min=1, max=16, help="Requests at a time.")] = 4,
     rate: Annotated[float, typer.Option(min=0, help="Events a second; 0 is as fast as it goes.")] = 0,
     limit: Annotated[int, typer.Option(min=0, help="Stop after so many rows; 0 reads all.")] = 0,
-    run: Annotated[str, typer.Option(help="A new name counts the same log once more.")] = "",
+    run: Annotated[str, typer.Option(help="Under a new name the log counts once more, as of now.")] = "",
     verify: Annotated[
         bool,
         typer.Option("--verify/--no-verify", help="Compare each incident's end with the log's last row."),
@@ -64,8 +66,9 @@ def replay_file(
     from ladder.replay.translating import Translator
 
     try:
-        translator = Translator(load_map(rules))
+        translator = Translator(load_map(rules), times=not pace.run)
         pace = replace(pace, run=f"replay/{name_of(file, translator.rules)}/{pace.run}")
+        before = _applied(place, translator, rows_of(file, translator.rules)) if verify else 0
         rows = rows_of(file, translator.rules)
         events = translator.translate(islice(rows, limit) if limit else rows)
         tally = asyncio.run(post(place, events, pace, _show_progress))
@@ -76,7 +79,18 @@ def replay_file(
         f" events in {tally.seconds:.1f} s: {tally.accepted / max(tally.seconds, 0.001):.0f} a second"
         f" ({tally.batches} requests, {tally.retries} tried again)"
     )
-    return not verify or _verify(place, translator, tally.accepted, patience)
+    return not verify or _verify(place, translator, tally.accepted, before, patience)
+
+
+def _applied(place: "Place", translator: "Translator", rows: "Iterable[Row]") -> int:
+    """How many events of this log's keys have been applied already: it may have been replayed before."""
+    from ladder.client.connection import Connection
+    from ladder.replay.translating import Course
+    from ladder.replay.verifying import look
+
+    rules = translator.rules
+    with Connection(place, timeout=60) as connection:
+        return look(connection, {str(rules.value(rules.key, row)): Course() for row in rows}).events
 
 
 def _show_progress(tally: "Tally") -> None:
@@ -85,7 +99,7 @@ def _show_progress(tally: "Tally") -> None:
         print(f"\r{tally.accepted} accepted, {tally.seconds:.0f} s ", end="", file=sys.stderr, flush=True)
 
 
-def _verify(place: "Place", translator: "Translator", accepted: int, patience: float) -> bool:
+def _verify(place: "Place", translator: "Translator", accepted: int, before: int, patience: float) -> bool:
     """Looks until everything agrees, or nothing has moved for `patience` seconds; prints what it found."""
     from ladder.client.connection import Connection
     from ladder.replay.verifying import look, verdict_lines
@@ -93,11 +107,11 @@ def _verify(place: "Place", translator: "Translator", accepted: int, patience: f
     with Connection(place, timeout=60) as connection:
         started = moved = time.monotonic()
         comparison = look(connection, translator.courses)
-        while not comparison.settled(accepted) and time.monotonic() - moved < patience:
+        while not comparison.settled(accepted, before) and time.monotonic() - moved < patience:
             time.sleep(1)
             seen, comparison = comparison, look(connection, translator.courses)
             moved = moved if comparison == seen else time.monotonic()
     typer.echo(f"settled {time.monotonic() - started:.1f} s after the last answer")
-    for line in verdict_lines(comparison, accepted):
+    for line in verdict_lines(comparison, accepted, before):
         typer.echo(line)
-    return comparison.settled(accepted)
+    return comparison.settled(accepted, before)

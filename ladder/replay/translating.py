@@ -24,6 +24,7 @@ class Translator:
     """Reads rows in the log's order and keeps count of what was said about each key."""
 
     rules: Map
+    times: bool = True  # False: to Ladder the rows happen now
     courses: dict[str, Course] = field(default_factory=dict)
     rows: int = 0
 
@@ -46,7 +47,7 @@ class Translator:
 
     def _events(self, key: str, row: Row, course: Course) -> Iterator[Event]:
         first, done = course.events == 0, self.rules.is_done(row)
-        at = self.rules.happened_at(row)
+        at = self.rules.happened_at(row) if self.times else None
         if first or not (course.is_open or done):
             # The log's order decides. A stamp that is not later than the resolve's (stamps are whole seconds
             # or minutes) would say that this trigger was overtaken, so then it is not sent.

@@ -22,9 +22,14 @@ class Comparison:
     differences: int
     dead_letters: int
 
-    def settled(self, accepted: int) -> bool:
-        """Nothing differs any more, and every accepted event has been applied."""
-        return not self.differences and not self.dead_letters and self.events == accepted
+    def settled(self, accepted: int, before: int = 0) -> bool:
+        """Nothing differs any more, and every accepted event has been applied.
+
+        `before` had been applied when the replay began. Started again under the same name it adds only what
+        was missing; under a new name it adds everything once more.
+        """
+        all_applied = self.events in {accepted, before + accepted}
+        return all_applied and not self.differences and not self.dead_letters
 
 
 def compare(incidents: Iterable[Mapping[str, Any]], courses: Mapping[str, Course]) -> Comparison:
@@ -69,14 +74,16 @@ def look(connection: Connection, courses: Mapping[str, Course]) -> Comparison:
     return compare(connection.incidents([], EVERYTHING), courses)
 
 
-def verdict_lines(comparison: Comparison, accepted: int) -> list[str]:
+def verdict_lines(comparison: Comparison, accepted: int, before: int = 0) -> list[str]:
     """The comparison in words."""
+    started_again = comparison.events == accepted
+    applied = accepted if started_again else comparison.events - before
     lines = [
         (
             f"{comparison.agreeing} of {comparison.agreeing + comparison.differences} incidents end as the"
             f" log's last row says: {comparison.resolved} solved, {comparison.open} open"
         ),
-        f"{comparison.events} of {accepted} accepted events applied, {comparison.dead_letters} dead letters",
+        (f"{applied} of {accepted} accepted events applied, {comparison.dead_letters} dead letters"),
     ]
     lines += [f"  {line}" for line in comparison.differing]
     if comparison.differences > len(comparison.differing):

@@ -68,7 +68,7 @@ def test_show_takes_the_beginning_of_an_id(server: HTTPServer, ladder: Terminal)
     server.expect_request(f"/v1/incidents/{OTHER}/timeline").respond_with_json({"items": [entry]})
     printed = ladder("show", "c3f1")
     assert printed.exit_code == 0
-    assert "acme (gold)" in printed.out
+    assert "  customer  acme\n  tier      gold\n" in printed.out
     assert "acknowledge within 5m: 3s used, due 2026-03-01 12:05:00" in printed.out
     assert "opened by demo" in printed.out
 

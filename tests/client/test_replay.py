@@ -184,6 +184,14 @@ def test_a_replay_started_again_doubles_nothing(server: HTTPServer, ladder: Term
     assert len(intake.applied) == 391
 
 
+def test_a_replay_under_a_new_name_counts_again_and_happens_now(server: HTTPServer, ladder: Terminal):
+    intake = Intake(server)
+    replay(ladder)
+    replay(ladder, "--run", "second")
+    assert len(intake.applied) == 2 * 391
+    assert [event for event in intake.applied[391:] if "occurred_at" in event] == []
+
+
 def test_a_packed_log_is_read_as_it_is(server: HTTPServer, ladder: Terminal, tmp_path: Path):
     intake = Intake(server)
     packed = tmp_path / "log.csv.gz"
@@ -219,6 +227,16 @@ def test_the_newest_incident_of_each_key_is_compared_with_the_last_row():
     assert not compare(older_and_newer[1:], translator.courses).settled(len(sent))
     assert not compare([applied("1-1", "triggered", 2)], translator.courses).settled(len(sent))
     assert not compare([], translator.courses).settled(len(sent))
+
+
+def test_what_had_been_applied_before_is_no_difference():
+    translator = Translator(load_map("volvo"))
+    sent = list(translator.translate(volvo(("Accepted", "00"), ("Accepted", "01"))))
+    started_again = compare([applied("1-1", "triggered", 2)], translator.courses)
+    assert started_again.settled(len(sent), before=1)
+    counted_again = compare([applied("1-1", "triggered", 4)], translator.courses)
+    assert counted_again.settled(len(sent), before=2)
+    assert not counted_again.settled(len(sent), before=1)
 
 
 def test_a_dead_letter_is_never_in_order():
