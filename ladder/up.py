@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -66,7 +67,7 @@ def run_up(*, began: float, tell_story: bool = True) -> None:
     with data_folder.taken(settings.data_dir) as folder:
         place = Place(folder, address, settings, log_settings)
         serving.run(lambda: _up(place, sock, began, tell_story=tell_story))
-    _say("Ladder has stopped.")
+    _say(f"{'\n' * sys.stdout.isatty()}Ladder has stopped.")  # after the terminal's own ^C
 
 
 async def _up(place: Place, sock: socket.socket, began: float, *, tell_story: bool) -> None:
