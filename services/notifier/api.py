@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
-from sqlalchemy import Row, Select, delete, select, tuple_
+from sqlalchemy import Row, Select, Uuid, delete, literal, select, tuple_
 
 from services.notifier.access import holder_with
 from services.notifier.capacity import Capacity
@@ -199,7 +199,9 @@ def _query(asked: Filters) -> Select[Any]:
     if asked.state:
         query = query.where(delivery.c.state.in_(asked.state))
     if asked.cursor:
-        query = query.where(tuple_(delivery.c.created_at, delivery.c.id) < tuple_(*_place(asked.cursor)))
+        at, identity = _place(asked.cursor)
+        place = tuple_(literal(at), literal(identity, Uuid(as_uuid=False)))
+        query = query.where(tuple_(delivery.c.created_at, delivery.c.id) < place)
     return query.limit(asked.limit + 1)
 
 

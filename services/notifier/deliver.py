@@ -7,7 +7,6 @@ the same id. Results are written down in groups, so that a storm costs few commi
 
 import asyncio
 import random
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from services.notifier.domain.values import Delivery
 from services.notifier.loops import for_ever
 from services.notifier.store import Recorded
 from services.notifier.tables import SCHEMA
+from services.notifier.wanted import Wanted
 from shared import outbox, telemetry
 from shared.clock import utcnow
 from shared.codec import encode
@@ -35,8 +35,7 @@ _BATCH: Final = 500
 _MOST_CLAIMED: Final = 200
 _IDLE_SECONDS: Final = 0.5
 _TEND_SECONDS: Final = 2.0
-_FRESH: Final = timedelta(seconds=0.25)  # a claim so young needs no second look at the database
-_REMEMBERED: Final = 100_000
+_FRESH: Final = timedelta(seconds=0.5)  # a claim so young needs no second look at the database
 _LEAVING_SECONDS: Final = 3.0
 log = telemetry.logger(__name__)
 
@@ -68,7 +67,7 @@ class Sender:
         self._sent = sent
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._finished: list[Attempt] = []
-        self._settled: OrderedDict[str, int] = OrderedDict()
+        self._wanted = Wanted(database)
         self._disabled: frozenset[str] = frozenset()
         self._due = asyncio.Event()
         self._results = asyncio.Event()
@@ -94,9 +93,7 @@ class Sender:
 
     def settle(self, incident_id: str, version: int) -> None:
         """Pages of this incident before this version are off, from now on."""
-        self._settled[incident_id] = max(version, self._settled.pop(incident_id, 0))
-        while len(self._settled) > _REMEMBERED:
-            self._settled.popitem(last=False)
+        self._wanted.settle(incident_id, version)
 
     def wake(self) -> None:
         """Something may be due."""
@@ -117,7 +114,7 @@ class Sender:
         self._results.set()
 
     async def _attempted(self, delivery: Delivery, claimed_at: datetime, now: datetime) -> Attempt:
-        if delivery.is_page and not await self._wanted(delivery, claimed_at, now):
+        if delivery.is_page and not await self._still_wanted(delivery, claimed_at, now):
             return Attempt(delivery, Unwanted(), now, now)
         if delivery.endpoint in self._disabled:
             return Attempt(delivery, Rejected("the endpoint said 410 Gone and is disabled"), now, now)
@@ -129,18 +126,10 @@ class Sender:
         metrics.SEND_SECONDS.labels(delivery.channel).observe((finished_at - now).total_seconds())
         return Attempt(delivery, result, now, finished_at)
 
-    async def _wanted(self, delivery: Delivery, claimed_at: datetime, now: datetime) -> bool:
-        """Whether no later version settled the page; when that cannot be known, it goes out."""
-        if self._settled.get(delivery.incident_id, 0) > delivery.version:
+    async def _still_wanted(self, delivery: Delivery, claimed_at: datetime, now: datetime) -> bool:
+        if not self._wanted.at_once(delivery):
             return False
-        if now - claimed_at < _FRESH:
-            return True
-        try:
-            async with self._database.transaction() as connection:
-                return await store.still_wanted(connection, delivery)
-        except Exception as err:  # noqa: BLE001 - a page too many is a nuisance, a missing one a failure
-            log.warning("cannot check a page", action="recheck_failed", delivery=delivery.id, error=str(err))
-            return True
+        return now - claimed_at < _FRESH or await self._wanted.surely(delivery)
 
     def _judge_endpoint(self, delivery: Delivery, result: Result, now: datetime) -> None:
         match result:

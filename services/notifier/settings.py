@@ -2,11 +2,9 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from pydantic import Field, SecretStr, field_validator
 
-from pydantic import Field, SecretStr, model_validator
-
-from services.notifier.channels import MailServer
+from services.notifier.channels.email import MailServer, mail_address
 from shared.settings import CommaSeparated, SecretKeySettings
 
 
@@ -37,10 +35,14 @@ class NotifierSettings(SecretKeySettings):
             return None
         return MailServer.at(self.smtp_url.get_secret_value(), self.mail_from)
 
-    @model_validator(mode="after")
-    def _mail_can_be_used(self) -> Self:
-        try:
-            _ = self.mail
-        except ValueError as err:
-            raise ValueError(f"LADDER_SMTP_URL: {err}") from err
-        return self
+    @field_validator("smtp_url")
+    @classmethod
+    def _names_a_server(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            MailServer.at(url.get_secret_value(), "")
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_an_address(cls, sender: str) -> str:
+        return str(mail_address("the sender", sender))

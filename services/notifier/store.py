@@ -282,11 +282,13 @@ async def reclaim(connection: AsyncConnection, now: datetime) -> int:
     return (await connection.execute(statement, {"now": now})).rowcount
 
 
-async def still_wanted(connection: AsyncConnection, delivery: Delivery) -> bool:
-    """Whether this page is still asked for."""
-    statement = text("SELECT settled_version <= :version FROM notifier.incident WHERE id = :id")
-    values = {"id": delivery.incident_id, "version": delivery.version}
-    return (await connection.execute(statement, values)).scalar() is not False
+async def settled_versions(connection: AsyncConnection, incident_ids: Sequence[str]) -> dict[str, int]:
+    """The version that last settled each incident's pages; 0 for never."""
+    statement = text("""
+        SELECT id, settled_version FROM notifier.incident WHERE id = ANY(CAST(:ids AS text[]))
+    """)
+    result = await connection.execute(statement, {"ids": incident_ids})
+    return {row.id: row.settled_version for row in result}
 
 
 _RECORD: Final = text("""

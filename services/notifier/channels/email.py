@@ -124,11 +124,11 @@ class BadHeaderError(ValueError):
 def written(envelope: Envelope, sender: str) -> EmailMessage:
     """The mail. Raises BadHeaderError for an address that no header can hold."""
     delivery, letter = envelope.delivery, envelope.letter
-    domain = _addressed("LADDER_MAIL_FROM", sender).domain or "localhost"
+    domain = mail_address("LADDER_MAIL_FROM", sender).domain or "localhost"
     thread = f"<incident-{delivery.incident_id}@{domain}>"
     message = EmailMessage()
-    _set(message, "From", str(_addressed("LADDER_MAIL_FROM", sender)))
-    _set(message, "To", str(_addressed("the address", envelope.address)))
+    _set(message, "From", str(mail_address("LADDER_MAIL_FROM", sender)))
+    _set(message, "To", str(mail_address("the address", envelope.address)))
     _set(message, "Subject", letter.title)
     _set(message, "Date", format_datetime(envelope.at))
     _set(message, "Message-ID", f"<{delivery.id}@{domain}>")
@@ -137,7 +137,9 @@ def written(envelope: Envelope, sender: str) -> EmailMessage:
     _set(message, "Auto-Submitted", "auto-generated")
     _set(message, "X-Ladder-Event", delivery.event)
     if letter.stakeholder:
-        _set(message, "List-Unsubscribe", f"<mailto:{_addressed('', sender).addr_spec}?subject=unsubscribe>")
+        _set(
+            message, "List-Unsubscribe", f"<mailto:{mail_address('', sender).addr_spec}?subject=unsubscribe>"
+        )
     message.set_content(letter.text + "\n")
     message.add_alternative(_html(envelope, letter), subtype="html")
     return message
@@ -157,7 +159,8 @@ def _set(message: EmailMessage, name: str, value: str) -> None:
     message[name] = value
 
 
-def _addressed(what: str, text: str) -> Address:
+def mail_address(what: str, text: str) -> Address:
+    """`ana@example.com` or `Ana Novak <ana@example.com>`. Raises BadHeaderError, a ValueError."""
     if any(character in text for character in "\r\n\0"):
         raise BadHeaderError(f"{what}: line breaks and NUL have no place in a mail address")
     name, _, rest = text.rpartition("<")

@@ -1,0 +1,20 @@
+"""Envelopes for the contract tests of channels."""
+
+from services.notifier.channels import Envelope
+from services.notifier.domain.compose import write
+from services.notifier.domain.plan import plan
+from shared.clock import utcnow
+from shared.security import Signer
+from tests.services.notifier.building import bundle, changed, incident, page
+
+SIGNER = Signer(("a key",))
+
+
+def envelope(address, *, secret="", told=None, at=None, **said):
+    """A page – or the notice `told` – to this address, as it is handed to a channel."""
+    at = at or utcnow()
+    message = changed(*([] if told else [page()]), notices=[told] if told else [], incident=incident(**said))
+    policy = bundle({"ana": {"contacts": {"it": {"inbox": "ana"}}}})
+    delivery = plan(message, policy, at).deliveries[0]
+    letter = write(delivery, policy, public_url="https://ladder.test", signer=SIGNER, now=at)
+    return Envelope(delivery, letter, address, secret, at)

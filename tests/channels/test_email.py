@@ -1,0 +1,167 @@
+"""The mail channel against an SMTP server on a socket."""
+
+import email
+import email.policy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from services.notifier.channels import Delivered, MailServer, Rejected, Unavailable
+from services.notifier.channels.email import EmailChannel
+from tests.channels.envelopes import envelope
+from tests.services.notifier.building import address, notice
+
+
+@dataclass
+class Postbox:
+    """Keeps mails; `refuse` is what it answers to RCPT TO instead of 250."""
+
+    mails: list = field(default_factory=list)
+    refuse: str = ""
+    port: int = 0
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 - the server's interface
+        if self.refuse:
+            return self.refuse
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the server's interface
+        self.mails.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
+        return "250 taken"
+
+
+class OnAFreePort(Controller):
+    def _trigger_server(self):  # the port is known once the socket is bound
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+@pytest.fixture
+def postbox() -> Iterator[Postbox]:
+    box = Postbox()
+    controller = OnAFreePort(box, hostname="127.0.0.1", port=0)
+    controller.start()
+    box.port = controller.port
+    yield box
+    controller.stop()
+
+
+def channel(postbox) -> EmailChannel:
+    return EmailChannel(
+        MailServer.at(f"smtp://127.0.0.1:{postbox.port}?starttls=no", "Ladder <ladder@ops.example>")
+    )
+
+
+async def test_a_page_arrives_as_plain_text_and_html(postbox):
+    assert await channel(postbox).send(
+        envelope("ana@example.com", title="Checkout <b> is down")
+    ) == Delivered(confirmed=False)
+    (mail,) = postbox.mails
+    assert mail["To"] == "ana@example.com"
+    assert mail["From"] == "Ladder <ladder@ops.example>"
+    assert mail["Subject"] == "[P1] Checkout <b> is down"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert "List-Unsubscribe" not in mail
+    plain, html = mail.get_body(("plain",)).get_content(), mail.get_body(("html",)).get_content()
+    assert "Why you: Ana is on call" in plain
+    assert "/v1/replies/link/" in plain
+    assert "Checkout &lt;b&gt; is down" in html
+    assert "/v1/replies/link/" in html
+
+
+async def test_the_mails_of_an_incident_are_one_thread_and_a_repeat_is_the_same_mail(postbox):
+    mail = channel(postbox)
+    first = envelope("ana@example.com")
+    await mail.send(first)
+    await mail.send(first)
+    await mail.send(envelope("ana@example.com", told=notice("update")))
+    one, again, other = postbox.mails
+    assert one["Message-ID"] == again["Message-ID"] == f"<{first.delivery.id}@ops.example>"
+    assert other["Message-ID"] != one["Message-ID"]
+    assert one["References"] == other["References"] == "<incident-inc-1@ops.example>"
+    assert one["In-Reply-To"] == other["In-Reply-To"]
+
+
+async def test_a_stakeholder_can_unsubscribe_and_sees_no_acknowledge_link(postbox):
+    told = notice("resolved", address("board@example.com", "email"), stakeholder=True)
+    await channel(postbox).send(envelope("board@example.com", told=told))
+    (mail,) = postbox.mails
+    assert mail["List-Unsubscribe"] == "<mailto:ladder@ops.example?subject=unsubscribe>"
+    assert "/v1/replies" not in mail.as_string()
+
+
+@pytest.mark.parametrize(
+    ("said", "result"),
+    [
+        ("550 no such user", Rejected("SMTP 550 no such user")),
+        ("450 try later", Unavailable("SMTP 450 try later")),
+    ],
+)
+async def test_what_the_server_says_means(postbox, said, result):
+    postbox.refuse = said
+    assert await channel(postbox).send(envelope("ana@example.com")) == result
+
+
+async def test_a_server_that_is_down_is_unavailable(postbox):
+    closed = EmailChannel(MailServer.at("smtp://127.0.0.1:1?starttls=no", "ladder@ops.example"))
+    assert isinstance(await closed.send(envelope("ana@example.com")), Unavailable)
+
+
+async def test_without_a_server_every_mail_is_rejected_with_the_reason():
+    assert await EmailChannel(None).send(envelope("ana@example.com")) == Rejected(
+        "LADDER_SMTP_URL is not set"
+    )
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "ana@example.com\r\nBcc: all@example.com",
+        "a\0@example.com",
+        "ana@example.com\n",
+        "nobody",
+        "",
+        "a b@c d",
+    ],
+)
+async def test_an_address_that_no_header_can_hold_is_rejected(postbox, to):
+    assert isinstance(await channel(postbox).send(envelope(to)), Rejected)
+    assert postbox.mails == []
+
+
+async def test_line_breaks_in_a_title_make_no_header(postbox):
+    await channel(postbox).send(envelope("ana@example.com", title="Down\r\nBcc: all@example.com"))
+    (mail,) = postbox.mails
+    assert mail["Subject"] == "[P1] Down Bcc: all@example.com"
+    assert mail["Bcc"] is None
+
+
+async def test_a_title_in_any_script_arrives(postbox):
+    await channel(postbox).send(envelope("ana@example.com", title="Platba nefunguje – 支払い 🔥"))
+    assert postbox.mails[0]["Subject"] == "[P1] Platba nefunguje – 支払い 🔥"
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "tls", "starttls"),
+    [
+        ("smtp://mail.example", 25, False, None),
+        ("smtp://u:p%40ss@mail.example", 587, False, None),
+        ("smtp://mail.example:2525?starttls=yes", 2525, False, True),
+        ("smtps://u:p@mail.example", 465, True, False),
+    ],
+)
+def test_the_server_is_named_by_a_url(url, port, tls, starttls):
+    server = MailServer.at(url, "x@y.example")
+    assert (server.port, server.tls, server.starttls) == (port, tls, starttls)
+    assert server.password in {None, "p@ss", "p"}
+
+
+@pytest.mark.parametrize(
+    "url", ["http://mail.example", "mail.example:25", "smtp://", "smtp://m?starttls=maybe"]
+)
+def test_a_url_that_names_no_server_is_refused(url):
+    with pytest.raises(ValueError, match=r"smtp|starttls"):
+        MailServer.at(url, "x@y.example")

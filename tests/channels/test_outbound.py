@@ -1,0 +1,102 @@
+"""Where messages may go, and where not."""
+
+import httpcore2
+import httpx2
+import pytest
+
+from services.notifier.outbound import GuardedBackend, GuardedTransport, Outbound, OutboundRefusedError
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("127.0.0.1", "loopback"),
+        ("127.255.255.254", "loopback"),
+        ("::1", "loopback"),
+        ("0.0.0.0", "unspecified"),
+        ("::", "unspecified"),
+        ("10.1.2.3", "private"),
+        ("172.16.0.1", "private"),
+        ("192.168.1.1", "private"),
+        ("100.64.0.1", "reserved"),  # carrier-grade NAT
+        ("169.254.169.254", "link-local"),  # where clouds keep credentials
+        ("fe80::1", "link-local"),
+        ("fe80::1%eth0", "link-local"),
+        ("fc00::1", "private"),
+        ("fec0::1", "private"),
+        ("224.0.0.1", "multicast"),
+        ("ff02::1", "multicast"),
+        ("240.0.0.1", "private"),
+        ("255.255.255.255", "private"),
+        ("::ffff:127.0.0.1", "loopback"),  # IPv4 inside IPv6, four ways
+        ("::ffff:10.0.0.1", "private"),
+        ("64:ff9b::7f00:1", "loopback"),
+        ("2002:7f00:1::", "loopback"),
+        ("::7f00:1", "loopback"),
+    ],
+)
+def test_an_inside_address_is_refused_with_its_kind(address, why):
+    refusal = Outbound().refuses("name.example", address)
+    assert refusal is not None
+    assert f" {why} address" in refusal
+    assert "LADDER_OUTBOUND_ALLOW" in refusal
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.216.34"]
+)
+def test_an_outside_address_passes(address):
+    assert Outbound().refuses("name.example", address) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "address"),
+    [
+        ("10.0.0.0/8", "gateway.example", "10.9.9.9"),
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "localhost", "::ffff:127.0.0.1"),
+        ("gateway.internal", "Gateway.Internal.", "10.0.0.7"),
+        ("fd00::/8", "six.example", "fd12::1"),
+        ("[::1]", "localhost", "::1"),
+    ],
+)
+def test_what_the_operator_allows_passes(entry, host, address):
+    assert Outbound.allowing([entry]).refuses(host, address) is None
+
+
+def test_allowing_one_host_allows_no_other():
+    outbound = Outbound.allowing(["gateway.internal", "10.0.0.0/8"])
+    assert outbound.refuses("evil.example", "192.168.0.1") is not None
+    assert outbound.refuses("evil.gateway.internal", "127.0.0.1") is not None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0177.0.0.1",
+        "0x7f.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "localhost",
+    ],
+)
+async def test_no_spelling_of_a_loopback_address_connects(host, receiver):
+    async with httpx2.AsyncClient(transport=GuardedTransport(Outbound(), connections=4)) as client:
+        with pytest.raises((OutboundRefusedError, httpx2.InvalidURL)):
+            await client.post(f"http://{host}:{receiver.port}/")
+    assert receiver.connections == 0
+
+
+async def test_the_connection_goes_to_the_address_that_was_checked(receiver):
+    backend = GuardedBackend(Outbound.allowing(["127.0.0.0/8"]))
+    stream = await backend.connect_tcp("localhost", receiver.port, timeout=2)
+    assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
+    await stream.aclose()
+
+
+async def test_a_name_without_address_is_a_connection_error():
+    with pytest.raises(httpcore2.ConnectError):
+        await GuardedBackend(Outbound()).connect_tcp("no-such-host.invalid", 80, timeout=2)
