@@ -67,7 +67,9 @@ def run_up(*, began: float, tell_story: bool = True) -> None:
     with data_folder.taken(settings.data_dir) as folder:
         place = Place(folder, address, settings, log_settings)
         serving.run(lambda: _up(place, sock, began, tell_story=tell_story))
-    _say(f"{'\n' * sys.stdout.isatty()}Ladder has stopped.")  # after the terminal's own ^C
+    if sys.stdout.isatty():
+        _say("")  # the terminal's own ^C stands on this line
+    _say("Ladder has stopped.")
 
 
 async def _up(place: Place, sock: socket.socket, began: float, *, tell_story: bool) -> None:
