@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+
 from pydantic import Field, SecretStr, field_validator
 
 from services.notifier.channels.email import MailServer, mail_address
