@@ -1,0 +1,149 @@
+"""Putting policies in force: by file, by a person, across restarts."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from services.router import policy_store
+from services.router.engine import Engine
+from services.router.policies import NoPolicyError
+from services.router.policy_watch import PolicyWatch
+from shared.database import Database
+from shared.events import POLICY, PolicyPublished
+from shared.policy import Bundle, content_hash, dump_json
+from tests.domain.tale import bundle
+from tests.services.router.desk import Desk, event
+
+ONE = bundle()
+TWO = bundle(last_resort=["user:petra"])
+THREE = bundle(last_resort=["user:ana"])
+
+
+class Place:
+    """A database, and a file with a policy."""
+
+    def __init__(self, database: Database, file: Path) -> None:
+        self.database = database
+        self.file = file
+        self.desk = Desk(database, Engine(database))
+
+    def replica(self) -> PolicyWatch:
+        """A router that has just started."""
+        return PolicyWatch(self.database, Engine(self.database).policies, self.file, lambda: None)
+
+    def write(self, policy: Bundle | str) -> None:
+        self.file.write_bytes(policy.encode() if isinstance(policy, str) else dump_json(policy))
+
+    async def apply(self, policy: Bundle) -> None:
+        async with self.database.transaction() as connection:
+            await policy_store.switch(connection, policy, source="api", by="petra")
+
+    async def published(self) -> list[PolicyPublished]:
+        rows = await self.desk.sql("SELECT value FROM router.outbox WHERE topic = :t ORDER BY id", t=POLICY)
+        return [msgspec.json.decode(row.value, type=PolicyPublished) for row in rows]
+
+
+@pytest.fixture
+def place(database: Database, tmp_path: Path) -> Place:
+    made = Place(database, tmp_path / "policy.yaml")
+    made.write(ONE)
+    return made
+
+
+async def hash_after(watch: PolicyWatch) -> str:
+    found = await watch.watch_once()
+    assert found is not None
+    return found.hash
+
+
+async def test_the_file_is_taken_at_start_and_published(place: Place) -> None:
+    assert await hash_after(place.replica()) == content_hash(ONE)
+    first = (await place.published())[0]
+    assert (first.hash, first.revision, bytes(first.bundle)) == (content_hash(ONE), 1, dump_json(ONE))
+
+
+async def test_a_restart_publishes_it_again_under_the_same_revision(place: Place) -> None:
+    await hash_after(place.replica())
+    await hash_after(place.replica())
+    assert {each.revision for each in await place.published()} == {1}
+    assert len(await place.published()) >= 2
+
+
+async def test_a_change_of_the_file_is_taken_and_so_is_taking_it_back(place: Place) -> None:
+    watch = place.replica()
+    for policy in (ONE, TWO, ONE):
+        place.write(policy)
+        assert await hash_after(watch) == content_hash(policy)
+    assert (await place.published())[-1].revision == 3
+
+
+async def test_a_restart_does_not_undo_what_a_person_applied(place: Place) -> None:
+    await hash_after(place.replica())
+    await place.apply(TWO)
+    assert await hash_after(place.replica()) == content_hash(TWO)
+
+
+async def test_an_older_replica_does_not_undo_a_newer_file(place: Place) -> None:
+    await hash_after(place.replica())
+    place.write(TWO)
+    await hash_after(place.replica())
+    place.write(ONE)
+    assert await hash_after(place.replica()) == content_hash(TWO)
+
+
+async def test_a_replica_that_sees_the_change_late_does_not_undo_what_was_applied_since(place: Place) -> None:
+    early, late = place.replica(), place.replica()
+    await hash_after(early)
+    await hash_after(late)
+    place.write(TWO)
+    await hash_after(early)
+    await place.apply(THREE)
+    assert await hash_after(late) == content_hash(THREE)
+
+
+async def test_a_new_file_is_taken_after_a_person_applied_something(place: Place) -> None:
+    watch = place.replica()
+    await hash_after(watch)
+    await place.apply(TWO)
+    place.write(THREE)
+    assert await hash_after(watch) == content_hash(THREE)
+
+
+async def test_a_broken_file_is_refused_and_the_last_good_one_stays(place: Place) -> None:
+    watch = place.replica()
+    await hash_after(watch)
+    place.write("version: 1\nlast_resort: [user:nobody]\n")
+    assert await hash_after(watch) == content_hash(ONE)
+    assert "last_resort" in watch.refused
+    place.write(TWO)
+    assert await hash_after(watch) == content_hash(TWO)
+    assert watch.refused == ""
+
+
+async def test_a_folder_is_watched_whole(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.yaml").write_bytes(dump_json(ONE))
+    place.file = folder
+    watch = place.replica()
+    await hash_after(watch)
+    (folder / "b.yaml").write_text("users: {dora: {name: Dora, contacts: {box: {inbox: dora}}}}\n")
+    assert await hash_after(watch) != content_hash(ONE)
+
+
+async def test_an_incident_keeps_the_policy_it_started_with(place: Place) -> None:
+    await place.apply(ONE)
+    await place.desk.take(event())
+    await place.apply(TWO)
+    await place.desk.take(event(), event("new"))
+    hashes = {each.dedup_key: each.policy_hash for each in await place.desk.incidents()}
+    assert hashes == {"checkout": content_hash(ONE), "new": content_hash(TWO)}
+
+
+async def test_without_a_policy_nothing_is_decided_and_nothing_is_lost(place: Place) -> None:
+    with pytest.raises(NoPolicyError):
+        await place.desk.take(event())
+    await place.apply(ONE)
+    await place.desk.take(event())
+    assert (await place.desk.only()).status == "triggered"

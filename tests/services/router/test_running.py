@@ -1,0 +1,250 @@
+"""The whole router on a real event log: from a record to a record, through outages."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from services.router.app import build
+from services.router.consume import Consuming
+from services.router.engine import Engine
+from services.router.settings import RouterSettings
+from services.router.tables import metadata
+from services.router.timers import Timers
+from services.router.upkeep import tidy_once
+from shared import codec, migrations
+from shared.clock import utcnow
+from shared.database import Database
+from shared.eventlog import EventLog
+from shared.eventlog.kafka import KafkaEventLog
+from shared.eventlog.kafka_connection import KafkaConnection
+from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.topics import ladder_topics
+from shared.events import ESCALATIONS, INCIDENTS, DeliveryReport, IncidentChanged, PolicyPublished
+from shared.policy import dump_json
+from shared.service import Service
+from tests.domain.tale import bundle, ladder
+from tests.servers.broker import Broker
+from tests.servers.postgres import PostgresServer
+from tests.services.router.conftest import VERSIONS
+from tests.services.router.desk import Desk, event
+from tests.waiting import until
+
+QUICK = ladder(levels=[{"name": "desk", "notify": ["user:ana"], "acknowledge_within": "1s"}])
+
+
+@pytest.fixture(params=["postgres", "kafka"])
+async def log(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[EventLog]:
+    """An event log with Ladder's topics, running. On Kafka the topics are shared with other tests."""
+    made: EventLog
+    if request.param == "kafka":
+        broker: Broker = request.getfixturevalue("kafka")
+        made = KafkaEventLog(
+            KafkaConnection(broker.bootstrap_servers), topics=ladder_topics(4), session_seconds=6
+        )
+    else:
+        made = PostgresEventLog(database, topics=ladder_topics(4), session_seconds=2)
+    async with made.running():
+        await made.create_topics()
+        yield made
+
+
+@pytest.fixture
+def policy_file(tmp_path: Path) -> Path:
+    file = tmp_path / "policy.yaml"
+    file.write_bytes(dump_json(bundle(policies={"main": QUICK})))
+    return file
+
+
+def router(log: EventLog, database: Database, policy: Path | None) -> Service:
+    return build(RouterSettings(policy=policy), log=log, database=database)
+
+
+@asynccontextmanager
+async def ready(service: Service) -> AsyncIterator[Service]:
+    async with service.running():
+        await until(lambda: not service.unready(), 30)
+        yield service
+
+
+async def test_a_record_in_the_log_becomes_a_page_in_the_log(
+    log: EventLog, database: Database, policy_file: Path
+) -> None:
+    """And when nobody acts, the next step comes by itself."""
+    desk = Desk(database, Engine(database))
+    key = f"running-{uuid.uuid4()}"
+    told: list[IncidentChanged] = []
+
+    async def follow() -> None:
+        async for records in log.follow(ESCALATIONS):
+            read = [codec.decode(IncidentChanged, each.value, each.headers) for each in records]
+            told.extend(each for each in read if each.incident.dedup_key == key)
+
+    async with ready(router(log, database, policy_file)):
+        following = asyncio.create_task(follow())
+        await log.publish([codec.encode(event(key))])
+        await until(lambda: len(told) >= 2, 15)
+        following.cancel()
+    pages = [page.recipient.name for message in told for page in message.pages]
+    assert pages[:2] == ["ana", "karel"]
+    assert [message.incident.version for message in told] == sorted({m.incident.version for m in told})
+    assert await desk.count("outbox") == 0
+
+
+async def test_two_replicas_share_the_work_and_do_none_of_it_twice(
+    log: EventLog, database: Database, policy_file: Path
+) -> None:
+    desk = Desk(database, Engine(database))
+    keys = {f"shared-{uuid.uuid4()}" for _ in range(60)}
+    other = Database(database.url)
+    async with ready(router(log, database, policy_file)):
+        async with ready(router(log, other, None)):
+            await log.publish([codec.encode(event(key)) for key in keys])
+            await until(lambda: _has_all(desk, keys), 20)
+        await log.publish([codec.encode(event(key, action="resolve")) for key in keys])
+        await until(lambda: _all_resolved(desk, keys), 20)
+    await other.close()
+    found = [each for each in await desk.incidents() if each.dedup_key in keys]
+    assert {each.events for each in found} == {2}
+    assert len(found) == 60
+
+
+async def _has_all(desk: Desk, keys: set[str]) -> bool:
+    return keys <= {each.dedup_key for each in await desk.incidents()}
+
+
+async def _all_resolved(desk: Desk, keys: set[str]) -> bool:
+    return keys <= {each.dedup_key for each in await desk.incidents() if each.status == "resolved"}
+
+
+async def test_records_delivered_again_after_a_crash_change_nothing(log: EventLog, desk: Desk) -> None:
+    """Committed in the database, not in the log: what a kill in between leaves behind."""
+    key = f"again-{uuid.uuid4()}"
+    said = codec.encode(event(key))
+    for _ in range(2):
+        await log.publish([said])
+    consuming = Consuming(log, desk.engine)
+    async with log.consumer(f"router-{uuid.uuid4()}", [INCIDENTS]) as consumer:
+        await until(lambda: _consumed(consuming, consumer, desk, key), 20)
+        await consuming.consume_once(consumer, 0.2)
+    (incident,) = [each for each in await desk.incidents() if each.dedup_key == key]
+    assert incident.events == 1
+
+
+async def _consumed(consuming: Consuming, consumer: object, desk: Desk, key: str) -> bool:
+    await consuming.consume_once(consumer, 0.2)  # type: ignore[arg-type]
+    return key in {each.dedup_key for each in await desk.incidents()}
+
+
+async def test_a_page_that_reached_nobody_moves_on(desk: Desk) -> None:
+    log = PostgresEventLog(desk.database, topics=ladder_topics(1))
+    async with log.running():
+        await log.create_topics()
+        await desk.take(event())
+        (page,) = await desk.pages()
+        report = DeliveryReport(
+            report_id=str(uuid.uuid4()),
+            incident_id=(await desk.only()).id,
+            page_id=page.page_id,
+            recipient="ana",
+            outcome="failed",
+            page="unreachable",
+            at=utcnow(),
+        )
+        stray = DeliveryReport(
+            report_id="x", incident_id="no uuid", recipient="ana", outcome="sent", at=utcnow()
+        )
+        await log.publish([codec.encode(stray), codec.encode(report)])
+        async with log.consumer("g", ["ladder.deliveries"]) as consumer:
+            consuming = Consuming(log, desk.engine)
+            await until(lambda: consuming.consume_once(consumer, 0.2), 10)
+    told = [message for message in await desk.messages() if message.incident.dedup_key == "checkout"]
+    assert [page.recipient.name for message in told for page in message.pages] == ["ana", "petra"]
+    assert "dead-letter:ladder.deliveries" in {each.dedup_key for each in await desk.incidents()}
+
+
+async def test_the_database_going_away_loses_nothing(
+    kafka: Broker, server_folder: Path, tmp_path: Path, policy_file: Path
+) -> None:
+    """Records wait in the log, timers catch up, and the router comes back by itself."""
+    folder = server_folder / f"away-{uuid.uuid4().hex[:6]}"
+    folder.mkdir()
+    server = PostgresServer(folder)
+    server.start()
+    database = Database(server.url())
+    log = KafkaEventLog(KafkaConnection(kafka.bootstrap_servers), topics=ladder_topics(4), session_seconds=6)
+    keys = {f"away-{uuid.uuid4()}" for _ in range(20)}
+    try:
+        await migrations.upgrade(database, "router", VERSIONS)
+        async with log.running():
+            await log.create_topics()
+            async with ready(router(log, database, policy_file)) as service:
+                server.stop()
+                await log.publish([codec.encode(event(key)) for key in keys])
+                assert service.unready() == []
+                server.start()
+                desk = Desk(database, Engine(database))
+                await until(lambda: _has_all(desk, keys), 30)
+                assert await desk.count("dead_letter") == 0
+    finally:
+        await database.close()
+        server.stop()
+
+
+async def test_timers_sleep_until_the_next_due_time_and_no_longer_than_a_second(desk: Desk) -> None:
+    timers = Timers(desk.engine)
+    now = utcnow()
+    assert (await timers.fire_once(now) - now).total_seconds() == 1
+    await desk.take(event())
+    await desk.make_due()
+    await timers.fire_once(utcnow())
+    names = [page.recipient.name for page in await desk.pages()]
+    assert names == ["ana"]  # the row was due, the record was not: nothing is paged before its time
+
+
+async def test_an_earlier_due_time_wakes_the_timers(desk: Desk) -> None:
+    await desk.put_in_force(bundle(policies={"main": QUICK}))
+    running = asyncio.create_task(Timers(desk.engine).run())
+    try:
+        await desk.take(event())
+        await until(lambda: _paged(desk, "karel"), 5)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    late = await desk.sql(
+        "SELECT max(at - opened_at) AS took FROM router.timeline JOIN router.incident ON true"
+    )
+    assert late[0].took.total_seconds() < 2
+
+
+async def _paged(desk: Desk, name: str) -> bool:
+    return name in {page.recipient.name for page in await desk.pages()}
+
+
+async def test_what_is_old_is_forgotten_and_what_is_young_is_kept(desk: Desk) -> None:
+    await desk.take(event("unknown", action="resolve"), event())
+    now = utcnow()
+    assert await tidy_once(desk.database, now) == 0
+    await desk.sql("UPDATE router.orphan SET at = at - interval '8 days'")
+    await desk.sql("UPDATE router.inbox SET at = at - interval '9 days'")
+    assert await tidy_once(desk.database, now) == 3
+    assert await desk.count("incident") == 1
+
+
+async def test_the_tables_are_as_the_queries_know_them(desk: Desk) -> None:
+    for table in metadata.tables.values():
+        rows = await desk.sql(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'router' AND table_name = :t",
+            t=table.name,
+        )
+        assert {row.column_name for row in rows} == set(table.columns.keys())
+
+
+def test_a_published_policy_reads_back() -> None:
+    message = PolicyPublished(hash="h", revision=2, at=utcnow(), bundle=msgspec.Raw(dump_json(bundle())))
+    record = codec.encode(message)
+    assert codec.decode(PolicyPublished, record.value, record.headers).bundle == message.bundle
