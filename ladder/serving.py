@@ -18,7 +18,7 @@ from ladder.demo import is_loopback
 from ladder.refusal import RefusedError
 
 _LAST_REQUESTS_SECONDS: Final = 3
-_WHOLE_END_SECONDS: Final = 20
+_WHOLE_END_SECONDS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ async def _failed(task: asyncio.Task[None], address: Address) -> None:
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run until `main` returns or SIGINT or SIGTERM comes: it is then cancelled once and unwinds in order.
 
-    Whatever still hangs after some twenty seconds is left behind.
+    Whatever still hangs after fifteen seconds is left behind.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, suppress(asyncio.CancelledError):
         runner.run(_until_signalled(main))
