@@ -9,6 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILE := pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-header
 PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv -q
 
 .PHONY: help install dev run demo test test-long check bench clean lock
@@ -47,11 +48,9 @@ clean: ## remove what was made here: environment, caches, the data of `make run`
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: ## pin the newest versions that pyproject.toml allows, with hashes
-	@$(BIN)/python -m pip install -q pip-tools
-	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --no-header --no-annotate \
-		--no-emit-index-url --no-emit-trusted-host --extra embedded -o requirements.lock pyproject.toml
-	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --no-header --no-annotate \
-		--no-emit-index-url --no-emit-trusted-host --extra embedded --extra dev -o requirements-dev.lock pyproject.toml
+	@$(PIP) install uv
+	@$(BIN)/uv $(COMPILE) --extra embedded -o requirements.lock pyproject.toml
+	@$(BIN)/uv $(COMPILE) --all-extras -o requirements-dev.lock pyproject.toml
 
 # A stamp is newer than its lock when what the lock names is installed.
 $(VENV)/installed: requirements.lock | $(BIN)/python

@@ -48,7 +48,8 @@ def decode(kind: type[AnyMessage], value: bytes, headers: Mapping[str, bytes]) -
     if said != kind.type.encode():
         raise UnreadableRecordError(f"type {said.decode(errors='replace')!r}, expected {kind.type!r}")
     try:
-        message: AnyMessage = _decoders[kind].decode(value)
+        message = _decoders[kind].decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as err:
         raise UnreadableRecordError(str(err)) from err
+    assert isinstance(message, kind)
     return message

@@ -133,7 +133,7 @@ class IncidentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One address of somebody: the channel (`email`, `webhook`, …), the address, its secret where it has one."""
+    """One address of somebody: the channel (`email`, `webhook`, …), the address, its secret if it has one."""
 
     name: str
     channel: str
@@ -244,7 +244,7 @@ class DeliveryReport(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PolicyPublished(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """The policy bundle in force, checked and as JSON. The topic is compacted: its last record is the policy."""
+    """The policy bundle in force, checked, as JSON. The topic is compacted: its last record is the policy."""
 
     topic: ClassVar[str] = POLICY
     type: ClassVar[str] = "dev.ladder.policy.published"
