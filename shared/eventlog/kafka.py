@@ -16,6 +16,7 @@ from shared.eventlog.kafka_connection import KafkaConnection
 from shared.eventlog.kafka_ending import end
 from shared.eventlog.kafka_group import KafkaConsumer, received
 from shared.eventlog.kafka_publish import Publisher
+from shared.eventlog.kafka_quiet import quieten
 from shared.eventlog.topics import MAX_BYTES, Topic, ladder_topics
 from shared.eventlog.trouble import Trouble
 
@@ -55,6 +56,7 @@ class KafkaEventLog:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        quieten()
         self._publisher = Publisher(self._options, max_bytes=self._max_bytes, linger_ms=self._linger_ms)
         async with self._publisher.running():
             yield

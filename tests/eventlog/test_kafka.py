@@ -1,6 +1,7 @@
 """What only the Kafka log has to take care of: what others read from it, its topics, its security."""
 
 import json
+import logging
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from shared.codec import encode
 from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.kafka import KafkaEventLog
+from shared.eventlog.kafka_quiet import OnceAMinute
 from shared.eventlog.opening import open_log
 from shared.eventlog.settings import EventLogSettings
 from shared.eventlog.topics import Topic, ladder_topics
@@ -163,3 +165,13 @@ async def test_a_wrong_password_is_said_and_publishing_fails(secured: KafkaServe
         with pytest.raises(LogUnavailableError):
             await log.publish([Record("ladder.deliveries", b"k", b"v")], timeout_seconds=1)
         assert "does not answer" in "".join(await log.verify_topics())
+
+
+def test_the_same_complaint_of_the_client_comes_once_a_minute() -> None:
+    def line(second: float, message: str = "no broker %s") -> logging.LogRecord:
+        return logging.makeLogRecord({"name": "aiokafka", "msg": message, "created": second})
+
+    once = OnceAMinute()
+
+    assert [once.filter(line(second)) for second in (0, 0.1, 59, 60, 61)] == [True, False, False, True, False]
+    assert once.filter(line(61, "something else"))
