@@ -13,7 +13,7 @@ from sqlalchemy import Row, Select, Uuid, delete, literal, select, tuple_
 
 from services.notifier.access import holder_with
 from services.notifier.capacity import Capacity
-from services.notifier.domain.values import State
+from services.notifier.domain.values import State, without_secrets
 from services.notifier.tables import delivery, endpoint_disabled, inbox_message
 from shared.clock import utcnow
 from shared.database import Database
@@ -166,12 +166,14 @@ def _add_endpoints(
     async def endpoints() -> Endpoints:
         rows = await _read(database, select(endpoint_disabled).order_by(endpoint_disabled.c.at))
         disabled = [
-            Endpoint(endpoint=shown(row.endpoint), state="disabled", since=row.at, reason=row.reason)
+            Endpoint(
+                endpoint=without_secrets(row.endpoint), state="disabled", since=row.at, reason=row.reason
+            )
             for row in rows
         ]
         why = "unavailable again and again"
         resting = [
-            Endpoint(endpoint=shown(name), state="resting", until=until, reason=why)
+            Endpoint(endpoint=without_secrets(name), state="resting", until=until, reason=why)
             for name, until in sorted(capacity.open_breakers(utcnow()).items())
         ]
         return Endpoints(items=disabled + resting)
@@ -205,14 +207,6 @@ def _query(asked: Filters) -> Select[Any]:
     return query.limit(asked.limit + 1)
 
 
-def shown(endpoint: str) -> str:
-    """An endpoint without what may be secret in it: a URL's user, path and query are left out."""
-    scheme, mark, rest = endpoint.partition("://")
-    if not mark:
-        return endpoint
-    return f"{scheme}://{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}/…"
-
-
 async def _read(database: Database, query: Any) -> list[Row[Any]]:
     async with database.transaction() as connection:
         return list(await connection.execute(query))
@@ -226,6 +220,7 @@ def _state(row: Row[Any]) -> DeliveryState:
     return DeliveryState.model_validate(
         {
             **fields,
+            "recipient": without_secrets(fields["recipient"]),
             "reason": about.get("reason", ""),
             "next_attempt_at": fields["next_attempt_at"] if pending else None,
         }

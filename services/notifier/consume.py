@@ -323,7 +323,9 @@ def _settling(messages: Iterable[IncidentChanged]) -> Mapping[str, IncidentChang
 
 def _is_by(page: Delivery, message: IncidentChanged) -> bool:
     return (
-        message.settled is not None and page.recipient_kind == "user" and page.recipient == message.settled.by
+        message.settled is not None
+        and page.recipient_kind == "user"
+        and page.recipient == message.settled.by.removeprefix("user:")
     )
 
 

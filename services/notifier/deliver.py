@@ -20,7 +20,7 @@ from services.notifier.capacity import Capacity
 from services.notifier.channels import Delivered, Rejected, Result, Unavailable
 from services.notifier.courier import Courier
 from services.notifier.domain.outcome import Verdict, after_failure, report
-from services.notifier.domain.values import Delivery
+from services.notifier.domain.values import Delivery, without_secrets
 from services.notifier.loops import for_ever
 from services.notifier.store import Recorded
 from services.notifier.tables import SCHEMA
@@ -35,6 +35,7 @@ _BATCH: Final = 500
 _MOST_CLAIMED: Final = 200
 _IDLE_SECONDS: Final = 0.5
 _TEND_SECONDS: Final = 2.0
+_GATHER_SECONDS: Final = 0.02  # results that come so close together share one commit
 _FRESH: Final = timedelta(seconds=0.5)  # a claim so young needs no second look at the database
 _LEAVING_SECONDS: Final = 3.0
 log = telemetry.logger(__name__)
@@ -306,6 +307,7 @@ class Sender:
 
     async def _record_step(self) -> None:
         await self._results.wait()
+        await asyncio.sleep(_GATHER_SECONDS)
         self._results.clear()
         try:
             while await self.record_once(utcnow()):
@@ -365,7 +367,7 @@ def _observe(attempt: Attempt, verdict: Verdict) -> None:
         incident=delivery.incident_id,
         delivery=delivery.id,
         sort=delivery.event,
-        recipient=f"{delivery.recipient_kind}:{delivery.recipient}",
+        recipient=f"{delivery.recipient_kind}:{without_secrets(delivery.recipient)}",
         channel=delivery.channel,
         contact=delivery.contact,
         attempt=delivery.attempts,

@@ -260,8 +260,10 @@ async def take(connection: AsyncConnection, ids: Sequence[str], lease_until: dat
 async def renew(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
     """Keep the leases of sends that are still under way."""
     statement = text("""
-        UPDATE notifier.delivery SET lease_until = :until
-        WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'sending'
+        UPDATE notifier.delivery SET lease_until = :until WHERE id IN (
+            SELECT id FROM notifier.delivery WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'sending'
+            FOR UPDATE SKIP LOCKED
+        )
     """)
     await connection.execute(statement, {"ids": ids, "until": lease_until})
 

@@ -82,7 +82,8 @@ def heading(incident: IncidentSnapshot) -> str:
 
 def one_line(text: str, longest: int = _LONGEST_TITLE) -> str:
     """The text without line breaks and control characters, cut to a length."""
-    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+    flat = " ".join(shown.split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
 
 

@@ -77,7 +77,7 @@ def told_who_took_it(page: Delivery, message: IncidentChanged, bundle: Bundle, n
     """The delivery that tells whoever was paged at that very moment who took it: same contact, once."""
     settled = message.settled
     assert settled is not None
-    who = display_name("user", settled.by, bundle) if settled.by else "somebody"
+    who = display_name("user", settled.by.removeprefix("user:"), bundle) if settled.by else "somebody"
     text, event = _SETTLED.get(settled.why, ("No answer to the page is needed any more.", "inform"))
     recipient = msgspec.convert({"kind": page.recipient_kind, "name": page.recipient}, Recipient)
     identity = str(uuid5(NAMESPACE, f"{page.id}/taken"))

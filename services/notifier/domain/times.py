@@ -17,10 +17,10 @@ def local(at: datetime, zone: str) -> str:
 
 
 def relative(at: datetime, now: datetime) -> str:
-    """`in 5 minutes`, `3 minutes ago`, `now` within half a minute."""
+    """`in 5 minutes`, `40 seconds ago`, `now` within five seconds."""
     distance = at - now
     seconds = abs(distance.total_seconds())
-    if seconds < 30:
+    if seconds < 5:
         return "now"
     words = _rounded(seconds)
     return f"in {words}" if distance > timedelta(0) else f"{words} ago"
@@ -28,6 +28,7 @@ def relative(at: datetime, now: datetime) -> str:
 
 def _rounded(seconds: float) -> str:
     for unit, size, below in (
+        ("second", 1, 59.5),
         ("minute", 60, 90 * 60),
         ("hour", 3_600, 36 * 3_600),
         ("day", 86_400, float("inf")),

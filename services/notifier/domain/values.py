@@ -70,4 +70,12 @@ class Delivery:
             return self.channel
 
 
+def without_secrets(address: str) -> str:
+    """An address as it may be shown: of a URL only scheme and host, since the rest is often a secret."""
+    scheme, mark, rest = address.partition("://")
+    if not mark:
+        return address
+    return f"{scheme}://{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}/…"
+
+
 WITH_ADDRESSES_AS_ENDPOINTS: Final = frozenset({"webhook", "teams"})

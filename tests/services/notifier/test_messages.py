@@ -202,7 +202,9 @@ def test_times_are_shown_in_the_readers_zone_and_name_it(at, zone, shown):
     ("seconds", "shown"),
     [
         (0, "now"),
-        (-29, "now"),
+        (-4, "now"),
+        (15, "in 15 seconds"),
+        (59.9, "in 1 minute"),
         (60, "in 1 minute"),
         (-180, "3 minutes ago"),
         (7200, "in 2 hours"),
