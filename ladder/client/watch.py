@@ -50,7 +50,7 @@ def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = ""
         if number < TOLD_IN_FULL:
             lines += _tell(connection, incident, told, now)
         else:
-            lines.append(_line(incident, str(incident["status"]), moment(incident.get("updated_at"), now)))
+            lines.append(_line(incident, str(incident["status"]), moment(now.isoformat(), now)))
     return Step(tuple(lines), Seen(versions=versions, told=told, started=True), any_open)
 
 
@@ -68,9 +68,10 @@ def _tell(
     incident_id = str(incident["id"])
     items = _timeline(connection, incident_id)
     already = told.get(incident_id, 0)
-    fresh = items[already:] if already >= 0 else items[-1:]  # known before we looked: only what is newest
+    if already < 0:  # known before we looked: the newest decision, whose entries all carry its time
+        already = next((place for place, item in enumerate(items) if item["at"] == items[-1]["at"]), 0)
     told[incident_id] = len(items)
-    return [_line(incident, timeline_text(item), moment(item["at"], now)) for item in fresh]
+    return [_line(incident, timeline_text(item), moment(item["at"], now)) for item in items[already:]]
 
 
 def _timeline(connection: Connection, incident_id: str) -> list[dict[str, Any]]:

@@ -1,11 +1,14 @@
 """The command line against an API that answers in the shapes of the design."""
 
 import json
+from datetime import UTC, datetime
 from importlib.resources import files
 
 import pytest
 from pytest_httpserver import HTTPServer
 
+from ladder.client.connection import Connection, Place
+from ladder.client.watch import Seen, watch_once
 from tests.client.conftest import Terminal
 
 FIRST = "0b7b2f7e-7d7c-4e0e-9d39-0f6f1d1f0001"
@@ -291,3 +294,21 @@ def test_watch_tells_each_new_entry_once_and_ends_when_the_incident_is_over(
     printed = ladder("watch", FIRST, "--every", "0.1")
     told = [line.partition("Checkout is down: ")[2] for line in printed.out.splitlines()]
     assert told == ["page → ana", "resolved by ana"]
+
+
+def test_watch_tells_of_what_was_there_before_only_what_is_new(server: HTTPServer, ladder: Terminal):
+    def entry(at: str, text: str) -> dict[str, object]:
+        return {"at": f"2026-03-01T{at}Z", "kind": "x", "actor": "ladder", "text": text, "reason": {}}
+
+    unchanged, changed = listed(incident()), listed(incident(version=2))
+    for answer in (unchanged, unchanged, changed, changed):  # open ones and newest ones, twice
+        server.expect_ordered_request("/v1/incidents").respond_with_json(answer)
+    old, new = entry("12:00:00", "opened"), [entry("12:00:15", "passed"), entry("12:00:15", "page → petra")]
+    server.expect_ordered_request(f"/v1/incidents/{FIRST}/timeline").respond_with_json({"items": [old, *new]})
+    now = datetime(2026, 3, 1, 12, 0, 20, tzinfo=UTC)
+    with Connection(Place.of(ladder.url, "a-key")) as connection:
+        first = watch_once(connection, Seen(), now)
+        second = watch_once(connection, first.seen, now)
+    assert first.lines == ()
+    told = [line.partition("Checkout is down: ")[2] for line in second.lines]
+    assert told == ["passed", "page → petra"]
