@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -132,7 +132,7 @@ def _add_inbox(router: APIRouter, database: Database, viewer: Any) -> None:
     async def inbox(
         user: Annotated[str, Path(max_length=2_000)], limit: Limit = 50, cursor: Cursor = ""
     ) -> InboxMessages:
-        query = select(inbox_message).where(inbox_message.c.user == _text("/user", user))
+        query = select(inbox_message).where(inbox_message.c.user == _text("path:user", user))
         if cursor:
             query = query.where(inbox_message.c.seq < _number(cursor))
         rows = await _read(database, query.order_by(inbox_message.c.seq.desc()).limit(limit + 1))
@@ -186,7 +186,7 @@ def _add_endpoints(
         responses=_NOT_FOUND,
     )
     async def enable(endpoint: Annotated[str, Query(min_length=1, max_length=2_000)]) -> None:
-        named = endpoint_disabled.c.endpoint == _text("/endpoint", endpoint)
+        named = endpoint_disabled.c.endpoint == _text("query:endpoint", endpoint)
         async with database.transaction() as connection:
             if (await connection.execute(delete(endpoint_disabled).where(named))).rowcount == 0:
                 raise Problem(404, "not-found", "This endpoint is not disabled")
@@ -197,7 +197,7 @@ def _query(asked: Filters) -> Select[Any]:
     wanted = {"incident_id": asked.incident, "page_id": asked.page, "recipient": asked.recipient}
     for column, value in wanted.items():
         if value:
-            query = query.where(delivery.c[column] == _text(f"/{column.removesuffix('_id')}", value))
+            query = query.where(delivery.c[column] == _text(f"query:{column.removesuffix('_id')}", value))
     if asked.state:
         query = query.where(delivery.c.state.in_(asked.state))
     if asked.cursor:
@@ -238,8 +238,8 @@ def _cursor(row: Row[Any]) -> str:
 def _place(cursor: str) -> tuple[datetime, str]:
     try:
         at, _, identity = base64.urlsafe_b64decode(cursor + "==").decode().partition("|")
-        return datetime.fromisoformat(at), str(UUID(identity))
-    except (binascii.Error, ValueError) as err:
+        return datetime.fromisoformat(at).astimezone(UTC), str(UUID(identity))
+    except (binascii.Error, ValueError, OverflowError) as err:
         raise _bad_cursor() from err
 
 
@@ -250,17 +250,15 @@ def _number(cursor: str) -> int:
 
 
 def _bad_cursor() -> Problem:
-    fault = Fault("/cursor", "not a cursor that this list gave")
-    return Problem(422, "invalid-parameter", "A parameter cannot be used", faults=[fault])
+    return _unusable("query:cursor", "not a cursor of this list: take `next` of the page before")
+
+
+def _unusable(field: str, reason: str) -> Problem:
+    return Problem(422, "invalid-request", "The request is not valid", faults=[Fault(field, reason)])
 
 
 def _text(field: str, value: str) -> str:
     """The text, if the database can hold it."""
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise Problem(
-            422,
-            "invalid-parameter",
-            "A parameter cannot be used",
-            faults=[Fault(field, "NUL or a surrogate")],
-        )
+        raise _unusable(field, "NUL or a surrogate")
     return value

@@ -11,7 +11,7 @@ from services.notifier import migrations as revisions
 from services.notifier.api import routes
 from services.notifier.capacity import Capacity
 from services.notifier.channels import AT_ONCE, Means, opened
-from services.notifier.consume import GROUP, Consumption
+from services.notifier.consume import GROUP, MOST, Consumption
 from services.notifier.courier import Courier
 from services.notifier.deliver import LEASE, Sender
 from services.notifier.loops import for_ever
@@ -142,7 +142,7 @@ class Notifier:
 
     async def consume_once(self, consumer: Consumer) -> int:
         """Fetch a batch, apply it however long the database is away, commit; how many records."""
-        records = await consumer.fetch(wait_seconds=0.02 if self._consumption.holding else 1.0)
+        records = await consumer.fetch(MOST, 0.02 if self._consumption.holding else 1.0)
         self._held_once = self._held_once or consumer.held_assignment_once
         if not records:
             if self._consumption.holding:

@@ -36,6 +36,7 @@ from shared.events import DeadLetter, DeliveryReport, IncidentChanged, Message
 from shared.policy import Bundle
 
 GROUP: Final = "ladder-notifier"
+MOST: Final = 500  # records in a batch
 BEHIND: Final = timedelta(seconds=0.5)
 LONGEST_HOLD: Final = timedelta(seconds=5)
 log = telemetry.logger(__name__)
@@ -113,7 +114,9 @@ class Consumption:
         """
         bundle, planned = await self._planned_with_everybody(records, now)
         behind = self._partitions_behind(records, now)
-        caught_up = self._held & {record.partition.number for record in records} - behind
+        present = {record.partition.number for record in records}
+        # a batch that is not full brought all there was: a partition that is not in it has nothing more
+        caught_up = (self._held & present if len(records) >= MOST else set(self._held)) - behind
         self._held = (self._held | behind) - caught_up
         await self._apply(planned, bundle, behind, now)
         await self._release(caught_up, now)

@@ -331,6 +331,13 @@ async def test_pages_of_a_partition_that_is_behind_wait_until_it_has_caught_up(d
         assert not place.consumption.holding
 
 
+async def test_a_partition_with_nothing_more_to_read_has_caught_up(database_url, receiver):
+    async with office(database_url, to(receiver)) as place:
+        await place.hear(changed(page()), age=timedelta(seconds=2), partition=1)
+        await place.hear(changed(incident=incident(id="other")), age=timedelta(seconds=2), partition=2)
+        await until(lambda: receiver.to("/ana"))
+
+
 async def test_a_stakeholders_address_gets_its_updates(database_url, receiver):
     async with office(database_url, to(receiver)) as place:
         told = notice(
