@@ -88,7 +88,11 @@ class Relay:
         self._schema = schema
         self._connection: asyncpg.Connection | None = None
         self._woken = asyncio.Event()
-        self.leading = False
+        self._locked = False
+
+    @property
+    def leading(self) -> bool:
+        return self._locked and self._connection is not None and not self._connection.is_closed()
 
     def wake(self) -> None:
         """There is something to send: call it after a commit, it is quicker than NOTIFY."""
@@ -126,7 +130,7 @@ class Relay:
 
     async def close(self) -> None:
         """Give up the lock and the connection."""
-        connection, self._connection, self.leading = self._connection, None, False
+        connection, self._connection, self._locked = self._connection, None, False
         if connection is not None and not connection.is_closed():
             try:
                 await asyncio.wait_for(connection.close(), 2)
@@ -135,7 +139,7 @@ class Relay:
 
     async def _leader(self) -> asyncpg.Connection | None:
         if self._connection is None or self._connection.is_closed():
-            self.leading = False
+            self._locked = False
             self._connection = await asyncpg.connect(
                 self._url,
                 timeout=_CALL_SECONDS,
@@ -147,11 +151,11 @@ class Relay:
                 },
             )
             await self._connection.add_listener(_channel(self._schema), lambda *_: self.wake())
-        if not self.leading:
-            self.leading = await self._connection.fetchval(_LOCK, self._schema)
-            if self.leading:
+        if not self._locked:
+            self._locked = await self._connection.fetchval(_LOCK, self._schema)
+            if self._locked:
                 log.info("relay active", action="relay_active", schema=self._schema)
-        return self._connection if self.leading else None
+        return self._connection if self._locked else None
 
     async def _relay_for_ever(self) -> None:
         publishing = Trouble(log, "relay_blocked", schema=self._schema)
