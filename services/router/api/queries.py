@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, func, literal, or_, select, text, tuple_
@@ -161,13 +161,22 @@ def _opened(cursor: str | None, sort: Sort) -> Sequence[Any] | None:
             raise _bad_cursor()
         if sort == "newest":
             opened_at, incident_id = place
-            return datetime.fromisoformat(opened_at), uuid.UUID(incident_id)
+            return _instant(opened_at), uuid.UUID(incident_id)
         priority, breach, value, incident_id = place
-        if breach != _FOREVER:
-            datetime.fromisoformat(breach)
-        return int(priority), str(breach), float(value), uuid.UUID(incident_id)
-    except (ValueError, TypeError, AttributeError, binascii.Error) as err:
+        if priority not in range(1, 6):
+            raise _bad_cursor()
+        at = breach if breach == _FOREVER else _instant(breach).isoformat()
+        return int(priority), at, float(value), uuid.UUID(incident_id)
+    except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as err:
         raise _bad_cursor() from err
+
+
+def _instant(written: str) -> datetime:
+    """In UTC, so that the database can hold it. Raises ValueError, OverflowError."""
+    at = datetime.fromisoformat(written)
+    if at.tzinfo is None:
+        raise ValueError("without an offset")
+    return at.astimezone(UTC)
 
 
 def _seq(cursor: str) -> int:
