@@ -119,3 +119,13 @@ async def test_of_a_compacted_topic_the_last_record_of_each_key_stays_however_ol
     await clean_once(database, WEEK, utcnow() + timedelta(days=100))
 
     assert await stored(database, "state") == ["2", "3"]
+
+
+async def test_a_host_that_is_alone_takes_at_once_what_its_killed_predecessor_held(database: Database) -> None:
+    killed, successor = member(database), member(database)
+    await killed.beat_once()
+
+    await PostgresEventLog(database, topics=TOPICS).forget_members()
+    await successor.beat_once()
+
+    assert len(successor.assignment()) == 2
