@@ -121,7 +121,9 @@ async def test_of_a_compacted_topic_the_last_record_of_each_key_stays_however_ol
     assert await stored(database, "state") == ["2", "3"]
 
 
-async def test_a_host_that_is_alone_takes_at_once_what_its_killed_predecessor_held(database: Database) -> None:
+async def test_a_host_that_is_alone_takes_at_once_what_its_killed_predecessor_held(
+    database: Database,
+) -> None:
     killed, successor = member(database), member(database)
     await killed.beat_once()
 
