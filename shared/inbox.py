@@ -24,6 +24,17 @@ def ddl(schema: str) -> str:
     """
 
 
+def insertion(schema: str) -> str:
+    """The statement that writes down the ids `:inbox_ids` at `:now` and returns the new ones.
+
+    For a caller that makes it a part of a larger statement; `inbox_ids` are sorted.
+    """
+    return f"""
+        INSERT INTO {schema}.inbox (id, at) SELECT id, :now FROM unnest(CAST(:inbox_ids AS text[])) AS id
+        ON CONFLICT DO NOTHING RETURNING id
+    """
+
+
 async def new_ids(connection: AsyncConnection, schema: str, ids: Iterable[str], now: datetime) -> set[str]:
     """Write these ids down, in the caller's transaction; those that were not there before.
 
@@ -33,11 +44,8 @@ async def new_ids(connection: AsyncConnection, schema: str, ids: Iterable[str], 
     listed = sorted(set(ids))
     if not listed:
         return set()
-    statement = text(f"""
-        INSERT INTO {schema}.inbox (id, at) SELECT id, :now FROM unnest(CAST(:ids AS text[])) AS id
-        ON CONFLICT DO NOTHING RETURNING id
-    """)
-    return set((await connection.execute(statement, {"ids": listed, "now": now})).scalars())
+    values = {"inbox_ids": listed, "now": now}
+    return set((await connection.execute(text(insertion(schema)), values)).scalars())
 
 
 async def forget_old(connection: AsyncConnection, schema: str, now: datetime) -> int:

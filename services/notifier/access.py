@@ -12,7 +12,9 @@ from shared.problems import Problem
 from shared.security import owner_of
 
 _RANKS: Final = ("viewer", "responder", "lead", "admin")
-_bearer = HTTPBearer(auto_error=False, description="An API key of the policy bundle")
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="key", description="A key of `api_keys` in the policy bundle."
+)
 Presented = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 

@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -29,6 +30,7 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
         (503, "no policy yet, or the database is away"),
     )
 }
+_DELIVERIES: Final[list[str | Enum]] = ["deliveries"]
 _NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "there is no such thing", "content": {MEDIA_TYPE: {}}}
 }
@@ -119,7 +121,7 @@ class Filters(BaseModel):
 
 def routes(database: Database, bundle: Callable[[], Bundle | None], capacity: Capacity) -> APIRouter:
     """The notifier's paths."""
-    router = APIRouter(tags=["notifier"], responses=_REFUSALS)
+    router = APIRouter(responses=_REFUSALS)
     viewer, admin = Depends(holder_with("viewer", bundle)), Depends(holder_with("admin", bundle))
     _add_inbox(router, database, viewer)
     _add_endpoints(router, database, capacity, viewer, admin)
@@ -128,7 +130,13 @@ def routes(database: Database, bundle: Callable[[], Bundle | None], capacity: Ca
 
 
 def _add_inbox(router: APIRouter, database: Database, viewer: Any) -> None:
-    @router.get("/v1/inbox/{user}", dependencies=[viewer], summary="Somebody's stored inbox, newest first")
+    @router.get(
+        "/v1/inbox/{user}",
+        dependencies=[viewer],
+        tags=["inbox"],
+        operation_id="get_inbox",
+        summary="Somebody's stored inbox, newest first",
+    )
     async def inbox(
         user: Annotated[str, Path(max_length=2_000)], limit: Limit = 50, cursor: Cursor = ""
     ) -> InboxMessages:
@@ -141,14 +149,25 @@ def _add_inbox(router: APIRouter, database: Database, viewer: Any) -> None:
 
 
 def _add_deliveries(router: APIRouter, database: Database, viewer: Any) -> None:
-    @router.get("/v1/deliveries", dependencies=[viewer], summary="Deliveries, newest first")
+    @router.get(
+        "/v1/deliveries",
+        dependencies=[viewer],
+        tags=_DELIVERIES,
+        operation_id="list_deliveries",
+        summary="Deliveries, newest first",
+    )
     async def deliveries(asked: Annotated[Filters, Query()]) -> DeliveryStates:
         rows = await _read(database, _query(asked))
         following = _cursor(rows[asked.limit - 1]) if len(rows) > asked.limit else None
         return DeliveryStates(items=[_state(row) for row in rows[: asked.limit]], next=following)
 
     @router.get(
-        "/v1/deliveries/{delivery_id}", dependencies=[viewer], summary="One delivery", responses=_NOT_FOUND
+        "/v1/deliveries/{delivery_id}",
+        dependencies=[viewer],
+        tags=_DELIVERIES,
+        operation_id="get_delivery",
+        summary="One delivery",
+        responses=_NOT_FOUND,
     )
     async def one(delivery_id: UUID) -> DeliveryState:
         rows = await _read(database, select(delivery).where(delivery.c.id == str(delivery_id)))
@@ -161,7 +180,11 @@ def _add_endpoints(
     router: APIRouter, database: Database, capacity: Capacity, viewer: Any, admin: Any
 ) -> None:
     @router.get(
-        "/v1/deliveries/endpoints", dependencies=[viewer], summary="Endpoints that nothing is sent to now"
+        "/v1/deliveries/endpoints",
+        dependencies=[viewer],
+        tags=_DELIVERIES,
+        operation_id="list_endpoints",
+        summary="Endpoints that nothing is sent to now",
     )
     async def endpoints() -> Endpoints:
         rows = await _read(database, select(endpoint_disabled).order_by(endpoint_disabled.c.at))
@@ -182,6 +205,8 @@ def _add_endpoints(
         "/v1/deliveries/endpoints",
         dependencies=[admin],
         status_code=204,
+        tags=_DELIVERIES,
+        operation_id="enable_endpoint",
         summary="Send to a disabled endpoint again",
         responses=_NOT_FOUND,
     )

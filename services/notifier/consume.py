@@ -27,7 +27,7 @@ from services.notifier.domain.plan import (
 from services.notifier.domain.values import Delivery
 from services.notifier.store import Row, Seen
 from services.notifier.tables import SCHEMA
-from shared import inbox, outbox, telemetry
+from shared import outbox, telemetry
 from shared.codec import UnreadableRecordError, decode, encode
 from shared.crash import crash_point
 from shared.database import Database, Fault, fault_of
@@ -228,37 +228,37 @@ class Consumption:
         now: datetime,
     ) -> tuple[list[Delivery], Sequence[Seen]]:
         """The transaction: what starts now, and what was settled."""
-        async with self._database.transaction() as connection:
-            ids = [one.identity for one in planned]
-            fresh = _first_of_each(planned, await inbox.new_ids(connection, SCHEMA, ids, now))
-            seen = _folded([one.read.message for one in fresh if one.read is not None])
-            rows = [row for one in fresh for row in self._rows(one, behind, reserved, now)]
-            states = await store.write(connection, seen, rows, now)
-            settled = [one for one in seen if one.settled_version]
-            if settled:
+        seen = _folded([one.read.message for one in planned if one.read is not None])
+        rows = [row for one in planned for row in self._rows(one, behind, reserved, now)]
+        settled = [one for one in seen if one.settled_version]
+        ids = [one.identity for one in planned]
+        if settled or any(one.letter or one.plan.reports for one in planned):
+            async with self._database.transaction() as connection:
+                written = await store.write(connection, ids, seen, rows, now)
+                fresh = _first_of_each(planned, written.fresh)
                 await store.cancel(connection, settled)
-                await self._tell_the_paged(connection, settled, fresh, bundle, now)
-            said: list[Message] = [letter for one in fresh if (letter := one.letter)]
-            said += [report for one in fresh for report in one.plan.reports]
-            await outbox.add(connection, SCHEMA, [encode(message) for message in said])
+                await self._tell_the_paged(connection, settled, planned, bundle, now)
+                await outbox.add(connection, SCHEMA, [encode(message) for message in _said(fresh)])
+        else:  # one statement is a transaction of its own: the quick way to a page
+            async with self._database.engine.connect() as plain:
+                connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+                written = await store.write(connection, ids, seen, rows, now)
+                fresh = _first_of_each(planned, written.fresh)
         _count(planned, fresh)
-        started = [
-            _claimed(row.delivery)
-            for row in rows
-            if row.lease_until and states.get(row.delivery.id) == "sending"
-        ]
-        return started, settled
+        claimed = {row.delivery.id: row.delivery for row in rows if row.lease_until}
+        states = written.states
+        return [_claimed(one) for name, one in claimed.items() if states.get(name) == "sending"], settled
 
     async def _tell_the_paged(
         self,
         connection: AsyncConnection,
         settled: Sequence[Seen],
-        fresh: Sequence[Planned],
+        planned: Sequence[Planned],
         bundle: Bundle,
         now: datetime,
     ) -> None:
         """Whoever is paged at this very moment hears who took it – except the one who did."""
-        last = _settling(one.read.message for one in fresh if one.read is not None)
+        last = _settling(one.read.message for one in planned if one.read is not None)
         told = [
             told_who_took_it(page, last[page.incident_id], bundle, now)
             for page in await store.paged_at_that_moment(connection, settled)
@@ -266,25 +266,33 @@ class Consumption:
         ]
         if told:
             incidents = [Seen(one.incident_id, one.version) for one in settled]
-            await store.write(connection, incidents, [Row(delivery) for delivery in told], now)
+            rows = [Row(delivery.id, delivery) for delivery in told]
+            await store.write(connection, [delivery.id for delivery in told], incidents, rows, now)
 
     def _rows(self, one: Planned, behind: set[int], reserved: frozenset[str], now: datetime) -> Iterable[Row]:
         for delivery in one.plan.deliveries:
             assert one.read is not None
             partition = one.read.record.partition.number
             if delivery.id in reserved:
-                yield Row(delivery, lease_until=now + self._lease)
+                yield Row(one.identity, delivery, lease_until=now + self._lease)
             elif partition in behind and delivery.is_page:
-                yield Row(replace(delivery, next_attempt_at=now + LONGEST_HOLD), held=partition)
+                held = replace(delivery, next_attempt_at=now + LONGEST_HOLD)
+                yield Row(one.identity, held, held=partition)
             else:
-                yield Row(delivery)
+                yield Row(one.identity, delivery)
 
 
 def _claimed(delivery: Delivery) -> Delivery:
     return replace(delivery, attempts=1)
 
 
-def _first_of_each(planned: Sequence[Planned], fresh: set[str]) -> list[Planned]:
+def _said(fresh: Iterable[Planned]) -> list[Message]:
+    """What the router hears of a batch at once, and what is set aside."""
+    letters: list[Message] = [one.letter for one in fresh if one.letter]
+    return letters + [report for one in fresh for report in one.plan.reports]
+
+
+def _first_of_each(planned: Sequence[Planned], fresh: frozenset[str]) -> list[Planned]:
     """Those that are new, each once, in the log's order."""
     left = set(fresh)
     taken = []

@@ -10,6 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.domain.values import Content, Delivery, State
+from services.notifier.tables import SCHEMA
+from shared import inbox
 
 _decode_content = msgspec.json.Decoder(Content).decode
 _encode_content = msgspec.json.Encoder().encode
@@ -31,9 +33,10 @@ class Seen:
 class Row:
     """A delivery to write: pending, or already claimed by this process (`lease_until` set).
 
-    `held` is the partition for whose end it waits.
+    `message` is the id of the message that asks for it; `held` is the partition for whose end it waits.
     """
 
+    message: str
     delivery: Delivery
     lease_until: datetime | None = None
     held: int | None = None
@@ -88,7 +91,7 @@ _CHOSEN: Final = ", ".join(
 )
 
 _WRITE: Final = text(f"""
-    WITH known AS (
+    WITH fresh AS ({inbox.insertion(SCHEMA)}), known AS (
         INSERT INTO notifier.incident AS i
             (id, version, settled_version, settled_at, settled_why, settled_by, updated_at)
         SELECT s.id, s.version, s.settled_version, s.settled_at, s.why, s.by, :now
@@ -110,27 +113,42 @@ _WRITE: Final = text(f"""
         RETURNING i.id, i.settled_version
     ), given AS (
         SELECT d.*, d.page_id <> '' AND known.settled_version > d.version AS settled
-        FROM unnest({_GIVEN}) AS d ({_NAMES}) JOIN known ON known.id = d.incident_id
+        FROM unnest(CAST(:message AS text[]), {_GIVEN}) AS d (message, {_NAMES})
+        JOIN known ON known.id = d.incident_id
+        JOIN fresh ON fresh.id = d.message
+    ), written AS (
+        INSERT INTO notifier.delivery ({_NAMES}, state)
+        SELECT {_CHOSEN},
+               CASE WHEN settled THEN 'cancelled' WHEN lease_until IS NULL THEN 'pending' ELSE 'sending' END
+        FROM given
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id::text, state
     )
-    INSERT INTO notifier.delivery ({_NAMES}, state)
-    SELECT {_CHOSEN},
-           CASE WHEN settled THEN 'cancelled' WHEN lease_until IS NULL THEN 'pending' ELSE 'sending' END
-    FROM given
-    ON CONFLICT (id) DO NOTHING
-    RETURNING id::text, state
+    SELECT id, state FROM written UNION ALL SELECT id, '' FROM fresh
 """)
 
 
-async def write(
-    connection: AsyncConnection, seen: Sequence[Seen], rows: Sequence[Row], now: datetime
-) -> Mapping[str, str]:
-    """Write what a batch says of its incidents, and its deliveries; their states by id.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The ids of messages that are new, and the states of the deliveries that are, by id."""
 
-    A page of a version that a later one settled is written as cancelled. Deliveries that were there are
-    passed over, and not in the answer. Every delivery's incident is among `seen`.
+    fresh: frozenset[str]
+    states: Mapping[str, str]
+
+
+async def write(
+    connection: AsyncConnection,
+    messages: Iterable[str],
+    seen: Sequence[Seen],
+    rows: Sequence[Row],
+    now: datetime,
+) -> Written:
+    """Write down the ids of a batch, what it says of its incidents, and its deliveries: one statement.
+
+    Deliveries of a message that is not new are passed over, and so are those that were there. A page of
+    a version that a later one settled is written as cancelled. Every delivery's incident is among `seen`;
+    what `seen` says changes nothing when it is said again.
     """
-    if not seen:
-        return {}
     encoded: dict[int, str] = {}
     values = {name: [_value(row, name, encoded) for row in rows] for name in _COLUMNS}
     values |= {
@@ -140,9 +158,14 @@ async def write(
         "settled_at": [one.settled_at for one in seen],
         "settled_why": [one.why for one in seen],
         "settled_by": [one.by for one in seen],
+        "inbox_ids": sorted(set(messages)),
+        "message": [row.message for row in rows],
     }
-    result = await connection.execute(_WRITE, values | {"now": now})
-    return {row.id: row.state for row in result}
+    found = (await connection.execute(_WRITE, values | {"now": now})).all()
+    return Written(
+        frozenset(row.id for row in found if not row.state),
+        {row.id: row.state for row in found if row.state},
+    )
 
 
 def _value(row: Row, name: str, encoded: dict[int, str]) -> Any:
