@@ -48,10 +48,10 @@ class Consuming:
             try:
                 await self._engine.take(arrivals)
                 break
-            except Exception as err:
-                if fault_of(err) is None and not isinstance(err, NoPolicyError):
-                    raise
-                log.warning("cannot store, trying again", action="consume_paused", error=repr(err))
+            except Exception as err:  # noqa: BLE001 - whatever it is: these records come before any others
+                known = fault_of(err) is not None or isinstance(err, NoPolicyError)
+                say = log.warning if known else log.error
+                say("cannot store, trying again", action="consume_paused", error=repr(err))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         try:

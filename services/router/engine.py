@@ -19,7 +19,7 @@ from services.router.arrivals import Arrival
 from services.router.domain.decide import decide
 from services.router.domain.signals import ActionTaken
 from services.router.handle import Batch, Decide, Handled, handle, handle_due
-from services.router.policies import InForce, Policies, moment, required
+from services.router.policies import InForce, NoPolicyError, Policies, UnusablePolicyError, moment, required
 from shared import telemetry
 from shared.crash import crash_point
 from shared.database import Database, Fault, fault_of
@@ -46,10 +46,16 @@ class Alarm:
             self._at = due
             self._rung.set()
 
-    def plan(self, due: datetime) -> None:
-        """The timers will look then; from now on only something earlier wakes them."""
-        self._at = due
+    def begin(self, latest: datetime) -> None:
+        """The timers look now, and will again then at the latest. What comes up meanwhile is remembered."""
+        self._at = latest
         self._rung.clear()
+
+    def plan(self, due: datetime) -> datetime:
+        """The timers will look then, or earlier for what came up since `begin`; when that is."""
+        self._at = due if self._at is None else min(due, self._at)
+        self._rung.clear()
+        return self._at
 
     async def wait(self, seconds: float) -> None:
         """Return after so many seconds, or when something earlier has come up."""
@@ -79,7 +85,7 @@ class Engine:
         try:
             batch = await self.transaction(lambda *given: self.within(arrivals, *given))
         except Exception as err:
-            if fault_of(err) is not Fault.POISON or not _divisible(arrivals):
+            if not _is_culprits(err) or not _divisible(arrivals):
                 raise
             if len(arrivals) == 1:
                 return await self._refuse(arrivals[0], err)
@@ -94,7 +100,7 @@ class Engine:
         try:
             batch = await self.transaction(lambda *given: self._fire(most, *given))
         except Exception as err:
-            if fault_of(err) is not Fault.POISON:
+            if not _is_culprits(err):
                 raise
             if most == 1:
                 await self._postpone(err)
@@ -160,7 +166,7 @@ class Engine:
 
     async def _refuse(self, arrival: Arrival, err: BaseException) -> Sequence[Handled]:
         """The database will never take this one: it goes to the dead letters, and somebody is told."""
-        reason = f"the database refuses it: {str(getattr(err, 'orig', err))[:300]}"
+        reason = f"it cannot be stored: {str(getattr(err, 'orig', None) or repr(err))[:300]}"
         log.error("signal refused", action="dead_letter", event_id=arrival.id, reason=reason)
         told = dead_letters.of_refused(arrival, reason)
         return await self.take([told])
@@ -172,6 +178,14 @@ class Engine:
             ids = list(due.incidents)
             await connection.execute(_POSTPONE, {"ids": ids, "delay": timedelta(minutes=1)})
         log.error("timer refused by the database", action="timer_refused", incident=ids, exc_info=err)
+
+
+def _is_culprits(err: Exception) -> bool:
+    """Whether one value of the batch is to blame: refused by the database, or not to be written at all.
+
+    Where everything fails alike the dead letter fails, too, and with it the whole: it stops and tries again.
+    """
+    return fault_of(err) in {None, Fault.POISON} and not isinstance(err, NoPolicyError | UnusablePolicyError)
 
 
 def _divisible(arrivals: Sequence[Arrival]) -> bool:

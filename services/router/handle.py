@@ -23,7 +23,7 @@ from services.router.domain.decide import decide
 from services.router.domain.decision import Decision, Surroundings
 from services.router.domain.incident import Incident
 from services.router.domain.signals import ActionTaken, DeliveryReported, EventReceived, Signal, TimerFired
-from services.router.policies import Compiled, InForce, Policies
+from services.router.policies import Compiled, InForce, Policies, UnusablePolicyError
 from services.router.situation import SetAside, Situation
 from services.router.tables import SCHEMA
 from shared import inbox, telemetry
@@ -163,7 +163,7 @@ class _Deciding:
     ) -> None:
         live = compiled[live_hash]
         if isinstance(live, Exception):
-            raise live  # a policy that cannot be compiled was never put in force: stop and try again
+            raise UnusablePolicyError(f"policy {live_hash}: {live}") from live
         self.situation = situation
         self.live = live
         self.now = now

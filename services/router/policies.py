@@ -30,6 +30,10 @@ class NoPolicyError(Exception):
     """No policy is in force yet, so nothing can be decided: try again."""
 
 
+class UnusablePolicyError(Exception):
+    """The policy in force cannot be compiled (by this release): stop and try again."""
+
+
 Compiled: TypeAlias = CompiledPolicy | Exception
 """Or why the policy cannot be used: incidents that started with it are stuck, the others are not."""
 

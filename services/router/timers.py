@@ -30,7 +30,7 @@ class Timers:
 
     async def fire_once(self, now: datetime) -> datetime:
         """Fire everything that is due; when to look again (at most a second from now)."""
-        self._engine.alarm.plan(now + _LONGEST)
+        self._engine.alarm.begin(now + _LONGEST)
         fired = _MOST
         while fired == _MOST:
             fired = await self._engine.fire(_MOST)
@@ -38,8 +38,7 @@ class Timers:
             due = await store.next_due(connection)
             await self._count_overdue(connection, now)
         at = min(due, now + _LONGEST) if due is not None else now + _LONGEST
-        self._engine.alarm.plan(at)
-        return at
+        return self._engine.alarm.plan(at)
 
     async def run(self) -> None:
         """Fire for ever."""

@@ -240,7 +240,7 @@ async def test_a_value_that_the_database_refuses_is_set_aside_and_its_neighbours
     assert set(found) == {f"k{n}" for n in range(9) if n != 4} | {"dead-letter:ladder.incidents"}
     (letter,) = await letters(desk)
     assert letter.record_key == b"test:k4"
-    assert "the database refuses it" in letter.reason
+    assert "it cannot be stored" in letter.reason
 
 
 async def test_a_policy_that_no_longer_compiles_stops_only_the_incidents_that_started_with_it(
@@ -256,3 +256,45 @@ async def test_a_policy_that_no_longer_compiles_stops_only_the_incidents_that_st
     assert found["old"].stuck is not None
     assert found["new"].stuck is None
     assert "petra" in {page.recipient.name for page in await fresh.pages()}
+
+
+async def test_what_cannot_even_be_written_does_not_hold_up_the_rest(database: Database) -> None:
+    """A decision whose result no encoder takes: its signal is set aside, the others pass."""
+
+    def odd(
+        incident: Incident | None, signal: Signal, around: Surroundings, policy: CompiledPolicy, now: datetime
+    ) -> Decision:
+        decision = decide(incident, signal, around, policy, now)
+        assert isinstance(signal, EventReceived)
+        if signal.event.title != "poison" or decision.incident is None:
+            return decision
+        strange = msgspec.structs.replace(decision.incident, attributes={"x": object()})
+        return Decision(strange, decision.entries, decision.message)
+
+    desk = Desk(database, Engine(database, decide=odd))
+    await desk.put_in_force(bundle())
+    await desk.take(event("before"), event("bad", title="poison"), event("after"))
+    assert set(await by_key(desk)) == {"before", "after", "dead-letter:ladder.incidents"}
+
+
+async def test_a_timer_whose_result_cannot_be_stored_waits_a_minute_and_the_others_go_on(
+    database: Database,
+) -> None:
+    def odd(
+        incident: Incident | None, signal: Signal, around: Surroundings, policy: CompiledPolicy, now: datetime
+    ) -> Decision:
+        decision = decide(incident, signal, around, policy, now)
+        if isinstance(signal, TimerFired) and incident is not None and incident.dedup_key == "bad":
+            assert decision.incident is not None
+            return Decision(msgspec.structs.replace(decision.incident, title="\x00"), decision.entries)
+        return decision
+
+    desk = Desk(database, Engine(database, decide=odd))
+    await desk.put_in_force(bundle())
+    await desk.take(*(event(key) for key in ("a", "bad", "c")))
+    await desk.make_due()
+    assert await desk.engine.fire() == 3
+    rows = await desk.sql(
+        "SELECT dedup_key FROM router.incident WHERE next_due_at < now() + interval '2 min'"
+    )
+    assert [row.dedup_key for row in rows] == ["bad"]
