@@ -94,6 +94,19 @@ async def test_what_every_group_has_read_goes_after_the_retention(database: Data
     assert await stored(database) == ["3"]
 
 
+async def test_a_group_without_members_holds_records_back_for_four_times_the_retention(
+    database: Database,
+) -> None:
+    await publish(database, "1", "2")
+    reader = member(database)
+    await reader.beat_once()
+
+    assert await clean_once(database, WEEK, utcnow() + timedelta(days=30)) == 0
+    await PostgresEventLog(database, topics=TOPICS).forget_members()
+    assert await clean_once(database, WEEK, utcnow() + timedelta(days=27)) == 0
+    assert await clean_once(database, WEEK, utcnow() + timedelta(days=29)) == 2
+
+
 async def test_what_no_group_reads_goes_by_age_alone(database: Database) -> None:
     await publish(database, "1", "2")
 
