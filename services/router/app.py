@@ -13,12 +13,13 @@ from services.router.policy_watch import PolicyWatch
 from services.router.settings import RouterSettings
 from services.router.tables import SCHEMA
 from services.router.timers import Timers
-from shared import migrations
+from shared import migrations, telemetry
 from shared.database import Database
 from shared.eventlog import EventLog
 from shared.outbox import Relay
 from shared.service import Service
 
+_logger: Final = telemetry.logger(__name__)
 _VERSIONS: Final = Path(__file__).parent / "migrations"
 _BETWEEN_LOOKS: Final = 0.5
 
@@ -52,13 +53,21 @@ class Router:
     async def running(self) -> AsyncIterator[None]:
         """Start the loops; at the end the consumer leaves its group and the relay its place."""
         async with self._relay.running():
-            tasks = [asyncio.create_task(self._work(), name="router")]
+            task = asyncio.create_task(self._work_for_ever(), name="router")
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def _work_for_ever(self) -> None:
+        """Each loop takes care of its own errors; should one end all the same, all of them start anew."""
+        while True:
+            try:
+                await self._work()
+            except Exception:
+                _logger.exception("a loop ended, starting anew", action="loops_restarted")
+            await asyncio.sleep(_BETWEEN_LOOKS)
 
     async def _work(self) -> None:
         await self._until_migrated()
