@@ -15,7 +15,7 @@ from typing import Final, assert_never
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier import metrics, store, upkeep
+from services.notifier import endpoints, leases, metrics, store, upkeep
 from services.notifier.capacity import Capacity
 from services.notifier.channels import Delivered, Rejected, Result, Unavailable
 from services.notifier.courier import Courier
@@ -217,7 +217,7 @@ class Sender:
             await outbox.add(connection, SCHEMA, [encode(one) for one in reports if one is not None])
             for attempt in batch:
                 if isinstance(attempt.result, Rejected) and attempt.result.disable:
-                    await store.disable(connection, attempt.delivery.endpoint, attempt.result.reason, now)
+                    await endpoints.disable(connection, attempt.delivery.endpoint, attempt.result.reason, now)
                     self._disabled |= {attempt.delivery.endpoint}
 
     # Looking after what is under way
@@ -229,9 +229,9 @@ class Sender:
         async with self._database.transaction() as connection:
             held = [*self._under_way, *(attempt.delivery.id for attempt in self._finished)]
             if held:
-                await store.renew(connection, held, now + LEASE)
-            reclaimed = await store.reclaim(connection, now) if steady else 0
-            self._disabled = await store.disabled_endpoints(connection)
+                await leases.renew(connection, held, now + LEASE)
+            reclaimed = await leases.reclaim(connection, now) if steady else 0
+            self._disabled = await endpoints.disabled_endpoints(connection)
             await self._give_up(connection, now)
             metrics.PENDING.set(await upkeep.count_pending(connection))
             metrics.OLDEST_PENDING_SECONDS.set(await upkeep.oldest_due_seconds(connection, now))

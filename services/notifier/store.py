@@ -280,33 +280,6 @@ async def take(connection: AsyncConnection, ids: Sequence[str], lease_until: dat
     await connection.execute(statement, {"ids": ids, "until": lease_until})
 
 
-async def renew(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
-    """Keep the leases of sends that are still under way."""
-    statement = text("""
-        UPDATE notifier.delivery SET lease_until = :until WHERE id IN (
-            SELECT id FROM notifier.delivery WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'sending'
-            FOR UPDATE SKIP LOCKED
-        )
-    """)
-    await connection.execute(statement, {"ids": ids, "until": lease_until})
-
-
-async def reclaim(connection: AsyncConnection, now: datetime) -> int:
-    """Sends whose process is gone: pending again, or cancelled where they are no longer wanted; how many."""
-    statement = text("""
-        UPDATE notifier.delivery AS d
-        SET state = CASE WHEN d.page_id <> '' AND i.settled_version > d.version
-                         THEN 'cancelled' ELSE 'pending' END,
-            lease_until = NULL, next_attempt_at = :now, last_error = 'the notifier that sent it went away'
-        FROM notifier.incident AS i
-        WHERE i.id = d.incident_id AND d.id IN (
-            SELECT id FROM notifier.delivery WHERE state = 'sending' AND lease_until < :now
-            LIMIT 1000 FOR UPDATE SKIP LOCKED
-        )
-    """)
-    return (await connection.execute(statement, {"now": now})).rowcount
-
-
 async def settled_versions(connection: AsyncConnection, incident_ids: Sequence[str]) -> dict[str, int]:
     """The version that last settled each incident's pages; 0 for never."""
     statement = text("""
@@ -407,19 +380,3 @@ async def release_held(connection: AsyncConnection, partitions: Sequence[int], n
         WHERE held = ANY(CAST(:partitions AS integer[])) AND state = 'pending'
     """)
     await connection.execute(statement, {"partitions": partitions, "now": now})
-
-
-async def disable(connection: AsyncConnection, endpoint: str, reason: str, now: datetime) -> None:
-    """Nothing is sent to this endpoint any more."""
-    statement = text("""
-        INSERT INTO notifier.endpoint_disabled (endpoint, at, reason) VALUES (:endpoint, :now, :reason)
-        ON CONFLICT (endpoint) DO NOTHING
-    """)
-    await connection.execute(statement, {"endpoint": endpoint, "now": now, "reason": reason})
-
-
-async def disabled_endpoints(connection: AsyncConnection) -> frozenset[str]:
-    """The endpoints that said 410 Gone."""
-    return frozenset(
-        (await connection.execute(text("SELECT endpoint FROM notifier.endpoint_disabled"))).scalars()
-    )

@@ -1,0 +1,34 @@
+"""Leases of sends under way: renewed by whoever sends, taken over from whoever died."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+async def renew(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
+    """Keep the leases of sends that are still under way."""
+    statement = text("""
+        UPDATE notifier.delivery SET lease_until = :until WHERE id IN (
+            SELECT id FROM notifier.delivery WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'sending'
+            FOR UPDATE SKIP LOCKED
+        )
+    """)
+    await connection.execute(statement, {"ids": ids, "until": lease_until})
+
+
+async def reclaim(connection: AsyncConnection, now: datetime) -> int:
+    """Sends whose process is gone: pending again, or cancelled where they are no longer wanted; how many."""
+    statement = text("""
+        UPDATE notifier.delivery AS d
+        SET state = CASE WHEN d.page_id <> '' AND i.settled_version > d.version
+                         THEN 'cancelled' ELSE 'pending' END,
+            lease_until = NULL, next_attempt_at = :now, last_error = 'the notifier that sent it went away'
+        FROM notifier.incident AS i
+        WHERE i.id = d.incident_id AND d.id IN (
+            SELECT id FROM notifier.delivery WHERE state = 'sending' AND lease_until < :now
+            LIMIT 1000 FOR UPDATE SKIP LOCKED
+        )
+    """)
+    return (await connection.execute(statement, {"now": now})).rowcount
