@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from shared.crash import EXIT_CODE
 from tests.waiting import until
 from tests.world.posting import keys
+from tests.world.programs import ready_or_ended
 from tests.world.stage import TRIO, World, one_process
 
 CRASH_POINTS = (
@@ -29,6 +31,7 @@ async def test_a_service_killed_twice_under_load_loses_nothing(world: World, vic
         world.cluster.kill(victim)
         world.cluster.start(victim)
     await posting
+    await world.cluster.ready(*TRIO)
 
     account = await world.account(prefix, loader)
 
@@ -41,19 +44,21 @@ async def test_a_process_that_ends_at_a_crash_point_loses_nothing(world: World, 
     service = "router" if point.startswith("relay") else point.partition(".")[0]
     prefix = point.replace(".", "-")
     world.cluster.kill(service)
-    world.cluster.start(service, LADDER_CRASH_AT=f"{point}:3")
-    await world.cluster.ready(*TRIO)
+    victim = world.cluster.start(service, LADDER_CRASH_AT=f"{point}:3")
+    await ready_or_ended(victim, world.cluster.url(service), within=60)
     loader = world.loader()
     posting = asyncio.create_task(loader.post(keys(prefix, 80), per_second=40))
-    await until(lambda: not world.cluster.programs[service].alive, 30)
-    assert world.cluster.programs[service].exit_code == 137
-    world.cluster.start(service)
+    await until(lambda: not victim.alive, 60)
+    assert victim.exit_code == EXIT_CODE
+    await world.cluster.up(*TRIO)
     await posting
 
     account = await world.account(prefix, loader)
 
     assert account.clean, account
     assert account.incidents == 80
+    if point == "notifier.sent":
+        assert account.redelivered, "what was sent and not recorded is sent again, with the same id"
 
 
 @pytest.mark.timeout(240)

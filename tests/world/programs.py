@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -94,23 +94,26 @@ def bare_environment() -> dict[str, str]:
     return kept | {"PYTHONUNBUFFERED": "1"}
 
 
-async def ready(program: Program, url: str, *, within: float = 40) -> float:
-    """Wait until `/readyz` answers 200; the seconds it took. AssertionError with the log when it does not."""
-    started = time.monotonic()
+async def ready_or_ended(program: Program, url: str, *, within: float) -> bool:
+    """Wait until `/readyz` answers 200 (True) or the process is no more (False); AssertionError when neither."""
     connection = Connection(url)
+    answered: list[int] = []
 
-    async def is_ready() -> bool:
-        if not program.alive:
-            raise AssertionError(f"ended with {program.exit_code}\n{program.said()}")
-        try:
-            return (await connection.request("GET", "/readyz", timeout_seconds=5)).status == 200
-        except (OSError, TimeoutError):
-            return False
+    async def settled() -> bool:
+        with suppress(OSError, TimeoutError):
+            answered[:] = [(await connection.request("GET", "/readyz", timeout_seconds=5)).status]
+        return answered == [200] or not program.alive
 
     try:
-        await until(is_ready, within)
+        await until(settled, within)
     except AssertionError as err:
         raise AssertionError(f"{err}\n{program.said()}") from None
     finally:
         connection.close()
-    return time.monotonic() - started
+    return program.alive
+
+
+async def ready(program: Program, url: str, *, within: float = 40) -> None:
+    """Wait until `/readyz` answers 200. AssertionError with the log when it does not, or ends before."""
+    if not await ready_or_ended(program, url, within=within):
+        raise AssertionError(f"ended with {program.exit_code}\n{program.said()}")

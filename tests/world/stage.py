@@ -61,12 +61,12 @@ class World:
 
         Never fails itself: what did not arrive in time is a finding.
         """
-        accepted = {attempt.key for attempt in loader.told if attempt.outcome == "accepted"}
+        told = [attempt for attempt in loader.told if attempt.key.startswith(prefix)]
+        accepted = {attempt.key for attempt in told if attempt.outcome == "accepted"}
         with suppress(AssertionError):
             await until(lambda: accepted <= self.paged(prefix), within)
         with suppress(AssertionError):
             await until(self._stillness(prefix), 20)
-        told = [attempt for attempt in loader.told if attempt.key.startswith(prefix)]
         return compare(told, await self._held(prefix, letters), arrivals(self.sink, prefix))
 
     def _stillness(self, prefix: str) -> Any:
