@@ -22,6 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ladder.demo import DEMO_KEYS
 from shared import telemetry
+from shared.database import Fault as DatabaseFault
+from shared.database import fault_of
 from shared.problems import MEDIA_TYPE, Fault, Problem
 
 log = telemetry.logger(__name__)
@@ -35,7 +37,10 @@ SECONDS: Final = Histogram(
     ("service", "path"),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+BODY_LIMIT: Final = 8 * 1024 * 1024  # bytes; a policy bundle is the largest body
 _NO_ROUTE: Final = "(none)"
+# Beside the phrases themselves: those that differ between releases of Python, or from the services' own word.
+_KINDS: Final = {404: "not-found", 413: "too-large", 415: "unsupported-media-type", 422: "invalid-request"}
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 Labels: TypeAlias = tuple[str, str, str, str]
@@ -51,10 +56,18 @@ def problem_of(err: BaseException) -> Problem:
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "invalid-request",
                 "The request is not valid",
-                faults=[Fault(_pointer(error["loc"]), str(error["msg"])) for error in err.errors()],
+                faults=[_fault(error) for error in err.errors()],
             )
         case HTTPException():
             return _of_status(err)
+        case _ if fault_of(err) is not None and fault_of(err) is not DatabaseFault.POISON:
+            return Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Not possible at the moment",
+                "the database cannot be reached",
+                headers={"Retry-After": "2"},
+            )
         case _:
             return Problem(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -62,6 +75,12 @@ def problem_of(err: BaseException) -> Problem:
                 "Something went wrong inside Ladder",
                 "It is logged; trying again may help.",
             )
+
+
+def _fault(error: Mapping[str, Any]) -> Fault:
+    if error["type"] == "json_invalid":  # its place is an offset, not a member
+        return Fault("/", f"not JSON: {error['ctx']['error']} at character {error['loc'][-1]}")
+    return Fault(_pointer(error["loc"]), str(error["msg"]))
 
 
 def _pointer(place: Sequence[int | str]) -> str:
@@ -73,7 +92,7 @@ def _pointer(place: Sequence[int | str]) -> str:
 
 def _of_status(err: HTTPException) -> Problem:
     phrase = HTTPStatus(err.status_code).phrase
-    kind = phrase.lower().replace(" ", "-")
+    kind = _KINDS.get(err.status_code) or phrase.lower().replace(" ", "-")
     detail = str(err.detail) if err.detail and err.detail != phrase else ""
     return Problem(err.status_code, kind, phrase, detail, headers=err.headers or {})
 
@@ -136,6 +155,7 @@ class Edge:
             )
         route = self._exact.get(scope["path"]) or self._pattern(scope)
         if route is None:
+            _refuse_long_body(scope)
             await self._app(scope, receive, send)
             return
         scope["ladder.path"] = route.path
@@ -153,7 +173,7 @@ class Edge:
         return None
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        path = _template(scope)
+        path = declared_path(scope)
         service = self._owners.get(path, "ladder")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         labels = (service, method, path, str(status))
@@ -167,12 +187,22 @@ class Edge:
         timer.observe(seconds)
 
 
+def _refuse_long_body(scope: Scope) -> None:
+    """By its announced length; one that comes in chunks is counted by the application."""
+    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if announced.isdigit() and int(announced[:20]) > BODY_LIMIT:
+        fault = Fault("body", f"larger than {BODY_LIMIT} bytes")
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The body is too large", faults=[fault]
+        )
+
+
 def _note(err: Exception, scope: Scope) -> None:
     if problem_of(err).status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(err, Problem):
-        log.error("request failed", action="request_failed", path=_template(scope), exc_info=err)
+        log.error("request failed", action="request_failed", path=declared_path(scope), exc_info=err)
 
 
-def _template(scope: MutableMapping[str, Any]) -> str:
+def declared_path(scope: MutableMapping[str, Any]) -> str:
     """The path as it was declared, so that no metric grows with the ids in paths."""
     if "ladder.path" in scope:
         return str(scope["ladder.path"])

@@ -4,9 +4,9 @@ Adds what each process has whatever it hosts: `/healthz`, `/readyz`, `/metrics`,
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics, generate_latest
@@ -18,32 +18,10 @@ from starlette.types import ASGIApp
 
 import ladder
 from ladder import docs_page
-from ladder.edge import Edge, problem_of
-from shared.problems import MEDIA_TYPE, Problem
+from ladder.edge import BODY_LIMIT, Edge, declared_path, problem_of
+from ladder.openapi import complete, parameters
+from shared.problems import MEDIA_TYPE, Fault, Problem
 from shared.service import Service
-
-_BODY_LIMIT: Final = 8 * 1024 * 1024  # bytes; a policy bundle is the largest body
-_PROBLEM_SCHEMA: Final[Mapping[str, Any]] = {
-    "title": "Problem",
-    "description": "What is wrong, as RFC 9457 has it; `type` is stable.",
-    "type": "object",
-    "required": ["type", "title", "status"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "reason"],
-                "properties": {"field": {"type": "string"}, "reason": {"type": "string"}},
-            },
-        },
-    },
-}
-_PROBLEM_ANSWER: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 class Alive(BaseModel):
@@ -95,7 +73,8 @@ class _Application(FastAPI):
             version=ladder.__version__,
             docs_url=None,
             redoc_url=None,
-            max_body_size=_BODY_LIMIT,
+            redirect_slashes=False,  # behind a proxy the address of a redirect would be a wrong one
+            max_body_size=BODY_LIMIT,
             exception_handlers={
                 Problem: _problem,
                 RequestValidationError: _problem,
@@ -106,12 +85,12 @@ class _Application(FastAPI):
         self._services = services
         self.router.routes[:0] = _other_routes(services)
         for service in services:
-            self.include_router(service.api)
+            self.include_router(service.api, dependencies=[Depends(_refuse_unknown_parameters)])
         self._add_own_routes()
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = _merged(super().openapi(), self._services)
+            self.openapi_schema = complete(super().openapi(), self._services)
         return self.openapi_schema
 
     def _add_own_routes(self) -> None:
@@ -150,6 +129,18 @@ class _Metrics(Response):
     media_type = CONTENT_TYPE_LATEST
 
 
+async def _refuse_unknown_parameters(request: Request) -> None:
+    """A misspelled filter must not answer with everything. Links without a key may carry what mailers add."""
+    if not request.query_params:
+        return
+    known = parameters(request.app.openapi(), declared_path(request.scope), request.method)
+    unknown = [] if known is None else sorted(set(request.query_params) - known)
+    if unknown and known is not None:
+        reason = f"not a parameter of this path; known: {', '.join(sorted(known)) or 'none'}"
+        faults = [Fault(f"query:{name}", reason) for name in unknown]
+        raise Problem(422, "invalid-request", "The request is not valid", faults=faults)
+
+
 async def _problem(_: Request, err: Exception) -> JSONResponse:
     problem = problem_of(err)
     return JSONResponse(problem.body(), problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE)
@@ -157,29 +148,3 @@ async def _problem(_: Request, err: Exception) -> JSONResponse:
 
 def _other_routes(services: Sequence[Service]) -> list[BaseRoute]:
     return [route for service in services for route in service.routes if not isinstance(route, Route)]
-
-
-def _merged(document: dict[str, Any], services: Sequence[Service]) -> dict[str, Any]:
-    """The document with the hot routes in it, and with the errors as they really are sent."""
-    components = document.setdefault("components", {})
-    schemas = components.setdefault("schemas", {})
-    for service in services:
-        document["paths"] |= service.openapi_paths
-        schemas |= service.openapi_schemas
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    schemas.setdefault("Problem", dict(_PROBLEM_SCHEMA))
-    components.setdefault("securitySchemes", {}).setdefault("key", {"type": "http", "scheme": "bearer"})
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            _tell_problems(operation)
-    return document
-
-
-def _tell_problems(operation: Any) -> None:
-    """FastAPI describes its own 422 body; here it is a problem document."""
-    answers = operation.get("responses", {}) if isinstance(operation, dict) else {}
-    for answer in answers.values():
-        schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-        if schema.get("$ref", "").endswith("/HTTPValidationError"):
-            answer["content"] = dict(_PROBLEM_ANSWER)

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,15 +33,22 @@ _TITLE: Final = {
     "conflict": "Not possible for this incident as it is",
     "invalid": "The action is not valid",
 }
+_EXAMPLES: Final[JsonDict] = {
+    "title": "Action",
+    "examples": [{"action": "acknowledge", "note": "I am looking at it"}],
+}
+_NAMES: Final[JsonDict] = {"enum": [*sorted(actions.ACTIONS)]}
 _encoder: Final = msgspec.json.Encoder()
 
 
 class ActionBody(BaseModel):
     """What to do, and its arguments. Which arguments count depends on the action."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"title": "Action"})
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_EXAMPLES)
 
-    action: _Name = Field(description=f"one of {', '.join(sorted(actions.ACTIONS))}")
+    action: Annotated[str, StringConstraints(max_length=200)] = Field(
+        description="what to do", json_schema_extra=_NAMES
+    )
     note: _Text = Field(default="", description="why; internal, in the timeline and to whoever is paged next")
     text: _Text = Field(default="", description="update: what the stakeholders read; note: the note")
     level: _Name = Field(default="", description="escalate: to this level")

@@ -33,6 +33,11 @@ log = telemetry.logger(__name__)
 _MOST: Final = 500
 _MOST_ENTRIES: Final = 1000
 _ALL_ENTRIES: Final = 5000  # of one incident's past, in an explanation
+_UNKNOWN: Final = {404: "No incident has this id."}
+_REFUSED_ACTIONS: Final = _UNKNOWN | {
+    403: "The key's role is not enough for this action.",
+    409: "The incident is not in a state for it; `detail` says why, `possible` what can be done instead.",
+}
 _Text: TypeAlias = Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")]
 _Limit: TypeAlias = Annotated[int, Query(ge=1, le=_MOST)]
 _Cursor: TypeAlias = Annotated[str | None, Query(max_length=500)]
@@ -60,6 +65,7 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
 
     @router.get(
         "",
+        operation_id="list_incidents",
         summary="Incidents, newest first or the most pressing first",
         response_class=Response,
         responses=answers(IncidentList, "One page of them."),
@@ -89,9 +95,10 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
 
     @router.get(
         "/{incident_id}",
+        operation_id="get_incident",
         summary="One incident",
         response_class=Response,
-        responses=answers(IncidentSnapshot, "The incident as it is now."),
+        responses=answers(IncidentSnapshot, "The incident as it is now.", _UNKNOWN),
         dependencies=[reading],
     )
     async def one(incident_id: IncidentId) -> Response:
@@ -104,9 +111,10 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
 
     @router.get(
         "/{incident_id}/timeline",
+        operation_id="get_timeline",
         summary="What happened to it, oldest first, each with its reason",
         response_class=Response,
-        responses=answers(Timeline, "One page of its timeline."),
+        responses=answers(Timeline, "One page of its timeline.", _UNKNOWN),
         dependencies=[reading],
     )
     async def timeline(
@@ -127,9 +135,10 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
 
     @router.get(
         "/{incident_id}/explain",
+        operation_id="explain_incident",
         summary="Why it stands where it stands, and what happens next if nobody does anything",
         response_class=Response,
-        responses=answers(Explanation, "Past with reasons; next steps with times."),
+        responses=answers(Explanation, "Past with reasons; next steps with times.", _UNKNOWN),
     )
     async def explain(
         incident_id: IncidentId, caller: Annotated[Caller, Depends(access.needs("viewer"))]
@@ -156,9 +165,10 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
 
     @router.post(
         "/{incident_id}/actions",
+        operation_id="act_on_incident",
         summary="Do something to it: acknowledge, resolve, escalate, note, update",
         response_class=Response,
-        responses=answers(IncidentSnapshot, "The incident as it is afterwards."),
+        responses=answers(IncidentSnapshot, "The incident as it is afterwards.", _REFUSED_ACTIONS),
     )
     async def act(
         incident_id: IncidentId,

@@ -19,6 +19,7 @@ def oncall(access: Access) -> APIRouter:
 
     @router.get(
         "",
+        operation_id="list_on_call",
         summary="Who is on call, now or at another time",
         response_class=Response,
         responses=answers(OnCallList, "One item a schedule."),

@@ -36,6 +36,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
 
     @router.get(
         "",
+        operation_id="get_policy",
         summary="The policy in force",
         response_class=Response,
         responses=answers(PolicyStatus, "Its hash and revision, where it came from, what is not in force."),
@@ -51,9 +52,14 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
 
     @router.put(
         "",
+        operation_id="put_policy",
         summary="Check a bundle and put it in force",
         response_class=Response,
-        responses=answers(PolicyStatus, "It is in force; intake and notifier learn of it at once."),
+        responses=answers(
+            PolicyStatus,
+            "It is in force; intake and notifier learn of it at once.",
+            {422: "The bundle has errors: each with file, line, column and path. Nothing was changed."},
+        ),
         openapi_extra=dict(_BODY),
     )
     async def replace(

@@ -4,12 +4,14 @@ Mail scanners and chat previews open links: that is why GET never acts.
 """
 
 import uuid
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from services.router.api import actions, queries
@@ -24,12 +26,38 @@ from shared.problems import Problem
 from shared.security import Signer
 
 PURPOSE: Final = "reply"
+_WAIT: Final = "Nothing was changed. Try again in a few seconds."
 _VERBS: Final = {"acknowledge": "Take it", "resolve": "Resolve it"}
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
+    ),
+}
+_STYLE: Final = """
+body{font:18px/1.5 system-ui,sans-serif;max-width:32rem;margin:0 auto;padding:1.5rem 1rem;color:#1b1f24;
+background:#fff;overflow-wrap:anywhere}
+h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:0 0 1rem}
+dt{color:#57606a} dd{margin:0}
+button{font:inherit;font-weight:600;width:100%;padding:.9rem;border:0;border-radius:.5rem;
+background:#0a6b3c;color:#fff;cursor:pointer}
+@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3} dt{color:#9da7b3}}
+"""
+_PAGES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "A page for a person."},
+    404: {"description": "A page: the link is broken or has expired.", "content": {"text/html": {}}},
+    422: {
+        "description": "A page: the link asks for what is not possible any more.",
+        "content": {"text/html": {}},
+    },
+    503: {"description": "A page: not possible at the moment.", "content": {"text/html": {}}},
+}
+_REFUSED: Final[dict[int | str, dict[str, Any]]] = {
+    403: {"description": "A page: this person may not do it.", "content": {"text/html": {}}},
+    409: {"description": "A page: somebody else was faster, or it is over.", "content": {"text/html": {}}},
 }
 
 
@@ -48,12 +76,34 @@ class Reply:
         return Actor(f"user:{self.user}" if self.user else f"link:{self.recipient}", "responder", self.user)
 
 
+class PageRoute(Route):
+    """A path for people: what is not possible at the moment is told as a page, too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_as_page(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Problem as err:
+                page = _page(
+                    "Not possible at the moment", f"{_WAIT} ({err.detail or err.title}.)", status=err.status
+                )
+                page.headers.update(err.headers)
+                return page
+
+        return handle_as_page
+
+
 def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRouter:
     """The paths. They need no key: the token is one."""
-    router = APIRouter(prefix="/v1/replies", tags=["replies"], route_class=Route)
-    pages: dict[int | str, dict[str, Any]] = {
-        404: {"description": "The link is broken or has expired.", "content": {"text/html": {}}},
-    }
+    router = APIRouter(
+        prefix="/v1/replies",
+        tags=["replies"],
+        route_class=PageRoute,
+        default_response_class=HTMLResponse,
+        responses=_PAGES,
+    )
 
     async def opened(token: str) -> tuple[Reply, Incident, Bundle] | None:
         reply = read(settings.signer, token, utcnow())
@@ -64,15 +114,17 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
             found = await queries.one(connection, reply.incident_id)
         return None if found is None else (reply, found.incident, live.bundle)
 
-    @router.get("/link/{token}", summary="What the link would do", responses=pages)
+    @router.get("/link/{token}", operation_id="show_link", summary="What the link would do")
     async def show(token: str) -> HTMLResponse:
         found = await opened(token)
         if found is None:
             return _broken()
         reply, incident, bundle = found
-        return _page(_title(incident), _before(reply, incident, bundle), _button(reply, incident))
+        return _page(incident.title, _state(reply, incident, bundle), more=_facts(reply, incident, bundle))
 
-    @router.post("/link/{token}", summary="Do what the link says", responses=pages)
+    @router.post(
+        "/link/{token}", operation_id="follow_link", summary="Do what the link says", responses=_REFUSED
+    )
     async def do(token: str) -> HTMLResponse:
         found = await opened(token)
         if found is None:
@@ -84,9 +136,9 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
         except Problem as err:
             if err.status not in {403, 409, 422}:
                 raise
-            return _page(_title(incident), f"Nothing was changed: {err.detail}.", status=err.status)
+            return _page(incident.title, f"Nothing was changed: {err.detail}.", status=err.status)
         done = "You have taken it." if reply.action == "acknowledge" and reply.user else "Done."
-        return _page(_title(incident), f"{done} {_known(reply, bundle)}")
+        return _page(incident.title, f"{done} {_known(reply, bundle)}")
 
     return router
 
@@ -108,10 +160,6 @@ def read(signer: Signer, token: str, now: datetime) -> Reply | None:
         return None
 
 
-def _title(incident: Incident) -> str:
-    return incident.title
-
-
 def _display(user: str, bundle: Bundle) -> str:
     known = bundle.users.get(user)
     return known.name if known is not None else user
@@ -123,24 +171,40 @@ def _known(reply: Reply, bundle: Bundle) -> str:
     return f"Recorded for {reply.recipient or 'the holder of this link'}."
 
 
-def _before(reply: Reply, incident: Incident, bundle: Bundle) -> str:
-    facts = [f"Priority {incident.priority}"]
-    if incident.customer_name or incident.customer:
-        facts.append(f"{incident.customer_name or incident.customer} ({incident.tier})")
-    if incident.service:
-        facts.append(incident.service)
-    facts.append(f"open since {incident.opened_at:%Y-%m-%d %H:%M} UTC")
-    state = ""
+def _state(reply: Reply, incident: Incident, bundle: Bundle) -> str:
+    """What has been done already, if anything."""
     if not incident.is_open:
-        state = f" It is {incident.status} already; there is nothing left to do."
-    elif incident.status == "acknowledged" and incident.assignee:
-        state = f" {_display(incident.assignee, bundle)} has taken it."
-    whom = f" You are {_display(reply.user, bundle)}." if reply.user else ""
-    return f"{', '.join(facts)}.{state}{whom}"
+        return f"It is {incident.status} already; there is nothing left to do."
+    if incident.status == "acknowledged" and incident.assignee:
+        if incident.assignee == reply.user:
+            return "You have taken it."
+        return f"{_display(incident.assignee, bundle)} has taken it."
+    return ""
+
+
+def _facts(reply: Reply, incident: Incident, bundle: Bundle) -> str:
+    """What it is about, and the button; HTML."""
+    customer = incident.customer_name or incident.customer
+    facts = {
+        "Priority": str(incident.priority),
+        "For": f"{customer} ({incident.tier})" if customer else "",
+        "Service": incident.service,
+        "Open since": _local(incident.opened_at, reply.user, bundle),
+        "You are": _display(reply.user, bundle) if reply.user else "",
+    }
+    rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
+    return f"<dl>{rows}</dl>{_button(reply, incident)}"
+
+
+def _local(at: datetime, user: str, bundle: Bundle) -> str:
+    """On the clock of the person who reads it."""
+    known = bundle.users.get(user)
+    return f"{at.astimezone(ZoneInfo(known.timezone if known else 'UTC')):%Y-%m-%d %H:%M %Z}"
 
 
 def _button(reply: Reply, incident: Incident) -> str:
-    if not incident.is_open:
+    mine = reply.action == "acknowledge" and incident.assignee == reply.user != ""
+    if not incident.is_open or (mine and incident.status == "acknowledged"):
         return ""
     return f'<form method="post"><button type="submit">{_VERBS[reply.action]}</button></form>'
 
@@ -153,12 +217,10 @@ def _broken() -> HTMLResponse:
 def _page(title: str, text: str, more: str = "", status: int = 200) -> HTMLResponse:
     """A page that needs nothing but itself. `more` is HTML; everything else is escaped."""
     body = (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        '<meta name=viewport content="width=device-width,initial-scale=1">'
-        "<meta name=robots content=noindex><title>Ladder</title>"
-        "<style>body{font:18px/1.5 system-ui,sans-serif;max-width:32rem;margin:3rem auto;padding:0 1rem}"
-        "button{font:inherit;padding:.8rem 2rem;border:0;border-radius:.5rem;background:#0b5;color:#fff}"
-        "@media(prefers-color-scheme:dark){body{background:#111;color:#eee}}</style>"
-        f"<h1>{escape(title)}</h1><p>{escape(text)}</p>{more}</html>"
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<meta name="robots" content="noindex"><title>{escape(title)} – Ladder</title>'
+        f"<style>{_STYLE}</style>"
+        f"<h1>{escape(title)}</h1>{f'<p>{escape(text)}</p>' if text else ''}{more}</html>"
     )
     return HTMLResponse(body, status, headers=_HEADERS)

@@ -8,8 +8,10 @@ import msgspec
 from fastapi import Response
 
 from shared.events import IncidentSnapshot
+from shared.problems import MEDIA_TYPE
 
 _JSON: Final = "application/json"
+_NO_REFUSALS: Final[Mapping[int, str]] = {}
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -131,7 +133,15 @@ def answer(body: msgspec.Struct, status: int = 200) -> Response:
     return Response(_encoder.encode(body), status, media_type=_JSON)
 
 
-def answers(shape: type[msgspec.Struct], description: str) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of a path that answers 200 with this shape."""
+def answers(
+    shape: type[msgspec.Struct], description: str, refusals: Mapping[int, str] = _NO_REFUSALS
+) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of a path that answers 200 with this shape, or refuses.
+
+    `refusals` are those of this path alone; the host adds those of every path (no key, no database).
+    """
     schema = {"$ref": f"#/components/schemas/{shape.__name__}"}
-    return {200: {"description": description, "content": {_JSON: {"schema": schema}}}}
+    refused: dict[int | str, dict[str, Any]] = {
+        status: {"description": why, "content": {MEDIA_TYPE: {}}} for status, why in refusals.items()
+    }
+    return {200: {"description": description, "content": {_JSON: {"schema": schema}}}} | refused
