@@ -17,7 +17,7 @@ def load(path: FilePath) -> Bundle:
     bundle: call it in a thread.
     """
     source = read(path)
-    if not source.tree:
+    if source.errors and not source.tree:
         raise PolicyErrors(source.errors)
     shaped, findings = shape(source.tree)
     if shaped is not None:

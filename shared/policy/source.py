@@ -15,6 +15,8 @@ from shared.policy.errors import Finding, Path, Place, PolicyError, dotted
 _LARGEST: Final = 8 * 1024 * 1024
 _MOST_NODES: Final = 100_000
 _DEEPEST: Final = 60
+_MOST_DIGITS: Final = 40
+_UNSTORABLE: Final = "NUL or half a surrogate pair"
 _SCALARS: Final = ("str", "int", "float", "bool", "null", "timestamp")
 # Sections that may stand in one file only, because two of them have no order of their own.
 _SINGLE: Final = ("tiers",)
@@ -142,6 +144,8 @@ def _composed(text: str, name: str, source: Source) -> Any:
         before = text[:at]
         place = Place(name, before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1)
         return PolicyError(place, "", "a character that YAML does not allow", "YAML")
+    except (ValueError, OverflowError):  # "\UFFFFFFFF"
+        return PolicyError(Place(name), "", "an escape that is no character", "YAML")
     except RecursionError:
         return PolicyError(Place(name), "", "nesting beyond all measure", "a policy bundle")
 
@@ -219,21 +223,26 @@ class _Reader:
         for key, value in node.value:
             if key.id != "scalar":
                 self._refuse(path, key, "a key that is no text", "a name as the key")
+            elif (name := _storable(key.value)) is None:
+                self._refuse(path, key, _UNSTORABLE, "a name as the key")
             elif key.value == "<<" and key.style is None:
                 self._refuse((*path, "<<"), key, "a merge key", "keys of its own (YAML 1.2 has no merge key)")
-            elif key.value in seen:
-                first = _place(self._name, seen[key.value])
+            elif name in seen:
+                first = _place(self._name, seen[name])
                 expected = f"it only once (first at {first})"
-                self._refuse((*path, key.value), key, f"{key.value!r} a second time", expected)
+                self._refuse((*path, name), key, f"{name!r} a second time", expected)
             else:
-                seen[key.value] = key
-                yield key.value, key, value
+                seen[name] = key
+                yield name, key, value
 
     def _scalar(self, node: Any, path: Path) -> Any:
-        text = node.value
+        text = _storable(node.value)
         kind = str(node.tag).rpartition(":")[2]
         if kind not in _SCALARS or not str(node.tag).startswith("tag:yaml.org,2002:"):
             self._refuse(path, node, f"the tag {node.tag}", "a plain value")
+            return None
+        if text is None:
+            self._refuse(path, node, _UNSTORABLE, "text")
             return None
         return _plain(kind, text)
 
@@ -244,6 +253,18 @@ class _Reader:
         self._source.errors.append(PolicyError(_place(self._name, node), dotted(path), found, expected))
 
 
+def _storable(text: str) -> str | None:
+    """The text with surrogate pairs joined (JSON writes what is outside the first plane as two escapes);
+    None where it holds what no database takes.
+    """
+    if "\0" in text:
+        return None
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return None
+
+
 def _plain(kind: str, text: str) -> Any:
     """A scalar's value by YAML 1.2's core schema; times and dates stay text."""
     digits = text.replace("_", "").lower()
@@ -251,6 +272,8 @@ def _plain(kind: str, text: str) -> Any:
         return None
     if kind == "bool":
         return digits == "true"
+    if len(digits) > _MOST_DIGITS:
+        return text  # no number that anybody means
     try:
         if kind == "int":
             return int(digits, 0 if "x" in digits or "o" in digits else 10)
