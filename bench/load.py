@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import httptools
@@ -83,13 +84,17 @@ class Poster(asyncio.Protocol):
             self._post()
 
 
+def _same(poster: Poster) -> Poster:
+    return poster
+
+
 async def closed(asked: dict[str, Any]) -> dict[str, Any]:
     """As many requests as `connections` connections get answered in `seconds`, after a warm-up of a fifth."""
     loop = asyncio.get_running_loop()
     numbers = itertools.count()
     posters = [Poster(asked, numbers) for _ in range(asked["connections"])]
     for poster in posters:
-        await loop.create_connection(lambda p=poster: p, "127.0.0.1", asked["port"])
+        await loop.create_connection(partial(_same, poster), "127.0.0.1", asked["port"])
     await asyncio.sleep(asked["seconds"] / 5)
     before, started = sum(p.answered for p in posters), time.monotonic()
     await asyncio.sleep(asked["seconds"])

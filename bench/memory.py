@@ -6,6 +6,7 @@ import time
 from bench.rounds import Series, show
 from bench.stage import stage
 from tests.world.posting import keys
+from tests.world.programs import Program
 from tests.world.stage import TRIO, World, one_process
 
 INCIDENTS = 2000
@@ -38,5 +39,5 @@ async def _busy(world: World) -> None:
     await world.account("m", loader)
 
 
-def _weigh(program, when: str) -> Series:
+def _weigh(program: Program, when: str) -> Series:
     return Series(f"{program.name}, {when}", "MiB", [program.resident_mib()])

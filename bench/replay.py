@@ -72,8 +72,8 @@ async def _run() -> None:
                 posted, applied = await asyncio.to_thread(_replay, *urls[log], f"round-{number}")
                 series[log, "posted"].values.append(posted)
                 series[log, "applied"].values.append(applied)
-    applied = (series["Kafka", "applied"], series["PostgreSQL", "applied"])
-    show(f"Replay of {ROWS} rows", list(series.values()), [Ratio("applied: Kafka / PostgreSQL", *applied)])
+    ratio = Ratio("applied: Kafka / PostgreSQL", series["Kafka", "applied"], series["PostgreSQL", "applied"])
+    show(f"Replay of {ROWS} rows", list(series.values()), [ratio])
 
 
 def _replay(url: str, intake_url: str, name: str) -> tuple[float, float]:

@@ -40,7 +40,8 @@ class Ratio:
 def show(title: str, series: Sequence[Series], ratios: Sequence[Ratio] = ()) -> None:
     """Print a table of minimum, median and maximum, and the ratios under it."""
     console = Console(width=110)
-    table = Table(title=title, title_justify="left")
+    console.print(title, highlight=False)
+    table = Table()
     table.add_column("what")
     for column in ("min", "median", "max", "rounds"):
         table.add_column(column, justify="right")

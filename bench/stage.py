@@ -74,7 +74,9 @@ class Stage:
             "BENCH_SINK": f"http://127.0.0.1:{self.load.sink_port}",
         }
         bare = ("uvicorn", "bench.floor.intake:app", "--loop", "uvloop", "--http", "httptools")
-        argv = {"intake": (*bare, "--no-access-log", "--port", str(self.floor_port))}
+        argv: dict[str, tuple[str, ...]] = {
+            "intake": (*bare, "--no-access-log", "--port", str(self.floor_port))
+        }
         if chain:
             argv |= {"router": ("bench.floor.router",), "notifier": ("bench.floor.notifier",)}
         for name, words in argv.items():

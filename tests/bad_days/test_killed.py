@@ -1,12 +1,13 @@
 """SIGKILL in the middle of the work: what was accepted is an incident, once, and its page arrives, once."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from shared.crash import EXIT_CODE
 from tests.waiting import until
-from tests.world.posting import keys
+from tests.world.posting import Loader, keys
 from tests.world.programs import ready_or_ended
 from tests.world.stage import TRIO, World, one_process
 
@@ -21,13 +22,17 @@ CRASH_POINTS = (
 )
 
 
+def reached(loader: Loader, accepted: int) -> bool:
+    return loader.accepted >= accepted
+
+
 @pytest.mark.parametrize("victim", TRIO)
 async def test_a_service_killed_twice_under_load_loses_nothing(world: World, victim: str) -> None:
     loader = world.loader()
     prefix = f"kill-{victim}"
     posting = asyncio.create_task(loader.post(keys(prefix, 600), per_second=150))
     for share in (150, 350):
-        await until(lambda share=share: loader.accepted >= share, 60)
+        await until(partial(reached, loader, share), 60)
         world.cluster.kill(victim)
         world.cluster.start(victim)
     await posting

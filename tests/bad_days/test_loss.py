@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from tests.bad_days.loss import (
+    Account,
     Arrival,
     Attempt,
     Held,
@@ -38,11 +39,16 @@ class Night:
         ]
     )
 
-    def verdicts(self, **asked: int) -> list[Verdict]:
-        return [finding.verdict for finding in self.account(**asked).findings]
+    def verdicts(self, recipients_per_incident: int = 1) -> list[Verdict]:
+        return [finding.verdict for finding in self.account(recipients_per_incident).findings]
 
-    def account(self, **asked: int):
-        return compare(self.told, Held(self.incidents, self.deliveries, self.letters), self.received, **asked)
+    def account(self, recipients_per_incident: int = 1) -> Account:
+        return compare(
+            self.told,
+            Held(self.incidents, self.deliveries, self.letters),
+            self.received,
+            recipients_per_incident=recipients_per_incident,
+        )
 
 
 @pytest.fixture

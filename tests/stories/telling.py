@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.bad_days.loss import Account
 from tests.waiting import until
@@ -40,7 +41,7 @@ class Story:
         paged = {hit.path.removeprefix("/") for hit in self.world.sink.pages(key=self.key)}
         assert paged == set(people)
 
-    async def somebody_takes_it(self) -> dict:
+    async def somebody_takes_it(self) -> dict[str, Any]:
         """Acknowledge through the API; the incident as it is then."""
         (incident,) = await self.world.incidents.incidents(dedup_key=self.key)
         body = json.dumps({"action": "acknowledge"}).encode()

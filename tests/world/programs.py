@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,8 +104,9 @@ async def ready_or_ended(program: Program, url: str, *, within: float) -> bool:
             answered[:] = [(await connection.request("GET", "/readyz", timeout_seconds=5)).status]
         return answered == [200] or not program.alive
 
+    condition: Callable[[], Awaitable[bool]] = settled
     try:
-        await until(settled, within)
+        await until(condition, within)
     except AssertionError as err:
         raise AssertionError(f"{err}\n{program.said()}") from None
     finally:

@@ -127,7 +127,7 @@ async def listening(sink: Sink) -> AsyncIterator[Sink]:
             open_connections.add(transport)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            open_connections.discard(self.transport)  # type: ignore[arg-type]
+            open_connections.discard(self.transport)
 
     server = await loop.create_server(lambda: Tracked(sink), "127.0.0.1", sink.port)
     sink.port = server.sockets[0].getsockname()[1]
