@@ -97,6 +97,7 @@ class _Application(FastAPI):
         @self.get(
             "/healthz",
             tags=["process"],
+            operation_id="get_health",
             summary="Does the process answer and make progress?",
             responses={503: {"model": Alive, "description": "It is stuck; the reasons say how"}},
         )
@@ -108,6 +109,7 @@ class _Application(FastAPI):
         @self.get(
             "/readyz",
             tags=["process"],
+            operation_id="get_readiness",
             summary="Can requests be sent here?",
             responses={503: {"model": Readiness, "description": "Not yet; the reasons say why"}},
         )
@@ -116,13 +118,25 @@ class _Application(FastAPI):
             response.status_code = 503 if reasons else 200
             return Readiness(ready=not reasons, reasons=reasons)
 
-        @self.get("/metrics", tags=["process"], summary="Prometheus metrics", response_class=_Metrics)
+        @self.get(
+            "/metrics",
+            tags=["process"],
+            operation_id="get_metrics",
+            summary="Prometheus metrics",
+            response_class=_Metrics,
+        )
         async def metrics() -> Response:
             return _Metrics(generate_latest())
 
-        @self.get("/docs", include_in_schema=False)
+        @self.get(
+            "/docs",
+            tags=["process"],
+            operation_id="get_docs",
+            summary="This description, to read",
+            response_class=HTMLResponse,
+        )
         async def docs() -> HTMLResponse:
-            return HTMLResponse(docs_page.render(self.openapi()))
+            return HTMLResponse(docs_page.render(self.openapi()), headers=docs_page.HEADERS)
 
 
 class _Metrics(Response):
