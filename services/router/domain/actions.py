@@ -24,6 +24,8 @@ _STAKEHOLDER_TEXT: Final = "update needs `text`: what the stakeholders are to re
 
 def possible(incident: Incident) -> tuple[str, ...]:
     """What can be done to the incident as it is."""
+    if incident.status == "acknowledged" and not incident.assignee:
+        return _OF_STATUS["triggered"]  # a machine acknowledged it: a person may still take it
     return _OF_STATUS[incident.status]
 
 
@@ -47,26 +49,52 @@ def _conflict(draft: Draft, why: str) -> Refusal:
 
 def _acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
     incident = draft.incident
+    if not incident.is_open:
+        return _conflict(draft, f"it is {incident.status} already; there is nothing to take")
     page = next((each for each in incident.pages if each.page_id == signal.arguments.page), None)
-    if page is not None and page.through == "point" and incident.is_open:
+    if page is not None and page.through == "point":
         draft.touch()
         draft.say("seen", f"{_who(draft, signal)} has seen the page; the levels go on", Reason("rule 3"))
         return None
     assignee = signal.arguments.assignee or signal.actor.user
-    if not incident.is_open:
-        return _conflict(draft, f"it is {incident.status} already; there is nothing to take")
     if assignee and assignee not in draft.live.bundle.users:
         return Refusal("invalid", f"assignee {assignee!r} is not a user of the policy in force")
-    if incident.status == "acknowledged" and incident.assignee:
-        if incident.assignee == assignee:
-            return None  # taking it twice is taking it
-        return _conflict(draft, f"it is taken already, by {draft.directory.display(incident.assignee)}")
+    if incident.assignee:
+        return _acknowledge_taken(draft, signal, assignee)
     if assignee:
         lifecycle.take(draft, assignee, by=draft.actor)
-    else:
+        _note(draft, signal)
+    elif incident.status == "triggered":  # once the levels rest, saying it again rests them no longer
         lifecycle.rest(draft, draft.actor)
-    _note(draft, signal)
+        _note(draft, signal)
     return None
+
+
+def _acknowledge_taken(draft: Draft, signal: ActionTaken, assignee: str) -> Refusal | None:
+    incident = draft.incident
+    if incident.assignee == assignee:
+        return None  # taking it twice is taking it
+    if _was_asked_to_join(incident, signal):
+        _join(draft, signal)
+        return None
+    return _conflict(draft, f"it is taken already, by {draft.directory.display(incident.assignee)}")
+
+
+def _was_asked_to_join(incident: Incident, signal: ActionTaken) -> bool:
+    return any(
+        page.joins
+        and (page.page_id == signal.arguments.page or (page.user and page.name == signal.actor.user))
+        for page in incident.pages
+    )
+
+
+def _join(draft: Draft, signal: ActionTaken) -> None:
+    """Whoever was asked to join answers: the assignee keeps it, the one who joins hears how it goes on."""
+    draft.touch()
+    draft.follow(signal.actor.user)
+    keeps = draft.directory.display(draft.incident.assignee)
+    draft.say("seen", f"{_who(draft, signal)} joins; {keeps} keeps it", Reason("rule 3"))
+    _note(draft, signal)
 
 
 def _resolve(draft: Draft, signal: ActionTaken) -> Refusal | None:
@@ -86,9 +114,8 @@ def _escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
     refusal = _unknown_place(draft, signal)
     if refusal is not None:
         return refusal
-    follower = incident.assignee or signal.actor.user
-    if follower and follower not in incident.followers:
-        draft.set(followers=(*incident.followers, follower))
+    draft.follow(incident.assignee)
+    draft.follow(signal.actor.user)
     draft.set(status="triggered", assignee="")
     draft.touch()
     draft.settle("handed up", draft.actor)
@@ -102,7 +129,7 @@ def _escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
     elif asked.level:
         chain.go_to_level(draft, asked.level, cause=cause, reason=reason)
     else:
-        _up(draft, cause, reason)
+        chain.hand_up(draft, cause=cause, reason=reason)
     return None
 
 
@@ -119,14 +146,6 @@ def _unknown_place(draft: Draft, signal: ActionTaken) -> Refusal | None:
             "invalid", f"policy {draft.ladder.name} has no level {asked.level!r}; its levels: {known}"
         )
     return None
-
-
-def _up(draft: Draft, cause: str, reason: Reason) -> None:
-    """The next level up that handles it; at the top, `finally`: handing up never starts a new round."""
-    position = draft.incident.chain
-    index = position.lowest if position.state == "assignee" else position.level + 1
-    chain.climb(draft, index, draft.ladder.spec.rounds, cause=cause, reason=reason)
-    draft.change("escalated")
 
 
 def _note_action(draft: Draft, signal: ActionTaken) -> Refusal | None:

@@ -1,12 +1,16 @@
 """Whose problem it is and how much it matters: customer, tier, priority, SLA (POLICY.md, rules 8 and 14)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from services.router.domain import chain, clocks
+from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decision import Reason
 from services.router.domain.draft import Draft
+from services.router.domain.incident import Clock, Incident
+from services.router.domain.steps import span
 from shared.policy import Bundle, Sla
 
 OF_SEVERITY: Final = {"critical": 1, "error": 2, "warning": 3, "info": 4}
@@ -23,18 +27,17 @@ class Named:
     how: str
 
 
-def find_customer(bundle: Bundle, said: str) -> Named:
+def find_customer(policy: CompiledPolicy, said: str) -> Named:
     """By id, then by name or `match` (case does not count), then by mail domain."""
+    bundle = policy.bundle
     if said in bundle.customers:
         return _named(bundle, said, "by its id")
     text = said.casefold()
+    if text in policy.customers:
+        return _named(bundle, policy.customers[text], f"known as {said!r}")
     domain = text.rpartition("@")[2]
-    for name, customer in bundle.customers.items():
-        known_as = {customer.name.casefold(), *(each.casefold() for each in customer.match)}
-        if text in known_as:
-            return _named(bundle, name, f"known as {said!r}")
-        if "@" in text and domain in known_as:
-            return _named(bundle, name, f"by its mail domain {domain}")
+    if domain != text and domain in policy.customers:
+        return _named(bundle, policy.customers[domain], f"by its mail domain {domain}")
     return Named(said, said, None, known=False, how="not a known customer")
 
 
@@ -45,7 +48,7 @@ def _named(bundle: Bundle, name: str, how: str) -> Named:
 
 def name_customer(draft: Draft, said: str) -> None:
     """Take what an event says of the customer, and say how it was understood."""
-    found = find_customer(draft.live.bundle, said)
+    found = find_customer(draft.live, said)
     draft.set(customer=found.id, customer_name=found.name)
     if said:
         text = f"customer {found.name}: {found.how}"
@@ -96,54 +99,78 @@ def choose_sla(draft: Draft) -> None:
     """The first SLA that matches; after a change the same time is measured against the new promise."""
     chosen = draft.policy.slas.first(draft.activation)
     sla = chosen.rule.spec if chosen.rule is not None else None
+    promising = sla if clocks.goals(sla) else None
     if draft.incident.version == 0:
-        _activate(
-            draft, sla, chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
-        )
-    elif (
-        sla is not None and clocks.goals(sla) and {clock.sla for clock in draft.incident.clocks} != {sla.name}
-    ):
-        _retarget(draft, sla, chosen.reason(draft.activation))
+        reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
+        _activate(draft, sla, reason)
+    elif (promising.name if promising is not None else "") != draft.incident.promised_by:
+        reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
+        _retarget(draft, promising, reason)
 
 
 def _activate(draft: Draft, sla: Sla | None, reason: Reason) -> None:
-    draft.set(clocks=clocks.activate(sla, draft.now))
-    promises = [f"{clock.target} within {_goal(clock.goal)}" for clock in draft.incident.clocks]
-    text = (
-        f"SLA {sla.name}: {', '.join(promises) or 'promises nothing in force'}" if sla else "no SLA applies"
-    )
+    made = clocks.activate(sla, draft.now)
+    draft.set(clocks=made, sla=sla.name if sla is not None and made else "")
+    text = f"SLA {sla.name}: {_promises(made) or 'promises nothing in force'}" if sla else "no SLA applies"
     draft.say("sla", text, reason)
 
 
-def _retarget(draft: Draft, sla: Sla, reason: Reason) -> None:
-    known = {clock.target: clock for clock in draft.incident.clocks}
-    made = {clock.target: clock for clock in clocks.activate(sla, draft.now)}
-    targets = dict.fromkeys([*known, *made])
-    merged = tuple(clocks.retarget(known[t], sla) if t in known else made[t] for t in targets)
-    draft.set(clocks=merged)
-    promises = ", ".join(f"{clock.target} within {_goal(clock.goal)}" for clock in merged)
-    draft.say("sla", f"SLA {sla.name} applies now: {promises}", reason)
+def _retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
+    incident = draft.incident
+    made = clocks.retarget_all(
+        incident.clocks,
+        sla,
+        opened_at=incident.opened_at,
+        taken=incident.acknowledged_at is not None or incident.reopened > 0,
+        waiting_for=incident.waiting_for,
+        now=draft.now,
+    )
+    before = {clock.target: clock.state for clock in incident.clocks}
+    ended = [
+        clock.target
+        for clock in made
+        if clock.state == "cancelled" and before.get(clock.target) not in {None, "cancelled"}
+    ]
+    draft.set(clocks=made, sla=sla.name if sla is not None else "")
+    text = f"SLA {sla.name} applies now" if sla is not None else "no SLA applies any more"
+    told = [_promises(clock for clock in made if clock.state in {"running", "paused"})]
+    told += [f"{target} is no longer promised" for target in ended]
+    draft.say("sla", "; ".join(filter(None, (f"{text}: {told[0]}" if told[0] else text, *told[1:]))), reason)
     draft.change("sla")
 
 
+def _promises(promised: Iterable[Clock]) -> str:
+    return ", ".join(f"{clock.target} within {_goal(clock.goal)}" for clock in promised)
+
+
 def _goal(seconds: float) -> str:
-    return chain.span(timedelta(seconds=seconds))
+    return span(timedelta(seconds=seconds))
 
 
-def competence(draft: Draft) -> None:
-    """Ask `handles` again after a change: no longer competent → handed up, or joined if taken (rule 1)."""
+def competence(draft: Draft, before: Incident) -> None:
+    """Ask `handles` again after a change: no longer competent → handed up, or joined if taken (rule 1).
+
+    `before` is the record before the change: a level that was asked for although it never was competent
+    stays. While the levels stand still, the end of the waiting asks.
+    """
     position, ladder = draft.incident.chain, draft.ladder
-    if position.state not in {"climbing", "resting"} or position.level >= len(ladder.rungs):
+    if draft.incident.waiting_for and position.due is None:
+        return
+    if (
+        position.state not in {"climbing", "resting"}
+        or position.unasked
+        or position.level >= len(ladder.rungs)
+    ):
         return
     rung = ladder.rungs[position.level]
-    holds, _ = draft.holds(rung.handles, when_failed=True)
-    if holds:
+    if rung.handles is None or rung.handles.evaluate(draft.activation) is not False:
         return
     reason = draft.reason(f"{rung.where}.handles", rung.handles)
+    if rung.handles.evaluate(draft.seen_before(before)) is False:
+        return
     cause = f"level {rung.spec.name} does not handle this any more"
-    if draft.incident.status == "acknowledged":
-        chain.climb(draft, position.level + 1, position.round, cause=cause, reason=reason)
-        chain.rest(draft)
-        draft.change("escalated")
-    else:
-        chain.advance(draft, cause=cause, reason=reason)
+    if draft.incident.assignee:
+        chain.join(draft, cause=cause, reason=reason)
+        return
+    draft.set(status="triggered")
+    chain.hand_up(draft, cause=cause, reason=reason)

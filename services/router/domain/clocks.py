@@ -76,21 +76,73 @@ def reopen(clock: Clock, now: datetime) -> Clock:
     return replace(clock, state="running", intervals=(*clock.intervals, Interval(now)))
 
 
-def retarget(clock: Clock, sla: Sla) -> Clock:
-    """The same running time against what another SLA promises."""
-    goal = goals(sla).get(clock.target, clock.goal)
-    return replace(
+def retarget(clock: Clock, sla: Sla, now: datetime) -> Clock:
+    """The same running time against what another SLA promises; shares not reached yet are still to come."""
+    goal = goals(sla)[clock.target]
+    made = replace(
         clock,
         goal=goal,
         sla=sla.name,
         warn_at=tuple(share / 100 for share in sla.warn_at),
         pause_while=tuple(sla.pause_while),
     )
+    return replace(made, thresholds=tuple(each for each in clock.thresholds if used_up(made, each, now)))
+
+
+def cancel(clock: Clock, now: datetime) -> Clock:
+    """It is no longer promised."""
+    if clock.state not in {"running", "paused"}:
+        return clock
+    return replace(clock, state="cancelled", intervals=_stop(clock, now))
+
+
+def retarget_all(
+    known: Iterable[Clock],
+    sla: Sla | None,
+    *,
+    opened_at: datetime,
+    taken: bool,
+    waiting_for: str,
+    now: datetime,
+) -> tuple[Clock, ...]:
+    """The clocks under another SLA (None: none applies). What was fulfilled stays as it was.
+
+    A target that was not promised before counts from the opening; when the incident was `taken` already, the
+    promise to acknowledge it is kept. What is promised no longer is cancelled.
+    """
+    fresh = {clock.target: clock for clock in activate(sla, opened_at)}
+    made: list[Clock] = []
+    for clock in known:
+        promised = fresh.pop(clock.target, None)
+        if clock.state == "fulfilled":
+            made.append(clock)
+        elif sla is None or promised is None:
+            made.append(cancel(clock, now))
+        elif clock.state == "cancelled":
+            made.append(replace(promised, breached=clock.breached, thresholds=clock.thresholds))
+        else:
+            made.append(retarget(clock, sla, now))
+    for promised in fresh.values():
+        kept = taken and promised.target == "acknowledge"
+        made.append(replace(promised, state="fulfilled", intervals=()) if kept else promised)
+    return tuple(waiting(clock, waiting_for, now) for clock in made)
+
+
+def waiting(clock: Clock, party: str, now: datetime) -> Clock:
+    """The clock while the incident waits for `party` ('' for nobody): paused where its SLA says so."""
+    if party and party in clock.pause_while:
+        return pause(clock, now)
+    return resume(clock, now)
 
 
 def used_up(clock: Clock, share: float, now: datetime) -> bool:
     """Whether this share of the goal has passed."""
     return clock.elapsed(now) + TOLERANCE >= clock.goal * share
+
+
+def is_past(clock: Clock, now: datetime) -> bool:
+    """Whether the promise was broken: more has passed than the goal."""
+    return clock.elapsed(now) > clock.goal + TOLERANCE
 
 
 def changed(clocks: Iterable[Clock], target: str, made: Clock) -> tuple[Clock, ...]:

@@ -1,17 +1,19 @@
 """A bundle made ready to decide by: its conditions compiled, each list of rules as one list of conditions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from services.router.domain.decision import Reason
 from shared.policy import Bundle, Level, Point, Policy, PriorityRow, Route, Sla, Subscription, load_json
 from shared.policy.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
+from shared.policy.names import reads_time
 from shared.policy.oncall import on_call
 
 Spec = TypeVar("Spec")
 ALWAYS_TRUE = "true"
+_COUNTED: Final = frozenset({"events", "reopened"})  # names whose values change with a mere repeat
 _LOSERS_TOLD = 6  # of a long list of rules only the nearest losers are named, the rest is counted
 
 
@@ -129,36 +131,38 @@ class CompiledPolicy:
     ladders: dict[str, Ladder]
     subscriptions: Rules[Subscription]
 
-    def activation(self, names: dict[str, object], now: datetime) -> Activation:
-        """What the conditions of this bundle see of one record at one time."""
-        return Activation(names, open=_calendars_open(now), on_call=_on_call(self.bundle, now))
+    names: frozenset[str]  # every name that a condition mentions: `priority`, `customer.id`, `attributes`, …
+    restless: bool  # priorities or SLAs ask for what changes although the sender says nothing new
+    customers: dict[str, str]  # id by name and by each `match`, in small letters; the first one wins
 
 
-def _calendars_open(_now: datetime) -> Callable[[str], bool]:
-    def is_open(_calendar: str) -> bool:
-        return True  # only `always` is in force
+def activation(names: dict[str, object], live: Bundle, now: datetime) -> Activation:
+    """What conditions see of one record at one time; schedules are the ones in force now (rule 17)."""
 
-    return is_open
-
-
-def _on_call(bundle: Bundle, now: datetime) -> Callable[[str], str]:
     def who(schedule: str) -> str:
-        known = bundle.schedules.get(schedule)
+        known = live.schedules.get(schedule)
         duty = on_call(known, now) if known is not None else None
         return (duty.user if duty is not None else None) or ""
 
-    return who
+    return Activation(names, open=_is_open, on_call=who)
+
+
+def _is_open(_calendar: str) -> bool:
+    return True  # only `always` is in force
 
 
 class _Compiler:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.expressions = Expressions(bundle.calendars, bundle.schedules)
+        self.names: set[str] = set()
 
     def condition(self, source: str | None, where: str) -> Condition | None:
         if source is None or source.strip() == ALWAYS_TRUE:
             return None
-        return self.expressions.condition(source, where)
+        made = self.expressions.condition(source, where)
+        self.names.update(_bases(made))
+        return made
 
     def rules(self, listed: Sequence[tuple[str, Spec, str | None]]) -> Rules[Spec]:
         made = tuple(Rule(where, spec, self.condition(source, where)) for where, spec, source in listed)
@@ -189,22 +193,44 @@ class _Compiler:
         )
 
 
+def _bases(condition: Condition) -> Iterator[str]:
+    for name in condition.names:
+        base = name.partition(".")[0]
+        yield base if base in {"attributes", "labels"} else name
+
+
+def _changes_by_itself(rules: Rules[PriorityRow] | Rules[Sla]) -> bool:
+    conditions = [rule.condition for rule in rules.rules if rule.condition is not None]
+    return any(_COUNTED & set(each.names) or reads_time(each.source) for each in conditions)
+
+
+def _by_name(bundle: Bundle) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for customer_id, customer in bundle.customers.items():
+        for known_as in (customer.name, *customer.match):
+            found.setdefault(known_as.casefold(), customer_id)
+    return found
+
+
 def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
     """Compile a checked bundle; for one that was never checked, raises shared.policy's ExpressionError."""
     make = _Compiler(bundle)
+    priorities = make.rules([(f"priorities[{n}]", row, row.when) for n, row in enumerate(bundle.priorities)])
+    slas = make.rules([(f"slas[{n}] {row.name}", row, row.when) for n, row in enumerate(bundle.slas)])
     return CompiledPolicy(
         hash=content_hash,
         bundle=bundle,
         loud=make.condition(bundle.loud, "loud"),
         routes=make.rules([(f"routes[{n}]", row, row.when) for n, row in enumerate(bundle.routes)]),
-        priorities=make.rules(
-            [(f"priorities[{n}]", row, row.when) for n, row in enumerate(bundle.priorities)]
-        ),
-        slas=make.rules([(f"slas[{n}] {row.name}", row, row.when) for n, row in enumerate(bundle.slas)]),
+        priorities=priorities,
+        slas=slas,
         ladders={name: make.ladder(name, policy) for name, policy in bundle.policies.items()},
         subscriptions=make.rules(
             [(f"subscriptions[{n}]", row, row.when) for n, row in enumerate(bundle.subscriptions)]
         ),
+        names=frozenset(make.names),
+        restless=_changes_by_itself(priorities) or _changes_by_itself(slas),
+        customers=_by_name(bundle),
     )
 
 

@@ -7,9 +7,7 @@ Pure: no I/O, no clock, no randomness. The same arguments give the same decision
 from datetime import datetime
 from typing import assert_never
 
-from msgspec.structs import replace
-
-from services.router.domain import actions, chain, due, lifecycle, points, stakeholders
+from services.router.domain import actions, chain, due, lifecycle, points, reports, stakeholders
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decision import Decision, Orphan, Reason, Surroundings
 from services.router.domain.draft import Draft
@@ -22,6 +20,7 @@ from services.router.domain.signals import (
     TimerFired,
     caused_at,
 )
+from services.router.domain.steps import span
 from shared.events import IncidentEvent
 
 
@@ -92,6 +91,9 @@ def _on_event(
     if event.action in {"update", "note"} and incident.status == "resolved":
         (lifecycle.update if event.action == "update" else lifecycle.note)(draft, event)
         return _conclude(draft)
+    if event.action == "resolve" and event.occurred_at is not None:
+        latest = max(event.occurred_at, incident.source_time or event.occurred_at)
+        draft.set(source_time=latest)  # a late trigger is measured against the last resolve (rule 16)
     return _recorded(draft, event, f"{event.action} of an incident that is {incident.status}: recorded only")
 
 
@@ -126,7 +128,7 @@ def _on_trigger(
     if late:
         return _recorded(draft, event, f"a trigger from before the resolve: {late}", Reason("rule 16"))
     if incident.status == "resolved" and now < due.closes_at(draft):
-        window = chain.span(due.reopen_within(draft))
+        window = span(due.reopen_within(draft))
         lifecycle.reopen(draft, event, why=f"triggered again within {window} of being resolved")
         return _conclude(draft)
     return _open(event, around, now, incident.id)
@@ -153,19 +155,9 @@ def _on_open(draft: Draft, event: IncidentEvent) -> None:
         case "note":
             lifecycle.note(draft, event)
         case "acknowledge":
-            draft.actor = lifecycle.sender(event)
-            draft.set(events=draft.incident.events + 1)
-            lifecycle.refresh(draft, event)
-            if draft.incident.status == "triggered":
-                lifecycle.rest(draft, draft.actor)
-            else:
-                draft.say("recorded", "acknowledged again by a machine: it is taken already")
+            lifecycle.acknowledge(draft, event)
         case "resolve":
-            draft.actor = lifecycle.sender(event)
-            draft.set(events=draft.incident.events + 1)
-            lifecycle.merge_fields(draft, event)
-            text = "resolved by its sender"
-            lifecycle.resolve(draft, by=draft.actor, text=text, source_time=event.occurred_at)
+            lifecycle.resolved_by_sender(draft, event)
         case _:
             raise AssertionError(f"{event.action} is handled before")
 
@@ -182,18 +174,29 @@ def _on_timer(draft: Draft) -> Decision:
         return Decision(incident, changed=False)
     if incident.status == "resolved":
         if now >= due.closes_at(draft):
-            window = chain.span(due.reopen_within(draft))
-            reason = Reason("rule 15", values={"reopen_within": window})
-            lifecycle.close(draft, why=f"resolved for {window}", reason=reason)
+            _close(draft)
         return _conclude(draft)
     if incident.waiting_until is not None and now >= incident.waiting_until:
         lifecycle.resume(draft, "the time to wait is over")
     points.check_shares(draft)
     position = draft.incident.chain
     if position.due is not None and now >= position.due:
-        chain.time_out(draft)
+        if reports.is_lost(draft):
+            reports.step_past(draft)
+        else:
+            chain.time_out(draft)
     _ask_the_forgetful(draft)
     return _conclude(draft)
+
+
+def _close(draft: Draft) -> None:
+    window = due.reopen_within(draft)
+    why = (
+        f"resolved for {span(window)}"
+        if window
+        else "resolved, and the same problem would open a new incident"
+    )
+    lifecycle.close(draft, why=why, reason=Reason("rule 15", values={"reopen_within": span(window)}))
 
 
 def _ask_the_forgetful(draft: Draft) -> None:
@@ -201,7 +204,7 @@ def _ask_the_forgetful(draft: Draft) -> None:
     incident = draft.incident
     if incident.status != "acknowledged" or incident.waiting_for or draft.now < due.forgotten_at(draft):
         return
-    quiet = chain.span(draft.ladder.spec.forgotten_after)
+    quiet = span(draft.ladder.spec.forgotten_after)
     reason = Reason("rule 6: forgotten_after", values={"forgotten_after": quiet})
     if incident.asked_at is None and incident.assignee:
         draft.set(asked_at=draft.now)
@@ -230,31 +233,10 @@ def _on_action(draft: Draft, signal: ActionTaken) -> Decision:
 
 
 def _on_report(draft: Draft, signal: DeliveryReported) -> Decision:
-    """What became of a page. One of an earlier step is written down and changes nothing."""
+    """What became of a page, or of a notice that could not be delivered."""
     report = signal.report
     if not report.page_id and report.outcome != "failed":
         return Decision(draft.incident, changed=False)
-    sent = f"{report.channel or 'no channel'} to {report.recipient}"
-    text = f"{sent}: {report.outcome}" + (f" ({report.reason})" if report.reason else "")
-    draft.say("delivery", text, actor="notifier")
-    page = next((each for each in draft.incident.pages if each.page_id == report.page_id), None)
-    if page is None or not report.page:
-        return _concluded_quietly(draft)
-    marked = replace(page, state=report.page)
-    draft.set(pages=tuple(marked if each.page_id == page.page_id else each for each in draft.incident.pages))
-    step = [each for each in draft.incident.pages if each.through != "point"]
-    lost = bool(step) and all(each.state == "unreachable" for each in step)
-    if (
-        lost
-        and marked.through != "point"
-        and draft.incident.status == "triggered"
-        and not draft.incident.waiting_for
-    ):
-        chain.report_unreachable(draft)
+    if reports.take_in(draft, report):
         return _conclude(draft)
-    return _concluded_quietly(draft)
-
-
-def _concluded_quietly(draft: Draft) -> Decision:
-    """Nothing of the record that conditions look at has changed."""
-    return draft.finish()
+    return draft.finish()  # nothing that conditions look at has changed

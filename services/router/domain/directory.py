@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from shared.policy.oncall import on_call
-
 from services.router.domain.incident import Incident
 from shared.events import Contact, Recipient
 from shared.policy import Bundle
+from shared.policy.oncall import on_call
 from shared.policy.targets import (
     AddressTarget,
     AssigneeTarget,
@@ -27,6 +26,12 @@ from shared.policy.targets import (
     TeamTarget,
     UserTarget,
 )
+
+
+def shown_address(name: str) -> str:
+    """An address as a timeline may show it: of a URL the host only, its path is often a secret."""
+    scheme, found, rest = name.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}/…" if found else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +217,13 @@ class Directory:
         if known is None or not known.lead:
             return nobody(f"lead of team {team}: none is named")
         return self._user(known.lead, " ".join(filter(None, (f"you lead team {team}", of))))
+
+    def shown(self, recipient: Recipient) -> str:
+        """A recipient as a timeline names it."""
+        if recipient.kind == "user":
+            return self.display(recipient.name)
+        name = shown_address(recipient.name)
+        return name if recipient.kind == "address" else f"{recipient.kind} {name}"
 
     def display(self, name: str) -> str:
         """A user's full name where there is one."""

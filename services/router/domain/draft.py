@@ -3,6 +3,7 @@
 Rules take a draft, look at it and write to it; nothing outside `decide` ever sees one.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -11,32 +12,42 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from services.router.domain import record
-from services.router.domain.compiled import CompiledPolicy, Ladder
+from services.router.domain.compiled import CompiledPolicy, Ladder, activation
 from services.router.domain.decision import Decision, Entry, Reason
 from services.router.domain.directory import Directory, Found
 from services.router.domain.incident import Incident, OpenPage, snapshot
 from shared.events import IncidentChanged, Notice, Page, Recipient, Settled
-from shared.policy.expressions import Activation, Condition, Failed
+from shared.policy.expressions import Activation, Condition
 
 LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
-# Fields that no expression sees: changing them keeps the activation, which is dear to make.
-_UNSEEN: Final = frozenset(
-    {
-        *(
-            "pages",
-            "pages_made",
-            "points",
-            "clocks",
-            "followers",
-            "links",
-            "source_time",
-            "stuck",
-            "asked_at",
-        ),
-        *("touched_at", "decided_at", "resolved_at", "closed_at", "waiting_until", "next_due_at", "version"),
-    }
-)
-_UNSEEN_OF_CHAIN: Final = frozenset({"since", "due", "lowest", "failed_step_at"})
+# What expressions see of each field; a change of any other field keeps the activation, which is dear to make.
+_SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
+    **{
+        name: frozenset({name})
+        for name in (
+            *(
+                "title",
+                "description",
+                "kind",
+                "source",
+                "severity",
+                "impact",
+                "urgency",
+                "labels",
+                "attributes",
+            ),
+            *("tier", "priority", "assignee", "waiting_for", "reopened", "events"),
+        )
+    },
+    "customer": frozenset({"customer.id", "customer.value"}),
+    "customer_name": frozenset({"customer.name"}),
+    "service": frozenset({"service", "team"}),
+    "status": frozenset({"status", "acknowledged"}),
+    "acknowledged_at": frozenset({"acknowledged"}),
+    "chain": frozenset({"level", "round"}),
+}
+_OF_CHAIN: Final = frozenset({"policy", "level", "round", "state"})
+_POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is known for what it is
 # The timeline's lines that say what happened to the incident, not how it was worked out.
 _TELLING: Final = frozenset(
     {
@@ -103,15 +114,23 @@ class Draft:
     def set(self, **changes: Any) -> None:
         """Change fields of the record."""
         self.incident = replace(self.incident, **changes)
-        if not _UNSEEN.issuperset(changes):
-            self._activation = None
+        if self._activation is not None:
+            self._forget(changes)
 
     def set_chain(self, **changes: Any) -> None:
         """Change fields of the chain."""
-        chain = replace(self.incident.chain, **changes)
-        self.incident = replace(self.incident, chain=chain)
-        if not _UNSEEN_OF_CHAIN.issuperset(changes):
-            self._activation = None
+        self.incident = replace(self.incident, chain=replace(self.incident.chain, **changes))
+        if self._activation is not None and not _OF_CHAIN.isdisjoint(changes):
+            self._forget(("chain",))
+
+    def _forget(self, fields: Iterable[str]) -> None:
+        for name in fields:
+            seen = _SEEN_AS.get(name)
+            if seen is not None and not (
+                seen.isdisjoint(self.policy.names) and seen.isdisjoint(self.live.names)
+            ):
+                self._activation = None
+                return
 
     def say(self, kind: str, text: str, reason: Reason | None = None, actor: str = "") -> None:
         """Write a line to the timeline."""
@@ -130,18 +149,24 @@ class Draft:
     def activation(self) -> Activation:
         """What expressions see of the record as it is now."""
         if self._activation is None:
-            names = record.values(self.incident, self.live.bundle, self.level_name)
-            self._activation = self.policy.activation(names, self.now)
+            self._activation = self._seen(self.incident)
         return self._activation
 
-    def holds(self, condition: Condition | None, *, when_failed: bool) -> tuple[bool, str]:
-        """Whether a condition holds, and what went wrong if it could not be evaluated."""
-        if condition is None:
-            return True, ""
-        outcome = condition.evaluate(self.activation)
-        if isinstance(outcome, Failed):
-            return when_failed, f"{condition.source}: could not be evaluated: {outcome.reason}"
-        return outcome, ""
+    def sees(self, activation: Activation) -> bool:
+        """Whether nothing that an expression sees has changed since then."""
+        return self._activation is activation
+
+    def seen_with(self, *, round: int) -> Activation:  # noqa: A002 - the name that expressions know
+        """What expressions would see in another round."""
+        return self._seen(self.incident, round=round)
+
+    def seen_before(self, incident: Incident) -> Activation:
+        """What expressions saw of an earlier state of the record."""
+        return self._seen(incident)
+
+    def _seen(self, incident: Incident, **instead: Any) -> Activation:
+        names = record.values(incident, self.live.bundle, self.level_name) | instead
+        return activation(names, self.live.bundle, self.now)
 
     def reason(self, where: str, condition: Condition | None, *instead_of: str) -> Reason:
         """A reason with the condition's expression and what it saw."""
@@ -156,25 +181,38 @@ class Draft:
     @property
     def loud(self) -> bool:
         """Whether the recipient's rules for `high` apply; when that cannot be told, they do."""
-        return self.holds(self.live.loud, when_failed=True)[0]
+        return self.live.loud is None or self.live.loud.evaluate(self.activation) is not False
+
+    def forget_step(self) -> None:
+        """The pages of the level are over with; those of points are kept, so that an answer is understood."""
+        kept = tuple(page for page in self.incident.pages if page.through == "point")[-_POINT_PAGES_KEPT:]
+        if kept != self.incident.pages:
+            self.set(pages=kept)
 
     def page(
-        self, found: Found, *, through: str, why: str, act_by: datetime | None = None, otherwise: str = ""
+        self,
+        found: Found,
+        *,
+        through: str,
+        why: str,
+        act_by: datetime | None = None,
+        otherwise: str = "",
+        joins: bool = False,
     ) -> Page:
-        """Ask somebody to take the incident."""
-        made = self.incident.pages_made + 1
+        """Ask somebody to take the incident. A customer reads nothing internal."""
+        made, outside = self.incident.pages_made + 1, found.recipient.kind == "customer"
         page = Page(
             page_id=derived_id(self.incident.id, "page", made),
             recipient=found.recipient,
             level=self.level_name if through != "point" else "",
             round=self.incident.chain.round,
-            reason=why,
+            reason=found.why if outside else why,
             through=through,
             by_schedule=found.by_schedule,
             loud=self.loud,
             since=self.incident.opened_at,
             act_by=act_by,
-            otherwise=otherwise,
+            otherwise="" if outside else otherwise,
         )
         self.pages.append(page)
         asked = OpenPage(
@@ -183,6 +221,7 @@ class Draft:
             through=through,
             level=page.level,
             user=found.recipient.kind == "user",
+            joins=joins,
         )
         self.set(pages_made=made, pages=(*self.incident.pages, asked))
         return page
@@ -217,10 +256,14 @@ class Draft:
             )
         )
 
+    def follow(self, user: str) -> None:
+        """From now on this person hears how it goes on."""
+        if user and user not in self.incident.followers:
+            self.set(followers=(*self.incident.followers, user))
+
     def settle(self, why: str, by: str = "") -> None:
-        """Call off every page that has not started."""
+        """Call off every page that earlier decisions asked for and that has not started."""
         self.settled = Settled(why=why, by=by)
-        self.pages.clear()
 
     def finish(self) -> Decision:
         """The decision as data, under the next version of the record."""

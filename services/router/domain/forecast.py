@@ -11,8 +11,9 @@ from services.router.domain.incident import Incident
 from services.router.domain.signals import TimerFired
 
 MOST_STEPS: Final = 12
+_MOST_DECISIONS: Final = 100  # looked at: a ladder that only repeats itself is not followed for ever
 _WORTH_TELLING: Final = frozenset(
-    {"paged", "level_skipped", "warn", "breach", "point", "informed", "closed", "asked"}
+    {"paged", "level_skipped", "warn", "breach", "point", "informed", "closed", "asked", "resumed"}
 )
 
 
@@ -36,19 +37,21 @@ def _unless(entry: Entry, incident: Incident) -> str:
 def forecast(
     incident: Incident, around: Surroundings, policy: CompiledPolicy, *, steps: int = MOST_STEPS
 ) -> list[NextStep]:
-    """The next steps with their times, as they come when no event, person or policy change intervenes."""
+    """The next steps with their times, as they come when no event, person or policy change intervenes.
+
+    A page in the same words as one before it (`finally`, again and again) is told once.
+    """
     coming: list[NextStep] = []
-    while incident.next_due_at is not None and len(coming) < steps:
+    told: set[str] = set()
+    for _ in range(_MOST_DECISIONS):
         now = incident.next_due_at
+        if now is None or len(coming) >= steps:
+            break
         decision = decide(incident, TimerFired(), around, policy, now)
         assert decision.incident is not None
-        coming += [
-            NextStep(now, entry.text, _unless(entry, incident))
-            for entry in decision.entries
-            if entry.kind in _WORTH_TELLING
-        ]
-        repeating = incident.chain.state == "finally" and decision.incident.chain.state == "finally"
+        for entry in decision.entries:
+            if entry.kind in _WORTH_TELLING and not (entry.kind == "paged" and entry.text in told):
+                coming.append(NextStep(now, entry.text, _unless(entry, incident)))
+                told.add(entry.text)
         incident = decision.incident
-        if repeating or not decision.entries:
-            break
     return coming[:steps]

@@ -65,6 +65,8 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lowest: int = 0  # the level it started at: no round goes below it
     entered: tuple[str, ...] = ()  # policies that it has been through
     failed_step_at: datetime | None = None  # the last step taken because pages reached nobody
+    unasked: bool = False  # no level has been paged in this opening: what follows is the lowest one
+    by_name: bool = False  # its level was asked for by name, whatever it handles
 
 
 class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -76,6 +78,7 @@ class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: str = ""
     state: PageState = "sent"
     user: bool = True
+    joins: bool = False  # somebody had taken it already, more people were asked
 
 
 class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -131,6 +134,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked_at: datetime | None = None  # when the assignee was asked whether it was forgotten
     decided_at: datetime  # the `now` of the last decision: time never runs backwards
     chain: Chain
+    sla: str = ""  # the one that applies; its name, as in `clocks`
     clocks: tuple[Clock, ...] = ()
     points: dict[str, PointState] = {}
     pages: tuple[OpenPage, ...] = ()
@@ -147,6 +151,11 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_open(self) -> bool:
         """Triggered or acknowledged: somebody still has to solve it."""
         return self.status in OPEN
+
+    @property
+    def promised_by(self) -> str:
+        """The SLA that applies; rows of the last release have it on their clocks only."""
+        return self.sla or next((clock.sla for clock in self.clocks if clock.state != "cancelled"), "")
 
     @property
     def key(self) -> tuple[str, str]:

@@ -3,16 +3,20 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 from msgspec.structs import replace
 
-from services.router.domain import chain, classify, clocks
+from services.router.domain import chain, classify, clocks, points
 from services.router.domain.decision import Reason
 from services.router.domain.directory import Found
-from services.router.domain.draft import Draft, derived_id
+from services.router.domain.draft import LADDER, Draft, derived_id
 from services.router.domain.incident import Chain, Clock, Incident
+from services.router.domain.steps import otherwise, span
 from shared.events import IncidentEvent, Recipient
 
 WAITING_ENDS_AFTER: Final = timedelta(days=1)  # rule 6: waiting needs an end; an event names none
+LABELS_KEPT: Final = 64  # as many as one event may carry
+ATTRIBUTE_BYTES_KEPT: Final = 64 * 1024  # of attributes as JSON, as of one event
 _COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})
 
 
@@ -52,20 +56,28 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
     draft.say("opened", f"opened: {draft.incident.title}", Reason("rule 15: no open incident has this key"))
     draft.change("opened")
     _notes(draft, event)
-    draft.actor = "ladder"
+    draft.actor = LADDER
     if draft.incident.previous:
         draft.say("linked", f"the same key had incident {draft.incident.previous} before")
     classify.name_customer(draft, event.customer or "")
     classify.set_tier(draft)
     classify.set_priority(draft)
     classify.choose_sla(draft)
+    if event.waiting_for:
+        wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
     chosen = draft.policy.routes.first(draft.activation)
     if chosen.rule is None:  # the loader promises a last route that matches everything
         raise LookupError("no route matches: the last route must match everything")
     route = chosen.rule.spec
-    chain.enter(draft, route.policy, start_at=route.start_at, reason=chosen.reason(draft.activation))
-    if event.waiting_for:
-        wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
+    reason = chosen.reason(draft.activation)
+    chain.enter(
+        draft,
+        route.policy,
+        start_at=route.start_at,
+        cause="",
+        reason=reason,
+        paging=not draft.incident.waiting_for,
+    )
 
 
 def sender(event: IncidentEvent) -> str:
@@ -88,38 +100,73 @@ def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
     }
     if event.tier is not None:
         said["said_tier"] = event.tier
-    if event.labels:
-        said["labels"] = {**incident.labels, **event.labels}
-    if event.attributes:
-        said["attributes"] = {**incident.attributes, **event.attributes}
+    said |= _merged(draft, event)
     if event.links:
         said["links"] = tuple(dict.fromkeys((*incident.links, *event.links)))[:50]
     differing = {name: value for name, value in said.items() if getattr(incident, name) != value}
     if differing:
         draft.set(**differing)
-    if event.customer is not None and event.customer not in {incident.customer, incident.customer_name}:
-        classify.name_customer(draft, event.customer)
-        differing["customer"] = event.customer
+    said_customer = event.customer
+    if (
+        said_customer is not None
+        and classify.find_customer(draft.live, said_customer).id != incident.customer
+    ):
+        classify.name_customer(draft, said_customer)
+        differing["customer"] = said_customer
     return set(differing)
 
 
-def refresh(draft: Draft, event: IncidentEvent) -> set[str]:
-    """Take over fields and ask again for tier, priority, SLA and competence; returns what changed."""
+def _merged(draft: Draft, event: IncidentEvent) -> dict[str, Any]:
+    """Labels and attributes, new ones over old ones; together they stay as small as one event's are."""
+    incident, merged = draft.incident, dict[str, Any]()
+    if event.labels:
+        labels = incident.labels | event.labels
+        if len(labels) > LABELS_KEPT:
+            labels = event.labels
+            draft.say("intake", f"earlier labels were dropped: more than {LABELS_KEPT} in all")
+        merged["labels"] = labels
+    if event.attributes:
+        attributes = incident.attributes | event.attributes
+        if attributes != incident.attributes and len(msgspec.json.encode(attributes)) > ATTRIBUTE_BYTES_KEPT:
+            attributes = event.attributes
+            draft.say(
+                "intake", f"earlier attributes were dropped: over {ATTRIBUTE_BYTES_KEPT // 1024} KiB in all"
+            )
+        merged["attributes"] = attributes
+    return merged
+
+
+def refresh(draft: Draft, event: IncidentEvent, *, moves: bool = True) -> set[str]:
+    """Take over what the event says, and ask again for tier, priority, SLA and (`moves`) competence.
+
+    Waiting comes first, so that nobody is paged for what is about to wait. Returns what changed.
+    """
     _notes(draft, event)
+    before = draft.incident
     changed = merge_fields(draft, event)
-    if not changed or not draft.incident.is_open:
+    if not draft.incident.is_open:
         return changed
+    if event.waiting_for:
+        wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
+    if changed or draft.policy.restless:
+        _classify(draft, changed)
+    if "priority" in changed and draft.incident.waiting_for and not event.waiting_for:
+        resume(draft, "the priority rose")
+    if moves and changed & _COMPETENCE:
+        classify.competence(draft, before)
+    if event.waiting_for == "" and draft.incident.waiting_for:
+        resume(draft, "the sender said so")
+    return changed
+
+
+def _classify(draft: Draft, changed: set[str]) -> None:
     before = draft.incident.priority
-    classify.set_tier(draft)
+    if changed:
+        classify.set_tier(draft)
     classify.set_priority(draft)
     classify.choose_sla(draft)
     if draft.incident.priority < before:
         changed.add("priority")
-        if draft.incident.waiting_for:
-            resume(draft, "the priority rose")
-    if changed & _COMPETENCE:
-        classify.competence(draft)
-    return changed
 
 
 def repeat(draft: Draft, event: IncidentEvent) -> None:
@@ -140,13 +187,20 @@ def update(draft: Draft, event: IncidentEvent) -> None:
     draft.set(events=draft.incident.events + 1)
     draft.touch()
     changed = refresh(draft, event)
-    if event.waiting_for and draft.incident.is_open:
-        wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
-    elif event.waiting_for == "" and draft.incident.waiting_for:
-        resume(draft, "the sender said so")
     text = f"changed: {', '.join(sorted(changed))}" if changed else "updated, nothing changed"
     draft.say("updated", text)
     draft.change("changed")
+
+
+def acknowledge(draft: Draft, event: IncidentEvent) -> None:
+    """A machine acknowledges, perhaps with news (rule 3)."""
+    draft.actor = sender(event)
+    draft.set(events=draft.incident.events + 1)
+    if draft.incident.status == "triggered":
+        rest(draft, draft.actor)
+    else:
+        draft.say("recorded", "acknowledged again by a machine: nothing changes")
+    refresh(draft, event)
 
 
 def note(draft: Draft, event: IncidentEvent) -> None:
@@ -159,34 +213,24 @@ def note(draft: Draft, event: IncidentEvent) -> None:
 
 def wait(draft: Draft, party: str, until: datetime) -> None:
     """Waiting stops the levels, and the clocks that say so (rule 9)."""
-    incident = draft.incident
-    if incident.waiting_for == party:
+    if draft.incident.waiting_for == party:
         draft.set(waiting_until=until)
         return
-    if incident.waiting_for:
-        resume(draft, f"it waits for {party} now")
-    for clock in draft.incident.clocks:
-        if party in clock.pause_while and clock.state == "running":
-            _put(draft, clock.target, clocks.pause(clock, draft.now))
-            draft.say("pause", f"clock {clock.target} pauses", Reason(f"slas {clock.sla}.pause_while"))
     draft.set(waiting_for=party, waiting_until=until)
+    _pause_or_go_on(draft)
     draft.set_chain(due=None)
-    if draft.incident.status == "triggered":
+    if draft.incident.status == "triggered" and draft.incident.pages:
         draft.settle("waiting", draft.actor)
-    draft.say(
-        "waiting", f"waiting for {party}, until {until:%Y-%m-%d %H:%M} UTC at the latest", Reason("rule 9")
-    )
+    text = f"waiting for {party}, until {until:%Y-%m-%d %H:%M} UTC at the latest"
+    draft.say("waiting", text, Reason("rule 9"))
     draft.change("waiting")
 
 
 def resume(draft: Draft, why: str) -> None:
     """The waiting is over: paused clocks go on, the level that stood still has its full time again."""
     party = draft.incident.waiting_for
-    for clock in draft.incident.clocks:
-        if clock.state == "paused":
-            _put(draft, clock.target, clocks.resume(clock, draft.now))
-            draft.say("resume", f"clock {clock.target} goes on")
     draft.set(waiting_for="", waiting_until=None)
+    _pause_or_go_on(draft)
     draft.say("resumed", f"no longer waiting for {party}: {why}", Reason("rule 9"))
     draft.change("resumed")
     if draft.incident.status == "acknowledged":
@@ -195,22 +239,34 @@ def resume(draft: Draft, why: str) -> None:
         chain.restart(draft, cause=f"the waiting for {party} is over", reason=Reason("rule 9"))
 
 
-def _put(draft: Draft, target: str, clock: Clock) -> None:
-    draft.set(clocks=clocks.changed(draft.incident.clocks, target, clock))
+def _pause_or_go_on(draft: Draft) -> None:
+    """Each clock as its SLA says for the party that is waited for now."""
+    party, made = draft.incident.waiting_for, list[Clock]()
+    for clock in draft.incident.clocks:
+        made.append(clocks.waiting(clock, party, draft.now))
+        if made[-1].state == clock.state:
+            continue
+        if made[-1].state == "paused":
+            draft.say("pause", f"clock {clock.target} pauses", Reason(f"slas {clock.sla}.pause_while"))
+        else:
+            draft.say("resume", f"clock {clock.target} goes on")
+    if made:
+        draft.set(clocks=tuple(made))
 
 
 def fulfil(draft: Draft, target: str) -> None:
-    """The clock's event happened."""
+    """The clock's event happened. A breach that no timer found in time is told now."""
     for clock in draft.incident.clocks:
-        if clock.target == target and clock.state in {"running", "paused"}:
-            done = clocks.fulfil(clock, draft.now)
-            _put(draft, target, done)
-            taken = chain.span(timedelta(seconds=done.elapsed(draft.now)))
-            late = ", after its breach" if done.breached else ""
-            goal = chain.span(timedelta(seconds=done.goal))
-            draft.say(
-                "fulfil", f"clock {target} is fulfilled after {taken} of {goal}{late}", Reason("rule 8")
-            )
+        if clock.target != target or clock.state not in {"running", "paused"}:
+            continue
+        if not clock.breached and clocks.is_past(clock, draft.now):
+            clock = points.breach(draft, clock)  # noqa: PLW2901 - the same clock, breached
+        done = clocks.fulfil(clock, draft.now)
+        draft.set(clocks=clocks.changed(draft.incident.clocks, target, done))
+        taken = span(timedelta(seconds=done.elapsed(draft.now)))
+        late = ", after its breach" if done.breached else ""
+        goal = span(timedelta(seconds=done.goal))
+        draft.say("fulfil", f"clock {target} is fulfilled after {taken} of {goal}{late}", Reason("rule 8"))
 
 
 def take(draft: Draft, user: str, *, by: str) -> None:
@@ -230,13 +286,22 @@ def rest(draft: Draft, by: str) -> None:
     """A machine acknowledges: no assignee, the levels rest for a while (rule 3)."""
     draft.set(status="acknowledged", acknowledged_at=draft.now)
     draft.touch()
-    chain.rest_for_machine(draft)
+    chain.rest(draft)
     due = draft.incident.chain.due
     until = f" until {due:%H:%M:%S} UTC" if due else ""
     draft.say("taken", f"acknowledged by a machine: the levels rest{until}", Reason("rule 3"), by)
     fulfil(draft, "acknowledge")
     draft.settle("taken", by)
     draft.change("taken")
+
+
+def resolved_by_sender(draft: Draft, event: IncidentEvent) -> None:
+    """Whoever reported it says that it is over."""
+    draft.actor = sender(event)
+    draft.set(events=draft.incident.events + 1)
+    _notes(draft, event)
+    merge_fields(draft, event)
+    resolve(draft, by=draft.actor, text="resolved by its sender", source_time=event.occurred_at)
 
 
 def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -> None:
@@ -269,59 +334,62 @@ def user(name: str) -> Recipient:
     return Recipient(kind="user", name=name)
 
 
-def reopen(draft: Draft, event: IncidentEvent | None, *, why: str) -> None:
+def reopen(draft: Draft, event: IncidentEvent, *, why: str) -> None:
     """Triggered again: the clocks go on, and whoever had it is paged first (rule 15)."""
-    incident = draft.incident
+    incident, by_share = draft.incident, {rule.where for rule in draft.ladder.shares}
+    draft.actor = sender(event)
     draft.set(
         status="triggered",
         reopened=incident.reopened + 1,
         resolved_at=None,
-        closed_at=None,
         acknowledged_at=None,
-        points={},
+        points={where: state for where, state in incident.points.items() if where in by_share},
         clocks=tuple(
             clocks.reopen(clock, draft.now) if clock.target == "resolve" else clock
             for clock in incident.clocks
         ),
-        source_time=event.occurred_at if event else None,
+        source_time=event.occurred_at,
+        events=incident.events + 1,
+    )
+    position, ladder = draft.incident.chain, draft.ladder
+    draft.set(
+        chain=replace(
+            position,
+            round=1,
+            unasked=True,
+            by_name=position.lowest > 0,
+            entered=(ladder.name,),
+            state="climbing",
+            due=None,
+        )
     )
     draft.touch()
     draft.say("reopened", f"reopened ({draft.incident.reopened}): {why}", Reason("rule 15"))
     draft.change("reopened")
-    if event is not None:
-        draft.set(events=draft.incident.events + 1)
-        refresh(draft, event)
-    _page_assignee_or_level(draft)
-
-
-def _page_assignee_or_level(draft: Draft) -> None:
-    position, ladder = draft.incident.chain, draft.ladder
+    refresh(draft, event, moves=False)
+    draft.actor = LADDER
     known = draft.incident.assignee
     draft.set(assignee="")
-    start = position.lowest
-    if known and known in draft.live.bundle.users:
-        window = ladder.rungs[min(start, len(ladder.rungs) - 1)].spec.acknowledge_within
-        draft.set(
-            chain=replace(
-                position, level=start, round=1, since=draft.now, state="assignee", due=draft.now + window
-            )
-        )
-        draft.set(pages=())
-        draft.page(
-            Found(user(known), "you had it before it was reopened"),
-            through="assignee",
-            why="you had it before it was reopened",
-            act_by=draft.now + window,
-            otherwise=f"level {ladder.level_name(start)} is paged",
-        )
-        name = draft.directory.display(known)
-        draft.say(
-            "paged", f"{name} is paged first, who had it; {chain.span(window)} to take it", Reason("rule 15")
-        )
-        draft.change("paged")
+    if draft.incident.waiting_for:
         return
-    draft.set_chain(round=1, level=start)
-    chain.climb(draft, start, 1, cause="it was reopened", reason=Reason("rule 15"))
+    if known in draft.live.bundle.users:
+        _page_assignee(draft, known)
+    else:
+        chain.restart(draft, cause="it was reopened", reason=Reason("rule 15"))
+
+
+def _page_assignee(draft: Draft, known: str) -> None:
+    position, ladder = draft.incident.chain, draft.ladder
+    window = ladder.rungs[position.lowest].spec.acknowledge_within
+    due, why = draft.now + window, "you had it before it was reopened"
+    draft.set_chain(since=draft.now, state="assignee", due=due)
+    draft.forget_step()
+    name = draft.directory.display(known)
+    text = f"{name} is paged first, who had it; {span(window)} to take it"
+    draft.say("paged", text, Reason("rule 15"))
+    found = Found(user(known), why)
+    draft.page(found, through="assignee", why=why, act_by=due, otherwise=otherwise(draft))
+    draft.change("paged")
 
 
 def close(draft: Draft, *, why: str, reason: Reason) -> None:

@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from services.router.domain import chain, clocks
-from services.router.domain.chain import span
-from services.router.domain.compiled import Rule
+from services.router.domain.compiled import Ladder, Rule
 from services.router.domain.decision import Reason
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Clock, PointState
+from services.router.domain.steps import span
+from shared.events import Recipient
 from shared.policy import AtShare, Do, Point
+from shared.policy.expressions import Activation
 
 
 def _state(draft: Draft, rule: Rule[Point]) -> PointState:
@@ -28,13 +30,21 @@ def _store(draft: Draft, rule: Rule[Point], state: PointState) -> None:
 def check_conditions(draft: Draft) -> None:
     """Evaluate the `when` points of the policy that the incident is on, and fire the ones that are due.
 
-    A point may hand the incident to another policy: the points of that one are looked at next time.
+    What a point does may change what the others see, or the policy: then they are looked at again. Each
+    fires at most once a decision.
     """
+    fired: set[str] = set()
     ladder = draft.ladder
-    if not ladder.points.rules:
-        return
-    outcomes = ladder.points.outcomes(draft.activation)
-    for rule, outcome in zip(ladder.points.rules, outcomes, strict=True):
+    while ladder.points.rules:
+        seen = draft.activation
+        _look(draft, ladder, seen, fired)
+        if draft.ladder is ladder and draft.sees(seen):
+            return
+        ladder = draft.ladder
+
+
+def _look(draft: Draft, ladder: Ladder, seen: Activation, fired: set[str]) -> None:
+    for rule, outcome in zip(ladder.points.rules, ladder.points.outcomes(seen), strict=True):
         state = _state(draft, rule)
         if outcome is not True:
             if state.held_since is not None:
@@ -43,10 +53,10 @@ def check_conditions(draft: Draft) -> None:
         if state.held_since is None:
             state = replace(state, held_since=draft.now)
             _store(draft, rule, state)
-        if _is_due(rule.spec, state, draft.now):
-            reason = rule.reason(draft.activation)
+        if rule.where not in fired and _is_due(rule.spec, state, draft.now):
+            fired.add(rule.where)
             _store(draft, rule, replace(state, fired=state.fired + 1, fired_at=draft.now))
-            fire(draft, rule, reason, "")
+            fire(draft, ladder, rule, rule.reason(seen), "")
 
 
 def next_time(point: Point, state: PointState) -> datetime | None:
@@ -56,7 +66,7 @@ def next_time(point: Point, state: PointState) -> datetime | None:
     first = state.held_since + (point.held_for or timedelta(0))
     if state.fired_at is None or state.fired == 0:
         return first
-    return state.fired_at + point.repeat if point.repeat is not None else None
+    return max(first, state.fired_at + point.repeat) if point.repeat is not None else None
 
 
 def _is_due(point: Point, state: PointState, now: datetime) -> bool:
@@ -66,9 +76,10 @@ def _is_due(point: Point, state: PointState, now: datetime) -> bool:
 
 def check_shares(draft: Draft) -> None:
     """Fire what running clocks have reached: warnings, the breach, and the points at their shares."""
-    for clock in draft.incident.clocks:
-        if clock.state == "running":
-            _check_clock(draft, clock)
+    for target in [clock.target for clock in draft.incident.clocks]:
+        for clock in draft.incident.clocks:
+            if clock.target == target and clock.state == "running":
+                _check_clock(draft, clock)
 
 
 def _unfired(draft: Draft, target: str) -> list[tuple[float, Rule[Point]]]:
@@ -92,23 +103,19 @@ def _check_clock(draft: Draft, clock: Clock) -> None:
     reached = [share for share in unfired_shares(draft, clock) if clocks.used_up(clock, share, draft.now)]
     if not reached:
         return
-    highest = reached[-1]
-    points = [(share, rule) for share, rule in _unfired(draft, clock.target) if share in reached]
+    ladder, due = draft.ladder, [each for each in _unfired(draft, clock.target) if each[0] in reached]
     warnings = [share for share in clock.warn_at if share in reached and share not in clock.thresholds]
-    marked = replace(
-        clock,
-        breached=clock.breached or reached[-1] >= 1.0,
-        thresholds=tuple(sorted({*clock.thresholds, *reached})),
-    )
+    marked = replace(clock, thresholds=tuple(sorted({*clock.thresholds, *reached})))
     draft.set(clocks=clocks.changed(draft.incident.clocks, clock.target, marked))
-    if marked.breached and not clock.breached:
-        _breach(draft, marked)
-    _warn(draft, marked, warnings, acts=bool(warnings) and max(warnings) == highest and not marked.breached)
-    for share, rule in points:
+    if reached[-1] >= 1.0 and not clock.breached:
+        marked = breach(draft, marked)
+    _warn(draft, marked, warnings)
+    highest = max((share for share, _ in due), default=0.0)
+    for share, rule in due:
         _store(draft, rule, replace(_state(draft, rule), fired=1, fired_at=draft.now))
         reason = _share_reason(draft, rule.where, marked)
         if share == highest:
-            fire(draft, rule, reason, f"{rule.spec.at} has passed")
+            fire(draft, ladder, rule, reason, f"{rule.spec.at} has passed")
         else:
             text = f"point {rule.spec.name} is recorded only: a higher share was reached at the same time"
             draft.say("point", text, reason)
@@ -119,35 +126,39 @@ def _share_reason(draft: Draft, where: str, clock: Clock) -> Reason:
     return Reason(where, values={"elapsed": span(elapsed), "goal": span(timedelta(seconds=clock.goal))})
 
 
-def _breach(draft: Draft, clock: Clock) -> None:
+def breach(draft: Draft, clock: Clock) -> Clock:
+    """The promise is broken: say so, once. Returns the clock as it then is."""
+    marked = replace(clock, breached=True, thresholds=tuple(sorted({*clock.thresholds, 1.0})))
+    draft.set(clocks=clocks.changed(draft.incident.clocks, clock.target, marked))
     goal = span(timedelta(seconds=clock.goal))
     text = f"breach: {clock.target} was promised within {goal} (SLA {clock.sla})"
-    draft.say("breach", text, _share_reason(draft, f"slas {clock.sla}.{clock.target}", clock))
+    draft.say("breach", text, _share_reason(draft, f"slas {clock.sla}.{clock.target}", marked))
     draft.change("breached")
+    return marked
 
 
-def _warn(draft: Draft, clock: Clock, shares: list[float], *, acts: bool) -> None:
+def _warn(draft: Draft, clock: Clock, shares: list[float]) -> None:
     for share in shares:
         text = f"warning: {share:.0%} of the time to {clock.target} has passed (SLA {clock.sla})"
         draft.say("warn", text, _share_reason(draft, f"slas {clock.sla}.warn_at", clock))
-    if acts:
+    if shares and not clock.breached:
         draft.change("at_risk")
 
 
-def fire(draft: Draft, rule: Rule[Point], reason: Reason, cause: str) -> None:
-    """Do what the point says."""
+def fire(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason, cause: str) -> None:
+    """Do what the point of this ladder says."""
     draft.say("point", f"escalation point {rule.spec.name}" + (f": {cause}" if cause else ""), reason)
     for do in rule.spec.do:
-        _act(draft, rule.spec, do, reason)
+        _act(draft, ladder, rule.spec, do, reason)
 
 
-def _act(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
+def _act(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason) -> None:
     if do.notify is not None:
         _notify(draft, point, do, reason)
     elif do.inform is not None:
         _inform(draft, point, do, reason)
     elif do.escalate is not None:
-        _escalate(draft, point, do, reason)
+        _escalate(draft, ladder, point, do, reason)
     else:
         draft.say("not_in_force", f"{do.verb} in point {point.name} is not yet in force", reason)
 
@@ -159,7 +170,7 @@ def _notify(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
     for found in resolved.found:
         draft.page(found, through="point", why=f"{found.why} (escalation point {point.name})")
     if resolved.found:
-        names = ", ".join(draft.directory.display(found.recipient.name) for found in resolved.found)
+        names = ", ".join(draft.directory.shown(found.recipient) for found in resolved.found)
         draft.say("paged", f"point {point.name} pages {names}", reason)
         draft.change("paged")
 
@@ -169,22 +180,37 @@ def _inform(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
     for gap in resolved.gaps:
         draft.say("nobody", f"point {point.name}: {gap}", reason)
     for found in resolved.found:
-        text = f"Escalation point: {point.name}"
-        draft.tell(
-            found.recipient, "inform", text=text, reason=f"{found.why} (escalation point {point.name})"
-        )
+        outside = found.recipient.kind == "customer"  # reads nothing internal
+        text = "" if outside else f"Escalation point: {point.name}"
+        why = found.why if outside else f"{found.why} (escalation point {point.name})"
+        draft.tell(found.recipient, "inform", text=text, reason=why, stakeholder=outside)
     if resolved.found:
-        names = ", ".join(draft.directory.display(found.recipient.name) for found in resolved.found)
+        names = ", ".join(draft.directory.shown(found.recipient) for found in resolved.found)
         draft.say("informed", f"point {point.name} informs {names}", reason)
 
 
-def _escalate(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
+def _escalate(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason) -> None:
     assert do.escalate is not None
-    cause = f"of escalation point {point.name}" + (f" ({do.because})" if do.because else "")
+    if draft.ladder is not ladder:
+        text = f"point {point.name} hands up nothing: the incident has left policy {ladder.name}"
+        draft.say("point", text, reason)
+        return
+    cause = f"escalation point {point.name} was reached" + (f" ({do.because})" if do.because else "")
     if draft.incident.status == "acknowledged":
-        draft.set(status="triggered", assignee="")
-        draft.settle("handed up")
+        _take_away(draft, point)
     if do.escalate.policy is not None:
         chain.enter_other(draft, do.escalate.policy, cause=cause, reason=reason)
     elif do.escalate.level is not None:
         chain.go_to_level(draft, do.escalate.level, cause=cause, reason=reason)
+
+
+def _take_away(draft: Draft, point: Point) -> None:
+    """Others are asked to take it now: who had it hears of that, and follows on."""
+    had_it = draft.incident.assignee
+    draft.set(status="triggered", assignee="")
+    draft.settle("handed up")
+    if had_it in draft.live.bundle.users:
+        draft.follow(had_it)
+        text = f"Escalation point {point.name} handed it up: it is no longer assigned to you."
+        recipient = Recipient(kind="user", name=had_it)
+        draft.tell(recipient, "inform", text=text, reason="it was assigned to you")

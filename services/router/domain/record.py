@@ -33,6 +33,6 @@ def values(incident: Incident, live: Bundle, level: str) -> dict[str, Any]:
         "round": incident.chain.round,
         "reopened": incident.reopened,
         "events": incident.events,
-        "acknowledged": incident.acknowledged_at is not None,
+        "acknowledged": incident.acknowledged_at is not None and incident.status != "triggered",
         "assignee": incident.assignee,
     }

@@ -47,7 +47,7 @@ def fan_out(draft: Draft) -> None:
                     digest=subscription.digest,
                 )
         if hearing:
-            names = ", ".join(found.recipient.name for found in hearing)
+            names = ", ".join(draft.directory.shown(found.recipient) for found in hearing)
             draft.say("told", f"{', '.join(told)}: told {names}", reason)
     _tell_followers(draft, events)
 

@@ -1,0 +1,80 @@
+"""What becomes of a page, as the notifier reports it, and the step it may call for (POLICY.md, rule 7)."""
+
+from datetime import timedelta
+from typing import Final
+
+from msgspec.structs import replace
+
+from services.router.domain import chain
+from services.router.domain.decision import Reason
+from services.router.domain.directory import shown_address
+from services.router.domain.draft import Draft
+from shared.events import DeliveryReport
+
+FAILED_STEP_EVERY: Final = timedelta(minutes=1)  # at most one step a minute for pages that reach nobody
+
+
+def take_in(draft: Draft, report: DeliveryReport) -> bool:
+    """Write the report down; whether the chain moved. A report about an earlier step changes nothing."""
+    sent = f"{report.channel or 'no channel'} to {shown_address(report.recipient)}"
+    text = f"{sent}: {report.outcome}" + (f" ({report.reason})" if report.reason else "")
+    draft.say("delivery", text, actor="notifier")
+    incident = draft.incident
+    page = next((each for each in incident.pages if each.page_id == report.page_id), None)
+    if page is None or not report.page or page.state == report.page:
+        return False
+    marked = replace(page, state=report.page)
+    draft.set(pages=tuple(marked if each is page else each for each in incident.pages))
+    wanted = incident.chain.due is not None if incident.status == "triggered" else page.joins
+    if not incident.is_open or page.through == "point" or not wanted or not is_lost(draft):
+        return False
+    _move_on(draft)
+    return True
+
+
+def is_lost(draft: Draft) -> bool:
+    """Whether every page of this step failed for good. `last_resort` is the end: nothing comes after it."""
+    step = [each for each in draft.incident.pages if each.through != "point"]
+    if draft.incident.status != "triggered" and not all(each.joins for each in step):
+        return False  # they were asked before it was taken
+    return (
+        bool(step)
+        and all(each.state == "unreachable" for each in step)
+        and any(each.through != "last_resort" for each in step)
+    )
+
+
+def _move_on(draft: Draft) -> None:
+    """The next step at once, or when the minute since the last such step is over."""
+    position = draft.incident.chain
+    earliest = position.failed_step_at + FAILED_STEP_EVERY if position.failed_step_at else draft.now
+    if draft.now >= earliest:
+        step_past(draft)
+        return
+    if position.due is None or earliest < position.due:
+        draft.set_chain(due=earliest)
+    text = f"no page to {chain.place(draft)} reached anybody; the next step follows within a minute"
+    draft.say("unreachable", text, _reason(draft))
+
+
+def _reason(draft: Draft) -> Reason:
+    names = [shown_address(page.name) for page in draft.incident.pages if page.state == "unreachable"]
+    return Reason("rule 7: pages that reach nobody", values={"pages": names})
+
+
+def step_past(draft: Draft) -> None:
+    """Leave the step whose pages reached nobody."""
+    cause, reason = f"no page to {chain.place(draft)} reached anybody", _reason(draft)
+    draft.say("unreachable", cause, reason)
+    position, taken = draft.incident.chain, draft.incident.status == "acknowledged"
+    if position.level >= len(draft.ladder.rungs) and not position.unasked:
+        if position.state == "finally":  # its turn goes on: after `every` it is paged again
+            every = draft.ladder.spec.finally_.every
+            turn = position.since + every
+            draft.set_chain(due=turn if turn > draft.now else draft.now + every)
+        chain.page_last_resort(draft, cause=cause, reason=reason, joins=taken)
+    elif taken:
+        chain.join(draft, cause=cause, reason=reason)
+    else:
+        chain.advance(draft, cause=cause, reason=reason)
+    draft.set_chain(failed_step_at=draft.now)

@@ -1,0 +1,90 @@
+"""How what an event says becomes part of the record (POLICY.md, rules 14, 16, 17)."""
+
+from datetime import timedelta
+
+import msgspec
+
+from tests.domain.tale import START, bundle, compiled, on_main, tale
+
+CUSTOMERS = {
+    "big": {"name": "Big", "match": ["shared.example"]},
+    "exact": {"name": "boss@shared.example"},
+}
+
+
+def test_a_customers_name_goes_before_another_ones_mail_domain():
+    story = tale(customers=CUSTOMERS)
+    story.event(customer="boss@shared.example")
+    assert story.standing.customer == "exact"
+
+
+def test_the_same_customer_said_by_another_name_is_no_change():
+    story = tale()
+    story.event(customer="Acme Ltd")
+    story.event(customer="Acme Ltd")
+    assert len(story.said("customer")) == 1
+    assert story.said("repeated") == ["repeated (2 events)"]
+
+
+def test_of_two_resolves_the_later_source_time_holds_back_a_late_trigger():
+    story = tale()
+    story.event(occurred_at=START)
+    story.event("resolve", occurred_at=START + timedelta(minutes=5))
+    story.event("resolve", occurred_at=START + timedelta(minutes=10))
+    story.event(occurred_at=START + timedelta(minutes=7))
+    assert story.standing.status == "resolved"
+    story.event(occurred_at=START + timedelta(minutes=11))
+    assert story.standing.status == "triggered"
+
+
+def test_a_record_stays_bounded_however_many_attributes_come_one_by_one():
+    story = tale()
+    story.event()
+    for number in range(60):
+        story.event(
+            "update", attributes={f"n{number}": "x" * 4000}, labels={f"l{number}{n}": "y" for n in range(9)}
+        )
+    assert len(msgspec.json.encode(story.standing.attributes)) <= 64 * 1024
+    assert len(story.standing.labels) <= 64
+    assert "n59" in story.standing.attributes
+    assert "dropped" in " ".join(story.said("intake"))
+
+
+def test_conditions_ask_who_is_on_call_in_the_schedules_of_now():
+    def week(user: str) -> dict:
+        layers = [{"rotation": [user], "shift": "1w", "starts": "2026-01-05T08:00"}]
+        return {"week": {"timezone": "UTC", "layers": layers}}
+
+    points = [{"name": "p", "when": "events >= 2", "do": [{"inform": ["user:karel"]}]}]
+    levels = [
+        {
+            "name": "desk",
+            "notify": ["user:ana"],
+            "handles": "on_call('week') == 'ana'",
+            "acknowledge_within": "5m",
+        },
+        {"name": "experts", "notify": ["user:petra"], "acknowledge_within": "10m"},
+    ]
+    sections = on_main(levels=levels, points=points, rounds=2)
+    story = tale(**sections, schedules=week("ana"))
+    story.event()
+    assert story.paged == ["ana"]
+    story.policy = compiled(bundle(**sections, schedules=week("petra")))
+    story.later(minutes=20)
+    assert story.paged == ["ana", "petra", "petra"]
+
+
+def test_a_resolve_says_what_intake_had_to_change():
+    story = tale()
+    story.event()
+    story.event("resolve", notes=("title cut",))
+    assert story.said("intake") == ["title cut"]
+
+
+def test_whoever_triggers_it_again_is_named_as_the_one_who_reopened_it():
+    story = tale()
+    story.event()
+    story.event("resolve")
+    story.event()
+    reopened = next(entry for entry in story.entries if entry.kind == "reopened")
+    assert reopened.actor == "integration:test"
