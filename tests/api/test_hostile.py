@@ -1,0 +1,275 @@
+"""What nobody should send: it is refused as a problem, or answered as what it is, and never a surprise."""
+
+import base64
+import json
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx2
+import pytest
+
+from tests.api.office import Office, problem
+
+_AN_ID: Final = "6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+def cursor(place: Any) -> str:
+    """A cursor of the lists, made by hand."""
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def refused(answer: httpx2.Response) -> None:
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"].startswith("urn:ladder:problem:")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ["newest", "0001-01-01T00:00:00+14:00", _AN_ID],
+        ["newest", "9999-12-31T23:59:59-14:00", _AN_ID],
+        ["newest", "2026-01-01T00:00:00", _AN_ID],
+        ["newest", "yesterday", _AN_ID],
+        ["newest", 1, 2],
+        ["newest"],
+        ["newest", "2026-01-01T00:00:00Z", "no uuid"],
+        ["pressing", 1, "infinity", 0, _AN_ID],
+        [],
+        {},
+        "newest",
+        None,
+    ],
+)
+async def test_a_cursor_made_by_hand_is_refused(office: Office, place: Any) -> None:
+    answer = await office.get("/v1/incidents", cursor=cursor(place))
+    assert problem(answer, 422, "invalid-request")["errors"][0]["field"] == "query:cursor"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        '["pressing",1e999,"infinity",0,"ID"]',
+        '["pressing",100000000000000000000,"infinity",0,"ID"]',
+        '["pressing",0,"infinity",0,"ID"]',
+        '["pressing",1,"infinity",1' + "0" * 320 + ',"ID"]',
+        '["pressing",1,"2026-W01-1",0,"ID"]',
+        '["pressing",1,"now",0,"ID"]',
+        '["pressing",1,"0001-01-01T00:00:00+14:00",0,"ID"]',
+        '["pressing",1,null,0,"ID"]',
+        "[" * 300,
+    ],
+)
+async def test_a_cursor_of_the_pressing_made_by_hand_is_refused(office: Office, place: str) -> None:
+    made = base64.urlsafe_b64encode(place.replace("ID", _AN_ID).encode()).decode().rstrip("=")
+    refused(await office.get("/v1/incidents", sort="pressing", cursor=made))
+
+
+@pytest.mark.parametrize(
+    ("path", "odd"),
+    [
+        ("/v1/deliveries", base64.urlsafe_b64encode(f"0001-01-01T00:00:00+14:00|{_AN_ID}".encode()).decode()),
+        ("/v1/deliveries", "%FF"),
+        ("/v1/deliveries", "x" * 201),
+        ("/v1/inbox/ana", "-1"),
+        ("/v1/inbox/ana", "9" * 30),
+        ("/v1/inbox/ana", "٣"),
+        ("/v1/inbox/ana", "1.5"),
+    ],
+)
+async def test_other_lists_refuse_such_cursors_too(office: Office, path: str, odd: str) -> None:
+    refused(await office.get(path, cursor=odd))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=501",
+        "limit=-1",
+        "limit=" + "9" * 5000,
+        "limit=1e2",
+        "limit=",
+        "priority=0",
+        "priority=" + "9" * 30,
+        "status=lost",
+        "status=%00",
+        "sort=best",
+        "q=%00",
+        "customer=a%00b",
+        "q=" + "a" * 60_000,
+        "cursor=" + "a" * 60_000,
+        "statsu=triggered",
+        "q=x&colour=red",
+    ],
+)
+async def test_a_list_refuses_what_it_cannot_use_and_what_it_does_not_know(
+    office: Office, query: str
+) -> None:
+    """An unknown parameter is mostly a misspelled filter: an answer with everything would be wrong."""
+    answer = await office.get(f"/v1/incidents?{query}")
+    errors = problem(answer, 422, "invalid-request")["errors"]
+    assert all(error["field"].startswith("query:") for error in errors)
+
+
+@pytest.mark.parametrize(
+    "text", ["%ff%fe", "%ED%A0%80", "%25", "%5C", "_", "'", "%27%3B--", "%F0%9F%98%80", "%E2%80%AE"]
+)
+async def test_text_that_is_only_odd_finds_nothing(office: Office, text: str) -> None:
+    for path in (f"/v1/incidents?q={text}zzz", f"/v1/inbox/{text}zzz", f"/v1/deliveries?recipient={text}zzz"):
+        answer = await office.get(path)
+        assert (answer.status_code, answer.json()["items"]) == (200, []), path
+
+
+@pytest.mark.parametrize("odd", ["x", "42", "%00", "%ff", "..%2f..", "9" * 400, "{}", _AN_ID + "0", _AN_ID])
+async def test_an_id_that_names_nothing_is_refused_wherever_it_stands(office: Office, odd: str) -> None:
+    for path in (f"/v1/incidents/{odd}", f"/v1/incidents/{odd}/timeline", f"/v1/incidents/{odd}/explain"):
+        refused(await office.get(path))
+    refused(await office.get(f"/v1/deliveries/{odd}"))
+    refused(await office.act(odd, "acknowledge"))
+
+
+@pytest.mark.parametrize(
+    "at", ["", "now", "2026-13-01T00:00:00Z", "2026-01-07T12:00:00", "9999-12-31T23:59:59Z", "1e400", "%00"]
+)
+async def test_a_time_that_is_none_is_refused(office: Office, at: str) -> None:
+    assert (
+        problem(await office.get(f"/v1/oncall?at={at}"), 422, "invalid-request")["errors"][0]["field"]
+        == "query:at"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "statuses"),
+    [
+        (b"", {422}),
+        (b"{", {422}),
+        (b"\xff\x00", {400}),
+        (b"null", {422}),
+        (b"[" * 100_000, {400}),
+        (b'{"action": ' + b"9" * 6000 + b"}", {400}),
+        (b'{"action": "note", "text": "\\ud800"}', {422}),
+        (b'{"action": "note", "text": "\\u0000"}', {422}),
+        (b'{"action": "note", "text": "' + b"x" * 20_000 + b'"}', {422}),
+        (b'{"action": "\\u0000"}', {422}),
+        (b'{"action": "note", "text": "x", "text": 7}', {422}),
+        (b'{"action": "acknowledge", "assignee": "\\ud83d\\ude00"}', {422}),
+    ],
+)
+async def test_a_body_that_is_no_action_is_refused(office: Office, body: bytes, statuses: set[int]) -> None:
+    found = await office.opened("hostile-body")
+    path = f"/v1/incidents/{found['id']}/actions"
+    answer = await office.ask("POST", path, "ana", content=body, headers=_JSON)
+    refused(answer)
+    assert answer.status_code in statuses
+    problem(
+        await office.ask("POST", path, "ana", content=b"action=note", headers={"Content-Type": "text/plain"}),
+        422,
+        "invalid-request",
+    )
+
+
+async def test_json_that_ends_too_soon_says_where(office: Office) -> None:
+    answer = await office.ask(
+        "POST", f"/v1/incidents/{_AN_ID}/actions", "ana", content=b'{"action": ', headers=_JSON
+    )
+    (error,) = problem(answer, 422, "invalid-request")["errors"]
+    assert error["field"] == "/"
+    assert "at character 11" in error["reason"]
+
+
+@pytest.mark.parametrize("key", ["x" * 256, ""])
+async def test_an_idempotency_key_has_a_length(office: Office, key: str) -> None:
+    found = await office.opened("long-key")
+    answer = await office.ask(
+        "POST",
+        f"/v1/incidents/{found['id']}/actions",
+        "ana",
+        json={"action": "note", "text": "x"},
+        headers={"Idempotency-Key": key},
+    )
+    assert answer.status_code == (422 if key else 200)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe",
+        b"\x00",
+        b"[]",
+        b"null",
+        b"{" * 500,
+        b"a: &a [*a]",
+        b"version: 0x" + b"f" * 6000,
+        b'x: "\\UFFFFFFFF"',
+        b'{"version": 1, "last_resort": ["user:\\ud800"]}',
+        b'{"version": 1, "last_resort": ["user:\\u0000"]}',
+        b"users: ~",
+        b"a: !!python/object/apply:os.system [id]",
+        b"version: 1\nlast_resort: [" + b"9" * 6000 + b"]",
+    ],
+)
+async def test_a_bundle_that_is_none_is_refused_with_at_least_one_reason(office: Office, body: bytes) -> None:
+    answer = await office.ask("PUT", "/v1/policy", content=body, headers={"Content-Type": "application/yaml"})
+    assert problem(answer, 422, "policy-refused")["errors"]
+
+
+@pytest.mark.parametrize("path", ["/v1/policy", f"/v1/incidents/{_AN_ID}/actions"])
+async def test_a_body_beyond_all_measure_is_refused_by_its_length_however_it_comes(
+    office: Office, path: str
+) -> None:
+    method = "PUT" if path == "/v1/policy" else "POST"
+
+    async def chunks() -> Any:
+        for _ in range(9):
+            yield b" " * 1024 * 1024
+
+    problem(await office.ask(method, path, content=chunks(), headers=_JSON), 413, "too-large")
+    answer = await office.announce(method, path, 9 * 1024 * 1024)
+    assert answer.startswith("HTTP/1.1 413 ")
+    assert "content-type: application/problem+json" in answer
+    assert '"type": "urn:ladder:problem:too-large"' in answer
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1",
+        "/v1/incidents/",
+        "/v1//incidents",
+        "/nowhere",
+        "/V1/incidents",
+        "/v1/incidents/%2e%2e/policy",
+    ],
+)
+async def test_a_path_that_is_none_is_not_found_and_never_redirected(office: Office, path: str) -> None:
+    answer = await office.get(path)
+    refused(answer)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/incidents", "/v1/policy", "/v1/events", "/healthz", "/v1/inbox/ana"])
+async def test_a_method_that_is_none_says_which_there_are(office: Office, path: str) -> None:
+    answer = await office.ask("PATCH", path)
+    problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"]
+
+
+async def test_what_is_odd_in_an_event_is_kept_as_something_that_can_be_read_again(office: Office) -> None:
+    """NUL and half a surrogate pair cannot be stored: they are replaced before anything is accepted."""
+    body = (
+        b'{"dedup_key": "odd-one", "title": "a\\u0000b\\ud800c", "labels": {"\\u0000": "\\udfff"},'
+        b' "attributes": {"big": 1' + b"0" * 400 + b', "deep": ' + b"[" * 50 + b"]" * 50 + b"}}"
+    )
+    answer = await office.ask("POST", "/v1/events", "scripts", content=body, headers=_JSON)
+    if answer.status_code != 202:
+        refused(answer)
+        return
+    found = await office.opened("odd-one")
+    assert "\0" not in found["title"]
+    for path in ("", "/timeline", "/explain"):
+        assert (await office.get(f"/v1/incidents/{found['id']}{path}")).status_code == 200
+    assert (await office.get(f"/v1/incidents?q={quote('odd-one')}")).json()["items"]

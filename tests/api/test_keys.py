@@ -1,0 +1,120 @@
+"""Who may ask for what: every operation that needs a key, without one, with an old one, with too small a role."""
+
+from typing import Final
+
+import pytest
+
+from tests.api.assembled import DOCUMENT
+from tests.api.office import ROLES, Office, problem
+
+_SECURED: Final = [
+    (method.upper(), path)
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+    if operation.get("security")
+]
+_KEYED: Final = [
+    (method, path) for method, path in _SECURED if "/v1/integrations" not in path and path != "/v1/events"
+]
+_AN_ID: Final = "6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"
+
+
+def concrete(path: str) -> str:
+    names = {"{incident_id}": _AN_ID, "{delivery_id}": _AN_ID, "{user}": "ana", "{name}": "scripts"}
+    for name, value in names.items():
+        path = path.replace(name, value)
+    return path
+
+
+@pytest.mark.parametrize(("method", "path"), _SECURED)
+async def test_without_a_valid_key_every_operation_says_the_same(
+    office: Office, method: str, path: str
+) -> None:
+    """Nothing, something wrong, one that has expired, an integration that has expired, the wrong scheme."""
+    answers = [
+        await office.ask(
+            method, concrete(path), key, content=b"{}", headers={"Content-Type": "application/json"}
+        )
+        for key in (
+            "",
+            "wrong",
+            "old" if (method, path) in _KEYED else "retired",
+            "ADMIN",
+            "ü",
+        )
+    ]
+    first = problem(answers[0], 401, "unauthorized")
+    assert all(problem(answer, 401, "unauthorized") == first for answer in answers)
+    assert all(answer.headers["www-authenticate"].startswith("Bearer") for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "least"),
+    [
+        *((method, path, "viewer") for method, path in _KEYED if method == "GET"),
+        ("PUT", "/v1/policy", "admin"),
+        ("DELETE", "/v1/deliveries/endpoints", "admin"),
+    ],
+)
+async def test_a_key_may_what_its_role_may_and_no_more(
+    office: Office, method: str, path: str, least: str
+) -> None:
+    for role in ROLES:
+        answer = await office.ask(
+            method, concrete(path), role, content=b"{" if method == "PUT" else None, params=_needed(method)
+        )
+        if ROLES.index(role) < ROLES.index(least):
+            problem(answer, 403, "forbidden")
+        else:
+            assert answer.status_code not in {401, 403}, answer.text
+            assert answer.status_code < 500
+
+
+def _needed(method: str) -> dict[str, str]:
+    return {"endpoint": "https://nowhere.example/…"} if method == "DELETE" else {}
+
+
+async def test_every_operation_is_covered_by_the_tests_of_roles() -> None:
+    others = {("PUT", "/v1/policy"), ("DELETE", "/v1/deliveries/endpoints")}
+    acting = {("POST", "/v1/incidents/{incident_id}/actions")}
+    assert {one for one in _KEYED if one[0] != "GET"} == others | acting
+
+
+async def test_a_viewer_may_do_nothing_to_an_incident_and_a_responder_may(office: Office) -> None:
+    incident = await office.opened("roles")
+    for action, more in [
+        ("acknowledge", {}),
+        ("resolve", {}),
+        ("note", {"text": "x"}),
+        ("update", {"text": "x"}),
+    ]:
+        problem(await office.act(incident["id"], action, key="viewer", **more), 403, "forbidden")
+    shown = (await office.get(f"/v1/incidents/{incident['id']}")).json()
+    assert (shown["status"], shown["version"]) == (incident["status"], incident["version"])
+    assert (await office.act(incident["id"], "acknowledge", key="responder")).status_code == 200
+
+
+async def test_an_api_key_may_not_post_and_an_integrations_key_may_not_read(office: Office) -> None:
+    problem(await office.ask("POST", "/v1/events", "admin", json={"title": "x"}), 403, "forbidden")
+    problem(await office.get("/v1/incidents", key="scripts"), 401, "unauthorized")
+    problem(
+        await office.ask("POST", "/v1/integrations/prometheus", "scripts", json={"alerts": []}),
+        403,
+        "forbidden",
+    )
+    problem(await office.ask("POST", "/v1/integrations/boards", "boards", json={}), 501, "format-not-served")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"])
+async def test_what_a_process_says_of_itself_needs_no_key(office: Office, path: str) -> None:
+    answer = await office.get(path, key="")
+    assert answer.status_code == 200
+    kind = answer.headers["content-type"].partition(";")[0]
+    assert kind == {"/metrics": "text/plain", "/docs": "text/html"}.get(path, "application/json")
+
+
+async def test_health_readiness_and_metrics_have_their_shapes(office: Office) -> None:
+    assert (await office.get("/healthz", key="")).json() == {"status": "alive", "reasons": {}}
+    assert (await office.get("/readyz", key="")).json() == {"ready": True, "reasons": {}}
+    metrics = (await office.get("/metrics", key="")).text
+    assert 'ladder_http_requests_total{method="GET",path="/healthz",service="ladder",status="200"}' in metrics
