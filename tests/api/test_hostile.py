@@ -145,7 +145,7 @@ async def test_a_time_that_is_none_is_refused(office: Office, at: str) -> None:
     [
         (b"", {422}),
         (b"{", {422}),
-        (b"\xff\x00", {400}),
+        (b'{"action": "\xff"}', {400}),
         (b"null", {422}),
         (b"[" * 100_000, {400}),
         (b'{"action": ' + b"9" * 6000 + b"}", {400}),
