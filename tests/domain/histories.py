@@ -1,0 +1,215 @@
+"""Random organisations and what happens to them: strategies for bundles and for histories of one key."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from services.router.domain.compiled import CompiledPolicy
+from tests.domain.tale import bundle, compiled
+
+SECRET = "INTERNAL-REMARK"  # in every note: no outsider may ever read it
+_TARGETS: Any = st.sampled_from(
+    [
+        "user:ana",
+        "user:petra",
+        "team:desk",
+        "team:room",
+        "owner",
+        "assignee",
+        "customer",
+        "schedule:week",
+        "next:week",
+        "user:gone",
+        {"manager_of": "assignee"},
+        {"manager_of": "user:ana"},
+        {"lead_of": "service"},
+        {"webhook": "https://hooks.example/secret-path"},
+    ]
+)
+_SOMEBODY: Any = st.lists(_TARGETS, min_size=1, max_size=2)
+_HANDLES = st.sampled_from(
+    [
+        None,
+        None,
+        None,
+        "priority >= 3",
+        "priority <= 2",
+        "attributes.size < 3.0",
+        "round >= 2",
+        "kind == 'incident'",
+        "tier == 'gold' || waiting_for == ''",
+        "on_call('week') == 'ana'",
+    ]
+)
+_WHEN = st.sampled_from(
+    [
+        "events >= 2",
+        "acknowledged",
+        "!acknowledged && priority == 1",
+        "waiting_for == 'customer'",
+        "attributes.size > 2.0",
+        "level == 'finally'",
+        "level == 'l1' || round == 2",
+        "reopened >= 1",
+        "assignee == 'ana'",
+        "status == 'triggered'",
+    ]
+)
+_DO: Any = st.lists(
+    st.one_of(
+        st.builds(lambda who: {"notify": who}, _SOMEBODY),
+        st.builds(lambda who: {"inform": who}, _SOMEBODY),
+        st.sampled_from(
+            [
+                {"escalate": {"policy": "main"}, "because": "authority"},
+                {"escalate": {"policy": "money"}},
+                {"escalate": {"level": "l0"}},
+            ]
+        ),
+    ),
+    min_size=1,
+    max_size=2,
+)
+
+
+@st.composite
+def _points(draw: Any) -> list[dict[str, Any]]:
+    made = []
+    for number in range(draw(st.integers(0, 3))):
+        point: dict[str, Any] = {"name": f"p{number}", "do": draw(_DO)}
+        if draw(st.booleans()):
+            share = draw(st.sampled_from(["20%", "50%", "100%", "150%"]))
+            point["at"] = f"{share} of {draw(st.sampled_from(['acknowledge', 'resolve']))}"
+        else:
+            point["when"] = draw(_WHEN)
+            for name, lengths in (("held_for", ["10m", "2h"]), ("repeat", ["30m", "3h"])):
+                if draw(st.booleans()):
+                    point[name] = draw(st.sampled_from(lengths))
+        made.append(point)
+    return made
+
+
+@st.composite
+def _ladders(draw: Any) -> dict[str, Any]:
+    levels = []
+    for number in range(draw(st.integers(1, 3))):
+        level: dict[str, Any] = {"name": f"l{number}", "notify": draw(_SOMEBODY)}
+        level["acknowledge_within"] = draw(st.sampled_from(["1m", "5m", "1h"]))
+        handles, solve = draw(_HANDLES), draw(st.sampled_from([None, None, "10m", "2h"]))
+        level |= {"handles": handles} if handles else {}
+        level |= {"solve_within": solve} if solve else {}
+        levels.append(level)
+    final = draw(st.sampled_from([[], ["owner"], ["user:karel"], ["user:gone"]]))
+    return {
+        "levels": levels,
+        "rounds": draw(st.integers(1, 3)),
+        "finally": {"notify": final, "every": draw(st.sampled_from(["10m", "1h"]))},
+        "points": draw(_points()),
+        "reopen_within": draw(st.sampled_from(["0s", "30m", "1d"])),
+        "forgotten_after": draw(st.sampled_from(["45m", "1d"])),
+    }
+
+
+@st.composite
+def _slas(draw: Any) -> list[dict[str, Any]]:
+    made = []
+    for number in range(draw(st.integers(0, 3))):
+        sla: dict[str, Any] = {"name": f"sla{number}"}
+        sla["when"] = draw(st.sampled_from(["true", "priority <= 2", "tier == 'gold'", "events >= 3"]))
+        for target, lengths in (("acknowledge", ["5m", "1h"]), ("resolve", ["20m", "4h", "1d"])):
+            if draw(st.booleans()):
+                sla[target] = draw(st.sampled_from(lengths))
+        sla["pause_while"] = draw(st.sampled_from([[], ["customer"], ["customer", "vendor"]]))
+        sla["warn_at"] = draw(st.sampled_from([[], ["50%"], ["50%", "80%"]]))
+        made.append(sla)
+    return made
+
+
+@st.composite
+def _sections(draw: Any) -> str:
+    """A bundle's sections as JSON, so that equal ones are compiled once."""
+    week = {"rotation": ["ana", "petra"], "shift": "1d", "starts": "2026-01-05T08:00"}
+    subscription = {
+        "who": [*draw(_SOMEBODY), "customer"],
+        "when": draw(st.sampled_from(["true", "tier == 'gold'", "priority == 1"])),
+        "events": ["opened", "escalated", "update", "at_risk", "breached", "taken", "resolved", "closed"],
+    }
+    priorities = [{"when": "events >= 3", "priority": 2}, {"when": "attributes.size > 4.0", "priority": 1}]
+    return json.dumps(
+        {
+            "policies": {"main": draw(_ladders()), "money": draw(_ladders())},
+            "slas": draw(_slas()),
+            "schedules": {"week": {"timezone": "Europe/Prague", "layers": [week]}},
+            "teams": {
+                "desk": {
+                    "members": ["ana", "petra"],
+                    "lead": "petra",
+                    "contacts": {"room": {"inbox": "desk"}},
+                },
+                "room": {"contacts": {"room": {"inbox": "room"}}},
+            },
+            "priorities": draw(st.sampled_from([[], priorities])),
+            "loud": draw(st.sampled_from([None, "priority <= 2"])),
+            "subscriptions": [subscription] if draw(st.booleans()) else [],
+            "routes": draw(
+                st.sampled_from(
+                    [
+                        [{"policy": "main"}],
+                        [{"policy": "money", "when": "kind == 'money'"}, {"policy": "main"}],
+                        [{"policy": "main", "start_at": "l0"}],
+                    ]
+                )
+            ),
+        }
+    )
+
+
+@lru_cache(maxsize=500)
+def organisation(sections: str) -> CompiledPolicy:
+    return compiled(
+        bundle(**{name: value for name, value in json.loads(sections).items() if value is not None})
+    )
+
+
+organisations = _sections()
+
+_FIELDS: Any = st.fixed_dictionaries(
+    {},
+    optional={
+        "severity": st.sampled_from(["critical", "error", "warning", "info"]),
+        "attributes": st.sampled_from([{"size": 1}, {"size": 3.5}, {"size": 9}, {"other": "x"}]),
+        "waiting_for": st.sampled_from(["customer", "vendor", ""]),
+        "customer": st.sampled_from(["acme", "Acme Ltd", "unknown"]),
+        "tier": st.sampled_from(["gold", "standard"]),
+        "kind": st.sampled_from(["incident", "money"]),
+        "service": st.just("checkout"),
+        "source_minutes": st.integers(-60, 60),
+    },
+)
+_ACTIONS = st.sampled_from(["trigger", "trigger", "acknowledge", "resolve", "update", "note", "change"])
+_EVENTS = st.tuples(st.just("event"), _ACTIONS, _FIELDS)
+_ACTS = st.tuples(
+    st.just("act"),
+    st.sampled_from(["acknowledge", "acknowledge", "resolve", "escalate", "escalate", "note", "update"]),
+    st.sampled_from(["ana", "petra", "karel", ""]),
+    st.fixed_dictionaries(
+        {"note": st.just(SECRET)},
+        optional={
+            "policy": st.sampled_from(["main", "money"]),
+            "level": st.sampled_from(["l0", "l1"]),
+            "answers": st.integers(1, 4),  # the page that is answered, counted from the last one
+        },
+    ),
+)
+_REPORTS = st.tuples(
+    st.just("report"), st.integers(1, 4), st.sampled_from(["unreachable", "unreachable", "reached"])
+)
+_TIMES = st.tuples(
+    st.sampled_from(["later", "later", "later", "down", "early", "back"]),
+    st.sampled_from([1, 59, 60, 300, 601, 3600, 7200, 90_000]),
+)
+histories = st.lists(
+    st.one_of(_EVENTS, _ACTS, _REPORTS, _TIMES, st.just(("policy",))), min_size=3, max_size=14
+)

@@ -1,0 +1,163 @@
+"""What holds after every decision, whatever the policy and whatever happened before."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import msgspec
+
+from services.router.domain.decision import Decision, Entry
+from services.router.domain.incident import Incident, decode, encode
+from services.router.domain.signals import DeliveryReported, Signal, TimerFired
+from tests.domain.histories import SECRET
+
+MOST_ENTRIES = 60
+MOST_PAGES = 30
+_MOVES = {"level_skipped", "paged", "escalated"}
+_CLUMSY = re.compile(r"None|  |: ;|; $|, ,|\(\)|\bbecause of because\b|: $| $")
+
+
+@dataclass
+class Watch:
+    """Looks at each decision of one history; raises AssertionError at the first that breaks a promise."""
+
+    pages: set[str] = field(default_factory=set)
+    notices: set[str] = field(default_factory=set)
+    breaches: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def look(self, before: Incident | None, signal: Signal, decision: Decision) -> None:
+        if decision.refusal is not None:
+            assert decision.incident is before
+            assert not decision.entries
+            return
+        after = decision.incident
+        for entry in decision.entries:
+            readable(entry)
+        if after is None:
+            assert decision.orphan is not None
+            assert decision.message is None
+            return
+        assert len(decision.entries) <= MOST_ENTRIES
+        assert decode(encode(after)) == after
+        self._counts(after, decision)
+        same = before if before is not None and before.id == after.id else None
+        versions(same, after, decision)
+        nothing_stands_still(same, after, signal, decision)
+        clocks_only_run_forward(same, after)
+        self._pages(after, decision)
+        passed_levels_are_told(same, after, decision)
+        nothing_internal_goes_out(decision)
+
+    def _counts(self, after: Incident, decision: Decision) -> None:
+        for entry in decision.entries:
+            if entry.kind == "breach":
+                self.breaches[after.id, entry.text.split()[1]] += 1
+        assert all(count == 1 for count in self.breaches.values()), self.breaches
+
+    def _pages(self, after: Incident, decision: Decision) -> None:
+        pages = decision.message.pages if decision.message is not None else ()
+        notices = decision.message.notices if decision.message is not None else ()
+        assert len(pages) <= MOST_PAGES
+        for page in pages:
+            assert page.page_id not in self.pages
+            self.pages.add(page.page_id)
+            assert page.act_by is None or page.act_by > after.decided_at
+        for notice in notices:
+            assert notice.notice_id not in self.notices
+            self.notices.add(notice.notice_id)
+        told = [entry for entry in decision.entries if entry.kind == "paged"]
+        assert bool(pages) == any("nobody (it resolves to no one)" not in entry.text for entry in told)
+        if after.status in {"resolved", "closed"}:
+            assert not pages
+        if after.assignee:
+            joining = {page.page_id for page in after.pages if page.joins}
+            assert all(page.through == "point" or page.page_id in joining for page in pages)
+
+
+def readable(entry: Entry) -> None:
+    """The text is no torn sentence and shows no secret part of an address; its reason can be stored."""
+    assert entry.text
+    assert not _CLUMSY.search(entry.text), entry.text
+    assert "secret-path" not in entry.text
+    if entry.kind in {"level_skipped", "paged", "point", "priority", "sla", "route", "breach", "warn"}:
+        assert entry.reason is not None, entry
+    if entry.reason is not None:
+        msgspec.json.encode(entry.reason.as_json())
+
+
+def versions(before: Incident | None, after: Incident, decision: Decision) -> None:
+    """Each decision that says something is one version; time does not run backwards."""
+    said = bool(decision.entries) or decision.message is not None
+    assert after.version == (before.version if before is not None else 0) + said
+    assert before is None or after.decided_at >= before.decided_at
+    assert decision.changed or not said
+    if decision.message is not None:
+        assert decision.message.incident.version == after.version
+
+
+def nothing_stands_still(
+    before: Incident | None, after: Incident, signal: Signal, decision: Decision
+) -> None:
+    """What is not closed has a next moment ahead; what nobody has taken and nobody waits for is asked about."""
+    if after.status == "closed":
+        assert after.next_due_at is None
+        return
+    assert after.next_due_at is not None
+    left = before is not None and after.next_due_at == before.next_due_at
+    overdue = left and not isinstance(signal, TimerFired)  # the timer is late already, and comes
+    assert after.next_due_at > after.decided_at or overdue or not decision.changed
+    if after.status == "triggered" and not after.waiting_for:
+        assert after.chain.due is not None
+    if after.status == "acknowledged" and not after.assignee and not after.waiting_for:
+        assert after.chain.due is not None
+    if isinstance(signal, DeliveryReported):
+        assert before is not None
+        assert after.status == before.status
+
+
+def clocks_only_run_forward(before: Incident | None, after: Incident) -> None:
+    """Elapsed time never shrinks, and stands while a clock is paused."""
+    if before is None:
+        return
+    earlier = {clock.target: clock for clock in before.clocks}
+    for clock in after.clocks:
+        assert [part.ended is None for part in clock.intervals].count(True) == (clock.state == "running")
+        was = earlier.get(clock.target)
+        if was is None or was.state == "cancelled":
+            continue
+        passed = clock.elapsed(after.decided_at) - was.elapsed(before.decided_at)
+        assert passed >= -0.001
+        limit = (after.decided_at - before.decided_at) / timedelta(seconds=1)
+        assert passed <= (0.0 if was.state != "running" else limit) + 0.001
+
+
+def passed_levels_are_told(before: Incident | None, after: Incident, decision: Decision) -> None:
+    """A level between where it stood and where it stands is in the timeline, with the reason."""
+    if before is None or before.chain.policy != after.chain.policy or before.chain.round != after.chain.round:
+        return
+    if before.chain.unasked or after.chain.unasked or before.chain.state == "assignee":
+        return
+    told = " ".join(entry.text for entry in decision.entries if entry.kind in _MOVES)
+    for index in range(before.chain.level + 1, after.chain.level):
+        assert f"level l{index}" in told or "finally is paged instead" in told
+
+
+def nothing_internal_goes_out(decision: Decision) -> None:
+    """No outsider reads notes, reasons or the names of points."""
+    if decision.message is None:
+        return
+    outside = [
+        (notice.text, notice.reason)
+        for notice in decision.message.notices
+        if notice.stakeholder and notice.recipient.kind == "customer"
+    ]
+    outside += [
+        (page.reason, page.otherwise) for page in decision.message.pages if page.recipient.kind == "customer"
+    ]
+    for texts in outside:
+        assert not any(SECRET in text or "scalation point" in text for text in texts)
+    assert all(
+        notice.stakeholder for notice in decision.message.notices if notice.recipient.kind == "customer"
+    )
+    assert all(SECRET not in notice.text for notice in decision.message.notices if notice.stakeholder)

@@ -1,0 +1,135 @@
+"""Whatever the policy and whatever happens: promises that hold after every decision."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from services.router.domain.decide import decide
+from services.router.domain.decision import Decision, Surroundings
+from services.router.domain.forecast import forecast
+from services.router.domain.incident import encode
+from services.router.domain.signals import Signal, TimerFired
+from tests.domain.histories import histories, organisation, organisations
+from tests.domain.invariants import Watch
+from tests.domain.tale import Tale
+
+_FORETOLD = {"paged", "level_skipped", "warn", "breach", "point", "informed", "closed", "asked", "resumed"}
+_MOST_FIRINGS = 400
+
+
+class Watched(Tale):
+    """A tale in which every decision is looked at, and made twice to see that it is the same."""
+
+    watch: Watch
+
+    def tell(self, signal: Signal) -> Decision:
+        before, stored = self.incident, encode(self.incident) if self.incident else b""
+        decision = super().tell(signal)
+        if before is not None:
+            assert encode(before) == stored, "a decision changed what it was given"
+        around = Surroundings(self.policy, self.remembered)
+        policy = self.frozen[before.policy_hash] if before else self.policy
+        assert decide(before, signal, around, policy, self.now) == decision
+        self.watch.look(before, signal, decision)
+        return decision
+
+    def later(self, **span: float) -> None:
+        until, fired = self.now + timedelta(**span), list[datetime]()
+        while self.incident and self.incident.next_due_at and self.incident.next_due_at <= until:
+            self.now = max(self.now, self.incident.next_due_at)
+            fired.append(self.now)
+            self.tell(TimerFired())
+            assert len(fired) < 5 or fired[-1] - fired[-5] >= timedelta(milliseconds=5), "a timer spins"
+            if len(fired) > _MOST_FIRINGS:
+                break
+        self.now = max(self.now, until)
+
+
+def play(story: Watched, others: Sequence[str], steps: Sequence[Any]) -> None:
+    """Let everything happen, in order."""
+    for number, (kind, *rest) in enumerate(steps):
+        if kind == "event":
+            _event(story, *rest)
+        elif kind == "policy":
+            story.policy = organisation(others[number % len(others)])
+        elif story.incident is None:
+            continue
+        elif kind == "act":
+            _act(story, *rest)
+        elif kind == "report" and len(story.pages) >= rest[0]:
+            page = story.pages[-rest[0]]
+            if page.page_id in {each.page_id for each in story.incident.pages}:
+                story.report(page, rest[1])
+        elif kind == "later":
+            story.later(seconds=rest[0])
+        elif kind == "down":
+            story.down_for(seconds=rest[0])
+        elif kind == "early":
+            story.tell(TimerFired())
+        elif kind == "back":
+            story.now -= timedelta(seconds=min(rest[0], 600))
+
+
+def _event(story: Watched, action: str, fields: dict[str, Any]) -> None:
+    fields = dict(fields)
+    if "source_minutes" in fields:
+        fields["occurred_at"] = story.now + timedelta(minutes=fields.pop("source_minutes"))
+    decision = story.event(action, **fields)
+    if decision.orphan is not None and action == "resolve":
+        story.remembered = decision.orphan.event.occurred_at
+
+
+def _act(story: Watched, action: str, user: str, arguments: dict[str, Any]) -> None:
+    arguments = dict(arguments)
+    answers = arguments.pop("answers", None)
+    if answers is not None and len(story.pages) >= answers:
+        arguments["page"] = story.pages[-answers].page_id
+    if action == "update":
+        arguments["text"] = "We are on it."
+    story.act(action, user, "admin", **arguments)
+
+
+def _foretold_is_what_comes(story: Watched) -> None:
+    if story.incident is None or story.incident.status == "closed":
+        return
+    coming = forecast(story.incident, Surroundings(story.policy), story.frozen[story.incident.policy_hash])
+    happened, told = list[tuple[datetime, str]](), set[str]()
+    for _ in range(100):
+        if story.incident.next_due_at is None or len(happened) >= len(coming):
+            break
+        story.now = max(story.now, story.incident.next_due_at)
+        for entry in story.tell(TimerFired()).entries:
+            if entry.kind in _FORETOLD and not (entry.kind == "paged" and entry.text in told):
+                happened.append((entry.at, entry.text))
+                told.add(entry.text)
+    assert [(step.at, step.what) for step in coming] == happened[: len(coming)]
+
+
+def _holds(policy: str, other: str, steps: Sequence[Any]) -> None:
+    story = Watched(organisation(policy))
+    story.watch = Watch()
+    play(story, (other, policy), [("event", "trigger", {}), *steps])
+    story.now = max(story.now, story.incident.decided_at if story.incident else story.now)
+    _foretold_is_what_comes(story)
+
+
+_quick = settings(
+    max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+_thorough = settings(_quick, max_examples=20_000, derandomize=False, print_blob=True)
+
+
+@_quick
+@given(policy=organisations, other=organisations, steps=histories)
+def test_the_promises_hold_after_every_decision(policy, other, steps):
+    _holds(policy, other, steps)
+
+
+@pytest.mark.long
+@_thorough
+@given(policy=organisations, other=organisations, steps=histories)
+def test_the_promises_hold_after_every_decision_of_very_many_histories(policy, other, steps):
+    _holds(policy, other, steps)
