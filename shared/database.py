@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared import telemetry
+from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 
@@ -44,10 +45,14 @@ def fault_of(err: BaseException) -> Fault | None:
 
 
 class Database:
-    """One pool of connections. `url` is a plain `postgresql://…`; `size` bounds its connections."""
+    """One pool of connections. `url` is a plain `postgresql://…`; `size` bounds its connections.
+
+    Loops that fail because the database is away say so by `trouble`, so that it is logged once.
+    """
 
     def __init__(self, url: str, *, size: int = 5, application: str = "ladder") -> None:
         self.url: Final = url
+        self.trouble: Final = Trouble(log, "database_away", what="PostgreSQL")
         target = make_url(url).set(drivername="postgresql+asyncpg")
         self.engine: AsyncEngine = create_async_engine(
             target,
@@ -93,12 +98,11 @@ class Database:
                 )
                 connection.add_termination_listener(lambda _: gone.set())  # noqa: B023 - of this round
                 await connection.add_listener(channel, lambda *args: wake(args[3]))
+                self.trouble.is_over(f"listen {channel}")
                 wake("")
                 await gone.wait()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as err:
-                log.warning(
-                    "listening connection lost", action="listen_lost", channel=channel, error=str(err)
-                )
+                self.trouble.is_on(err, f"listen {channel}")
             finally:
                 if connection is not None and not connection.is_closed():
                     with suppress(Exception):

@@ -23,7 +23,7 @@ from shared.crash import crash_point
 from shared.database import Database
 from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.packing import pack, unpack
-from shared.eventlog.trouble import Trouble
+from shared.trouble import Trouble
 
 _BATCH: Final = 500
 _BATCH_BYTES: Final = 4 * 1024 * 1024
@@ -83,12 +83,14 @@ class Relay:
     """
 
     def __init__(self, database: Database, log: EventLog, schema: str) -> None:
+        self._database = database
         self._url = make_url(database.url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._log = log
         self._schema = schema
         self._connection: asyncpg.Connection | None = None
         self._woken = asyncio.Event()
         self._locked = False
+        self._announced = False
 
     @property
     def leading(self) -> bool:
@@ -153,13 +155,11 @@ class Relay:
             await self._connection.add_listener(_channel(self._schema), lambda *_: self.wake())
         if not self._locked:
             self._locked = await self._connection.fetchval(_LOCK, self._schema)
-            if self._locked:
-                log.info("relay active", action="relay_active", schema=self._schema)
         return self._connection if self._locked else None
 
     async def _relay_for_ever(self) -> None:
         publishing = Trouble(log, "relay_blocked", schema=self._schema)
-        relaying = Trouble(log, "relay_failed", schema=self._schema)
+        part = f"relay {self._schema}"
         while True:
             self._woken.clear()
             try:
@@ -168,16 +168,23 @@ class Relay:
                 publishing.is_on(err)
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception as err:  # noqa: BLE001 - a relay that ended would hold back every page
-                relaying.is_on(err)
+                self._database.trouble.is_on(err, part)
                 await self.close()
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
                 publishing.is_over()
-                relaying.is_over()
+                self._database.trouble.is_over(part)
+                self._announce()
                 if sent == 0:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(_POLL_SECONDS):
                             await self._woken.wait()
+
+    def _announce(self) -> None:
+        """Say once that this relay leads; a connection that was lost meanwhile is no news."""
+        if self.leading and not self._announced:
+            log.info("relay active", action="relay_active", schema=self._schema)
+        self._announced = self.leading
 
 
 # Several transactions may have written; `before` keeps one batch within bounds (or to one record).

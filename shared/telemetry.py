@@ -1,6 +1,7 @@
 """Logs: JSON for machines, coloured lines for a terminal, with the incident and the event they are about.
 
-`with about(incident="…", event="…"):` binds those ids to every line logged inside.
+`with about(incident="…", event_id="…"):` binds those ids to every line logged inside. (`event` is the key
+under which structlog keeps the line's own words.)
 """
 
 import logging

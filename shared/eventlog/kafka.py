@@ -18,7 +18,7 @@ from shared.eventlog.kafka_group import KafkaConsumer, received
 from shared.eventlog.kafka_publish import Publisher
 from shared.eventlog.kafka_quiet import quieten
 from shared.eventlog.topics import MAX_BYTES, Topic, ladder_topics
-from shared.eventlog.trouble import Trouble
+from shared.trouble import Trouble
 
 _START_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.5

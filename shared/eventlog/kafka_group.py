@@ -13,7 +13,7 @@ from shared import telemetry
 from shared.clock import utcnow
 from shared.eventlog import Lag, LogUnavailableError, Partition, Received
 from shared.eventlog.kafka_ending import end
-from shared.eventlog.trouble import Trouble
+from shared.trouble import Trouble
 
 _START_SECONDS: Final = 15.0
 _CALL_SECONDS: Final = 5.0

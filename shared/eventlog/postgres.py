@@ -11,14 +11,13 @@ from typing import Final
 
 from sqlalchemy import text
 
-from shared import migrations, telemetry
+from shared import migrations
 from shared.database import Database, fault_of
 from shared.eventlog import Consumer, Received, Record
 from shared.eventlog.postgres_append import CHANNEL, Appender
 from shared.eventlog.postgres_group import PostgresConsumer, received
 from shared.eventlog.postgres_retention import clean_for_ever
 from shared.eventlog.topics import MAX_BYTES, RETENTION, Topic, ladder_topics
-from shared.eventlog.trouble import Trouble
 from shared.eventlog.wakeups import Wakeups, wait
 
 OWNER: Final = "eventlog"
@@ -28,7 +27,6 @@ _PAGE_RECORDS: Final = 100
 _CALL_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 1.0
 
-log = telemetry.logger(__name__)
 
 _TOPICS = text("SELECT name, partitions, compacted FROM eventlog.topics")
 _ADD_TOPIC = text("""
@@ -89,11 +87,10 @@ class PostgresEventLog:
     async def follow(self, topic: str) -> AsyncIterator[Sequence[Received]]:
         positions: dict[int, int] = {}
         first = True
-        trouble = Trouble(log, "log_unavailable", topic=topic)
         with self._wakeups.of([f"topic:{topic}"]) as news:
             while True:
                 news.clear()
-                records = await self._read_on(topic, positions, trouble)
+                records = await self._read_on(topic, positions)
                 if records or (first and records is not None):
                     first = False
                     yield records
@@ -137,9 +134,7 @@ class PostgresEventLog:
             if there.get(topic.name, topic.compacted) != topic.compacted
         ]
 
-    async def _read_on(
-        self, topic: str, positions: dict[int, int], trouble: Trouble
-    ) -> list[Received] | None:
+    async def _read_on(self, topic: str, positions: dict[int, int]) -> list[Received] | None:
         """Everything from these positions on, which move along; None while the log is away."""
         try:
             async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
@@ -164,9 +159,9 @@ class PostgresEventLog:
         except Exception as err:
             if fault_of(err) is None:
                 raise
-            trouble.is_on(err)
+            self._database.trouble.is_on(err, f"follow {topic}")
             return None
-        trouble.is_over()
+        self._database.trouble.is_over(f"follow {topic}")
         for record in found:
             positions[record.partition.number] = record.offset + 1
         return found

@@ -13,12 +13,10 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared import telemetry
 from shared.database import Database, Fault, fault_of
 from shared.eventlog import LogUnavailableError, Record
 from shared.eventlog.packing import pack
 from shared.eventlog.placing import check_size, partition_of, size_of
-from shared.eventlog.trouble import Trouble
 
 CHANNEL: Final = "eventlog"
 _BATCH_RECORDS: Final = 2_000
@@ -26,7 +24,6 @@ _BATCH_BYTES: Final = 16 * 1024 * 1024
 _STATEMENT_SECONDS: Final = 8.0
 _PAUSE_SECONDS: Final = 0.2
 
-log = telemetry.logger(__name__)
 
 _PARTITIONS = text("SELECT name, partitions FROM eventlog.topics")
 _LOCK = text("""
@@ -73,7 +70,6 @@ class Appender:
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
         self._partitions: dict[str, int] = {}
-        self._trouble = Trouble(log, "log_unavailable", role="producer")
         self._error: BaseException | None = None
 
     async def append(self, records: Sequence[Record], timeout_seconds: float) -> None:
@@ -110,7 +106,7 @@ class Appender:
             except Exception as err:  # noqa: BLE001 - every waiter must hear of it, whatever it is
                 await self._refuse(batch, err)
             else:
-                self._trouble.is_over()
+                self._database.trouble.is_over("append")
                 self._error = None
                 for waiting in batch:
                     if not waiting.done.done():
@@ -131,7 +127,7 @@ class Appender:
     async def _refuse(self, batch: list[_Waiting], err: Exception) -> None:
         """The server is away: try again while somebody waits. Anything else: tell them."""
         if fault_of(err) is Fault.AWAY:
-            self._trouble.is_on(err)
+            self._database.trouble.is_on(err, "append")
             self._error = err
             self._queue.extendleft(reversed(batch))
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -23,7 +23,6 @@ from shared.eventlog import Lag, LogUnavailableError, Partition, Received
 from shared.eventlog.packing import unpack
 from shared.eventlog.postgres_append import CHANNEL
 from shared.eventlog.sharing import share_out
-from shared.eventlog.trouble import Trouble
 from shared.eventlog.wakeups import Wakeups, wait
 
 _CALL_SECONDS: Final = 5.0
@@ -138,8 +137,6 @@ class PostgresConsumer:
         self._held_once = False
         self._turn = 0
         self._news = asyncio.Event()
-        self._fetching = Trouble(log, "log_unavailable", group=group)
-        self._beating = Trouble(log, "heartbeat_failed", group=group)
 
     @asynccontextmanager
     async def joined(self) -> AsyncIterator["PostgresConsumer"]:
@@ -171,13 +168,13 @@ class PostgresConsumer:
             self._news.clear()
             try:
                 records = await self._fetch_once(max_records)
-                self._fetching.is_over()
+                self._database.trouble.is_over(f"fetch {self._group}")
                 if records:
                     return records
             except Exception as err:
                 if fault_of(err) is None:
                     raise
-                self._fetching.is_on(err)
+                self._database.trouble.is_on(err, f"fetch {self._group}")
                 await asyncio.sleep(min(0.2, max(0.0, deadline - loop.time())))
             left = deadline - loop.time()
             if left <= 0:
@@ -253,11 +250,11 @@ class PostgresConsumer:
                 async with asyncio.timeout(_CALL_SECONDS):
                     await self.beat_once()
             except Exception as err:  # noqa: BLE001 - a member that stops beating would lose its share for ever
-                self._beating.is_on(err)
+                self._database.trouble.is_on(err, f"heartbeat {self._group}")
                 pause = min(0.5, pause)
                 changed.clear()
             else:
-                self._beating.is_over()
+                self._database.trouble.is_over(f"heartbeat {self._group}")
             await wait(changed, pause)
 
     async def beat_once(self) -> None:
