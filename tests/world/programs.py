@@ -104,7 +104,7 @@ async def ready_or_ended(program: Program, url: str, *, within: float) -> bool:
             answered[:] = [(await connection.request("GET", "/readyz", timeout_seconds=5)).status]
         return answered == [200] or not program.alive
 
-    condition: Callable[[], Awaitable[bool]] = settled
+    condition: Callable[[], bool | Awaitable[bool]] = settled
     try:
         await until(condition, within)
     except AssertionError as err:
