@@ -20,10 +20,10 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ladder.demo import DEMO_KEYS
 from shared import telemetry
 from shared.database import Fault as DatabaseFault
 from shared.database import fault_of
+from shared.demo_keys import DEMO_KEYS
 from shared.problems import MEDIA_TYPE, Fault, Problem
 
 log = telemetry.logger(__name__)

@@ -11,17 +11,17 @@ from pydantic import ValidationError
 from sqlalchemy import text
 
 from ladder import serving
-from ladder.demo import DEMO_DIGESTS
 from ladder.host import assemble
 from ladder.refusal import RefusedError
 from shared import migrations, telemetry
 from shared.database import Database, fault_of
+from shared.demo_keys import DEMO_DIGESTS
 from shared.eventlog import EventLog, EventLogError
 from shared.eventlog.opening import open_log
 from shared.eventlog.settings import EventLogSettings
 from shared.policy import Bundle, PolicyErrors, load
 from shared.service import Service
-from shared.settings import BadSettingError, DatabaseSettings, SecretKeySettings, sentences
+from shared.settings import BadSettingError, DatabaseSettings, ListenSettings, SecretKeySettings, sentences
 
 SERVICES: Final = ("intake", "router", "notifier")
 _OWNERS: Final = ("router", "notifier")  # of a schema; the event log brings its own
@@ -34,10 +34,9 @@ LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 log = telemetry.logger(__name__)
 
 
-class HostSettings(DatabaseSettings, SecretKeySettings):
+class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings):
     """What the process needs itself, whatever it hosts."""
 
-    listen: str = "127.0.0.1:8080"
     public_url: str = ""
     data_dir: Path = Path(".ladder")
     policy: Path | None = None

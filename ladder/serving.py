@@ -15,8 +15,8 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from ladder.demo import is_loopback
 from ladder.refusal import RefusedError
+from shared.demo_keys import is_loopback
 
 _LAST_REQUESTS_SECONDS: Final = 3
 _WHOLE_END_SECONDS: Final = 15

@@ -14,7 +14,6 @@ from typing import Final
 from pydantic import SecretStr
 
 from ladder import data_folder, embedded_postgres, serving, story
-from ladder.demo import DEMO_KEY
 from ladder.host import unready
 from ladder.processes import (
     SERVICES,
@@ -29,6 +28,7 @@ from ladder.processes import (
 )
 from shared import telemetry
 from shared.database import Database
+from shared.demo_keys import DEMO_KEY
 from shared.eventlog import EventLog
 from shared.eventlog.opening import open_log
 from shared.eventlog.postgres import PostgresEventLog

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.demo_keys import is_loopback
 from shared.security import Signer
 
 PREFIX: Final = "LADDER_"
@@ -105,6 +106,17 @@ def _sentence(name: str, error: Any) -> str:
         return f"{name} is not set."
     why = error["msg"].removeprefix("Value error, ")
     return f"{name}: {why[:1].lower()}{why[1:]}."
+
+
+class ListenSettings(LadderSettings):
+    """`LADDER_LISTEN`: where the process listens: `127.0.0.1:8080`, `:8080` (everywhere), `[::1]:8080`."""
+
+    listen: str = "127.0.0.1:8080"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the process."""
+        return is_loopback(self.listen.strip().rpartition(":")[0].strip("[]"))
 
 
 class DatabaseSettings(LadderSettings):

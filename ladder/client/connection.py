@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from ladder.demo import DEMO_KEY, is_loopback
+from shared.demo_keys import DEMO_KEY, is_loopback
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 PAGE: Final = 500

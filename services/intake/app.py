@@ -17,6 +17,7 @@ from shared import telemetry
 from shared.clock import utcnow
 from shared.eventlog import EventLog
 from shared.policy.feed import PolicyFeed, PublishedPolicy
+from shared.policy.usable_keys import UsableKeys
 from shared.service import Service
 
 log = telemetry.logger(__name__)
@@ -27,15 +28,16 @@ _BETWEEN_TRIES: Final = 1.0
 class Intake:
     """What intake knows while it runs: whom the policy in force admits, and the state of the topics."""
 
-    def __init__(self, eventlog: EventLog) -> None:
+    def __init__(self, eventlog: EventLog, *, loopback: bool) -> None:
         self._log = eventlog
+        self._keys = UsableKeys(loopback=loopback)
         self._feed = PolicyFeed(eventlog)
         self._topics: Sequence[str] | None = None  # what is wrong with them; None: not looked at yet
         self.admission: Admission | None = None
         self._feed.on_change(self._take)
 
     def _take(self, published: PublishedPolicy) -> None:
-        self.admission = Admission.under(published.bundle)
+        self.admission = Admission.under(self._keys.of(published.bundle))
 
     def unready(self) -> Sequence[str]:
         """Why posts cannot be accepted yet. A later outage of the log does not change the answer."""
@@ -74,7 +76,7 @@ class Intake:
 
 def build(settings: IntakeSettings, *, log: EventLog) -> Service:
     """The service; the caller runs the log."""
-    intake = Intake(log)
+    intake = Intake(log, loopback=settings.loopback)
     rest = (Publisher(log, settings), lambda: intake.admission, utcnow)
     native, pagerduty = FORMATS["native"], FORMATS["pagerduty"]
     by_name = ByName(native, *rest)

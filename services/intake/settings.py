@@ -1,11 +1,11 @@
-"""Intake's own settings; where it listens and which log it uses are the host's."""
+"""Intake's own settings; which log it uses is the host's."""
 
 from pydantic import Field
 
-from shared.settings import LadderSettings
+from shared.settings import ListenSettings
 
 
-class IntakeSettings(LadderSettings):
+class IntakeSettings(ListenSettings):
     """All by environment, prefix `LADDER_`."""
 
     intake_publish_seconds: float = Field(

@@ -27,6 +27,7 @@ from shared.events import ESCALATIONS
 from shared.outbox import Relay
 from shared.policy import Bundle
 from shared.policy.feed import PolicyFeed
+from shared.policy.usable_keys import UsableKeys
 from shared.service import Service
 
 log = telemetry.logger(__name__)
@@ -45,6 +46,7 @@ class Notifier:
         self._log = event_log
         self._database = database
         self._feed = PolicyFeed(event_log)
+        self._keys = UsableKeys(loopback=settings.loopback)
         self._changed = asyncio.Event()
         self._feed.on_change(lambda _: self._changed.set())
         self._relay = Relay(database, event_log, SCHEMA)
@@ -82,9 +84,9 @@ class Notifier:
         assert self._feed.current is not None
         return self._feed.current.bundle
 
-    def known_bundle(self) -> Bundle | None:
-        """The policy in force, if there is one."""
-        return self._feed.current.bundle if self._feed.current else None
+    def guarding_bundle(self) -> Bundle | None:
+        """The policy in force with the keys that count here, if there is one."""
+        return self._keys.of(self._feed.current.bundle) if self._feed.current else None
 
     def unready(self) -> Sequence[str]:
         """Why nobody can be paged yet. A later outage of the log does not change the answer."""
@@ -200,7 +202,7 @@ def build(settings: NotifierSettings, *, log: EventLog, database: Database | Non
     notifier = Notifier(settings, log, database)
     return Service(
         name="notifier",
-        api=routes(database, notifier.known_bundle, notifier.capacity),
+        api=routes(database, notifier.guarding_bundle, notifier.capacity),
         running=notifier.running,
         unready=notifier.unready,
     )

@@ -1,4 +1,4 @@
-"""The notifier's own settings; where it listens, its database and its log are the host's."""
+"""The notifier's own settings; its database and its log are the host's."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from services.notifier.channels.email import MailServer, mail_address
-from shared.settings import CommaSeparated, SecretKeySettings
+from shared.settings import CommaSeparated, ListenSettings, SecretKeySettings
 
 
-class NotifierSettings(SecretKeySettings):
+class NotifierSettings(ListenSettings, SecretKeySettings):
     """All by environment, prefix `LADDER_`."""
 
     public_url: str = Field(default="", description="under which people reach the API: stands in links")

@@ -18,7 +18,7 @@ __all__ = ["routes", "schemas"]
 
 def routes(engine: Engine, settings: RouterSettings, wake_relay: Callable[[], None]) -> APIRouter:
     """Every path of the router."""
-    access = Access(engine)
+    access = Access(engine, loopback=settings.loopback)
     router = APIRouter()
     router.include_router(incidents(engine, access))
     router.include_router(oncall(access))

@@ -16,6 +16,7 @@ from services.router.policies import NoPolicyError, moment, required
 from shared import security, telemetry
 from shared.clock import utcnow
 from shared.database import Fault, fault_of
+from shared.policy.usable_keys import UsableKeys
 from shared.problems import Problem
 
 log = telemetry.logger(__name__)
@@ -65,8 +66,9 @@ def unavailable(why: str) -> Problem:
 class Access:
     """Turns a presented key into a caller, by the policy in force."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, loopback: bool) -> None:
         self._engine = engine
+        self._usable = UsableKeys(loopback=loopback)
 
     def needs(self, role: Role) -> Callable[[Presented], Awaitable[Caller]]:
         """The dependency of a path that this role and higher ones may use."""
@@ -88,7 +90,7 @@ class Access:
         """Whose key it is. Raises a 401 that does not say what was wrong with it."""
         live = await self.live()
         now = utcnow()
-        keys = live.bundle.api_keys
+        keys = self._usable.of(live.bundle).api_keys
         name = security.owner_of(secret, ((name, key.keys) for name, key in keys.items()), now)
         if not secret or name is None:
             raise Problem(

@@ -119,7 +119,7 @@ async def serving(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @asynccontextmanager
-async def intake(log: EventLog, **settings: float) -> AsyncIterator[httpx2.AsyncClient]:
+async def intake(log: EventLog, **settings: float | str) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of intake on this log, once intake is ready."""
     service = build(IntakeSettings(**settings), log=log)
     async with serving(service) as client:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from ladder.host import assemble
 from services.router import api
 from services.router.settings import RouterSettings
 from shared.clock import utcnow
+from shared.demo_keys import DEMO_KEY
 from shared.policy import content_hash, dump_json
 from shared.security import Signer, digest
 from shared.service import Service
@@ -72,8 +74,15 @@ class Api:
 
 @pytest.fixture
 async def served(desk: Desk) -> AsyncIterator[Api]:
-    await desk.put_in_force(bundle(api_keys=keys(), schedules=SCHEDULES))
-    settings = RouterSettings(secret_key=SecretStr(SIGNER.keys[0]))
+    async with api_of(desk, keys()) as served:
+        yield served
+
+
+@asynccontextmanager
+async def api_of(desk: Desk, api_keys: dict[str, Any], listen: str = "127.0.0.1:0") -> AsyncIterator[Api]:
+    """The router's paths as a process serves them that listens there."""
+    await desk.put_in_force(bundle(api_keys=api_keys, schedules=SCHEDULES))
+    settings = RouterSettings(secret_key=SecretStr(SIGNER.keys[0]), listen=listen)
     paths = api.routes(desk.engine, settings, lambda: None)
     service = Service("router", paths, lambda: None, lambda: (), openapi_schemas=api.schemas())  # type: ignore[arg-type]
     app = assemble([service], loopback=True)
@@ -114,6 +123,14 @@ async def test_without_a_valid_key_nothing_is_shown(served: Api, key: str) -> No
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.json()["type"] == "urn:ladder:problem:unauthorized"
+
+
+@pytest.mark.parametrize(("listen", "status"), [("127.0.0.1:0", 200), ("0.0.0.0:0", 401), (":8080", 401)])
+async def test_the_demo_key_opens_nothing_where_others_reach_it(desk: Desk, listen: str, status: int) -> None:
+    demo = {"demo": {"keys": [{"sha256": digest(DEMO_KEY)}], "role": "admin"}}
+    async with api_of(desk, keys() | demo, listen=listen) as served:
+        assert (await served.get("/v1/incidents", key=DEMO_KEY)).status_code == status
+        assert (await served.get("/v1/incidents", key="viewer")).status_code == 200
 
 
 @pytest.mark.parametrize(
