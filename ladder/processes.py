@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 from sqlalchemy import text
 
 from ladder import serving
@@ -50,6 +51,14 @@ class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings):
     @property
     def own_database(self) -> str | None:
         return self.database_url.get_secret_value() if self.database_url else None
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, text: str) -> str:
+        parts = urlsplit(text)
+        if text and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError(f"{text!r} is not an address such as https://ladder.example.com")
+        return text
 
 
 @contextmanager
@@ -157,13 +166,25 @@ def _needed_database(name: str, settings: HostSettings, *, kafka: bool) -> str |
     return url
 
 
+def _refuse_missing(name: str, settings: HostSettings) -> None:
+    """Links are signed by the notifier and opened at the router; intake has to do with neither."""
+    if name == "intake":
+        return
+    with refusing():
+        _ = settings.signer
+    if name == "notifier" and not settings.public_url:
+        raise RefusedError(
+            "LADDER_PUBLIC_URL is not set: the links in messages lead there. Give the address under which "
+            "people reach the router, for example https://ladder.example.com."
+        )
+
+
 async def _one(name: str) -> None:
     with refusing():
         settings, log_settings = HostSettings.read(), EventLogSettings.read()
     telemetry.configure(settings.log_format, settings.log_level)
     url = _needed_database(name, settings, kafka=bool(log_settings.kafka_bootstrap_servers))
-    with refusing():
-        _ = settings.signer
+    _refuse_missing(name, settings)
     _check_policy(settings)
     sock, address = serving.bind(settings.address)
     async with AsyncExitStack() as stack:
@@ -171,7 +192,7 @@ async def _one(name: str) -> None:
         eventlog = open_log(log_settings, database)
         await stack.enter_async_context(eventlog.running())
         with refusing():
-            service = build(name, eventlog, database, {"public_url": settings.public_url or address.url})
+            service = build(name, eventlog, database, {"public_url": settings.public_url})
         task = await stack.enter_async_context(hosting([service], sock, address))
         log.info("listening", action="listening", service=name, url=address.url)
         await task

@@ -53,7 +53,8 @@ def test_compose_gives_each_process_what_it_cannot_start_without():
         "intake": {"LADDER_LISTEN", "LADDER_KAFKA_BOOTSTRAP_SERVERS"},
         "router": {"LADDER_LISTEN", "LADDER_DATABASE_URL", "LADDER_KAFKA_BOOTSTRAP_SERVERS", "LADDER_SECRET_KEY"},
         "notifier": {
-            "LADDER_LISTEN", "LADDER_DATABASE_URL", "LADDER_KAFKA_BOOTSTRAP_SERVERS", "LADDER_SECRET_KEY"
+            "LADDER_LISTEN", "LADDER_DATABASE_URL", "LADDER_KAFKA_BOOTSTRAP_SERVERS", "LADDER_SECRET_KEY",
+            "LADDER_PUBLIC_URL",
         },
     }  # fmt: skip
     for service, needed in needs.items():
@@ -73,6 +74,20 @@ def test_the_chart_names_only_settings_that_exist():
     assert keys == {"database-url", "secret-key", "kafka-sasl-password", "smtp-url"}
     composed = {f"LADDER_{key.replace('-', '_').upper()}" for key in keys}
     assert (named(text) | composed) - known() <= COMMAND_LINE
+
+
+def test_the_chart_asks_for_the_address_that_links_lead_to_and_gives_it_to_the_notifier():
+    shape = (CHART / "templates/_shape.tpl").read_text()
+    assert '{{ required "publicUrl' in shape
+    of_the_notifier = shape.partition('{{- if eq .service "notifier" }}')[2].partition("{{- define")[0]
+    assert "LADDER_PUBLIC_URL" in of_the_notifier
+
+
+@pytest.mark.parametrize("path", ["values.yaml", "templates/NOTES.txt"])
+def test_the_chart_says_that_the_first_policy_cannot_be_applied(path: str):
+    """The keys stand in it."""
+    text = " ".join((CHART / path).read_text().replace("#", " ").split())
+    assert re.search(r"first one has to come by .*keys|keys stand in it, so the first one has to come by", text)
 
 
 def test_the_charts_values_fit_their_schema_and_a_wrong_name_does_not():

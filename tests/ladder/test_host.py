@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.demo_keys import DEMO_KEY
 from ladder.host import assemble
+from shared.demo_keys import DEMO_KEY
 from shared.problems import Fault, Problem
 from shared.service import Service
 

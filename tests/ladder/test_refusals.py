@@ -97,14 +97,27 @@ def test_a_service_with_state_needs_a_database(name: str) -> None:
     _refused(ran, "LADDER_DATABASE_URL is not set")
 
 
-@pytest.mark.parametrize("name", ["intake", "router", "notifier"])
-def test_a_separate_process_needs_the_secret_key_that_all_share(name: str) -> None:
+@pytest.mark.parametrize("name", ["router", "notifier"])
+def test_who_signs_links_or_opens_them_needs_the_secret_key_that_both_share(name: str) -> None:
     ran = _ladder(name, database_url="postgresql://nobody@127.0.0.1:1/none", listen="127.0.0.1:0")
     _refused(ran, "LADDER_SECRET_KEY is not set")
 
 
+def test_a_notifier_on_its_own_needs_the_address_that_its_links_lead_to() -> None:
+    """Its own would be wrong: the router answers them."""
+    settings = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "secret_key": "x" * 32}
+    _refused(_ladder("notifier", **settings, listen="127.0.0.1:0"), "LADDER_PUBLIC_URL is not set", "router")
+
+
+@pytest.mark.parametrize("name", ["notifier", "up"])
+def test_a_public_address_that_is_none_is_told(name: str, tmp_path: Path) -> None:
+    settings = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "secret_key": "x" * 32}
+    ran = _ladder(name, **settings, listen="127.0.0.1:0", data_dir=tmp_path, public_url="ladder.example.com")
+    _refused(ran, "LADDER_PUBLIC_URL: 'ladder.example.com' is not an address")
+
+
 def test_intake_needs_an_event_log() -> None:
-    _refused(_ladder("intake", secret_key="x" * 32), "LADDER_KAFKA_BOOTSTRAP_SERVERS", "LADDER_DATABASE_URL")
+    _refused(_ladder("intake"), "LADDER_KAFKA_BOOTSTRAP_SERVERS", "LADDER_DATABASE_URL")
 
 
 def test_migrate_needs_a_database() -> None:

@@ -81,7 +81,8 @@ class Cluster:
             "LADDER_KAFKA_BOOTSTRAP_SERVERS": self.kafka,
             "LADDER_DATABASE_URL": self.database_url if service != "intake" else "",
             "LADDER_POLICY": str(self.policy) if service in {"router", "up"} else "",
-            "LADDER_SECRET_KEY": SECRET if service != "up" else "",
+            "LADDER_SECRET_KEY": SECRET if service in {"router", "notifier"} else "",
+            "LADDER_PUBLIC_URL": "http://ladder.test" if service == "notifier" else "",
             "LADDER_DATA_DIR": str(self.folder / "data") if service == "up" else "",
         }
         return {name: value for name, value in chosen.items() if value} | dict(self.settings)

@@ -29,9 +29,10 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
+{{- /* Where the links in messages lead. A notifier without it would send dead ones, so it does not start. */}}
 {{- define "ladder.publicUrl" -}}
-{{- if .Values.publicUrl }}{{ .Values.publicUrl }}
-{{- else if .Values.ingress.enabled }}{{ ternary "https" "http" (ne .Values.ingress.tlsSecret "") }}://{{ .Values.ingress.host }}
+{{- if and .Values.ingress.enabled (not .Values.publicUrl) }}{{ ternary "https" "http" (ne .Values.ingress.tlsSecret "") }}://{{ .Values.ingress.host }}
+{{- else }}{{ required "publicUrl: under which address do people reach the API? (or enable the Ingress)" .Values.publicUrl }}
 {{- end }}
 {{- end }}
 
@@ -72,9 +73,6 @@ capabilities: {drop: [ALL]}
 {{- define "ladder.env" -}}
 - {name: LADDER_LISTEN, value: ":8080"}
 - {name: LADDER_LOG_LEVEL, value: {{ .root.Values.logLevel | quote }}}
-{{- with include "ladder.publicUrl" .root }}
-- {name: LADDER_PUBLIC_URL, value: {{ . | quote }}}
-{{- end }}
 {{- with .root.Values.kafka }}
 {{- if .bootstrapServers }}
 - {name: LADDER_KAFKA_BOOTSTRAP_SERVERS, value: {{ .bootstrapServers | quote }}}
@@ -97,6 +95,7 @@ capabilities: {drop: [ALL]}
 - {name: LADDER_POLICY, value: /etc/ladder/policy}
 {{- end }}
 {{- if eq .service "notifier" }}
+- {name: LADDER_PUBLIC_URL, value: {{ include "ladder.publicUrl" .root | quote }}}
 {{- if .root.Values.mail.enabled }}
 - {name: LADDER_MAIL_FROM, value: {{ .root.Values.mail.from | quote }}}
 {{- end }}
