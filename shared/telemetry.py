@@ -4,14 +4,16 @@
 under which structlog keeps the line's own words.)
 """
 
+import json
 import logging
 import sys
 from typing import Any, Literal, TypeAlias
 
+import msgspec
 import structlog
 from structlog.contextvars import bound_contextvars as about
 
-__all__ = ["LogFormat", "about", "configure", "logger"]
+__all__ = ["LogFormat", "about", "configure", "logger", "tells"]
 
 LogFormat: TypeAlias = Literal["json", "console"]
 
@@ -30,7 +32,7 @@ def configure(style: LogFormat, level: str) -> None:
     ]
     rendering: list[Any]
     if style == "json":
-        rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
     else:
         rendering = [
             structlog.dev.ConsoleRenderer(
@@ -61,7 +63,19 @@ def configure(style: LogFormat, level: str) -> None:
     )
 
 
+def _json(line: Any, default: Any, **_: Any) -> str:
+    try:
+        return msgspec.json.encode(line, enc_hook=default).decode()
+    except (TypeError, ValueError):  # a lone surrogate, a key that is no text
+        return json.dumps(line, default=default)
+
+
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger for one module."""
     made: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return made
+
+
+def tells(level: int = logging.INFO) -> bool:
+    """Whether lines of this level are written: asked before a line whose fields cost something to gather."""
+    return logging.getLogger().isEnabledFor(level)

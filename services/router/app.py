@@ -14,6 +14,7 @@ from services.router.settings import RouterSettings
 from services.router.tables import SCHEMA
 from services.router.timers import Timers
 from shared import migrations, telemetry
+from shared.clock import utcnow
 from shared.database import Database
 from shared.eventlog import EventLog
 from shared.outbox import Relay
@@ -49,16 +50,19 @@ class Router:
             reasons.append("router: the event log has not assigned its share yet")
         return reasons
 
+    def stuck(self) -> Sequence[str]:
+        """Why only a new start would help."""
+        return self.consuming.progress.stuck(utcnow())
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start the loops; at the end the consumer leaves its group and the relay its place."""
-        async with self._relay.running():
-            task = asyncio.create_task(self._work_for_ever(), name="router")
-            try:
-                yield
-            finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        task = asyncio.create_task(self._work_for_ever(), name="router")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _work_for_ever(self) -> None:
         """Each loop takes care of its own errors; should one end all the same, all of them start anew."""
@@ -70,8 +74,8 @@ class Router:
             await asyncio.sleep(_BETWEEN_LOOKS)
 
     async def _work(self) -> None:
-        await self._until_migrated()
-        async with asyncio.TaskGroup() as group:
+        await migrations.awaited(self._database, SCHEMA, _VERSIONS, self._learned)
+        async with self._relay.running(), asyncio.TaskGroup() as group:
             for name, loop in (
                 ("policy", self.watch.run()),
                 ("consume", self.consuming.run()),
@@ -80,15 +84,8 @@ class Router:
             ):
                 group.create_task(loop, name=f"router {name}")
 
-    async def _until_migrated(self) -> None:
-        while True:
-            try:
-                self._schema_pending = await migrations.pending(self._database, SCHEMA, _VERSIONS)
-            except Exception as err:  # noqa: BLE001 - it is asked again until it answers
-                self._schema_pending = f"the database cannot be reached ({type(err).__name__})"
-            if self._schema_pending is None:
-                return
-            await asyncio.sleep(_BETWEEN_LOOKS)
+    def _learned(self, why: str | None) -> None:
+        self._schema_pending = why
 
 
 def build(settings: RouterSettings, *, log: EventLog, database: Database | None) -> Service:
@@ -101,5 +98,6 @@ def build(settings: RouterSettings, *, log: EventLog, database: Database | None)
         api=api.routes(router.engine, settings, router.wake_relay),
         running=router.running,
         unready=router.unready,
+        stuck=router.stuck,
         openapi_schemas=api.schemas(),
     )

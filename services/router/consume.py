@@ -1,17 +1,20 @@
 """From the log into the engine: fetch, decide, commit the transaction, then commit the offsets."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final
 
 from services.router import dead_letters, metrics
+from services.router.arrivals import Arrival
 from services.router.engine import Engine
 from services.router.policies import NoPolicyError
 from shared import telemetry
 from shared.clock import utcnow
 from shared.database import fault_of
-from shared.eventlog import Consumer, EventLog, Lag, LogUnavailableError, Partition
+from shared.eventlog import Consumer, EventLog, LogUnavailableError
 from shared.events import DELIVERIES, INCIDENTS
+from shared.progress import Progress
+from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 
@@ -21,7 +24,6 @@ _MOST: Final = 500
 _WAIT_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 3.0
-_LAG_SECONDS: Final = 5.0
 
 
 class Consuming:
@@ -30,6 +32,8 @@ class Consuming:
     def __init__(self, event_log: EventLog, engine: Engine) -> None:
         self._log = event_log
         self._engine = engine
+        self._waiting = Trouble(log, "consume_paused", what="the router's work")
+        self.progress = Progress(GROUP, TOPICS)
         self.held_assignment_once = False
 
     async def consume_once(self, consumer: Consumer, wait_seconds: float = _WAIT_SECONDS) -> int:
@@ -43,29 +47,43 @@ class Consuming:
             return 0
         arrivals = [dead_letters.read(record) for record in records]
         metrics.BATCH_SIGNALS.observe(len(arrivals))
-        pause = _PAUSE_SECONDS
-        while True:
-            try:
-                await self._engine.take(arrivals)
-                break
-            except Exception as err:  # noqa: BLE001 - whatever it is: these records come before any others
-                known = fault_of(err) is not None or isinstance(err, NoPolicyError)
-                say = log.warning if known else log.error
-                say("cannot store, trying again", action="consume_paused", error=repr(err))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        await self._take(arrivals)
+        self.progress.took(records, utcnow())
         try:
             await consumer.commit(records)
         except LogUnavailableError as err:  # they come again and are dropped by the inbox
             log.warning("offsets not committed", action="commit_failed", error=str(err))
         return len(records)
 
+    async def _take(self, arrivals: Sequence[Arrival]) -> None:
+        """Whatever goes wrong, it is tried again: these records come before any others."""
+        pause = _PAUSE_SECONDS
+        while True:
+            try:
+                await self._engine.take(arrivals)
+            except Exception as err:  # noqa: BLE001 - see above
+                self._note(err)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            else:
+                self._waiting.is_over()
+                self._engine.database.trouble.is_over("router consume")
+                return
+
+    def _note(self, err: Exception) -> None:
+        if fault_of(err) is not None:
+            self._engine.database.trouble.is_on(err, "router consume")
+        else:
+            self._waiting.is_on(err)
+        if fault_of(err) is not None or isinstance(err, NoPolicyError):
+            self.progress.waits(utcnow())
+
     async def run(self) -> None:
         """Consume for ever."""
         while True:
             try:
                 async with self._log.consumer(GROUP, TOPICS) as consumer:
-                    watching = asyncio.create_task(_watch_lag(consumer), name="router lag")
+                    watching = asyncio.create_task(self.progress.watch(consumer), name="router lag")
                     try:
                         while True:
                             await self.consume_once(consumer)
@@ -75,20 +93,3 @@ class Consuming:
             except Exception:
                 log.exception("consuming failed, joining anew", action="consume_failed")
                 await asyncio.sleep(1)
-
-
-def report_lag(lags: Mapping[Partition, Lag]) -> None:
-    """Show the lag of what this member owns, by topic: all its records, the age of the oldest."""
-    for topic in TOPICS:
-        of_topic = [lag for partition, lag in lags.items() if partition.topic == topic]
-        metrics.LAG_RECORDS.labels(GROUP, topic).set(sum(lag.records for lag in of_topic))
-        metrics.LAG_SECONDS.labels(GROUP, topic).set(max((lag.seconds for lag in of_topic), default=0.0))
-
-
-async def _watch_lag(consumer: Consumer) -> None:
-    while True:
-        await asyncio.sleep(_LAG_SECONDS)
-        try:
-            report_lag(await consumer.lag(utcnow()))
-        except Exception as err:  # noqa: BLE001 - a figure that is missing for once harms nothing
-            log.debug("lag unknown", action="lag_unknown", error=repr(err))

@@ -130,6 +130,8 @@ class Engine:
         """A batch is stored: what it published may go out, what it planned may be due."""
         self._wake_relay()
         self.alarm.earlier(batch.earliest)
+        if telemetry.tells():
+            _note(batch.handled)
 
     async def transaction(
         self, work: Callable[[AsyncConnection, datetime, InForce], Awaitable[Result]]
@@ -178,6 +180,29 @@ class Engine:
             ids = list(due.incidents)
             await connection.execute(_POSTPONE, {"ids": ids, "delay": timedelta(minutes=1)})
         log.error("timer refused by the database", action="timer_refused", incident=ids, exc_info=err)
+
+
+def _note(handled: Sequence[Handled]) -> None:
+    """One line for each decision that changed something, by which an event is followed through the logs."""
+    for each in handled:
+        decision = each.decision
+        if decision is None or decision.refusal is not None:
+            continue
+        said: dict[str, object] = {"signal": each.arrival.kind}
+        if each.arrival.id:
+            said["event_id"] = each.arrival.id
+        if decision.orphan is not None:
+            log.info("no incident for it", action="orphaned", why=decision.orphan.reason, **said)
+        elif decision.incident is not None and decision.changed:
+            changes = decision.message.changes if decision.message is not None else ()
+            log.info(
+                "decided",
+                action="decided",
+                incident=decision.incident.id,
+                version=decision.incident.version,
+                changes=list(changes),
+                **said,
+            )
 
 
 def _is_culprits(err: Exception) -> bool:

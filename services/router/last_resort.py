@@ -30,7 +30,7 @@ _ERROR_LENGTH: Final = 500
 
 def backoff(tries: int) -> timedelta:
     """How long to wait after this many failures: 30 s, doubling, 16 min at most."""
-    return min(_FIRST_RETRY * 2 ** min(tries - 1, 10), _LONGEST)
+    return min(_FIRST_RETRY * 2.0 ** min(tries - 1, 10), _LONGEST)
 
 
 def is_stand_in(incident: Incident) -> bool:
@@ -129,8 +129,8 @@ def also_told(decision: Decision, bundle: Bundle) -> Decision:
     )
 
 
-def give_way(incident: Incident, why: str, now: datetime) -> Decision:
-    """Close a stand-in; its pages are off."""
+def give_way(incident: Incident, why: str, now: datetime, by: str = ACTOR) -> Decision:
+    """Close a stand-in; its pages are off. `by`: whose doing it is, as the timeline names them."""
     closed = replace(
         incident,
         status="closed",
@@ -141,14 +141,15 @@ def give_way(incident: Incident, why: str, now: datetime) -> Decision:
         decided_at=now,
         version=incident.version + 1,
     )
-    message = _changed(closed, "", ("closed",), now, settled=Settled(why="closed", by=ACTOR))
-    return Decision(closed, (Entry(now, "closed", ACTOR, why, _RULE),), message)
+    message = _changed(closed, "", ("closed",), now, settled=Settled(why="closed", by=by))
+    return Decision(closed, (Entry(now, "closed", by, why, _RULE),), message)
 
 
 def act_plainly(incident: Incident, action: ActionTaken, now: datetime) -> Decision | None:
     """Acknowledge or resolve a stand-in without a policy; None for every other action."""
     if action.action == "resolve":
-        return give_way(incident, f"resolved by {action.actor.name} before it could be decided", now)
+        why = f"resolved by {action.actor.name} before it could be decided"
+        return give_way(incident, why, now, action.actor.name)
     if action.action != "acknowledge":
         return None
     taken = replace(

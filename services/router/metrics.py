@@ -26,10 +26,6 @@ TIMER_LATENESS: Final = Histogram(
     "ladder_timer_late_seconds", "How late due times were acted on", buckets=_QUICK
 )
 TIMERS_OVERDUE: Final = Gauge("ladder_timers_overdue", "Incidents whose due time is more than a second past")
-LAG_RECORDS: Final = Gauge("ladder_consumer_lag_records", "Records not yet consumed", ["group", "topic"])
-LAG_SECONDS: Final = Gauge(
-    "ladder_consumer_lag_seconds", "Age of the oldest record not yet consumed", ["group", "topic"]
-)
 SET_ASIDE: Final = Counter("ladder_set_aside_total", "Signals set aside because deciding failed")
 STUCK: Final = Gauge("ladder_incidents_stuck", "Incidents that cannot be decided at the moment")
 DEAD_LETTERS: Final = Counter(

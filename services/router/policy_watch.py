@@ -12,6 +12,7 @@ from services.router.policies import InForce, Policies, moment
 from shared import telemetry
 from shared.database import Database, fault_of
 from shared.policy import Bundle, PolicyErrors, content_hash, load
+from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 
@@ -54,16 +55,19 @@ class PolicyWatch:
 
     async def run(self) -> None:
         """Watch for ever."""
+        database, paused = self._database.trouble, Trouble(log, "policy_paused", what="looking at the policy")
         while True:
             try:
                 known = await self.watch_once()
-            except Exception as err:
-                unexpected = fault_of(err) is None
-                log.warning(
-                    "policy not looked at", action="policy_paused", error=repr(err), exc_info=unexpected
-                )
+            except Exception as err:  # noqa: BLE001 - it is looked at again
+                if fault_of(err) is None:
+                    paused.is_on(err)
+                else:
+                    database.is_on(err, "router policy")
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
+                paused.is_over()
+                database.is_over("router policy")
                 await asyncio.sleep(_EVERY_SECONDS if known else _PAUSE_SECONDS)
 
     async def _take(self, path: Path, *, changed: bool) -> None:

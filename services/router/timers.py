@@ -4,12 +4,15 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from services.router import metrics, store
 from services.router.engine import Engine
 from services.router.policies import NoPolicyError
 from shared import telemetry
 from shared.clock import utcnow
 from shared.database import fault_of
+from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 
@@ -42,18 +45,25 @@ class Timers:
 
     async def run(self) -> None:
         """Fire for ever."""
+        database, paused = self._engine.database.trouble, Trouble(log, "timers_paused", what="deciding")
         while True:
             try:
                 at = await self.fire_once(utcnow())
-            except Exception as err:  # noqa: BLE001 - timers that ended would forget every incident
-                expected = fault_of(err) is not None or isinstance(err, NoPolicyError)
-                level = log.debug if isinstance(err, NoPolicyError) else log.warning
-                level("timers paused", action="timers_paused", error=repr(err), exc_info=not expected)
+            except NoPolicyError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except Exception as err:
+                if fault_of(err) is None:  # timers that ended would forget every incident
+                    paused.is_on(err)
+                    log.debug("timers paused", action="timers_paused", exc_info=err)
+                else:
+                    database.is_on(err, "router timers")
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
+                paused.is_over()
+                database.is_over("router timers")
                 await self._engine.alarm.wait((at - utcnow()).total_seconds())
 
-    async def _count_overdue(self, connection: store.AsyncConnection, now: datetime) -> None:
+    async def _count_overdue(self, connection: AsyncConnection, now: datetime) -> None:
         if self._counted_at is None or now >= self._counted_at + _OVERDUE_EVERY:
             self._counted_at = now
             late = await store.overdue(connection, _OVERDUE_SECONDS, _OVERDUE_MOST)

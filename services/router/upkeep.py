@@ -11,7 +11,7 @@ from services.router.store import ORPHANS_KEPT
 from services.router.tables import SCHEMA
 from shared import inbox, telemetry
 from shared.clock import utcnow
-from shared.database import Database
+from shared.database import Database, fault_of
 
 log = telemetry.logger(__name__)
 
@@ -51,7 +51,12 @@ async def run(database: Database) -> None:
         try:
             await tidy_once(database, utcnow())
         except Exception as err:  # noqa: BLE001 - it comes round again
-            log.warning("tidying failed", action="tidy_failed", error=repr(err))
+            if fault_of(err) is None:
+                log.warning("tidying failed", action="tidy_failed", error=repr(err))
+            else:
+                database.trouble.is_on(err, "router upkeep")
+        else:
+            database.trouble.is_over("router upkeep")
         await asyncio.sleep(_EVERY_SECONDS)
 
 

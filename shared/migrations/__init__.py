@@ -4,6 +4,8 @@ A history is a folder of alembic revisions; this package's `env.py` serves all o
 stands in the owner's own schema. An advisory lock lets only one process migrate at a time.
 """
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +15,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from shared.database import Database
+from shared import telemetry
+from shared.database import Database, fault_of
+
+log = telemetry.logger(__name__)
 
 _LOCK: Final = 0x1ADDE2
+_BETWEEN_LOOKS: Final = 0.5
+_LOOK_SECONDS: Final = 10.0
 
 
 def _config(owner: str, versions: Path, connection: Connection | None) -> Config:
@@ -56,3 +63,31 @@ async def pending(database: Database, owner: str, versions: Path) -> str | None:
     """Why the owner's schema cannot be used yet, in a sentence; None when it can."""
     async with database.engine.connect() as connection:
         return await connection.run_sync(_pending, owner, versions)
+
+
+async def awaited(
+    database: Database, owner: str, versions: Path, learned: Callable[[str | None], None]
+) -> None:
+    """Return when the owner's schema can be used. `learned` hears why it cannot yet; None: it can.
+
+    A change of the reason is logged, once.
+    """
+    said = ""
+    while True:
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                why = await pending(database, owner, versions)
+        except Exception as err:
+            if fault_of(err) is None:
+                raise
+            database.trouble.is_on(err, f"{owner} schema")
+            why = f"the database cannot be reached ({type(err).__name__})"
+        else:
+            database.trouble.is_over(f"{owner} schema")
+            if why is not None and why != said:
+                said = why
+                log.warning(why, action="schema_awaited", schema=owner)
+        learned(why)
+        if why is None:
+            return
+        await asyncio.sleep(_BETWEEN_LOOKS)

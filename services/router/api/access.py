@@ -1,19 +1,19 @@
-"""Who is calling: keys, roles, and what an unreachable database means to a caller."""
+"""Who is calling, under which policy, and what an unreachable database means to a caller."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.signals import ROLES, Actor, Role
+from services.router.domain.signals import Actor
 from services.router.engine import Engine
 from services.router.policies import NoPolicyError, moment, required
-from shared import security, telemetry
+from shared import telemetry
+from shared.access import Holder, Presented, Role, holder_of
 from shared.clock import utcnow
 from shared.database import Fault, fault_of
 from shared.policy.usable_keys import UsableKeys
@@ -21,20 +21,20 @@ from shared.problems import Problem
 
 log = telemetry.logger(__name__)
 
-_bearer: Final = HTTPBearer(
-    auto_error=False, scheme_name="key", description="A key of `api_keys` in the policy bundle."
-)
-Presented: TypeAlias = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The key's owner as it acts, the name of the key, the policy in force, and when the request came."""
+    """Whose key it is, the policy in force, and when the request came."""
 
-    actor: Actor
-    key: str
+    holder: Holder
     live: CompiledPolicy
     now: datetime
+
+    @property
+    def actor(self) -> Actor:
+        """The holder as the timeline names it."""
+        user = self.holder.user
+        return Actor(f"user:{user}" if user else f"api:{self.holder.key}", self.holder.role, user)
 
 
 class Route(APIRoute):
@@ -53,7 +53,7 @@ class Route(APIRoute):
             except Exception as err:
                 if fault_of(err) not in {Fault.AWAY, Fault.SCHEMA}:
                     raise
-                log.warning("database away", action="api_unavailable", error=repr(err))
+                log.debug("database away", action="api_unavailable", error=repr(err))  # the loops say it once
                 raise unavailable("the database cannot be reached") from err
 
         return handle_safely
@@ -74,36 +74,17 @@ class Access:
         """The dependency of a path that this role and higher ones may use."""
 
         async def caller(presented: Presented) -> Caller:
-            found = await self.identify(presented.credentials if presented else "")
-            if not found.actor.may(role):
-                raise Problem(
-                    403,
-                    "forbidden",
-                    "This key may not do that",
-                    f"it has the role {found.actor.role}; this needs {role}",
-                )
+            found = await self.identify(presented)
+            found.holder.require(role)
             return found
 
         return caller
 
-    async def identify(self, secret: str) -> Caller:
+    async def identify(self, presented: Presented) -> Caller:
         """Whose key it is. Raises a 401 that does not say what was wrong with it."""
         live = await self.live()
         now = utcnow()
-        keys = self._usable.of(live.bundle).api_keys
-        name = security.owner_of(secret, ((name, key.keys) for name, key in keys.items()), now)
-        if not secret or name is None:
-            raise Problem(
-                401,
-                "unauthorized",
-                "A valid key is needed",
-                "Authorization: Bearer KEY",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        user = keys[name].acts_as or ""
-        role = live.bundle.role_of(name)
-        assert role in ROLES
-        return Caller(Actor(f"user:{user}" if user else f"api:{name}", role, user), name, live, now)
+        return Caller(holder_of(presented, self._usable.of(live.bundle), now), live, now)
 
     async def live(self) -> CompiledPolicy:
         """The policy in force."""

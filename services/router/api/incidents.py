@@ -62,7 +62,15 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
     """The paths."""
     router = APIRouter(prefix="/v1/incidents", tags=["incidents"], route_class=Route)
     reading = Depends(access.needs("viewer"))
+    _add_list(router, engine, reading)
+    _add_one(router, engine, reading)
+    _add_timeline(router, engine, reading)
+    _add_explain(router, engine, access)
+    _add_actions(router, engine, access)
+    return router
 
+
+def _add_list(router: APIRouter, engine: Engine, reading: Any) -> None:
     @router.get(
         "",
         operation_id="list_incidents",
@@ -93,6 +101,8 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
         following = found[limit - 1].place if len(found) > limit else None
         return answer(IncidentList(items=items, next=following))
 
+
+def _add_one(router: APIRouter, engine: Engine, reading: Any) -> None:
     @router.get(
         "/{incident_id}",
         operation_id="get_incident",
@@ -109,6 +119,8 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
             raise actions.not_found()
         return answer(actions.shown(found, now))
 
+
+def _add_timeline(router: APIRouter, engine: Engine, reading: Any) -> None:
     @router.get(
         "/{incident_id}/timeline",
         operation_id="get_timeline",
@@ -133,6 +145,8 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
         following = str(rows[limit - 1].seq) if len(rows) > limit else None
         return answer(Timeline(items=items, next=following))
 
+
+def _add_explain(router: APIRouter, engine: Engine, access: Access) -> None:
     @router.get(
         "/{incident_id}/explain",
         operation_id="explain_incident",
@@ -163,6 +177,8 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
             )
         )
 
+
+def _add_actions(router: APIRouter, engine: Engine, access: Access) -> None:
     @router.post(
         "/{incident_id}/actions",
         operation_id="act_on_incident",
@@ -181,8 +197,6 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
             done = await actions.act(engine, request)
             log.info("action taken", action="action", what=body.action, actor=caller.actor.name)
         return Response(done, media_type="application/json")
-
-    return router
 
 
 def _coming(incident: Incident, caller: Caller, policy: Any) -> Sequence[NextStep]:

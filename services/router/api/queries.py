@@ -1,8 +1,5 @@
 """Reading incidents: lists with filters and cursors, one, its timeline."""
 
-import base64
-import binascii
-import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.domain.incident import Incident, decode
 from services.router.tables import incident, timeline
-from shared.problems import Fault, Problem
+from shared.cursors import bad_cursor, cursor_of, number_of, place_of
 
 Sort: TypeAlias = Literal["newest", "pressing"]
 _FOREVER: Final = "infinity"
@@ -67,7 +64,7 @@ async def entries(
     statement = select(*columns, cast(timeline.c.reason, Text).label("reason"))
     statement = statement.where(timeline.c.incident_id == incident_id)
     if after is not None:
-        statement = statement.where(timeline.c.seq > _seq(after))
+        statement = statement.where(timeline.c.seq > number_of(after))
     return (await connection.execute(statement.order_by(timeline.c.seq).limit(limit))).all()
 
 
@@ -93,7 +90,7 @@ def _found(row: Row[Any], sort: Sort) -> Found:
         place = [row.priority, row.breach, row.customer_value, str(row.id)]
     else:
         place = [row.opened_at.isoformat(), str(row.id)]
-    return Found(decode(row.state), row.level, _cursor([sort, *place]))
+    return Found(decode(row.state), row.level, cursor_of([sort, *place]))
 
 
 def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
@@ -148,27 +145,23 @@ def _pressing(statement: Select[Any], filters: Filters, after: Sequence[Any] | N
     return statement.order_by(table.priority, breach, table.customer_value.desc(), table.id)
 
 
-def _cursor(place: Sequence[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
-
-
 def _opened(cursor: str | None, sort: Sort) -> Sequence[Any] | None:
     if cursor is None:
         return None
     try:
-        kind, *place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        kind, *place = place_of(cursor)
         if kind != sort:
-            raise _bad_cursor()
+            raise bad_cursor()
         if sort == "newest":
             opened_at, incident_id = place
             return _instant(opened_at), uuid.UUID(incident_id)
         priority, breach, value, incident_id = place
         if priority not in range(1, 6):
-            raise _bad_cursor()
+            raise bad_cursor()
         at = breach if breach == _FOREVER else _instant(breach).isoformat()
         return int(priority), at, float(value), uuid.UUID(incident_id)
-    except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as err:
-        raise _bad_cursor() from err
+    except (ValueError, TypeError, AttributeError, OverflowError) as err:
+        raise bad_cursor() from err
 
 
 def _instant(written: str) -> datetime:
@@ -177,14 +170,3 @@ def _instant(written: str) -> datetime:
     if at.tzinfo is None:
         raise ValueError("without an offset")
     return at.astimezone(UTC)
-
-
-def _seq(cursor: str) -> int:
-    if not cursor.isdecimal() or len(cursor) > 18:
-        raise _bad_cursor()
-    return int(cursor)
-
-
-def _bad_cursor() -> Problem:
-    fault = Fault("query:cursor", "not a cursor of this list: take `next` of the page before")
-    return Problem(422, "invalid-request", "The request is not valid", faults=[fault])

@@ -4,10 +4,10 @@ A level that resolves to nobody is passed at once; past the last level and the l
 which repeats until somebody takes the incident; when it names nobody, `last_resort` does.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from services.router.domain.compiled import Rung
@@ -117,8 +117,7 @@ def _page_level(
     _ask(draft, step, candidate.resolved.found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(msgspec.Struct, frozen=True):
     """What the pages of one step have in common."""
 
     through: str

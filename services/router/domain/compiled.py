@@ -1,9 +1,11 @@
 """A bundle made ready to decide by: its conditions compiled, each list of rules as one list of conditions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Generic, TypeVar
+
+import msgspec
 
 from services.router.domain.decision import Reason
 from shared.policy import Bundle, Level, Point, Policy, PriorityRow, Route, Sla, Subscription, load_json
@@ -32,8 +34,7 @@ class Rule(Generic[Spec]):
         return Reason(self.where, self.condition.source, activation.used(self.condition), instead_of)
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen(Generic[Spec]):
+class Chosen(msgspec.Struct, Generic[Spec], frozen=True):
     """The rule that applies (None: none did), and what the ones before it said."""
 
     rule: Rule[Spec] | None
@@ -51,42 +52,65 @@ class Rules(Generic[Spec]):
     rules: tuple[Rule[Spec], ...]
     conditions: Conditions
     numbered: tuple[int, ...]  # which rules the conditions belong to
+    lost: tuple[tuple[str, ...], ...]  # by the winner's number: what is said of the ones before it
 
     def outcomes(self, activation: Activation) -> Sequence[Outcome]:
         """One outcome a rule, in order."""
-        if len(self.numbered) == len(self.rules):
-            return self.conditions.evaluate(activation)
-        said: list[Outcome] = [True] * len(self.rules)
-        if self.numbered:
-            for number, outcome in zip(self.numbered, self.conditions.evaluate(activation), strict=True):
-                said[number] = outcome
+        count, rules = len(self.numbered), len(self.rules)
+        if not count:
+            return [True] * rules
+        evaluated = self.conditions.evaluate(activation)
+        if count == rules:
+            return evaluated
+        if self.numbered[-1] == count - 1:  # the usual case: what matches everything stands at the end
+            return [*evaluated, *[True] * (rules - count)]
+        said: list[Outcome] = [True] * rules
+        for number, outcome in zip(self.numbered, evaluated, strict=True):
+            said[number] = outcome
         return said
 
     def first(self, activation: Activation) -> Chosen[Spec]:
         """The first rule that matches."""
         outcomes = self.outcomes(activation)
-        winner = next((number for number, outcome in enumerate(outcomes) if outcome is True), None)
-        lost = self._lost(outcomes[:winner])
+        winner = outcomes.index(True) if True in outcomes else None
+        before = outcomes[:winner]
+        plain = before.count(False) == len(before)  # none of them failed
+        lost = self.lost[len(before)] if plain else self._lost(before)
         return Chosen(None if winner is None else self.rules[winner], lost)
 
-    def matching(self, activation: Activation) -> Iterator[Rule[Spec]]:
+    def matching(self, activation: Activation) -> Iterable[Rule[Spec]]:
         """Every rule that matches."""
-        for rule, outcome in zip(self.rules, self.outcomes(activation), strict=True):
-            if outcome is True:
-                yield rule
+        outcomes = self.outcomes(activation)
+        if True not in outcomes:
+            return ()
+        return [rule for rule, outcome in zip(self.rules, outcomes, strict=True) if outcome is True]
 
     def _lost(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         told = [
             f"{self.rules[number].where}: could not be evaluated: {outcome.reason}"
             for number, outcome in enumerate(outcomes)
-            if outcome is not False and isinstance(outcome, Failed)
+            if isinstance(outcome, Failed)
         ]
         nearest = range(max(0, len(outcomes) - _LOSERS_TOLD), len(outcomes))
-        told += [
-            f"{self.rules[number].where}: did not match" for number in nearest if outcomes[number] is False
-        ]
-        silent = len(outcomes) - len(told)
-        return tuple([f"{silent} rules before: did not match", *told] if silent > 0 else told)
+        told += [_did_not_match(self.rules[number]) for number in nearest if outcomes[number] is False]
+        return _with_the_rest(told, len(outcomes))
+
+
+def _did_not_match(rule: Rule[Spec]) -> str:
+    return f"{rule.where}: did not match"
+
+
+def _with_the_rest(told: Sequence[str], count: int) -> tuple[str, ...]:
+    silent = count - len(told)
+    return tuple([f"{silent} rules before: did not match", *told] if silent > 0 else told)
+
+
+def _losers(rules: Sequence[Rule[Spec]]) -> tuple[tuple[str, ...], ...]:
+    texts = [_did_not_match(rule) for rule in rules]
+    return tuple(
+        _with_the_rest(texts[max(0, number - _LOSERS_TOLD) : number], number)
+        for number in range(len(rules) + 1)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +194,7 @@ class _Compiler:
             [rule.condition for rule in made if rule.condition is not None]
         )
         numbered = tuple(number for number, rule in enumerate(made) if rule.condition is not None)
-        return Rules(made, conditions, numbered)
+        return Rules(made, conditions, numbered, _losers(made))
 
     def ladder(self, name: str, policy: Policy) -> Ladder:
         place = f"policies.{name}"

@@ -1,9 +1,11 @@
 """What comes out of `decide`: data for the shell to apply, and the reasons to show."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from services.router.domain.incident import Incident
 from shared.events import IncidentChanged, IncidentEvent
@@ -12,13 +14,12 @@ if TYPE_CHECKING:
     from services.router.domain.compiled import CompiledPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """Why: the rule (a path in the bundle, or a number), its expression, what it saw, what lost and why."""
 
     rule: str
     expression: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = {}
     instead_of: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -33,8 +34,7 @@ class Reason:
         return parts
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One line of an incident's timeline."""
 
     at: datetime
@@ -69,8 +69,7 @@ class Surroundings:
     remembered_resolve: datetime | None = None  # source time of an orphaned resolve of the same key
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The new state of one incident, why, and what to publish.
 
     `incident` is None when there is none (an orphan). When its id differs from the one that was given in, it

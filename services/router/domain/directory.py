@@ -4,9 +4,10 @@ A target that resolves to nobody says why; nothing is dropped silently.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
+
+import msgspec
 
 from services.router.domain.incident import Incident
 from shared.events import Contact, Recipient
@@ -34,8 +35,7 @@ def shown_address(name: str) -> str:
     return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}/…" if found else name
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """One recipient and why it is meant; `by_schedule` when a schedule named the person."""
 
     recipient: Recipient
@@ -43,8 +43,7 @@ class Found:
     by_schedule: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(msgspec.Struct, frozen=True):
     """Everybody that targets name, once each, in order; and for each target that named nobody, why."""
 
     found: tuple[Found, ...] = ()
@@ -60,6 +59,9 @@ def nobody(reason: str) -> Resolved:
 
 def merged(parts: Iterable[Resolved]) -> Resolved:
     """All of them, a recipient named twice only once (the first reason stands)."""
+    parts = tuple(parts)
+    if len(parts) == 1 and len(parts[0].found) < 2:
+        return parts[0]
     found: dict[tuple[str, str], Found] = {}
     gaps: list[str] = []
     for part in parts:
@@ -69,8 +71,7 @@ def merged(parts: Iterable[Resolved]) -> Resolved:
     return Resolved(tuple(found.values()), tuple(gaps))
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(msgspec.Struct, frozen=True):
     """The people of the policy in force now, seen from one incident at one time."""
 
     bundle: Bundle

@@ -3,7 +3,7 @@
 Rules take a draft, look at it and write to it; nothing outside `decide` ever sees one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -46,7 +46,6 @@ _SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
     "acknowledged_at": frozenset({"acknowledged"}),
     "chain": frozenset({"level", "round"}),
 }
-_OF_CHAIN: Final = frozenset({"policy", "level", "round", "state"})
 _POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is known for what it is
 # The timeline's lines that say what happened to the incident, not how it was worked out.
 _TELLING: Final = frozenset(
@@ -113,24 +112,20 @@ class Draft:
 
     def set(self, **changes: Any) -> None:
         """Change fields of the record."""
-        self.incident = replace(self.incident, **changes)
+        before = self.incident
+        self.incident = replace(before, **changes)
         if self._activation is not None:
-            self._forget(changes)
+            for name in changes:
+                if name in _SEEN_AS and getattr(before, name) != changes[name]:
+                    self._forget(_SEEN_AS[name])
 
     def set_chain(self, **changes: Any) -> None:
         """Change fields of the chain."""
-        self.incident = replace(self.incident, chain=replace(self.incident.chain, **changes))
-        if self._activation is not None and not _OF_CHAIN.isdisjoint(changes):
-            self._forget(("chain",))
+        self.set(chain=replace(self.incident.chain, **changes))
 
-    def _forget(self, fields: Iterable[str]) -> None:
-        for name in fields:
-            seen = _SEEN_AS.get(name)
-            if seen is not None and not (
-                seen.isdisjoint(self.policy.names) and seen.isdisjoint(self.live.names)
-            ):
-                self._activation = None
-                return
+    def _forget(self, seen: frozenset[str]) -> None:
+        if not (seen.isdisjoint(self.policy.names) and seen.isdisjoint(self.live.names)):
+            self._activation = None
 
     def say(self, kind: str, text: str, reason: Reason | None = None, actor: str = "") -> None:
         """Write a line to the timeline."""

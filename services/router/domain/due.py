@@ -38,10 +38,10 @@ def _moments(draft: Draft) -> Iterator[datetime]:
 
 def _shares(draft: Draft) -> Iterator[datetime]:
     for clock in draft.incident.clocks:
-        for share in points.unfired_shares(draft, clock):
-            moment = clock.reaches(share, draft.now)
-            if moment is not None:
-                yield moment
+        shares = points.unfired_shares(draft, clock) if clock.state == "running" else None
+        moment = clock.reaches(shares[0], draft.now) if shares else None
+        if moment is not None:
+            yield moment
 
 
 def _held_points(draft: Draft) -> Iterator[datetime]:

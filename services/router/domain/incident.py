@@ -39,9 +39,10 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def elapsed(self, now: datetime) -> float:
         """Seconds that counted up to now."""
-        return sum(
-            ((part.ended or max(now, part.started)) - part.started).total_seconds() for part in self.intervals
-        )
+        seconds = 0.0
+        for part in self.intervals:
+            seconds += ((part.ended or max(now, part.started)) - part.started).total_seconds()
+        return seconds
 
     def reaches(self, share: float, now: datetime) -> datetime | None:
         """When this share of the goal is used up if nothing changes; None unless the clock runs.

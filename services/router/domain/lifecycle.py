@@ -32,6 +32,7 @@ def new_record(event: IncidentEvent, policy_hash: str, now: datetime, previous: 
         kind=event.kind or "incident",
         source=event.source or "",
         severity=event.severity,
+        priority=classify.OF_SEVERITY[event.severity or "error"],
         impact=event.impact or 0,
         urgency=event.urgency or 0,
         labels=event.labels,

@@ -4,9 +4,11 @@ Looking ahead decides nothing: the chain takes the step that is found here, and 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from services.router.domain.compiled import Ladder, Rung
 from services.router.domain.decision import Reason
@@ -18,6 +20,7 @@ from shared.policy.expressions import Failed
 _UNITS: Final = (("d", 86400, 10**6), ("h", 3600, 24), ("min", 60, 60), ("s", 1, 60))
 
 
+@lru_cache(maxsize=4096)
 def span(length: timedelta) -> str:
     """A duration as people write it: `5 min`, `1 h 30 min`, `15 s`."""
     seconds = round(length.total_seconds())
@@ -25,8 +28,7 @@ def span(length: timedelta) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A level that was looked at: whom it names, or (None) why it is not competent.
 
     `unsure` says why competence could not be told; the level then counts as competent.
