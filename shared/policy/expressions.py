@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from shared.policy.names import ABSENT, ALWAYS, FUNCTIONS, NUMBERS, TEXTS, calls, mentioned
+from shared.policy.names import ABSENT, ALWAYS, FUNCTIONS, METHODS, NUMBERS, TEXTS, advice, calls, mentioned
 
 _PLACE: Final = re.compile(r"<input>:(\d+):(\d+): (.*?)(?=\n|$)", re.DOTALL)
 _OPERATOR: Final = re.compile(r"'(?:_?([^\w']+)_?|([\w]+))' applied to '(\(.*?\))'")
@@ -47,6 +47,7 @@ class Failed:
 
 
 Outcome: TypeAlias = bool | Failed
+_BOOLS: Final = {bool}
 
 
 @dataclass(slots=True)
@@ -250,6 +251,8 @@ class Conditions:
             return [condition.evaluate(activation) for condition in self.all]
         plain = None if self._whole is None else self._owner._run(self._whole, activation)  # noqa: SLF001
         if type(plain) is list:
+            if set(map(type, plain)) == _BOOLS:  # the usual case
+                return plain
             return [value if type(value) is bool else _failure(value) for value in plain]
         first, second = self._halves
         return [*first.evaluate(activation), *second.evaluate(activation)]
@@ -316,6 +319,17 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def _instead_of(name: str) -> str:
+    """What may have been meant by a name that nobody knows."""
+    base, dot, rest = name.partition(".")
+    near = suggestion(name, (*ABSENT, *(f"{each}.{rest}" for each in ("attributes", "labels") if dot)))
+    if near or dot:
+        return near
+    if base.lower() in ("true", "false"):
+        return f"; did you mean {base.lower()!r}?"
+    return f"; text stands in quotes ({name!r}), what was sent is attributes.{name}"
+
+
 def _function(cel: Any, name: str, returns: Any, body: Callable[[str], Any]) -> Any:
     overload = cel.Overload(f"{name}_string", returns, [cel.Type.STRING], False, body)
     return cel.FunctionDecl(name, [overload])
@@ -350,7 +364,8 @@ def _explained(text: str, source: str) -> ExpressionError:
     line, column, message = int(found[1]), int(found[2]), found[3]
     if message.startswith("Syntax error"):
         expected = message.find(" expecting ")
-        return ExpressionError(message[:expected] if expected > 0 else message, max(column, 1), max(line, 1))
+        said = message[:expected] if expected > 0 else message
+        return ExpressionError(said + advice(source), max(column, 1), max(line, 1))
     unknown = re.match(r"undeclared reference to '([^']+)'", message)
     if unknown:
         name = unknown[1]
@@ -358,7 +373,9 @@ def _explained(text: str, source: str) -> ExpressionError:
         if re.search(rf"(?<![\w.]){re.escape(name)}\s*\(", source):
             start = column - len(name.rpartition(".")[2])
             return ExpressionError(f"no function {name!r}{suggestion(name, FUNCTIONS)}", start, line)
-        return ExpressionError(f"no name {name!r}{suggestion(name, ABSENT)}", column, line)
+        if f".{name}" in source:
+            return ExpressionError(f"no method {name!r}{suggestion(name, METHODS)}", column, line)
+        return ExpressionError(f"no name {name!r}{_instead_of(name)}", column, line)
     operator = _OPERATOR.search(message)
     if operator:
         symbol = operator[1] or operator[2]

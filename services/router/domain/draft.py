@@ -115,8 +115,8 @@ class Draft:
         before = self.incident
         self.incident = replace(before, **changes)
         if self._activation is not None:
-            for name in changes:
-                if name in _SEEN_AS and getattr(before, name) != changes[name]:
+            for name, value in changes.items():
+                if name in _SEEN_AS and getattr(before, name) != value:
                     self._forget(_SEEN_AS[name])
 
     def set_chain(self, **changes: Any) -> None:
