@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from ladder import serving
 from ladder.host import assemble
+from ladder.reachable import refuse_unknown_brokers, refuse_unknown_database
 from ladder.refusal import RefusedError
 from shared import migrations, telemetry
 from shared.database import Database, fault_of
@@ -126,13 +127,9 @@ async def _refuse_database(database: Database) -> None:
 
 @asynccontextmanager
 async def connected(url: str, size: int = _CONNECTIONS) -> AsyncIterator[Database]:
-    """A pool that is closed at the end. Raises RefusedError for a URL that is none."""
-    try:
-        database = Database(url, size=size)
-    except Exception as err:
-        raise RefusedError(
-            "LADDER_DATABASE_URL is not a URL such as postgresql://user:password@host/name."
-        ) from err
+    """A pool that is closed at the end. Raises RefusedError for a URL that is none, or of an unknown host."""
+    await refuse_unknown_database(url)
+    database = Database(url, size=size)
     try:
         yield database
     finally:
@@ -186,6 +183,7 @@ async def _one(name: str) -> None:
     url = _needed_database(name, settings, kafka=bool(log_settings.kafka_bootstrap_servers))
     _refuse_missing(name, settings)
     _check_policy(settings)
+    await refuse_unknown_brokers(log_settings.kafka_bootstrap_servers)
     sock, address = serving.bind(settings.address)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(connected(url)) if url else None
@@ -218,6 +216,7 @@ async def _migrate() -> None:
     telemetry.configure(settings.log_format, settings.log_level)
     if settings.own_database is None:
         raise RefusedError("LADDER_DATABASE_URL is not set: `ladder migrate` makes the tables there.")
+    await refuse_unknown_brokers(log_settings.kafka_bootstrap_servers)
     async with connected(settings.own_database) as database:
         eventlog = open_log(log_settings, database)
         async with eventlog.running():

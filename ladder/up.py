@@ -26,6 +26,7 @@ from ladder.processes import (
     refuse_demo_keys,
     refusing,
 )
+from ladder.reachable import refuse_unknown_brokers
 from shared import telemetry
 from shared.database import Database
 from shared.demo_keys import DEMO_KEY
@@ -73,6 +74,7 @@ def run_up(*, began: float, tell_story: bool = True) -> None:
 
 
 async def _up(place: Place, sock: socket.socket, began: float, *, tell_story: bool) -> None:
+    await refuse_unknown_brokers(place.log_settings.kafka_bootstrap_servers)
     async with AsyncExitStack() as stack:
         checking = asyncio.create_task(asyncio.to_thread(_policy, place))  # while the database starts
         try:

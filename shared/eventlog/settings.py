@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from shared.settings import LadderSettings
 
@@ -24,3 +24,12 @@ class EventLogSettings(LadderSettings):
     kafka_partitions: int | None = Field(default=None, ge=1, le=1000)
     # How long a consumer may be silent before its partitions go to others.
     kafka_session_seconds: float = Field(default=6.0, ge=1, le=300)
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _names_hosts_and_ports(cls, servers: str | None) -> str | None:
+        for server in (servers or "").split(",") if servers else ():
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+                raise ValueError(f"{server.strip()!r} is not host:port, such as kafka:9092")
+        return servers

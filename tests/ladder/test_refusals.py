@@ -135,6 +135,46 @@ def test_a_database_url_that_is_none_is_told_without_showing_it() -> None:
     assert "my-secret-password" not in ran.stderr
 
 
+UNKNOWN = "no-such-host.invalid"
+PLACE = {"listen": "127.0.0.1:0", "secret_key": "x" * 32, "public_url": "http://ladder.test"}
+
+
+@pytest.mark.parametrize("command", ["migrate", "up", "router", "notifier"])
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://u:hunter2@127.0.0.1/x", "is not a URL such as postgresql://"),
+        (f"postgresql://u:hunter2@{UNKNOWN}/x", f"the host {UNKNOWN} cannot be found"),
+    ],
+)
+def test_a_database_that_cannot_be_is_one_sentence(
+    command: str, url: str, words: str, tmp_path: Path
+) -> None:
+    ran = _ladder(command, **PLACE, data_dir=tmp_path / "data", database_url=url)
+    _refused(ran, "LADDER_DATABASE_URL", words)
+    assert "hunter2" not in ran.stderr
+    assert not ran.stdout
+
+
+@pytest.mark.parametrize("command", ["migrate", "up", "intake"])
+@pytest.mark.parametrize(
+    ("servers", "words"),
+    [
+        ("nonsense", "'nonsense' is not host:port"),
+        ("127.0.0.1:http", "'127.0.0.1:http' is not host:port"),
+        ("127.0.0.1:9092,kafka:0", "'kafka:0' is not host:port"),
+        (f"{UNKNOWN}:9092", f"the host {UNKNOWN} cannot be found"),
+    ],
+)
+def test_brokers_that_cannot_be_are_one_sentence(
+    command: str, servers: str, words: str, tmp_path: Path
+) -> None:
+    url = {"database_url": "postgresql://u@127.0.0.1:1/x"} if command != "intake" else {}
+    ran = _ladder(command, **PLACE, **url, data_dir=tmp_path / "data", kafka_bootstrap_servers=servers)
+    _refused(ran, "LADDER_KAFKA_BOOTSTRAP_SERVERS", words)
+    assert not ran.stdout
+
+
 def test_a_setting_that_does_not_fit_is_named(up: Mapping[str, str | Path]) -> None:
     _refused(_ladder("up", **up, log_level="LOUD"), "LADDER_LOG_LEVEL")
 
