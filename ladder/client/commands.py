@@ -119,7 +119,8 @@ def incidents(
 def show(
     incident: Which = "latest",
     *,
-    timeline: Annotated[bool, typer.Option(help="With everything that happened.")] = True,
+    timeline: Annotated[bool, typer.Option(help="With what happened.")] = True,
+    last: Annotated[int, typer.Option(min=0, help="Only so many of its newest entries; 0 is all.")] = 200,
     json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
@@ -132,13 +133,16 @@ def show(
     with reaching(url, api_key) as connection:
         chosen = pick(connection, incident)
         found = connection.get(f"/v1/incidents/{chosen}")
-        items = connection.get(f"/v1/incidents/{chosen}/timeline")["items"] if timeline else []
+        items = connection.timeline(chosen) if timeline else []
     if json:
         _print_json({**found, "timeline": items} if timeline else found)
         return
     now = utcnow()
-    lines = [*incident_lines(found, now), *(["", *timeline_lines(items, now)] if items else [])]
-    typer.echo("\n".join(lines))
+    shown = items[-last:]
+    lines = [*incident_lines(found, now), *([""] if items else [])]
+    if len(shown) < len(items):
+        lines.append(f"  … {len(items) - len(shown)} earlier entries: --last 0 tells all")
+    typer.echo("\n".join([*lines, *timeline_lines(shown, now)]))
 
 
 def explain(
@@ -230,24 +234,27 @@ def update(
 
 def oncall(
     *,
-    at: Annotated[str, typer.Option(help="At this time (ISO 8601) instead of now.")] = "",
+    at: Annotated[
+        str, typer.Option(help="At this time, such as 2026-03-08T07:00: here, unless it has a zone.")
+    ] = "",
     json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
     """Say who is on call."""
-    from ladder.client.words import ONCALL_COLUMNS, oncall_cells
+    from ladder.client.words import instant, oncall_cells, oncall_columns
     from shared.clock import utcnow
 
     with reaching(url, api_key) as connection:
-        answer = connection.get("/v1/oncall", [("at", at)] if at else None)
+        asked = instant(at) if at else None
+        answer = connection.get("/v1/oncall", [("at", asked.isoformat())] if asked else None)
     if json:
         _print_json(answer)
     elif not answer["items"]:
         typer.echo("There is no schedule.")
     else:
         now = utcnow()
-        _print_table(ONCALL_COLUMNS, [oncall_cells(item, now) for item in answer["items"]])
+        _print_table(oncall_columns(asked or now), [oncall_cells(item, now) for item in answer["items"]])
 
 
 def watch(

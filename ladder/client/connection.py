@@ -9,7 +9,10 @@ ClientError
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlsplit
@@ -142,6 +145,7 @@ class Connection:
     def __init__(self, place: Place, timeout: float = 15) -> None:
         self.place = place
         self._http = httpx2.Client(timeout=timeout, follow_redirects=False)
+        self.answered_at: datetime | None = None  # by Ladder's clock, to the second; as the last answer says
 
     def __enter__(self) -> Self:
         return self
@@ -164,6 +168,18 @@ class Connection:
             cursor = answer.get("next") or ""
             if not cursor:
                 return
+
+    def timeline(self, incident_id: str) -> list[dict[str, Any]]:
+        """All entries, oldest first."""
+        path = f"/v1/incidents/{quote(incident_id, safe='')}/timeline"
+        items: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            answer = self.get(path, [("limit", str(PAGE)), *([("cursor", cursor)] if cursor else [])])
+            items += answer["items"]
+            cursor = answer.get("next") or ""
+            if not cursor:
+                return items
 
     def act(self, incident_id: str, action: str, **arguments: str) -> dict[str, Any]:
         """A person's action; the incident as it then is. Empty arguments are left out."""
@@ -195,6 +211,8 @@ class Connection:
             raise UnreachableError(
                 f"Nobody answers at {self.place.url}: is Ladder up, and LADDER_URL right? ({err})"
             ) from err
+        with suppress(ValueError, TypeError):
+            self.answered_at = parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
         return read_answer(answer)
 
 

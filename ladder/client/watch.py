@@ -1,8 +1,8 @@
 """What changed since the last look, as lines: one step at a time, so that a test can take the steps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ladder.client.connection import Connection
@@ -10,16 +10,23 @@ from ladder.client.pick import short
 from ladder.client.words import moment, timeline_text
 
 LOOKED_AT: Final = 500  # the newest, and as many of those still open
+_UNSEEN: Final = timedelta(seconds=1)
 TOLD_IN_FULL: Final = 20  # changed incidents a step whose timelines are read; the others get one line each
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How far each incident has been told: its version, and how many timeline entries."""
+    """How far each incident has been told: its version, and how many timeline entries (-1: known before the
+    first look, which was at `since` by Ladder's clock).
+    """
 
     versions: Mapping[str, int] = field(default_factory=dict)
     told: Mapping[str, int] = field(default_factory=dict)
-    started: bool = False
+    since: datetime | None = None
+
+    @property
+    def started(self) -> bool:
+        return self.since is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +46,20 @@ def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = ""
         for incident_id, incident in incidents.items()
         if seen.versions.get(incident_id) != incident["version"]
     ]
+    since = seen.since or connection.answered_at or now
     versions = {**seen.versions, **{str(one["id"]): int(one["version"]) for one in changed}}
     any_open = any(incident["status"] in {"triggered", "acknowledged"} for incident in incidents.values())
     if not seen.started and not only:
         known = {str(one["id"]): -1 for one in changed}
-        return Step((), Seen(versions=versions, told=known, started=True), any_open)
+        return Step((), Seen(versions=versions, told=known, since=since), any_open)
     told = dict(seen.told)
     lines: list[str] = []
     for number, incident in enumerate(sorted(changed, key=lambda one: str(one["opened_at"]))):
         if number < TOLD_IN_FULL:
-            lines += _tell(connection, incident, told, now)
+            lines += _tell(connection, incident, told, since, now)
         else:
             lines.append(_line(incident, str(incident["status"]), moment(now.isoformat(), now)))
-    return Step(tuple(lines), Seen(versions=versions, told=told, started=True), any_open)
+    return Step(tuple(lines), Seen(versions=versions, told=told, since=since), any_open)
 
 
 def _looked_at(connection: Connection, only: str) -> Iterator[dict[str, Any]]:
@@ -63,27 +71,27 @@ def _looked_at(connection: Connection, only: str) -> Iterator[dict[str, Any]]:
 
 
 def _tell(
-    connection: Connection, incident: Mapping[str, Any], told: dict[str, int], now: datetime
+    connection: Connection, incident: Mapping[str, Any], told: dict[str, int], since: datetime, now: datetime
 ) -> list[str]:
     incident_id = str(incident["id"])
-    items = _timeline(connection, incident_id)
+    items = connection.timeline(incident_id)
     already = told.get(incident_id, 0)
-    if already < 0:  # known before we looked: the newest decision, whose entries all carry its time
-        already = next((place for place, item in enumerate(items) if item["at"] == items[-1]["at"]), 0)
+    if already < 0:
+        already = _news(items, since)
     told[incident_id] = len(items)
     return [_line(incident, timeline_text(item), moment(item["at"], now)) for item in items[already:]]
 
 
-def _timeline(connection: Connection, incident_id: str) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
-    cursor = ""
-    while True:
-        params = [("limit", str(LOOKED_AT)), *([("cursor", cursor)] if cursor else [])]
-        answer = connection.get(f"/v1/incidents/{incident_id}/timeline", params)
-        items += answer["items"]
-        cursor = answer.get("next") or ""
-        if not cursor:
-            return items
+def _news(items: Sequence[Mapping[str, Any]], since: datetime) -> int:
+    """Where that begins which came after the first look; at least the newest decision, which made the change.
+
+    All entries of one decision carry its time, which is a little before it can be seen.
+    """
+    from_then = since - _UNSEEN
+    for place, item in enumerate(items):
+        if item["at"] == items[-1]["at"] or datetime.fromisoformat(item["at"]) >= from_then:
+            return place
+    return 0
 
 
 def _line(incident: Mapping[str, Any], text: str, at: str) -> str:

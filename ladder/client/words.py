@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
+from ladder.client.connection import UsageError
 from ladder.client.pick import short
 
 Document = Mapping[str, Any]
@@ -16,6 +17,14 @@ def moment(text: str | None, now: datetime, zone: tzinfo | None = None) -> str:
     at = datetime.fromisoformat(text).astimezone(zone)
     today = now.astimezone(zone).date()
     return at.strftime("%H:%M:%S" if at.date() == today else "%Y-%m-%d %H:%M:%S")
+
+
+def instant(text: str) -> datetime:
+    """The time that somebody typed; in the reader's zone where it has none. Raises UsageError."""
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError) as err:
+        raise UsageError(f"{text!r} is not a time such as 2026-03-08T07:00 or 2026-03-08T06:00Z.") from err
 
 
 def span(seconds: float) -> str:
@@ -178,7 +187,10 @@ def oncall_cells(item: Document, now: datetime) -> tuple[str, ...]:
     )
 
 
-ONCALL_COLUMNS = ("schedule", "on call", "until", "layer", "then", "from")
+def oncall_columns(at: datetime) -> tuple[str, ...]:
+    """The row's names; the times are those of the reader's zone, which is named."""
+    zone = at.astimezone().tzname() or "local time"
+    return ("schedule", "on call", f"until ({zone})", "layer", "then", f"from ({zone})")
 
 
 def taken_line(incident: Document, verb: str) -> str:

@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 
 from shared import telemetry
 from shared.demo_keys import DEMO_DIGESTS
-from shared.policy.model import ApiKey, Bundle, Integration
+from shared.policy.doors import ApiKey, Integration
+from shared.policy.model import Bundle
 
 log = telemetry.logger(__name__)
 Door = TypeVar("Door", Integration, ApiKey)

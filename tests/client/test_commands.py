@@ -1,7 +1,10 @@
 """The command line against an API that answers in the shapes of the design."""
 
 import json
-from datetime import UTC, datetime
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 import pytest
@@ -9,6 +12,7 @@ from pytest_httpserver import HTTPServer
 
 from ladder.client.connection import Connection, Place
 from ladder.client.watch import Seen, watch_once
+from shared.clock import utcnow
 from tests.client.conftest import Terminal
 
 FIRST = "0b7b2f7e-7d7c-4e0e-9d39-0f6f1d1f0001"
@@ -250,9 +254,47 @@ def test_oncall_says_who_until_when_and_who_is_next(server: HTTPServer, ladder: 
     }  # fmt: skip
     server.expect_request("/v1/oncall").respond_with_json({"items": [row]})
     out = ladder("oncall").out
+    assert out.splitlines()[0].rstrip().endswith("from (UTC)")
     assert out.splitlines()[1].split() == [
         "desk", "ana", "2026-03-08", "07:00:00", "weekly", "petra", "2026-03-08", "07:00:00"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("2026-03-08T07:00", "2026-03-08T07:00:00+01:00"),  # Prague's winter
+        ("2026-07-08 07:00", "2026-07-08T07:00:00+02:00"),  # and its summer
+        ("2026-03-08T07:00Z", "2026-03-08T08:00:00+01:00"),
+    ],
+)
+def test_oncall_takes_a_time_without_a_zone_as_one_here(
+    server: HTTPServer, one_server: HTTPServer, typed: str, asked: str
+):
+    server.expect_request("/v1/oncall", query_string={"at": asked}).respond_with_json({"items": []})
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "ladder",
+            "oncall",
+            "--at",
+            typed,
+            "--url",
+            one_server.url_for("").rstrip("/"),
+        ],
+        env={**os.environ, "TZ": "Europe/Prague", "LADDER_API_KEY": "a-key"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout == "There is no schedule.\n", ran.stderr
+
+
+def test_oncall_says_what_a_time_looks_like(ladder: Terminal):
+    printed = ladder("oncall", "--at", "tomorrow")
+    assert printed.exit_code == 2
+    assert printed.err == "'tomorrow' is not a time such as 2026-03-08T07:00 or 2026-03-08T06:00Z.\n"
 
 
 def test_an_empty_shift_is_said_to_be_nobodys(server: HTTPServer, ladder: Terminal):
@@ -312,3 +354,50 @@ def test_watch_tells_of_what_was_there_before_only_what_is_new(server: HTTPServe
     assert first.lines == ()
     told = [line.partition("Checkout is down: ")[2] for line in second.lines]
     assert told == ["passed", "page → petra"]
+
+
+def test_watch_tells_every_decision_since_it_began(server: HTTPServer, ladder: Terminal):
+    """Two of them between two looks, of an incident that was there before."""
+
+    began = utcnow()  # which the answers' Date says, too
+
+    def entry(seconds: float, text: str) -> dict[str, object]:
+        at = (began + timedelta(seconds=seconds)).isoformat()
+        return {"at": at, "kind": "x", "actor": "ladder", "text": text, "reason": {}}
+
+    for answer in (listed(incident()), listed(incident(version=3))):
+        for _ in range(2):  # open ones and newest ones
+            server.expect_ordered_request("/v1/incidents").respond_with_json(answer)
+    items = [entry(-60, "opened"), entry(15, "page → petra"), entry(16, "taken")]
+    server.expect_ordered_request(f"/v1/incidents/{FIRST}/timeline").respond_with_json({"items": items})
+    wrong = began + timedelta(minutes=7)  # this machine's clock, not Ladder's
+    with Connection(Place.of(ladder.url, "a-key")) as connection:
+        second = watch_once(connection, watch_once(connection, Seen(), wrong).seen, wrong)
+    told = [line.partition("Checkout is down: ")[2] for line in second.lines]
+    assert told == ["page → petra", "taken"]
+
+
+def _long_timeline(server: HTTPServer) -> None:
+    entries = [
+        {"at": "2026-03-01T12:00:00Z", "kind": "x", "actor": "ladder", "text": f"step {number}", "reason": {}}
+        for number in range(700)
+    ]
+    server.expect_request(f"/v1/incidents/{FIRST}").respond_with_json(incident())
+    path = f"/v1/incidents/{FIRST}/timeline"
+    server.expect_oneshot_request(path).respond_with_json({"items": entries[:500], "next": "500"})
+    server.expect_oneshot_request(path, query_string={"limit": "500", "cursor": "500"}).respond_with_json(
+        {"items": entries[500:], "next": None}
+    )
+
+
+def test_show_ends_with_the_newest_entries_and_says_how_to_see_the_rest(server: HTTPServer, ladder: Terminal):
+    _long_timeline(server)
+    lines = ladder("show", FIRST).out.splitlines()
+    assert lines[-1].endswith("step 699")
+    assert "  … 500 earlier entries: --last 0 tells all" in lines
+    assert sum("step " in line for line in lines) == 200
+
+
+def test_show_tells_all_entries_when_asked(server: HTTPServer, ladder: Terminal):
+    _long_timeline(server)
+    assert sum("step " in line for line in ladder("show", FIRST, "--last", "0").out.splitlines()) == 700
