@@ -81,9 +81,12 @@ class Signer:
             return None
         return claims
 
-    def derive(self, purpose: str) -> bytes:
-        """32 bytes for another use (a webhook secret that the bundle does not give), stable per purpose."""
-        return self._mac(self.keys[0], "derive", purpose)
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """32 bytes for another use (a webhook secret that the bundle does not give), stable per purpose.
+
+        One of each key: whoever checks with what came of the old key goes on while it is rotated.
+        """
+        return tuple(self._mac(key, "derive", purpose) for key in self.keys)
 
     @staticmethod
     def _mac(key: str, purpose: str, payload: str) -> bytes:

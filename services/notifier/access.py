@@ -1,36 +1,34 @@
-"""Who may ask: API keys of the policy in force, by role."""
+"""Who may ask: keys of the policy in force, by role; for an inbox its own reader, and responders."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final
 
-from fastapi import Depends
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-
+from shared.access import Holder, Presented, Role, holder_of
 from shared.clock import utcnow
 from shared.policy import Bundle
 from shared.problems import Problem
-from shared.security import owner_of
-
-_RANKS: Final = ("viewer", "responder", "lead", "admin")
-_bearer = HTTPBearer(
-    auto_error=False, scheme_name="key", description="A key of `api_keys` in the policy bundle."
-)
-Presented = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def holder_with(role: str, bundle: Callable[[], Bundle | None]) -> Callable[[Presented], Awaitable[str]]:
-    """A dependency: the name of the API key, which has this role or a higher one."""
+def holder_with(role: Role, bundle: Callable[[], Bundle | None]) -> Callable[[Presented], Awaitable[Holder]]:
+    """A dependency: who holds the key, which has this role or a higher one."""
 
-    async def holder(presented: Presented) -> str:
+    async def holder(presented: Presented) -> Holder:
         policy = bundle()
         if policy is None:
             raise Problem(503, "no-policy", "No policy is known yet", headers={"Retry-After": "1"})
-        doors = [(name, key.keys) for name, key in policy.api_keys.items()]
-        name = owner_of(presented.credentials, doors, utcnow()) if presented else None
-        if name is None:
-            raise Problem(401, "unauthorized", "An API key is needed", headers={"WWW-Authenticate": "Bearer"})
-        if _RANKS.index(policy.role_of(name)) < _RANKS.index(role):
-            raise Problem(403, "forbidden", f"This needs the role {role}")
-        return name
+        found = holder_of(presented, policy, utcnow())
+        found.require(role)
+        return found
 
     return holder
+
+
+def require_reader(holder: Holder, user: str) -> None:
+    """Raises a 403 for somebody else's inbox, unless the key is a responder's or a higher one."""
+    if holder.user != user and not holder.may("responder"):
+        why = "a viewer reads the inbox of the user whom the key acts as; others need the role responder"
+        raise Problem(403, "forbidden", "This key may not do that", why)
+
+
+def may_answer_for(holder: Holder, user: str) -> bool:
+    """Whether the holder may have the links with which this user answers: they act as this user."""
+    return holder.user == user or holder.may("admin")

@@ -1,7 +1,5 @@
 """What can be asked of the notifier: somebody's stored inbox, deliveries, endpoints."""
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
@@ -12,11 +10,13 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Row, Select, Uuid, delete, literal, select, tuple_
 
-from services.notifier.access import holder_with
+from services.notifier.access import holder_with, may_answer_for, require_reader
 from services.notifier.capacity import Capacity
 from services.notifier.domain.values import State, without_secrets
 from services.notifier.tables import delivery, endpoint_disabled, inbox_message
+from shared.access import Holder
 from shared.clock import utcnow
+from shared.cursors import bad_cursor, cursor_of, number_of, place_of
 from shared.database import Database
 from shared.policy import Bundle
 from shared.problems import MEDIA_TYPE, Fault, Problem
@@ -39,7 +39,10 @@ Cursor = Annotated[str, Query(max_length=200, description="`next` of the page be
 
 
 class InboxMessage(BaseModel):
-    """A message in somebody's stored inbox."""
+    """A message in somebody's stored inbox.
+
+    The link that acknowledges is there for a key that acts as this user, and for an admin's.
+    """
 
     id: UUID
     user: str
@@ -123,28 +126,36 @@ def routes(database: Database, bundle: Callable[[], Bundle | None], capacity: Ca
     """The notifier's paths."""
     router = APIRouter(responses=_REFUSALS)
     viewer, admin = Depends(holder_with("viewer", bundle)), Depends(holder_with("admin", bundle))
-    _add_inbox(router, database, viewer)
+    _add_inbox(router, database, bundle)
     _add_endpoints(router, database, capacity, viewer, admin)
     _add_deliveries(router, database, viewer)
     return router
 
 
-def _add_inbox(router: APIRouter, database: Database, viewer: Any) -> None:
+def _add_inbox(router: APIRouter, database: Database, bundle: Callable[[], Bundle | None]) -> None:
+    viewer = Depends(holder_with("viewer", bundle))
+
     @router.get(
         "/v1/inbox/{user}",
-        dependencies=[viewer],
         tags=["inbox"],
         operation_id="get_inbox",
         summary="Somebody's stored inbox, newest first",
+        description="One's own for a key that acts as this user, others' from the role responder on.",
     )
     async def inbox(
-        user: Annotated[str, Path(max_length=2_000)], limit: Limit = 50, cursor: Cursor = ""
+        user: Annotated[str, Path(max_length=2_000)],
+        holder: Annotated[Holder, viewer],
+        limit: Limit = 50,
+        cursor: Cursor = "",
     ) -> InboxMessages:
+        require_reader(holder, user)
         query = select(inbox_message).where(inbox_message.c.user == _text("path:user", user))
         if cursor:
-            query = query.where(inbox_message.c.seq < _number(cursor))
+            query = query.where(inbox_message.c.seq < number_of(cursor))
         rows = await _read(database, query.order_by(inbox_message.c.seq.desc()).limit(limit + 1))
         items = [InboxMessage.model_validate(_fields(row)) for row in rows[:limit]]
+        if not may_answer_for(holder, user):
+            items = [_without_answer(message) for message in items]
         return InboxMessages(items=items, next=str(rows[limit - 1].seq) if len(rows) > limit else None)
 
 
@@ -217,6 +228,16 @@ def _add_endpoints(
                 raise Problem(404, "not-found", "This endpoint is not disabled")
 
 
+def _without_answer(message: InboxMessage) -> InboxMessage:
+    """The message without the link that answers it, wherever it stands."""
+    link = message.links.get("acknowledge")
+    if link is None:
+        return message
+    links = {name: address for name, address in message.links.items() if address != link}
+    lines = [line for line in message.text.splitlines() if link not in line]
+    return message.model_copy(update={"links": links, "text": "\n".join(lines)})
+
+
 def _query(asked: Filters) -> Select[Any]:
     query = select(delivery).order_by(delivery.c.created_at.desc(), delivery.c.id.desc())
     wanted = {"incident_id": asked.incident, "page_id": asked.page, "recipient": asked.recipient}
@@ -257,25 +278,15 @@ def _fields(row: Row[Any]) -> Mapping[str, Any]:
 
 
 def _cursor(row: Row[Any]) -> str:
-    return base64.urlsafe_b64encode(f"{row.created_at.isoformat()}|{row.id}".encode()).decode().rstrip("=")
+    return cursor_of([row.created_at.isoformat(), row.id])
 
 
 def _place(cursor: str) -> tuple[datetime, str]:
     try:
-        at, _, identity = base64.urlsafe_b64decode(cursor + "==").decode().partition("|")
+        at, identity = place_of(cursor)
         return datetime.fromisoformat(at).astimezone(UTC), str(UUID(identity))
-    except (binascii.Error, ValueError, OverflowError) as err:
-        raise _bad_cursor() from err
-
-
-def _number(cursor: str) -> int:
-    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-        raise _bad_cursor()
-    return int(cursor)
-
-
-def _bad_cursor() -> Problem:
-    return _unusable("query:cursor", "not a cursor of this list: take `next` of the page before")
+    except (TypeError, ValueError, AttributeError, OverflowError) as err:
+        raise bad_cursor() from err
 
 
 def _unusable(field: str, reason: str) -> Problem:

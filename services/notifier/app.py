@@ -28,14 +28,13 @@ from shared.outbox import Relay
 from shared.policy import Bundle
 from shared.policy.feed import PolicyFeed
 from shared.policy.usable_keys import UsableKeys
+from shared.progress import Progress
 from shared.service import Service
 
 log = telemetry.logger(__name__)
 REVISIONS: Final = Path(str(revisions.__file__)).parent
-_BETWEEN_TRIES: Final = 0.2
 _NEWER_POLICY_SECONDS: Final = 1.0
 _UPKEEP_SECONDS: Final = 600.0
-_LAG_SECONDS: Final = 5.0
 
 
 class Notifier:
@@ -75,7 +74,7 @@ class Notifier:
             lease=LEASE,
             committed=self._relay.wake,
         )
-        self._consumer: Consumer | None = None
+        self._progress = Progress(GROUP, [ESCALATIONS])
         self._held_once = False
         self._schema: str | None = "the database has not been reached yet"
 
@@ -97,6 +96,10 @@ class Notifier:
             reasons.append("no share of the event log has been held yet")
         return [f"notifier: {reason}" for reason in reasons]
 
+    def stuck(self) -> Sequence[str]:
+        """Why only a new start would help."""
+        return self._progress.stuck(utcnow())
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Everything runs inside the block; on leaving, sends under way are finished first."""
@@ -111,36 +114,27 @@ class Notifier:
                     await channel.close()
 
     async def _work(self) -> None:
-        migrated = await self._migrated_once()
-        while not migrated:
-            await asyncio.sleep(_BETWEEN_TRIES)
-            migrated = await self._migrated_once()
+        await migrations.awaited(self._database, SCHEMA, REVISIONS, self._learned)
         while await self._feed.wait(60) is None:
             log.warning("no policy yet", action="policy_awaited")
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._relay.running())
             await stack.enter_async_context(self._sender.running())
-            loops = [("consume", self._consume), ("upkeep", self._upkeep), ("lag", self._measure_lag)]
-            await asyncio.gather(*(for_ever(name, step) for name, step in loops))
+            loops = [("consume", self._consume), ("upkeep", self._upkeep)]
+            await asyncio.gather(*(for_ever(name, step, self._database) for name, step in loops))
 
-    async def _migrated_once(self) -> bool:
-        try:
-            async with asyncio.timeout(10):
-                self._schema = await migrations.pending(self._database, SCHEMA, REVISIONS)
-        except Exception as err:
-            if fault_of(err) is None:
-                raise
-            self._schema = f"the database cannot be reached: {type(err).__name__}"
-        return self._schema is None
+    def _learned(self, why: str | None) -> None:
+        self._schema = why
 
     async def _consume(self) -> None:
         async with self._log.consumer(GROUP, [ESCALATIONS]) as consumer:
-            self._consumer = consumer
+            watching = asyncio.create_task(self._progress.watch(consumer), name="notifier lag")
             try:
                 while True:
                     await self.consume_once(consumer)
             finally:
-                self._consumer = None
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
 
     async def consume_once(self, consumer: Consumer) -> int:
         """Fetch a batch, apply it however long the database is away, commit; how many records."""
@@ -151,6 +145,7 @@ class Notifier:
                 await self._consumption.caught_up(utcnow())
             return 0
         await self._apply(records)
+        self._progress.took(records, utcnow())
         try:
             await consumer.commit(records)
         except LogUnavailableError as err:  # they come again, and the inbox drops them
@@ -165,11 +160,13 @@ class Notifier:
             except Exception as err:
                 if fault_of(err) is None:
                     raise
-                log.warning("batch waits for the database", action="batch_waits", error=str(err)[:300])
+                self._database.trouble.is_on(err, "notifier consume")
+                self._progress.waits(utcnow())
                 metrics.LOOP_FAILURES.labels("consume", "away").inc()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
             else:
+                self._database.trouble.is_over("notifier consume")
                 return
 
     async def _newer_policy(self) -> None:
@@ -185,15 +182,6 @@ class Notifier:
                 gone = await upkeep.forget_old(connection, self._settings.keep, utcnow())
         await asyncio.sleep(_UPKEEP_SECONDS)
 
-    async def _measure_lag(self) -> None:
-        if self._consumer is not None:
-            metrics.LAG_RECORDS.clear()
-            metrics.LAG_SECONDS.clear()
-            for partition, lag in (await self._consumer.lag(utcnow())).items():
-                metrics.LAG_RECORDS.labels(str(partition.number)).set(lag.records)
-                metrics.LAG_SECONDS.labels(str(partition.number)).set(lag.seconds)
-        await asyncio.sleep(_LAG_SECONDS)
-
 
 def build(settings: NotifierSettings, *, log: EventLog, database: Database | None) -> Service:
     """The service; the caller runs the log and closes the database. Raises BadSettingError."""
@@ -205,4 +193,5 @@ def build(settings: NotifierSettings, *, log: EventLog, database: Database | Non
         api=routes(database, notifier.guarding_bundle, notifier.capacity),
         running=notifier.running,
         unready=notifier.unready,
+        stuck=notifier.stuck,
     )

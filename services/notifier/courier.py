@@ -9,6 +9,7 @@ from typing import Final
 from services.notifier.channels import Channel, Envelope, Rejected, Result, Unavailable
 from services.notifier.domain.compose import write
 from services.notifier.domain.values import Delivery
+from services.notifier.links import links_of
 from services.notifier.secrets import SecretMissingError, Secrets
 from shared import telemetry
 from shared.crash import crash_point
@@ -52,7 +53,8 @@ class Courier:
         return result
 
     def _envelope(self, delivery: Delivery, now: datetime) -> Envelope:
-        letter = write(delivery, self.bundle(), public_url=self.public_url, signer=self.signer, now=now)
+        links = links_of(delivery, self.public_url, self.signer)
+        letter = write(delivery, self.bundle(), links, now)
         if letter.note:
             log.warning(
                 "template not used", action="template_failed", incident=delivery.incident_id, why=letter.note

@@ -260,10 +260,12 @@ class Sender:
     async def running(self) -> AsyncIterator[None]:
         """Claim, send, record and tend until the end of the block; then finish what is under way."""
         loops = [
-            asyncio.create_task(for_ever(name, step), name=f"notifier {name}")
+            asyncio.create_task(for_ever(name, step, self._database), name=f"notifier {name}")
             for name, step in (("claim", self._claim_step), ("tend", self._tend_step))
         ]
-        recording = asyncio.create_task(for_ever("record", self._record_step), name="notifier record")
+        recording = asyncio.create_task(
+            for_ever("record", self._record_step, self._database), name="notifier record"
+        )
         try:
             yield
         finally:

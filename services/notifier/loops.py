@@ -1,8 +1,9 @@
 """Loops that never die: a step that fails is tried again, more slowly each time, and is seen.
 
-A server that is away is expected: the step is tried again after at most two seconds. Anything else is a
-fault of the program: it is logged with its stack, counted, and tried again after at most ten seconds, because
-a notifier that limps still pages somebody and one that ended does not.
+A server that is away is expected: the step is tried again after at most two seconds, and the outage is said
+once for all loops. Anything else is a fault of the program: it is logged with its stack, counted, and tried
+again after at most ten seconds, because a notifier that limps still pages somebody and one that ended does
+not.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import Final
 
 from services.notifier import metrics
 from shared import telemetry
-from shared.database import Fault, fault_of
+from shared.database import Database, Fault, fault_of
 from shared.eventlog import LogUnavailableError
 
 log = telemetry.logger(__name__)
@@ -19,7 +20,7 @@ _LONGEST_AWAY: Final = 2.0
 _LONGEST_FAULT: Final = 10.0
 
 
-async def for_ever(name: str, step: Callable[[], Awaitable[None]]) -> None:
+async def for_ever(name: str, step: Callable[[], Awaitable[None]], database: Database) -> None:
     """Repeat the step until cancelled."""
     failures = 0
     while True:
@@ -29,17 +30,20 @@ async def for_ever(name: str, step: Callable[[], Awaitable[None]]) -> None:
             raise
         except Exception as err:  # noqa: BLE001 - see above
             failures += 1
-            await asyncio.sleep(_pause(name, err, failures))
+            await asyncio.sleep(_pause(name, err, failures, database))
         else:
+            database.trouble.is_over(f"notifier {name}")
             failures = 0
 
 
-def _pause(name: str, err: Exception, failures: int) -> float:
+def _pause(name: str, err: Exception, failures: int, database: Database) -> float:
     fault = fault_of(err)
     away = isinstance(err, LogUnavailableError) or fault is Fault.AWAY
     metrics.LOOP_FAILURES.labels(name, "away" if away else "fault").inc()
-    if away or fault is not None:
-        log.warning("step failed", action="loop_waits", loop=name, failures=failures, error=str(err)[:300])
+    if fault is not None:
+        database.trouble.is_on(err, f"notifier {name}")
+    elif away:
+        log.debug("step failed", action="loop_waits", loop=name, failures=failures, error=str(err)[:300])
     else:
         log.error("step failed", action="loop_failed", loop=name, failures=failures, exc_info=err)
     pause: float = 0.1 * 2 ** min(failures, 10)

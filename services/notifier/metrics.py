@@ -34,8 +34,6 @@ PENDING: Final = Gauge(
 OLDEST_PENDING_SECONDS: Final = Gauge(
     "ladder_deliveries_oldest_due_seconds", "How long the oldest delivery that is due has waited"
 )
-LAG_RECORDS: Final = Gauge("ladder_notifier_lag_records", "Unread records", ["partition"])
-LAG_SECONDS: Final = Gauge("ladder_notifier_lag_seconds", "Age of the oldest unread record", ["partition"])
 LOOP_FAILURES: Final = Counter(
     "ladder_notifier_loop_failures_total", "Steps of a loop that failed and were tried again", ["loop", "why"]
 )

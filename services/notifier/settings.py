@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.notifier.channels.email import MailServer, mail_address
 from shared.settings import CommaSeparated, ListenSettings, SecretKeySettings
@@ -21,6 +21,9 @@ class NotifierSettings(ListenSettings, SecretKeySettings):
         default=None, description="smtp://user:password@host:port?starttls=yes|no|auto, or smtps://…"
     )
     mail_from: str = Field(default="Ladder <ladder@localhost>", description="the sender of mails")
+    mail_reply_to: str = Field(
+        default="", description="who reads answers to mails, also those of stakeholders who want no more"
+    )
     notifier_keep_days: int = Field(
         default=30, ge=1, description="how long finished deliveries and inbox messages are kept"
     )
@@ -34,7 +37,7 @@ class NotifierSettings(ListenSettings, SecretKeySettings):
         """Where mail is handed in; None where no server is set."""
         if self.smtp_url is None:
             return None
-        return MailServer.at(self.smtp_url.get_secret_value(), self.mail_from)
+        return MailServer.at(self.smtp_url.get_secret_value(), self.mail_from, self.mail_reply_to)
 
     @field_validator("smtp_url")
     @classmethod
@@ -43,7 +46,9 @@ class NotifierSettings(ListenSettings, SecretKeySettings):
             MailServer.at(url.get_secret_value(), "")
         return url
 
-    @field_validator("mail_from")
+    @field_validator("mail_from", "mail_reply_to")
     @classmethod
-    def _is_an_address(cls, sender: str) -> str:
-        return str(mail_address("the sender", sender))
+    def _is_an_address(cls, written: str, about: ValidationInfo) -> str:
+        if not written and about.field_name == "mail_reply_to":
+            return ""
+        return str(mail_address("the sender" if about.field_name == "mail_from" else "the reader", written))

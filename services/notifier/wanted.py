@@ -55,7 +55,10 @@ class Wanted:
     async def _read(self, incident_ids: set[str]) -> dict[str, int]:
         try:
             async with asyncio.timeout(_LONGEST_SECONDS), self._database.transaction() as connection:
-                return await store.settled_versions(connection, sorted(incident_ids))
+                settled = await store.settled_versions(connection, sorted(incident_ids))
         except Exception as err:  # noqa: BLE001 - see `surely`
-            log.warning("cannot check pages", action="recheck_failed", error=str(err)[:300])
+            log.debug("cannot check pages", action="recheck_failed", error=str(err)[:300])
+            self._database.trouble.is_on(err, "notifier recheck")
             return {}
+        self._database.trouble.is_over("notifier recheck")
+        return settled

@@ -3,6 +3,7 @@
 from services.notifier.channels import Envelope
 from services.notifier.domain.compose import write
 from services.notifier.domain.plan import plan
+from services.notifier.links import links_of
 from shared.clock import utcnow
 from shared.security import Signer
 from tests.services.notifier.building import bundle, changed, incident, page
@@ -16,5 +17,5 @@ def envelope(address, *, secret="", told=None, at=None, **said):
     message = changed(*([] if told else [page()]), notices=[told] if told else [], incident=incident(**said))
     policy = bundle({"ana": {"contacts": {"it": {"inbox": "ana"}}}})
     delivery = plan(message, policy, at).deliveries[0]
-    letter = write(delivery, policy, public_url="https://ladder.test", signer=SIGNER, now=at)
+    letter = write(delivery, policy, links_of(delivery, "https://ladder.test", SIGNER), at)
     return Envelope(delivery, letter, address, secret, at)

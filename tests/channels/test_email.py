@@ -49,10 +49,9 @@ def postbox() -> Iterator[Postbox]:
     controller.stop()
 
 
-def channel(postbox) -> EmailChannel:
-    return EmailChannel(
-        MailServer.at(f"smtp://127.0.0.1:{postbox.port}?starttls=no", "Ladder <ladder@ops.example>")
-    )
+def channel(postbox, reply_to="") -> EmailChannel:
+    url = f"smtp://127.0.0.1:{postbox.port}?starttls=no"
+    return EmailChannel(MailServer.at(url, "Ladder <ladder@ops.example>", reply_to))
 
 
 async def test_a_page_arrives_as_plain_text_and_html(postbox):
@@ -85,12 +84,20 @@ async def test_the_mails_of_an_incident_are_one_thread_and_a_repeat_is_the_same_
     assert one["In-Reply-To"] == other["In-Reply-To"]
 
 
-async def test_a_stakeholder_can_unsubscribe_and_sees_no_acknowledge_link(postbox):
+async def test_a_stakeholder_sees_no_acknowledge_link_and_no_promise_that_nobody_keeps(postbox):
     told = notice("resolved", address("board@example.com", "email"), stakeholder=True)
     await channel(postbox).send(envelope("board@example.com", told=told))
     (mail,) = postbox.mails
-    assert mail["List-Unsubscribe"] == "<mailto:ladder@ops.example?subject=unsubscribe>"
+    assert "List-Unsubscribe" not in mail
     assert "/v1/replies" not in mail.as_string()
+
+
+async def test_a_stakeholder_writes_to_whoever_reads_answers_to_get_no_more_mail(postbox):
+    told = notice("resolved", address("board@example.com", "email"), stakeholder=True)
+    await channel(postbox, "Desk <desk@ops.example>").send(envelope("board@example.com", told=told))
+    (mail,) = postbox.mails
+    assert mail["Reply-To"] == "Desk <desk@ops.example>"
+    assert mail["List-Unsubscribe"] == "<mailto:desk@ops.example?subject=unsubscribe>"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from services.notifier.channels import Delivered, Rejected, Unavailable
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.outbound import Outbound
 from shared.clock import utcnow
+from shared.security import Signer
 from tests.channels.envelopes import SIGNER, envelope
 from tests.channels.receiver import HANG
 
@@ -52,7 +53,18 @@ async def test_every_kind_of_secret_signs(channel, receiver, secret, key):
         assert request.signed_with(b"plain")
         assert request.signed_with(b"text")
     else:
-        assert request.signed_with(key or SIGNER.derive(f"webhook {address}"))
+        assert request.signed_with(key or SIGNER.derived(f"webhook {address}")[0])
+
+
+async def test_a_derived_secret_still_verifies_while_ladders_own_key_is_rotated(receiver):
+    address = receiver.url("/rotating")
+    old, rotating = Signer(("old key",)), Signer(("new key", "old key"))
+    channel = WebhookChannel(Outbound.allowing(["127.0.0.1"]), rotating)
+    await channel.send(envelope(address))
+    await channel.close()
+    (request,) = receiver.to("/rotating")
+    assert request.signed_with(old.derived(f"webhook {address}")[0])
+    assert request.signed_with(Signer(("new key",)).derived(f"webhook {address}")[0])
 
 
 async def test_a_secret_that_is_no_base64_is_rejected(channel, receiver):

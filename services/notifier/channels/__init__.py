@@ -37,15 +37,22 @@ class Means:
     mail: MailServer | None = None
 
 
-CHANNELS: Final[Mapping[str, Callable[[Means], Channel]]] = {
-    "webhook": lambda means: WebhookChannel(means.outbound, means.signer),
-    "inbox": lambda means: InboxChannel(means.keep),
-    "email": lambda means: EmailChannel(means.mail),
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A channel: how it is made, and how many of its messages may be under way to one endpoint."""
+
+    make: Callable[[Means], Channel]
+    at_once: int = 16
+
+
+CHANNELS: Final[Mapping[str, Kind]] = {
+    "webhook": Kind(lambda means: WebhookChannel(means.outbound, means.signer)),
+    "inbox": Kind(lambda means: InboxChannel(means.keep), at_once=256),
+    "email": Kind(lambda means: EmailChannel(means.mail), at_once=8),
 }
-# How many messages may be under way to one endpoint; what is not listed gets 16.
-AT_ONCE: Final[Mapping[str, int]] = {"inbox": 256, "email": 8}
+AT_ONCE: Final[Mapping[str, int]] = {name: kind.at_once for name, kind in CHANNELS.items()}
 
 
 def opened(means: Means) -> Mapping[str, Channel]:
     """Every channel, ready to send."""
-    return {name: make(means) for name, make in CHANNELS.items()}
+    return {name: kind.make(means) for name, kind in CHANNELS.items()}

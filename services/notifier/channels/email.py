@@ -46,9 +46,10 @@ class MailServer:
     starttls: bool | None = None  # None: where the server offers it
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    reply_to: str = ""  # who reads answers, also those that ask for no more mail
 
     @classmethod
-    def at(cls, url: str, sender: str) -> "MailServer":
+    def at(cls, url: str, sender: str, reply_to: str = "") -> "MailServer":
         """Raises ValueError, naming what is wrong with the URL."""
         parts = urlsplit(url)
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
@@ -74,6 +75,7 @@ class MailServer:
             starttls=False if tls else choices[said],
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
+            reply_to=reply_to,
         )
 
 
@@ -90,7 +92,7 @@ class EmailChannel:
         if self._server is None:
             return Rejected("LADDER_SMTP_URL is not set")
         try:
-            message = written(envelope, self._server.sender)
+            message = written(envelope, self._server.sender, self._server.reply_to)
         except BadHeaderError as err:
             return Rejected(str(err))
         try:
@@ -121,8 +123,11 @@ class BadHeaderError(ValueError):
     """A value that cannot stand in a mail header."""
 
 
-def written(envelope: Envelope, sender: str) -> EmailMessage:
-    """The mail. Raises BadHeaderError for an address that no header can hold."""
+def written(envelope: Envelope, sender: str, reply_to: str = "") -> EmailMessage:
+    """The mail. Raises BadHeaderError for an address that no header can hold.
+
+    A subscription is the operator's to end: without somebody who reads answers no mail promises it.
+    """
     delivery, letter = envelope.delivery, envelope.letter
     domain = mail_address("LADDER_MAIL_FROM", sender).domain or "localhost"
     thread = f"<incident-{delivery.incident_id}@{domain}>"
@@ -136,10 +141,11 @@ def written(envelope: Envelope, sender: str) -> EmailMessage:
     _set(message, "References", thread)
     _set(message, "Auto-Submitted", "auto-generated")
     _set(message, "X-Ladder-Event", delivery.event)
-    if letter.stakeholder:
-        _set(
-            message, "List-Unsubscribe", f"<mailto:{mail_address('', sender).addr_spec}?subject=unsubscribe>"
-        )
+    if reply_to:
+        answers = mail_address("LADDER_MAIL_REPLY_TO", reply_to)
+        _set(message, "Reply-To", str(answers))
+        if letter.stakeholder:
+            _set(message, "List-Unsubscribe", f"<mailto:{answers.addr_spec}?subject=unsubscribe>")
     message.set_content(letter.text + "\n")
     message.add_alternative(_html(envelope, letter), subtype="html")
     return message

@@ -70,11 +70,11 @@ def signing_keys(secret: str, signer: Signer, address: str) -> tuple[bytes, ...]
     """The keys to sign with: several while rotating, separated by spaces.
 
     `whsec_` and base64, or any other text, whose UTF-8 bytes are the key; without a secret one is derived
-    from Ladder's own key for this address. Raises BadSecretError.
+    for this address from each of Ladder's own keys. Raises BadSecretError.
     """
     parts = secret.split()
     if not parts:
-        return (signer.derive(f"webhook {address}"),)
+        return signer.derived(f"webhook {address}")
     return tuple(_key(part) for part in parts)
 
 

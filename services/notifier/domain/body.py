@@ -53,6 +53,7 @@ def webhook_body(delivery: Delivery, letter: Letter, now: datetime) -> bytes:
         contents["page"] = {
             "id": page.page_id,
             "level": page.level,
+            "through": page.through,
             "round": page.round,
             "reason": page.reason,
             "since": rfc3339(page.since),

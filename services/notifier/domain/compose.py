@@ -6,18 +6,16 @@ labels, no acknowledge link.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from services.notifier.domain.directory import display_name, timezone_of
+from services.notifier.domain.directory import actor_name, display_name, timezone_of
 from services.notifier.domain.templates import BrokenTemplateError, render
 from services.notifier.domain.times import both
 from services.notifier.domain.values import Content, Delivery
 from shared.events import IncidentSnapshot, Notice, Page
 from shared.policy import Bundle
-from shared.security import Signer
 
-LINK_LASTS: Final = timedelta(days=7)
 _LONGEST_TITLE: Final = 300
 _OPENINGS: Final[dict[str, str]] = {
     "opened": "A new problem was opened.",
@@ -60,19 +58,16 @@ class Letter:
     note: str = ""
 
 
-def write(delivery: Delivery, bundle: Bundle, *, public_url: str, signer: Signer, now: datetime) -> Letter:
-    """The letter of this delivery, as of now."""
+def write(delivery: Delivery, bundle: Bundle, links: Mapping[str, str], now: datetime) -> Letter:
+    """The letter of this delivery, as of now. `links` stand in letters to people inside, by their names."""
     content = delivery.content
     zone = timezone_of(delivery.recipient_kind, delivery.recipient, bundle)
-    incident_link = f"{public_url}/v1/incidents/{delivery.incident_id}"
     if content.page is not None:
-        acknowledge = _acknowledge_link(delivery, content.page, public_url, signer)
-        links = {"acknowledge": acknowledge, "incident": incident_link}
-        return _page(content, content.page, links, now, zone=zone)
+        return _page(content, content.page, bundle, links, now, zone=zone)
     assert content.notice is not None
     if content.notice.stakeholder:
         return _outside(content, content.notice, bundle, now, zone=zone)
-    return _inside(content, content.notice, bundle, incident_link, now, zone=zone)
+    return _inside(content, content.notice, bundle, links, now, zone=zone)
 
 
 def heading(incident: IncidentSnapshot) -> str:
@@ -93,7 +88,9 @@ def for_whom(incident: IncidentSnapshot) -> str:
     return f"{one_line(name, 120)} ({incident.tier})" if name else f"no named customer ({incident.tier})"
 
 
-def _page(content: Content, page: Page, links: Mapping[str, str], now: datetime, *, zone: str) -> Letter:
+def _page(
+    content: Content, page: Page, bundle: Bundle, links: Mapping[str, str], now: datetime, *, zone: str
+) -> Letter:
     incident = content.incident
     facts = [("For", for_whom(incident)), ("Priority", str(incident.priority))]
     if incident.service:
@@ -106,7 +103,7 @@ def _page(content: Content, page: Page, links: Mapping[str, str], now: datetime,
     if page.otherwise:
         facts.append(("If nobody acts", page.otherwise))
     facts = [(label, one_line(value, 1_000)) for label, value in facts if value]
-    opening = "You are asked to take this."
+    opening = _asked(incident, page, bundle)
     return Letter(
         event="page",
         title=heading(incident),
@@ -118,12 +115,35 @@ def _page(content: Content, page: Page, links: Mapping[str, str], now: datetime,
     )
 
 
+def _asked(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
+    """What is wanted of whoever is paged: to look, to help, or to take it."""
+    if page.through == "point":
+        return "An escalation point was reached: you are asked to look. The levels go on."
+    if incident.assignee and page.through != "assignee" and page.recipient.name != incident.assignee:
+        inside = page.recipient.kind in ("user", "team")
+        who = display_name("user", incident.assignee, bundle) if inside else "Somebody"
+        return f"{who} has it; you are asked to help."
+    return "You are asked to take this."
+
+
+def _told(content: Content, notice: Notice, bundle: Bundle) -> str:
+    """What happened, to people inside."""
+    if notice.text:
+        return notice.text
+    if notice.event == "taken":
+        assignee = content.incident.assignee
+        if assignee:
+            return f"{display_name('user', assignee, bundle)} took it."
+        if content.actor:
+            return f"It was acknowledged by {actor_name(content.actor, bundle)}."
+    return _OPENINGS.get(notice.event, "For your information.")
+
+
 def _inside(
-    content: Content, notice: Notice, bundle: Bundle, link: str, now: datetime, *, zone: str
+    content: Content, notice: Notice, bundle: Bundle, links: Mapping[str, str], now: datetime, *, zone: str
 ) -> Letter:
     incident = content.incident
-    links = {"incident": link}
-    opening = notice.text or _OPENINGS.get(notice.event, "For your information.")
+    opening = _told(content, notice, bundle)
     facts = [("For", for_whom(incident)), ("Priority", str(incident.priority)), ("Status", incident.status)]
     if incident.assignee:
         facts.append(("Taken by", display_name("user", incident.assignee, bundle)))
@@ -199,16 +219,3 @@ def _plain(opening: str, description: str, facts: list[tuple[str, str]], links: 
 
 
 _LINK_NAMES: Final[Mapping[str, str]] = {"acknowledge": "Acknowledge", "incident": "Incident"}
-
-
-def _acknowledge_link(delivery: Delivery, page: Page, public_url: str, signer: Signer) -> str:
-    """The signed reference that `GET /v1/replies/link/…` shows and `POST` acts on; good for seven days."""
-    claims = {
-        "incident": delivery.incident_id,
-        "page": page.page_id,
-        "user": delivery.recipient if delivery.recipient_kind == "user" else "",
-        "recipient": f"{delivery.recipient_kind}:{delivery.recipient}",
-        "action": "acknowledge",
-    }
-    token = signer.sign("reply", claims, page.since + LINK_LASTS)
-    return f"{public_url}/v1/replies/link/{token}"

@@ -55,3 +55,22 @@ def display_name(kind: str, name: str, bundle: Bundle) -> str:
     if kind == "customer" and (customer := bundle.customers.get(name)):
         return customer.name
     return name
+
+
+def actor_name(actor: str, bundle: Bundle) -> str:
+    """Who did something, in words: `user:ana` is Ana Novak, `integration:prometheus` a machine."""
+    kind, colon, name = actor.partition(":")
+    match kind if colon else "user":
+        case "user":
+            return display_name("user", name or actor, bundle)
+        case "api":
+            return f"API key {name}"
+        case "link":
+            return f"the holder of a link ({name})"
+        case _:
+            return f"{kind} {name}"
+
+
+def is_person(actor: str) -> bool:
+    """Whether a person did it, not a machine that reports."""
+    return not actor.startswith("integration:")

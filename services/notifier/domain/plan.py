@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from services.notifier.domain.directory import contacts_of, display_name, knows
+from services.notifier.domain.directory import actor_name, contacts_of, is_person, knows
 from services.notifier.domain.retries import gives_up_at
 from services.notifier.domain.values import Content, Delivery
 from shared.events import DeliveryReport, IncidentChanged, IncidentSnapshot, Notice, Page, Recipient
@@ -77,8 +77,10 @@ def told_who_took_it(page: Delivery, message: IncidentChanged, bundle: Bundle, n
     """The delivery that tells whoever was paged at that very moment who took it: same contact, once."""
     settled = message.settled
     assert settled is not None
-    who = display_name("user", settled.by.removeprefix("user:"), bundle) if settled.by else "somebody"
+    who = actor_name(settled.by, bundle) if settled.by else "somebody"
     text, event = _SETTLED.get(settled.why, ("No answer to the page is needed any more.", "inform"))
+    if settled.why == "taken" and not is_person(settled.by):
+        text = _ACKNOWLEDGED_BY_MACHINE
     recipient = msgspec.convert({"kind": page.recipient_kind, "name": page.recipient}, Recipient)
     identity = str(uuid5(NAMESPACE, f"{page.id}/taken"))
     notice = Notice(notice_id=identity, event=event, recipient=recipient, text=text.format(who=who))
@@ -101,6 +103,9 @@ def told_who_took_it(page: Delivery, message: IncidentChanged, bundle: Bundle, n
     )
 
 
+_ACKNOWLEDGED_BY_MACHINE: Final = (
+    "It was acknowledged by {who} while you were being paged. Nothing is asked of you for now."
+)
 _SETTLED: Final = {
     "taken": ("{who} took it while you were being paged. Nothing is asked of you.", "taken"),
     "resolved": ("It was resolved while you were being paged. Nothing is asked of you.", "resolved"),

@@ -17,10 +17,10 @@ def local(at: datetime, zone: str) -> str:
 
 
 def relative(at: datetime, now: datetime) -> str:
-    """`in 5 minutes`, `40 seconds ago`, `now` within five seconds."""
+    """`in 5 minutes`, `in 3 seconds`, `40 seconds ago`; `now` until five seconds have passed."""
     distance = at - now
     seconds = abs(distance.total_seconds())
-    if seconds < 5:
+    if seconds < 0.5 or (seconds < 5 and distance < timedelta(0)):
         return "now"
     words = _rounded(seconds)
     return f"in {words}" if distance > timedelta(0) else f"{words} ago"

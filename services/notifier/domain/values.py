@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -56,14 +56,14 @@ class Delivery:
 
     @property
     def endpoint(self) -> str:
-        """What fails and recovers as one: a webhook's address; of other channels the provider behind them."""
-        return self.address if self.channel in WITH_ADDRESSES_AS_ENDPOINTS else self.channel
+        """What fails and recovers as one: an address that is a URL (or a secret that may be one); of other
+        addresses the provider behind their channel.
+        """
+        return self.address if "://" in self.address or self.address.startswith("secret:") else self.channel
 
     @property
     def host(self) -> str:
-        """What shares one machine: a webhook's host; of other channels the channel."""
-        if self.channel not in WITH_ADDRESSES_AS_ENDPOINTS:
-            return self.channel
+        """What shares one machine: a URL's host; of other addresses the channel."""
         try:
             return urlsplit(self.address).netloc.rpartition("@")[2].lower() or self.channel
         except ValueError:  # an address that is no URL; the channel will reject it
@@ -76,6 +76,3 @@ def without_secrets(address: str) -> str:
     if not mark:
         return address
     return f"{scheme}://{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}/…"
-
-
-WITH_ADDRESSES_AS_ENDPOINTS: Final = frozenset({"webhook", "teams"})

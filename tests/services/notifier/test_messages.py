@@ -12,6 +12,7 @@ from services.notifier.domain.outcome import after_failure, report
 from services.notifier.domain.plan import plan, told_who_took_it
 from services.notifier.domain.retries import gives_up_at
 from services.notifier.domain.times import local, relative
+from services.notifier.links import links_of
 from shared.security import Signer
 from tests.services.notifier.building import (
     T0,
@@ -31,7 +32,7 @@ URL = "https://ladder.example"
 def letter_of(message, policy=None, now=T0, which=0):
     policy = policy or bundle()
     delivery = plan(message, policy, now).deliveries[which]
-    return delivery, write(delivery, policy, public_url=URL, signer=SIGNER, now=now)
+    return delivery, write(delivery, policy, links_of(delivery, URL, SIGNER), now)
 
 
 def test_a_page_goes_to_every_contact_of_a_user_at_once():
@@ -100,6 +101,40 @@ def test_the_acknowledge_link_is_signed_for_this_incident_page_and_person():
         "action": "acknowledge",
     }
     assert SIGNER.verify("reply", token, T0 + timedelta(days=8)) is None
+
+
+def test_the_link_of_a_page_lasts_from_the_page_on_however_old_the_incident_is():
+    late = T0 + timedelta(days=20)
+    _, letter = letter_of(changed(page(since=T0), at=late), now=late)
+    token = letter.links["acknowledge"].removeprefix(f"{URL}/v1/replies/link/")
+    assert SIGNER.verify("reply", token, late + timedelta(days=6)) is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "assignee", "opening"),
+    [
+        ({}, "", "You are asked to take this."),
+        ({"through": "point"}, "", "An escalation point was reached: you are asked to look."),
+        ({"through": "point"}, "petra", "An escalation point was reached: you are asked to look."),
+        ({}, "petra", "Petra has it; you are asked to help."),  # it was handed on beside its assignee
+        ({"through": "assignee"}, "ana", "You are asked to take this."),
+    ],
+)
+def test_a_page_says_what_is_wanted_of_its_reader(said, assignee, opening):
+    policy = bundle({"ana": {"b": {"inbox": "ana"}}, "petra": {"b": {"inbox": "petra"}}})
+    _, letter = letter_of(changed(page(**said), incident=incident(assignee=assignee)), policy)
+    assert letter.opening.startswith(opening)
+
+
+def test_a_machine_that_acknowledged_is_not_said_to_have_taken_it():
+    paged = plan(changed(page()), bundle(), T0).deliveries[0]
+    message = changed(settled="taken", by="integration:prometheus", version=2)
+    text = told_who_took_it(paged, message, bundle(), T0).content.notice.text
+    assert text.startswith("It was acknowledged by integration prometheus ")
+    _, letter = letter_of(
+        changed(notices=[notice("taken", user("ana"))], actor="integration:prometheus"), bundle()
+    )
+    assert letter.opening == "It was acknowledged by integration prometheus."
 
 
 def test_a_stakeholder_sees_nothing_internal():
@@ -203,6 +238,7 @@ def test_times_are_shown_in_the_readers_zone_and_name_it(at, zone, shown):
     [
         (0, "now"),
         (-4, "now"),
+        (3, "in 3 seconds"),  # a deadline that is near is not over
         (15, "in 15 seconds"),
         (59.9, "in 1 minute"),
         (60, "in 1 minute"),

@@ -24,7 +24,11 @@ from tests.waiting import until
 
 KEYS = {
     name: {"keys": [{"sha256": hashlib.sha256(f"{name} key".encode()).hexdigest()}], "role": role}
-    for name, role in (("dashboard", "viewer"), ("boss", "admin"))
+    for name, role in (("dashboard", "viewer"), ("colleague", "responder"), ("boss", "admin"))
+}
+KEYS["anas"] = KEYS["dashboard"] | {
+    "keys": [{"sha256": hashlib.sha256(b"anas key").hexdigest()}],
+    "acts_as": "ana",
 }
 
 
@@ -103,7 +107,7 @@ async def test_the_inbox_is_read_newest_first_page_by_page(database_url):
             await running.publish(message)
 
         async def items():
-            answer = await running.get("/v1/inbox/ana")
+            answer = await running.get("/v1/inbox/ana", key="anas key")
             return answer.json()["items"] if answer.status_code == 200 else []
 
         async def all_there():
@@ -114,11 +118,37 @@ async def test_the_inbox_is_read_newest_first_page_by_page(database_url):
         assert everything[0]["title"] == "[P1] Checkout is down"
         assert everything[0]["reason"] == "Ana is on call in schedule desk"
         assert everything[0]["links"]["acknowledge"].startswith("http://ladder.test/v1/replies/link/")
-        first = (await running.get("/v1/inbox/ana?limit=3")).json()
-        second = (await running.get(f"/v1/inbox/ana?limit=3&cursor={first['next']}")).json()
+        first = (await running.get("/v1/inbox/ana?limit=3", key="anas key")).json()
+        second = (await running.get(f"/v1/inbox/ana?limit=3&cursor={first['next']}", key="anas key")).json()
         assert [one["id"] for one in first["items"] + second["items"]] == [one["id"] for one in everything]
         assert second["next"] is None
-        assert (await running.get("/v1/inbox/petra")).json() == {"items": [], "next": None}
+        assert (await running.get("/v1/inbox/petra", key="boss key")).json() == {"items": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "may_answer"),
+    [
+        ("dashboard key", 403, False),  # a viewer who is nobody
+        ("anas key", 200, True),  # her own
+        ("colleague key", 200, False),  # a responder reads others', and answers for nobody
+        ("boss key", 200, True),
+    ],
+)
+async def test_nobody_gets_the_link_with_which_somebody_else_answers(database_url, key, status, may_answer):
+    async with notifier(database_url) as running:
+        await running.publish_policy(bundle({"ana": {"box": {"inbox": "ana"}}}, api_keys=KEYS))
+        await running.publish(changed(page()))
+
+        async def arrived():
+            answer = await running.get("/v1/inbox/ana", key="boss key")
+            return answer.status_code == 200 and answer.json()["items"]
+
+        await until(arrived)
+        answer = await running.get("/v1/inbox/ana", key=key)
+        assert answer.status_code == status
+        assert ("/v1/replies/" in answer.text) == may_answer
+        assert ("/v1/incidents/inc-1" in answer.text) == (status == 200)
+        assert (await running.get("/v1/inbox/petra", key="anas key")).status_code == 403
 
 
 async def test_deliveries_are_listed_filtered_and_shown(database_url, receiver):
@@ -155,12 +185,12 @@ async def test_deliveries_are_listed_filtered_and_shown(database_url, receiver):
 
 async def test_only_a_key_with_the_role_may_ask(database_url):
     async with notifier(database_url) as running:
-        assert (await running.get("/v1/inbox/ana")).status_code == 503
+        assert (await running.get("/v1/inbox/ana", key="anas key")).status_code == 503
         await running.publish_policy(bundle(api_keys=KEYS))
         await until(lambda: not running.service.unready())
         assert (await running.get("/v1/inbox/ana", key="")).status_code == 401
         assert (await running.get("/v1/inbox/ana", key="wrong")).status_code == 401
-        assert (await running.get("/v1/inbox/ana")).status_code == 200
+        assert (await running.get("/v1/inbox/ana", key="anas key")).status_code == 200
         headers = {"authorization": "Bearer dashboard key"}
         path = "/v1/deliveries/endpoints?endpoint=http://x.test/"
         assert (await running.client.delete(path, headers=headers)).status_code == 403
@@ -184,7 +214,7 @@ async def test_a_parameter_that_cannot_be_used_is_refused(database_url, path):
     async with notifier(database_url) as running:
         await running.publish_policy(bundle(api_keys=KEYS))
         await until(lambda: not running.service.unready())
-        answer = await running.get(path)
+        answer = await running.get(path, key="boss key")
         assert answer.status_code == 422
         assert answer.headers["content-type"] == "application/problem+json"
 
