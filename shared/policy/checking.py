@@ -64,7 +64,9 @@ def _entry(error: PolicyError) -> dict[str, str | int]:
 def _annotation(kind: str, error: PolicyError) -> str:
     """A workflow command: docs.github.com, "Workflow commands for GitHub Actions"."""
     place = error.place
-    where = f"file={_property(place.file)},line={place.line},col={place.column}"
+    where = f"file={_property(place.file)}"
+    if place.line:
+        where += f",line={place.line},col={place.column}"
     return f"::{kind} {where}::{_escaped(f'{error.path}: {error.message}' if error.path else error.message)}"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 DURATION_PATTERN: Final = r"^(?=\d)(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?$"
 PERCENT_PATTERN: Final = r"^\d+(?:\.\d+)?%$"
@@ -53,8 +53,6 @@ def _parse_positive(written: Any) -> timedelta:
 
 def parse_percent(written: Any) -> float:
     """`50%` → 50.0."""
-    if isinstance(written, float):
-        return written
     if not isinstance(written, str) or not re.fullmatch(PERCENT_PATTERN[1:-1], written, re.ASCII):
         raise ValueError("a share such as 50%")
     return float(written[:-1])
@@ -62,6 +60,13 @@ def parse_percent(written: Any) -> float:
 
 def format_percent(share: float) -> str:
     return f"{share:g}%"
+
+
+def _parse_warning(written: Any) -> float:
+    share = parse_percent(written)
+    if not 0 < share < 100:
+        raise ValueError("a share above 0% and below 100%: a warning comes before the promise is broken")
+    return share
 
 
 _SCHEMA: Final = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["30s", "5m", "1h30m", "2d"]}
@@ -78,10 +83,9 @@ DurationOrNone = Annotated[
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema(_SCHEMA),
 ]
-Percent = Annotated[
+WarningShare = Annotated[
     float,
-    BeforeValidator(parse_percent),
-    Field(gt=0, le=1000),
+    PlainValidator(_parse_warning),
     PlainSerializer(format_percent, return_type=str),
     WithJsonSchema({"type": "string", "pattern": PERCENT_PATTERN, "examples": ["50%"]}),
 ]

@@ -9,14 +9,14 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where something stands; line and column count from 1."""
+    """Where something stands; line and column count from 1. Line 0: the file as a whole, or none."""
 
     file: str
     line: int = 1
     column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,11 @@ class Finding:
     line: int = 0
     column: int = 0
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether a key is required and not there."""
+        return self.at_key and self.found == "nothing"
+
 
 def dotted(path: Path) -> str:
     """`policies.checkout.levels[1].notify[0]`."""
@@ -80,6 +85,9 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         return "a mapping" + (f" of {', '.join(map(str, list(value)[:4]))}" if value else " without entries")
     if isinstance(value, list):
-        return f"a list of {len(value)}" if value else "an empty list"
+        if not value or any(isinstance(each, dict | list) for each in value):
+            return f"a list of {len(value)}" if value else "an empty list"
+        value = f"[{', '.join(map(shown, value))}]"
+        return value if len(value) <= 80 else f"{value[:77]}…"
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 80 else f"{text[:77]}…"

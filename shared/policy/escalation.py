@@ -7,13 +7,12 @@ from pydantic import Field, GetJsonSchemaHandler, model_serializer, model_valida
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from shared.policy.durations import Duration, DurationOrNone, Percent, ShareOfClock, format_duration
+from shared.policy.durations import Duration, DurationOrNone, ShareOfClock, WarningShare, format_duration
 from shared.policy.part import Count, EventName, Expression, LongText, Name, Part, PriorityNumber, Text
 from shared.policy.people import Window
 from shared.policy.targets import AnyTarget
 
 Targets = Annotated[tuple[AnyTarget, ...], Field(min_length=1)]
-SlaTarget = Literal["acknowledge", "respond", "update", "resolve", "close"]
 AttributeType = Literal["number", "string", "datetime", "list", "boolean", "object"]
 
 
@@ -40,7 +39,7 @@ class Sla(Part):
     resolve: Duration | None = None
     close: Duration | None = None
     pause_while: tuple[Text, ...] = ()
-    warn_at: tuple[Percent, ...] = ()
+    warn_at: tuple[WarningShare, ...] = ()
 
     def goal(self, target: str) -> timedelta | None:
         """How long this target may take; None where nothing is promised."""

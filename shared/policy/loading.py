@@ -1,12 +1,13 @@
 """Loading a bundle from its files, with every error at once, each with file, line and column."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
+from typing import Any
 
 from shared.policy import references, trial
-from shared.policy.errors import Finding, PolicyErrors, shown
+from shared.policy.errors import Finding, Path, PolicyErrors, shown
 from shared.policy.model import Bundle
-from shared.policy.shape import Shaped, shape
+from shared.policy.shape import Shaped, at, shape
 from shared.policy.source import Source, read
 
 
@@ -19,24 +20,41 @@ def load(path: FilePath) -> Bundle:
     source = read(path)
     if source.errors and not source.tree:
         raise PolicyErrors(source.errors)
-    shaped, findings = shape(source.tree)
-    if shaped is not None:
-        findings += [_moved(each, shaped) for each in _checks(shaped, source)]
+    shaped = shape(source.tree)
+    findings = list(shaped.findings)
+    if source.complete:
+        findings += _secondary_aside(_checks(shaped, source), shaped.wrong, source.tree)
+    else:
+        findings = [each for each in findings if len(each.path) > 1 or not each.is_missing]
     told = {error.path for error in source.errors}
     errors = source.errors + [each for each in map(source.error, findings) if each.path not in told]
-    if errors or shaped is None:
+    if errors:
         raise PolicyErrors(list(dict.fromkeys(errors)))
     return shaped.bundle
 
 
 def _checks(shaped: Shaped, source: Source) -> Iterator[Finding]:
-    yield from references.References(shaped.bundle, source.tree).findings()
-    yield from trial.findings(shaped.bundle)
-    yield from _templates(shaped.bundle)
-    last = len(shaped.bundle.routes) - 1
-    if shaped.whole and shaped.bundle.routes[last].when.strip() != "true":
+    bundle = shaped.bundle
+    yield from references.References(bundle, source.tree, shaped.wrong).findings()
+    yield from trial.findings(bundle)
+    yield from _templates(bundle)
+    last = len(bundle.routes) - 1
+    if bundle.routes and bundle.routes[last].when.strip() != "true":
         expected = "a last route that matches everything: one without `when`"
-        yield Finding(("routes", last, "when"), shown(shaped.bundle.routes[last].when), expected)
+        yield Finding(("routes", last, "when"), shown(bundle.routes[last].when), expected)
+
+
+def _secondary_aside(
+    findings: Iterable[Finding], wrong: Collection[Path], tree: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Without what is said of blanks, and of mappings and lists in which something is wrong already."""
+    holders = {path[:length] for path in wrong for length in range(len(path) + 1)}
+    blanks = {path for path in wrong if not isinstance(at(tree, path), dict)}
+    for finding in findings:
+        whole = isinstance(at(tree, finding.path), dict | list) and finding.path in holders
+        blank = any(finding.path[:length] in blanks for length in range(1, len(finding.path) + 1))
+        if not whole and not blank:
+            yield finding
 
 
 def _templates(bundle: Bundle) -> Iterator[Finding]:
@@ -54,11 +72,3 @@ def _templates(bundle: Bundle) -> Iterator[Finding]:
             except TemplateSyntaxError as err:
                 expected = f"a Jinja template: {err.message}"
                 yield Finding(("templates", name, part), shown(text), expected, line=err.lineno, column=1)
-
-
-def _moved(finding: Finding, shaped: Shaped) -> Finding:
-    """With the path as the files have it, where entries were left out."""
-    path = shaped.original(finding.path)
-    return Finding(
-        path, finding.found, finding.expected, finding.hint, finding.at_key, finding.line, finding.column
-    )

@@ -11,7 +11,11 @@ TEXTS: Final = (
 )
 NUMBERS: Final = ("impact", "urgency", "priority", "round", "reopened", "events")
 ALWAYS: Final = "always"  # the calendar that exists by itself
-FUNCTIONS: Final = ("open", "on_call")
+FUNCTIONS: Final = ("open", "on_call", "has", "size", "int", "double", "string", "timestamp", "duration")
+METHODS: Final = (
+    *("contains", "startsWith", "endsWith", "matches", "size"),
+    *("all", "exists", "exists_one", "map", "filter"),
+)
 ABSENT: Final[MappingProxyType[str, Any]] = MappingProxyType(
     dict.fromkeys(TEXTS, "")
     | dict.fromkeys(NUMBERS, 0)
@@ -55,6 +59,24 @@ def _names(source: str) -> Iterator[str]:
 def calls(source: str) -> tuple[tuple[str, str, int], ...]:
     """What the functions are asked for: (function, name, column from 1), where the name is literal."""
     return tuple((hit[1], hit[2] or hit[3] or "", hit.start() + 1) for hit in _CALL.finditer(source))
+
+
+_HABITS: Final = (  # of other languages: what stands outside of quotes, and what to write here
+    (re.compile(r"(?<![=!<>])=(?![=>])"), "to compare is '=='"),
+    (re.compile(r"=>|=<"), "the signs are '<=' and '>='"),
+    (re.compile(r"<>"), "'is not' is written '!='"),
+    (re.compile(r"\band\b|(?<!&)&(?!&)", re.IGNORECASE), "'and' is written '&&'"),
+    (re.compile(r"\bor\b|(?<!\|)\|(?!\|)", re.IGNORECASE), "'or' is written '||'"),
+    (re.compile(r"\bnot\b", re.IGNORECASE), "'not' is written '!'"),
+    (re.compile(r"\bin\s*\("), "a list is written ['a', 'b']"),
+    (re.compile(r"[\"']"), "quotes must close"),
+)
+
+
+def advice(source: str) -> str:
+    """What to write instead, for an expression that does not parse: `; to compare is '=='`, or ''."""
+    bare = _LITERAL.sub(" ", source)
+    return "".join(f"; {instead}" for habit, instead in _HABITS if habit.search(bare))
 
 
 def reads_time(source: str) -> bool:

@@ -92,8 +92,6 @@ class PersonalRules(Part):
     high: tuple[RuleStep, ...] = ()
     low: tuple[RuleStep, ...] = ()
 
-    budget: Annotated[Number, Field(ge=0)] | None = None
-
 
 class User(Part):
     name: Text

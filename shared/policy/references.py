@@ -1,7 +1,7 @@
 """Names across the sections: everything that is named must exist, once, and lines of managers must end."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -34,14 +34,22 @@ _PLAIN_TARGETS: Final = (UserTarget, TeamTarget, ScheduleTarget, AddressTarget)
 
 
 class References:
-    """The names of one bundle. `tree` is the files' own: an entry of the wrong shape still has its name."""
+    """The names of one bundle.
 
-    def __init__(self, bundle: Bundle, tree: Mapping[str, Any]) -> None:
+    `tree` is the files' own: an entry of the wrong shape still has its name. Where the names themselves stand
+    at a `wrong` path, nobody knows whether a name is known: nothing is said.
+    """
+
+    def __init__(self, bundle: Bundle, tree: Mapping[str, Any], wrong: Collection[Path] = ()) -> None:
         self._bundle: Final = bundle
+        self._wrong: Final = wrong
         self._names: Final = {
             section: [*value] if isinstance(value, Mapping) else [] for section, value in tree.items()
         }
         self._skills: Final = {skill for user in bundle.users.values() for skill in user.skills}
+        self._skills_wrong: Final = any(
+            path[:1] == ("users",) and (len(path) < 3 or path[2] == "skills") for path in wrong
+        )
 
     def findings(self) -> Iterator[Finding]:
         """Everything that is named and does not exist, or exists twice."""
@@ -51,6 +59,7 @@ class References:
             self._customers_and_services,
             self._slas,
             self._policies,
+            self._circles,
             self._routes,
             self._silence,
             self._doors,
@@ -67,8 +76,11 @@ class References:
 
     def _named(self, name: str | None, section: str, kind: str, path: Path) -> Iterator[Finding]:
         known = self._names.get(section, [])
-        if name is not None and name not in known:
+        if name is not None and name not in known and not self._unsure(section, name):
             yield _unknown(name, known, kind, path)
+
+    def _unsure(self, section: str, name: str) -> bool:
+        return (section,) in self._wrong or (section, name) in self._wrong
 
     def _each(self, names: Iterable[str], section: str, kind: str, path: Path) -> Iterator[Finding]:
         for index, name in enumerate(names):
@@ -80,14 +92,15 @@ class References:
 
     def _target(self, target: Target, path: Path) -> Iterator[Finding]:
         for each in within(target):
-            if isinstance(each, SkillTarget) and each.skill not in self._skills:
-                yield _unknown(each.skill, self._skills, "a skill that some user has", path)
+            if isinstance(each, SkillTarget):
+                if each.skill not in self._skills and not self._skills_wrong:
+                    yield _unknown(each.skill, self._skills, "a skill that some user has", path)
             elif isinstance(each, AddressTarget):
                 yield from _address(each.channel, each.address, path)
             elif isinstance(each, UserTarget | TeamTarget | ScheduleTarget | NextTarget):
                 section, kind = _SECTIONS[type(each)]
                 known = self._names.get(section, [])
-                if each.name not in known:
+                if each.name not in known and not self._unsure(section, each.name):
                     near = nearest(each.name, known)
                     hint = f"{each.text.partition(':')[0]}:{near}" if near else ""
                     yield Finding(path, shown(surface(each)), _listed(kind, known), hint)
@@ -100,7 +113,7 @@ class References:
             yield from _contacts(user.contacts, path)
             for loudness in ("high", "low"):
                 for index, step in enumerate(getattr(user.rules, loudness)):
-                    if step.via not in user.contacts:
+                    if step.via not in user.contacts and (*path, "contacts") not in self._wrong:
                         where = (*path, "rules", loudness, index, "via")
                         yield _unknown(step.via, user.contacts, "one of the user's contacts", where)
 
@@ -108,13 +121,17 @@ class References:
         line = [name]
         while (above := self._bundle.users.get(line[-1])) is not None and above.manager is not None:
             line.append(above.manager)
-            if above.manager == name:
+            if above.manager == name and self._is_first(line):
                 circle = " → ".join(line)
                 yield Finding(
                     ("users", name, "manager"), f"a circle: {circle}", "a line of managers that ends"
                 )
             if above.manager in line[:-1]:
                 return
+
+    def _is_first(self, names: Collection[str]) -> bool:
+        """Whether the first of these users stands before the others: a circle is told once."""
+        return next(name for name in self._bundle.users if name in names) == next(iter(names))
 
     def _teams_and_schedules(self) -> Iterator[Finding]:
         for name, team in self._bundle.teams.items():
@@ -132,7 +149,7 @@ class References:
         called: dict[str, str] = {}
         for name, customer in self._bundle.customers.items():
             path = ("customers", name)
-            if customer.tier is not None and customer.tier not in tiers:
+            if customer.tier is not None and customer.tier not in tiers and not self._tiers_wrong():
                 yield _unknown(customer.tier, tiers, "a tier", (*path, "tier"))
             yield from self._named(customer.owner, "users", "a user", (*path, "owner"))
             yield from _contacts(customer.contacts, path)
@@ -146,6 +163,9 @@ class References:
             yield from self._each(
                 service.depends_on, "services", "a service", ("services", name, "depends_on")
             )
+
+    def _tiers_wrong(self) -> bool:
+        return any(path[:1] == ("tiers",) for path in self._wrong)
 
     def _calendar(self, name: str | None, path: Path) -> Iterator[Finding]:
         if name != ALWAYS:
@@ -175,6 +195,17 @@ class References:
                 yield from self._named(policy.grace.call, "calls", "a call", (*path, "grace", "call"))
             yield from self._points(policy, levels, (*path, "points"))
 
+    def _circles(self) -> Iterator[Finding]:
+        """Points that lead back to a policy on the way: there the chain would end at `finally` instead."""
+        onwards = {name: list(_escalations(policy)) for name, policy in self._bundle.policies.items()}
+        order = list(onwards)
+        for start in order:
+            for path, way in _ways_back(start, onwards):
+                if order.index(start) == min(map(order.index, way)):
+                    circle = " → ".join([*way, start])
+                    expected = "points that lead on: a policy that is entered twice goes to its `finally`"
+                    yield Finding(("policies", *path), f"a circle: {circle}", expected)
+
     def _points(self, policy: Policy, levels: Collection[str], path: Path) -> Iterator[Finding]:
         for number, point in enumerate(policy.points):
             for index, do in enumerate(point.do):
@@ -187,7 +218,7 @@ class References:
                 if do.escalate is not None:
                     inner = (*where, "escalate")
                     yield from self._named(do.escalate.policy, "policies", "a policy", (*inner, "policy"))
-                    if do.escalate.level is not None and do.escalate.level not in levels:
+                    if do.escalate.level is not None and _lacks(levels, do.escalate.level):
                         yield _unknown(do.escalate.level, levels, "a level of this policy", (*inner, "level"))
                 if do.set is not None:
                     inner = (*where, "set")
@@ -200,7 +231,7 @@ class References:
             yield from self._named(route.policy, "policies", "a policy", (*path, "policy"))
             policy = self._bundle.policies.get(route.policy)
             levels = [level.name for level in policy.levels] if policy else []
-            if policy and route.start_at is not None and route.start_at not in levels:
+            if route.start_at is not None and _lacks(levels, route.start_at):
                 kind = f"a level of policy {route.policy}"
                 yield _unknown(route.start_at, levels, kind, (*path, "start_at"))
 
@@ -243,6 +274,33 @@ class References:
 
 
 _SEVERITIES: Final = ("critical", "error", "warning", "info")
+
+
+def _lacks(levels: Collection[str], name: str) -> bool:
+    """Whether all levels have been read and none has this name."""
+    return bool(levels) and all(levels) and name not in levels
+
+
+def _escalations(policy: Policy) -> Iterator[tuple[Path, str]]:
+    """The policies that a policy's points lead to, and where they say so."""
+    for number, point in enumerate(policy.points):
+        for index, do in enumerate(point.do):
+            if do.escalate is not None and do.escalate.policy is not None:
+                yield ("points", number, "do", index, "escalate", "policy"), do.escalate.policy
+
+
+def _ways_back(
+    start: str, onwards: Mapping[str, Sequence[tuple[Path, str]]]
+) -> Iterator[tuple[Path, list[str]]]:
+    """For each escalation that closes a circle at `start`: its path, and the shortest way to it."""
+    ways, waiting = {start: [start]}, [start]
+    for name in waiting:  # it grows while it is read
+        for path, following in onwards.get(name, ()):
+            if following == start:
+                yield (name, *path), ways[name]
+            elif following not in ways:
+                ways[following] = [*ways[name], following]
+                waiting.append(following)
 
 
 def _name_of(path: Path, index: int) -> Path:

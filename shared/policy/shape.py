@@ -1,85 +1,60 @@
-"""From a plain tree to a bundle: what does not fit its shape, in words, and a bundle of all that does."""
+"""From a plain tree to a bundle, and everything that does not fit its shape, in words."""
 
 import re
-import typing
-from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from shared.policy.annotations import keys_at, kind_at
+from shared.policy.doors import EVENT_FIELDS
 from shared.policy.errors import Finding, Path, shown
+from shared.policy.meant import as_name, meant
 from shared.policy.model import Bundle
+from shared.policy.remains import Remains
 from shared.policy.source import nearest
 from shared.policy.targets import NAME_PATTERN
-
-_PLACEHOLDERS: Final[Mapping[str, Any]] = {
-    "version": 1,
-    "last_resort": [{"inbox": "nobody"}],
-    "policies": {"none": {"levels": [{"name": "none", "notify": ["assignee"], "acknowledge_within": "1h"}]}},
-    "routes": [{"policy": "none"}],
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """The bundle of all entries that have the right shape, and where a list's entries stood before.
+    """The bundle, what did not fit, and where.
 
-    `whole` is True when nothing was left out.
+    With findings the bundle is good for checking only: at the `wrong` paths it holds blanks. A key that was
+    probably meant counts as wrong too: what it would say is not known.
     """
 
     bundle: Bundle
-    whole: bool
-    left_out: frozenset[Path]
-    indices: Mapping[str, list[int]]
-
-    def original(self, path: Path) -> Path:
-        """A path of the bundle as a path of the files."""
-        if len(path) > 1 and isinstance(path[1], int) and path[0] in self.indices:
-            return (path[0], self.indices[str(path[0])][path[1]], *path[2:])
-        return path
+    findings: tuple[Finding, ...] = ()
+    wrong: frozenset[Path] = frozenset()
 
 
-def shape(tree: dict[str, Any]) -> tuple[Shaped | None, list[Finding]]:
-    """Everything that does not fit, and the bundle without the entries concerned (None: nothing is left)."""
+def shape(tree: dict[str, Any]) -> Shaped:
+    """Everything that does not fit, and the bundle of what does."""
     try:
-        return Shaped(
-            Bundle.model_validate(tree, by_name=False, by_alias=True),
-            whole=True,
-            left_out=frozenset(),
-            indices={},
-        ), []
+        return Shaped(Bundle.model_validate(tree, by_name=False, by_alias=True))
     except ValidationError as err:
-        details = err.errors(include_url=False)
+        details = [each for each in err.errors(include_url=False) if not _has_members(each)]
     findings = list(_findings(details, tree))
-    return _without(tree, {tuple(each["loc"][:2]) for each in details}), findings
+    hinted = {(*each.path[:-1], each.hint) for each in findings if each.hint and each.at_key}
+    wrong = frozenset(each.path for each in findings) | hinted
+    remains = Remains([_stands(each) for each in details])
+    bundle = remains.bundle(tree)
+    findings = [each for each in findings if not (each.is_missing and each.path in hinted)]
+    return Shaped(bundle, tuple(dict.fromkeys([*findings, *remains.findings])), wrong)
 
 
-def _without(tree: dict[str, Any], wrong: set[Path]) -> Shaped | None:
-    """Leave out the entries that are wrong, so that the others can be checked further."""
-    rest = deepcopy(tree)
-    indices: dict[str, list[int]] = {}
-    for section, value in list(rest.items()):
-        if (section,) in wrong or section not in Bundle.model_fields:
-            del rest[section]
-        elif isinstance(value, dict):
-            for name in [name for name in value if (section, name) in wrong]:
-                del value[name]
-        elif isinstance(value, list):
-            indices[section] = [index for index in range(len(value)) if (section, index) not in wrong]
-            rest[section] = [value[index] for index in indices[section]]
-    for section, placeholder in _PLACEHOLDERS.items():
-        if not rest.get(section):
-            rest[section] = deepcopy(placeholder)
-    if rest["routes"] == _PLACEHOLDERS["routes"]:
-        rest["policies"] = {**deepcopy(_PLACEHOLDERS["policies"]), **rest["policies"]}
-    try:
-        bundle = Bundle.model_validate({key: value for key, value in rest.items() if value})
-    except ValidationError:
-        return None
-    return Shaped(bundle, whole=False, left_out=frozenset(wrong), indices=indices)
+def _has_members(error: ErrorDetails) -> bool:
+    """Whether a list is called too short only because its members are wrong."""
+    return error["type"] == "too_short" and bool(error["input"])
+
+
+def _stands(error: ErrorDetails) -> Path:
+    """The path of what is wrong; for a key, of the mapping that holds it."""
+    path = tuple(error["loc"])
+    return path[:-2] if path and path[-1] == "[key]" else path
 
 
 def _findings(details: list[ErrorDetails], tree: dict[str, Any]) -> Iterator[Finding]:
@@ -89,19 +64,20 @@ def _findings(details: list[ErrorDetails], tree: dict[str, Any]) -> Iterator[Fin
         if kind == "missing":
             yield Finding(path, "nothing", f"{path[-1]!r}, which is required", at_key=True)
         elif kind == "extra_forbidden":
-            known = _keys_at(path[:-1])
+            known = keys_at(Bundle, path[:-1])
             hint = nearest(str(path[-1]), known)
             yield Finding(path, f"the key {path[-1]!r}", f"one of {', '.join(known)}", hint, at_key=True)
         elif path and path[-1] == "[key]":
             expected = _expected(kind, context, each["msg"], path[-2])
-            yield Finding(path[:-1], f"the key {shown(path[-2])}", expected, at_key=True)
+            key = str(path[-2])
+            hint = as_name(key) if "pattern" in context else nearest(key, EVENT_FIELDS)
+            yield Finding(path[:-1], f"the key {shown(key)}", expected, hint, at_key=True)
         else:
-            value = _at(tree, path)
-            expected = _expected(kind, context, each["msg"], value)
+            value = at(tree, path)
+            expected = _expected(kind, context, each["msg"], value) + _with_keys(kind, path, value)
             words = re.findall(r"'([^']+)'", expected) if kind == "literal_error" else []
-            yield Finding(
-                path, shown(value), expected, nearest(value, words) if isinstance(value, str) else ""
-            )
+            near = nearest(value, words) if isinstance(value, str) else ""
+            yield Finding(path, shown(value), expected, near or meant(kind_at(Bundle, path), value, tree))
 
 
 _PLAIN: Final = {
@@ -130,7 +106,7 @@ _LIMITS: Final = {
     "less_than_equal": "at most {le:g}",
     "greater_than": "more than {gt:g}",
     "less_than": "less than {lt:g}",
-    "too_short": "at least {min_length} of them",
+    "too_short": "at least {min_length} entry",
     "string_too_long": "at most {max_length} characters",
     "string_too_short": "some text",
     "literal_error": "{expected}",
@@ -148,53 +124,20 @@ def _expected(kind: str, context: dict[str, Any], message: str, value: Any) -> s
     return _PLAIN.get(kind, message[:1].lower() + message[1:])
 
 
-def _at(tree: Any, path: Path) -> Any:
+def _with_keys(kind: str, path: Path, value: Any) -> str:
+    """What a mapping or a list consists of, for who wrote something else."""
+    if kind in ("model_type", "model_attributes_type"):
+        return f" with {', '.join(keys_at(Bundle, path))}"
+    if kind == "dict_type":
+        return " of names"
+    return ", each entry behind a dash" if kind == "tuple_type" and isinstance(value, dict) else ""
+
+
+def at(tree: Any, path: Path) -> Any:
+    """What a tree holds at a path; None: nothing."""
     for part in path:
         try:
             tree = tree[part]
         except (KeyError, IndexError, TypeError):
             return None
     return tree
-
-
-def _keys_at(path: Path) -> list[str]:
-    """The keys that the bundle's shape knows at a path."""
-    kind: Any = Bundle
-    for part in path:
-        kind = _inner(kind, part)
-    model = _model(kind)
-    return [field.alias or name for name, field in model.model_fields.items()] if model else []
-
-
-def _inner(kind: Any, part: str | int) -> Any:
-    model = _model(kind)
-    if model is not None:
-        for name, field in model.model_fields.items():
-            if part in (field.alias, name):
-                return field.annotation
-        return Any
-    for each in _flat(kind):
-        arguments = typing.get_args(each)
-        if typing.get_origin(each) is dict:
-            return arguments[1]
-        if typing.get_origin(each) is tuple:
-            return arguments[0]
-    return Any
-
-
-def _flat(kind: Any) -> Iterator[Any]:
-    """A type without Annotated and unions."""
-    if typing.get_origin(kind) is typing.Annotated:
-        yield from _flat(typing.get_args(kind)[0])
-    elif typing.get_origin(kind) in (typing.Union, type(int | None)):
-        for each in typing.get_args(kind):
-            yield from _flat(each)
-    else:
-        yield kind
-
-
-def _model(kind: Any) -> type[BaseModel] | None:
-    for each in _flat(kind):
-        if isinstance(each, type) and issubclass(each, BaseModel):
-            return each
-    return None

@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from shared.policy.errors import Finding, Path, Place, PolicyError, dotted
+from shared.policy.yaml_words import in_words
 
 _LARGEST: Final = 8 * 1024 * 1024
 _MOST_NODES: Final = 100_000
@@ -31,6 +32,7 @@ class Source:
     keys: dict[Path, Place] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
     errors: list[PolicyError] = field(default_factory=list)
+    complete: bool = True  # False: some file could not be read, so nobody knows which names there are
 
     def place(self, path: Path, *, at_key: bool = False) -> Place:
         """The nearest place: of the path's key or value, else of what holds it."""
@@ -92,8 +94,9 @@ def _files(path: FilePath, source: Source) -> list[FilePath]:
     elif path.is_file():
         return [path]
     else:
-        wrong = "nothing there" if not path.exists() else "neither a file nor a folder"
-    source.errors.append(PolicyError(Place(str(path)), "", wrong, "a policy bundle: a file or a folder"))
+        wrong = "neither a file nor a folder" if path.exists() else "no file or folder of this name"
+    expected = "a policy bundle: a YAML file, or a folder of them"
+    source.errors.append(PolicyError(Place(str(path), 0, 0), "", wrong, expected))
     return []
 
 
@@ -101,6 +104,7 @@ def _read_file(file: FilePath, source: Source) -> None:
     name = str(file)
 
     def refuse(found: str, expected: str, place: Place | None = None) -> None:
+        source.complete = False
         source.errors.append(PolicyError(place or Place(name), "", found, expected))
 
     try:
@@ -114,8 +118,9 @@ def _read_file(file: FilePath, source: Source) -> None:
     if len(body) > _LARGEST:
         return refuse(f"{len(body)} bytes", f"at most {_LARGEST} bytes")
     source.lines[name] = text.splitlines()
-    node = _composed(text, name, source)
+    node = _composed(text, name)
     if isinstance(node, PolicyError):
+        source.complete = False
         source.errors.append(node)
     elif node is None:
         refuse("an empty file", "a policy bundle")
@@ -126,7 +131,7 @@ def _read_file(file: FilePath, source: Source) -> None:
     return None
 
 
-def _composed(text: str, name: str, source: Source) -> Any:
+def _composed(text: str, name: str) -> Any:
     """The root node, None for an empty file, or the error."""
     from ruamel.yaml import YAML  # noqa: PLC0415 - only who loads YAML pays for it
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
@@ -136,9 +141,8 @@ def _composed(text: str, name: str, source: Source) -> Any:
     except MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
-        line = next(iter(source.lines[name][place.line - 1 : place.line]), "")
-        expected = "YAML: indent with spaces" if line[place.column - 1 :].startswith("\t") else "YAML"
-        return PolicyError(place, "", err.problem or "text that does not parse", expected)
+        found, expected = in_words(err.problem or "text that does not parse")
+        return PolicyError(place, "", found, expected)
     except YAMLError as err:  # a character that YAML does not allow
         at = getattr(err, "position", 0) or 0
         before = text[:at]
@@ -166,8 +170,9 @@ class _Reader:
     def merge(self, root: Any) -> None:
         self._source.values.setdefault((), _place(self._name, root))
         for section, key, node in self._entries(root, ()):
-            if self._is_nothing(node):
-                continue  # a section whose entries are all commented out
+            if self._is_nothing(node):  # a section whose entries are all commented out
+                self._source.keys.setdefault((section,), _place(self._name, key))
+                continue
             self._merge_section(section, key, node)
 
     def _merge_section(self, section: str, key: Any, node: Any) -> None:
@@ -239,7 +244,7 @@ class _Reader:
         text = _storable(node.value)
         kind = str(node.tag).rpartition(":")[2]
         if kind not in _SCALARS or not str(node.tag).startswith("tag:yaml.org,2002:"):
-            self._refuse(path, node, f"the tag {node.tag}", "a plain value")
+            self._refuse(path, node, f"the tag {node.tag}", "a plain value, or quotes around text with !")
             return None
         if text is None:
             self._refuse(path, node, _UNSTORABLE, "text")

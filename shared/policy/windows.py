@@ -39,8 +39,6 @@ def format_days(days: frozenset[int]) -> str:
 
 def parse_time(written: Any) -> int:
     """`"08:30"` → 510 minutes after midnight; `"24:00"` is the end of the day."""
-    if isinstance(written, int) and not isinstance(written, bool) and 0 <= written <= 1440:
-        return written  # from code: minutes
     found = re.fullmatch(r"(\d\d):(\d\d)", written, re.ASCII) if isinstance(written, str) else None
     if found is None or int(found[2]) > 59 or int(found[1]) * 60 + int(found[2]) > 1440:
         raise ValueError('a time of day between "00:00" and "24:00", in quotes')

@@ -48,6 +48,8 @@ ADDED = [
     ("tier twice", "tiers: [gold, ¦gold]", "tiers[1]", "a second time"),
     ("unknown service team", "services: {web: {team: ¦web}}", "services.web.team", "a team"),
     ("unknown calendar", "slas: [{name: a, resolve: 1h, calendar: ¦office}]", "slas[0].calendar", "a calendar"),
+    ("a warning when it is too late", "slas: [{name: a, resolve: 1h, warn_at: [50%, ¦100%]}]", "slas[0].warn_at[1]",
+     "found '100%'", "below 100%"),
     ("a promise of nothing", "slas: [¦{name: a}]", "slas[0]", "no promise"),
     ("sla twice", "slas: [{name: a, resolve: 1h}, {name: ¦a, resolve: 1h}]", "slas[1].name", "a second time"),
     ("unknown name in a condition", "slas: [{name: a, resolve: 1h, when: \"tir == 'gold'\"}]".replace("tir", "¦tir"),
@@ -113,6 +115,9 @@ REPLACED = [
     ("last route with a condition", "[{policy: only}]", "[{policy: only, when: ¦priority == 1}]",
      "routes[0].when", "a last route that matches everything"),
     ("no last resort", "last_resort: [user:ana]\n", "", "last_resort", "required"),
+    ("an empty section", "routes: [{policy: only}]", "¦routes:", "routes", "required"),
+    ("policies in a circle", "5m}]}}", "5m}], points: [{name: p, at: 5% of resolve, do: [{escalate: {policy: ¦only}}]}]}}",
+     "policies.only.points[0].do[0].escalate.policy", "only → only", "goes to its `finally`"),
     ("empty last resort", "last_resort: [user:ana]", "last_resort: ¦[]", "last_resort", "at least 1"),
     ("a last resort that needs an incident", "last_resort: [user:ana]", "last_resort: ¦[{manager_of: assignee}]",
      "last_resort", "manager of assignee", "a user, team, schedule or address"),
@@ -160,9 +165,16 @@ NOT_YAML = [
     ("", (1, 1), "an empty file"),
     ("# nothing but a comment\n", (1, 1), "an empty file"),
     ("- 1\n", (1, 1), "no mapping"),
-    ("users: {ana: [1,\n", (2, 1), "stream end"),
+    ("users: {ana: [1,\n", (2, 1), "the end of the file inside {…} or […]"),
+    ("users:\n  ana: {}\n bob: {}\n", (3, 2), "indented unlike those it belongs to"),
+    ("loud: 'tier == 'gold''\n", (1, 17), "quotes around the whole of it"),
+    ("loud: priority == 1 ? true : false\n", (1, 28), "quotes around text that holds ': '"),
+    ("users: {ana: {name: Ana]}\n", (1, 24), "found ']' where {…} or […] goes on"),
+    ("users: {ana: {name: @ana}}\n", (1, 21), "found '@' where a value begins"),
+    ("loud: 'tier\n", (2, 1), "the end of the file inside quotes"),
+    ("loud: !acknowledged\n", (1, 7), "quotes around text with !"),
     ("users:\n\tana: {}\n", (2, 1), "indent with spaces"),
-    ("loud: *nothing\n", (1, 7), "undefined alias"),
+    ("loud: *nothing\n", (1, 7), "an undefined alias"),
     ("users: &u {ana: *u}\n", (1, 8), "an alias to what it stands in"),
     ("a: 1\n---\nb: 2\n", (2, 1), "another document"),
     ("loud: 'a\x07b'\n", (1, 9), "a character that YAML does not allow"),
@@ -186,10 +198,15 @@ def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path):
 
 
 def test_a_missing_file_and_an_empty_folder_are_told(tmp_path):
-    with pytest.raises(PolicyErrors, match="found nothing there, expected a policy bundle"):
+    with pytest.raises(PolicyErrors) as missing:
         load(tmp_path / "none.yaml")
-    with pytest.raises(PolicyErrors, match=r"found a folder without \*\.yaml files"):
+    with pytest.raises(PolicyErrors, match=r"0: found a folder without \*\.yaml files"):
         load(tmp_path)
+
+    assert str(missing.value) == (
+        f"{tmp_path}/none.yaml: found no file or folder of this name, expected a policy bundle: "
+        "a YAML file, or a folder of them"
+    )
 
 
 def test_aliases_that_multiply_are_refused(tmp_path):
@@ -218,6 +235,140 @@ def test_an_entry_of_the_wrong_shape_does_not_hide_mistakes_beside_it(tmp_path):
         ("slas[0].resolve", 7),
         ("slas[1].calendar", 8),
     ]
+
+
+# What newcomers write: (a section, path, what is suggested)
+MEANT = [
+    ("subscriptions: [{who: ana, events: [opened]}]", "subscriptions[0].who", "[user:ana]"),
+    ("subscriptions: [{who: [ana], events: [opened]}]", "subscriptions[0].who[0]", "user:ana"),
+    ("subscriptions: [{who: ['user: ana'], events: [opened]}]", "subscriptions[0].who[0]", "user:ana"),
+    ("subscriptions: [{who: [{user: ana}], events: [opened]}]", "subscriptions[0].who[0]", "user:ana"),
+    ("subscriptions: [{who: [user:ana], events: opened}]", "subscriptions[0].events", "[opened]"),
+    ("slas: [{name: a, resolve: 5 min}]", "slas[0].resolve", "5m"),
+    ("slas: [{name: a, resolve: 1 hour 30 minutes}]", "slas[0].resolve", "1h30m"),
+    ("slas: [{name: a, resolve: 1h, warn_at: [0.5]}]", "slas[0].warn_at[0]", "50%"),
+    ("slas: [{name: a, resolve: 1h, warn_at: [50 %]}]", "slas[0].warn_at[0]", "50%"),
+    ("slas: [{name: 1, resolve: 1h}]", "slas[0].name", "1"),
+    ("calendars: {o: {timezone: UTC, hours: [{from: 8:00}]}}", "calendars.o.hours[0].from", "08:00"),
+    ("calendars: {o: {timezone: UTC, hours: [{to: 18}]}}", "calendars.o.hours[0].to", "18:00"),
+    ("calendars: {o: {timezone: UTC, hours: [{days: Monday to Friday}]}}", "calendars.o.hours[0].days", "mon-fri"),
+    ("calendars: {o: {timezone: europe/prague, hours: [{}]}}", "calendars.o.timezone", "Europe/Prague"),
+    ("calendars: {o: {timezone: Prague, hours: [{}]}}", "calendars.o.timezone", "Europe/Prague"),
+    ("calendars: {o: {timezone: UTC, hours: [{}], holidays: {add: [24.12.2026]}}}", "calendars.o.holidays.add[0]",
+     "2026-12-24"),
+    ("schedules: {s: {timezone: UTC, layers: [{rotation: [ana], shift: weekly, starts: 2026-01-05}]}}",
+     "schedules.s.layers[0].shift", "1w"),
+    ("schedules: {s: {timezone: UTC, layers: [{rotation: [ana], shift: 1w, starts: 2026-1-5 8:00}]}}",
+     "schedules.s.layers[0].starts", "2026-01-05T08:00"),
+    ("tiers: [Gold]", "tiers[0]", "gold"),
+    ("teams: {Web Shop: {}}", "teams.Web Shop", "web-shop"),
+    ("heartbeats: {b: {every: 1h, late_after: 1h, event: {tilte: x}}}", "heartbeats.b.event.tilte", "title"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("added", "path", "hint"), MEANT, ids=[row[0] for row in MEANT])
+def test_what_was_probably_meant_is_suggested(tmp_path, added, path, hint):
+    errors = errors_of(tmp_path, SMALLEST + added + "\n")
+
+    assert [(error.path, error.hint) for error in errors] == [(path, hint)]
+
+
+# Conditions with the habits of other languages: (the condition, words of the message)
+HABITS = [
+    ("tier = 'gold'", "to compare is '=='"),
+    ("tier == 'gold' and priority == 1", "'and' is written '&&'"),
+    ("tier == 'gold' OR priority == 1", "'or' is written '||'"),
+    ("not acknowledged", "'not' is written '!'"),
+    ("tier <> 'gold'", "'is not' is written '!='"),
+    ("priority => 2", "the signs are '<=' and '>='"),
+    ("tier in ('gold', 'silver')", "a list is written ['a', 'b']"),
+    ('tier == "gold', "quotes must close"),
+    ("tier == gold", "text stands in quotes ('gold')"),
+    ("budget > 10.0", "what was sent is attributes.budget"),
+    ("acknowledged == True", "did you mean 'true'?"),
+    ("label.job == 'web'", "did you mean 'labels.job'?"),
+    ("title.contain('disk')", "no method 'contain'; did you mean 'contains'?"),
+]
+
+
+@pytest.mark.parametrize(("condition", "words"), HABITS, ids=[row[0] for row in HABITS])
+def test_a_condition_of_another_language_is_told_how_to_write_it(tmp_path, condition, words):
+    errors = errors_of(tmp_path, SMALLEST + "loud: " + condition + "\n")
+
+    assert [error.path for error in errors] == ["loud"]
+    assert words in errors[0].message
+
+
+# One mistake beside others: (what is wrong, old, new, every path in the order of the file)
+BESIDE = [
+    ("other contacts of the same user", "contacts: {box: {inbox: ana}}",
+     "manager: bob, contacts: {box: {inbox: ana}, fax: {fax: '1'}, mail: {email: nobody}}",
+     ["users.ana.manager", "users.ana.contacts.fax", "users.ana.contacts.mail.email"]),
+    ("a condition in the same row", "routes:", "priorities: [{priority: 9, when: severity = 'x'}]\nroutes:",
+     ["priorities[0].priority", "priorities[0].when"]),
+    ("members of the same list", "notify: [user:ana]", "notify: [user:bob, nobody, team:none]",
+     [f"policies.only.levels[0].notify[{index}]" for index in range(3)]),
+    ("other levels of the same policy", "acknowledge_within: 5m}]",
+     "acknowledge_within: soon}, {name: second, notify: [user:bob], acknowledge_within: 5m, handles: tir == ''}]",
+     ["policies.only.levels[0].acknowledge_within", "policies.only.levels[1].notify[0]",
+      "policies.only.levels[1].handles"]),
+    ("what a part with two verbs says", "5m}]}}",
+     "5m}], points: [{name: p, when: tir == '', at: 50% of resolve, do: [{inform: [user:bob], call: no}]}]}}",
+     ["policies.only.points[0]", "policies.only.points[0].when", "policies.only.points[0].do[0]",
+      "policies.only.points[0].do[0].inform[0]", "policies.only.points[0].do[0].call"]),
+    ("a rule of the whole part beside a wrong value", "5m}]}}",
+     "5m}], points: [{name: p, at: 50% of resolve, do: [{inform: [nobody], escalate: {level: first}}]}]}}",
+     ["policies.only.points[0].do[0]", "policies.only.points[0].do[0].inform[0]"]),
+    ("what stands under a name that is none", "routes:", "teams: {Web: {members: [bob]}}\nroutes:",
+     ["teams.Web", "teams.Web.members[0]"]),
+    ("what stands beside a key that is none", "routes:", "teams: {web: {led: ana, members: [bob]}}\nroutes:",
+     ["teams.web.led", "teams.web.members[0]"]),
+    ("what stands beside a section that is none", "routes:", "usres: {}\nloud: tir == ''\nroutes:",
+     ["usres", "loud"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "paths"), [row[1:] for row in BESIDE], ids=[row[0] for row in BESIDE])
+def test_a_mistake_hides_nothing_beside_it(tmp_path, old, new, paths):
+    errors = errors_of(tmp_path, SMALLEST.replace(old, new, 1))
+
+    assert [error.path for error in errors] == paths
+
+
+# A mistake that is told once: (what is wrong, old, new, its path)
+ONCE = [
+    ("one member of a list", "notify: [user:ana]", "notify: [nobody]", "policies.only.levels[0].notify[0]"),
+    ("one policy of one", "levels: [", "lvels: [", "policies.only.lvels"),
+    ("a required key, misspelt", "name: Ana", "nmae: Ana", "users.ana.nmae"),
+    ("a section that others name, misspelt", "users:", "user:", "user"),
+    ("a section that others name, of the wrong shape", "{ana: {name: Ana, contacts: {box: {inbox: ana}}}}", "[ana]", "users"),
+    ("a name in capitals that others use", "users: {ana:", "users: {Ana:", "users.Ana"),
+    ("levels that are no list", "[{name: first, notify: [user:ana], acknowledge_within: 5m}]", "none", "policies.only.levels"),
+    ("a promise that is none", "routes:", "slas: [{name: a, resolve: soon}]\nroutes:", "slas[0].resolve"),
+    ("tiers that are no list", "routes:", "tiers: gold\ncustomers: {a: {name: A, tier: gold}}\nroutes:", "tiers"),
+    ("contacts that are no mapping", "contacts: {box: {inbox: ana}}", "contacts: x, rules: {low: [{via: box}]}",
+     "users.ana.contacts"),
+    ("skills that are no list", "name: Ana", "skills: go, name: Ana", "users.ana.skills"),
+    ("a circle of managers", "users: {ana: {", "users: {bob: {name: B, manager: ana}, ana: {manager: bob, ",
+     "users.bob.manager"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "path"), [row[1:] for row in ONCE], ids=[row[0] for row in ONCE])
+def test_one_mistake_is_one_error(tmp_path, old, new, path):
+    text = SMALLEST.replace("routes: [{", "routes: [{start_at: first, ").replace(old, new, 1)
+
+    assert [error.path for error in errors_of(tmp_path, text)] == [path]
+
+
+def test_a_file_that_cannot_be_read_does_not_make_the_names_of_others_unknown(tmp_path):
+    (tmp_path / "a.yaml").write_text(SMALLEST + "teams: {web: {lead: bob, led: x}}\n")
+    (tmp_path / "b.yaml").write_text("users: {bob: {name: Bob}\n")
+
+    with pytest.raises(PolicyErrors) as caught:
+        load(tmp_path)
+
+    assert [error.path for error in caught.value.errors] == ["teams.web.led", ""]
 
 
 def test_a_name_that_stands_in_an_entry_of_the_wrong_shape_is_known(tmp_path):
