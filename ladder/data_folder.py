@@ -22,8 +22,9 @@ def taken(folder: Path) -> Iterator[Path]:
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as err:
+        why = "it is not a folder" if isinstance(err, FileExistsError) else err.strerror
         raise RefusedError(
-            f"The data folder {folder} cannot be used: {err.strerror}; set LADDER_DATA_DIR to one that can."
+            f"The data folder {folder} cannot be used: {why}; set LADDER_DATA_DIR to one that can."
         ) from err
     try:
         _lock(lock, folder)

@@ -1,11 +1,10 @@
 """`ladder up`: everything in one process on one port, on a PostgreSQL of its own, told in the terminal."""
 
 import asyncio
-import json
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from ladder import data_folder, embedded_postgres, serving, story
+from ladder.banner import Standing, banner
 from ladder.host import unready
 from ladder.processes import (
     SERVICES,
@@ -27,15 +27,15 @@ from ladder.processes import (
     refusing,
 )
 from ladder.reachable import refuse_unknown_brokers
+from services.router.policies import InForce, moment
+from services.router.policy_store import stored
 from shared import telemetry
 from shared.database import Database
-from shared.demo_keys import DEMO_KEY
 from shared.eventlog import EventLog
 from shared.eventlog.opening import open_log
 from shared.eventlog.postgres import PostgresEventLog
 from shared.eventlog.settings import EventLogSettings
-from shared.policy import Bundle, content_hash, load, not_in_force
-from shared.security import digest
+from shared.policy import Bundle, load, load_json
 from shared.service import Service
 
 _CONNECTIONS: Final = 7  # in the pool; those that listen come on top
@@ -88,8 +88,10 @@ async def _up(place: Place, sock: socket.socket, began: float, *, tell_story: bo
             await eventlog.forget_members()  # the folder's lock is ours, so they are dead
         services = _services(place, eventlog, database)
         serves = await stack.enter_async_context(hosting(services, sock, place.address))
-        await _ready(services)
-        for line in _banner(place, bundle, time.monotonic() - began):
+        if bundle is not None or await _in_force(database) is not None:
+            await _ready(services)
+        policy = await _in_force(database)
+        for line in banner(_standing(place, bundle, policy, time.monotonic() - began)):
             _say(line)
         if tell_story:
             stack.push_async_callback(_ended, asyncio.create_task(story.tell(eventlog, _say), name="story"))
@@ -141,35 +143,27 @@ async def _ready(services: Sequence[Service]) -> None:
         await asyncio.sleep(0.02)
 
 
-def _banner(place: Place, bundle: Bundle | None, seconds: float) -> Iterator[str]:
-    own = place.settings.own_database is None
+def _standing(
+    place: Place, given: Bundle | None, policy: tuple[InForce, Bundle] | None, seconds: float
+) -> Standing:
     kafka = place.log_settings.kafka_bootstrap_servers
-    yield f"Ladder is up on {place.address.url} after {seconds:.1f} s: intake, router and notifier."
-    yield f"  data       {place.folder if own else 'the database of LADDER_DATABASE_URL'}"
-    yield f"  event log  {f'Kafka at {kafka}' if kafka else 'PostgreSQL'}"
-    yield f"  docs       {place.address.url}/docs"
-    if bundle is None:
-        yield "  policy     the last one applied; set LADDER_POLICY to a file or folder to give one"
-        return
-    yield f"  policy     {place.settings.policy} ({content_hash(bundle)[:12]})"
-    for missing in not_in_force(bundle):
-        yield f"             not in force yet: {missing}"
-    if _has_demo_key(bundle):
-        yield f"  key        {DEMO_KEY} (for this machine only)"
-        yield from ("", "Try it, and watch what happens here:", "", f"  {_curl(place.address)}", "")
-
-
-def _has_demo_key(bundle: Bundle) -> bool:
-    natives = [one for one in bundle.integrations.values() if one.kind == "native"]
-    return any(key.sha256.lower() == digest(DEMO_KEY) for one in natives for key in one.keys)
-
-
-def _curl(address: serving.Address) -> str:
-    event = {"title": "Checkout is down", "service": "checkout", "customer": "acme", "severity": "critical"}
-    return (
-        f"curl -s {address.url}/v1/events -H 'Authorization: Bearer {DEMO_KEY}' "
-        f"-H 'Content-Type: application/json' -d '{json.dumps(event)}'"
+    return Standing(
+        address=place.address,
+        seconds=seconds,
+        stored=str(place.folder) if place.settings.own_database is None else "LADDER_DATABASE_URL",
+        eventlog=f"Kafka at {kafka}" if kafka else "PostgreSQL",
+        path=place.settings.policy,
+        given=given,
+        policy=policy,
     )
+
+
+async def _in_force(database: Database) -> tuple[InForce, Bundle] | None:
+    """Which policy new incidents get: not always the file's, because `ladder apply` outlives a restart."""
+    async with database.transaction() as connection:
+        _, in_force = await moment(connection)
+        raw = await stored(connection, in_force.hash) if in_force else b""
+    return (in_force, await asyncio.to_thread(load_json, raw)) if in_force else None
 
 
 def _say(line: str) -> None:

@@ -76,8 +76,7 @@ class PolicyWatch:
         except PolicyErrors as err:
             metrics.POLICY_REFUSED.labels("file").inc()
             self.refused = str(err)
-            errors = str(err).splitlines()
-            log.error("policy refused", action="policy_refused", errors=errors)  # noqa: TRY400 - no surprise
+            log.warning(_refusal(err), action="policy_refused", errors=[str(each) for each in err.errors[1:]])
             return
         self.refused = ""
         self._policies.keep(compiled)
@@ -92,6 +91,12 @@ class PolicyWatch:
             )
         else:
             log.info("policy in force", action="policy_taken", hash=taken.hash, revision=taken.revision)
+
+
+def _refusal(err: PolicyErrors) -> str:
+    """One clear sentence for whoever has just saved the file, with the place of the first error."""
+    more = f" (and {count} more)" if (count := len(err.errors) - 1) else ""
+    return f"LADDER_POLICY is refused, what was in force stays in force: {err.errors[0]}{more}"
 
 
 def _load(path: Path) -> tuple[Bundle, CompiledPolicy]:

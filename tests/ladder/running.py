@@ -17,7 +17,7 @@ from tests.waiting import until
 
 PROJECT: Final = Path(__file__).parents[2]
 POLICY: Final = PROJECT / "deploy" / "policy"
-_IS_UP: Final = re.compile(r"^Ladder is up on (\S+)", re.MULTILINE)
+_IS_UP: Final = re.compile(r"^Ladder (?:is up|runs) on ([^\s,]+)", re.MULTILINE)
 
 
 def environment(**variables: object) -> dict[str, str]:

@@ -60,6 +60,12 @@ def test_a_folder_that_cannot_be_written_is_told(up: Mapping[str, str | Path], t
     _refused(ran, "The data folder", "cannot be used: Not a directory", "LADDER_DATA_DIR")
 
 
+def test_a_data_folder_that_is_a_file_is_told(up: Mapping[str, str | Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = _ladder("up", **{**up, "data_dir": tmp_path / "file"})
+    _refused(ran, "file cannot be used: it is not a folder", "LADDER_DATA_DIR")
+
+
 def test_a_second_up_on_the_same_folder_is_told_who_has_it(
     up: Mapping[str, str | Path], tmp_path: Path
 ) -> None:
@@ -75,12 +81,14 @@ def test_a_broken_policy_is_told_with_the_place_of_every_error(
     up: Mapping[str, str | Path], tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.yaml"
-    broken.write_text("version: 1\nlast_resort: [user:nobody-there]\nuzers: {}\n")
+    good = (POLICY / "ladder.yaml").read_text()
+    broken.write_text(good.replace("every: 20s", "every: soon").replace("lead: karel", "lead: nobody"))
     ran = _ladder("up", **{**up, "policy": broken})
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
-    assert f"{broken}:2:" in ran.stderr
-    assert f"{broken}:3:" in ran.stderr
+    for wrong in ("every: 20s", "lead: karel"):
+        line = 1 + good[: good.index(wrong)].count("\n")
+        assert f"{broken}:{line}:" in ran.stderr
 
 
 def test_a_policy_that_is_not_there_is_told(up: Mapping[str, str | Path], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ladder.embedded_postgres import EmbeddedPostgres
 from ladder.postgres_processes import working_in
-from tests.ladder.running import Up
+from tests.ladder.running import POLICY, Up
 from tests.waiting import until
 
 
@@ -74,6 +74,46 @@ async def test_after_a_kill_in_the_middle_nothing_accepted_is_lost(tmp_path: Pat
             return {f"kill-{number}" for number in range(20)} == {item["dedup_key"] for item in items}
 
         await until(all_there, seconds=15)
+    assert await up.end() == 0
+
+
+async def test_it_names_the_policy_that_is_in_force_after_another_one_was_applied(tmp_path: Path) -> None:
+    up = Up(tmp_path / "applied")
+    await up.start()
+    assert f"policy     {POLICY} (" in up.said
+    other = (POLICY / "ladder.yaml").read_text().replace("every: 20s", "every: 30s")
+    async with up.client() as client:
+        answer = await client.put("/v1/policy", content=other)
+        assert answer.status_code == 200, answer.text
+    await up.end()
+    await up.start()
+    applied = answer.json()["hash"][:12]
+    assert f"({applied}, revision 2, by user:ana)" in up.said
+    assert f"not LADDER_POLICY={POLICY} (" in up.said
+    assert f"`ladder apply {POLICY}` puts it back" in up.said
+    await up.end()
+
+
+async def test_without_a_policy_it_says_that_none_is_in_force_and_what_to_do(tmp_path: Path) -> None:
+    up = Up(tmp_path / "none", policy="")
+    await up.start()
+    await until(lambda: "policy     none" in up.said)
+    assert up.said.startswith(f"Ladder runs on {up.url}, but no policy is in force")
+    assert "start it with LADDER_POLICY=" in up.said
+    assert await up.end() == 0
+
+
+async def test_a_broken_save_of_the_policy_is_told_with_its_place_and_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    good = (POLICY / "ladder.yaml").read_text()
+    file.write_text(good)
+    up = Up(tmp_path / "edited", policy=file)
+    await up.start()
+    file.write_text(good.replace("every: 20s", "every: soon"))
+    place = 1 + good[: good.index("every: 20s")].count("\n")
+    await until(lambda: f"what was in force stays in force: {file}:{place}:" in up.said)
+    assert "Traceback" not in up.said
+    assert (await up.post("Still taken")).status_code == 202
     assert await up.end() == 0
 
 
