@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from services.router import api, upkeep
-from services.router.consume import Consuming
+from services.router.consume import EVENTS, REPORTS, Consuming
 from services.router.engine import Engine
 from services.router.policy_watch import PolicyWatch
 from services.router.settings import RouterSettings
@@ -32,7 +32,7 @@ class Router:
         self._database = database
         self._relay = Relay(database, log, SCHEMA)
         self.engine = Engine(database, wake_relay=self._relay.wake)
-        self.consuming = Consuming(log, self.engine)
+        self.consuming = [Consuming(log, self.engine, source) for source in (EVENTS, REPORTS)]
         self.timers = Timers(self.engine)
         self.watch = PolicyWatch(database, self.engine.policies, settings.policy, self._relay.wake)
         self.wake_relay = self._relay.wake
@@ -46,13 +46,14 @@ class Router:
         if self.watch.in_force is None:
             refused = f" ({self.watch.refused})" if self.watch.refused else ""
             reasons.append(f"router: no policy is in force yet{refused}")
-        if not self.consuming.held_assignment_once:
+        if not all(each.held_assignment_once for each in self.consuming):
             reasons.append("router: the event log has not assigned its share yet")
         return reasons
 
     def stuck(self) -> Sequence[str]:
         """Why only a new start would help."""
-        return self.consuming.progress.stuck(utcnow())
+        now = utcnow()
+        return [reason for each in self.consuming for reason in each.progress.stuck(now)]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -78,7 +79,7 @@ class Router:
         async with self._relay.running(), asyncio.TaskGroup() as group:
             for name, loop in (
                 ("policy", self.watch.run()),
-                ("consume", self.consuming.run()),
+                *((f"consume {number}", each.run()) for number, each in enumerate(self.consuming)),
                 ("timers", self.timers.run()),
                 ("upkeep", upkeep.run(self._database)),
             ):

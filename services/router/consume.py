@@ -1,7 +1,12 @@
-"""From the log into the engine: fetch, decide, commit the transaction, then commit the offsets."""
+"""From the log into the engine: fetch, decide, commit the transaction, then commit the offsets.
+
+Events and the notifier's reports are read by groups of their own: a report changes little and may wait a
+moment for others, an event must not wait for a report.
+"""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from services.router import dead_letters, metrics
@@ -11,15 +16,27 @@ from services.router.policies import NoPolicyError
 from shared import telemetry
 from shared.clock import utcnow
 from shared.database import fault_of
-from shared.eventlog import Consumer, EventLog, LogUnavailableError
+from shared.eventlog import Consumer, EventLog
+from shared.eventlog.committing import Commits
 from shared.events import DELIVERIES, INCIDENTS
 from shared.progress import Progress
 from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 
-GROUP: Final = "ladder-router"
-TOPICS: Final = (INCIDENTS, DELIVERIES)
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A topic, the group that reads it, and how long a batch may wait for more to join it (seconds)."""
+
+    topic: str
+    group: str
+    gather_seconds: float = 0.0
+
+
+EVENTS: Final = Source(INCIDENTS, "ladder-router")
+REPORTS: Final = Source(DELIVERIES, "ladder-router-reports", gather_seconds=0.15)
+
 _MOST: Final = 500
 _WAIT_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.2
@@ -27,16 +44,20 @@ _LONGEST_PAUSE_SECONDS: Final = 3.0
 
 
 class Consuming:
-    """One member of the routers' group."""
+    """One member of the routers' group for one topic."""
 
-    def __init__(self, event_log: EventLog, engine: Engine) -> None:
+    def __init__(self, event_log: EventLog, engine: Engine, source: Source) -> None:
         self._log = event_log
         self._engine = engine
-        self._waiting = Trouble(log, "consume_paused", what="the router's work")
-        self.progress = Progress(GROUP, TOPICS)
+        self._source = source
+        self._name = f"router consume {source.topic}"
+        self._waiting = Trouble(log, "consume_paused", what="the router's work", topic=source.topic)
+        self.progress = Progress(source.group, [source.topic])
         self.held_assignment_once = False
 
-    async def consume_once(self, consumer: Consumer, wait_seconds: float = _WAIT_SECONDS) -> int:
+    async def consume_once(
+        self, consumer: Consumer, commits: Commits, wait_seconds: float = _WAIT_SECONDS
+    ) -> int:
         """Take one batch of records; how many there were. Afterwards they are done with, for good.
 
         While the database is away it tries again, so that nothing behind them is taken first.
@@ -49,10 +70,7 @@ class Consuming:
         metrics.BATCH_SIGNALS.observe(len(arrivals))
         await self._take(arrivals)
         self.progress.took(records, utcnow())
-        try:
-            await consumer.commit(records)
-        except LogUnavailableError as err:  # they come again and are dropped by the inbox
-            log.warning("offsets not committed", action="commit_failed", error=str(err))
+        commits.done(records)
         return len(records)
 
     async def _take(self, arrivals: Sequence[Arrival]) -> None:
@@ -67,12 +85,12 @@ class Consuming:
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
             else:
                 self._waiting.is_over()
-                self._engine.database.trouble.is_over("router consume")
+                self._engine.database.trouble.is_over(self._name)
                 return
 
     def _note(self, err: Exception) -> None:
         if fault_of(err) is not None:
-            self._engine.database.trouble.is_on(err, "router consume")
+            self._engine.database.trouble.is_on(err, self._name)
         else:
             self._waiting.is_on(err)
         if fault_of(err) is not None or isinstance(err, NoPolicyError):
@@ -82,11 +100,15 @@ class Consuming:
         """Consume for ever."""
         while True:
             try:
-                async with self._log.consumer(GROUP, TOPICS) as consumer:
-                    watching = asyncio.create_task(self.progress.watch(consumer), name="router lag")
+                async with (
+                    self._log.consumer(self._source.group, [self._source.topic]) as consumer,
+                    Commits(consumer).running() as commits,
+                ):
+                    watching = asyncio.create_task(self.progress.watch(consumer), name=f"{self._name} lag")
                     try:
                         while True:
-                            await self.consume_once(consumer)
+                            if await self.consume_once(consumer, commits) < _MOST:
+                                await asyncio.sleep(self._source.gather_seconds)
                     finally:
                         watching.cancel()
                         await asyncio.gather(watching, return_exceptions=True)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from services.router.app import build
-from services.router.consume import Consuming
+from services.router.consume import EVENTS, REPORTS, Consuming
 from services.router.engine import Engine
 from services.router.settings import RouterSettings
 from services.router.tables import metadata
@@ -19,7 +19,8 @@ from services.router.upkeep import tidy_once
 from shared import codec, migrations
 from shared.clock import utcnow
 from shared.database import Database
-from shared.eventlog import EventLog
+from shared.eventlog import Consumer, EventLog
+from shared.eventlog.committing import Commits
 from shared.eventlog.kafka import KafkaEventLog
 from shared.eventlog.kafka_connection import KafkaConnection
 from shared.eventlog.postgres import PostgresEventLog
@@ -127,16 +128,16 @@ async def test_records_delivered_again_after_a_crash_change_nothing(log: EventLo
     said = codec.encode(event(key))
     for _ in range(2):
         await log.publish([said])
-    consuming = Consuming(log, desk.engine)
+    consuming = Consuming(log, desk.engine, EVENTS)
     async with log.consumer(f"router-{uuid.uuid4()}", [INCIDENTS]) as consumer:
         await until(lambda: _consumed(consuming, consumer, desk, key), 20)
-        await consuming.consume_once(consumer, 0.2)
+        await consuming.consume_once(consumer, Commits(consumer), 0.2)
     (incident,) = [each for each in await desk.incidents() if each.dedup_key == key]
     assert incident.events == 1
 
 
-async def _consumed(consuming: Consuming, consumer: object, desk: Desk, key: str) -> bool:
-    await consuming.consume_once(consumer, 0.2)  # type: ignore[arg-type]
+async def _consumed(consuming: Consuming, consumer: Consumer, desk: Desk, key: str) -> bool:
+    await consuming.consume_once(consumer, Commits(consumer), 0.2)
     return key in {each.dedup_key for each in await desk.incidents()}
 
 
@@ -160,8 +161,8 @@ async def test_a_page_that_reached_nobody_moves_on(desk: Desk) -> None:
         )
         await log.publish([codec.encode(stray), codec.encode(report)])
         async with log.consumer("g", ["ladder.deliveries"]) as consumer:
-            consuming = Consuming(log, desk.engine)
-            await until(lambda: consuming.consume_once(consumer, 0.2), 10)
+            consuming = Consuming(log, desk.engine, REPORTS)
+            await until(lambda: consuming.consume_once(consumer, Commits(consumer), 0.2), 10)
     told = [message for message in await desk.messages() if message.incident.dedup_key == "checkout"]
     assert [page.recipient.name for message in told for page in message.pages] == ["ana", "petra"]
     assert "dead-letter:ladder.deliveries" in {each.dedup_key for each in await desk.incidents()}
@@ -176,6 +177,7 @@ async def test_the_database_going_away_loses_nothing(
     server = PostgresServer(folder)
     server.start()
     database = Database(server.url())
+    fresh = Database(server.url())  # the test's own look, on connections that saw no outage
     log = KafkaEventLog(KafkaConnection(kafka.bootstrap_servers), topics=ladder_topics(4), session_seconds=6)
     keys = {f"away-{uuid.uuid4()}" for _ in range(20)}
     try:
@@ -187,11 +189,12 @@ async def test_the_database_going_away_loses_nothing(
                 await log.publish([codec.encode(event(key)) for key in keys])
                 assert service.unready() == []
                 server.start()
-                desk = Desk(database, Engine(database))
+                desk = Desk(fresh, Engine(fresh))
                 await until(lambda: _has_all(desk, keys), 30)
                 assert await desk.count("dead_letter") == 0
     finally:
         await database.close()
+        await fresh.close()
         server.stop()
 
 

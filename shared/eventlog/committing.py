@@ -1,0 +1,62 @@
+"""Offsets committed beside the work, not between one batch and the next.
+
+What has been applied stands in the inbox: a record that comes again because its offset was not stored yet
+changes nothing. So the next batch need not wait for the log's answer to the last one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from shared import telemetry
+from shared.eventlog import Consumer, LogUnavailableError, Partition, Received
+
+_EVERY_SECONDS: Final = 0.1
+
+log = telemetry.logger(__name__)
+
+
+class Commits:
+    """The offsets of one member that are still to be stored: the last record of each partition."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._last: dict[Partition, Received] = {}
+        self._done = asyncio.Event()
+
+    def done(self, records: Iterable[Received]) -> None:
+        """These are applied, and committed: what comes before them, too."""
+        for record in records:
+            known = self._last.get(record.partition)
+            if known is None or record.offset > known.offset:
+                self._last[record.partition] = record
+        self._done.set()
+
+    async def store_once(self) -> None:
+        """Store what is done so far. What cannot be stored comes again to somebody, and is dropped there."""
+        self._done.clear()
+        waiting, self._last = self._last, {}
+        if not waiting:
+            return
+        try:
+            await self._consumer.commit(waiting.values())
+        except LogUnavailableError as err:
+            log.warning("offsets not committed", action="commit_failed", error=str(err))
+
+    async def _store_for_ever(self) -> None:
+        while True:
+            await self._done.wait()
+            await self.store_once()
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Commits"]:
+        """Store them ten times a second at most; the rest on leaving."""
+        task = asyncio.create_task(self._store_for_ever(), name="commit offsets")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self.store_once()
