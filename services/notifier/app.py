@@ -22,7 +22,8 @@ from services.notifier.tables import SCHEMA
 from shared import migrations, telemetry
 from shared.clock import utcnow
 from shared.database import Database, fault_of
-from shared.eventlog import Consumer, EventLog, LogUnavailableError, Received
+from shared.eventlog import Consumer, EventLog, Received
+from shared.eventlog.committing import Commits
 from shared.events import ESCALATIONS
 from shared.outbox import Relay
 from shared.policy import Bundle
@@ -120,24 +121,29 @@ class Notifier:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._relay.running())
             await stack.enter_async_context(self._sender.running())
-            loops = [("consume", self._consume), ("upkeep", self._upkeep)]
-            await asyncio.gather(*(for_ever(name, step, self._database) for name, step in loops))
+            # It ends when all its tasks have: the sender, which ends after it, is handed nothing more.
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            for name, step in (("consume", self._consume), ("upkeep", self._upkeep)):
+                group.create_task(for_ever(name, step, self._database), name=f"notifier {name}")
 
     def _learned(self, why: str | None) -> None:
         self._schema = why
 
     async def _consume(self) -> None:
-        async with self._log.consumer(GROUP, [ESCALATIONS]) as consumer:
+        async with (
+            self._log.consumer(GROUP, [ESCALATIONS]) as consumer,
+            Commits(consumer).running() as commits,
+        ):
             watching = asyncio.create_task(self._progress.watch(consumer), name="notifier lag")
             try:
                 while True:
-                    await self.consume_once(consumer)
+                    await self.consume_once(consumer, commits)
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
 
-    async def consume_once(self, consumer: Consumer) -> int:
-        """Fetch a batch, apply it however long the database is away, commit; how many records."""
+    async def consume_once(self, consumer: Consumer, commits: Commits) -> int:
+        """Fetch a batch and apply it, however long the database is away; how many records."""
         records = await consumer.fetch(MOST, 0.02 if self._consumption.holding else 1.0)
         self._held_once = self._held_once or consumer.held_assignment_once
         if not records:
@@ -146,10 +152,7 @@ class Notifier:
             return 0
         await self._apply(records)
         self._progress.took(records, utcnow())
-        try:
-            await consumer.commit(records)
-        except LogUnavailableError as err:  # they come again, and the inbox drops them
-            log.warning("offsets not committed", action="commit_failed", error=str(err))
+        commits.done(records)
         return len(records)
 
     async def _apply(self, records: Sequence[Received]) -> None:

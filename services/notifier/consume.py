@@ -25,6 +25,7 @@ from services.notifier.domain.plan import (
     unknown_recipients,
 )
 from services.notifier.domain.values import Delivery
+from services.notifier.loops import unbroken
 from services.notifier.store import Row, Seen
 from services.notifier.tables import SCHEMA
 from shared import outbox, telemetry
@@ -179,7 +180,7 @@ class Consumption:
     ) -> None:
         """Commit, or halve until the culprit stands alone."""
         try:
-            await self._commit(planned, bundle, behind, now)
+            await unbroken(self._commit(planned, bundle, behind, now))
         except Exception as err:
             if fault_of(err) is not Fault.POISON:
                 raise
@@ -193,7 +194,7 @@ class Consumption:
                 raise
             log.warning("message set aside", action="set_aside", error=str(err)[:300])
             refused = _refused(culprit.read, f"refused by the database: {err}", now)
-            await self._commit([refused], bundle, behind, now)
+            await unbroken(self._commit([refused], bundle, behind, now))
 
     async def _commit(
         self, planned: Sequence[Planned], bundle: Bundle, behind: set[int], now: datetime

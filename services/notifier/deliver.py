@@ -21,7 +21,7 @@ from services.notifier.channels import Delivered, Rejected, Result, Unavailable
 from services.notifier.courier import Courier
 from services.notifier.domain.outcome import Verdict, after_failure, report
 from services.notifier.domain.values import Delivery, without_secrets
-from services.notifier.loops import for_ever
+from services.notifier.loops import for_ever, unbroken
 from services.notifier.store import Recorded
 from services.notifier.tables import SCHEMA
 from services.notifier.wanted import Wanted
@@ -278,10 +278,20 @@ class Sender:
             await self._record_the_rest()
 
     async def _finish(self) -> None:
-        """Give what is under way a moment; what is left goes out again when its lease ends."""
+        """Give what is under way a moment; what is left is broken off and given back to others."""
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=_LEAVING_SECONDS)
+        left = list(self._under_way)
         await self.abandon()
+        if left:
+            await self._give_back(left)
+
+    async def _give_back(self, ids: Sequence[str]) -> None:
+        try:
+            async with asyncio.timeout(_LEAVING_SECONDS), self._database.transaction() as connection:
+                await leases.give_back(connection, ids, utcnow())
+        except Exception as err:  # noqa: BLE001 - their leases end soon
+            log.warning("sends not given back", action="sends_kept", count=len(ids), error=str(err)[:300])
 
     async def abandon(self) -> None:
         """Break off what is under way."""
@@ -302,7 +312,7 @@ class Sender:
 
     async def _claim_step(self) -> None:
         self._due.clear()
-        if await self.claim_once(utcnow()) == 0:
+        if await unbroken(self.claim_once(utcnow())) == 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._due.wait()

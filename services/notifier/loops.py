@@ -7,8 +7,8 @@ not.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from services.notifier import metrics
 from shared import telemetry
@@ -16,6 +16,7 @@ from shared.database import Database, Fault, fault_of
 from shared.eventlog import LogUnavailableError
 
 log = telemetry.logger(__name__)
+Answer = TypeVar("Answer")
 _LONGEST_AWAY: Final = 2.0
 _LONGEST_FAULT: Final = 10.0
 
@@ -34,6 +35,20 @@ async def for_ever(name: str, step: Callable[[], Awaitable[None]], database: Dat
         else:
             database.trouble.is_over(f"notifier {name}")
             failures = 0
+
+
+async def unbroken(step: Coroutine[Any, Any, Answer]) -> Answer:
+    """Await the step; a cancellation in its middle waits for its end first.
+
+    For steps that go on after a commit: cut between the two, what they claimed would lie there leased until
+    somebody takes it over.
+    """
+    task = asyncio.ensure_future(step)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def _pause(name: str, err: Exception, failures: int, database: Database) -> float:

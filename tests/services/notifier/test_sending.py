@@ -8,6 +8,7 @@ import pytest
 
 from services.notifier.channels.webhook import signing_keys
 from services.notifier.deliver import LEASE
+from services.notifier.loops import unbroken
 from shared.clock import utcnow
 from shared.events import DeadLetter, DeliveryReport
 from tests.channels.receiver import HANG
@@ -207,6 +208,48 @@ async def test_a_send_under_way_keeps_its_lease(database_url, receiver):
         async with office(database_url, to(receiver), sending=False) as other:
             await other.sender.tend_once(utcnow() + LEASE + timedelta(seconds=1))
             assert await other.states() == {"sending": 1}
+
+
+async def test_a_send_that_a_clean_end_breaks_off_is_anothers_at_once(database_url, receiver):
+    receiver.answers["/ana"] = [HANG, 200]
+    async with office(database_url, to(receiver), sending=False) as other:
+        async with office(database_url, to(receiver)) as place:
+            await place.hear(changed(page()))
+            await until(lambda: receiver.to("/ana"))
+        assert await other.states() == {"pending": 1}
+        assert await other.sender.claim_once(utcnow()) == 1
+        await until(lambda: len(receiver.to("/ana")) == 2)
+
+
+async def test_what_is_claimed_while_it_ends_is_sent_all_the_same(database_url, receiver):
+    """However the end and the claim meet: nothing stays leased to a notifier that is gone."""
+    async with office(database_url, to(receiver), sending=False) as place:
+        for number in range(12):
+            one = changed(page(page_id=f"p{number}"), incident=incident(id=f"i{number}"))
+            await place.hear(one, age=timedelta(seconds=2))  # behind, so it waits in the database
+            async with place.sender.running():
+                ending = asyncio.create_task(place.consumption.caught_up(utcnow()))
+                for _ in range(number):  # a little later each time
+                    await asyncio.sleep(0)
+            await ending
+            assert "sending" not in await place.states()
+
+
+async def test_a_cancelled_step_ends_before_its_canceller_goes_on():
+    committed, steps = asyncio.Event(), []
+
+    async def step() -> None:
+        steps.append("begun")
+        await committed.wait()
+        steps.append("ended")
+
+    task = asyncio.create_task(unbroken(step()))
+    await until(lambda: steps)
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.05, committed.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert steps == ["begun", "ended"]
 
 
 async def test_a_page_whose_every_contact_fails_for_good_is_unreachable(database_url, receiver):
