@@ -23,11 +23,13 @@ from shared.crash import crash_point
 from shared.eventlog import EventLog, LogUnavailableError, RecordTooLargeError
 from shared.events import IncidentEvent
 from shared.problems import Fault, Problem
+from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 
 Headers: TypeAlias = Mapping[bytes, bytes]
 _KEY_LENGTH: Final = 255
+_NAMED: Final = 5  # events of a batch that are named in the log
 _RETRY: Final = {"retry-after": "2"}
 
 
@@ -48,6 +50,7 @@ class Publisher:
         self._seconds = settings.intake_publish_seconds
         self._most_bytes = settings.intake_in_flight_bytes
         self._bytes = 0
+        self._trouble = Trouble(log, "intake.unacknowledged")
 
     async def publish(self, events: Sequence[IncidentEvent], size: int) -> None:
         """Return when every event is acknowledged; `size` is that of the body they came in.
@@ -61,7 +64,7 @@ class Publisher:
         try:
             await self._log.publish([encode(event) for event in events], timeout_seconds=self._seconds)
         except LogUnavailableError as err:
-            log.warning("the event log did not acknowledge", action="intake.unacknowledged", why=str(err))
+            self._trouble.is_on(err)
             raise _unavailable(
                 "log-unavailable", "The event log did not acknowledge; nothing was accepted"
             ) from err
@@ -69,6 +72,7 @@ class Publisher:
             raise Problem(413, "too-large", "An event is larger than the event log takes") from err
         finally:
             self._bytes -= size
+        self._trouble.is_over()
         metrics.PUBLISHING.observe(time.perf_counter() - started)
 
 
@@ -133,6 +137,8 @@ class Endpoint:
             await self._publisher.publish(events, len(body))
             crash_point("intake.published")
             metrics.accepted(sender.name, form.kind).inc(len(events))
+            if telemetry.tells():
+                _note(sender, events)
         return form.accepted(events)
 
 
@@ -204,6 +210,13 @@ def _body_key(form: Format, body: bytes, request: Request) -> str:
             422, "invalid-event", "The event cannot be accepted", faults=[Fault("body", found.reason)]
         )
     return found or request.headers.get(b"x-routing-key", b"").decode("utf-8", "replace")
+
+
+def _note(sender: Sender, events: Sequence[IncidentEvent]) -> None:
+    """One line for each accepted post, by which its events are followed through the logs."""
+    ids = [event.event_id for event in events[:_NAMED]]
+    said: dict[str, Any] = {"event_id": ids[0]} if len(events) == 1 else {"event_ids": ids}
+    log.info("accepted", action="accepted", integration=sender.name, count=len(events), **said)
 
 
 def _idempotency_key(headers: Headers) -> str:

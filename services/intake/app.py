@@ -47,13 +47,14 @@ class Intake:
         return [*reasons, *(f"intake: {wrong}" for wrong in self._topics)]
 
     async def verify_once(self) -> bool:
-        """Look at the topics; whether they are as they should be."""
+        """Look at the topics; whether they are as they should be. What is wrong is said when it changes."""
+        before = self._topics
         try:
             self._topics = await self._log.verify_topics()
         except Exception as err:  # noqa: BLE001 - whatever it is, intake stays unready and looks again
             self._topics = [f"the topics could not be verified: {err!r}"]
-        if self._topics:
-            log.info("topics are not as they should be", action="intake.topics", wrong=list(self._topics))
+        if self._topics and self._topics != before:
+            log.warning("topics are not as they should be", action="intake.topics", wrong=list(self._topics))
         return not self._topics
 
     async def _verify(self) -> None:

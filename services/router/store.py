@@ -9,10 +9,11 @@ lock with SKIP LOCKED and so wait for nobody. last_resort's one row comes after 
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -41,12 +42,12 @@ async def gather(connection: AsyncConnection, arrivals: Sequence[Arrival], now: 
     keys = sorted({arrival.to for arrival in arrivals if not isinstance(arrival.to, str)})
     ids = sorted({arrival.to for arrival in arrivals if isinstance(arrival.to, str)})
     columns = {"integrations": [key[0] for key in keys], "keys": [key[1] for key in keys], "ids": ids}
-    rows = (await connection.execute(_LOCK, columns)).all()
-    for row in sorted(rows, key=lambda row: row.ordinal):
+    rows = (await connection.execute(_LOCK, columns | {"since": now - ORPHANS_KEPT})).all()
+    for row in sorted((row for row in rows if row.state is not None), key=lambda row: row.ordinal):
         situation.know(decode(row.state))
-    unknown = [key for key in keys if key not in situation.newest]
-    if unknown:
-        await _remembered(connection, situation, unknown, now)
+    for row in rows:
+        if row.state is None:
+            situation.resolves[row.integration, row.dedup_key] = row.occurred_at
     await _set_aside_earlier(connection, situation)
     return situation
 
@@ -75,13 +76,10 @@ async def overdue(connection: AsyncConnection, seconds: float, most: int) -> int
 
 async def apply(connection: AsyncConnection, situation: Situation, levels: "Levels", now: datetime) -> None:
     """Write everything that the batch decided."""
-    await _write_incidents(connection, situation.to_write(), levels, now)
-    await _write_entries(connection, situation.entries)
+    await _write_decisions(connection, situation, levels, now)
     await _write_orphans(connection, situation.orphans, now)
     await _write_set_aside(connection, situation)
     await _write_letters(connection, situation.letters)
-    messages = [*situation.messages, *situation.letters]
-    await outbox.add(connection, SCHEMA, [codec.encode(message) for message in messages])
 
 
 class Levels:
@@ -107,21 +105,6 @@ def first_breach(incident: Incident, now: datetime) -> datetime | None:
     """When the first running clock is (or was) used up, to the second, so that it stays equal."""
     ends = [end for clock in incident.clocks if (end := clock.reaches(1.0, now)) is not None]
     return (min(ends) + timedelta(milliseconds=500)).replace(microsecond=0) if ends else None
-
-
-async def _remembered(
-    connection: AsyncConnection, situation: Situation, keys: Sequence[tuple[str, str]], now: datetime
-) -> None:
-    rows = await connection.execute(
-        _RESOLVES,
-        {
-            "integrations": [key[0] for key in keys],
-            "keys": [key[1] for key in keys],
-            "since": now - ORPHANS_KEPT,
-        },
-    )
-    for row in rows:
-        situation.resolves[row.integration, row.dedup_key] = row.occurred_at
 
 
 async def _set_aside_earlier(connection: AsyncConnection, situation: Situation) -> None:
@@ -171,24 +154,38 @@ _LATER_COLUMNS: Final = (
 )
 
 
-async def _write_incidents(
-    connection: AsyncConnection, incidents: Sequence[Incident], levels: Levels, now: datetime
+async def _write_decisions(
+    connection: AsyncConnection, situation: Situation, levels: Levels, now: datetime
 ) -> None:
-    if not incidents:
-        return
+    """Incidents, timeline and outbox in one statement: the way of every page, kept short."""
+    messages = [*situation.messages, *situation.letters]
+    parts: list[str] = []
+    given: dict[str, Any] = {}
+    if incidents := situation.to_write():
+        parts.append("incidents")
+        given |= _incident_columns(incidents, levels) | {"now": now}
+    if situation.entries:
+        parts.append("entries")
+        given |= _entry_columns(situation.entries)
+    if messages:
+        parts.append("messages")
+        given |= outbox.columns(SCHEMA, [codec.encode(message) for message in messages])
+    if parts:
+        await connection.execute(_writing(tuple(parts)), given)
+
+
+def _incident_columns(incidents: Sequence[Incident], levels: Levels) -> dict[str, Any]:
     columns: dict[str, Any] = {
         name: [value(incident) for incident in incidents] for name, _, value in _COLUMNS
     }
     columns["level"] = [levels.level(incident) for incident in incidents]
     columns["customer_value"] = [levels.customer_value(incident) for incident in incidents]
-    columns["first_breach_at"] = [first_breach(incident, now) for incident in incidents]
-    await connection.execute(_UPSERT, columns | {"now": now})
+    columns["first_breach_at"] = [first_breach(incident, incident.decided_at) for incident in incidents]
+    return columns
 
 
-async def _write_entries(connection: AsyncConnection, entries: Sequence[tuple[str, Entry]]) -> None:
-    if not entries:
-        return
-    columns = {
+def _entry_columns(entries: Sequence[tuple[str, Entry]]) -> dict[str, Any]:
+    return {
         "ids": [incident_id for incident_id, _ in entries],
         "ats": [entry.at for _, entry in entries],
         "kinds": [entry.kind for _, entry in entries],
@@ -196,7 +193,6 @@ async def _write_entries(connection: AsyncConnection, entries: Sequence[tuple[st
         "texts": [entry.text for _, entry in entries],
         "reasons": [_reason(entry) for _, entry in entries],
     }
-    await connection.execute(_TELL, columns)
 
 
 def _reason(entry: Entry) -> str | None:
@@ -272,20 +268,38 @@ def _upsert() -> str:
     """
 
 
+@cache
+def _writing(parts: tuple[str, ...]) -> TextClause:
+    written = ", ".join(f"{part} AS ({_PARTS[part]})" for part in parts)
+    return text(f"WITH {written} {outbox.WAKING if 'messages' in parts else 'SELECT 1'}")
+
+
 # InitPlan first (which ids), then the rows by primary key, sorted, locked: the sort is below the locking.
+# With them come the source times of resolves that were remembered for the same keys (rule 16).
 _LOCK: Final = text("""
-    SELECT ordinal, CAST(state AS text) AS state FROM router.incident
-    WHERE id = ANY(ARRAY(
-        SELECT newest.id
-        FROM unnest(CAST(:integrations AS text[]), CAST(:keys AS text[])) AS wanted (integration, dedup_key)
-        CROSS JOIN LATERAL (
-            SELECT i.id FROM router.incident i
-            WHERE i.integration = wanted.integration AND i.dedup_key = wanted.dedup_key
-            ORDER BY i.ordinal DESC LIMIT 1
-        ) AS newest
-        UNION SELECT unnest(CAST(:ids AS uuid[]))
-    ))
-    ORDER BY id FOR UPDATE
+    WITH wanted AS (
+        SELECT * FROM unnest(CAST(:integrations AS text[]), CAST(:keys AS text[]))
+            AS wanted (integration, dedup_key)
+    ), locked AS (
+        SELECT ordinal, CAST(state AS text) AS state FROM router.incident
+        WHERE id = ANY(ARRAY(
+            SELECT newest.id FROM wanted
+            CROSS JOIN LATERAL (
+                SELECT i.id FROM router.incident i
+                WHERE i.integration = wanted.integration AND i.dedup_key = wanted.dedup_key
+                ORDER BY i.ordinal DESC LIMIT 1
+            ) AS newest
+            UNION SELECT unnest(CAST(:ids AS uuid[]))
+        ))
+        ORDER BY id FOR UPDATE
+    )
+    SELECT ordinal, state, NULL AS integration, NULL AS dedup_key, CAST(NULL AS timestamptz) AS occurred_at
+    FROM locked
+    UNION ALL
+    SELECT NULL, NULL, integration, dedup_key, max(o.occurred_at)
+    FROM wanted JOIN router.orphan o USING (integration, dedup_key)
+    WHERE o.action = 'resolve' AND o.occurred_at IS NOT NULL AND o.at > :since
+    GROUP BY integration, dedup_key
 """)
 # One index walk a priority: the order by priority costs no sort, however many are due.
 _CLAIM: Final = text("""
@@ -313,26 +327,19 @@ _OVERDUE: Final = text("""
         LIMIT :most
     ) AS late
 """)
-_RESOLVES: Final = text("""
-    SELECT wanted.integration, wanted.dedup_key, max(o.occurred_at) AS occurred_at
-    FROM unnest(CAST(:integrations AS text[]), CAST(:keys AS text[])) AS wanted (integration, dedup_key)
-    JOIN router.orphan o USING (integration, dedup_key)
-    WHERE o.action = 'resolve' AND o.occurred_at IS NOT NULL AND o.at > :since
-    GROUP BY 1, 2
-""")
 _SET_ASIDE: Final = text("""
     SELECT seq, incident_id, at, kind, CAST(signal AS text) AS signal, error FROM router.set_aside
     WHERE incident_id = ANY(CAST(:ids AS uuid[])) ORDER BY seq
 """)
-_UPSERT: Final = text(_upsert())
-_TELL: Final = text("""
+_TELL: Final = """
     INSERT INTO router.timeline (incident_id, at, kind, actor, text, reason)
     SELECT incident_id, at, kind, actor, text, CAST(reason AS json)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:ats AS timestamptz[]), CAST(:kinds AS text[]),
                 CAST(:actors AS text[]), CAST(:texts AS text[]), CAST(:reasons AS text[]))
          WITH ORDINALITY AS given (incident_id, at, kind, actor, text, reason, place)
     ORDER BY place
-""")
+"""
+_PARTS: Final = {"incidents": _upsert(), "entries": _TELL, "messages": outbox.insertion(SCHEMA)}
 _ORPHAN: Final = text("""
     INSERT INTO router.orphan (integration, dedup_key, action, event_id, at, occurred_at, reason, event)
     SELECT integration, dedup_key, action, event_id, :now, occurred_at, reason, CAST(event AS json)

@@ -7,6 +7,7 @@ text or to name every fault in it.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -109,13 +110,13 @@ _FIELDS: Final = {field.encode_name: field.type for field in msgspec.structs.fie
 class _Sent:
     """The members of a body, and whether they came as a batch; notes hold for each of them.
 
-    A member with fields of the wrong type comes without them; `faults` are those.
+    A member with fields of the wrong type comes without them; `faults` are those, by the member's number.
     """
 
     members: Sequence[NativeEvent]
     batch: bool
     notes: tuple[str, ...] = ()
-    faults: Sequence[Fault] = ()
+    faults: Sequence[Sequence[Fault]] = ()
 
 
 def _decode(body: bytes, post: Post) -> _Sent | Refused:
@@ -149,19 +150,15 @@ def _decode_slowly(body: bytes, *, lines: bool) -> _Sent | Refused:
 
 
 def _members(values: Sequence[Any], notes: tuple[str, ...], *, batch: bool) -> _Sent:
-    faults: list[Fault] = []
-    members = [
-        _member(value, f"/{index}" if batch else "", faults)
-        for index, value in enumerate(values[: BATCH + 1])
-    ]
-    return _Sent(members, batch, notes, faults)
+    read = [_member(value, f"/{index}" if batch else "") for index, value in enumerate(values[: BATCH + 1])]
+    return _Sent([member for member, _ in read], batch, notes, [faults for _, faults in read])
 
 
-def _member(value: Any, where: str, faults: list[Fault]) -> NativeEvent:
+def _member(value: Any, where: str) -> tuple[NativeEvent, Sequence[Fault]]:
     if not isinstance(value, dict):
-        faults.append(Fault(where or "body", "expected an object"))
-        return NativeEvent(title=_PLACEHOLDER)
+        return NativeEvent(title=_PLACEHOLDER), [Fault(where or "body", "expected an object")]
     fitting: dict[str, Any] = {}
+    faults: list[Fault] = []
     for name, kind in _FIELDS.items():
         if name in value:
             item = _whole(name, value[name])
@@ -171,7 +168,7 @@ def _member(value: Any, where: str, faults: list[Fault]) -> NativeEvent:
             else:
                 faults.append(fault)
                 fitting |= {name: _PLACEHOLDER} if name in ("title", "dedup_key") else {}
-    return msgspec.convert(fitting, NativeEvent)
+    return msgspec.convert(fitting, NativeEvent), faults
 
 
 def _whole(key: str, value: Any) -> Any:
@@ -190,13 +187,21 @@ def _mismatch(value: Any, kind: Any, where: str) -> Fault | None:
     return None
 
 
+def _lacks(sent: NativeEvent) -> str:
+    """The field that its action needs and that is not there; '' for none."""
+    if (sent.action or "trigger") == "trigger":
+        return "" if sent.title and sent.title.strip() else "title"
+    return "" if sent.dedup_key else "dedup_key"
+
+
 def _faults(sent: NativeEvent, where: str, at: object, *, large: bool) -> Iterator[Fault]:
     """What types cannot say."""
-    action = sent.action or "trigger"
-    if action == "trigger" and not (sent.title and sent.title.strip()):
-        yield Fault(f"{where}/title", "needed for a trigger")
-    if action != "trigger" and not sent.dedup_key:
-        yield Fault(f"{where}/dedup_key", f"needed for {action}")
+    lacking = _lacks(sent)
+    if lacking:
+        action = sent.action or "trigger"
+        yield Fault(
+            f"{where}/{lacking}", "needed for a trigger" if lacking == "title" else f"needed for {action}"
+        )
     if isinstance(at, Unreadable):
         yield Fault(f"{where}/occurred_at", at.reason)
     if sent.attributes:
@@ -208,6 +213,28 @@ def _faults(sent: NativeEvent, where: str, at: object, *, large: bool) -> Iterat
         address = link if isinstance(link, str) else link.href
         if not address or len(address) > 2048 or address.strip().lower().startswith(_SCRIPTS):
             yield Fault(f"{where}/links/{number}", "not an address that can be followed")
+
+
+def _hinted(faults: Sequence[Fault], body: bytes, post: Post, *, batch: bool) -> Sequence[Fault]:
+    """The faults; where something needed is missing, a name beside it that is nearly the right one."""
+    if not any(fault.reason.startswith("needed") for fault in faults):
+        return faults
+    read = (
+        [read_json(line) for line in body.splitlines() if line.strip()] if post.lines else [read_json(body)]
+    )
+    values = [item.value for item in read if isinstance(item, Json)]
+    members = values[0] if batch and not post.lines and values else values
+    return [_with_hint(fault, members, batch=batch) for fault in faults]
+
+
+def _with_hint(fault: Fault, members: Sequence[Any], *, batch: bool) -> Fault:
+    if not fault.reason.startswith("needed"):
+        return fault
+    index, _, name = fault.field.removeprefix("/").rpartition("/")
+    member = members[int(index) if batch else 0]
+    unknown = [key for key in member if key not in _FIELDS] if isinstance(member, dict) else []
+    near = get_close_matches(name, unknown, n=1)
+    return Fault(fault.field, f"{fault.reason}; did you mean {name} instead of {near[0]}?") if near else fault
 
 
 def _severity(sent: NativeEvent, notes: tuple[str, ...]) -> tuple[Severity | None, tuple[str, ...]]:
@@ -267,16 +294,17 @@ class Native:
         if len(sent.members) > BATCH:
             return Refused([Fault("body", f"more than {BATCH} events in one batch")])
         events: list[IncidentEvent] = []
-        faults = list(sent.faults)
+        faults: list[Fault] = []
         large = len(body) > ATTRIBUTE_BYTES
         for number, member in enumerate(sent.members):
             index = number if sent.batch else None
             at = read_time(member.occurred_at)
+            faults += sent.faults[number] if sent.faults else ()
             faults += _faults(member, f"/{number}" if sent.batch else "", at, large=large)
             if not faults:
                 events.append(_event(member, post, index, at, sent.notes))
         if faults:
-            return Refused(faults[:_MOST_FAULTS])
+            return Refused(_hinted(faults[:_MOST_FAULTS], body, post, batch=sent.batch))
         return Reading(events, _Objects(sent.members))
 
     def credential(self, body: bytes) -> str:

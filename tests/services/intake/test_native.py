@@ -26,6 +26,29 @@ def test_newline_delimited_events_are_a_batch_and_blank_lines_are_nothing():
     assert list(faults("native", b'{"title":"a"}\n{"title":', lines)) == ["/1"]
 
 
+def test_the_faults_of_a_batch_stand_in_the_order_of_its_members():
+    batch = [{"titel": "a"}, {"title": 7}, {"title": "fine"}, {"action": "resolve"}, 5, {"title": ["x"]}]
+    assert list(faults("native", batch)) == ["/0/title", "/1/title", "/3/dedup_key", "/4", "/5/title"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "reason"),
+    [
+        ({"titel": "Disk"}, "/title", "needed for a trigger; did you mean title instead of titel?"),
+        ([{"title": "a"}, {"Title": "b"}], "/1/title", "did you mean title instead of Title?"),
+        ({"action": "resolve", "dedupkey": "k"}, "/dedup_key", "did you mean dedup_key instead of dedupkey?"),
+        ({"colour": "red"}, "/title", "needed for a trigger"),  # nothing near: no guess
+    ],
+)
+def test_a_name_that_is_nearly_the_one_needed_is_pointed_out(body, field, reason):
+    assert faults("native", body)[field].endswith(reason)
+
+
+def test_a_near_name_is_pointed_out_line_by_line():
+    lines = replace(POST, lines=True)
+    assert faults("native", b'{"title":"a"}\n\n{"titel":"b"}', lines)["/1/title"].endswith("titel?")
+
+
 @pytest.mark.parametrize(
     "member",
     [

@@ -7,6 +7,7 @@ import json
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
@@ -63,6 +64,17 @@ async def test_an_accepted_event_is_on_the_log_when_202_is_answered(client, log)
     assert record.key == b"scripts:k"
     assert record.headers["ce_type"] == b"dev.ladder.event"
     assert record.headers["ce_id"].decode() == event.event_id
+
+
+async def test_an_accepted_post_is_one_line_in_the_log_with_its_event_ids(client, log, caplog):
+    caplog.set_level("INFO")
+    with capture_logs() as lines:
+        await client.post("/v1/events", json={"title": "Disk full"}, headers=bearer(SCRIPTS))
+        await client.post("/v1/events", json=[{"title": "x"}] * 50, headers=bearer(SCRIPTS))
+    one, many = [line for line in lines if line.get("action") == "accepted"]
+    ids = [event.event_id for event in log.events]
+    assert (one["integration"], one["event_id"], one["count"]) == ("scripts", ids[0], 1)
+    assert (many["event_ids"], many["count"]) == (ids[1:6], 50)
 
 
 async def test_arrays_and_lines_are_batches(client, log):

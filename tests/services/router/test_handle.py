@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy.exc import IntegrityError
+from structlog.testing import capture_logs
 
 from services.router.engine import Engine
 from tests.domain.tale import bundle
@@ -22,6 +23,24 @@ async def test_an_event_becomes_an_incident_a_timeline_and_a_page_in_one_transac
     kinds = [each.kind for each in await desk.sql("SELECT kind FROM router.timeline ORDER BY seq")]
     assert kinds[0] == "opened"
     assert "paged" in kinds
+
+
+async def test_each_decision_is_one_line_in_the_log_with_incident_and_event(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    opening, nothing = event(), event("other", action="resolve")
+    with capture_logs() as lines:
+        await desk.take(opening, opening, nothing)
+    decided, orphaned = lines
+    incident = await desk.only()
+    assert (decided["action"], decided["incident"], decided["event_id"]) == (
+        "decided",
+        incident.id,
+        opening.event_id,
+    )
+    assert (decided["version"], "opened" in decided["changes"]) == (incident.version, True)
+    assert (orphaned["action"], orphaned["event_id"]) == ("orphaned", nothing.event_id)
 
 
 async def test_the_same_event_twice_changes_nothing(desk: Desk) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from services.router.app import build
 from services.router.consume import EVENTS, REPORTS, Consuming
@@ -196,6 +198,64 @@ async def test_the_database_going_away_loses_nothing(
         await database.close()
         await fresh.close()
         server.stop()
+
+
+async def test_before_the_migration_the_router_says_once_what_to_do(
+    postgres: PostgresServer, policy_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    database = Database(postgres.create_database())
+    log = PostgresEventLog(database, topics=ladder_topics(4), session_seconds=2)
+    try:
+        async with log.running():
+            await log.create_topics()
+            service = router(log, database, policy_file)
+            with capture_logs() as lines:
+                async with service.running():
+                    await until(lambda: any("ladder migrate" in reason for reason in service.unready()), 10)
+                    seen = service.unready()
+                    await migrations.upgrade(database, "router", VERSIONS)
+                    await until(lambda: not service.unready(), 30)
+    finally:
+        await database.close()
+    assert any("run `ladder migrate`" in reason for reason in seen)
+    actions = [line["action"] for line in lines]
+    assert actions.count("schema_awaited") == 1
+    assert actions.count("relay_active") == 1
+    assert not {"database_away", "relay_failed", "timers_paused"} & set(actions)
+
+
+async def test_an_outage_of_the_database_is_a_few_lines(
+    server_folder: Path, policy_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of all loops together, however long it lasts."""
+    caplog.set_level("INFO")
+    folder = server_folder / f"lines-{uuid.uuid4().hex[:6]}"
+    folder.mkdir()
+    server = PostgresServer(folder)
+    server.start()
+    database = Database(server.url())
+    log = PostgresEventLog(database, topics=ladder_topics(4), session_seconds=2)
+    try:
+        await log.create_topics()
+        await migrations.upgrade(database, "router", VERSIONS)
+        with capture_logs() as lines:
+            async with log.running(), ready(router(log, database, policy_file)):
+                server.stop()
+                await until(lambda: len(_about(lines, "database_away")) > 0, 10)
+                began = asyncio.get_running_loop().time()
+                await until(lambda: asyncio.get_running_loop().time() - began > 3, 10)
+                outage = [line for line in lines if line["log_level"] in {"warning", "error"}]
+                server.start()
+                await until(lambda: "PostgreSQL is back" in [line["event"] for line in lines], 30)
+    finally:
+        await database.close()
+        server.stop()
+    assert len(outage) <= 3, outage
+
+
+def _about(lines: Sequence[MutableMapping[str, Any]], action: str) -> list[MutableMapping[str, Any]]:
+    return [line for line in lines if line.get("action") == action]
 
 
 async def test_timers_sleep_until_the_next_due_time_and_no_longer_than_a_second(desk: Desk) -> None:
