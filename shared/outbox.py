@@ -51,28 +51,40 @@ def ddl(schema: str) -> str:
     """
 
 
-async def add(connection: AsyncConnection, schema: str, records: Sequence[Record]) -> None:
-    """Write the records into the outbox in the caller's transaction; its commit wakes the relay."""
-    if not records:
-        return
-    statement = text(f"""
-        WITH added AS (
-            INSERT INTO {schema}.outbox (topic, key, value, headers)
-            SELECT topic, key, value, headers
-            FROM unnest(CAST(:topics AS text[]), CAST(:keys AS bytea[]),
-                        CAST(:values AS bytea[]), CAST(:headers AS bytea[]))
-                 WITH ORDINALITY AS given (topic, key, value, headers, place)
-            ORDER BY place
-        )
-        SELECT pg_notify(:channel, '')
-    """)
-    columns = {
+def insertion(schema: str) -> str:
+    """The statement that writes the records of `columns`, for a caller that makes it a part of a larger one.
+
+    That one also has to say `WAKING`, so that its commit wakes the relay.
+    """
+    return f"""
+        INSERT INTO {schema}.outbox (topic, key, value, headers)
+        SELECT topic, key, value, headers
+        FROM unnest(CAST(:topics AS text[]), CAST(:keys AS bytea[]),
+                    CAST(:values AS bytea[]), CAST(:headers AS bytea[]))
+             WITH ORDINALITY AS given (topic, key, value, headers, place)
+        ORDER BY place
+    """
+
+
+WAKING: Final = "SELECT pg_notify(:channel, '')"
+
+
+def columns(schema: str, records: Sequence[Record]) -> dict[str, Any]:
+    """What `insertion` and `WAKING` are given."""
+    return {
         "topics": [record.topic for record in records],
         "keys": [record.key for record in records],
         "values": [record.value for record in records],
         "headers": [pack(record.headers) for record in records],
+        "channel": _channel(schema),
     }
-    await connection.execute(statement, columns | {"channel": _channel(schema)})
+
+
+async def add(connection: AsyncConnection, schema: str, records: Sequence[Record]) -> None:
+    """Write the records into the outbox in the caller's transaction; its commit wakes the relay."""
+    if records:
+        statement = text(f"WITH added AS ({insertion(schema)}) {WAKING}")
+        await connection.execute(statement, columns(schema, records))
 
 
 class Relay:

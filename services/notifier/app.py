@@ -121,7 +121,7 @@ class Notifier:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._relay.running())
             await stack.enter_async_context(self._sender.running())
-            # It ends when all its tasks have: the sender, which ends after it, is handed nothing more.
+            # It ends when its tasks have: the sender, which ends after it, is handed nothing more.
             group = await stack.enter_async_context(asyncio.TaskGroup())
             for name, step in (("consume", self._consume), ("upkeep", self._upkeep)):
                 group.create_task(for_ever(name, step, self._database), name=f"notifier {name}")
