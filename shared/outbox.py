@@ -130,6 +130,7 @@ class Relay:
         """
         connection = await self._leader()
         if connection is None:
+            OLDEST_SECONDS.labels(self._schema).set(0)  # another one's to show
             return 0
         rows = await connection.fetch(_SELECT.format(schema=self._schema), _BATCH, _BATCH_BYTES)
         age = (now - rows[0]["created_at"]).total_seconds() if rows else 0.0

@@ -120,7 +120,7 @@ class Office:
 
     async def paged(self, incident_id: str, user: str = "ana") -> dict[str, Any] | None:
         """The newest message about this incident in somebody's inbox."""
-        items = (await self.get(f"/v1/inbox/{user}", limit=500)).json()["items"]
+        items = (await self.get(f"/v1/inbox/{user}", "admin", limit=500)).json()["items"]
         return next((item for item in items if item["incident_id"] == incident_id), None)
 
     async def _first(self, path: str, **query: Any) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import pytest
 from tests.api.office import Office, problem
 
 _AN_ID: Final = "6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"
+_TOO_EARLY: Final = f'["0001-01-01T00:00:00+14:00","{_AN_ID}"]'
 _JSON: Final = {"Content-Type": "application/json"}
 
 
@@ -69,7 +70,9 @@ async def test_a_cursor_of_the_pressing_made_by_hand_is_refused(office: Office, 
 @pytest.mark.parametrize(
     ("path", "odd"),
     [
-        ("/v1/deliveries", base64.urlsafe_b64encode(f"0001-01-01T00:00:00+14:00|{_AN_ID}".encode()).decode()),
+        ("/v1/deliveries", base64.urlsafe_b64encode(_TOO_EARLY.encode()).decode()),
+        ("/v1/deliveries", base64.urlsafe_b64encode(b'["one"]').decode()),
+        ("/v1/deliveries", base64.urlsafe_b64encode(b"{}").decode()),
         ("/v1/deliveries", "%FF"),
         ("/v1/deliveries", "x" * 201),
         ("/v1/inbox/ana", "-1"),
@@ -79,7 +82,7 @@ async def test_a_cursor_of_the_pressing_made_by_hand_is_refused(office: Office, 
     ],
 )
 async def test_other_lists_refuse_such_cursors_too(office: Office, path: str, odd: str) -> None:
-    refused(await office.get(path, cursor=odd))
+    refused(await office.get(path, "admin", cursor=odd))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,7 @@ async def test_a_list_refuses_what_it_cannot_use_and_what_it_does_not_know(
 )
 async def test_text_that_is_only_odd_finds_nothing(office: Office, text: str) -> None:
     for path in (f"/v1/incidents?q={text}zzz", f"/v1/inbox/{text}zzz", f"/v1/deliveries?recipient={text}zzz"):
-        answer = await office.get(path)
+        answer = await office.get(path, "admin")
         assert (answer.status_code, answer.json()["items"]) == (200, []), path
 
 

@@ -16,6 +16,7 @@ _SECURED: Final = [
 _KEYED: Final = [
     (method, path) for method, path in _SECURED if "/v1/integrations" not in path and path != "/v1/events"
 ]
+_INBOX: Final = "/v1/inbox/{user}"
 _AN_ID: Final = "6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"
 
 
@@ -51,7 +52,8 @@ async def test_without_a_valid_key_every_operation_says_the_same(
 @pytest.mark.parametrize(
     ("method", "path", "least"),
     [
-        *((method, path, "viewer") for method, path in _KEYED if method == "GET"),
+        *((method, path, "viewer") for method, path in _KEYED if method == "GET" and path != _INBOX),
+        ("GET", _INBOX, "responder"),  # of somebody else; a viewer's own is another test's
         ("PUT", "/v1/policy", "admin"),
         ("DELETE", "/v1/deliveries/endpoints", "admin"),
     ],
@@ -118,3 +120,14 @@ async def test_health_readiness_and_metrics_have_their_shapes(office: Office) ->
     assert (await office.get("/readyz", key="")).json() == {"ready": True, "reasons": {}}
     metrics = (await office.get("/metrics", key="")).text
     assert 'ladder_http_requests_total{method="GET",path="/healthz",service="ladder",status="200"}' in metrics
+    for name in (
+        "ladder_intake_events_accepted_total",
+        "ladder_consumer_lag_records",
+        "ladder_consumer_lag_seconds",
+        "ladder_outbox_oldest_seconds",
+        "ladder_timer_late_seconds_count",
+        "ladder_timers_overdue",
+        "ladder_pages_total",
+        "ladder_event_to_first_attempt_seconds_count",
+    ):
+        assert f"# TYPE {name.removesuffix('_total').removesuffix('_count')}" in metrics

@@ -251,12 +251,12 @@ async def test_an_inbox_shows_messages_newest_first(office: Office) -> None:
     assert "The box is full" in message["title"]
     assert message["reason"]
     assert message["links"]["acknowledge"].startswith(f"{office.url}/v1/replies/link/")
-    items = (await office.get("/v1/inbox/ana", limit=500)).json()["items"]
+    items = (await office.get("/v1/inbox/ana", "ana", limit=500)).json()["items"]
     assert [item["at"] for item in items] == sorted((item["at"] for item in items), reverse=True)
-    page = (await office.get("/v1/inbox/ana", limit=1)).json()
-    following = (await office.get("/v1/inbox/ana", limit=1, cursor=page["next"])).json()
+    page = (await office.get("/v1/inbox/ana", "ana", limit=1)).json()
+    following = (await office.get("/v1/inbox/ana", "ana", limit=1, cursor=page["next"])).json()
     assert [page["items"][0]["id"], following["items"][0]["id"]] == [item["id"] for item in items[:2]]
-    assert (await office.get("/v1/inbox/nobody")).json() == {"items": [], "next": None}
+    assert (await office.get("/v1/inbox/nobody", "responder")).json() == {"items": [], "next": None}
 
 
 async def test_deliveries_say_what_became_of_each_message(office: Office) -> None:
