@@ -24,13 +24,13 @@ dev: $(VENV)/installed-dev ## the same with what tests and checks need
 run: install ## start Ladder: three services in one process, with the example policy; Ctrl-C stops it
 	@LADDER_POLICY="$${LADDER_POLICY-deploy/policy}" exec $(BIN)/ladder up
 
-demo: install ## the same, and a recorded incident log running through it
+demo: install ## a part of a real incident log runs through a Ladder of its own, which is gone afterwards
 	@$(BIN)/ladder demo
 
-test: dev ## the test suite
+test: dev ## the test suite, without the tests that take minutes
 	@$(BIN)/python -m pytest -m "not long"
 
-test-long: dev ## also the tests that take minutes
+test-long: dev ## the whole test suite
 	@$(BIN)/python -m pytest
 
 check: dev ## format, lint, types, imports
@@ -39,11 +39,11 @@ check: dev ## format, lint, types, imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: dev ## measure it side by side with floors; results in bench/results
+bench: dev ## measure it side by side with floors, and print what came out
 	@$(BIN)/python -m bench
 
 clean: ## remove what was made here: environment, caches, the data of `make run`
-	rm -rf $(VENV) .ladder .cache build dist *.egg-info bench/results
+	rm -rf $(VENV) .ladder .cache build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -71,6 +71,7 @@ $(BIN)/python:
 		exit 2; fi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "$(PYTHON) is not Python 3.11 or newer" >&2; exit 2; }
-	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
-		echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; \
+	@why=$$($(PYTHON) -m venv --clear $(VENV) 2>&1) || { rm -f $(BIN)/python; \
+		echo "$(PYTHON) cannot make a virtual environment in $(CURDIR)/$(VENV):" >&2; echo "$$why" >&2; \
+		case "$$why" in *"ensurepip is not available"*) echo "On Debian and Ubuntu: apt install python3-venv" >&2;; esac; \
 		exit 2; }

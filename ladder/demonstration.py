@@ -29,6 +29,7 @@ def demo(
     folder: Path | None = typer.Option(None, help="Keep its data in this folder."),
 ) -> None:
     """Replay a part of a real incident log through a Ladder of its own, and say what became of it."""
+    _end_in_order_when_told_to()
     from ladder.client.commands import speaking
     from ladder.client.connection import Connection, Place
     from ladder.replay.command import replay_file
@@ -45,6 +46,17 @@ def demo(
             with Connection(place) as connection:
                 _tell_one(connection)
     raise typer.Exit(0 if agreed else 1)
+
+
+def _end_in_order_when_told_to() -> None:
+    """SIGTERM and a closed terminal leave the way that Ctrl-C does, so that nothing stays behind."""
+
+    def leave(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # once is enough
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
 
 
 def _tell_one(connection: "Connection") -> None:
