@@ -87,7 +87,9 @@ def test_the_chart_asks_for_the_address_that_links_lead_to_and_gives_it_to_the_n
 def test_the_chart_says_that_the_first_policy_cannot_be_applied(path: str):
     """The keys stand in it."""
     text = " ".join((CHART / path).read_text().replace("#", " ").split())
-    assert re.search(r"first one has to come by .*keys|keys stand in it, so the first one has to come by", text)
+    assert re.search(
+        r"first one has to come by .*keys|keys stand in it, so the first one has to come by", text
+    )
 
 
 def test_the_charts_values_fit_their_schema_and_a_wrong_name_does_not():

@@ -67,7 +67,7 @@ async def test_an_accepted_event_is_on_the_log_when_202_is_answered(client, log)
 
 
 async def test_an_accepted_post_is_one_line_in_the_log_with_its_event_ids(client, log, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG")
     with capture_logs() as lines:
         await client.post("/v1/events", json={"title": "Disk full"}, headers=bearer(SCRIPTS))
         await client.post("/v1/events", json=[{"title": "x"}] * 50, headers=bearer(SCRIPTS))
