@@ -30,8 +30,8 @@ def demo(
 ) -> None:
     """Replay a part of a real incident log through a Ladder of its own, and say what became of it."""
     _end_in_order_when_told_to()
-    from ladder.client.commands import speaking
     from ladder.client.connection import Connection, Place
+    from ladder.client.options import speaking
     from ladder.replay.command import replay_file
     from ladder.replay.posting import Pace
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ladder.client.commands import LOCAL, ApiKey, AsJson, IntakeKey, IntakeUrl, Url, reaching, speaking
+from ladder.client.options import LOCAL, ApiKey, AsJson, IntakeKey, IntakeUrl, Url, reaching, speaking
 
 
 def send(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ladder.client.commands import LOCAL, ApiKey, IntakeKey, IntakeUrl, Url
+from ladder.client.options import LOCAL, ApiKey, IntakeKey, IntakeUrl, Url
 
 if TYPE_CHECKING:
     from ladder.client.connection import Place
@@ -37,8 +37,8 @@ def replay(
     key: IntakeKey = "",
 ) -> None:
     """Post a recorded incident log through the HTTP intake, in order per incident."""
-    from ladder.client.commands import speaking
     from ladder.client.connection import Place
+    from ladder.client.options import speaking
     from ladder.replay.posting import Pace
 
     with speaking():

@@ -11,9 +11,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from services.router.domain.decision import Decision, Entry, Reason
+from services.router.domain.decision import Decision, Entry
 from services.router.domain.draft import derived_id
 from services.router.domain.incident import Chain, Incident, OpenPage, Stuck, snapshot
+from services.router.domain.reason import Reason
 from services.router.domain.signals import ActionTaken
 from shared.events import Contact, IncidentChanged, IncidentEvent, Page, Recipient, Settled
 from shared.policy import AddressTarget, Bundle, ScheduleTarget, TeamTarget, UserTarget

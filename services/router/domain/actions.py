@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from services.router.domain import chain, lifecycle
-from services.router.domain.decision import Reason, Refusal
+from services.router.domain.decision import Refusal
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Incident
+from services.router.domain.reason import Reason
 from services.router.domain.signals import ActionTaken, Role
 
 Act: TypeAlias = Callable[[Draft, ActionTaken], Refusal | None]

@@ -11,10 +11,10 @@ import msgspec
 from msgspec.structs import replace
 
 from services.router.domain.compiled import Rung
-from services.router.domain.decision import Reason
 from services.router.domain.directory import Found
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Chain
+from services.router.domain.reason import Reason
 from services.router.domain.steps import Candidate, candidates, onward, otherwise, span
 
 MACHINE_REST: Final = timedelta(minutes=30)  # rule 3: a machine's acknowledge rests the levels so long

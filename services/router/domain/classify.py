@@ -7,9 +7,9 @@ from typing import Final
 
 from services.router.domain import chain, clocks
 from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.decision import Reason
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Clock, Incident
+from services.router.domain.reason import Reason
 from services.router.domain.steps import span
 from shared.policy import Bundle, Sla
 

@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from services.router.domain.decision import Reason
+from services.router.domain.reason import Reason
 from shared.policy import Bundle, Level, Point, Policy, PriorityRow, Route, Sla, Subscription, load_json
 from shared.policy.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
 from shared.policy.names import reads_time

@@ -9,9 +9,10 @@ from typing import assert_never
 
 from services.router.domain import actions, chain, due, lifecycle, points, reports, stakeholders
 from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.decision import Decision, Orphan, Reason, Surroundings
+from services.router.domain.decision import Decision, Orphan, Surroundings
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Incident
+from services.router.domain.reason import Reason
 from services.router.domain.signals import (
     ActionTaken,
     DeliveryReported,

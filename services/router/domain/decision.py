@@ -1,37 +1,15 @@
 """What comes out of `decide`: data for the shell to apply, and the reasons to show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.incident import Incident
+from services.router.domain.reason import Reason
 from shared.events import IncidentChanged, IncidentEvent
-
-if TYPE_CHECKING:
-    from services.router.domain.compiled import CompiledPolicy
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why: the rule (a path in the bundle, or a number), its expression, what it saw, what lost and why."""
-
-    rule: str
-    expression: str = ""
-    values: Mapping[str, Any] = {}
-    instead_of: Sequence[str] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """As the API shows it; empty parts are left out."""
-        parts: dict[str, Any] = {"rule": self.rule}
-        if self.expression:
-            parts["expression"] = self.expression
-        if self.values:
-            parts["values"] = dict(self.values)
-        if self.instead_of:
-            parts["instead_of"] = list(self.instead_of)
-        return parts
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -65,7 +43,7 @@ class Orphan:
 class Surroundings:
     """What a decision needs from outside its incident."""
 
-    live: "CompiledPolicy"  # the policy in force now: people, schedules, customers, subscriptions
+    live: CompiledPolicy  # the policy in force now: people, schedules, customers, subscriptions
     remembered_resolve: datetime | None = None  # source time of an orphaned resolve of the same key
 
 

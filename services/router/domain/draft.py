@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from services.router.domain import record
 from services.router.domain.compiled import CompiledPolicy, Ladder, activation
-from services.router.domain.decision import Decision, Entry, Reason
+from services.router.domain.decision import Decision, Entry
 from services.router.domain.directory import Directory, Found
 from services.router.domain.incident import Incident, OpenPage, snapshot
+from services.router.domain.reason import Reason
 from shared.events import IncidentChanged, Notice, Page, Recipient, Settled
 from shared.policy.expressions import Activation, Condition
 

@@ -7,10 +7,10 @@ import msgspec
 from msgspec.structs import replace
 
 from services.router.domain import chain, classify, clocks, points
-from services.router.domain.decision import Reason
 from services.router.domain.directory import Found
 from services.router.domain.draft import LADDER, Draft, derived_id
 from services.router.domain.incident import Chain, Clock, Incident
+from services.router.domain.reason import Reason
 from services.router.domain.steps import otherwise, span
 from shared.events import IncidentEvent, Recipient
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from services.router.domain import chain, clocks
 from services.router.domain.compiled import Ladder, Rule
-from services.router.domain.decision import Reason
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Clock, PointState
+from services.router.domain.reason import Reason
 from services.router.domain.steps import span
 from shared.events import Recipient
 from shared.policy import AtShare, Do, Point

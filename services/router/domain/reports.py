@@ -6,9 +6,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from services.router.domain import chain
-from services.router.domain.decision import Reason
 from services.router.domain.directory import shown_address
 from services.router.domain.draft import Draft
+from services.router.domain.reason import Reason
 from shared.events import DeliveryReport
 
 FAILED_STEP_EVERY: Final = timedelta(minutes=1)  # at most one step a minute for pages that reach nobody

@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from services.router.domain.compiled import Ladder, Rung
-from services.router.domain.decision import Reason
 from services.router.domain.directory import Resolved
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Chain
+from services.router.domain.reason import Reason
 from shared.policy.expressions import Failed
 
 _UNITS: Final = (("d", 86400, 10**6), ("h", 3600, 24), ("min", 60, 60), ("s", 1, 60))
