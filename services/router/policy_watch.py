@@ -76,7 +76,8 @@ class PolicyWatch:
         except PolicyErrors as err:
             metrics.POLICY_REFUSED.labels("file").inc()
             self.refused = str(err)
-            log.warning(_refusal(err), action="policy_refused", errors=[str(each) for each in err.errors[1:]])
+            others = {"others": [str(each) for each in err.errors[1:]]} if len(err.errors) > 1 else {}
+            log.warning(_refusal(err), action="policy_refused", **others)
             return
         self.refused = ""
         self._policies.keep(compiled)
