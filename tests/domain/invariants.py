@@ -9,7 +9,7 @@ import msgspec
 
 from services.router.domain.decision import Decision, Entry
 from services.router.domain.incident import Incident, decode, encode
-from services.router.domain.signals import DeliveryReported, Signal, TimerFired
+from services.router.domain.signals import DeliveryReported, EventReceived, Signal, TimerFired
 from tests.domain.histories import SECRET
 
 MOST_ENTRIES = 60
@@ -47,6 +47,7 @@ class Watch:
         clocks_only_run_forward(same, after)
         self._pages(after, decision)
         passed_levels_are_told(same, after, decision)
+        pages_are_called_off(same, after, signal, decision)
         nothing_internal_goes_out(decision)
 
     def _counts(self, after: Incident, decision: Decision) -> None:
@@ -116,6 +117,21 @@ def nothing_stands_still(
         assert after.status == before.status
 
 
+def pages_are_called_off(
+    before: Incident | None, after: Incident, signal: Signal, decision: Decision
+) -> None:
+    """When nobody is asked any more, what has not been sent is called off; waiting stops the levels."""
+    if before is None:
+        return
+    if before.status == "triggered" and after.status in {"acknowledged", "resolved"}:
+        assert decision.message is not None
+        assert decision.message.settled is not None
+    escalated = any(entry.kind == "escalated" or "point" in entry.text for entry in decision.entries)
+    if after.waiting_for and not before.waiting_for and not escalated:
+        assert isinstance(signal, EventReceived)
+        assert after.chain.due is None
+
+
 def clocks_only_run_forward(before: Incident | None, after: Incident) -> None:
     """Elapsed time never shrinks, and stands while a clock is paused."""
     if before is None:
@@ -156,7 +172,7 @@ def nothing_internal_goes_out(decision: Decision) -> None:
         (page.reason, page.otherwise) for page in decision.message.pages if page.recipient.kind == "customer"
     ]
     for texts in outside:
-        assert not any(SECRET in text or "scalation point" in text for text in texts)
+        assert not any(SECRET in text or "scalation point" in text or "level l" in text for text in texts)
     assert all(
         notice.stakeholder for notice in decision.message.notices if notice.recipient.kind == "customer"
     )

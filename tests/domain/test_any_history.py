@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision, Surroundings
 from services.router.domain.forecast import forecast
-from services.router.domain.incident import encode
+from services.router.domain.incident import Incident, encode
 from services.router.domain.signals import Signal, TimerFired
 from tests.domain.histories import histories, organisation, organisations
 from tests.domain.invariants import Watch
@@ -34,7 +34,48 @@ class Watched(Tale):
         policy = self.frozen[before.policy_hash] if before else self.policy
         assert decide(before, signal, around, policy, self.now) == decision
         self.watch.look(before, signal, decision)
+        self._nothing_is_left_over(decision)
+        if before is not None and isinstance(signal, TimerFired):
+            self._comes_as_the_page_said(before, decision)
         return decision
+
+    def _comes_as_the_page_said(self, before: Incident, decision: Decision) -> None:
+        """When nobody acts, what happens is what the page said would happen."""
+        made = [each.message for each in self.decisions[:-1] if each.message and each.message.pages]
+        pages = (
+            [page for page in made[-1].pages if page.through == "level" and page.otherwise] if made else []
+        )
+        kinds = {entry.kind for entry in decision.entries}
+        if not pages or made[-1].incident.version != before.version:
+            return
+        if before.chain.state != "climbing" or kinds & {"point", "escalated", "unreachable", "resumed"}:
+            return
+        rungs = self.frozen[before.policy_hash].ladders[before.chain.policy].rungs
+        if any(rung.handles is not None and "on_call" in rung.handles.source for rung in rungs):
+            return  # another answer at another time
+        come = [entry.text for entry in decision.entries if entry.kind == "paged"]
+        said = pages[-1].otherwise.partition(" is paged")[0].replace("the last step, finally", "finally")
+        assert not come or come[0].replace("last_resort", "finally").startswith(said.split(",")[0][:8]), (
+            said,
+            come,
+        )
+
+    def _nothing_is_left_over(self, decision: Decision) -> None:
+        """Conditions see what other points did at once: looking again at the same moment fires nothing."""
+        after = decision.incident
+        if after is None or after.next_due_at is None or after.next_due_at <= after.decided_at:
+            return
+        around, policy = Surroundings(self.policy), self.frozen.setdefault(self.policy.hash, self.policy)
+        policy = self.frozen.get(after.policy_hash, policy)
+        again = decide(after, TimerFired(), around, policy, after.decided_at)
+        late = {
+            entry.text for entry in again.entries if "has passed" in entry.text or "recorded" in entry.text
+        }
+        moved = any(
+            entry.kind == "paged" and entry.text[:5] != "point" for entry in again.entries
+        )  # a moment that is due right now
+        fired = {entry.text for entry in again.entries if entry.kind == "point"} - late
+        assert moved or not fired, fired
 
     def later(self, **span: float) -> None:
         until, fired = self.now + timedelta(**span), list[datetime]()
