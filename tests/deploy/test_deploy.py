@@ -76,9 +76,10 @@ def test_the_chart_names_only_settings_that_exist():
     assert (named(text) | composed) - known() <= COMMAND_LINE
 
 
-def test_the_chart_asks_for_the_address_that_links_lead_to_and_gives_it_to_the_notifier():
+def test_the_chart_gives_the_notifier_an_address_for_links_and_says_when_people_cannot_open_it():
     shape = (CHART / "templates/_shape.tpl").read_text()
-    assert '{{ required "publicUrl' in shape
+    assert "-router.%s.svc" in shape.partition('define "ladder.publicUrl"')[2].partition("{{- define")[0]
+    assert "Set publicUrl, or enable the Ingress" in (CHART / "templates/NOTES.txt").read_text()
     of_the_notifier = shape.partition('{{- if eq .service "notifier" }}')[2].partition("{{- define")[0]
     assert "LADDER_PUBLIC_URL" in of_the_notifier
 

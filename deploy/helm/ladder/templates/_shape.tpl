@@ -29,10 +29,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{- /* Where the links in messages lead. A notifier without it would send dead ones, so it does not start. */}}
+{{- /* Where the links in messages lead. With neither publicUrl nor Ingress: the router's Service, which opens
+inside the cluster only; NOTES.txt says so. */}}
 {{- define "ladder.publicUrl" -}}
 {{- if and .Values.ingress.enabled (not .Values.publicUrl) }}{{ ternary "https" "http" (ne .Values.ingress.tlsSecret "") }}://{{ .Values.ingress.host }}
-{{- else }}{{ required "publicUrl: under which address do people reach the API? (or enable the Ingress)" .Values.publicUrl }}
+{{- else }}{{ .Values.publicUrl | default (printf "http://%s-router.%s.svc" (include "ladder.fullname" .) .Release.Namespace) }}
 {{- end }}
 {{- end }}
 
