@@ -154,7 +154,7 @@ class CompiledPolicy:
     slas: Rules[Sla]
     ladders: dict[str, Ladder]
     subscriptions: Rules[Subscription]
-
+    heard: frozenset[str]  # events that some subscription asks for
     names: frozenset[str]  # every name that a condition mentions: `priority`, `customer.id`, `attributes`, …
     restless: bool  # priorities or SLAs ask for what changes although the sender says nothing new
     customers: dict[str, str]  # id by name and by each `match`, in small letters; the first one wins
@@ -252,6 +252,7 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
         subscriptions=make.rules(
             [(f"subscriptions[{n}]", row, row.when) for n, row in enumerate(bundle.subscriptions)]
         ),
+        heard=frozenset(event for row in bundle.subscriptions for event in row.events),
         names=frozenset(make.names),
         restless=_changes_by_itself(priorities) or _changes_by_itself(slas),
         customers=_by_name(bundle),

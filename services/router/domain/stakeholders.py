@@ -22,8 +22,12 @@ EVENTS: Final = (
 def fan_out(draft: Draft) -> None:
     """Tell every subscription that matches of what this decision changed, and the followers of its end."""
     events = [event for event in EVENTS if event in draft.changes]
-    if not events:
-        return
+    if not draft.live.heard.isdisjoint(events):
+        _tell_subscribers(draft, events)
+    _tell_followers(draft, events)
+
+
+def _tell_subscribers(draft: Draft, events: Sequence[str]) -> None:
     for rule in draft.live.subscriptions.matching(draft.activation):
         subscription = rule.spec
         told = [event for event in events if event in subscription.events]
@@ -49,7 +53,6 @@ def fan_out(draft: Draft) -> None:
         if hearing:
             names = ", ".join(draft.directory.shown(found.recipient) for found in hearing)
             draft.say("told", f"{', '.join(told)}: told {names}", reason)
-    _tell_followers(draft, events)
 
 
 def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
@@ -57,6 +60,4 @@ def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
         if event in events:
             for name in draft.incident.followers:
                 if name in draft.live.bundle.users and f"user:{name}" != draft.actor:
-                    draft.tell(
-                        user(name), event, text=draft.update_text, reason="you follow it: you handed it up"
-                    )
+                    draft.tell(user(name), event, text=draft.update_text, reason="you follow it")
