@@ -91,8 +91,7 @@ async def _up(place: Place, sock: socket.socket, began: float, *, tell_story: bo
         if bundle is not None or await _in_force(database) is not None:
             await _ready(services)
         policy = await _in_force(database)
-        for line in banner(_standing(place, bundle, policy, time.monotonic() - began)):
-            _say(line)
+        _say("\n".join(banner(_standing(place, bundle, policy, time.monotonic() - began))))
         if tell_story:
             stack.push_async_callback(_ended, asyncio.create_task(story.tell(eventlog, _say), name="story"))
         await serves

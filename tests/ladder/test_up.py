@@ -26,9 +26,9 @@ def _servers(up_folder: Path) -> list[int]:
 
 
 async def test_it_says_where_it_is_what_it_runs_on_and_one_line_to_try(up: Up) -> None:
-    assert "event log  PostgreSQL" in up.said
-    assert "ladder-demo-key" in up.said
-    assert up.said.count("curl -s ") == 1
+    await until(lambda: "event log  PostgreSQL" in up.said)
+    await until(lambda: "ladder-demo-key" in up.said)
+    await until(lambda: up.said.count("curl -s ") == 1)
     async with up.client() as client:
         assert (await client.get("/readyz")).json() == {"ready": True, "reasons": {}}
 
@@ -80,7 +80,7 @@ async def test_after_a_kill_in_the_middle_nothing_accepted_is_lost(tmp_path: Pat
 async def test_it_names_the_policy_that_is_in_force_after_another_one_was_applied(tmp_path: Path) -> None:
     up = Up(tmp_path / "applied")
     await up.start()
-    assert f"policy     {POLICY} (" in up.said
+    await until(lambda: f"policy     {POLICY} (" in up.said)
     other = (POLICY / "ladder.yaml").read_text().replace("every: 20s", "every: 30s")
     async with up.client() as client:
         answer = await client.put("/v1/policy", content=other)
@@ -88,9 +88,9 @@ async def test_it_names_the_policy_that_is_in_force_after_another_one_was_applie
     await up.end()
     await up.start()
     applied = answer.json()["hash"][:12]
-    assert f"({applied}, revision 2, by user:ana)" in up.said
-    assert f"not LADDER_POLICY={POLICY} (" in up.said
-    assert f"`ladder apply {POLICY}` puts it back" in up.said
+    await until(lambda: f"({applied}, revision 2, by user:ana)" in up.said)
+    await until(lambda: f"not LADDER_POLICY={POLICY} (" in up.said)
+    await until(lambda: f"`ladder apply {POLICY}` puts it back" in up.said)
     await up.end()
 
 
@@ -99,7 +99,7 @@ async def test_without_a_policy_it_says_that_none_is_in_force_and_what_to_do(tmp
     await up.start()
     await until(lambda: "policy     none" in up.said)
     assert up.said.startswith(f"Ladder runs on {up.url}, but no policy is in force")
-    assert "start it with LADDER_POLICY=" in up.said
+    await until(lambda: "start it with LADDER_POLICY=" in up.said)
     assert await up.end() == 0
 
 
