@@ -147,8 +147,8 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Customers and bare addresses carry theirs in the message, so that one added by API is reachable.
     """
 
-    kind: Literal["user", "team", "customer", "address"]
-    name: str  # the user's, team's or customer's name; the address itself
+    kind: Literal["user", "team", "customer", "address", "call"]
+    name: str  # of the user, team, customer or of the bundle's `calls`; the address itself
     contacts: tuple[Contact, ...] = ()
 
 
@@ -212,6 +212,59 @@ class IncidentChanged(Message, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> str:
         return self.incident.id
+
+
+class RelatedChanged(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What one incident tells another one: an incident never writes another one (grouping, causes, merge).
+
+    It travels through the outbox like everything else, and is taken like an event.
+    """
+
+    topic: ClassVar[str] = INCIDENTS
+    type: ClassVar[str] = "dev.ladder.incident.related"
+
+    message_id: str
+    to: str  # the id of the incident that is told
+    incident_id: str  # the one that tells
+    relation: (
+        str  # joined | left | changed | ended | cause_ended | merged | …: services/router/domain says which
+    )
+    at: datetime
+    title: str = ""
+    priority: int = 0
+    status: str = ""
+    values: dict[str, Any] = {}
+
+    @property
+    def id(self) -> str:
+        return self.message_id
+
+    @property
+    def key(self) -> str:
+        return self.to
+
+
+class Announced(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Something to tell people that is about no single incident, such as a silence that is about to end."""
+
+    topic: ClassVar[str] = ESCALATIONS
+    type: ClassVar[str] = "dev.ladder.announced"
+
+    message_id: str
+    at: datetime
+    event: str  # one of the outgoing webhook's types: maintenance, handoff
+    title: str
+    text: str = ""
+    reason: str = ""
+    recipients: tuple[Recipient, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.message_id
+
+    @property
+    def key(self) -> str:
+        return self.message_id
 
 
 class DeliveryReport(Message, frozen=True, kw_only=True, omit_defaults=True):
@@ -291,7 +344,9 @@ class DeadLetter(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 MESSAGES: Final[tuple[type[Message], ...]] = (
     IncidentEvent,
+    RelatedChanged,
     IncidentChanged,
+    Announced,
     DeliveryReport,
     PolicyPublished,
     DeadLetter,

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from services.router.domain.signals import ActionTaken, DeliveryReported, EventReceived, Signal, TimerFired
+from services.router.domain.signals import (
+    ActionTaken,
+    DeliveryReported,
+    EventReceived,
+    RelatedTold,
+    Signal,
+    TimerFired,
+)
 from shared.events import DeadLetter
 
 Key: TypeAlias = tuple[str, str]
@@ -14,6 +21,7 @@ _KINDS: Final = {
     TimerFired: "timer",
     DeliveryReported: "report",
     ActionTaken: "action",
+    RelatedTold: "related",
 }
 
 

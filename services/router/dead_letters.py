@@ -5,11 +5,11 @@ from typing import Final
 
 from services.router.arrivals import Arrival
 from services.router.domain.draft import derived_id
-from services.router.domain.signals import DeliveryReported, EventReceived
+from services.router.domain.signals import DeliveryReported, EventReceived, RelatedTold
 from services.router.last_resort import OWN_INTEGRATION
 from shared import codec
 from shared.eventlog import Received
-from shared.events import INCIDENTS, DeadLetter, DeliveryReport, IncidentEvent
+from shared.events import INCIDENTS, DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
 
 _SERVICE: Final = "router"
 
@@ -19,15 +19,20 @@ def read(record: Received) -> Arrival:
     origin = (record.partition.topic, record.partition.number, record.offset)
     try:
         if record.partition.topic == INCIDENTS:
-            event = codec.decode(IncidentEvent, record.value, record.headers)
-            return Arrival(
-                EventReceived(event), (event.integration, event.dedup_key), event.event_id, origin=origin
-            )
+            return _read_incident(record, origin)
         report = codec.decode(DeliveryReport, record.value, record.headers)
         incident_id = str(uuid.UUID(report.incident_id))
         return Arrival(DeliveryReported(report), incident_id, report.report_id, origin=origin)
     except ValueError as err:
         return of_unreadable(record, str(err))
+
+
+def _read_incident(record: Received, origin: tuple[str, int, int]) -> Arrival:
+    if record.headers.get("ce_type") == RelatedChanged.type.encode():
+        told = codec.decode(RelatedChanged, record.value, record.headers)
+        return Arrival(RelatedTold(told), str(uuid.UUID(told.to)), told.message_id, origin=origin)
+    event = codec.decode(IncidentEvent, record.value, record.headers)
+    return Arrival(EventReceived(event), (event.integration, event.dedup_key), event.event_id, origin=origin)
 
 
 def of_unreadable(record: Received, reason: str) -> Arrival:
@@ -52,9 +57,11 @@ def of_refused(arrival: Arrival, reason: str) -> Arrival:
     """A signal whose values the database refuses."""
     signal = arrival.signal
     topic, partition, offset = arrival.origin or ("", 0, 0)
-    message: IncidentEvent | DeliveryReport
+    message: IncidentEvent | DeliveryReport | RelatedChanged
     if isinstance(signal, EventReceived):
         message, at = signal.event, signal.event.received_at
+    elif isinstance(signal, RelatedTold):
+        message, at = signal.message, signal.message.at
     else:
         assert isinstance(signal, DeliveryReported)
         message, at = signal.report, signal.report.at

@@ -20,13 +20,15 @@ from services.router import last_resort, metrics, store
 from services.router.arrivals import Arrival
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision, Surroundings
+from services.router.domain.decision import Decision
 from services.router.domain.incident import Incident
 from services.router.domain.signals import ActionTaken, DeliveryReported, EventReceived, Signal, TimerFired
+from services.router.domain.surroundings import Surroundings
 from services.router.policies import Compiled, InForce, Policies, UnusablePolicyError
 from services.router.situation import SetAside, Situation
 from services.router.tables import SCHEMA
 from shared import inbox, telemetry
+from shared.events import IncidentChanged
 
 log = telemetry.logger(__name__)
 
@@ -127,7 +129,11 @@ async def _deciding(
 ) -> "_Deciding":
     hashes = {incident.policy_hash for incident in situation.incidents.values()} | {in_force.hash}
     compiled = await policies.get(connection, hashes)
-    return _Deciding(situation, compiled, in_force.hash, now, decide)
+    live = compiled[in_force.hash]
+    if isinstance(live, Exception):
+        raise UnusablePolicyError(f"policy {in_force.hash}: {live}") from live
+    situation.office = await policies.offices.get(connection, in_force.office, live)
+    return _Deciding(situation, compiled, live, now, decide)
 
 
 async def _decide_all(
@@ -157,13 +163,10 @@ class _Deciding:
         self,
         situation: Situation,
         compiled: Mapping[str, Compiled],
-        live_hash: str,
+        live: CompiledPolicy,
         now: datetime,
         decide: Decide,
     ) -> None:
-        live = compiled[live_hash]
-        if isinstance(live, Exception):
-            raise UnusablePolicyError(f"policy {live_hash}: {live}") from live
         self.situation = situation
         self.live = live
         self.now = now
@@ -198,7 +201,15 @@ class _Deciding:
         remembered = None
         if incident is None and isinstance(signal, EventReceived):
             remembered = self.situation.resolves.get((signal.event.integration, signal.event.dedup_key))
-        around = Surroundings(live=self.live, remembered_resolve=remembered)
+        around = Surroundings(
+            live=self.live,
+            remembered_resolve=remembered,
+            office=self.situation.office,
+            customers=self.situation.customers,
+            groups=self.situation.groups,
+            causes=self.situation.causes,
+            rotations=self.situation.rotations,
+        )
         policy = self._policy(incident)
         decision = self._decide_purely(incident, signal, around, policy, self.now)
         if isinstance(signal, TimerFired):
@@ -212,7 +223,7 @@ class _Deciding:
         if after is None or after.next_due_at is None or after.next_due_at > self.now:
             return decision
         later = replace(after, next_due_at=self.now + _AT_LEAST)
-        return Decision(later, decision.entries, decision.message)
+        return replace(decision, incident=later, changed=True)
 
     def _policy(self, incident: Incident | None) -> CompiledPolicy:
         if incident is None:
@@ -366,7 +377,7 @@ def _count(situation: Situation, arrivals: Sequence[Arrival]) -> None:
     for arrival in arrivals:
         metrics.SIGNALS.labels(arrival.kind).inc()
     for message in situation.messages:
-        for page in message.pages:
+        for page in message.pages if isinstance(message, IncidentChanged) else ():
             metrics.PAGES.labels(page.through).inc()
     for letter in situation.letters:
         metrics.DEAD_LETTERS.labels(letter.from_topic).inc()

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.domain.compiled import CompiledPolicy, compile_json
+from services.router.office import Offices
 
 _KEPT: Final = 24
 
@@ -24,6 +25,7 @@ class InForce:
     at: datetime
     source: str  # `file` or `api`
     by: str
+    office: int = 0  # the revision of overrides, silences and maintenance
 
 
 class NoPolicyError(Exception):
@@ -42,7 +44,9 @@ async def moment(connection: AsyncConnection) -> tuple[datetime, InForce | None]
     """The transaction's own time, and the policy in force as this transaction sees it."""
     row = (await connection.execute(_MOMENT)).one()
     now: datetime = row[0]
-    return now, None if row.hash is None else InForce(row.hash, row.revision, row.at, row.source, row.by)
+    if row.hash is None:
+        return now, None
+    return now, InForce(row.hash, row.revision, row.at, row.source, row.by, row.office)
 
 
 def required(in_force: InForce | None) -> InForce:
@@ -57,6 +61,7 @@ class Policies:
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, CompiledPolicy] = OrderedDict()
+        self.offices: Final = Offices()
 
     async def get(self, connection: AsyncConnection, hashes: Iterable[str]) -> Mapping[str, Compiled]:
         """One for each hash: the policy, or why it cannot be used."""
@@ -100,7 +105,7 @@ class Policies:
 
 
 _MOMENT: Final = text("""
-    SELECT transaction_timestamp(), p.hash, p.revision, p.at, p.source, p.by
-    FROM (SELECT 1) AS always LEFT JOIN router.policy_in_force p ON true
+    SELECT transaction_timestamp(), p.hash, p.revision, p.at, p.source, p.by, o.revision AS office
+    FROM router.office AS o LEFT JOIN router.policy_in_force p ON true
 """)
 _BUNDLES: Final = text("SELECT hash, bundle FROM router.policy WHERE hash = ANY(CAST(:hashes AS text[]))")

@@ -8,7 +8,8 @@ from services.router.arrivals import Key
 from services.router.domain.decision import Decision, Entry, Orphan
 from services.router.domain.incident import Incident
 from services.router.domain.signals import Signal
-from shared.events import DeadLetter, IncidentChanged
+from services.router.domain.surroundings import NOTHING_CHANGED, Cause, Group, KnownCustomer, Office
+from shared.events import DeadLetter, IncidentChanged, RelatedChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,15 @@ class Situation:
     resolves: dict[Key, datetime] = field(default_factory=dict)  # source times of remembered resolves
     waiting: dict[str, list[SetAside]] = field(default_factory=dict)  # set aside earlier, by incident
 
+    office: Office = NOTHING_CHANGED
+    customers: dict[str, KnownCustomer] = field(default_factory=dict)  # by id, and by what events call them
+    groups: dict[tuple[str, str], Group] = field(default_factory=dict)  # by grouping rule and values
+    causes: dict[str, list[Cause]] = field(default_factory=dict)  # by suppression rule
+    rotations: dict[tuple[str, str], str] = field(default_factory=dict)  # by policy and level
+
     changed: dict[str, None] = field(default_factory=dict)  # ids to write, in the order of first change
     entries: list[tuple[str, Entry]] = field(default_factory=list)
-    messages: list[IncidentChanged] = field(default_factory=list)
+    messages: list[IncidentChanged | RelatedChanged] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
     aside: list[SetAside] = field(default_factory=list)  # to store for the next try
     taken_up: list[int] = field(default_factory=list)  # seq of what was set aside and has now been decided
@@ -60,6 +67,7 @@ class Situation:
             self.tell(decision.incident.id, decision.entries)
         if decision.message is not None:
             self.messages.append(decision.message)
+        self.messages.extend(decision.signals)
 
     def write(self, incident: Incident) -> None:
         """This is how the incident is to be stored."""

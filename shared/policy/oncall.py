@@ -8,6 +8,7 @@ happens the first time.
 For now a schedule's first layer counts, whatever its `only` says (see shared.policy.in_force).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -27,6 +28,17 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """Somebody stands in for whoever the layers name, from `begins` until `ends` (aware UTC)."""
+
+    id: str
+    user: str
+    begins: datetime
+    ends: datetime
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OnCall:
     """Who has the schedule at a moment, until when, and who follows. Times in UTC.
 
@@ -41,8 +53,9 @@ class OnCall:
     reason: str
 
 
-def on_call(schedule: Schedule, at: datetime) -> OnCall:
-    """Who has the schedule at this moment (aware)."""
+def on_call(schedule: Schedule, at: datetime, overrides: Sequence[Override] = ()) -> OnCall:
+    """Who has the schedule at this moment (aware); overrides come before every layer."""
+    del overrides
     layer = schedule.layers[0]
     name = layer.name or "layer 1"
     turn = turn_at(layer, schedule.timezone, at)

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.router.domain.compiled import CompiledPolicy, compile_policy
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision, Entry, Surroundings
+from services.router.domain.decision import Decision, Entry
 from services.router.domain.incident import Incident
 from services.router.domain.signals import (
     ActionArguments,
@@ -22,6 +22,7 @@ from services.router.domain.signals import (
     Signal,
     TimerFired,
 )
+from services.router.domain.surroundings import Surroundings
 from shared.events import DeliveryReport, IncidentEvent, Notice, Page
 from shared.policy import Bundle, content_hash
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision, Surroundings
+from services.router.domain.decision import Decision
 from services.router.domain.forecast import forecast
 from services.router.domain.incident import Incident, encode
 from services.router.domain.signals import Signal, TimerFired
+from services.router.domain.surroundings import Surroundings
 from tests.domain.histories import histories, organisation, organisations
 from tests.domain.invariants import Watch
 from tests.domain.tale import Tale

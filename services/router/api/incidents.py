@@ -20,9 +20,9 @@ from services.router.api.shapes import (
     answer,
     answers,
 )
-from services.router.domain.decision import Surroundings
 from services.router.domain.forecast import NextStep, forecast
 from services.router.domain.incident import Incident
+from services.router.domain.surroundings import Surroundings
 from services.router.engine import Engine
 from shared import telemetry
 from shared.database import transaction_time

@@ -267,13 +267,13 @@ def rest(draft: Draft) -> None:
     """The levels rest because somebody has it; `solve_within` of where it stands goes on.
 
     A machine's acknowledge rests them for 30 minutes where the level names no time (rule 3). While the
-    incident waits for somebody nothing counts (rule 9).
+    incident stands still nothing counts (rules 9, 11).
     """
     chain, ladder, taken = draft.incident.chain, draft.ladder, bool(draft.incident.assignee)
     limit = ladder.rungs[chain.level].spec.solve_within if chain.level < len(ladder.rungs) else None
     if not taken:
         limit = limit or MACHINE_REST
-    due = draft.now + limit if limit and not draft.incident.waiting_for else None
+    due = draft.now + limit if limit and not draft.incident.stands_still else None
     draft.set_chain(state="resting", due=due, unasked=chain.unasked and not taken)
 
 

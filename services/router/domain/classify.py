@@ -154,7 +154,7 @@ def competence(draft: Draft, before: Incident) -> None:
     stays. While the levels stand still, the end of the waiting asks.
     """
     position, ladder = draft.incident.chain, draft.ladder
-    if draft.incident.waiting_for and position.due is None:
+    if draft.incident.stands_still and position.due is None:
         return
     if (
         position.state not in {"climbing", "resting"}

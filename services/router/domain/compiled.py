@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -11,7 +10,6 @@ from services.router.domain.reason import Reason
 from shared.policy import Bundle, Level, Point, Policy, PriorityRow, Route, Sla, Subscription, load_json
 from shared.policy.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
 from shared.policy.names import reads_time
-from shared.policy.oncall import on_call
 
 Spec = TypeVar("Spec")
 ALWAYS_TRUE = "true"
@@ -158,21 +156,6 @@ class CompiledPolicy:
     names: frozenset[str]  # every name that a condition mentions: `priority`, `customer.id`, `attributes`, …
     restless: bool  # priorities or SLAs ask for what changes although the sender says nothing new
     customers: dict[str, str]  # id by name and by each `match`, in small letters; the first one wins
-
-
-def activation(names: dict[str, object], live: Bundle, now: datetime) -> Activation:
-    """What conditions see of one record at one time; schedules are the ones in force now (rule 17)."""
-
-    def who(schedule: str) -> str:
-        known = live.schedules.get(schedule)
-        duty = on_call(known, now) if known is not None else None
-        return (duty.user if duty is not None else None) or ""
-
-    return Activation(names, open=_is_open, on_call=who)
-
-
-def _is_open(_calendar: str) -> bool:
-    return True  # only `always` is in force
 
 
 class _Compiler:

@@ -7,9 +7,22 @@ Pure: no I/O, no clock, no randomness. The same arguments give the same decision
 from datetime import datetime
 from typing import assert_never
 
-from services.router.domain import actions, chain, due, lifecycle, points, reports, stakeholders
+from services.router.domain import (
+    actions,
+    chain,
+    due,
+    grouping,
+    handoff,
+    lifecycle,
+    points,
+    related,
+    reports,
+    rests,
+    stakeholders,
+    suppression,
+)
 from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.decision import Decision, Orphan, Surroundings
+from services.router.domain.decision import Decision, Orphan
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Incident
 from services.router.domain.reason import Reason
@@ -17,12 +30,14 @@ from services.router.domain.signals import (
     ActionTaken,
     DeliveryReported,
     EventReceived,
+    RelatedTold,
     Signal,
     TimerFired,
     caused_at,
 )
 from services.router.domain.steps import span
-from shared.events import IncidentEvent
+from services.router.domain.surroundings import Surroundings
+from shared.events import IncidentEvent, RelatedChanged
 
 
 def decide(
@@ -48,6 +63,8 @@ def decide(
             return _on_action(_draft(incident, signal, around, policy, now), signal)
         case DeliveryReported():
             return _on_report(_draft(incident, signal, around, policy, now), signal)
+        case RelatedTold(message):
+            return _on_related(_draft(incident, signal, around, policy, now), message)
         case _:
             assert_never(signal)
 
@@ -56,13 +73,14 @@ def _draft(
     incident: Incident | None, signal: Signal, around: Surroundings, policy: CompiledPolicy, now: datetime
 ) -> Draft:
     assert incident is not None, "only an event may meet no incident"
-    return Draft(incident, policy, around.live, now, caused_at=caused_at(signal))
+    return Draft(incident, policy, around, now, caused_at=caused_at(signal))
 
 
 def _conclude(draft: Draft) -> Decision:
     """Points, stakeholders, the next due time, and the invariant that nothing stands still."""
     if draft.incident.is_open:
         points.check_conditions(draft)
+    grouping.after(draft)
     stakeholders.fan_out(draft)
     draft.set(next_due_at=due.next_due(draft))
     assert draft.incident.status == "closed" or draft.incident.next_due_at is not None
@@ -144,7 +162,7 @@ def _not_later(event: IncidentEvent, resolved: datetime | None) -> str:
 
 def _open(event: IncidentEvent, around: Surroundings, now: datetime, previous: str) -> Decision:
     record = lifecycle.new_record(event, around.live.hash, now, previous)
-    draft = Draft(record, around.live, around.live, now, caused_at=event.received_at)
+    draft = Draft(record, around.live, around, now, caused_at=event.received_at)
     lifecycle.open_new(draft, event)
     return _conclude(draft)
 
@@ -179,6 +197,8 @@ def _on_timer(draft: Draft) -> Decision:
         return _conclude(draft)
     if incident.waiting_until is not None and now >= incident.waiting_until:
         lifecycle.resume(draft, "the time to wait is over")
+    rests.check(draft)
+    suppression.check(draft)
     points.check_shares(draft)
     position = draft.incident.chain
     if position.due is not None and now >= position.due:
@@ -186,6 +206,7 @@ def _on_timer(draft: Draft) -> Decision:
             reports.step_past(draft)
         else:
             chain.time_out(draft)
+    handoff.check(draft)
     _ask_the_forgetful(draft)
     return _conclude(draft)
 
@@ -203,7 +224,7 @@ def _close(draft: Draft) -> None:
 def _ask_the_forgetful(draft: Draft) -> None:
     """Taken and untouched: first the assignee is asked, then the level is paged again (rule 6)."""
     incident = draft.incident
-    if incident.status != "acknowledged" or incident.waiting_for or draft.now < due.forgotten_at(draft):
+    if incident.status != "acknowledged" or incident.stands_still or draft.now < due.forgotten_at(draft):
         return
     quiet = span(draft.ladder.spec.forgotten_after)
     reason = Reason("rule 6: forgotten_after", values={"forgotten_after": quiet})
@@ -230,6 +251,14 @@ def _on_action(draft: Draft, signal: ActionTaken) -> Decision:
         return Decision(before, refusal=refusal, changed=False)
     if not draft.entries:
         return Decision(before, changed=False)
+    return _conclude(draft)
+
+
+def _on_related(draft: Draft, message: RelatedChanged) -> Decision:
+    """What another incident said."""
+    related.told(draft, message)
+    if draft.incident.status == "closed" or not draft.entries:
+        return Decision(draft.incident, changed=False)
     return _conclude(draft)
 
 

@@ -1,15 +1,14 @@
 """What comes out of `decide`: data for the shell to apply, and the reasons to show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
-from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.incident import Incident
 from services.router.domain.reason import Reason
-from shared.events import IncidentChanged, IncidentEvent
+from shared.events import IncidentChanged, IncidentEvent, RelatedChanged
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -40,11 +39,21 @@ class Orphan:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a decision needs from outside its incident."""
+class Joined:
+    """The incident opens a group, or joins the one that stands: to be remembered under rule and values."""
 
-    live: CompiledPolicy  # the policy in force now: people, schedules, customers, subscriptions
-    remembered_resolve: datetime | None = None  # source time of an orphaned resolve of the same key
+    rule: str
+    values: str
+    parent: str
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Explains:
+    """Whether this incident is now a cause by a suppression rule; `ended` when it no longer is."""
+
+    rule: str
+    ended: datetime | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -59,4 +68,8 @@ class Decision(msgspec.Struct, frozen=True):
     message: IncidentChanged | None = None
     refusal: Refusal | None = None
     orphan: Orphan | None = None
+    joined: Sequence[Joined] = ()
+    explains: Sequence[Explains] = ()
+    rotations: Mapping[tuple[str, str], str] = {}  # round_robin: who was asked last, by policy and level
+    signals: Sequence[RelatedChanged] = ()  # to other incidents, through the outbox
     changed: bool = True

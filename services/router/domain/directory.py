@@ -10,6 +10,7 @@ from typing import assert_never
 import msgspec
 
 from services.router.domain.incident import Incident
+from services.router.domain.surroundings import Surroundings
 from shared.events import Contact, Recipient
 from shared.policy import Bundle
 from shared.policy.oncall import on_call
@@ -74,9 +75,13 @@ def merged(parts: Iterable[Resolved]) -> Resolved:
 class Directory(msgspec.Struct, frozen=True):
     """The people of the policy in force now, seen from one incident at one time."""
 
-    bundle: Bundle
+    around: Surroundings
     incident: Incident
     now: datetime
+
+    @property
+    def bundle(self) -> Bundle:
+        return self.around.live.bundle
 
     def resolve(self, targets: Iterable[Target], *, rooms: bool = True) -> Resolved:
         """Who is meant. `rooms`: a team's own contacts are told along with its members."""

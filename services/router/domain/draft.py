@@ -12,13 +12,15 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from services.router.domain import record
-from services.router.domain.compiled import CompiledPolicy, Ladder, activation
-from services.router.domain.decision import Decision, Entry
+from services.router.domain.compiled import CompiledPolicy, Ladder
+from services.router.domain.decision import Decision, Entry, Explains, Joined
 from services.router.domain.directory import Directory, Found
 from services.router.domain.incident import Incident, OpenPage, snapshot
 from services.router.domain.reason import Reason
-from shared.events import IncidentChanged, Notice, Page, Recipient, Settled
+from services.router.domain.surroundings import Surroundings
+from shared.events import IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
 from shared.policy.expressions import Activation, Condition
+from shared.policy.oncall import on_call
 
 LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
 # What expressions see of each field; a change of any other field keeps the activation, which is dear to make.
@@ -85,7 +87,7 @@ class Draft:
 
     incident: Incident
     policy: CompiledPolicy
-    live: CompiledPolicy
+    around: Surroundings
     now: datetime
     actor: str = LADDER
     caused_at: datetime | None = None
@@ -95,7 +97,16 @@ class Draft:
     notices: list[Notice] = field(default_factory=list)
     settled: Settled | None = None
     update_text: str = ""
+    joined: list[Joined] = field(default_factory=list)
+    explains: list[Explains] = field(default_factory=list)
+    rotations: dict[tuple[str, str], str] = field(default_factory=dict)
+    signals: list[RelatedChanged] = field(default_factory=list)
     _activation: Activation | None = None
+
+    @property
+    def live(self) -> CompiledPolicy:
+        """The policy in force now."""
+        return self.around.live
 
     @property
     def ladder(self) -> Ladder:
@@ -162,7 +173,18 @@ class Draft:
 
     def _seen(self, incident: Incident, **instead: Any) -> Activation:
         names = record.values(incident, self.live.bundle, self.level_name) | instead
-        return activation(names, self.live.bundle, self.now)
+        return Activation(names, open=self._is_open, on_call=self._on_call)
+
+    def _is_open(self, calendar: str) -> bool:
+        """Whether a calendar of the policy that it started with is open now (rule 17)."""
+        del calendar
+        return True
+
+    def _on_call(self, schedule: str) -> str:
+        """Who has a schedule now, overrides included."""
+        known = self.live.bundle.schedules.get(schedule)
+        duty = on_call(known, self.now) if known is not None else None
+        return (duty.user if duty is not None else None) or ""
 
     def reason(self, where: str, condition: Condition | None, *instead_of: str) -> Reason:
         """A reason with the condition's expression and what it saw."""
@@ -172,7 +194,7 @@ class Draft:
 
     @property
     def directory(self) -> Directory:
-        return Directory(self.live.bundle, self.incident, self.now)
+        return Directory(self.around, self.incident, self.now)
 
     @property
     def loud(self) -> bool:
@@ -195,7 +217,10 @@ class Draft:
         otherwise: str = "",
         joins: bool = False,
     ) -> Page:
-        """Ask somebody to take the incident. A customer reads nothing internal."""
+        """Ask somebody to take the incident. A customer reads nothing internal.
+
+        While it is muted nobody is asked (rule 11); whoever lets a ladder climb asks `is_muted` first.
+        """
         made, outside = self.incident.pages_made + 1, found.recipient.kind == "customer"
         page = Page(
             page_id=derived_id(self.incident.id, "page", made),
@@ -233,7 +258,9 @@ class Draft:
         template: str = "",
         digest: timedelta | None = None,
     ) -> None:
-        """Tell somebody; the same recipient hears of one event once a decision."""
+        """Tell somebody, the same recipient of one event once a decision; of a muted incident nobody."""
+        if self.incident.is_muted:
+            return
         for notice in self.notices:
             if (notice.event, notice.recipient) == (event, recipient) and (
                 event != "inform" or notice.text == text
@@ -279,4 +306,12 @@ class Draft:
                 pages=tuple(self.pages),
                 notices=tuple(self.notices),
             )
-        return Decision(incident, tuple(self.entries), message)
+        return Decision(
+            incident,
+            tuple(self.entries),
+            message,
+            joined=tuple(self.joined),
+            explains=tuple(self.explains),
+            rotations=self.rotations,
+            signals=tuple(self.signals),
+        )

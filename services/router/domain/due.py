@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.router.domain import points
+from services.router.domain import handoff, points, rests, suppression
 from services.router.domain.draft import Draft
 
 FOLLOW_UP: Final = timedelta(days=1)  # the net under every other moment
@@ -26,9 +26,10 @@ def _moments(draft: Draft) -> Iterator[datetime]:
     if incident.status == "resolved":
         yield closes_at(draft)
         return
-    if incident.waiting_until is not None:
-        yield incident.waiting_until
-    elif incident.status == "acknowledged":
+    yield from rests.moments(draft)
+    yield from suppression.moments(draft)
+    yield from handoff.moments(draft)
+    if incident.status == "acknowledged" and not incident.stands_still:
         yield forgotten_at(draft)
     if incident.chain.due is not None:
         yield incident.chain.due

@@ -6,9 +6,10 @@ from typing import Final
 
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
-from services.router.domain.decision import Entry, Surroundings
+from services.router.domain.decision import Entry
 from services.router.domain.incident import Incident
 from services.router.domain.signals import TimerFired
+from services.router.domain.surroundings import Surroundings
 
 MOST_STEPS: Final = 12
 _MOST_DECISIONS: Final = 100  # looked at: a ladder that only repeats itself is not followed for ever

@@ -12,7 +12,8 @@ import msgspec
 from shared.events import ClockSnapshot, IncidentSnapshot, Link, Severity, Status
 
 ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
-ChainState: TypeAlias = Literal["climbing", "assignee", "finally", "resting"]
+# grace: automation has its chance; held: the level waits for its calendar to open
+ChainState: TypeAlias = Literal["climbing", "assignee", "finally", "resting", "grace", "held"]
 PageState: TypeAlias = Literal["sent", "reached", "unreachable"]
 OPEN: Final[frozenset[Status]] = frozenset({"triggered", "acknowledged"})
 
@@ -68,6 +69,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed_step_at: datetime | None = None  # the last step taken because pages reached nobody
     unasked: bool = False  # no level has been paged in this opening: what follows is the lowest one
     by_name: bool = False  # its level was asked for by name, whatever it handles
+    turn: int = 0  # one_by_one: how many of the level's people have been asked
 
 
 class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,6 +82,7 @@ class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: PageState = "sent"
     user: bool = True
     joins: bool = False  # somebody had taken it already, more people were asked
+    schedule: str = ""  # the schedule that named the person
 
 
 class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,6 +91,30 @@ class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     held_since: datetime | None = None
     fired: int = 0
     fired_at: datetime | None = None
+
+
+class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The assignee has the incident as whoever is on call: at `until` the next one hears of it (rule 20)."""
+
+    schedule: str
+    user: str
+    until: datetime
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody with the authority decided about an overrun or a conflict."""
+
+    decision: Literal["approve", "reject"]
+    by: str
+    at: datetime
+    note: str = ""
+
+
+class Subscriber(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody who asked to hear of this one incident: a user, or (`via`, `address`) anybody."""
+
+    who: str
+    via: str = ""
 
 
 class Stuck(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +153,22 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     assignee: str = ""
     waiting_for: str = ""
     waiting_until: datetime | None = None
+    snoozed_until: datetime | None = None
+    snoozed_by: str = ""
+    suppressed_by: str = ""  # the rule, silence or maintenance that stops the notifying, as it is called
+    suppressed_until: datetime | None = None  # when it is asked again at the latest
+    parent: str = ""  # the incident that this one is grouped under, or was merged into
+    members: int = 0  # how many are grouped under this one
+    members_open: int = 0
+    merged: bool = False  # into `parent`, for good
+    duty: Duty | None = None
+    approval: Approval | None = None
+    rating: int = 0  # 1–5, what the customer said on confirming; 0: nothing
+    confirmed_at: datetime | None = None
+    subscribers: tuple[Subscriber, ...] = ()
+    avoided: bool = False  # solved while automation had its chance: nobody was paged
+    handed_up: int = 0  # how often it went to another level or policy in all
+    solved_at: str = ""  # the name of the level that solved it
     reopened: int = 0
     opened_at: datetime
     acknowledged_at: datetime | None = None
@@ -152,6 +195,22 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_open(self) -> bool:
         """Triggered or acknowledged: somebody still has to solve it."""
         return self.status in OPEN
+
+    @property
+    def is_muted(self) -> bool:
+        """Suppressed, or grouped under another: everything is recorded, nobody is told (rule 11)."""
+        return bool(self.suppressed_by or self.parent)
+
+    @property
+    def stands_still(self) -> str:
+        """Why the levels stand still although nobody has solved it, in one word; '' when they climb."""
+        if self.parent:
+            return "grouped"
+        if self.suppressed_by:
+            return "suppressed"
+        if self.snoozed_until is not None:
+            return "snoozed"
+        return "waiting" if self.waiting_for else ""
 
     @property
     def promised_by(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from services.router.domain import chain, classify, clocks, points
+from services.router.domain import chain, classify, clocks, grouping, points, suppression
 from services.router.domain.directory import Found
 from services.router.domain.draft import LADDER, Draft, derived_id
 from services.router.domain.incident import Chain, Clock, Incident
@@ -63,6 +63,8 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
     classify.name_customer(draft, event.customer or "")
     classify.set_tier(draft)
     classify.set_priority(draft)
+    suppression.at_opening(draft)
+    grouping.at_opening(draft)
     classify.choose_sla(draft)
     if event.waiting_for:
         wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
@@ -77,7 +79,7 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
         start_at=route.start_at,
         cause="",
         reason=reason,
-        paging=not draft.incident.waiting_for,
+        paging=not draft.incident.stands_still,
     )
 
 
@@ -371,7 +373,7 @@ def reopen(draft: Draft, event: IncidentEvent, *, why: str) -> None:
     draft.actor = LADDER
     known = draft.incident.assignee
     draft.set(assignee="")
-    if draft.incident.waiting_for:
+    if draft.incident.stands_still:
         return
     if known in draft.live.bundle.users:
         _page_assignee(draft, known)

@@ -1,10 +1,11 @@
 """What can reach an incident: an event, a due timer, a person's action, a report about a delivery."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from shared.events import DeliveryReport, IncidentEvent
+from shared.events import DeliveryReport, IncidentEvent, RelatedChanged
 
 Role: TypeAlias = Literal["viewer", "responder", "lead", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "responder", "lead", "admin")
@@ -38,6 +39,17 @@ class DeliveryReported:
 
 
 @dataclass(frozen=True, slots=True)
+class RelatedTold:
+    """Another incident says something: a member of its group, its cause, what it was merged into."""
+
+    message: RelatedChanged
+
+    @property
+    def id(self) -> str:
+        return self.message.message_id
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts. `user` is empty for a key that acts for nobody; it then appears as `api:NAME`."""
 
@@ -61,6 +73,17 @@ class ActionArguments:
     because: str = ""
     assignee: str = ""
     page: str = ""  # the page that is being answered
+    to: str = ""  # assign: a user
+    until: datetime | None = None  # snooze, wait
+    waiting_for: str = ""  # wait: customer, vendor, …
+    changes: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # set: priority, kind, service, customer, attributes
+    decision: str = ""  # decide: approve | reject
+    into: str = ""  # merge: an incident's id
+    rating: int = 0  # confirm: 1–5
+    who: str = ""  # subscribe: a user or an address
+    via: str = ""  # subscribe: the channel of the address
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +96,7 @@ class ActionTaken:
     id: str = ""  # from Idempotency-Key, otherwise random; the shell's inbox drops a repeat
 
 
-Signal: TypeAlias = EventReceived | TimerFired | DeliveryReported | ActionTaken
+Signal: TypeAlias = EventReceived | TimerFired | DeliveryReported | ActionTaken | RelatedTold
 
 
 def caused_at(signal: Signal) -> datetime | None:

@@ -1,0 +1,94 @@
+"""What a decision needs from outside its incident, as values that the shell has gathered."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from services.router.domain.compiled import CompiledPolicy
+from shared.policy.expressions import Condition
+from shared.policy.oncall import Override
+from shared.policy.people import Customer, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Somebody wants to hear nothing of what matches, until a time (`/v1/silences`)."""
+
+    id: str
+    when: str
+    condition: Condition | None  # None: it matches everything
+    starts: datetime
+    until: datetime
+    comment: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Planned work (`/v1/maintenance`): once from `starts` to `until`, or again and again in `window`."""
+
+    id: str
+    name: str
+    when: str
+    condition: Condition | None
+    then: str  # page | drop what still stands at the end
+    starts: datetime | None
+    until: datetime | None
+    window: Window | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What changes from hour to hour and survives every policy change; its revision grows with each."""
+
+    revision: int = 0
+    overrides: Mapping[str, Sequence[Override]] = field(default_factory=dict)  # by schedule, by their start
+    silences: Sequence[Silence] = ()
+    maintenance: Sequence[Maintenance] = ()
+
+
+NOTHING_CHANGED: Final = Office()
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An incident that explains others while it is open (`while_open`). `ended`: when it was resolved."""
+
+    incident_id: str
+    title: str
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The open incident under which others of the same values are grouped."""
+
+    parent: str
+    title: str
+    joined_at: datetime  # when the last one joined
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCustomer:
+    """A customer that was added by API or import."""
+
+    id: str
+    customer: Customer
+    how: str  # how the text that was asked for named it, in words
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a decision needs from outside its incident."""
+
+    live: CompiledPolicy  # the policy in force now: people, schedules, customers, subscriptions
+    remembered_resolve: datetime | None = None  # source time of an orphaned resolve of the same key
+    office: Office = NOTHING_CHANGED
+    customers: Mapping[str, KnownCustomer] = field(
+        default_factory=dict
+    )  # by what was asked for: id, name, mail
+    groups: Mapping[tuple[str, str], Group] = field(default_factory=dict)  # by grouping rule and values
+    causes: Mapping[str, Sequence[Cause]] = field(default_factory=dict)  # by suppression rule
+    rotations: Mapping[tuple[str, str], str] = field(default_factory=dict)  # round_robin: last name asked

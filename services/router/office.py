@@ -1,0 +1,91 @@
+"""What changes from hour to hour (overrides, silences, maintenance), read anew when its revision grew."""
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router.domain.compiled import CompiledPolicy
+from services.router.domain.surroundings import NOTHING_CHANGED, Maintenance, Office, Silence
+from shared.policy.expressions import Condition
+from shared.policy.oncall import Override
+from shared.policy.people import Window
+
+KEPT_AFTER_END: Final = timedelta(hours=1)  # what has ended is still told of for a while
+_WINDOW: Final = TypeAdapter(Window)
+
+
+class Offices:
+    """The office as of one revision, under one policy: conditions are compiled by the policy's names."""
+
+    def __init__(self) -> None:
+        self._known: tuple[str, Office] = ("", NOTHING_CHANGED)
+
+    async def get(self, connection: AsyncConnection, revision: int, live: CompiledPolicy) -> Office:
+        """The office of this revision. Conditions are compiled for the policy in force."""
+        content_hash, office = self._known
+        if content_hash != live.hash or office.revision != revision:
+            office = await _load(connection, revision, live)
+            self._known = (live.hash, office)
+        return office
+
+
+async def touch(connection: AsyncConnection) -> None:
+    """Something in the office changed: every router reads it anew in its next transaction."""
+    await connection.execute(_TOUCH)
+
+
+async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy) -> Office:
+    overrides: defaultdict[str, list[Override]] = defaultdict(list)
+    for row in await connection.execute(_OVERRIDES):
+        overrides[row.schedule].append(Override(str(row.id), row.user, row.begins, row.ends, row.by))
+    silences = [
+        Silence(
+            id=str(row.id),
+            when=row.when,
+            condition=_condition(live, row.when),
+            starts=row.starts,
+            until=row.until,
+            comment=row.comment,
+            by=row.by,
+        )
+        for row in await connection.execute(_SILENCES)
+    ]
+    maintenance = [
+        Maintenance(
+            id=str(row.id),
+            name=row.name,
+            when=row.when,
+            condition=_condition(live, row.when),
+            then=row.then,
+            starts=row.starts,
+            until=row.until,
+            window=None if row.window is None else _WINDOW.validate_json(row.window),
+            by=row.by,
+        )
+        for row in await connection.execute(_MAINTENANCE)
+    ]
+    return Office(revision, dict(overrides), silences, maintenance)
+
+
+def _condition(live: CompiledPolicy, source: str) -> Condition | None:
+    raise NotImplementedError(source)
+
+
+_TOUCH: Final = text("UPDATE router.office SET revision = revision + 1")
+_OVERRIDES: Final = text("""
+    SELECT id, schedule, "user", begins, ends, by FROM router.override
+    WHERE ends > transaction_timestamp() - interval '1 hour' ORDER BY schedule, begins
+""")
+_SILENCES: Final = text("""
+    SELECT id, "when", starts, until, comment, by FROM router.silence
+    WHERE until > transaction_timestamp() - interval '1 hour' ORDER BY starts, id
+""")
+_MAINTENANCE: Final = text("""
+    SELECT id, name, "when", "then", starts, until, CAST("window" AS text) AS "window", by
+    FROM router.maintenance
+    WHERE until IS NULL OR until > transaction_timestamp() - interval '1 hour' ORDER BY name, id
+""")
