@@ -12,9 +12,9 @@ from services.router.arrivals import Arrival
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision
-from services.router.domain.surroundings import Surroundings
 from services.router.domain.incident import Incident
 from services.router.domain.signals import ActionTaken, Actor, EventReceived, Signal, TimerFired
+from services.router.domain.surroundings import Surroundings
 from services.router.engine import Engine
 from shared.database import Database
 from shared.eventlog import Partition, Received
