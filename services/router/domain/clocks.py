@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from services.router.domain.draft import Draft
 from services.router.domain.incident import Clock, Interval
 from shared.policy import Sla
 
@@ -148,3 +149,24 @@ def is_past(clock: Clock, now: datetime) -> bool:
 def changed(clocks: Iterable[Clock], target: str, made: Clock) -> tuple[Clock, ...]:
     """The clocks with one of them put in the place of its target's."""
     return tuple(made if clock.target == target else clock for clock in clocks)
+
+
+def hold(draft: Draft) -> None:
+    """The clocks of an incident that is suppressed from its opening do not begin yet (rule 11).
+
+    Called before its SLA is chosen or after; what had run in between is forgotten.
+    """
+    held = tuple(
+        replace(clock, state="paused", intervals=()) if clock.state == "running" else clock
+        for clock in draft.incident.clocks
+    )
+    draft.set(clocks=held, clocks_held=True)
+
+
+def let_run(draft: Draft) -> None:
+    """The suppression from the opening is over: its clocks begin now. Nothing happens when none were held."""
+    if not draft.incident.clocks_held:
+        return
+    draft.set(clocks_held=False, clocks_from=draft.now)
+    waits_for = draft.incident.waiting_for
+    draft.set(clocks=tuple(waiting(clock, waits_for, draft.now) for clock in draft.incident.clocks))

@@ -37,6 +37,10 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     warn_at: tuple[float, ...] = ()
     pause_while: tuple[str, ...] = ()
     sla: str = ""
+    calendar: str = "always"
+    breaches: int = 0  # how often its promise was broken; only `update` can break it more than once
+    took: float | None = None  # seconds that had counted when it was fulfilled or cancelled
+    reminded: int = 0  # `update`: how many of its periods have passed in silence
 
     def elapsed(self, now: datetime) -> float:
         """Seconds that counted up to now."""
@@ -180,6 +184,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     chain: Chain
     sla: str = ""  # the one that applies; its name, as in `clocks`
     clocks: tuple[Clock, ...] = ()
+    clocks_held: bool = False  # suppressed from the opening: its clocks have not begun (rule 11)
+    clocks_from: datetime | None = None  # when they began; None: at the opening
+    confirm_asked: int = 0  # how often the customer was asked to confirm, since it was last resolved
     points: dict[str, PointState] = {}
     pages: tuple[OpenPage, ...] = ()
     pages_made: int = 0
