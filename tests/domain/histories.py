@@ -175,7 +175,7 @@ def organisation(sections: str) -> CompiledPolicy:
 
 organisations = _sections()
 
-_FIELDS: Any = st.fixed_dictionaries(
+fields: Any = st.fixed_dictionaries(
     {},
     optional={
         "severity": st.sampled_from(["critical", "error", "warning", "info"]),
@@ -189,8 +189,8 @@ _FIELDS: Any = st.fixed_dictionaries(
     },
 )
 _ACTIONS = st.sampled_from(["trigger", "trigger", "acknowledge", "resolve", "update", "note", "change"])
-_EVENTS = st.tuples(st.just("event"), _ACTIONS, _FIELDS)
-_ACTS = st.tuples(
+_EVENTS = st.tuples(st.just("event"), _ACTIONS, fields)
+acts = st.tuples(
     st.just("act"),
     st.sampled_from(["acknowledge", "acknowledge", "resolve", "escalate", "escalate", "note", "update"]),
     st.sampled_from(["ana", "petra", "karel", ""]),
@@ -211,5 +211,5 @@ _TIMES = st.tuples(
     st.sampled_from([1, 59, 60, 300, 601, 3600, 7200, 90_000]),
 )
 histories = st.lists(
-    st.one_of(_EVENTS, _ACTS, _REPORTS, _TIMES, st.just(("policy",))), min_size=3, max_size=14
+    st.one_of(_EVENTS, acts, _REPORTS, _TIMES, st.just(("policy",))), min_size=3, max_size=14
 )

@@ -1,0 +1,140 @@
+"""The router's work without a database: many incidents, their signals to each other, the timers, in order.
+
+Everything that is told to it is written down (`script`), so that the same history can be played again.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from services.router.domain.compiled import CompiledPolicy
+from services.router.domain.decide import decide
+from services.router.domain.decision import Decision
+from services.router.domain.incident import Incident, encode
+from services.router.domain.signals import EventReceived, RelatedTold, Signal
+from services.router.domain.surroundings import Cause, Group, Office, Surroundings
+from shared.codec import encode as as_record
+from shared.events import RelatedChanged
+
+MOST_FIRINGS = 3000
+CAUSES_KEPT = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One thing that was told to the switchboard, with everything it knew besides its incidents."""
+
+    signal: Signal
+    to: str | tuple[str, str]
+    now: datetime
+    live: CompiledPolicy
+    office: Office
+
+
+@dataclass
+class Switchboard:
+    """Holds the incidents as the database would, and hands each signal to `decide`."""
+
+    live: CompiledPolicy
+    now: datetime
+    office: Office = field(default_factory=Office)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    newest: dict[tuple[str, str], str] = field(default_factory=dict)
+    policies: dict[str, CompiledPolicy] = field(default_factory=dict)
+    resolves: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    groups: dict[tuple[str, str], Group] = field(default_factory=dict)
+    causes: dict[str, list[Cause]] = field(default_factory=dict)
+    rotations: dict[tuple[str, str], str] = field(default_factory=dict)
+    waiting: list[RelatedChanged] = field(default_factory=list)
+    script: list[Told] = field(default_factory=list)
+    written: list[bytes] = field(default_factory=list)
+
+    def take(self, signal: Signal, to: str | tuple[str, str]) -> tuple[Incident | None, Decision]:
+        """Decide, keep what was decided; the incident as it was before, and the decision."""
+        self.policies.setdefault(self.live.hash, self.live)
+        self.script.append(Told(signal, to, self.now, self.live, self.office))
+        before = self.incidents.get(to if isinstance(to, str) else self.newest.get(to, ""))
+        decision = self.ask(before, signal)
+        self._keep(signal, decision)
+        return before, decision
+
+    def ask(self, before: Incident | None, signal: Signal) -> Decision:
+        """What would be decided now."""
+        policy = self.policies[before.policy_hash] if before is not None else self.live
+        return decide(before, signal, self.around(before, signal), policy, self.now)
+
+    def around(self, incident: Incident | None, signal: Signal) -> Surroundings:
+        """What surrounds the incident."""
+        remembered = None
+        if incident is None and isinstance(signal, EventReceived):
+            remembered = self.resolves.get((signal.event.integration, signal.event.dedup_key))
+        causes = {rule: tuple(found) for rule, found in self.causes.items()}
+        return Surroundings(
+            self.live,
+            remembered,
+            office=self.office,
+            groups=dict(self.groups),
+            causes=causes,
+            rotations=dict(self.rotations),
+        )
+
+    def _keep(self, signal: Signal, decision: Decision) -> None:
+        if decision.refusal is not None:
+            return
+        if decision.orphan is not None and isinstance(signal, EventReceived):
+            event = signal.event
+            if event.action == "resolve" and event.occurred_at is not None:
+                known = self.resolves.get((event.integration, event.dedup_key), event.occurred_at)
+                self.resolves[event.integration, event.dedup_key] = max(event.occurred_at, known)
+        incident = decision.incident
+        if incident is None:
+            return
+        if incident.id not in self.incidents:
+            self.newest[incident.key] = incident.id
+        self.incidents[incident.id] = incident
+        self.written.append(encode(incident))
+        if decision.message is not None:
+            self.written.append(as_record(decision.message).value)
+        self.waiting.extend(decision.signals)
+        self.rotations |= decision.rotations
+        self._relate(incident, decision)
+
+    def _relate(self, incident: Incident, decision: Decision) -> None:
+        for joined in decision.joined:
+            parent = self.incidents.get(joined.parent, incident)
+            self.groups[joined.rule, joined.values] = Group(joined.parent, parent.title, self.now)
+        for explains in decision.explains:
+            known = [
+                cause for cause in self.causes.get(explains.rule, []) if cause.incident_id != incident.id
+            ]
+            self.causes[explains.rule] = [*known, Cause(incident.id, incident.title, explains.ended)]
+
+    def next_due(self, until: datetime) -> Incident | None:
+        """Whose time comes first, up to then."""
+        due = [
+            (incident.next_due_at, incident.priority, incident.id)
+            for incident in self.incidents.values()
+            if incident.next_due_at is not None and incident.next_due_at <= until
+        ]
+        return self.incidents[min(due)[2]] if due else None
+
+    def deliver(self) -> list[tuple[Incident | None, Signal, Decision]]:
+        """Hand out what incidents told each other, and what they answered, until all is said."""
+        done: list[tuple[Incident | None, Signal, Decision]] = []
+        while self.waiting:
+            message = self.waiting.pop(0)
+            assert len(done) < MOST_FIRINGS, "incidents talk to each other without end"
+            if message.to in self.incidents:
+                signal = RelatedTold(message)
+                before, decision = self.take(signal, message.to)
+                done.append((before, signal, decision))
+        return done
+
+
+def played_again(board: Switchboard) -> list[bytes]:
+    """What is written when the same history happens once more."""
+    first = board.script[0]
+    again = Switchboard(first.live, first.now)
+    for told in board.script:
+        again.live, again.now, again.office = told.live, told.now, told.office
+        again.take(told.signal, told.to)
+    return again.written
