@@ -1,30 +1,22 @@
-"""Who is on call when: shift arithmetic from plain values, across changes of local time.
+"""Who is on call when, and who follows: overrides before layers, a later layer before an earlier one.
 
-A shift of days or weeks hands over at the same local time of day, so one of its days has 23 or 25 hours (or
-half an hour more or less: Lord Howe) where the clocks change. A shift of hours is an absolute length. A
-hand-over time that the clocks skip happens as if they had not been changed yet; one that comes twice
-happens the first time.
-
-For now a schedule's first layer counts, whatever its `only` says (see shared.policy.in_force).
+Time falls into *stretches*, in each of which the same rule names the same person or nobody; every question
+is answered by walking along them, never further than a fixed number.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
 
+from shared.policy.oncall_turns import instant, local, turn_at
+from shared.policy.oncall_windows import spell_at
 from shared.policy.people import Layer, Schedule
 
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One person's turn of a rotation; `number` counts from 0 at the layer's start. Times in UTC."""
-
-    number: int
-    user: str
-    begins: datetime
-    ends: datetime
+OVERRIDE: Final = "override"
+_LOOKED_AHEAD: Final = 100  # stretches, for who follows
+_MERGED: Final = 16  # stretches, for the end of somebody's shift
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +31,37 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
-class OnCall:
-    """Who has the schedule at a moment, until when, and who follows. Times in UTC.
+class Stretch:
+    """A stretch of time in which one rule names one person (None: nobody). Times in UTC.
 
-    `user` is None when nobody has it; `reason` says why, in either case.
+    `layer` is the layer's name, or `override`; '' where nothing is active. `number` is the layer's turn.
+    """
+
+    user: str | None
+    begins: datetime
+    ends: datetime
+    layer: str = ""
+    number: int = 0
+    override: Override | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """What one person has at a stretch, under whatever layers and overrides; None: nobody. Times in UTC."""
+
+    user: str | None
+    begins: datetime
+    ends: datetime
+    layers: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OnCall:
+    """Who has the schedule at a moment, until when that may change, and who follows. Times in UTC.
+
+    `user` is None when nobody has it; `reason` says why, in either case. `next_user` is the next other
+    person that will have it; somebody alone follows themselves; '' when nobody follows.
     """
 
     user: str | None
@@ -51,65 +70,156 @@ class OnCall:
     next_user: str
     next_from: datetime
     reason: str
+    override: Override | None = None
+
+
+class TooFineError(ValueError):
+    """The range holds more turns than are worth listing: ask for a shorter one."""
 
 
 def on_call(schedule: Schedule, at: datetime, overrides: Sequence[Override] = ()) -> OnCall:
-    """Who has the schedule at this moment (aware); overrides come before every layer."""
-    del overrides
-    layer = schedule.layers[0]
-    name = layer.name or "layer 1"
-    turn = turn_at(layer, schedule.timezone, at)
+    """Who has the schedule at this moment (aware) and who follows; overrides come before every layer."""
+    now = stretch_at(schedule, at, overrides)
+    after = _follower(schedule, now, overrides)
+    reason = _reason(schedule, now)
+    return OnCall(now.user, now.ends, now.layer, after.user or "", after.begins, reason, now.override)
+
+
+def stretch_at(schedule: Schedule, at: datetime, overrides: Sequence[Override] = ()) -> Stretch:
+    """The stretch that holds this moment (aware). Overlapping overrides: the one that began last counts."""
+    found = _of_layers(schedule, at)
+    if not overrides:
+        return found
+    begins, ends, standing = found.begins, found.ends, None
+    for each in overrides:
+        if each.begins <= at < each.ends and (
+            standing is None or (each.begins, each.id) > (standing.begins, standing.id)
+        ):
+            standing = each
+    if standing is not None:
+        found = Stretch(standing.user, standing.begins, standing.ends, OVERRIDE, override=standing)
+        begins, ends = standing.begins, standing.ends
+    for each in overrides:
+        for edge in (each.begins, each.ends):
+            if edge <= at:
+                begins = max(begins, edge)
+            else:
+                ends = min(ends, edge)
+    return replace(found, begins=begins, ends=ends)
+
+
+def shift_end(schedule: Schedule, at: datetime, overrides: Sequence[Override] = ()) -> datetime:
+    """When whoever has the schedule now has it no longer; at the latest when it is to be asked again."""
+    found = stretch_at(schedule, at, overrides)
+    for _ in range(_MERGED):
+        following = stretch_at(schedule, found.ends, overrides)
+        if following.user != found.user:
+            break
+        found = following
+    return found.ends
+
+
+def shifts(
+    schedule: Schedule,
+    begins: datetime,
+    ends: datetime,
+    overrides: Sequence[Override] = (),
+    *,
+    most: int = 10_000,
+) -> Iterator[Shift]:
+    """All of `begins` … `ends` (aware), without gap or overlap; nobody has two in a row unless alone.
+
+    The first and the last are cut at the range's ends. Raises TooFineError after `most` stretches.
+    """
+    alone = len({user for layer in schedule.layers for user in layer.rotation}) == 1
+    relevant = [each for each in overrides if each.begins < ends and each.ends > begins]
+    at, current, seen = begins.astimezone(UTC), None, 0
+    while at < ends:
+        seen += 1
+        if seen > most:
+            raise TooFineError(f"more than {most} turns in the range")
+        found = stretch_at(schedule, at, relevant)
+        over = min(found.ends, ends.astimezone(UTC))
+        made = _shift(found, at, over)
+        if current is not None and current.user == made.user and not (alone and made.user):
+            current = _joined(current, made)
+        else:
+            if current is not None:
+                yield current
+            current = made
+        at = over
+    if current is not None:
+        yield current
+
+
+def _shift(found: Stretch, begins: datetime, ends: datetime) -> Shift:
+    layers = (found.layer,) if found.layer and found.override is None else ()
+    overrides = (found.override.id,) if found.override is not None else ()
+    return Shift(found.user, begins, ends, layers, overrides)
+
+
+def _joined(first: Shift, second: Shift) -> Shift:
+    return Shift(
+        first.user,
+        first.begins,
+        second.ends,
+        tuple(dict.fromkeys((*first.layers, *second.layers))),
+        tuple(dict.fromkeys((*first.overrides, *second.overrides))),
+    )
+
+
+def _of_layers(schedule: Schedule, at: datetime) -> Stretch:
+    """What the layers say; the last one that is active counts."""
+    begins, ends = _EARLIEST, datetime.max.replace(tzinfo=UTC)
+    for number in range(len(schedule.layers) - 1, -1, -1):
+        layer = schedule.layers[number]
+        found = _of_layer(layer, layer.name or f"layer {number + 1}", schedule.timezone, at)
+        begins, ends = max(begins, found.begins), min(ends, found.ends)
+        if found.user is not None:
+            return replace(found, begins=begins, ends=ends)
+    return Stretch(None, begins, ends)
+
+
+def _of_layer(layer: Layer, name: str, zone: str, at: datetime) -> Stretch:
+    """The layer's turn where its window is open; nobody while it is closed, or before it begins."""
+    turn = turn_at(layer, zone, at)
     if turn is None:
-        first = nth_turn(layer, schedule.timezone, 0)
-        reason = f"{name} begins at {layer.starts.isoformat(' ', 'minutes')} {schedule.timezone}"
-        return OnCall(None, first.begins, name, first.user, first.begins, reason)
-    after = nth_turn(layer, schedule.timezone, turn.number + 1)
-    reason = f"{turn.user} has {name} until {_local(turn.ends, schedule.timezone)}"
-    return OnCall(turn.user, turn.ends, name, after.user, after.begins, reason)
+        return Stretch(None, _EARLIEST, instant(layer.starts, zone))
+    if layer.only is None:
+        return Stretch(turn.user, turn.begins, turn.ends, name, turn.number)
+    spell = spell_at(layer.only, zone, at)
+    if not spell.is_open:
+        return Stretch(None, spell.begins, spell.ends)
+    begins, ends = max(turn.begins, spell.begins), min(turn.ends, spell.ends)
+    return Stretch(turn.user, begins, ends, name, turn.number)
 
 
-def turn_at(layer: Layer, zone: str, at: datetime) -> Turn | None:
-    """The rotation's turn at this moment; None before it begins."""
-    number = _estimate(layer, zone, at)
-    while (turn := nth_turn(layer, zone, number)).ends <= at:
-        number += 1
-    while turn.begins > at:
-        if number <= 0:
-            return None
-        number -= 1
-        turn = nth_turn(layer, zone, number)
-    return turn
+def _follower(schedule: Schedule, now: Stretch, overrides: Sequence[Override]) -> Stretch:
+    """The stretch of the next other person; of the same one where nobody else is ever on call."""
+    others = {user for layer in schedule.layers for user in layer.rotation}
+    others.update(each.user for each in overrides if each.ends > now.ends)
+    others.discard(now.user or "")
+    found, same = now, None
+    for _ in range(_LOOKED_AHEAD):
+        found = stretch_at(schedule, found.ends, overrides)
+        if found.user is not None and found.user != now.user:
+            return found
+        same = same or (found if found.user is not None else None)
+        if same is not None and not others:
+            break
+    return same or Stretch(None, now.ends, now.ends)
 
 
-def nth_turn(layer: Layer, zone: str, number: int) -> Turn:
-    """The turn with this number, from 0."""
-    user = layer.rotation[number % len(layer.rotation)]
-    return Turn(number, user, _handover(layer, zone, number), _handover(layer, zone, number + 1))
-
-
-def _estimate(layer: Layer, zone: str, at: datetime) -> int:
-    """The turn's number, at most one off: wall time and turns drift apart by an hour at most."""
-    if layer.shift.days:
-        wall = at.astimezone(_zone(zone)).replace(tzinfo=None)
-        return max(0, (wall - layer.starts) // timedelta(days=layer.shift.days))
-    return max(0, (at - _instant(layer.starts, zone)) // layer.shift.length)
-
-
-def _handover(layer: Layer, zone: str, number: int) -> datetime:
-    if layer.shift.days:
-        return _instant(layer.starts + timedelta(days=layer.shift.days * number), zone)
-    return _instant(layer.starts, zone) + layer.shift.length * number
-
-
-def _instant(wall: datetime, zone: str) -> datetime:
-    """The UTC time of a wall clock's time; fold 0 gives the two rules of the module's docstring."""
-    return wall.replace(tzinfo=_zone(zone), fold=0).astimezone(UTC)
-
-
-def _local(at: datetime, zone: str) -> str:
-    return f"{at.astimezone(_zone(zone)):%Y-%m-%d %H:%M} {zone}"
-
-
-@lru_cache(maxsize=256)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+def _reason(schedule: Schedule, now: Stretch) -> str:
+    zone = schedule.timezone
+    if now.override is not None:
+        by = f" (an override by {now.override.by})" if now.override.by else ""
+        return f"{now.user} stands in until {local(now.ends, zone)}{by}"
+    if now.user is not None:
+        return f"{now.user} has {now.layer} until {local(now.ends, zone)}"
+    first = min(range(len(schedule.layers)), key=lambda number: schedule.layers[number].starts)
+    starts = schedule.layers[first].starts
+    if now.begins == _EARLIEST or now.ends <= instant(starts, zone):
+        name = schedule.layers[first].name or f"layer {first + 1}"
+        return f"{name} begins at {starts.isoformat(' ', 'minutes')} {zone}"
+    return f"no layer is active until {local(now.ends, zone)} at the earliest"

@@ -3,7 +3,7 @@
 A target that resolves to nobody says why; nothing is dropped silently.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -13,7 +13,8 @@ from services.router.domain.incident import Incident
 from services.router.domain.surroundings import Surroundings
 from shared.events import Contact, Recipient
 from shared.policy import Bundle
-from shared.policy.oncall import on_call
+from shared.policy.oncall import Override, on_call, stretch_at
+from shared.policy.oncall_turns import local
 from shared.policy.targets import (
     AddressTarget,
     AssigneeTarget,
@@ -37,11 +38,15 @@ def shown_address(name: str) -> str:
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One recipient and why it is meant; `by_schedule` when a schedule named the person."""
+    """One recipient and why it is meant; `schedule` is the one that named the person, if one did."""
 
     recipient: Recipient
     why: str
-    by_schedule: bool = False
+    schedule: str = ""
+
+    @property
+    def by_schedule(self) -> bool:
+        return bool(self.schedule)
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -124,10 +129,11 @@ class Directory(msgspec.Struct, frozen=True):
             case _:
                 assert_never(target)
 
-    def _user(self, name: str, why: str, *, by_schedule: bool = False) -> Resolved:
+    def _user(self, name: str, why: str, *, schedule: str = "") -> Resolved:
         if name not in self.bundle.users:
-            return nobody(f"user:{name}: no such user in the policy in force")
-        return Resolved((Found(Recipient(kind="user", name=name), why, by_schedule),))
+            through = f"schedule:{schedule}: " if schedule else ""
+            return nobody(f"{through}user:{name}: no such user in the policy in force")
+        return Resolved((Found(Recipient(kind="user", name=name), why, schedule),))
 
     def _team(self, name: str, *, rooms: bool) -> Resolved:
         team = self.bundle.teams.get(name)
@@ -143,17 +149,23 @@ class Directory(msgspec.Struct, frozen=True):
         schedule = self.bundle.schedules.get(name)
         if schedule is None:
             return nobody(f"schedule:{name}: no such schedule in the policy in force")
-        duty = on_call(schedule, self.now)
-        if duty is None or not duty.user:
+        duty = stretch_at(schedule, self.now, self._overrides(name))
+        if duty.user is None:
             return nobody(f"schedule:{name}: nobody is on call now")
-        return self._user(duty.user, f"you are on call for {name}", by_schedule=True)
+        stands_in = f" as a stand-in until {local(duty.ends, schedule.timezone)}" if duty.override else ""
+        return self._user(duty.user, f"you are on call for {name}{stands_in}", schedule=name)
 
     def _next_on_call(self, name: str) -> Resolved:
         schedule = self.bundle.schedules.get(name)
-        duty = on_call(schedule, self.now) if schedule is not None else None
-        if duty is None or not duty.next_user:
+        if schedule is None:
+            return nobody(f"next:{name}: no such schedule in the policy in force")
+        duty = on_call(schedule, self.now, self._overrides(name))
+        if not duty.next_user:
             return nobody(f"next:{name}: nobody follows in schedule {name}")
-        return self._user(duty.next_user, f"you are the next on call for {name}", by_schedule=True)
+        return self._user(duty.next_user, f"you are the next on call for {name}", schedule=name)
+
+    def _overrides(self, schedule: str) -> Sequence[Override]:
+        return self.around.office.overrides.get(schedule, ())
 
     def _customer(self) -> Resolved:
         said = self.incident.customer
@@ -180,7 +192,7 @@ class Directory(msgspec.Struct, frozen=True):
     def _skilled(self, skill: str, among: Target) -> Resolved:
         group = self._one(among, rooms=False)
         able = tuple(
-            Found(each.recipient, f"you know {skill}; {each.why}", each.by_schedule)
+            Found(each.recipient, f"you know {skill}; {each.why}", each.schedule)
             for each in group.found
             if each.recipient.kind == "user" and skill in self.bundle.users[each.recipient.name].skills
         )

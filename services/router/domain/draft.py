@@ -20,7 +20,7 @@ from services.router.domain.reason import Reason
 from services.router.domain.surroundings import Surroundings
 from shared.events import IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
 from shared.policy.expressions import Activation, Condition
-from shared.policy.oncall import on_call
+from shared.policy.oncall import stretch_at
 
 LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
 # What expressions see of each field; a change of any other field keeps the activation, which is dear to make.
@@ -118,8 +118,8 @@ class Draft:
         chain = self.incident.chain
         if not chain.policy:
             return ""  # not routed yet
-        if chain.state == "assignee":
-            return "assignee"
+        if chain.state in {"assignee", "grace"}:
+            return chain.state
         return self.ladder.level_name(chain.level)
 
     def set(self, **changes: Any) -> None:
@@ -183,8 +183,9 @@ class Draft:
     def _on_call(self, schedule: str) -> str:
         """Who has a schedule now, overrides included."""
         known = self.live.bundle.schedules.get(schedule)
-        duty = on_call(known, self.now) if known is not None else None
-        return (duty.user if duty is not None else None) or ""
+        if known is None:
+            return ""
+        return stretch_at(known, self.now, self.around.office.overrides.get(schedule, ())).user or ""
 
     def reason(self, where: str, condition: Condition | None, *instead_of: str) -> Reason:
         """A reason with the condition's expression and what it saw."""
@@ -243,6 +244,7 @@ class Draft:
             level=page.level,
             user=found.recipient.kind == "user",
             joins=joins,
+            schedule=found.schedule,
         )
         self.set(pages_made=made, pages=(*self.incident.pages, asked))
         return page
@@ -257,6 +259,7 @@ class Draft:
         stakeholder: bool = False,
         template: str = "",
         digest: timedelta | None = None,
+        until: datetime | None = None,
     ) -> None:
         """Tell somebody, the same recipient of one event once a decision; of a muted incident nobody."""
         if self.incident.is_muted:
@@ -276,6 +279,7 @@ class Draft:
                 stakeholder=stakeholder,
                 template=template,
                 digest_seconds=digest.total_seconds() if digest else 0,
+                until=until,
             )
         )
 
