@@ -96,6 +96,14 @@ class ClockSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     breached: bool
 
 
+class Upstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An open incident of a service that another one depends on: perhaps the cause."""
+
+    id: str
+    service: str
+    title: str = ""
+
+
 class IncidentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """An incident as the API shows it and as every message carries it."""
 
@@ -121,6 +129,12 @@ class IncidentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 1
     assignee: str = ""
     waiting_for: str = ""
+    parent: str = ""  # the incident under which it is grouped, or into which it was merged
+    members: int = 0  # how many are grouped under it
+    members_open: int = 0
+    suppressed_by: str = ""  # what stops the notifying; '' for nothing
+    suppressed_until: datetime | None = None
+    may_follow_from: tuple[Upstream, ...] = ()
     reopened: int = 0
     opened_at: datetime
     acknowledged_at: datetime | None = None
@@ -179,6 +193,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stakeholder: bool = False  # by a subscription: sees nothing internal
     template: str = ""
     digest_seconds: float = 0
+    until: datetime | None = None  # not worth sending after that
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -279,6 +294,7 @@ class DeliveryReport(Message, frozen=True, kw_only=True, omit_defaults=True):
     notice_id: str = ""
     delivery_id: str = ""
     recipient: str
+    event: str = ""  # of a notice: what it was
     channel: str = ""
     contact: str = ""
     outcome: Literal["sent", "delivered", "failed", "cancelled"]

@@ -8,12 +8,14 @@ import msgspec
 
 from services.router.domain.reason import Reason
 from shared.policy import Bundle, Level, Point, Policy, PriorityRow, Route, Sla, Subscription, load_json
+from shared.policy.escalation import Grouping, Suppression
 from shared.policy.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
 from shared.policy.names import reads_time
 
 Spec = TypeVar("Spec")
 ALWAYS_TRUE = "true"
 _COUNTED: Final = frozenset({"events", "reopened"})  # names whose values change with a mere repeat
+_UPSTREAM_KEPT: Final = 50
 _LOSERS_TOLD = 6  # of a long list of rules only the nearest losers are named, the rest is counted
 
 
@@ -155,6 +157,10 @@ class CompiledPolicy:
     heard: frozenset[str]  # events that some subscription asks for
     names: frozenset[str]  # every name that a condition mentions: `priority`, `customer.id`, `attributes`, …
     restless: bool  # priorities or SLAs ask for what changes although the sender says nothing new
+    grouping: Rules[Grouping]
+    suppress: Rules[Suppression]  # by their `when`
+    causes: Rules[Suppression]  # those with `while_open`, by that
+    upstream: dict[str, tuple[str, ...]]  # by service: what it depends on, the nearest first
     customers: dict[str, str]  # id by name and by each `match`, in small letters; the first one wins
 
 
@@ -211,6 +217,22 @@ def _changes_by_itself(rules: Rules[PriorityRow] | Rules[Sla]) -> bool:
     return any(_COUNTED & set(each.names) or reads_time(each.source) for each in conditions)
 
 
+def _upstream(bundle: Bundle, service: str) -> tuple[str, ...]:
+    """What a service depends on, and what that depends on, breadth first and bounded."""
+    found: dict[str, None] = {}
+    row = [service]
+    while row and len(found) < _UPSTREAM_KEPT:
+        row = [
+            needed
+            for name in row
+            if name in bundle.services
+            for needed in bundle.services[name].depends_on
+            if needed not in found and needed != service
+        ]
+        found.update(dict.fromkeys(row))
+    return tuple(found)[:_UPSTREAM_KEPT]
+
+
 def _by_name(bundle: Bundle) -> dict[str, str]:
     found: dict[str, str] = {}
     for customer_id, customer in bundle.customers.items():
@@ -238,6 +260,16 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
         heard=frozenset(event for row in bundle.subscriptions for event in row.events),
         names=frozenset(make.names),
         restless=_changes_by_itself(priorities) or _changes_by_itself(slas),
+        grouping=make.rules([(f"grouping[{n}]", row, row.when) for n, row in enumerate(bundle.grouping)]),
+        suppress=make.rules([(f"suppress[{n}]", row, row.when) for n, row in enumerate(bundle.suppress)]),
+        causes=make.rules(
+            [
+                (f"suppress[{n}].while_open", row, row.while_open)
+                for n, row in enumerate(bundle.suppress)
+                if row.while_open is not None
+            ]
+        ),
+        upstream={name: upstream for name in bundle.services if (upstream := _upstream(bundle, name))},
         customers=_by_name(bundle),
     )
 

@@ -3,12 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from services.router.domain.incident import Incident
 from services.router.domain.reason import Reason
 from shared.events import IncidentChanged, IncidentEvent, RelatedChanged
+
+
+Audience: TypeAlias = Literal["members", "suppressed", "matching"]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -46,6 +50,7 @@ class Joined:
     values: str
     parent: str
     within: timedelta
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,21 @@ class Explains:
 
     rule: str
     ended: datetime | None = None
+    opened_at: datetime | None = None
+    under: tuple[str, ...] = ()  # the rules by which it could itself be suppressed
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Something to tell many incidents, which the shell looks up in bounded steps.
+
+    `audience`: `members` of the incident `of`; those `suppressed` by what is called `of`; open ones `matching`
+    the expression `of`. `message.to` is empty.
+    """
+
+    audience: Audience
+    of: str
+    message: RelatedChanged
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -72,4 +92,5 @@ class Decision(msgspec.Struct, frozen=True):
     explains: Sequence[Explains] = ()
     rotations: Mapping[tuple[str, str], str] = {}  # round_robin: who was asked last, by policy and level
     signals: Sequence[RelatedChanged] = ()  # to other incidents, through the outbox
+    spreads: Sequence[Spread] = ()  # to many of them, step by step
     changed: bool = True

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from services.router.domain import record
 from services.router.domain.compiled import CompiledPolicy, Ladder
-from services.router.domain.decision import Decision, Entry, Explains, Joined
+from services.router.domain.decision import Audience, Decision, Entry, Explains, Joined, Spread
 from services.router.domain.directory import Directory, Found
 from services.router.domain.incident import Incident, OpenPage, snapshot
 from services.router.domain.reason import Reason
@@ -53,7 +53,7 @@ _POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is 
 # The timeline's lines that say what happened to the incident, not how it was worked out.
 _TELLING: Final = frozenset(
     {
-        *("opened", "reopened", "paged", "informed", "taken", "resolved", "closed", "escalated", "priority"),
+        *("opened", "reopened", "paged", "informed", "handoff", "taken", "resolved", "closed", "escalated", "priority"),
         *(
             "unreachable",
             "breach",
@@ -101,7 +101,13 @@ class Draft:
     explains: list[Explains] = field(default_factory=list)
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)
     signals: list[RelatedChanged] = field(default_factory=list)
+    spreads: list[Spread] = field(default_factory=list)
+    told_by: str = ""  # the incident whose signal is being decided about
+    initial: Incident = field(init=False)  # the record as it was before this decision
     _activation: Activation | None = None
+
+    def __post_init__(self) -> None:
+        self.initial = self.incident
 
     @property
     def live(self) -> CompiledPolicy:
@@ -288,6 +294,29 @@ class Draft:
         if user and user not in self.incident.followers:
             self.set(followers=(*self.incident.followers, user))
 
+    def signal(self, to: str, relation: str, **values: Any) -> None:
+        """Tell another incident; it hears of it through the log, as of any event."""
+        self.signals.append(self._related(to, relation, len(self.signals), values))
+
+    def spread(self, audience: Audience, of: str, relation: str, **values: Any) -> None:
+        """Tell many incidents, step by step."""
+        message = self._related("", relation, f"to {len(self.spreads)}", values)
+        self.spreads.append(Spread(audience, of, message))
+
+    def _related(self, to: str, relation: str, number: object, values: dict[str, Any]) -> RelatedChanged:
+        incident = self.incident
+        return RelatedChanged(
+            message_id=derived_id(incident.id, "related", self.initial.version + 1, self.now, to, number),
+            to=to,
+            incident_id=incident.id,
+            relation=relation,
+            at=self.now,
+            title=incident.title,
+            priority=incident.priority,
+            status=incident.status,
+            values=values,
+        )
+
     def settle(self, why: str, by: str = "") -> None:
         """Call off every page that earlier decisions asked for and that has not started."""
         self.settled = Settled(why=why, by=by)
@@ -318,4 +347,5 @@ class Draft:
             explains=tuple(self.explains),
             rotations=self.rotations,
             signals=tuple(self.signals),
+            spreads=tuple(self.spreads),
         )

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from shared.events import ClockSnapshot, IncidentSnapshot, Link, Severity, Status
+from shared.events import ClockSnapshot, IncidentSnapshot, Link, Severity, Status, Upstream
 
 ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
 # grace: automation has its chance; held: the level waits for its calendar to open
@@ -74,6 +74,8 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unasked: bool = False  # no level has been paged in this opening: what follows is the lowest one
     by_name: bool = False  # its level was asked for by name, whatever it handles
     turn: int = 0  # one_by_one: how many of the level's people have been asked
+    calendar: str = ""  # held: the calendar whose opening it waits for; then follows the next level
+    grace_due: bool = False  # automation is to have its chance before the first level
 
 
 class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -98,11 +100,17 @@ class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The assignee has the incident as whoever is on call: at `until` the next one hears of it (rule 20)."""
+    """The assignee has the incident as whoever is on call: at `until` the next one hears of it (rule 20).
+
+    `begins`: when the assignee's shift begins, later for one who was asked as `next:`. `on_call`: who had
+    the schedule when it was asked last.
+    """
 
     schedule: str
     user: str
     until: datetime
+    begins: datetime | None = None
+    on_call: str = ""
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -161,10 +169,16 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     snoozed_by: str = ""
     suppressed_by: str = ""  # the rule, silence or maintenance that stops the notifying, as it is called
     suppressed_until: datetime | None = None  # when it is asked again at the latest
+    suppressed_then: str = ""  # page | drop: what becomes of it when the suppression is over
+    explains: tuple[str, ...] = ()  # suppression rules by which it is the cause of others
+    may_follow_from: tuple[Upstream, ...] = ()  # open incidents of what its service depends on
     parent: str = ""  # the incident that this one is grouped under, or was merged into
     members: int = 0  # how many are grouped under this one
     members_open: int = 0
     merged: bool = False  # into `parent`, for good
+    ended_itself: bool = False  # its sender says that it is over; incidents grouped under it still stand
+    joins_untold: int = 0  # how many joined since whoever took it heard of that
+    joins_told_at: datetime | None = None
     duty: Duty | None = None
     approval: Approval | None = None
     rating: int = 0  # 1–5, what the customer said on confirming; 0: nothing
@@ -280,6 +294,12 @@ def snapshot(incident: Incident, level_name: str, now: datetime) -> IncidentSnap
         round=incident.chain.round,
         assignee=incident.assignee,
         waiting_for=incident.waiting_for,
+        parent=incident.parent,
+        members=incident.members,
+        members_open=incident.members_open,
+        suppressed_by=incident.suppressed_by,
+        suppressed_until=incident.suppressed_until,
+        may_follow_from=incident.may_follow_from,
         reopened=incident.reopened,
         opened_at=incident.opened_at,
         acknowledged_at=incident.acknowledged_at,

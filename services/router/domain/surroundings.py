@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from services.router.domain.compiled import CompiledPolicy
+from shared.events import Status, Upstream
 from shared.policy.expressions import Condition
 from shared.policy.oncall import Override
 from shared.policy.people import Customer, Window
@@ -59,6 +60,8 @@ class Cause:
     incident_id: str
     title: str
     ended: datetime | None = None
+    opened_at: datetime | None = None
+    under: tuple[str, ...] = ()  # the rules by which it could itself be suppressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,24 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """Another incident, as it was when somebody named it: what a merge has to know."""
+
+    id: str
+    title: str
+    status: Status
+    parent: str = ""
+    merged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class KnownCustomer:
     """A customer that was added by API or import."""
 
     id: str
     customer: Customer
     how: str  # how the text that was asked for named it, in words
+    shared_by: Sequence[str] = ()  # several have this name: then nobody is meant by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,9 @@ class Surroundings:
     customers: Mapping[str, KnownCustomer] = field(
         default_factory=dict
     )  # by what was asked for: id, name, mail
-    groups: Mapping[tuple[str, str], Group] = field(default_factory=dict)  # by grouping rule and values
+    # By grouping rule and values; None: no group stands. What is not in it was not looked up.
+    groups: Mapping[tuple[str, str], Group | None] = field(default_factory=dict)
     causes: Mapping[str, Sequence[Cause]] = field(default_factory=dict)  # by suppression rule
     rotations: Mapping[tuple[str, str], str] = field(default_factory=dict)  # round_robin: last name asked
+    troubled: Mapping[str, Sequence[Upstream]] = field(default_factory=dict)  # open incidents, by service
+    others: Mapping[str, Other] = field(default_factory=dict)  # by id: what an action names
