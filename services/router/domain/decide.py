@@ -195,8 +195,6 @@ def _on_timer(draft: Draft) -> Decision:
         if now >= due.closes_at(draft):
             _close(draft)
         return _conclude(draft)
-    if incident.waiting_until is not None and now >= incident.waiting_until:
-        lifecycle.resume(draft, "the time to wait is over")
     rests.check(draft)
     suppression.check(draft)
     points.check_shares(draft)

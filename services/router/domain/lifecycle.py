@@ -6,10 +6,20 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from services.router.domain import chain, classify, clocks, grouping, points, suppression
+from services.router.domain import (
+    chain,
+    classify,
+    clocks,
+    customers,
+    grouping,
+    handoff,
+    promises,
+    rests,
+    suppression,
+)
 from services.router.domain.directory import Found
 from services.router.domain.draft import LADDER, Draft, derived_id
-from services.router.domain.incident import Chain, Clock, Incident
+from services.router.domain.incident import Chain, Incident
 from services.router.domain.reason import Reason
 from services.router.domain.steps import otherwise, span
 from shared.events import IncidentEvent, Recipient
@@ -67,7 +77,7 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
     grouping.at_opening(draft)
     classify.choose_sla(draft)
     if event.waiting_for:
-        wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
+        rests.wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
     chosen = draft.policy.routes.first(draft.activation)
     if chosen.rule is None:  # the loader promises a last route that matches everything
         raise LookupError("no route matches: the last route must match everything")
@@ -110,10 +120,7 @@ def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
     if differing:
         draft.set(**differing)
     said_customer = event.customer
-    if (
-        said_customer is not None
-        and classify.find_customer(draft.live, said_customer).id != incident.customer
-    ):
+    if said_customer is not None and customers.find(draft.around, said_customer).id != incident.customer:
         classify.name_customer(draft, said_customer)
         differing["customer"] = said_customer
     return set(differing)
@@ -150,15 +157,15 @@ def refresh(draft: Draft, event: IncidentEvent, *, moves: bool = True) -> set[st
     if not draft.incident.is_open:
         return changed
     if event.waiting_for:
-        wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
+        rests.wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
     if changed or draft.policy.restless:
         _classify(draft, changed)
-    if "priority" in changed and draft.incident.waiting_for and not event.waiting_for:
-        resume(draft, "the priority rose")
+    if "priority" in changed and not event.waiting_for:
+        rests.end(draft, "the priority rose")
     if moves and changed & _COMPETENCE:
         classify.competence(draft, before)
     if event.waiting_for == "" and draft.incident.waiting_for:
-        resume(draft, "the sender said so")
+        rests.resume(draft, "the sender said so")
     return changed
 
 
@@ -214,64 +221,6 @@ def note(draft: Draft, event: IncidentEvent) -> None:
     _notes(draft, event)
 
 
-def wait(draft: Draft, party: str, until: datetime) -> None:
-    """Waiting stops the levels, and the clocks that say so (rule 9)."""
-    if draft.incident.waiting_for == party:
-        draft.set(waiting_until=until)
-        return
-    draft.set(waiting_for=party, waiting_until=until)
-    _pause_or_go_on(draft)
-    draft.set_chain(due=None)
-    if draft.incident.status == "triggered" and draft.incident.pages:
-        draft.settle("waiting", draft.actor)
-    text = f"waiting for {party}, until {until:%Y-%m-%d %H:%M} UTC at the latest"
-    draft.say("waiting", text, Reason("rule 9"))
-    draft.change("waiting")
-
-
-def resume(draft: Draft, why: str) -> None:
-    """The waiting is over: paused clocks go on, the level that stood still has its full time again."""
-    party = draft.incident.waiting_for
-    draft.set(waiting_for="", waiting_until=None)
-    _pause_or_go_on(draft)
-    draft.say("resumed", f"no longer waiting for {party}: {why}", Reason("rule 9"))
-    draft.change("resumed")
-    if draft.incident.status == "acknowledged":
-        chain.rest(draft)
-    elif draft.incident.chain.due is None:
-        chain.restart(draft, cause=f"the waiting for {party} is over", reason=Reason("rule 9"))
-
-
-def _pause_or_go_on(draft: Draft) -> None:
-    """Each clock as its SLA says for the party that is waited for now."""
-    party, made = draft.incident.waiting_for, list[Clock]()
-    for clock in draft.incident.clocks:
-        made.append(clocks.waiting(clock, party, draft.now))
-        if made[-1].state == clock.state:
-            continue
-        if made[-1].state == "paused":
-            draft.say("pause", f"clock {clock.target} pauses", Reason(f"slas {clock.sla}.pause_while"))
-        else:
-            draft.say("resume", f"clock {clock.target} goes on")
-    if made:
-        draft.set(clocks=tuple(made))
-
-
-def fulfil(draft: Draft, target: str) -> None:
-    """The clock's event happened. A breach that no timer found in time is told now."""
-    for clock in draft.incident.clocks:
-        if clock.target != target or clock.state not in {"running", "paused"}:
-            continue
-        if not clock.breached and clocks.is_past(clock, draft.now):
-            clock = points.breach(draft, clock)  # noqa: PLW2901 - the same clock, breached
-        done = clocks.fulfil(clock, draft.now)
-        draft.set(clocks=clocks.changed(draft.incident.clocks, target, done))
-        taken = span(timedelta(seconds=done.elapsed(draft.now)))
-        late = ", after its breach" if done.breached else ""
-        goal = span(timedelta(seconds=done.goal))
-        draft.say("fulfil", f"clock {target} is fulfilled after {taken} of {goal}{late}", Reason("rule 8"))
-
-
 def take(draft: Draft, user: str, *, by: str) -> None:
     """A person takes it: assignee, levels rest, clock fulfilled, unsent pages called off (rule 3)."""
     draft.set(status="acknowledged", assignee=user, acknowledged_at=draft.now)
@@ -279,8 +228,9 @@ def take(draft: Draft, user: str, *, by: str) -> None:
     draft.say(
         "taken", f"taken by {draft.directory.display(user)}", Reason("rule 3: taking it rests the levels"), by
     )
-    fulfil(draft, "acknowledge")
+    promises.fulfil(draft, "acknowledge")
     chain.rest(draft)
+    handoff.begin(draft)
     draft.settle("taken", user)
     draft.change("taken")
 
@@ -293,7 +243,7 @@ def rest(draft: Draft, by: str) -> None:
     due = draft.incident.chain.due
     until = f" until {due:%H:%M:%S} UTC" if due else ""
     draft.say("taken", f"acknowledged by a machine: the levels rest{until}", Reason("rule 3"), by)
-    fulfil(draft, "acknowledge")
+    promises.fulfil(draft, "acknowledge")
     draft.settle("taken", by)
     draft.change("taken")
 
@@ -320,7 +270,7 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -
     draft.touch()
     draft.say("resolved", text, None, by)
     for target in ("acknowledge", "resolve"):
-        fulfil(draft, target)
+        promises.fulfil(draft, target)
     draft.set_chain(due=None, state="resting")
     draft.settle("resolved", by)
     draft.change("resolved")

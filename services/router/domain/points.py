@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from services.router.domain import chain, clocks
+from services.router.domain import chain, clocks, promises
 from services.router.domain.compiled import Ladder, Rule
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Clock, PointState
 from services.router.domain.reason import Reason
-from services.router.domain.steps import span
 from shared.events import Recipient
 from shared.policy import AtShare, Do, Point
 from shared.policy.expressions import Activation
@@ -108,41 +107,17 @@ def _check_clock(draft: Draft, clock: Clock) -> None:
     marked = replace(clock, thresholds=tuple(sorted({*clock.thresholds, *reached})))
     draft.set(clocks=clocks.changed(draft.incident.clocks, clock.target, marked))
     if reached[-1] >= 1.0 and not clock.breached:
-        marked = breach(draft, marked)
-    _warn(draft, marked, warnings)
+        marked = promises.breach(draft, marked)
+    promises.warn(draft, marked, warnings)
     highest = max((share for share, _ in due), default=0.0)
     for share, rule in due:
         _store(draft, rule, replace(_state(draft, rule), fired=1, fired_at=draft.now))
-        reason = _share_reason(draft, rule.where, marked)
+        reason = promises.reached(draft, rule.where, marked)
         if share == highest:
             fire(draft, ladder, rule, reason, f"{rule.spec.at} has passed")
         else:
             text = f"point {rule.spec.name} is recorded only: a higher share was reached at the same time"
             draft.say("point", text, reason)
-
-
-def _share_reason(draft: Draft, where: str, clock: Clock) -> Reason:
-    elapsed = timedelta(seconds=clock.elapsed(draft.now))
-    return Reason(where, values={"elapsed": span(elapsed), "goal": span(timedelta(seconds=clock.goal))})
-
-
-def breach(draft: Draft, clock: Clock) -> Clock:
-    """The promise is broken: say so, once. Returns the clock as it then is."""
-    marked = replace(clock, breached=True, thresholds=tuple(sorted({*clock.thresholds, 1.0})))
-    draft.set(clocks=clocks.changed(draft.incident.clocks, clock.target, marked))
-    goal = span(timedelta(seconds=clock.goal))
-    text = f"breach: {clock.target} was promised within {goal} (SLA {clock.sla})"
-    draft.say("breach", text, _share_reason(draft, f"slas {clock.sla}.{clock.target}", marked))
-    draft.change("breached")
-    return marked
-
-
-def _warn(draft: Draft, clock: Clock, shares: list[float]) -> None:
-    for share in shares:
-        text = f"warning: {share:.0%} of the time to {clock.target} has passed (SLA {clock.sla})"
-        draft.say("warn", text, _share_reason(draft, f"slas {clock.sla}.warn_at", clock))
-    if shares and not clock.breached:
-        draft.change("at_risk")
 
 
 def fire(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason, cause: str) -> None:
