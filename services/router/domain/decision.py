@@ -11,7 +11,6 @@ from services.router.domain.incident import Incident
 from services.router.domain.reason import Reason
 from shared.events import IncidentChanged, IncidentEvent, RelatedChanged
 
-
 Audience: TypeAlias = Literal["members", "suppressed", "matching"]
 
 
@@ -67,8 +66,8 @@ class Explains:
 class Spread:
     """Something to tell many incidents, which the shell looks up in bounded steps.
 
-    `audience`: `members` of the incident `of`; those `suppressed` by what is called `of`; open ones `matching`
-    the expression `of`. `message.to` is empty.
+    `audience`: `members` of the incident `of`; those `suppressed` by what is called `of`; open ones
+    `matching` the expression `of`. `message.to` is empty.
     """
 
     audience: Audience
