@@ -16,6 +16,7 @@ from services.router.domain import (
     lifecycle,
     points,
     related,
+    reopening,
     reports,
     rests,
     stakeholders,
@@ -148,7 +149,7 @@ def _on_trigger(
         return _recorded(draft, event, f"a trigger from before the resolve: {late}", Reason("rule 16"))
     if incident.status == "resolved" and now < due.closes_at(draft):
         window = span(due.reopen_within(draft))
-        lifecycle.reopen(draft, event, why=f"triggered again within {window} of being resolved")
+        reopening.by_event(draft, event, why=f"triggered again within {window} of being resolved")
         return _conclude(draft)
     return _open(event, around, now, incident.id)
 
@@ -263,7 +264,7 @@ def _on_related(draft: Draft, message: RelatedChanged) -> Decision:
 def _on_report(draft: Draft, signal: DeliveryReported) -> Decision:
     """What became of a page, or of a notice that could not be delivered."""
     report = signal.report
-    if not report.page_id and report.outcome != "failed":
+    if not report.page_id and report.outcome != "failed" and report.event != "call":
         return Decision(draft.incident, changed=False)
     if reports.take_in(draft, report):
         return _conclude(draft)

@@ -4,12 +4,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import replace
 
 from services.router.domain import (
     chain,
     classify,
-    clocks,
     customers,
     grouping,
     handoff,
@@ -21,7 +19,6 @@ from services.router.domain.directory import Found
 from services.router.domain.draft import LADDER, Draft, derived_id
 from services.router.domain.incident import Chain, Incident
 from services.router.domain.reason import Reason
-from services.router.domain.steps import otherwise, span
 from shared.events import IncidentEvent, Recipient
 
 WAITING_ENDS_AFTER: Final = timedelta(days=1)  # rule 6: waiting needs an end; an event names none
@@ -90,6 +87,7 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
         cause="",
         reason=reason,
         paging=not draft.incident.stands_still,
+        opening=True,
     )
 
 
@@ -235,6 +233,54 @@ def take(draft: Draft, user: str, *, by: str) -> None:
     draft.change("taken")
 
 
+def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
+    """Somebody else says who has it: they are asked to look, and whoever had it follows on (rule 13).
+
+    It counts as taken. When no page to the new assignee arrives, the next level joins (rule 7).
+    """
+    had_it, display = draft.incident.assignee, draft.directory.display
+    since = draft.incident.acknowledged_at or draft.now
+    draft.set(status="acknowledged", assignee=name, acknowledged_at=since)
+    draft.touch()
+    instead = f" instead of {display(had_it)}" if had_it else ""
+    draft.say("taken", f"assigned to {display(name)}{instead}", reason, by)
+    promises.fulfil(draft, "acknowledge")
+    chain.rest(draft)
+    handoff.begin(draft)
+    draft.settle("taken", name)
+    draft.change("taken")
+    if f"user:{name}" != by and not draft.incident.is_muted:
+        why = f"it was assigned to you by {_by(draft, by)}"
+        draft.forget_step()
+        draft.page(Found(user(name), why), through="assignee", why=why, joins=True)
+        draft.say("paged", f"{display(name)} is paged: {why}", reason)
+    if had_it in draft.live.bundle.users:
+        draft.follow(had_it)
+        if f"user:{had_it}" != by:
+            text = f"It is assigned to {display(name)} now."
+            draft.tell(user(had_it), "inform", text=text, reason="it was assigned to you")
+
+
+def _by(draft: Draft, actor: str) -> str:
+    kind, _, name = actor.partition(":")
+    return draft.directory.display(name) if kind == "user" else actor
+
+
+def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
+    """Nobody has it any more: the level on which it stands is asked again (rule 3)."""
+    had_it = draft.incident.assignee
+    draft.set(status="triggered", assignee="", duty=None)
+    draft.touch()
+    draft.say("given_back", cause, reason)
+    draft.change("unacknowledged")
+    if had_it in draft.live.bundle.users and f"user:{had_it}" != draft.actor:
+        draft.tell(user(had_it), "inform", text=f"{cause}.", reason="it was assigned to you")
+    if draft.incident.stands_still:
+        draft.set_chain(due=None, state="climbing")
+        return
+    chain.restart(draft, cause=cause, reason=reason)
+
+
 def rest(draft: Draft, by: str) -> None:
     """A machine acknowledges: no assignee, the levels rest for a while (rule 3)."""
     draft.set(status="acknowledged", acknowledged_at=draft.now)
@@ -265,6 +311,8 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -
         resolved_at=draft.now,
         waiting_for="",
         waiting_until=None,
+        snoozed_until=None,
+        snoozed_by="",
         source_time=source_time,
     )
     draft.touch()
@@ -285,64 +333,6 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -
 def user(name: str) -> Recipient:
     """A user as a recipient."""
     return Recipient(kind="user", name=name)
-
-
-def reopen(draft: Draft, event: IncidentEvent, *, why: str) -> None:
-    """Triggered again: the clocks go on, and whoever had it is paged first (rule 15)."""
-    incident, by_share = draft.incident, {rule.where for rule in draft.ladder.shares}
-    draft.actor = sender(event)
-    draft.set(
-        status="triggered",
-        reopened=incident.reopened + 1,
-        resolved_at=None,
-        acknowledged_at=None,
-        points={where: state for where, state in incident.points.items() if where in by_share},
-        clocks=tuple(
-            clocks.reopen(clock, draft.now) if clock.target == "resolve" else clock
-            for clock in incident.clocks
-        ),
-        source_time=event.occurred_at,
-        events=incident.events + 1,
-    )
-    position, ladder = draft.incident.chain, draft.ladder
-    draft.set(
-        chain=replace(
-            position,
-            round=1,
-            unasked=True,
-            by_name=position.lowest > 0,
-            entered=(ladder.name,),
-            state="climbing",
-            due=None,
-        )
-    )
-    draft.touch()
-    draft.say("reopened", f"reopened ({draft.incident.reopened}): {why}", Reason("rule 15"))
-    draft.change("reopened")
-    refresh(draft, event, moves=False)
-    draft.actor = LADDER
-    known = draft.incident.assignee
-    draft.set(assignee="")
-    if draft.incident.stands_still:
-        return
-    if known in draft.live.bundle.users:
-        _page_assignee(draft, known)
-    else:
-        chain.restart(draft, cause="it was reopened", reason=Reason("rule 15"))
-
-
-def _page_assignee(draft: Draft, known: str) -> None:
-    position, ladder = draft.incident.chain, draft.ladder
-    window = ladder.rungs[position.lowest].spec.acknowledge_within
-    due, why = draft.now + window, "you had it before it was reopened"
-    draft.set_chain(since=draft.now, state="assignee", due=due)
-    draft.forget_step()
-    name = draft.directory.display(known)
-    text = f"{name} is paged first, who had it; {span(window)} to take it"
-    draft.say("paged", text, Reason("rule 15"))
-    found = Found(user(known), why)
-    draft.page(found, through="assignee", why=why, act_by=due, otherwise=otherwise(draft))
-    draft.change("paged")
 
 
 def close(draft: Draft, *, why: str, reason: Reason) -> None:

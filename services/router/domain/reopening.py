@@ -1,0 +1,99 @@
+"""What was resolved comes back: by its key, by a person, by a customer who refused (POLICY.md, rule 15)."""
+
+from msgspec.structs import replace
+
+from services.router.domain import chain, clocks, lifecycle
+from services.router.domain.directory import Found
+from services.router.domain.draft import LADDER, Draft
+from services.router.domain.reason import Reason
+from services.router.domain.steps import otherwise, span
+from shared.events import IncidentEvent
+
+_RULE = Reason("rule 15")
+
+
+def by_event(draft: Draft, event: IncidentEvent, *, why: str) -> None:
+    """The same key was triggered again soon enough: whoever had it is paged first."""
+    draft.actor = lifecycle.sender(event)
+    draft.set(events=draft.incident.events + 1, source_time=event.occurred_at)
+    known = _triggered_again(draft, why, _RULE)
+    lifecycle.refresh(draft, event, moves=False)
+    draft.actor = LADDER
+    _ask_again(draft, known)
+
+
+def by_person(draft: Draft, *, why: str, reason: Reason) -> None:
+    """Somebody says that it is not solved: whoever had it is paged first."""
+    known = _triggered_again(draft, why, reason)
+    _ask_again(draft, known)
+
+
+def one_level_up(draft: Draft, *, why: str, reason: Reason) -> None:
+    """It was refused: the level above the one that solved it is paged; the ones below have had their turn."""
+    before = draft.incident.chain
+    known = _triggered_again(draft, why, reason)
+    draft.follow(known)
+    if draft.incident.stands_still:
+        return
+    if before.state != "assignee" and not before.unasked:
+        draft.set_chain(unasked=False, by_name=False)
+    chain.hand_up(draft, cause=why, reason=reason)
+
+
+def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
+    """Back to triggered: the clock to resolve goes on, points count anew. Returns who had it."""
+    incident, by_share = draft.incident, {rule.where for rule in draft.ladder.shares}
+    draft.set(
+        status="triggered",
+        reopened=incident.reopened + 1,
+        resolved_at=None,
+        acknowledged_at=None,
+        assignee="",
+        duty=None,
+        approval=None,
+        confirmed_at=None,
+        rating=0,
+        solved_at="",
+        avoided=False,
+        points={where: state for where, state in incident.points.items() if where in by_share},
+        clocks=tuple(
+            clocks.reopen(clock, draft.now) if clock.target == "resolve" else clock
+            for clock in incident.clocks
+        ),
+        chain=replace(
+            incident.chain,
+            round=1,
+            unasked=True,
+            by_name=incident.chain.lowest > 0,
+            entered=(draft.ladder.name,),
+            state="climbing",
+            due=None,
+        ),
+    )
+    draft.touch()
+    draft.say("reopened", f"reopened ({draft.incident.reopened}): {why}", reason)
+    draft.change("reopened")
+    return incident.assignee
+
+
+def _ask_again(draft: Draft, known: str) -> None:
+    if draft.incident.stands_still:
+        return
+    if known in draft.live.bundle.users:
+        _page_assignee(draft, known)
+    else:
+        chain.restart(draft, cause="it was reopened", reason=_RULE)
+
+
+def _page_assignee(draft: Draft, known: str) -> None:
+    position, ladder = draft.incident.chain, draft.ladder
+    window = ladder.rungs[position.lowest].spec.acknowledge_within
+    due, why = draft.now + window, "you had it before it was reopened"
+    draft.set_chain(since=draft.now, state="assignee", due=due)
+    draft.forget_step()
+    name = draft.directory.display(known)
+    text = f"{name} is paged first, who had it; {span(window)} to take it"
+    draft.say("paged", text, _RULE)
+    found = Found(lifecycle.user(known), why)
+    draft.page(found, through="assignee", why=why, act_by=due, otherwise=otherwise(draft))
+    draft.change("paged")
