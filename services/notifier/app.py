@@ -16,7 +16,6 @@ from services.notifier.courier import Courier
 from services.notifier.deliver import LEASE, Sender
 from services.notifier.loops import for_ever
 from services.notifier.outbound import Outbound
-from services.notifier.secrets import Secrets
 from services.notifier.settings import NotifierSettings
 from services.notifier.tables import SCHEMA
 from shared import migrations, telemetry
@@ -30,6 +29,7 @@ from shared.policy import Bundle
 from shared.policy.feed import PolicyFeed
 from shared.policy.usable_keys import UsableKeys
 from shared.progress import Progress
+from shared.secrets import Secrets
 from shared.service import Service
 
 log = telemetry.logger(__name__)

@@ -10,10 +10,10 @@ from services.notifier.channels import Channel, Envelope, Rejected, Result, Unav
 from services.notifier.domain.compose import write
 from services.notifier.domain.values import Delivery
 from services.notifier.links import links_of
-from services.notifier.secrets import SecretMissingError, Secrets
 from shared import telemetry
 from shared.crash import crash_point
 from shared.policy import Bundle
+from shared.secrets import SecretMissingError, Secrets
 from shared.security import Signer
 
 LONGEST_SECONDS: Final = 15.0

@@ -14,7 +14,6 @@ from services.notifier.consume import Consumption
 from services.notifier.courier import Courier
 from services.notifier.deliver import LEASE, Sender
 from services.notifier.outbound import Outbound
-from services.notifier.secrets import Secrets
 from shared import migrations
 from shared.clock import utcnow
 from shared.codec import decode
@@ -22,6 +21,7 @@ from shared.database import Database
 from shared.eventlog.packing import unpack
 from shared.events import MESSAGES
 from shared.policy import Bundle
+from shared.secrets import Secrets
 from shared.security import Signer
 from tests.services.notifier.building import received
 
