@@ -22,7 +22,7 @@ from services.router.domain.signals import (
     Signal,
     TimerFired,
 )
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.surroundings import NOTHING_CHANGED, Office, Surroundings
 from shared.events import DeliveryReport, IncidentEvent, Notice, Page
 from shared.policy import Bundle, content_hash
 
@@ -84,15 +84,18 @@ class Tale:
     decisions: list[Decision] = field(default_factory=list)
     frozen: dict[str, CompiledPolicy] = field(default_factory=dict)
     remembered: datetime | None = None
+    office: Office = NOTHING_CHANGED
+    rotations: dict[tuple[str, str], str] = field(default_factory=dict)
     count: int = 0
 
     def tell(self, signal: Signal) -> Decision:
-        around = Surroundings(self.policy, self.remembered)
+        around = Surroundings(self.policy, self.remembered, self.office, rotations=self.rotations)
         self.frozen.setdefault(self.policy.hash, self.policy)
         policy = self.frozen[self.incident.policy_hash] if self.incident else self.policy
         decision = decide(self.incident, signal, around, policy, self.now)
         if decision.refusal is None:
             self.incident = decision.incident or self.incident
+            self.rotations = self.rotations | decision.rotations
         self.decisions.append(decision)
         return decision
 

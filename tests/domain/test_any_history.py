@@ -17,7 +17,18 @@ from tests.domain.histories import histories, organisation, organisations
 from tests.domain.invariants import Watch
 from tests.domain.tale import Tale
 
-_FORETOLD = {"paged", "level_skipped", "warn", "breach", "point", "informed", "closed", "asked", "resumed"}
+_FORETOLD = {
+    "paged",
+    "level_skipped",
+    "warn",
+    "breach",
+    "point",
+    "informed",
+    "closed",
+    "asked",
+    "resumed",
+    "handoff",
+}
 _MOST_FIRINGS = 400
 
 

@@ -6,7 +6,7 @@ An action that is not possible is a value: why, and what is possible instead.
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from services.router.domain import chain, lifecycle
+from services.router.domain import chain, handoff, lifecycle
 from services.router.domain.decision import Refusal
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Incident
@@ -75,6 +75,11 @@ def _acknowledge_taken(draft: Draft, signal: ActionTaken, assignee: str) -> Refu
     incident = draft.incident
     if incident.assignee == assignee:
         return None  # taking it twice is taking it
+    if assignee and handoff.was_asked(incident, assignee):
+        draft.follow(incident.assignee)
+        lifecycle.take(draft, assignee, by=draft.actor)
+        _note(draft, signal)
+        return None
     if _was_asked_to_join(incident, signal):
         _join(draft, signal)
         return None

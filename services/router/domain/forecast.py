@@ -1,6 +1,6 @@
 """What happens next if nothing else does: the decisions themselves, played forward."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +14,19 @@ from services.router.domain.surroundings import Surroundings
 MOST_STEPS: Final = 12
 _MOST_DECISIONS: Final = 100  # looked at: a ladder that only repeats itself is not followed for ever
 _WORTH_TELLING: Final = frozenset(
-    {"paged", "level_skipped", "warn", "breach", "point", "informed", "closed", "asked", "resumed"}
+    {
+        "paged",
+        "level_skipped",
+        "warn",
+        "breach",
+        "point",
+        "informed",
+        "closed",
+        "asked",
+        "resumed",
+        "handoff",
+        "held",
+    }
 )
 
 
@@ -55,4 +67,5 @@ def forecast(
                 coming.append(NextStep(now, entry.text, _unless(entry, incident)))
                 told.add(entry.text)
         incident = decision.incident
+        around = replace(around, rotations={**around.rotations, **decision.rotations})
     return coming[:steps]

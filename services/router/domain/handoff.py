@@ -1,22 +1,188 @@
-"""When the shift of whoever took it ends: the incoming person hears of it (POLICY.md, rule 20)."""
+"""When the shift of whoever took it ends: the incoming person hears of it (POLICY.md, rule 20).
 
-from collections.abc import Iterator
+The schedule through which the assignee was asked counts; where none named them, one that the ladder names
+and that they have at the time. It is asked again whenever a timer fires and when the shift was to end, so
+that overrides and a changed schedule are honoured. People and schedules are those of the policy in force
+(rule 17). While nobody may be told (`is_muted`) it waits.
+"""
+
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
+from msgspec.structs import replace
+
+from services.router.domain.directory import Found
 from services.router.domain.draft import Draft
+from services.router.domain.incident import Duty, Incident
+from services.router.domain.reason import Reason
+from shared.events import Recipient
+from shared.policy import Schedule
+from shared.policy.oncall import OnCall, Override, on_call, shift_end
+from shared.policy.oncall_turns import local
+from shared.policy.targets import ScheduleTarget, SkillTarget, Target
+
+THROUGH: Final = "handoff"  # of a page; who answers it takes the incident over
+_RULE: Final = "rule 20: handoff"
 
 
 def begin(draft: Draft) -> None:
-    """Somebody has just taken it: remember the shift they took it on, if a schedule named them."""
-    del draft
+    """Somebody has just taken it: remember the shift they took it on, if they have one."""
+    duty = _duty(draft) if draft.live.bundle.schedules else None
+    if duty != draft.incident.duty:
+        draft.set(duty=duty)
+    kept = tuple(page for page in draft.incident.pages if page.through != THROUGH)
+    if len(kept) < len(draft.incident.pages):  # that page is answered: nobody takes over by it any more
+        draft.set(pages=kept)
+
+
+def was_asked(incident: Incident, user: str) -> bool:
+    """Whether this person was paged at a handoff: by acknowledging they take it over."""
+    return any(page.through == THROUGH and page.user and page.name == user for page in incident.pages)
 
 
 def check(draft: Draft) -> None:
-    """Hand it over when the shift has ended."""
-    del draft
+    """Hand it over when the shift has ended; the next moment to ask then lies ahead, or there is none."""
+    incident, duty = draft.incident, draft.incident.duty
+    if duty is None or incident.status != "acknowledged" or incident.is_muted:
+        return
+    schedule = draft.live.bundle.schedules.get(duty.schedule)
+    if incident.assignee != duty.user or schedule is None or schedule.handoff == "none":
+        begin(draft)  # another one has it, or the policy in force hands nothing over any more
+        return
+    overrides = _overrides(draft, duty.schedule)
+    found = on_call(schedule, draft.now, overrides)
+    if duty.begins is not None and draft.now < duty.begins and found.user != duty.user:
+        begin(draft)  # asked as the next one, whose shift is still to come
+        return
+    after = _noted(draft, duty, found, schedule, overrides)
+    if after != duty:
+        draft.set(duty=after)
+    if after.on_call in {duty.on_call, duty.user}:
+        return  # the same one goes on, or the assignee is back
+    if found.user is None:
+        _say(draft, f"{_shift(draft, duty)} is over and nobody follows: {found.reason}", "nobody")
+    else:
+        _hand_over(draft, duty, schedule, found)
 
 
 def moments(draft: Draft) -> Iterator[datetime]:
-    """The end of the shift."""
-    if draft.incident.duty is not None and draft.incident.status == "acknowledged":
-        yield draft.incident.duty.until
+    """The end of the shift, as far as it is known."""
+    incident = draft.incident
+    if incident.duty is not None and incident.status == "acknowledged" and not incident.is_muted:
+        yield incident.duty.until
+
+
+def _noted(
+    draft: Draft, duty: Duty, found: OnCall, schedule: Schedule, overrides: Sequence[Override]
+) -> Duty:
+    """Who has the schedule now, and when to ask again."""
+    if found.user is None:
+        return replace(duty, on_call="", until=found.until)
+    return replace(duty, on_call=found.user, until=shift_end(schedule, draft.now, overrides))
+
+
+def _hand_over(draft: Draft, duty: Duty, schedule: Schedule, found: OnCall) -> None:
+    """The incoming person hears of it, or is paged; the assignee hears who follows."""
+    resolved = draft.directory.resolve((ScheduleTarget(duty.schedule),))
+    if not resolved:
+        _say(draft, f"{_shift(draft, duty)} is over; {'; '.join(resolved.gaps)}", "nobody")
+        return
+    incoming, until = resolved.found[0], local(found.until, schedule.timezone)
+    name, assignee = draft.directory.display(incoming.recipient.name), draft.directory.display(duty.user)
+    stays = f"it stays with {assignee} until somebody takes it over"
+    still = draft.incident.stands_still
+    paging = schedule.handoff == "page" and not still
+    if paging:
+        text = f"{_shift(draft, duty)} is over: {name}, who follows, is paged; {stays}"
+        draft.say("paged", text, _reason(schedule, duty, found))
+        why = f"{incoming.why} until {until}; {assignee}, who took it, is off now"
+        draft.page(incoming, through=THROUGH, why=why, otherwise=stays, joins=True)
+        draft.change("paged")
+    else:
+        _inform(draft, incoming, until=until, assignee=assignee, stays=stays)
+        waits = f" ({still}: no page)" if still and schedule.handoff == "page" else ""
+        text = f"{_shift(draft, duty)} is over: {name}, who follows, is told{waits}; {stays}"
+        draft.say("handoff", text, _reason(schedule, duty, found))
+    draft.follow(incoming.recipient.name)
+    draft.change("handoff")
+    if duty.user in draft.live.bundle.users:
+        heard = "was paged for this" if paging else "has heard of this"
+        text = f"Your shift on {duty.schedule} is over. {name} is on call now and {heard}; {stays}."
+        outgoing = Recipient(kind="user", name=duty.user)
+        draft.tell(outgoing, "handoff", text=text, reason="it is assigned to you")
+
+
+def _inform(draft: Draft, incoming: Found, *, until: str, assignee: str, stays: str) -> None:
+    text = f"You are on call now, until {until}, and this is open. {assignee} took it and is off; {stays}."
+    draft.tell(incoming.recipient, "handoff", text=text, reason=incoming.why)
+
+
+def _shift(draft: Draft, duty: Duty) -> str:
+    """Whose shift has ended: the assignee's, or later that of whoever followed."""
+    return f"the shift of {draft.directory.display(duty.on_call or duty.user)} on {duty.schedule}"
+
+
+def _say(draft: Draft, text: str, kind: str) -> None:
+    duty = draft.incident.duty
+    assert duty is not None
+    draft.say(kind, text, Reason(_RULE, values={"schedule": duty.schedule}))
+
+
+def _reason(schedule: Schedule, duty: Duty, found: OnCall) -> Reason:
+    values = {"schedule": duty.schedule, "handoff": schedule.handoff, "on_call": found.reason}
+    return Reason(_RULE, values=values)
+
+
+# --- the shift on which somebody takes it -----------------------------------------------------------------
+
+
+def _duty(draft: Draft) -> Duty | None:
+    user = draft.incident.assignee
+    if not user:
+        return None
+    asked = [page.schedule for page in draft.incident.pages if page.user and page.name == user]
+    for schedule in dict.fromkeys(name for name in reversed(asked) if name):
+        found = _on(draft, schedule, user, asked=True)
+        if found is not None:
+            return found
+    for schedule in _named(draft):
+        found = _on(draft, schedule, user, asked=False)
+        if found is not None:
+            return found
+    return None
+
+
+def _on(draft: Draft, name: str, user: str, *, asked: bool) -> Duty | None:
+    """Their shift on this schedule; None when they have none, or nothing is ever handed over there."""
+    schedule = draft.live.bundle.schedules.get(name)
+    if schedule is None or schedule.handoff == "none":
+        return None
+    now, overrides = draft.now, _overrides(draft, name)
+    found = on_call(schedule, now, overrides)
+    if found.user == user:
+        until = shift_end(schedule, now, overrides)
+        return Duty(schedule=name, user=user, until=until, begins=now, on_call=user)
+    if not asked:
+        return None
+    if found.next_user == user:
+        until = shift_end(schedule, found.next_from, overrides)
+        return Duty(
+            schedule=name, user=user, until=until, begins=found.next_from, on_call=found.user or ""
+        )  # fmt: skip
+    return Duty(schedule=name, user=user, until=now, begins=now, on_call=user)  # it ended before they took it
+
+
+def _named(draft: Draft) -> Iterator[str]:
+    """The schedules that the levels of the ladder name."""
+    for rung in draft.ladder.rungs:
+        for target in rung.spec.notify:
+            inner: Target = target
+            while isinstance(inner, SkillTarget):
+                inner = inner.among
+            if isinstance(inner, ScheduleTarget):
+                yield inner.name
+
+
+def _overrides(draft: Draft, schedule: str) -> Sequence[Override]:
+    return draft.around.office.overrides.get(schedule, ())
