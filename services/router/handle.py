@@ -377,8 +377,11 @@ def _count(situation: Situation, arrivals: Sequence[Arrival]) -> None:
     for arrival in arrivals:
         metrics.SIGNALS.labels(arrival.kind).inc()
     for message in situation.messages:
-        for page in message.pages if isinstance(message, IncidentChanged) else ():
-            metrics.PAGES.labels(page.through).inc()
+        if isinstance(message, IncidentChanged):
+            for page in message.pages:
+                metrics.PAGES.labels(page.through).inc()
+            if "avoided" in message.changes:
+                metrics.ESCALATIONS_AVOIDED.inc()
     for letter in situation.letters:
         metrics.DEAD_LETTERS.labels(letter.from_topic).inc()
 

@@ -22,6 +22,9 @@ RETRIES: Final = Counter(
     "ladder_transaction_retries_total", "Transactions tried again, by reason", ["reason"]
 )
 PAGES: Final = Counter("ladder_pages_requested_total", "Pages asked for, by what led to them", ["through"])
+ESCALATIONS_AVOIDED: Final = Counter(
+    "ladder_escalations_avoided_total", "Incidents that automation solved before anybody was paged"
+)
 TIMER_LATENESS: Final = Histogram(
     "ladder_timer_late_seconds", "How late due times were acted on", buckets=_QUICK
 )

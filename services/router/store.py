@@ -90,8 +90,8 @@ class Levels:
         self._policy_of = policy_of
 
     def level(self, incident: Incident) -> str:
-        if incident.chain.state == "assignee":
-            return "assignee"
+        if incident.chain.state in {"assignee", "grace"}:
+            return incident.chain.state
         policy = self._policy_of(incident)
         ladder = policy.ladders.get(incident.chain.policy) if policy is not None else None
         return ladder.level_name(incident.chain.level) if ladder is not None else ""

@@ -1,19 +1,21 @@
 """The chain of competence: which level is asked now, and what comes next (POLICY.md, rules 1–5, 7).
 
 A level that resolves to nobody is passed at once; past the last level and the last round stands `finally`,
-which repeats until somebody takes the incident; when it names nobody, `last_resort` does.
+which repeats until somebody takes the incident; when it names nobody, `last_resort` does. Only a climb that
+`holds` lets a level wait for its calendar: whom a person hands it to is paged now.
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
+from services.router.domain import grace, held, turns
 from services.router.domain.compiled import Rung
 from services.router.domain.directory import Found
 from services.router.domain.draft import Draft
-from services.router.domain.incident import Chain
+from services.router.domain.incident import Chain, ChainState
 from services.router.domain.reason import Reason
 from services.router.domain.steps import Candidate, candidates, onward, otherwise, span
 
@@ -21,11 +23,20 @@ MACHINE_REST: Final = timedelta(minutes=30)  # rule 3: a machine's acknowledge r
 
 
 def enter(
-    draft: Draft, policy: str, *, start_at: str | None, cause: str, reason: Reason, paging: bool = True
+    draft: Draft,
+    policy: str,
+    *,
+    start_at: str | None,
+    cause: str,
+    reason: Reason,
+    paging: bool = True,
+    opening: bool = False,
+    holds: bool = True,
 ) -> None:
     """Start a policy's ladder at `start_at`, or at the first level that handles the incident (rule 1).
 
-    Not `paging`: it stands before its first level until the waiting is over.
+    Not `paging`: it stands before its first level until the waiting is over. `opening`: the incident is new,
+    and automation has its chance first where the policy says so.
     """
     ladder, before = draft.policy.ladders[policy], draft.incident.chain
     lowest = (ladder.index_of(start_at) if start_at else None) or 0
@@ -38,6 +49,7 @@ def enter(
         failed_step_at=before.failed_step_at,
         unasked=True,
         by_name=bool(start_at),
+        grace_due=opening and ladder.spec.grace is not None,
     )
     draft.set(chain=made)
     draft.forget_step()
@@ -45,7 +57,16 @@ def enter(
     for rung in ladder.rungs[:lowest]:
         draft.say("level_skipped", f"level {rung.spec.name} is skipped: the route starts higher", reason)
     if paging:
-        climb(draft, lowest, 1, cause=cause, named=bool(start_at))
+        _begin(draft, cause=cause, holds=holds)
+
+
+def _begin(draft: Draft, *, cause: str, reason: Reason | None = None, holds: bool = True) -> None:
+    """Page the level that stands first, or let automation try before that."""
+    chain = draft.incident.chain
+    if chain.grace_due:
+        grace.begin(draft)
+        return
+    climb(draft, chain.lowest, chain.round, cause=cause, reason=reason, named=chain.by_name, holds=holds)
 
 
 def climb(
@@ -58,15 +79,23 @@ def climb(
     wraps: bool = True,
     named: bool = False,
     joins: bool = False,
+    holds: bool = True,
 ) -> None:
     """Page the first level from `index` on that handles the incident and names somebody; else `finally`.
 
     `wraps`: later rounds count. `named`: the first level was asked for by name. `joins`: somebody has taken
-    the incident and keeps it.
+    the incident and keeps it. `holds`: a level may wait for its calendar.
     """
     for candidate in candidates(draft, index, round_, wraps=wraps, named=named):
         if _pass(draft, candidate):
             continue
+        hold = held.hold(draft, candidate.rung, draft.now) if holds else None
+        if hold is not None and hold.until is None:
+            draft.say("level_skipped", held.never(candidate.rung, hold), held.reason(candidate.rung))
+            continue
+        if hold is not None:
+            _hold(draft, candidate.rung, hold, cause, joins=joins)
+            return
         _page_level(draft, candidate, cause, reason, named=named, joins=joins)
         return
     page_finally(draft, cause=cause, reason=reason, joins=joins)
@@ -91,30 +120,78 @@ def _pass(draft: Draft, candidate: Candidate) -> bool:
     return True
 
 
+def _hold(draft: Draft, rung: Rung, hold: held.Hold, cause: str, *, joins: bool) -> None:
+    """The chain stands where it stands until the next level's calendar opens (whoever has it keeps it)."""
+    state: ChainState = "resting" if joins else "held"
+    draft.set_chain(state=state, due=hold.until, calendar=hold.calendar)
+    draft.say("held", held.waits(rung, hold) + _because(cause), held.reason(rung))
+
+
 def _page_level(
     draft: Draft, candidate: Candidate, cause: str, reason: Reason | None, *, named: bool, joins: bool
 ) -> None:
+    assert candidate.resolved is not None
     rung, rounds = candidate.rung, draft.ladder.spec.rounds
-    due = None if joins else draft.now + rung.spec.acknowledge_within
-    draft.set_chain(
+    _stand(
+        draft,
         level=rung.index,
         round=candidate.round,
         since=draft.now,
         state="climbing",
-        due=due,
+        due=None,
         unasked=False,
         by_name=named,
+        turn=1,
+        calendar="",
     )
-    assert candidate.resolved is not None
+    turn = turns.first(draft, rung, candidate.resolved.found, joins=joins)
+    due = None if joins else turns.ends_at(draft, rung, turn.left)
+    draft.set_chain(due=due)
     place = f"level {rung.spec.name}" + (f", round {candidate.round} of {rounds}" if rounds > 1 else "")
     verb, until = (
         ("joins", "") if joins else ("is paged", f"; {span(rung.spec.acknowledge_within)} to take it")
     )
-    names = _names(draft, tuple(each for each in candidate.resolved.found if each.recipient.kind != "team"))
-    text = f"{place} {verb}{_because(cause)}: {names}{until}"
+    names = _names(draft, turns.people(turn.paged))
+    text = f"{place} {verb}{turn.manner}{_because(cause)}: {names}{until}"
     draft.say("paged", text, reason or Reason(f"{rung.where}.notify"))
-    step = _Step("level", place, cause, due, _stays(draft) if joins else otherwise(draft), joins)
-    _ask(draft, step, candidate.resolved.found)
+    then = _stays(draft) if joins else _next_asked(draft, rung, turn) or otherwise(draft)
+    draft.forget_step()
+    _ask(draft, _Step("level", place + turn.manner, cause, due, then, joins), turn.paged)
+
+
+def _stand(draft: Draft, **changes: Any) -> None:
+    """Move to another place of the ladder; a move up is counted."""
+    before = draft.incident.chain
+    draft.set_chain(**changes)
+    after = draft.incident.chain
+    if not before.unasked and (after.round, after.level) > (before.round, before.level):
+        draft.set(handed_up=draft.incident.handed_up + 1)
+
+
+def _next_asked(draft: Draft, rung: Rung, turn: turns.Turn) -> str:
+    """Who of the same level is paged next when nobody acts; '' when the level has asked everybody."""
+    if rung.spec.mode.kind != "one_by_one" or not turn.left:
+        return ""
+    end = draft.incident.chain.since + rung.spec.acknowledge_within
+    due = draft.incident.chain.due
+    if due is None or due >= end:
+        return ""
+    return f"{draft.directory.shown(turn.left[0].recipient)} is paged next"
+
+
+def take_turn(draft: Draft, turn: turns.Turn, *, cause: str, reason: Reason) -> None:
+    """The level goes on with the next of its people; whoever was asked before may still take it."""
+    rung, position = turns.standing(draft), draft.incident.chain
+    assert rung is not None
+    due = turns.ends_at(draft, rung, turn.left)
+    draft.set_chain(turn=position.turn + 1, due=due)
+    turns.advance(draft, rung, turn)
+    name = draft.directory.shown(turn.paged[0].recipient)
+    place = f"level {rung.spec.name}, number {position.turn + 1} of those it asks"
+    until = f"; {span(due - draft.now)} to take it"
+    draft.say("paged", f"{name} is paged next{_because(cause)}: {place}{until}", reason)
+    then = _next_asked(draft, rung, turn) or otherwise(draft)
+    _ask(draft, _Step("level", place, cause, due, then, joins=False), turn.paged)
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -129,7 +206,6 @@ class _Step(msgspec.Struct, frozen=True):
 
 
 def _ask(draft: Draft, step: _Step, found: tuple[Found, ...]) -> None:
-    draft.forget_step()
     where = f"({step.place}; {step.cause})" if step.cause else f"({step.place})"
     for each in found:
         draft.page(
@@ -159,13 +235,15 @@ def page_finally(draft: Draft, *, cause: str, reason: Reason | None = None, join
     """Page `finally` once more, or `last_resort` when it names nobody; again after `every` (rule 5)."""
     ladder = draft.ladder
     final, where = ladder.spec.finally_, f"policies.{ladder.name}.finally"
-    draft.set_chain(
+    _stand(
+        draft,
         level=len(ladder.rungs),
         since=draft.now,
         state="finally",
         due=None if joins else draft.now + final.every,
         unasked=False,
         by_name=False,
+        calendar="",
     )
     resolved = draft.directory.resolve(final.notify)
     for gap in resolved.gaps:
@@ -191,6 +269,7 @@ def _page_last(
     verb, again = ("joins", "") if joins else ("pages", f"; again every {every}")
     draft.say("paged", f"{through} {verb}{_because(cause)}: {names}{again}", reason)
     then = _stays(draft) if joins else f"you are paged again in {every}"
+    draft.forget_step()
     _ask(draft, _Step(through, through, cause, draft.incident.chain.due, then, joins), found)
 
 
@@ -218,10 +297,22 @@ def time_out(draft: Draft) -> None:
     if chain.state == "resting":
         _rest_is_over(draft)
         return
+    if chain.state == "grace":
+        cause, reason = grace.over(draft)
+        _begin(draft, cause=cause, reason=reason)
+        return
+    if chain.state == "held":
+        cause, reason = f"calendar {chain.calendar} is open", Reason(f"calendars.{chain.calendar}")
+        named = chain.by_name and chain.unasked
+        climb(draft, *onward(chain, draft.ladder), cause=cause, reason=reason, named=named)
+        draft.change("escalated")
+        return
     if chain.state == "finally":
         waited = span(draft.ladder.spec.finally_.every)
         reason = Reason(f"policies.{chain.policy}.finally", values={"every": waited})
         advance(draft, cause=f"nobody has taken it for another {waited}", reason=reason)
+        return
+    if _asks_the_next(draft):
         return
     waited = span(chain.due - chain.since) if chain.due else span(draft.now - chain.since)
     level = min(chain.level, len(draft.ladder.rungs) - 1)
@@ -230,6 +321,24 @@ def time_out(draft: Draft) -> None:
     advance(
         draft, cause=f"{place(draft)} did not take it within {waited}", reason=Reason(where, values=values)
     )
+
+
+def _asks_the_next(draft: Draft) -> bool:
+    """Whether the level, which asks one by one and has time left, goes on with the next of its people."""
+    rung, chain = turns.standing(draft), draft.incident.chain
+    each = rung.spec.mode.one_by_one if rung is not None else None
+    if rung is None or each is None or draft.now >= chain.since + rung.spec.acknowledge_within:
+        return False
+    turn = turns.following(draft)
+    if turn is None:  # they left the level meanwhile: its time goes on
+        draft.set_chain(due=chain.since + rung.spec.acknowledge_within)
+        draft.say(
+            "turn", f"level {rung.spec.name} has asked everybody it names", Reason(f"{rung.where}.mode")
+        )
+        return True
+    cause = f"{turns.last_asked(draft)} did not take it within {span(each)}"
+    take_turn(draft, turn, cause=cause, reason=Reason(f"{rung.where}.mode"))
+    return True
 
 
 def _rest_is_over(draft: Draft) -> None:
@@ -260,7 +369,8 @@ def join(draft: Draft, *, cause: str, reason: Reason) -> None:
         return
     climb(draft, chain.level + 1, chain.round, cause=cause, reason=reason, wraps=False, joins=True)
     draft.change("escalated")
-    rest(draft)
+    if not draft.incident.chain.calendar:  # held: it rests until that opens
+        rest(draft)
 
 
 def rest(draft: Draft) -> None:
@@ -274,7 +384,13 @@ def rest(draft: Draft) -> None:
     if not taken:
         limit = limit or MACHINE_REST
     due = draft.now + limit if limit and not draft.incident.stands_still else None
-    draft.set_chain(state="resting", due=due, unasked=chain.unasked and not taken)
+    draft.set_chain(state="resting", due=due, unasked=chain.unasked and not taken, calendar="")
+
+
+def solved_at(draft: Draft) -> str:
+    """The name of the level that has it now; '' when none has been asked in this opening."""
+    chain = draft.incident.chain
+    return "" if chain.unasked else draft.ladder.level_name(chain.level)
 
 
 def restart(draft: Draft, *, cause: str, reason: Reason) -> None:
@@ -283,24 +399,30 @@ def restart(draft: Draft, *, cause: str, reason: Reason) -> None:
     if chain.level >= len(draft.ladder.rungs) and not chain.unasked:
         page_finally(draft, cause=cause, reason=reason)
         return
-    index = chain.lowest if chain.unasked else chain.level
-    climb(draft, index, chain.round, cause=cause, reason=reason, named=chain.by_name)
+    if chain.unasked:
+        _begin(draft, cause=cause, reason=reason)
+    elif chain.state == "held":
+        climb(draft, *onward(chain, draft.ladder), cause=cause, reason=reason)
+    else:
+        climb(draft, chain.level, chain.round, cause=cause, reason=reason, named=chain.by_name)
 
 
-def hand_up(draft: Draft, *, cause: str, reason: Reason) -> None:
+def hand_up(draft: Draft, *, cause: str, reason: Reason, holds: bool = False) -> None:
     """The next level up that handles it; at the top `finally`: handing up starts no new round (rule 4)."""
-    climb(draft, *onward(draft.incident.chain, draft.ladder), cause=cause, reason=reason, wraps=False)
+    place = onward(draft.incident.chain, draft.ladder)
+    climb(draft, *place, cause=cause, reason=reason, wraps=False, holds=holds)
     draft.change("escalated")
 
 
-def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason) -> None:
+def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason, holds: bool = False) -> None:
     """Leave this ladder for another policy's; a policy that was entered before goes to `finally` (rule 4)."""
     if policy in draft.incident.chain.entered:
         draft.say("escalated", f"policy {policy} was entered before: finally is paged instead", reason)
         page_finally(draft, cause=cause, reason=reason)
     else:
         draft.say("escalated", f"handed to policy {policy} because {cause}", reason)
-        enter(draft, policy, start_at=None, cause=cause, reason=reason)
+        enter(draft, policy, start_at=None, cause=cause, reason=reason, holds=holds)
+        draft.set(handed_up=draft.incident.handed_up + 1)
     draft.change("escalated")
 
 
@@ -312,5 +434,5 @@ def go_to_level(draft: Draft, level: str, *, cause: str, reason: Reason) -> None
     for rung in ladder.rungs[onward(chain, ladder)[0] : index]:
         draft.say("level_skipped", f"level {rung.spec.name} is skipped: level {level} was asked for", reason)
     draft.set(chain=replace(chain, lowest=min(chain.lowest, index)))
-    climb(draft, index, chain.round, cause=cause, reason=reason, named=True)
+    climb(draft, index, chain.round, cause=cause, reason=reason, named=True, holds=False)
     draft.change("escalated")

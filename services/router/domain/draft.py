@@ -53,7 +53,7 @@ _POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is 
 # The timeline's lines that say what happened to the incident, not how it was worked out.
 _TELLING: Final = frozenset(
     {
-        *("opened", "reopened", "paged", "informed", "handoff", "taken", "resolved", "closed", "escalated", "priority"),
+        *("opened", "reopened", "paged", "informed", "taken", "resolved", "closed", "escalated", "priority"),
         *(
             "unreachable",
             "breach",
@@ -65,6 +65,7 @@ _TELLING: Final = frozenset(
             "update",
             "seen",
             "nobody",
+            "handoff",
         ),
     }
 )
@@ -178,7 +179,7 @@ class Draft:
         return self._seen(incident)
 
     def _seen(self, incident: Incident, **instead: Any) -> Activation:
-        names = record.values(incident, self.live.bundle, self.level_name) | instead
+        names = record.values(incident, self.around, self.level_name) | instead
         return Activation(names, open=self._is_open, on_call=self._on_call)
 
     def _is_open(self, calendar: str) -> bool:

@@ -9,6 +9,7 @@ from services.router.domain import (
     chain,
     classify,
     customers,
+    grace,
     grouping,
     handoff,
     promises,
@@ -306,9 +307,12 @@ def resolved_by_sender(draft: Draft, event: IncidentEvent) -> None:
 def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -> None:
     """Solved: clocks fulfilled, pages called off, whoever was asked hears of it."""
     asked = [page for page in draft.incident.pages if page.user and page.name != by]
+    avoided = grace.is_enough(draft.incident, draft.ladder)
     draft.set(
         status="resolved",
         resolved_at=draft.now,
+        avoided=avoided,
+        solved_at=chain.solved_at(draft),
         waiting_for="",
         waiting_until=None,
         snoozed_until=None,
@@ -317,6 +321,8 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -
     )
     draft.touch()
     draft.say("resolved", text, None, by)
+    if avoided:
+        grace.tell_avoided(draft)
     for target in ("acknowledge", "resolve"):
         promises.fulfil(draft, target)
     draft.set_chain(due=None, state="resting")

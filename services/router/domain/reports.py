@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from services.router.domain import chain
+from services.router.domain import calls, chain, turns
 from services.router.domain.directory import shown_address
 from services.router.domain.draft import Draft
 from services.router.domain.reason import Reason
@@ -16,6 +16,9 @@ FAILED_STEP_EVERY: Final = timedelta(minutes=1)  # at most one step a minute for
 
 def take_in(draft: Draft, report: DeliveryReport) -> bool:
     """Write the report down; whether the chain moved. A report about an earlier step changes nothing."""
+    if report.event == "call":
+        calls.reported(draft, report)
+        return False
     sent = f"{report.channel or 'no channel'} to {shown_address(report.recipient)}"
     text = f"{sent}: {report.outcome}" + (f" ({report.reason})" if report.reason else "")
     draft.say("delivery", text, actor="notifier")
@@ -26,14 +29,29 @@ def take_in(draft: Draft, report: DeliveryReport) -> bool:
     marked = replace(page, state=report.page)
     draft.set(pages=tuple(marked if each is page else each for each in incident.pages))
     wanted = incident.chain.due is not None if incident.status == "triggered" else page.joins
-    if not incident.is_open or page.through == "point" or not wanted or not is_lost(draft):
+    if not incident.is_open or page.through == "point" or not wanted:
+        return False
+    if turns.is_lost(draft) and _next_of_the_level(draft):
+        return True
+    if not is_lost(draft):
         return False
     _move_on(draft)
     return True
 
 
+def _next_of_the_level(draft: Draft) -> bool:
+    """Whoever was asked alone cannot be reached: the next of the level at once, if there is one."""
+    turn = turns.following(draft)
+    if turn is None:
+        return False
+    chain.take_turn(draft, turn, cause=f"no page to {turns.last_asked(draft)} arrived", reason=_reason(draft))
+    return True
+
+
 def is_lost(draft: Draft) -> bool:
     """Whether every page of this step failed for good. `last_resort` is the end: nothing comes after it."""
+    if draft.incident.chain.state in {"grace", "held"}:
+        return False  # their step is over: nobody is being asked
     step = [each for each in draft.incident.pages if each.through != "point"]
     if draft.incident.status != "triggered" and not all(each.joins for each in step):
         return False  # they were asked before it was taken

@@ -1,0 +1,57 @@
+"""A level that waits for its calendar: `hold_until` (POLICY.md, "One complete example")."""
+
+from datetime import datetime
+
+import msgspec
+
+from services.router.domain.compiled import Rung
+from services.router.domain.draft import Draft
+from services.router.domain.reason import Reason
+from shared.policy.calendars import calendars_of, named
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """The level waits for this calendar; `until` is its next opening, None when it never opens again."""
+
+    calendar: str
+    until: datetime | None
+
+
+def hold(draft: Draft, rung: Rung, at: datetime) -> Hold | None:
+    """Why the level would not be paged at this time yet; None when it would."""
+    calendar = rung.spec.hold_until
+    if calendar is None or _has_opened(draft, calendar):
+        return None
+    until = _opening(draft, calendar, at)
+    return None if until is not None and until <= at else Hold(calendar, until)
+
+
+def waits(rung: Rung, hold: Hold) -> str:
+    """In words, until when."""
+    return f"level {rung.spec.name} waits for calendar {hold.calendar}, until {hold.until:%Y-%m-%d %H:%M} UTC"
+
+
+def never(rung: Rung, hold: Hold) -> str:
+    """In words, why it is passed."""
+    return f"level {rung.spec.name} is passed: its calendar {hold.calendar} never opens again"
+
+
+def reason(rung: Rung) -> Reason:
+    """The place in the policy that says so."""
+    return Reason(f"{rung.where}.hold_until", values={"hold_until": rung.spec.hold_until})
+
+
+def _has_opened(draft: Draft, calendar: str) -> bool:
+    """It was waited for and its time has come; if it has closed again since (downtime), that holds nobody."""
+    chain = draft.incident.chain
+    return (
+        chain.state in {"held", "resting"}
+        and chain.calendar == calendar
+        and chain.due is not None
+        and draft.now >= chain.due
+    )
+
+
+def _opening(draft: Draft, calendar: str, at: datetime) -> datetime | None:
+    """The first moment from `at` on at which the calendar is open; None when there is none."""
+    return named(calendars_of(draft.policy.bundle.calendars), calendar).next_open(at)
