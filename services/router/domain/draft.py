@@ -98,6 +98,7 @@ class Draft:
     notices: list[Notice] = field(default_factory=list)
     settled: Settled | None = None
     update_text: str = ""
+    outcome: str = ""  # how it was settled, for stakeholders
     joined: list[Joined] = field(default_factory=list)
     explains: list[Explains] = field(default_factory=list)
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -137,6 +138,12 @@ class Draft:
             for name, value in changes.items():
                 if name in _SEEN_AS and getattr(before, name) != value:
                     self._forget(_SEEN_AS[name])
+
+    def follow_policy(self, policy: CompiledPolicy) -> None:
+        """From now on it follows this policy instead of the one it started with (rule 17)."""
+        self.policy = policy
+        self.incident = replace(self.incident, policy_hash=policy.hash)
+        self._activation = None
 
     def set_chain(self, **changes: Any) -> None:
         """Change fields of the chain."""

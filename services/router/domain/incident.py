@@ -162,6 +162,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     service: str = ""
     status: Status = "triggered"
     priority: int = 3
+    priority_by: str = ""  # the person who set it, as the timeline names them
+    priority_then: int = 0  # what the rules made of it when they did; 0: nobody has set it
+    pinned: tuple[str, ...] = ()  # fields that a person has set: no event changes them
     assignee: str = ""
     waiting_for: str = ""
     waiting_until: datetime | None = None

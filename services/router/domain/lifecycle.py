@@ -108,7 +108,7 @@ def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
     said: dict[str, Any] = {
         name: value
         for name in ("title", "description", "kind", "source", "severity", "impact", "urgency", "service")
-        if (value := getattr(event, name)) is not None
+        if (value := getattr(event, name)) is not None and name not in incident.pinned
     }
     if event.tier is not None:
         said["said_tier"] = event.tier
@@ -118,7 +118,7 @@ def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
     differing = {name: value for name, value in said.items() if getattr(incident, name) != value}
     if differing:
         draft.set(**differing)
-    said_customer = event.customer
+    said_customer = event.customer if "customer" not in incident.pinned else None
     if said_customer is not None and customers.find(draft.around, said_customer).id != incident.customer:
         classify.name_customer(draft, said_customer)
         differing["customer"] = said_customer
@@ -280,6 +280,14 @@ def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
         draft.set_chain(due=None, state="climbing")
         return
     chain.restart(draft, cause=cause, reason=reason)
+
+
+def tell_stakeholders(draft: Draft, text: str) -> None:
+    """An update: whoever subscribed to updates reads it (rule 8: it counts for `respond` and `update`)."""
+    draft.touch()
+    draft.update_text = text
+    draft.say("update", text)
+    draft.change("update")
 
 
 def rest(draft: Draft, by: str) -> None:

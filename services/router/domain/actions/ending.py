@@ -1,0 +1,35 @@
+"""Solved, confirmed, refused, closed, reopened (POLICY.md, rules 13 and 15)."""
+
+from services.router.domain import lifecycle, reopening
+from services.router.domain.actions import asked
+from services.router.domain.decision import Refusal
+from services.router.domain.draft import Draft
+from services.router.domain.reason import Reason
+from services.router.domain.signals import ActionTaken
+
+
+def resolve(draft: Draft, signal: ActionTaken) -> Refusal | None:
+    """Say that it is solved."""
+    text = f"resolved by {asked.who(draft, signal)}{asked.because(signal)}"
+    lifecycle.resolve(draft, by=signal.actor.user or draft.actor, text=text, source_time=None)
+    return None
+
+
+def unless_it_may_come_back(draft: Draft) -> str:
+    """Only what is resolved and stands by itself."""
+    merged = draft.incident.merged and draft.incident.status != "closed"
+    return f"it was merged into incident {draft.incident.parent}" if merged else asked.unless_resolved(draft)
+
+
+def reopen(draft: Draft, signal: ActionTaken) -> Refusal | None:
+    """It is not solved after all: whoever had it is paged first."""
+    why = f"{asked.who(draft, signal)} reopened it{asked.because(signal)}"
+    reopening.by_person(draft, why=why, reason=Reason("rule 13: reopen"))
+    return None
+
+
+def close(draft: Draft, signal: ActionTaken) -> Refusal | None:
+    """The end of it, without waiting for anybody's confirmation."""
+    why = f"{asked.who(draft, signal)} closed it{asked.because(signal)}"
+    lifecycle.close(draft, why=why, reason=Reason("rule 13: close"))
+    return None

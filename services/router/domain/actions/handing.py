@@ -1,0 +1,54 @@
+"""Handing it up, because of expertise or authority (POLICY.md, rule 4)."""
+
+from services.router.domain import chain, rests
+from services.router.domain.actions import asked
+from services.router.domain.decision import Refusal
+from services.router.domain.draft import Draft
+from services.router.domain.reason import Reason
+from services.router.domain.signals import ActionTaken
+
+
+def unless_it_may_climb(draft: Draft) -> str:
+    """Only while somebody can be paged for it."""
+    by = draft.incident.suppressed_by
+    return asked.unless_on_a_ladder(draft) or (f"{by} suppresses it: nobody would be paged" if by else "")
+
+
+def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
+    """The next level up that handles it, a named level, or another policy is paged now, with the note."""
+    wanted = signal.arguments
+    refusal = _unknown_place(draft, signal)
+    if refusal is not None:
+        return refusal
+    draft.follow(draft.incident.assignee)
+    draft.follow(signal.actor.user)
+    draft.set(status="triggered", assignee="", duty=None)
+    draft.touch()
+    draft.settle("handed up", draft.actor)
+    missing = f" ({wanted.because})" if wanted.because else ""
+    cause = f"{asked.who(draft, signal)} handed it up{missing}" + asked.because(signal)
+    values = {"because": wanted.because} if wanted.because else {}
+    reason = Reason("rule 4: handed up by a person", values=values)
+    rests.leave(draft, "it was handed up")
+    if wanted.policy:
+        chain.enter_other(draft, wanted.policy, cause=cause, reason=reason)
+    elif wanted.level:
+        chain.go_to_level(draft, wanted.level, cause=cause, reason=reason)
+    else:
+        chain.hand_up(draft, cause=cause, reason=reason)
+    return None
+
+
+def _unknown_place(draft: Draft, signal: ActionTaken) -> Refusal | None:
+    wanted = signal.arguments
+    if wanted.policy and wanted.level:
+        return asked.invalid("escalate goes to `level` or to `policy`, not to both")
+    if wanted.policy and wanted.policy not in draft.policy.ladders:
+        known = ", ".join(draft.policy.ladders)
+        return asked.invalid(
+            f"policy {wanted.policy!r} is not in the incident's policy bundle; known: {known}"
+        )
+    if wanted.level and draft.ladder.index_of(wanted.level) is None:
+        known = ", ".join(rung.spec.name for rung in draft.ladder.rungs)
+        return asked.invalid(f"policy {draft.ladder.name} has no level {wanted.level!r}; its levels: {known}")
+    return None
