@@ -120,14 +120,43 @@ class Final(Part):
 
 
 class EscalateTo(Part):
+    """Where to: `next` (the next level up that handles it), `{level: NAME}` or `{policy: NAME}`."""
+
     level: Text | None = None
     policy: Name | None = None
+    next: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_surface(cls, written: Any) -> Any:
+        return {"next": True} if written == "next" else written
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> "EscalateTo":
-        if (self.level is None) == (self.policy is None):
-            raise ValueError("either {level: NAME} or {policy: NAME}")
+    def _one_of_three(self) -> "EscalateTo":
+        if [self.level is not None, self.policy is not None, self.next].count(True) != 1:
+            raise ValueError("either next, {level: NAME} or {policy: NAME}")
         return self
+
+    @model_serializer
+    def _to_surface(self) -> Any:
+        if self.next:
+            return "next"
+        return {"level": self.level} if self.level is not None else {"policy": self.policy}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        written = handler.resolve_ref_schema(handler(core))
+        of = written["properties"]
+        named = [
+            {
+                "type": "object",
+                "properties": {name: of[name]["anyOf"][0]},
+                "required": [name],
+                "additionalProperties": False,
+            }
+            for name in ("level", "policy")
+        ]
+        return {"description": written.get("description", ""), "anyOf": [{"const": "next"}, *named]}
 
 
 class SetFields(Part):

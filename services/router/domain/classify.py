@@ -1,54 +1,22 @@
 """Whose problem it is and how much it matters: customer, tier, priority, SLA (POLICY.md, rules 8 and 14)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from services.router.domain import chain, clocks
-from services.router.domain.compiled import CompiledPolicy
+from services.router.domain import chain, clocks, customers, promises
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Clock, Incident
 from services.router.domain.reason import Reason
 from services.router.domain.steps import span
-from shared.policy import Bundle, Sla
+from shared.policy import Sla
 
 OF_SEVERITY: Final = {"critical": 1, "error": 2, "warning": 3, "info": 4}
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The customer that an event's text means; `id` stays as said when nobody is known by it."""
-
-    id: str
-    name: str
-    tier: str | None
-    known: bool
-    how: str
-
-
-def find_customer(policy: CompiledPolicy, said: str) -> Named:
-    """By id, then by name or `match` (case does not count), then by mail domain."""
-    bundle = policy.bundle
-    if said in bundle.customers:
-        return _named(bundle, said, "by its id")
-    text = said.casefold()
-    if text in policy.customers:
-        return _named(bundle, policy.customers[text], f"known as {said!r}")
-    domain = text.rpartition("@")[2]
-    if domain != text and domain in policy.customers:
-        return _named(bundle, policy.customers[domain], f"by its mail domain {domain}")
-    return Named(said, said, None, known=False, how="not a known customer")
-
-
-def _named(bundle: Bundle, name: str, how: str) -> Named:
-    customer = bundle.customers[name]
-    return Named(name, customer.name or name, customer.tier, known=True, how=how)
-
-
 def name_customer(draft: Draft, said: str) -> None:
     """Take what an event says of the customer, and say how it was understood."""
-    found = find_customer(draft.live, said)
+    found = customers.find(draft.around, said)
     draft.set(customer=found.id, customer_name=found.name)
     if said:
         text = f"customer {found.name}: {found.how}"
@@ -58,93 +26,63 @@ def name_customer(draft: Draft, said: str) -> None:
 def set_tier(draft: Draft) -> None:
     """The tier an event carried, else the customer's, else the last one."""
     bundle, incident = draft.live.bundle, draft.incident
-    customer = bundle.customers.get(incident.customer)
+    known = customers.find(draft.around, incident.customer)
+    said = known.customer.tier if known.customer is not None else None
     lost: list[str] = []
     if incident.said_tier in bundle.tiers:
         tier, where = incident.said_tier, "the event names the tier"
     else:
         if incident.said_tier:
             lost.append(f"{incident.said_tier!r} is not a tier of the policy")
-        tier = bundle.tier_of(customer.tier if customer is not None else None)
-        where = (
-            f"customers.{incident.customer}.tier"
-            if customer is not None and customer.tier
-            else "tiers: the last one"
-        )
+        if said and said not in bundle.tiers:
+            lost.append(f"{known.where}: {said!r} is not a tier of the policy")
+        tier = bundle.tier_of(said)
+        where = f"{known.where}.tier" if said in bundle.tiers else "tiers: the last one"
     if tier != incident.tier:
         draft.set(tier=tier)
         draft.say("tier", f"tier {tier}", Reason(where, instead_of=lost))
 
 
-def set_priority(draft: Draft) -> None:
-    """The first row that matches, else from severity. It rises by itself, falls by a person (rule 14)."""
-    incident, is_new = draft.incident, draft.incident.version == 0
+def computed(draft: Draft) -> tuple[int, Reason]:
+    """What the rules make of the priority now: the first row that matches, else from severity."""
+    incident = draft.incident
     chosen = draft.policy.priorities.first(draft.activation)
     if chosen.rule is not None:
-        wanted, reason = chosen.rule.spec.priority, chosen.reason(draft.activation)
-    else:
-        severity = incident.severity or "error"
-        said = {"severity": incident.severity or "not given: taken as error"}
-        wanted, reason = OF_SEVERITY[severity], Reason("priority from severity", "", said, chosen.instead_of)
-    if is_new:
+        return chosen.rule.spec.priority, chosen.reason(draft.activation)
+    said = {"severity": incident.severity or "not given: taken as error"}
+    reason = Reason("priority from severity", "", said, chosen.instead_of)
+    return OF_SEVERITY[incident.severity or "error"], reason
+
+
+def set_priority(draft: Draft) -> None:
+    """By the rules. It rises by itself and falls only by a person; where a person has set it, it rises again
+    only when the rules find it more urgent than they did then (rule 14).
+    """
+    incident = draft.incident
+    wanted, reason = computed(draft)
+    if incident.version == 0:
         draft.set(priority=wanted)
         draft.say("priority", f"priority {wanted}", reason)
-    elif wanted < incident.priority:
-        draft.set(priority=wanted)
+    elif wanted < incident.priority and (not incident.priority_then or wanted < incident.priority_then):
+        draft.set(priority=wanted, priority_by="", priority_then=0)
         draft.say("priority", f"priority rises from {incident.priority} to {wanted}", reason)
         draft.change("priority")
 
 
-def choose_sla(draft: Draft) -> None:
-    """The first SLA that matches; after a change the same time is measured against the new promise."""
+def choose_sla(draft: Draft, *, anew: bool = False) -> None:
+    """The first SLA that matches; after a change the same time is measured against the new promise.
+
+    `anew`: its promises may have changed although it is called the same.
+    """
     chosen = draft.policy.slas.first(draft.activation)
     sla = chosen.rule.spec if chosen.rule is not None else None
     promising = sla if clocks.goals(sla) else None
     if draft.incident.version == 0:
         reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
-        _activate(draft, sla, reason)
-    elif (promising.name if promising is not None else "") != draft.incident.promised_by:
+        promises.activate(draft, sla, reason)
+    elif anew or (promising.name if promising is not None else "") != draft.incident.promised_by:
         reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
-        _retarget(draft, promising, reason)
-
-
-def _activate(draft: Draft, sla: Sla | None, reason: Reason) -> None:
-    made = clocks.activate(sla, draft.now)
-    draft.set(clocks=made, sla=sla.name if sla is not None and made else "")
-    text = f"SLA {sla.name}: {_promises(made) or 'promises nothing in force'}" if sla else "no SLA applies"
-    draft.say("sla", text, reason)
-
-
-def _retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
-    incident = draft.incident
-    made = clocks.retarget_all(
-        incident.clocks,
-        sla,
-        opened_at=incident.opened_at,
-        taken=incident.acknowledged_at is not None or incident.reopened > 0,
-        waiting_for=incident.waiting_for,
-        now=draft.now,
-    )
-    before = {clock.target: clock.state for clock in incident.clocks}
-    ended = [
-        clock.target
-        for clock in made
-        if clock.state == "cancelled" and before.get(clock.target) not in {None, "cancelled"}
-    ]
-    draft.set(clocks=made, sla=sla.name if sla is not None else "")
-    text = f"SLA {sla.name} applies now" if sla is not None else "no SLA applies any more"
-    told = [_promises(clock for clock in made if clock.state in {"running", "paused"})]
-    told += [f"{target} is no longer promised" for target in ended]
-    draft.say("sla", "; ".join(filter(None, (f"{text}: {told[0]}" if told[0] else text, *told[1:]))), reason)
-    draft.change("sla")
-
-
-def _promises(promised: Iterable[Clock]) -> str:
-    return ", ".join(f"{clock.target} within {_goal(clock.goal)}" for clock in promised)
-
-
-def _goal(seconds: float) -> str:
-    return span(timedelta(seconds=seconds))
+        promises.retarget(draft, promising, reason)
 
 
 def competence(draft: Draft, before: Incident) -> None:
@@ -173,4 +111,4 @@ def competence(draft: Draft, before: Incident) -> None:
         chain.join(draft, cause=cause, reason=reason)
         return
     draft.set(status="triggered")
-    chain.hand_up(draft, cause=cause, reason=reason)
+    chain.hand_up(draft, cause=cause, reason=reason, holds=True)

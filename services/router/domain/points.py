@@ -8,13 +8,11 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from services.router.domain import chain, clocks, promises
+from services.router.domain import clocks, promises, verbs
 from services.router.domain.compiled import Ladder, Rule
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Clock, PointState
-from services.router.domain.reason import Reason
-from shared.events import Recipient
-from shared.policy import AtShare, Do, Point
+from shared.policy import AtShare, Point
 from shared.policy.expressions import Activation
 
 
@@ -55,7 +53,7 @@ def _look(draft: Draft, ladder: Ladder, seen: Activation, fired: set[str]) -> No
         if rule.where not in fired and _is_due(rule.spec, state, draft.now):
             fired.add(rule.where)
             _store(draft, rule, replace(state, fired=state.fired + 1, fired_at=draft.now))
-            fire(draft, ladder, rule, rule.reason(seen), "")
+            verbs.fire(draft, ladder, rule, rule.reason(seen), "")
 
 
 def next_time(point: Point, state: PointState) -> datetime | None:
@@ -93,99 +91,31 @@ def _unfired(draft: Draft, target: str) -> list[tuple[float, Rule[Point]]]:
 
 def unfired_shares(draft: Draft, clock: Clock) -> list[float]:
     """The shares of this clock at which something is still to happen."""
-    own = [] if clock.breached else [1.0]
+    own = updates.reminders(clock) or ([] if clock.breached else [1.0])
     warnings = [share for share in clock.warn_at if share not in clock.thresholds]
     return sorted({*own, *warnings, *(share for share, _ in _unfired(draft, clock.target))})
 
 
 def _check_clock(draft: Draft, clock: Clock) -> None:
-    reached = [share for share in unfired_shares(draft, clock) if clocks.used_up(clock, share, draft.now)]
+    passed = clock.elapsed(draft.now, draft.calendars)
+    reached = [share for share in unfired_shares(draft, clock) if clocks.reached(clock, share, passed)]
     if not reached:
         return
     ladder, due = draft.ladder, [each for each in _unfired(draft, clock.target) if each[0] in reached]
     warnings = [share for share in clock.warn_at if share in reached and share not in clock.thresholds]
-    marked = replace(clock, thresholds=tuple(sorted({*clock.thresholds, *reached})))
+    marked = replace(clock, thresholds=tuple(sorted({*clock.thresholds, *reached} - {*updates.reminders(clock)})))
     draft.set(clocks=clocks.changed(draft.incident.clocks, clock.target, marked))
     if reached[-1] >= 1.0 and not clock.breached:
         marked = promises.breach(draft, marked)
+    if clock.target == "update":
+        updates.remind(draft, marked)
     promises.warn(draft, marked, warnings)
     highest = max((share for share, _ in due), default=0.0)
     for share, rule in due:
         _store(draft, rule, replace(_state(draft, rule), fired=1, fired_at=draft.now))
         reason = promises.reached(draft, rule.where, marked)
         if share == highest:
-            fire(draft, ladder, rule, reason, f"{rule.spec.at} has passed")
+            verbs.fire(draft, ladder, rule, reason, f"{rule.spec.at} has passed")
         else:
             text = f"point {rule.spec.name} is recorded only: a higher share was reached at the same time"
             draft.say("point", text, reason)
-
-
-def fire(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason, cause: str) -> None:
-    """Do what the point of this ladder says."""
-    draft.say("point", f"escalation point {rule.spec.name}" + (f": {cause}" if cause else ""), reason)
-    for do in rule.spec.do:
-        _act(draft, ladder, rule.spec, do, reason)
-
-
-def _act(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason) -> None:
-    if do.notify is not None:
-        _notify(draft, point, do, reason)
-    elif do.inform is not None:
-        _inform(draft, point, do, reason)
-    elif do.escalate is not None:
-        _escalate(draft, ladder, point, do, reason)
-    else:
-        draft.say("not_in_force", f"{do.verb} in point {point.name} is not yet in force", reason)
-
-
-def _notify(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
-    resolved = draft.directory.resolve(do.notify or ())
-    for gap in resolved.gaps:
-        draft.say("nobody", f"point {point.name}: {gap}", reason)
-    for found in resolved.found:
-        draft.page(found, through="point", why=f"{found.why} (escalation point {point.name})")
-    if resolved.found:
-        names = ", ".join(draft.directory.shown(found.recipient) for found in resolved.found)
-        draft.say("paged", f"point {point.name} pages {names}", reason)
-        draft.change("paged")
-
-
-def _inform(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
-    resolved = draft.directory.resolve(do.inform or ())
-    for gap in resolved.gaps:
-        draft.say("nobody", f"point {point.name}: {gap}", reason)
-    for found in resolved.found:
-        outside = found.recipient.kind == "customer"  # reads nothing internal
-        text = "" if outside else f"Escalation point: {point.name}"
-        why = found.why if outside else f"{found.why} (escalation point {point.name})"
-        draft.tell(found.recipient, "inform", text=text, reason=why, stakeholder=outside)
-    if resolved.found:
-        names = ", ".join(draft.directory.shown(found.recipient) for found in resolved.found)
-        draft.say("informed", f"point {point.name} informs {names}", reason)
-
-
-def _escalate(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason) -> None:
-    assert do.escalate is not None
-    if draft.ladder is not ladder:
-        text = f"point {point.name} hands up nothing: the incident has left policy {ladder.name}"
-        draft.say("point", text, reason)
-        return
-    cause = f"escalation point {point.name} was reached" + (f" ({do.because})" if do.because else "")
-    if draft.incident.status == "acknowledged":
-        _take_away(draft, point)
-    if do.escalate.policy is not None:
-        chain.enter_other(draft, do.escalate.policy, cause=cause, reason=reason)
-    elif do.escalate.level is not None:
-        chain.go_to_level(draft, do.escalate.level, cause=cause, reason=reason)
-
-
-def _take_away(draft: Draft, point: Point) -> None:
-    """Others are asked to take it now: who had it hears of that, and follows on."""
-    had_it = draft.incident.assignee
-    draft.set(status="triggered", assignee="")
-    draft.settle("handed up")
-    if had_it in draft.live.bundle.users:
-        draft.follow(had_it)
-        text = f"Escalation point {point.name} handed it up: it is no longer assigned to you."
-        recipient = Recipient(kind="user", name=had_it)
-        draft.tell(recipient, "inform", text=text, reason="it was assigned to you")
