@@ -4,6 +4,7 @@ The endpoints are plain ASGI, for this is the hot path; `openapi.py` says what t
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from services.intake import metrics
 from services.intake.admission import Admission, Sender, presented
 from services.intake.bodies import HungUpError, is_lines, read_body
 from services.intake.cleaning import Unreadable, clean
-from services.intake.formats import Answer, Format, Post, Refused
+from services.intake.formats import Answer, Format, Post, Reading, Refused
+from services.intake.formats.grafana import is_genuine
 from services.intake.settings import IntakeSettings
 from shared import telemetry
 from shared.codec import encode
@@ -24,12 +26,14 @@ from shared.crash import crash_point
 from shared.eventlog import EventLog, LogUnavailableError, RecordTooLargeError
 from shared.events import IncidentEvent
 from shared.problems import Fault, Problem
+from shared.secrets import SecretMissingError, Secrets
 from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 
 Headers: TypeAlias = Mapping[bytes, bytes]
 _KEY_LENGTH: Final = 255
+_MOST_FAULTS: Final = 100
 _NAMED: Final = 5  # events of a batch that are named in the log
 _RETRY: Final = {"retry-after": "2"}
 
@@ -89,11 +93,14 @@ class Endpoint:
         publisher: Publisher,
         admission: Callable[[], Admission | None],
         clock: Callable[[], datetime],
+        secrets: Secrets = Secrets(None),  # noqa: B008 - frozen
     ) -> None:
         """`admission` gives what is known of the policy now; None: nothing yet."""
         self._publisher = publisher
         self._admission = admission
         self._clock = clock
+        self._secrets = secrets
+        self._unsigned = Trouble(log, "intake.secret", what="checking signatures")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(dict(scope["headers"]), scope["query_string"], scope.get("path_params", {}))
@@ -103,7 +110,7 @@ class Endpoint:
         except Problem as problem:
             metrics.REFUSED.labels(shape.kind, problem.kind).inc()
             status, words = shape.refused(problem)
-            await _respond(send, status, words, problem.headers if status == problem.status else {})
+            await _respond(send, status, words, _kept(problem, status))
         except HungUpError:
             metrics.REFUSED.labels(shape.kind, "hung-up").inc()
         else:
@@ -126,21 +133,69 @@ class Endpoint:
         now = self._clock()
         idempotency_key = _idempotency_key(request.headers)
         sender, form, body = await self.admit(admission, request, receive, now)
-        lines = is_lines(request.headers, lines=form.kind == "native", sloppy=form.kind == "pagerduty")
+        if sender.signing_secret:
+            self._check_signature(sender, request.headers, body, now)
+        sloppy = form.kind in {"pagerduty", "json"}
+        lines = is_lines(request.headers, lines=form.kind == "native", sloppy=sloppy)
         read = form.read(body, Post(sender.name, now, idempotency_key, lines=lines))
         if isinstance(read, Refused):
             raise Problem(422, "invalid-event", "The event cannot be accepted", faults=read.faults)
-        events = [
-            admission.noted(sender.dressed(event, sent))
-            for event, sent in zip(read.events, read.objects, strict=True)
-        ]
+        events, faults = _dressed(sender, read)
+        if faults:
+            raise Problem(422, "invalid-event", "The event cannot be accepted", faults=faults)
         if events:
-            await self._publisher.publish(events, len(body))
+            events = [admission.noted(event) for event in events]
+            await self._publish(sender, events, len(body), now)
             crash_point("intake.published")
             metrics.accepted(sender.name, form.kind).inc(len(events))
             if telemetry.tells(logging.DEBUG):
                 _note(sender, events)
         return form.accepted(events)
+
+    def _check_signature(self, sender: Sender, headers: Headers, body: bytes, now: datetime) -> None:
+        """Raises Problem 401 for a body that the secret did not sign, 503 where there is no secret."""
+        try:
+            secret = self._secrets.revealed(sender.signing_secret)
+        except SecretMissingError as err:
+            self._unsigned.is_on(err)
+            raise _unavailable("no-secret", "The integration's signing secret cannot be read") from err
+        self._unsigned.is_over()
+        if not is_genuine(headers, body, secret, now):
+            raise Problem(401, "wrong-signature", "The signature is not this body's")
+
+    async def _publish(
+        self, sender: Sender, events: Sequence[IncidentEvent], size: int, now: datetime
+    ) -> None:
+        """Within the integration's rate. Raises Problem 429, 503, 413."""
+        if sender.bucket is None:
+            return await self._publisher.publish(events, size)
+        wait = sender.bucket.take(len(events), now)
+        if wait is not None:
+            raise Problem(
+                429,
+                "rate-limited",
+                "This integration has posted more events than its rate allows; nothing was accepted",
+                headers={"retry-after": str(max(1, math.ceil(wait.total_seconds())))},
+            )
+        try:
+            await self._publisher.publish(events, size)
+        except BaseException:
+            sender.bucket.give_back(len(events))
+            raise
+        return None
+
+
+def _dressed(sender: Sender, read: Reading) -> tuple[list[IncidentEvent], list[Fault]]:
+    """The events with the integration's `set` and `map`, and what even these leave out."""
+    events: list[IncidentEvent] = []
+    faults: list[Fault] = []
+    for index, (event, sent) in enumerate(zip(read.events, read.objects, strict=True)):
+        dressed, lacking = sender.dressed(event, sent)
+        events.append(dressed)
+        if lacking:
+            where = f"/{index}" if read.batch else ""
+            faults += [Fault(where + fault.field, fault.reason) for fault in lacking]
+    return events, faults[:_MOST_FAULTS]
 
 
 class ByKind(Endpoint):
@@ -232,6 +287,13 @@ def _idempotency_key(headers: Headers) -> str:
             faults=[Fault("Idempotency-Key", f"longer than {_KEY_LENGTH} bytes")],
         )
     return clean(sent.decode("utf-8", "backslashreplace"))
+
+
+def _kept(problem: Problem, status: int) -> Mapping[str, str]:
+    """The headers of the refusal; under another status only when to come again still holds."""
+    if status == problem.status:
+        return problem.headers
+    return {name: value for name, value in problem.headers.items() if name.lower() == "retry-after"}
 
 
 async def _respond(send: Send, status: int, answer: Answer, headers: Mapping[str, str]) -> None:

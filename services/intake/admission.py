@@ -5,18 +5,21 @@ import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import parse_qs
 
 from services.intake.formats import FORMATS, Format
 from services.intake.overrides import overridden, with_unknown_names
+from services.intake.rate import Bucket
 from shared import telemetry
 from shared.events import IncidentEvent
 from shared.policy import Bundle, ExpressionError, FieldMapping
-from shared.problems import Problem
+from shared.problems import Fault, Problem
 from shared.security import Key, owner_of
 
 log = telemetry.logger(__name__)
+
+_BROKEN: Final = "its expressions do not compile in this release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,36 @@ class Sender:
     keys: tuple[Key, ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     mapping: FieldMapping | None = None
-    mapped: tuple[str, ...] = ()
+    mapped: Mapping[str, str] = field(default_factory=dict)  # the expressions, by field
+    bucket: Bucket | None = None  # None: as many events as it likes
+    signing_secret: str = ""  # as the policy has it
 
-    def dressed(self, event: IncidentEvent, sent: Mapping[str, Any]) -> IncidentEvent:
-        """The event with this integration's `set` and `map`; `sent` is the sender's own object."""
+    def dressed(self, event: IncidentEvent, sent: Mapping[str, Any]) -> tuple[IncidentEvent, Sequence[Fault]]:
+        """The event with this integration's `set` and `map`; `sent` is the sender's own object.
+
+        Faults where that leaves out what every event needs; their places are inside this one event.
+        """
         if not self.fixed and not self.mapped:
-            return event
-        found = self.mapping.evaluate(sent) if self.mapping else {}
-        failed = tuple(name for name in self.mapped if name not in found)
-        return overridden(event, {**self.fixed, **found}, failed)
+            return event, self._lacking(event, {})
+        found, failed = self.mapping.read(sent) if self.mapping else ({}, dict.fromkeys(self.mapped, _BROKEN))
+        dressed = overridden(event, {**self.fixed, **found}, failed)
+        return dressed, self._lacking(dressed, failed)
+
+    def _lacking(self, event: IncidentEvent, failed: Mapping[str, str]) -> Sequence[Fault]:
+        """What only a mapping could have given. Other formats have seen to it themselves."""
+        if self.format is None or not self.format.loose:
+            return ()
+        if event.action == "trigger":
+            missing = "" if event.title and event.title.strip() else "title"
+        else:
+            missing = "dedup_key" if event.dedup_key == event.event_id else ""
+        if not missing:
+            return ()
+        source = self.mapped.get(missing)
+        if source is None:
+            return [Fault(f"/{missing}", f"needed for {event.action}: neither map nor set says it")]
+        why = failed.get(missing) or "it gives an empty text"
+        return [Fault(f"/{missing}", f"needed for {event.action}: map.{missing} ({source}): {why}")]
 
 
 class Admission:
@@ -73,7 +97,9 @@ class Admission:
                     keys=tuple(integration.keys),
                     fixed=integration.set,
                     mapping=_mapping(name, integration.map),
-                    mapped=tuple(integration.map),
+                    mapped=integration.map,
+                    bucket=Bucket(integration.rate) if integration.rate else None,
+                    signing_secret=integration.signing_secret or "",
                 )
                 for name, integration in bundle.integrations.items()
             ),

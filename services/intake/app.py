@@ -18,6 +18,7 @@ from shared.clock import utcnow
 from shared.eventlog import EventLog
 from shared.policy.feed import PolicyFeed, PublishedPolicy
 from shared.policy.usable_keys import UsableKeys
+from shared.secrets import Secrets
 from shared.service import Service
 
 log = telemetry.logger(__name__)
@@ -78,7 +79,7 @@ class Intake:
 def build(settings: IntakeSettings, *, log: EventLog) -> Service:
     """The service; the caller runs the log."""
     intake = Intake(log, loopback=settings.loopback)
-    rest = (Publisher(log, settings), lambda: intake.admission, utcnow)
+    rest = (Publisher(log, settings), lambda: intake.admission, utcnow, Secrets(settings.secrets_dir))
     native, pagerduty = FORMATS["native"], FORMATS["pagerduty"]
     by_name = ByName(native, *rest)
     return Service(
@@ -90,8 +91,8 @@ def build(settings: IntakeSettings, *, log: EventLog) -> Service:
             Route("/v1/events", ByKind(native, *rest), methods=["POST"]),
             Route("/v2/enqueue", ByBody(pagerduty, *rest), methods=["POST"]),
             Route("/v2/change/enqueue", ByBody(CHANGES, *rest), methods=["POST"]),
-            Route("/v1/integrations/{name}", by_name, methods=["POST"]),
-            Route("/v1/integrations/{name}/{key}", by_name, methods=["POST"]),
+            Route("/v1/integrations/{name}", by_name, methods=["POST", "PUT"]),
+            Route("/v1/integrations/{name}/{key}", by_name, methods=["POST", "PUT"]),
         ],
         openapi_paths=PATHS,
         openapi_schemas=schemas(),

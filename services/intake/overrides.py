@@ -35,11 +35,11 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 }
 
 
-def overridden(event: IncidentEvent, values: Mapping[str, Any], failed: tuple[str, ...]) -> IncidentEvent:
-    """The event with these values; `failed` names the fields whose mapping gave nothing."""
+def overridden(event: IncidentEvent, values: Mapping[str, Any], failed: Mapping[str, str]) -> IncidentEvent:
+    """The event with these values; `failed`: the fields whose mapping gave nothing, and why."""
     mapper = Mapper(list(event.notes))
-    for name in failed:
-        mapper.note(f"the mapping of {name} gave nothing")
+    for name, why in failed.items():
+        mapper.note(f"the mapping of {name} gave nothing: {why}")
     changes: dict[str, Any] = {}
     labels, attributes = dict(event.labels), dict(event.attributes)
     for name, value in values.items():

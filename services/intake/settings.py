@@ -1,5 +1,7 @@
 """Intake's own settings; which log it uses is the host's."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from shared.settings import ListenSettings
@@ -8,6 +10,7 @@ from shared.settings import ListenSettings
 class IntakeSettings(ListenSettings):
     """All by environment, prefix `LADDER_`."""
 
+    secrets_dir: Path | None = Field(default=None, description="the folder of `secret:NAME`")
     intake_publish_seconds: float = Field(
         default=4.0,
         gt=0,

@@ -1,9 +1,9 @@
 """Who may come in and what goes out: integrations, keys, calls, heartbeats, templates."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.policy.durations import Duration, DurationOrNone, RateLimit
 from shared.policy.part import Expression, LongText, Name, Part, Role, Text
@@ -58,6 +58,13 @@ class Integration(Part):
     set: dict[EventField, Any] = Field(default_factory=dict)
     map: dict[EventField, Expression] = Field(default_factory=dict)
     reopen_within: DurationOrNone | None = None
+    signing_secret: Text | None = None  # of Grafana's signature; can be secret:NAME
+
+    @model_validator(mode="after")
+    def _only_grafana_signs(self) -> Self:
+        if self.signing_secret is not None and self.kind != "grafana":
+            raise ValueError("signing_secret only where kind is grafana")
+        return self
 
     @property
     def reopens_within(self) -> timedelta | None:

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from shared.policy.names import ABSENT, ALWAYS, FUNCTIONS, METHODS, NUMBERS, TEXTS, advice, calls, mentioned
 
 _PLACE: Final = re.compile(r"<input>:(\d+):(\d+): (.*?)(?=\n|$)", re.DOTALL)
@@ -288,21 +290,38 @@ class FieldMapping:
         self._programs: Final = {name: self._compile(source) for name, source in sources.items()}
 
     def evaluate(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Field → value, for each expression that gives one; what fails or gives null is left out.
+        """Field → value, for each expression that gives one; what fails or gives null is left out."""
+        return self.read(body)[0]
 
-        Names are the body's own fields. Values are plain: text, numbers, truth, lists, maps.
+    def read(self, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Field → value, for each expression that gives one; field → why, for the others.
+
+        Names are the body's own fields. Values are those of JSON: times become text. A whole number beyond
+        64 bits is seen as a double.
         """
+        found, failed = self._read(body)
+        if any("out of range" in reason for reason in failed.values()):
+            return self._read(_in_range(body))
+        return found, failed
+
+    def _read(self, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         activation = self._env.Activation(dict(body))
         found: dict[str, Any] = {}
+        failed: dict[str, str] = {}
         for name, program in self._programs.items():
             try:
                 value = program.eval(activation)
-            except RuntimeError:
+                plain = _of_json(value.plain_value())
+            except RuntimeError as err:
+                failed[name] = str(err)
                 continue
-            plain = value.plain_value()
-            if plain is not None and value.type().name() != "ERROR":
+            if value.type().name() == "ERROR":
+                failed[name] = _missing(_failure(plain).reason)
+            elif plain is None:
+                failed[name] = "it gives null"
+            else:
                 found[name] = plain
-        return found
+        return found, failed
 
     def _compile(self, source: str) -> Any:
         try:
@@ -311,6 +330,31 @@ class FieldMapping:
             raise ExpressionError("this text is not valid Unicode") from None
         except RuntimeError as err:
             raise _explained(str(err), source) from None
+
+
+def _of_json(value: Any) -> Any:
+    """Times, durations, bytes and keys of maps as text."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return msgspec.to_builtins(value, str_keys=True)
+
+
+def _in_range(value: Any) -> Any:
+    """The same tree with every whole number that the library cannot hold as a double."""
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        return _doubles(value)
+    if isinstance(value, dict):
+        return {key: _in_range(inner) for key, inner in value.items()}
+    return [_in_range(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _missing(reason: str) -> str:
+    """In words for whoever wrote the mapping, who knows of no activation."""
+    top = re.fullmatch(r'No value with name "(.*?)" found in Activation', reason)
+    inner = re.fullmatch(r"Key not found in map : (.*)", reason)
+    if top:
+        return f"nothing named {top[1]!r} was sent"
+    return f"no field {inner[1]} was sent" if inner else reason
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -8,6 +8,8 @@ from typing import Final
 
 from services.intake.formats.alertmanager import Alertmanager
 from services.intake.formats.contract import Answer, Format, Post, Reading, Refused, with_notes
+from services.intake.formats.grafana import GRAFANA
+from services.intake.formats.mapped import MappedJson
 from services.intake.formats.native import Native
 from services.intake.formats.pagerduty import PagerDuty
 
@@ -15,5 +17,5 @@ __all__ = ["CHANGES", "FORMATS", "Answer", "Format", "Post", "Reading", "Refused
 
 CHANGES: Final[Format] = PagerDuty(changes=True)
 FORMATS: Final[Mapping[str, Format]] = {
-    known.kind: known for known in (Native(), PagerDuty(), Alertmanager())
+    known.kind: known for known in (Native(), PagerDuty(), Alertmanager(), GRAFANA, MappedJson())
 }

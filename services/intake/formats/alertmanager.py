@@ -4,9 +4,9 @@ One incident per alert, keyed by its fingerprint; the same alert comes again eve
 is all or nothing, for the sender repeats it whole.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from services.intake.cleaning import Unreadable, as_text, bounded, read_json
 from services.intake.formats.contract import (
@@ -27,7 +27,11 @@ from shared.problems import Fault, Problem
 _OFFSET: Final = 0xCBF29CE484222325
 _PRIME: Final = 0x100000001B3
 _SEPARATOR: Final = b"\xff"
-_OF_THE_GROUP: Final = ("receiver", "groupKey", "groupLabels", "notification_reason")
+
+Addresses: TypeAlias = Callable[
+    [Mapping[str, Any], Mapping[str, Any], Mapping[str, str]], Iterable[tuple[Any, Any, bool]]
+]
+"""From an alert, its group and its annotations to (address, text, whether it is a picture)."""
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
@@ -54,21 +58,6 @@ def _title(labels: Mapping[str, str], annotations: Mapping[str, str], key: str, 
     return f"Alert {key}"
 
 
-def _attributes(
-    alert: Mapping[str, Any],
-    group: Mapping[str, Any],
-    annotations: Mapping[str, str],
-    more_labels: Mapping[str, str],
-    mapper: Mapper,
-) -> dict[str, Any]:
-    said: dict[str, Any] = {"annotations": dict(annotations)} if annotations else {}
-    if more_labels:
-        said["more_labels"] = dict(more_labels)
-    said |= {name: group[name] for name in _OF_THE_GROUP if group.get(name)}
-    said |= {name: alert[name] for name in ("values", "valueString") if alert.get(name)}
-    return bounded(said, mapper.notes)
-
-
 def _addresses(
     alert: Mapping[str, Any], group: Mapping[str, Any], annotations: Mapping[str, str]
 ) -> Iterable[tuple[Any, Any, bool]]:
@@ -79,7 +68,9 @@ def _addresses(
     yield group.get("externalURL"), "Alertmanager", False
 
 
-def _event(alert: Mapping[str, Any], group: Mapping[str, Any], post: Post, index: int) -> IncidentEvent:
+def _event(
+    dialect: "Alertmanager", alert: Mapping[str, Any], group: Mapping[str, Any], post: Post, index: int
+) -> IncidentEvent:
     mapper = Mapper()
     everything = mapper.texts("labels", alert.get("labels"))
     annotations = mapper.texts("annotations", alert.get("annotations"))
@@ -100,9 +91,9 @@ def _event(alert: Mapping[str, Any], group: Mapping[str, Any], post: Post, index
         description=mapper.text("description", annotations.get("description"), DESCRIPTION_LENGTH) or None,
         severity=mapper.severity(everything.get("severity")) if firing else None,
         service=mapper.text("service", everything.get("service"), NAME_LENGTH) or None,
-        attributes=_attributes(alert, group, annotations, more_labels, mapper),
+        attributes=bounded(dialect.kept(alert, group, annotations, more_labels), mapper.notes),
         labels=labels,
-        links=mapper.links(list(_addresses(alert, group, annotations))),
+        links=mapper.links(list(dialect.addresses(alert, group, annotations))),
         occurred_at=mapper.time("startsAt", alert.get("startsAt"))
         if firing
         else mapper.time("endsAt", alert.get("endsAt")),
@@ -110,19 +101,28 @@ def _event(alert: Mapping[str, Any], group: Mapping[str, Any], post: Post, index
     )
 
 
-def _said_of_all(group: Mapping[str, Any], repaired: Sequence[str]) -> tuple[str, ...]:
+def _said_of_all(sender: str, group: Mapping[str, Any], repaired: Sequence[str]) -> tuple[str, ...]:
     cut_away = group.get("truncatedAlerts")
     if isinstance(cut_away, int) and cut_away > 0:
-        return (*repaired, f"Alertmanager left {cut_away} more alerts of this group out (its max_alerts)")
+        return (*repaired, f"{sender} left {cut_away} more alerts of this group out (its max_alerts)")
     return tuple(repaired)
 
 
 @dataclass(frozen=True, slots=True)
 class Alertmanager:
-    """`kind: alertmanager`. Takes larger bodies than others: a storm's group is one, and 4xx loses it."""
+    """`kind: alertmanager`. Takes larger bodies than others: a storm's group is one, and 4xx loses it.
+
+    `of_the_group` and `of_the_alert` are kept as attributes.
+    """
 
     kind: str = "alertmanager"
+    sender: str = "Alertmanager"
+    of_the_group: tuple[str, ...] = ("receiver", "groupKey", "groupLabels", "notification_reason")
+    of_the_alert: tuple[str, ...] = ("values", "valueString")
+    addresses: Addresses = _addresses
     longest_body: int = 8 * 1024 * 1024
+    loose: bool = False
+    throttled: int = 503  # it tries 5xx again and drops anything else, 429 included
 
     def read(self, body: bytes, post: Post) -> Reading | Refused:
         read = read_json(body)
@@ -139,9 +139,23 @@ class Alertmanager:
         ]
         if wrong:
             return Refused(wrong[:100])
-        events = [_event(alert, group, post, index) for index, alert in enumerate(alerts)]
-        notes = _said_of_all(group, read.repaired)
-        return Reading([with_notes(event, notes) for event in events], alerts)
+        events = [_event(self, alert, group, post, index) for index, alert in enumerate(alerts)]
+        notes = _said_of_all(self.sender, group, read.repaired)
+        return Reading([with_notes(event, notes) for event in events], alerts, batch=True)
+
+    def kept(
+        self,
+        alert: Mapping[str, Any],
+        group: Mapping[str, Any],
+        annotations: Mapping[str, str],
+        more_labels: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """What becomes the attributes, before it is bounded."""
+        said: dict[str, Any] = {"annotations": dict(annotations)} if annotations else {}
+        if more_labels:
+            said["more_labels"] = dict(more_labels)
+        said |= {name: group[name] for name in self.of_the_group if group.get(name)}
+        return said | {name: alert[name] for name in self.of_the_alert if alert.get(name)}
 
     def credential(self, body: bytes) -> str:
         del body
@@ -151,6 +165,5 @@ class Alertmanager:
         return accepted(events)
 
     def refused(self, problem: Problem) -> tuple[int, Answer]:
-        """Alertmanager tries 5xx again and drops anything else, 429 included."""
-        status = 503 if problem.status == 429 else problem.status
+        status = self.throttled if problem.status == 429 else problem.status
         return status, problem_answer(problem)

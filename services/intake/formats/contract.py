@@ -39,6 +39,8 @@ class Post:
     received_at: datetime
     idempotency_key: str = ""
     lines: bool = False  # newline-delimited JSON
+    content_type: str = ""  # as it was sent
+    about: Mapping[str, str] | None = None  # a CloudEvent's attributes that came in headers
     fresh_id: Callable[[], str] = fresh_id  # randomness comes from outside
 
     def event_id(self, index: int | None = None) -> str:
@@ -58,6 +60,7 @@ class Reading:
 
     events: Sequence[IncidentEvent]
     objects: Sequence[Mapping[str, Any]]
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,14 @@ class Format(Protocol):
     @property
     def longest_body(self) -> int:
         """In bytes, once decompressed."""
+
+    @property
+    def loose(self) -> bool:
+        """Whether its events are whole only after the integration's `map` and `set`."""
+
+    @property
+    def throttled(self) -> int:
+        """The status that its clients take for "later, please"."""
 
     def read(self, body: bytes, post: Post) -> Reading | Refused:
         """The events of a body, or everything that is wrong with it."""

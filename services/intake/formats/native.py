@@ -286,6 +286,8 @@ class Native:
 
     kind: str = "native"
     longest_body: int = 1024 * 1024
+    loose: bool = False
+    throttled: int = 429
 
     def read(self, body: bytes, post: Post) -> Reading | Refused:
         sent = _decode(body, post)
@@ -305,7 +307,7 @@ class Native:
                 events.append(_event(member, post, index, at, sent.notes))
         if faults:
             return Refused(_hinted(faults[:_MOST_FAULTS], body, post, batch=sent.batch))
-        return Reading(events, _Objects(sent.members))
+        return Reading(events, _Objects(sent.members), sent.batch)
 
     def credential(self, body: bytes) -> str:
         del body

@@ -150,6 +150,8 @@ class PagerDuty:
     kind: str = "pagerduty"
     longest_body: int = 512 * 1024
     changes: bool = False
+    loose: bool = False
+    throttled: int = 429
 
     def read(self, body: bytes, post: Post) -> Reading | Refused:
         read = _object(body)

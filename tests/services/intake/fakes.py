@@ -20,9 +20,9 @@ from shared.security import digest
 from shared.service import Service
 from tests.waiting import until
 
-SCRIPTS, CRM, PROMETHEUS, PAGER, MAPPED, API, SHARED, EXPIRED = (
+SCRIPTS, CRM, PROMETHEUS, PAGER, MAPPED, API, SHARED, EXPIRED, GRAFANA, TICKETS = (
     "scripts-key", "crm-key", "prometheus-key", "0123456789abcdef0123456789abcdef", "mapped-key", "api-key",
-    "shared-key", "expired-key",
+    "shared-key", "expired-key", "grafana-key", "tickets-key",
 )  # fmt: skip
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 LEVEL = {"name": "desk", "notify": ["user:ana"], "acknowledge_within": "5m"}
@@ -59,6 +59,21 @@ def bundle() -> Bundle:
                     "map": {"service": "labels.job", "severity": "labels.level", "title": "annotations.none"},
                 },
                 "pager": {"kind": "pagerduty", "keys": _keys(PAGER)},
+                "boards": {"kind": "grafana", "keys": _keys(GRAFANA)},
+                "signed": {"kind": "grafana", "keys": _keys(GRAFANA), "signing_secret": "of-the-boards"},
+                "tickets": {
+                    "kind": "json",
+                    "keys": _keys(TICKETS),
+                    "set": {"source": "tickets", "labels.team": "desk"},
+                    "map": {
+                        "dedup_key": "ticket.id",
+                        "title": "ticket.subject",
+                        "customer": "ticket.account",
+                        "action": "ticket.state == 'closed' ? 'resolve' : 'trigger'",
+                        "kind": "ticket.type == 'budget' ? 'budget_overrun' : 'incident'",
+                        "attributes.budget": "double(ticket.budget)",
+                    },
+                },
                 "later": {"kind": "opsgenie", "keys": _keys(SHARED)},
             },
             "api_keys": {"dashboard": {"keys": _keys(API)}},

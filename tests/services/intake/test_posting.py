@@ -214,9 +214,12 @@ async def test_an_integrations_set_and_map_override_what_was_read(client, log):
         "prometheus",
         "A",
     )
-    assert full.notes[-2:] == ("no severity: read as error", "the mapping of title gave nothing")
+    assert full.notes[-2:] == (
+        "no severity: read as error",
+        "the mapping of title gave nothing: nothing named 'annotations' was sent",
+    )
     assert (bare.service, bare.severity) == (None, "error")
-    assert "the mapping of severity gave nothing" in bare.notes
+    assert 'the mapping of severity gave nothing: no field "level" was sent' in bare.notes
 
 
 async def test_fixed_values_hold_for_native_events_too(client, log):

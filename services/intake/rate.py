@@ -1,0 +1,34 @@
+"""How many events an integration may post: a bucket of tokens in this process, filled by passing time."""
+
+from datetime import datetime, timedelta
+
+from shared.policy.durations import Rate
+
+
+class Bucket:
+    """Holds what may be accepted within the rate's own span, and fills evenly.
+
+    A batch is taken whole as soon as anything is left, however large it is; what it took beyond that has to
+    fill up again first. So the rate holds over time, and no batch is too large for ever.
+    """
+
+    def __init__(self, rate: Rate) -> None:
+        self._most = float(rate.count)
+        self._per_second = rate.count / rate.seconds
+        self._left = self._most
+        self._at: datetime | None = None
+
+    def take(self, events: int, now: datetime) -> timedelta | None:
+        """Take so many; or, when nothing is left, how long it takes until there is something again."""
+        if self._at is not None and now > self._at:
+            filled = (now - self._at).total_seconds() * self._per_second
+            self._left = min(self._most, self._left + filled)
+        self._at = now if self._at is None else max(now, self._at)
+        if self._left >= min(1.0, self._most):
+            self._left -= events
+            return None
+        return timedelta(seconds=(min(1.0, self._most) - self._left) / self._per_second)
+
+    def give_back(self, events: int) -> None:
+        """They were not accepted after all."""
+        self._left = min(self._most, self._left + events)
