@@ -3,18 +3,30 @@
 import hashlib
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic.config import JsonDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api import queries
+from services.router.api.attributes import flaw
 from services.router.arrivals import Arrival
 from services.router.domain import actions
+from services.router.domain.actions.resting import LONGEST
+from services.router.domain.changing import FIELDS
 from services.router.domain.decision import Refusal
 from services.router.domain.incident import snapshot
 from services.router.domain.signals import ActionArguments, ActionTaken, Actor
@@ -25,7 +37,9 @@ from shared.events import IncidentSnapshot
 from shared.problems import Fault, Problem
 
 _LONG: Final = 16 * 1024
+_LONGEST_SECONDS: Final = LONGEST.total_seconds()
 _Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+_Key = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
 _Text = Annotated[str, StringConstraints(max_length=_LONG, pattern=r"^[^\x00]*$")]
 _STATUS: Final = {"forbidden": 403, "conflict": 409, "invalid": 422}
 _TITLE: Final = {
@@ -35,34 +49,30 @@ _TITLE: Final = {
 }
 _EXAMPLES: Final[JsonDict] = {
     "title": "Action",
-    "examples": [{"action": "acknowledge", "note": "I am looking at it"}],
+    "examples": [
+        {"action": "acknowledge", "note": "I am looking at it"},
+        {"action": "escalate", "because": "authority", "note": "it needs more money than I may spend"},
+        {"action": "snooze", "seconds": 3600},
+        {"action": "wait", "for": "customer", "until": "2026-03-02T09:00:00Z"},
+        {"action": "set", "priority": 1, "attributes": {"forecast": 61000}},
+        {"action": "decide", "decision": "approve", "note": "within the reserve"},
+    ],
 }
-_LATER: Final = frozenset(
-    {
-        "approve",
-        "assign",
-        "close",
-        "confirm",
-        "decide",
-        "merge",
-        "reject",
-        "reopen",
-        "set",
-        "snooze",
-        "subscribe",
-        "unsnooze",
-        "unsubscribe",
-        "wait",
-    }
-)
 _NAMES: Final[JsonDict] = {"enum": [*sorted(actions.ACTIONS)]}
+_MOST_ATTRIBUTES: Final = 64  # as many as one event may carry
 _encoder: Final = msgspec.json.Encoder()
 
 
 class ActionBody(BaseModel):
     """What to do, and its arguments. Which arguments count depends on the action."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_EXAMPLES)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra=_EXAMPLES,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
     action: Annotated[str, StringConstraints(max_length=200)] = Field(
         description="what to do", json_schema_extra=_NAMES
@@ -76,19 +86,83 @@ class ActionBody(BaseModel):
     )
     assignee: _Name = Field(default="", description="acknowledge: for whom, when the key acts for nobody")
     page: _Name = Field(default="", description="the id of the page that is being answered")
+    to: _Name = Field(default="", description="assign: to this user; default: the caller")
+    until: AwareDatetime | None = Field(
+        default=None, description="snooze, wait: until then; at most 30 days ahead"
+    )
+    seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)] | None = Field(
+        default=None, description="snooze, wait: for so long, instead of `until`"
+    )
+    waiting_for: _Name = Field(
+        default="", alias="for", description="wait: for whom, such as customer or vendor"
+    )
+    priority: Annotated[int, Field(strict=True, ge=1, le=5)] | None = Field(
+        default=None, description="set: 1 is the most urgent; a higher number needs the role lead"
+    )
+    kind: Annotated[_Name, StringConstraints(min_length=1)] | None = Field(
+        default=None, description="set: a kind of the policy, or incident"
+    )
+    service: _Name | None = Field(default=None, description="set: a service of the policy; empty: none")
+    customer: _Name | None = Field(
+        default=None, description="set: its id, a name or a mail address; empty: none"
+    )
+    attributes: Annotated[dict[_Key, JsonValue], Field(max_length=_MOST_ATTRIBUTES)] | None = Field(
+        default=None, description="set: these attributes; null takes one away, the others stay"
+    )
+    decision: Literal["approve", "reject"] | None = Field(default=None, description="decide: which")
+    into: uuid.UUID | None = Field(default=None, description="merge: into this incident")
+    rating: Annotated[int, Field(strict=True, ge=1, le=5)] | None = Field(
+        default=None, description="confirm: how satisfied the customer is; 5 is the best"
+    )
+    who: _Name = Field(
+        default="",
+        description="subscribe, unsubscribe: a user (default: the caller), or with `via` an address",
+    )
+    via: _Name = Field(default="", description="subscribe, unsubscribe: the channel of the address")
 
-    @model_validator(mode="before")
+    @field_validator("attributes")
     @classmethod
-    def _is_in_force(cls, sent: Any) -> Any:
-        """An action of a later release is said to be one, before its arguments are called unknown."""
-        action = sent.get("action") if isinstance(sent, dict) else None
-        if isinstance(action, str) and action in _LATER - actions.ACTIONS.keys():
-            raise _not_in_force(action)
-        return sent
+    def _can_be_kept(cls, named: dict[str, Any] | None) -> dict[str, Any] | None:
+        wrong = flaw(named)
+        if wrong:
+            raise ValueError(wrong)
+        return named
 
-    def arguments(self) -> ActionArguments:
-        given = self.model_dump(exclude={"action"})
-        return ActionArguments(**given | {"because": self.because or ""})
+    @field_validator("until")
+    @classmethod
+    def _in_utc(cls, until: datetime | None) -> datetime | None:
+        try:
+            return until.astimezone(UTC) if until is not None else None
+        except OverflowError:
+            raise ValueError("a time beyond all calendars") from None
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.until is not None and self.seconds is not None:
+            raise ValueError("either `until` or `seconds`, not both")
+        return self
+
+    def arguments(self, now: datetime) -> ActionArguments:
+        """The arguments for the domain; `seconds` counts from now."""
+        until = self.until if self.seconds is None else now + timedelta(seconds=self.seconds)
+        return ActionArguments(
+            note=self.note,
+            text=self.text,
+            level=self.level,
+            policy=self.policy,
+            because=self.because or "",
+            assignee=self.assignee,
+            page=self.page,
+            to=self.to,
+            until=until,
+            waiting_for=self.waiting_for,
+            changes={name: value for name in FIELDS if (value := getattr(self, name)) is not None},
+            decision=self.decision or "",
+            into=str(self.into or ""),
+            rating=self.rating or 0,
+            who=self.who,
+            via=self.via,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +208,7 @@ class _Work:
             if given is not None:
                 return given
         incident_id = str(request.incident_id)
-        signal = ActionTaken(request.body.action, request.actor, request.body.arguments(), request.key)
+        signal = ActionTaken(request.body.action, request.actor, request.body.arguments(now), request.key)
         self.batch = await self._engine.within([Arrival(signal, incident_id)], connection, now, in_force)
         _raise_refusal(self.batch.handled[0])
         found = await queries.one(connection, request.incident_id)
@@ -193,14 +267,6 @@ def _raise_refusal(handled: Handled) -> None:
     refusal = handled.decision.refusal
     if refusal is not None:
         raise _problem(refusal)
-
-
-def _not_in_force(action: str) -> Problem:
-    known = sorted(actions.ACTIONS)
-    reason = f"{action} is not in force yet in this release; known: {', '.join(known)}"
-    return Problem(
-        422, "not-in-force", "This action is not in force yet", reason, faults=[Fault("/action", reason)]
-    )
 
 
 def _problem(refusal: Refusal) -> Problem:

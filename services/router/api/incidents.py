@@ -6,7 +6,9 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.router import rotations
 from services.router.api import actions, queries
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import (
@@ -20,10 +22,12 @@ from services.router.api.shapes import (
     answer,
     answers,
 )
+from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.forecast import NextStep, forecast
 from services.router.domain.incident import Incident
 from services.router.domain.surroundings import Surroundings
 from services.router.engine import Engine
+from services.router.policies import Compiled, moment, required
 from shared import telemetry
 from shared.database import transaction_time
 from shared.events import IncidentSnapshot, Status
@@ -162,8 +166,10 @@ def _add_explain(router: APIRouter, engine: Engine, access: Access) -> None:
             if found is None:
                 raise actions.not_found()
             rows = await queries.entries(connection, incident_id, None, _ALL_ENTRIES)
-            policy = await engine.policies.get(connection, [found.incident.policy_hash])
-        coming = _coming(found.incident, caller, policy[found.incident.policy_hash])
+            usable = await engine.policies.get(connection, [found.incident.policy_hash])
+            policy = usable[found.incident.policy_hash]
+            around = await _around(engine, connection, caller.live, policy)
+        coming = _coming(found.incident, around, policy)
         return answer(
             Explanation(
                 past=[
@@ -182,7 +188,7 @@ def _add_actions(router: APIRouter, engine: Engine, access: Access) -> None:
     @router.post(
         "/{incident_id}/actions",
         operation_id="act_on_incident",
-        summary="Do something to it: acknowledge, resolve, escalate, note, update",
+        summary="Do something to it: take it, hand it up, assign, snooze, set, decide, resolve, …",
         response_class=Response,
         responses=answers(IncidentSnapshot, "The incident as it is afterwards.", _REFUSED_ACTIONS),
     )
@@ -199,14 +205,26 @@ def _add_actions(router: APIRouter, engine: Engine, access: Access) -> None:
         return Response(done, media_type="application/json")
 
 
-def _coming(incident: Incident, caller: Caller, policy: Any) -> Sequence[NextStep]:
+async def _around(
+    engine: Engine, connection: AsyncConnection, live: CompiledPolicy, policy: Compiled
+) -> Surroundings:
+    """What the next steps depend on beside the incident, as it is now."""
+    _, in_force = await moment(connection)
+    return Surroundings(
+        live=live,
+        office=await engine.policies.offices.get(connection, required(in_force).office, live),
+        rotations={} if isinstance(policy, Exception) else await rotations.read(connection, [policy]),
+    )
+
+
+def _coming(incident: Incident, around: Surroundings, policy: Compiled) -> Sequence[NextStep]:
     """What its policy says comes next; for one that cannot be decided, the next try."""
     if incident.stuck is not None:
         what = f"Ladder tries again to decide; it could not because of {incident.stuck.error}"
         return [NextStep(incident.stuck.retry_at, what, "somebody resolves it before")]
     if isinstance(policy, Exception):
         return []
-    return forecast(incident, Surroundings(live=caller.live), policy)
+    return forecast(incident, around, policy)
 
 
 def _raw(reason: str | None) -> msgspec.Raw | None:

@@ -1,0 +1,36 @@
+"""Attributes that come by the API: only what the database, JSON and expressions can hold."""
+
+import math
+from typing import Any, Final
+
+_DEPTH: Final = 8  # as deep as those of an event may be
+
+
+def flaw(value: Any, depth: int = _DEPTH) -> str:
+    """Why this JSON value cannot be kept, or ''."""
+    if isinstance(value, dict | list):
+        if depth == 0:
+            return f"nested deeper than {_DEPTH} levels"
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        return next((found for part in parts if (found := flaw(part, depth - 1))), "")
+    if isinstance(value, str):
+        return "" if _is_storable(value) else "a text with a NUL or half a character"
+    if isinstance(value, int | float):
+        return "" if _holds(value) else "a number that is not finite or not between -1.7e308 and 1.7e308"
+    return ""
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def _holds(number: float) -> bool:
+    """Whether a double (what expressions calculate with) can hold the number."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
