@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import last_resort, metrics, store
+from services.router import last_resort, metrics, rotations, store
 from services.router.arrivals import Arrival
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
@@ -133,6 +133,8 @@ async def _deciding(
     if isinstance(live, Exception):
         raise UnusablePolicyError(f"policy {in_force.hash}: {live}") from live
     situation.office = await policies.offices.get(connection, in_force.office, live)
+    usable = [policy for policy in compiled.values() if not isinstance(policy, Exception)]
+    situation.rotations = dict(await rotations.lock(connection, usable, now))
     return _Deciding(situation, compiled, live, now, decide)
 
 
@@ -194,7 +196,7 @@ class _Deciding:
             decision = self._decide(incident, arrival.signal)
         except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
             return self._set_aside(incident, arrival, err)
-        self.situation.keep(decision)
+        self.situation.keep(decision, arrival.signal)
         return Handled(arrival, decision)
 
     def _decide(self, incident: Incident | None, signal: Signal) -> Decision:
@@ -292,7 +294,7 @@ class _Deciding:
             current = self.situation.incidents[incident.id]
             self._stuck(replace(current, stuck=before), f"{type(err).__name__}: {err}")
             return Handled(arrival, error=str(err))
-        self.situation.keep(decision)
+        self.situation.keep(decision, arrival.signal)
         self.situation.write(replace(self.situation.incidents[incident.id], stuck=None))
         return Handled(arrival, decision)
 
@@ -303,7 +305,7 @@ class _Deciding:
             earlier = waiting[0]
             incident = self.situation.incidents[incident_id]
             if not _superseded(incident, earlier):
-                self.situation.keep(self._decide(incident, earlier.signal))
+                self.situation.keep(self._decide(incident, earlier.signal), earlier.signal)
             self.situation.take_up(earlier)
 
     def _take_behind_stand_in(self, incident: Incident, arrival: Arrival) -> Handled:

@@ -9,6 +9,7 @@ from services.router.domain.decision import Decision, Entry, Orphan
 from services.router.domain.incident import Incident
 from services.router.domain.signals import Signal
 from services.router.domain.surroundings import NOTHING_CHANGED, Cause, Group, KnownCustomer, Office
+from services.router.outcomes import Stays
 from shared.events import DeadLetter, IncidentChanged, RelatedChanged
 
 
@@ -38,7 +39,10 @@ class Situation:
     causes: dict[str, list[Cause]] = field(default_factory=dict)  # by suppression rule
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)  # by policy and level
 
+    moved: dict[tuple[str, str], str] = field(default_factory=dict)  # of `rotations`, what is to be written
     changed: dict[str, None] = field(default_factory=dict)  # ids to write, in the order of first change
+    before: dict[str, Incident | None] = field(default_factory=dict)  # what is changed, as it is stored
+    stays: Stays = field(default_factory=Stays)
     entries: list[tuple[str, Entry]] = field(default_factory=list)
     messages: list[IncidentChanged | RelatedChanged] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
@@ -55,24 +59,29 @@ class Situation:
         """The incident that a signal with this address is for."""
         return self.incidents.get(to if isinstance(to, str) else self.newest.get(to, ""))
 
-    def keep(self, decision: Decision) -> None:
-        """Hold on to what was decided. A refusal leaves nothing."""
+    def keep(self, decision: Decision, signal: Signal | None = None) -> None:
+        """Hold on to what was decided about the signal. A refusal leaves nothing."""
         if decision.refusal is not None:
             return
         if decision.orphan is not None:
             self._remember(decision.orphan)
         if decision.incident is not None:
             if decision.changed:
+                self.stays.follow(self.incidents.get(decision.incident.id), decision, signal)
                 self.write(decision.incident)
             self.tell(decision.incident.id, decision.entries)
         if decision.message is not None:
             self.messages.append(decision.message)
         self.messages.extend(decision.signals)
+        if decision.rotations:
+            self.rotations |= decision.rotations
+            self.moved |= decision.rotations
 
     def write(self, incident: Incident) -> None:
         """This is how the incident is to be stored."""
         if incident.id not in self.incidents:
             self.newest[incident.key] = incident.id
+        self.before.setdefault(incident.id, self.incidents.get(incident.id))
         self.incidents[incident.id] = incident
         self.changed.setdefault(incident.id)
 

@@ -1,9 +1,9 @@
 """Gather and apply: the SQL of one batch, one bulk statement a table.
 
 One lock order everywhere (consumer, timers, API): ids in the inbox, sorted; then incident rows, sorted by id,
-in one statement; new incidents are inserted after that, sorted by key. Two transactions that open the same
-key at once (two replicas around a change of partitions) meet in the unique index `incident_open_key`: the
-second waits, fails with 23505, is tried again and then sees the first one's incident (`is_race`). Timers
+in one statement; then rotations, sorted by policy and level, where a policy has such levels; new incidents
+are inserted after that, sorted by key. Two transactions that open the same key at once (two replicas around
+a change of partitions) meet in the unique index `incident_open_key`: the second waits, fails with 23505, is tried again and then sees the first one's incident (`is_race`). Timers
 lock with SKIP LOCKED and so wait for nobody. last_resort's one row comes after all of these.
 """
 
@@ -17,6 +17,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.router import rotations
 from services.router.arrivals import Arrival
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decision import Entry, Orphan
@@ -77,6 +78,7 @@ async def overdue(connection: AsyncConnection, seconds: float, most: int) -> int
 async def apply(connection: AsyncConnection, situation: Situation, levels: "Levels", now: datetime) -> None:
     """Write everything that the batch decided."""
     await _write_decisions(connection, situation, levels, now)
+    await rotations.write(connection, situation.moved, now)
     await _write_orphans(connection, situation.orphans, now)
     await _write_set_aside(connection, situation)
     await _write_letters(connection, situation.letters)
@@ -92,6 +94,10 @@ class Levels:
     def level(self, incident: Incident) -> str:
         if incident.chain.state in {"assignee", "grace"}:
             return incident.chain.state
+        return self.rung(incident)
+
+    def rung(self, incident: Incident) -> str:
+        """The name of the place on its ladder, whoever is asked there now."""
         policy = self._policy_of(incident)
         ladder = policy.ladders.get(incident.chain.policy) if policy is not None else None
         return ladder.level_name(incident.chain.level) if ladder is not None else ""
@@ -167,6 +173,9 @@ async def _write_decisions(
     if situation.entries:
         parts.append("entries")
         given |= _entry_columns(situation.entries)
+    for part, columns in outcomes.columns(situation, levels.rung).items():
+        parts.append(part)
+        given |= columns
     if messages:
         parts.append("messages")
         given |= outbox.columns(SCHEMA, [codec.encode(message) for message in messages])
@@ -339,7 +348,12 @@ _TELL: Final = """
          WITH ORDINALITY AS given (incident_id, at, kind, actor, text, reason, place)
     ORDER BY place
 """
-_PARTS: Final = {"incidents": _upsert(), "entries": _TELL, "messages": outbox.insertion(SCHEMA)}
+_PARTS: Final = {
+    "incidents": _upsert(),
+    "entries": _TELL,
+    **outcomes.PARTS,
+    "messages": outbox.insertion(SCHEMA),
+}
 _ORPHAN: Final = text("""
     INSERT INTO router.orphan (integration, dedup_key, action, event_id, at, occurred_at, reason, event)
     SELECT integration, dedup_key, action, event_id, :now, occurred_at, reason, CAST(event AS json)

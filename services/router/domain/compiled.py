@@ -8,6 +8,7 @@ import msgspec
 
 from services.router.domain.reason import Reason
 from shared.policy import Bundle, Level, Point, Policy, PriorityRow, Route, Sla, Subscription, load_json
+from shared.policy.calendars import Calendars, calendars_of
 from shared.policy.escalation import Grouping, Suppression
 from shared.policy.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
 from shared.policy.names import reads_time
@@ -153,6 +154,8 @@ class CompiledPolicy:
     priorities: Rules[PriorityRow]
     slas: Rules[Sla]
     ladders: dict[str, Ladder]
+    calendars: Calendars
+    rotating: tuple[tuple[str, str], ...]  # policy and level of each round_robin
     subscriptions: Rules[Subscription]
     heard: frozenset[str]  # events that some subscription asks for
     names: frozenset[str]  # every name that a condition mentions: `priority`, `customer.id`, `attributes`, …
@@ -254,6 +257,13 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
         priorities=priorities,
         slas=slas,
         ladders={name: make.ladder(name, policy) for name, policy in bundle.policies.items()},
+        calendars=calendars_of(bundle.calendars),
+        rotating=tuple(
+            (name, level.name)
+            for name, policy in bundle.policies.items()
+            for level in policy.levels
+            if level.mode.kind == "round_robin"
+        ),
         subscriptions=make.rules(
             [(f"subscriptions[{n}]", row, row.when) for n, row in enumerate(bundle.subscriptions)]
         ),
