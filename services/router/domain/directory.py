@@ -9,6 +9,7 @@ from typing import assert_never
 
 import msgspec
 
+from services.router.domain import customers
 from services.router.domain.incident import Incident
 from services.router.domain.surroundings import Surroundings
 from shared.events import Contact, Recipient
@@ -169,22 +170,23 @@ class Directory(msgspec.Struct, frozen=True):
 
     def _customer(self) -> Resolved:
         said = self.incident.customer
-        customer = self.bundle.customers.get(said)
+        if not said:
+            return nobody("customer: none is named")
+        known = customers.find(self.around, said)
+        customer = known.customer
         if customer is None:
-            return nobody(
-                f"customer: {said!r} is not a known customer" if said else "customer: none is named"
-            )
+            return nobody(f"customer {said!r}: {known.how}")
         contacts = tuple(
             Contact(name=name, channel=spec.channel, address=spec.address, secret=spec.secret or "")
             for name, spec in customer.contacts.items()
         )
         if not contacts:
-            return nobody(f"customer: {said} has no contacts")
-        recipient = Recipient(kind="customer", name=said, contacts=contacts)
+            return nobody(f"customer: {known.id} has no contacts")
+        recipient = Recipient(kind="customer", name=known.id, contacts=contacts)
         return Resolved((Found(recipient, "it concerns you as our customer"),))
 
     def _owner(self) -> Resolved:
-        customer = self.bundle.customers.get(self.incident.customer)
+        customer = customers.find(self.around, self.incident.customer).customer
         if customer is None or not customer.owner:
             return nobody("owner: the incident's customer has no account owner")
         return self._user(customer.owner, f"you look after {customer.name or self.incident.customer}")

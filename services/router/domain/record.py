@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from services.router.domain import customers
 from services.router.domain.incident import Incident
-from shared.policy import Bundle
+from services.router.domain.surroundings import Surroundings
 
 
-def values(incident: Incident, live: Bundle, level: str) -> dict[str, Any]:
+def values(incident: Incident, around: Surroundings, level: str) -> dict[str, Any]:
     """Every name an expression may use. Absent text is '', an absent number 0."""
-    customer = live.customers.get(incident.customer)
+    live = around.live.bundle
+    customer = customers.find(around, incident.customer).customer if incident.customer else None
     service = live.services.get(incident.service)
     return {
         "title": incident.title,
