@@ -5,6 +5,8 @@ from typing import Final
 
 from services.router.domain.draft import Draft
 from services.router.domain.lifecycle import user
+from services.router.domain.reason import Reason
+from shared.events import Contact, Recipient
 
 EVENTS: Final = (
     "opened",
@@ -22,8 +24,15 @@ EVENTS: Final = (
 def fan_out(draft: Draft) -> None:
     """Tell every subscription that matches of what this decision changed, and the followers of its end."""
     events = [event for event in EVENTS if event in draft.changes]
+    if draft.incident.is_muted:
+        if "update" in events:
+            why = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
+            draft.say("muted", f"nobody hears the update: {why}", Reason("rule 11"))
+        return
     if not draft.live.heard.isdisjoint(events):
         _tell_subscribers(draft, events)
+    if draft.incident.subscribers:
+        _tell_its_own(draft, events)
     _tell_followers(draft, events)
 
 
@@ -44,7 +53,7 @@ def _tell_subscribers(draft: Draft, events: Sequence[str]) -> None:
                 draft.tell(
                     found.recipient,
                     event,
-                    text=draft.update_text if event == "update" else "",
+                    text=_text(draft, event),
                     reason=f"subscribed to {event} ({rule.where})",
                     stakeholder=True,
                     template=subscription.template or "",
@@ -53,6 +62,30 @@ def _tell_subscribers(draft: Draft, events: Sequence[str]) -> None:
         if hearing:
             names = ", ".join(draft.directory.shown(found.recipient) for found in hearing)
             draft.say("told", f"{', '.join(told)}: told {names}", reason)
+
+
+def _text(draft: Draft, event: str) -> str:
+    """What they read beyond the event itself; nothing internal."""
+    if event == "update":
+        return draft.update_text
+    return draft.outcome if event == "resolved" else ""
+
+
+def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
+    """Those who subscribed to this one incident; addresses read nothing internal."""
+    paged = [page.recipient for page in draft.pages]
+    for subscriber in draft.incident.subscribers:
+        if subscriber.via:
+            contact = Contact(name=subscriber.via, channel=subscriber.via, address=subscriber.who)
+            recipient = Recipient(kind="address", name=subscriber.who, contacts=(contact,))
+        elif subscriber.who in draft.live.bundle.users and f"user:{subscriber.who}" != draft.actor:
+            recipient = user(subscriber.who)
+        else:
+            continue
+        for event in events if recipient not in paged else ():
+            outside, text = bool(subscriber.via), _text(draft, event)
+            reason = "you subscribed to it"
+            draft.tell(recipient, event, text=text, reason=reason, stakeholder=outside)
 
 
 def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
