@@ -59,9 +59,7 @@ def resume(draft: Draft, why: str) -> None:
 
 def wake(draft: Draft, why: str) -> None:
     """The snooze is over: the level that stood still has its full time again."""
-    draft.set(snoozed_until=None, snoozed_by="")
-    draft.say("resumed", f"no longer snoozed: {why}", _RULE)
-    draft.change("resumed")
+    rouse(draft, why)
     _go_on(draft, "the snooze is over")
 
 
@@ -75,25 +73,19 @@ def _go_on(draft: Draft, cause: str) -> None:
 
 def end(draft: Draft, why: str) -> None:
     """Neither waits nor sleeps any longer: a person says so, or its priority rose."""
-    if draft.incident.snoozed_until is not None and draft.incident.waiting_for:
-        draft.set(snoozed_until=None, snoozed_by="")
-        draft.say("resumed", f"no longer snoozed: {why}", _RULE)
+    if draft.incident.waiting_for:
+        rouse(draft, why)
     elif draft.incident.snoozed_until is not None:
         wake(draft, why)
     if draft.incident.waiting_for:
         resume(draft, why)
 
 
-def leave(draft: Draft, why: str) -> None:
-    """Neither waits nor sleeps any longer, and whoever calls this says what the levels do now."""
-    incident = draft.incident
-    if incident.snoozed_until is not None:
+def rouse(draft: Draft, why: str) -> None:
+    """No longer snoozed; whoever calls this says what the levels do now."""
+    if draft.incident.snoozed_until is not None:
         draft.set(snoozed_until=None, snoozed_by="")
         draft.say("resumed", f"no longer snoozed: {why}", _RULE)
-    if incident.waiting_for:
-        draft.set(waiting_for="", waiting_until=None)
-        promises.pause_or_go_on(draft)
-        draft.say("resumed", f"no longer waiting for {incident.waiting_for}: {why}", _RULE)
         draft.change("resumed")
 
 

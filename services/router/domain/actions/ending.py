@@ -1,6 +1,6 @@
 """Solved, confirmed, refused, closed, reopened (POLICY.md, rules 13 and 15)."""
 
-from services.router.domain import lifecycle, reopening
+from services.router.domain import grouping, lifecycle, reopening
 from services.router.domain.actions import asked
 from services.router.domain.decision import Refusal
 from services.router.domain.draft import Draft
@@ -33,3 +33,13 @@ def close(draft: Draft, signal: ActionTaken) -> Refusal | None:
     why = f"{asked.who(draft, signal)} closed it{asked.because(signal)}"
     lifecycle.close(draft, why=why, reason=Reason("rule 13: close"))
     return None
+
+
+def merge(draft: Draft, signal: ActionTaken) -> Refusal | None:
+    """It is the same problem as another one: it ends there."""
+    if not signal.arguments.into:
+        return asked.invalid("merge needs `into`: the id of the incident that goes on")
+    refusal = grouping.merge(draft, signal.arguments.into)
+    if refusal is None:
+        asked.remark(draft, signal)
+    return refusal

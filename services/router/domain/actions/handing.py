@@ -29,7 +29,7 @@ def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
     cause = f"{asked.who(draft, signal)} handed it up{missing}" + asked.because(signal)
     values = {"because": wanted.because} if wanted.because else {}
     reason = Reason("rule 4: handed up by a person", values=values)
-    rests.leave(draft, "it was handed up")
+    rests.rouse(draft, "it was handed up")
     if wanted.policy:
         chain.enter_other(draft, wanted.policy, cause=cause, reason=reason)
     elif wanted.level:
