@@ -3,7 +3,8 @@
 One lock order everywhere (consumer, timers, API): ids in the inbox, sorted; then incident rows, sorted by id,
 in one statement; then rotations, sorted by policy and level, where a policy has such levels; new incidents
 are inserted after that, sorted by key. Two transactions that open the same key at once (two replicas around
-a change of partitions) meet in the unique index `incident_open_key`: the second waits, fails with 23505, is tried again and then sees the first one's incident (`is_race`). Timers
+a change of partitions) meet in the unique index `incident_open_key`: the second waits, fails with 23505, is
+tried again and then sees the first one's incident (`is_race`). Timers
 lock with SKIP LOCKED and so wait for nobody. last_resort's one row comes after all of these.
 """
 
@@ -17,7 +18,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import rotations
+from services.router import outcomes, rotations
 from services.router.arrivals import Arrival
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decision import Entry, Orphan
@@ -85,7 +86,7 @@ async def apply(connection: AsyncConnection, situation: Situation, levels: "Leve
 
 
 class Levels:
-    """What an incident's row shows beside the incident: its level's name, its customer's value."""
+    """What an incident's row shows beside it: its level's name, its customer's value, its first breach."""
 
     def __init__(self, live: CompiledPolicy, policy_of: Callable[[Incident], CompiledPolicy | None]) -> None:
         self._live = live
@@ -106,11 +107,14 @@ class Levels:
         customer = self._live.bundle.customers.get(incident.customer)
         return float(customer.value or 0) if customer is not None else 0.0
 
-
-def first_breach(incident: Incident, now: datetime) -> datetime | None:
-    """When the first running clock is (or was) used up, to the second, so that it stays equal."""
-    ends = [end for clock in incident.clocks if (end := clock.reaches(1.0, now)) is not None]
-    return (min(ends) + timedelta(milliseconds=500)).replace(microsecond=0) if ends else None
+    def first_breach(self, incident: Incident) -> datetime | None:
+        """When the first running clock is (or was) used up, to the second, so that it stays equal."""
+        if not incident.clocks:
+            return None
+        policy = self._policy_of(incident)
+        calendars = policy.calendars if policy is not None else {}
+        ends = [end for clock in incident.clocks if (end := clock.reaches(1.0, calendars)) is not None]
+        return (min(ends) + timedelta(milliseconds=500)).replace(microsecond=0) if ends else None
 
 
 async def _set_aside_earlier(connection: AsyncConnection, situation: Situation) -> None:
@@ -173,7 +177,8 @@ async def _write_decisions(
     if situation.entries:
         parts.append("entries")
         given |= _entry_columns(situation.entries)
-    for part, columns in outcomes.columns(situation, levels.rung).items():
+    written = [(situation.before[incident.id], incident) for incident in incidents]
+    for part, columns in outcomes.columns(written, situation.stays, levels.rung).items():
         parts.append(part)
         given |= columns
     if messages:
@@ -189,7 +194,7 @@ def _incident_columns(incidents: Sequence[Incident], levels: Levels) -> dict[str
     }
     columns["level"] = [levels.level(incident) for incident in incidents]
     columns["customer_value"] = [levels.customer_value(incident) for incident in incidents]
-    columns["first_breach_at"] = [first_breach(incident, incident.decided_at) for incident in incidents]
+    columns["first_breach_at"] = [levels.first_breach(incident) for incident in incidents]
     return columns
 
 
