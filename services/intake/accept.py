@@ -17,7 +17,7 @@ from services.intake import metrics
 from services.intake.admission import Admission, Sender, presented
 from services.intake.bodies import HungUpError, is_lines, read_body
 from services.intake.cleaning import Unreadable, clean
-from services.intake.formats import Answer, Format, Post, Reading, Refused
+from services.intake.formats import FORMATS, Answer, Format, Post, Reading, Refused, cloudevents
 from services.intake.formats.grafana import is_genuine
 from services.intake.settings import IntakeSettings
 from shared import telemetry
@@ -135,12 +135,10 @@ class Endpoint:
         sender, form, body = await self.admit(admission, request, receive, now)
         if sender.signing_secret:
             self._check_signature(sender, request.headers, body, now)
-        sloppy = form.kind in {"pagerduty", "json"}
-        lines = is_lines(request.headers, lines=form.kind == "native", sloppy=sloppy)
-        read = form.read(body, Post(sender.name, now, idempotency_key, lines=lines))
+        read = form.read(body, _post(sender, form, request.headers, now, idempotency_key))
         if isinstance(read, Refused):
             raise Problem(422, "invalid-event", "The event cannot be accepted", faults=read.faults)
-        events, faults = _dressed(sender, read)
+        events, faults = _dressed(sender, form, read)
         if faults:
             raise Problem(422, "invalid-event", "The event cannot be accepted", faults=faults)
         if events:
@@ -185,12 +183,23 @@ class Endpoint:
         return None
 
 
-def _dressed(sender: Sender, read: Reading) -> tuple[list[IncidentEvent], list[Fault]]:
+def _post(sender: Sender, form: Format, headers: Headers, now: datetime, idempotency_key: str) -> Post:
+    """The post as its format sees it. Raises Problem 415."""
+    if form.kind == "cloudevents":
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        about = cloudevents.attributes_in(headers)
+        return Post(sender.name, now, idempotency_key, content_type=content_type, about=about)
+    sloppy = form.kind in {"pagerduty", "json"}
+    lines = is_lines(headers, lines=form.kind == "native", sloppy=sloppy)
+    return Post(sender.name, now, idempotency_key, lines=lines)
+
+
+def _dressed(sender: Sender, form: Format, read: Reading) -> tuple[list[IncidentEvent], list[Fault]]:
     """The events with the integration's `set` and `map`, and what even these leave out."""
     events: list[IncidentEvent] = []
     faults: list[Fault] = []
     for index, (event, sent) in enumerate(zip(read.events, read.objects, strict=True)):
-        dressed, lacking = sender.dressed(event, sent)
+        dressed, lacking = sender.dressed(event, sent, loose=form.loose)
         events.append(dressed)
         if lacking:
             where = f"/{index}" if read.batch else ""
@@ -199,7 +208,7 @@ def _dressed(sender: Sender, read: Reading) -> tuple[list[IncidentEvent], list[F
 
 
 class ByKind(Endpoint):
-    """`/v1/events`: one format; the key in the headers says whose post it is."""
+    """One format, by the kind of integrations that may use it."""
 
     def __init__(self, form: Format, *rest: Any) -> None:
         super().__init__(*rest)
@@ -214,6 +223,21 @@ class ByKind(Endpoint):
     ) -> tuple[Sender, Format, bytes]:
         sender = admission.of_kind(self._form.kind, presented(request.headers, request.query), now)
         return sender, self._form, await read_body(request.headers, receive, self._form.longest_body)
+
+
+class Events(ByKind):
+    """`/v1/events`: native events, or CloudEvents where the request says that it carries them."""
+
+    def shape(self, request: Request) -> Format:
+        return FORMATS["cloudevents"] if cloudevents.is_cloudevent(request.headers) else self._form
+
+    async def admit(
+        self, admission: Admission, request: Request, receive: Receive, now: datetime
+    ) -> tuple[Sender, Format, bytes]:
+        form, secret = self.shape(request), presented(request.headers, request.query)
+        other = "" if form is self._form else form.kind
+        sender = admission.of_kind(self._form.kind, secret, now, or_kind=other)
+        return sender, form, await read_body(request.headers, receive, form.longest_body)
 
 
 class ByBody(ByKind):
@@ -240,7 +264,9 @@ class ByName(Endpoint):
     def _form(self, request: Request) -> Format | None:
         admission = self._admission()
         sender = admission.senders.get(request.path["name"]) if admission else None
-        return sender.format if sender else None
+        form = sender.format if sender else None
+        is_other = form is not None and form.kind == "native" and cloudevents.is_cloudevent(request.headers)
+        return FORMATS["cloudevents"] if is_other else form
 
     async def admit(
         self, admission: Admission, request: Request, receive: Receive, now: datetime

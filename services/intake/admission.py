@@ -9,8 +9,9 @@ from typing import Any, Final, Self
 from urllib.parse import parse_qs
 
 from services.intake.formats import FORMATS, Format
-from services.intake.overrides import overridden, with_unknown_names
+from services.intake.formats.values import overridden
 from services.intake.rate import Bucket
+from services.intake.unknown import with_unknown_names
 from shared import telemetry
 from shared.events import IncidentEvent
 from shared.policy import Bundle, ExpressionError, FieldMapping
@@ -36,21 +37,21 @@ class Sender:
     bucket: Bucket | None = None  # None: as many events as it likes
     signing_secret: str = ""  # as the policy has it
 
-    def dressed(self, event: IncidentEvent, sent: Mapping[str, Any]) -> tuple[IncidentEvent, Sequence[Fault]]:
+    def dressed(
+        self, event: IncidentEvent, sent: Mapping[str, Any], *, loose: bool
+    ) -> tuple[IncidentEvent, Sequence[Fault]]:
         """The event with this integration's `set` and `map`; `sent` is the sender's own object.
 
-        Faults where that leaves out what every event needs; their places are inside this one event.
+        `loose`: what every event needs is looked for only now; the places of faults are inside this event.
         """
         if not self.fixed and not self.mapped:
-            return event, self._lacking(event, {})
+            return event, self._lacking(event, {}) if loose else ()
         found, failed = self.mapping.read(sent) if self.mapping else ({}, dict.fromkeys(self.mapped, _BROKEN))
         dressed = overridden(event, {**self.fixed, **found}, failed)
-        return dressed, self._lacking(dressed, failed)
+        return dressed, self._lacking(dressed, failed) if loose else ()
 
     def _lacking(self, event: IncidentEvent, failed: Mapping[str, str]) -> Sequence[Fault]:
-        """What only a mapping could have given. Other formats have seen to it themselves."""
-        if self.format is None or not self.format.loose:
-            return ()
+        """What is missing without which an event means nothing."""
         if event.action == "trigger":
             missing = "" if event.title and event.title.strip() else "title"
         else:
@@ -59,7 +60,7 @@ class Sender:
             return ()
         source = self.mapped.get(missing)
         if source is None:
-            return [Fault(f"/{missing}", f"needed for {event.action}: neither map nor set says it")]
+            return [Fault(f"/{missing}", f"needed for {event.action}: nothing says it")]
         why = failed.get(missing) or "it gives an empty text"
         return [Fault(f"/{missing}", f"needed for {event.action}: map.{missing} ({source}): {why}")]
 
@@ -108,9 +109,11 @@ class Admission:
             services=bundle.services,
         )
 
-    def of_kind(self, kind: str, secret: str, now: datetime) -> Sender:
-        """The integration of this kind that owns the key. Raises Problem: 401, 403."""
+    def of_kind(self, kind: str, secret: str, now: datetime, *, or_kind: str = "") -> Sender:
+        """The integration of this kind (or of the other one) that owns the key. Raises Problem: 401, 403."""
         found = owner_of(secret, self._by_kind.get(kind, ()), now) if secret else None
+        if found is None and or_kind and secret:
+            found = owner_of(secret, self._by_kind.get(or_kind, ()), now)
         return found or self._turn_away(secret, now)
 
     def named(self, name: str, secret: str, now: datetime) -> Sender:

@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.routing import Route
 
-from services.intake.accept import ByBody, ByKind, ByName, Publisher
+from services.intake.accept import ByBody, ByName, Events, Publisher
 from services.intake.admission import Admission
 from services.intake.formats import CHANGES, FORMATS
 from services.intake.openapi import PATHS, schemas
@@ -88,7 +88,7 @@ def build(settings: IntakeSettings, *, log: EventLog) -> Service:
         running=intake.running,
         unready=intake.unready,
         routes=[
-            Route("/v1/events", ByKind(native, *rest), methods=["POST"]),
+            Route("/v1/events", Events(native, *rest), methods=["POST"]),
             Route("/v2/enqueue", ByBody(pagerduty, *rest), methods=["POST"]),
             Route("/v2/change/enqueue", ByBody(CHANGES, *rest), methods=["POST"]),
             Route("/v1/integrations/{name}", by_name, methods=["POST", "PUT"]),

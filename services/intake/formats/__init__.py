@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.intake.formats.alertmanager import Alertmanager
+from services.intake.formats.cloudevents import CloudEvents
 from services.intake.formats.contract import Answer, Format, Post, Reading, Refused, with_notes
 from services.intake.formats.grafana import GRAFANA
 from services.intake.formats.mapped import MappedJson
@@ -17,5 +18,6 @@ __all__ = ["CHANGES", "FORMATS", "Answer", "Format", "Post", "Reading", "Refused
 
 CHANGES: Final[Format] = PagerDuty(changes=True)
 FORMATS: Final[Mapping[str, Format]] = {
-    known.kind: known for known in (Native(), PagerDuty(), Alertmanager(), GRAFANA, MappedJson())
+    known.kind: known
+    for known in (Native(), PagerDuty(), Alertmanager(), GRAFANA, CloudEvents(), MappedJson())
 }

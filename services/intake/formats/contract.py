@@ -50,8 +50,11 @@ class Post:
         """
         if not self.idempotency_key:
             return self.fresh_id()
-        parts = [self.integration, self.idempotency_key, *([] if index is None else [index])]
-        return str(uuid.uuid5(_EVENTS, msgspec.json.encode(parts).decode()))
+        return self.named_id(self.idempotency_key, *([] if index is None else [index]))
+
+    def named_id(self, *parts: str | int) -> str:
+        """The id of what the sender itself named so; the same name is the same event."""
+        return str(uuid.uuid5(_EVENTS, msgspec.json.encode([self.integration, *parts]).decode()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from shared.security import digest
 from shared.service import Service
 from tests.waiting import until
 
-SCRIPTS, CRM, PROMETHEUS, PAGER, MAPPED, API, SHARED, EXPIRED, GRAFANA, TICKETS = (
+SCRIPTS, CRM, PROMETHEUS, PAGER, MAPPED, API, SHARED, EXPIRED, GRAFANA, TICKETS, CLOUD = (
     "scripts-key", "crm-key", "prometheus-key", "0123456789abcdef0123456789abcdef", "mapped-key", "api-key",
-    "shared-key", "expired-key", "grafana-key", "tickets-key",
+    "shared-key", "expired-key", "grafana-key", "tickets-key", "cloud-key",
 )  # fmt: skip
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 LEVEL = {"name": "desk", "notify": ["user:ana"], "acknowledge_within": "5m"}
@@ -59,6 +59,17 @@ def bundle() -> Bundle:
                     "map": {"service": "labels.job", "severity": "labels.level", "title": "annotations.none"},
                 },
                 "pager": {"kind": "pagerduty", "keys": _keys(PAGER)},
+                "cloud": {"kind": "cloudevents", "keys": _keys(CLOUD)},
+                "mapped-cloud": {
+                    "kind": "cloudevents",
+                    "keys": _keys(CLOUD),
+                    "map": {
+                        "title": "data.pull_request.title",
+                        "dedup_key": "subject",
+                        "action": "type.endsWith('closed') ? 'resolve' : 'trigger'",
+                        "attributes.author": "data.pull_request.user",
+                    },
+                },
                 "boards": {"kind": "grafana", "keys": _keys(GRAFANA)},
                 "signed": {"kind": "grafana", "keys": _keys(GRAFANA), "signing_secret": "of-the-boards"},
                 "tickets": {

@@ -12,7 +12,7 @@ from services.intake.admission import Sender
 from services.intake.cleaning import DEPTH, read_json
 from services.intake.formats import CHANGES, FORMATS, Reading
 from services.intake.formats.native import NativeEvent
-from services.intake.overrides import with_unknown_names
+from services.intake.unknown import with_unknown_names
 from shared.codec import decode, encode
 from shared.events import IncidentEvent
 from shared.policy import FieldMapping
@@ -111,7 +111,9 @@ def assert_harmless(form, sent):
         for event, raw in zip(found.events, found.objects, strict=True):
             assert_event_storable(event)
             assert_event_storable(
-                with_unknown_names(MAPPED.dressed(event, raw)[0], {"x": {"a": "number"}}, frozenset())
+                with_unknown_names(
+                    MAPPED.dressed(event, raw, loose=False)[0], {"x": {"a": "number"}}, frozenset()
+                )
             )
     else:
         assert found.faults
@@ -137,6 +139,25 @@ def test_alertmanager_bodies(sent):
     assert_harmless(FORMATS["alertmanager"], sent)
 
 
+CLOUDEVENTS = st.fixed_dictionaries(
+    dict.fromkeys(("id", "source", "type"), JSON | TEXT) | {"specversion": st.just("1.0")},
+    optional={
+        "data": JSON | NATIVE,
+        "data_base64": JSON | TEXT,
+        "datacontenttype": JSON,
+        "subject": JSON,
+        "time": JSON | TIMES,
+        "extension": JSON,
+    },
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(CLOUDEVENTS | st.lists(CLOUDEVENTS, max_size=3) | JSON)
+def test_cloudevents_bodies(sent):
+    assert_harmless(FORMATS["cloudevents"], sent)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
 def test_any_bytes_at_all(body):
@@ -155,6 +176,7 @@ def test_any_depth(levels, kind):
         "alertmanager": b'{"alerts":[{"labels":{"a":%s},"annotations":{"b":1},"values":1}]}',
         "grafana": b'{"alerts":[{"labels":{"a":%s},"values":{"B":1}}]}',
         "json": b'{"a":%s}',
+        "cloudevents": b'{"specversion":"1.0","id":"1","source":"s","type":"t","data":{"a":%s}}',
     }
     found = FORMATS[kind].read(bodies[kind] % deep, POST)
     if isinstance(found, Reading):

@@ -1,7 +1,6 @@
-"""What an integration's `set` and `map` make of an event, and what the policy does not know of it.
+"""Single values laid over an event, bounded and cleaned as each field needs it.
 
-`set` gives fixed values, `map` values out of the sender's own object; both override what the format read, and
-`map` overrides `set`. What a mapping cannot give leaves the value as it was, with a note.
+What cannot be used leaves the field as it was, with a note.
 """
 
 from collections.abc import Mapping
@@ -25,14 +24,6 @@ _LENGTHS: Final[Mapping[str, int]] = {
     "waiting_for": NAME_LENGTH,
 }
 _ACTIONS: Final = ("trigger", "acknowledge", "resolve", "update", "note")
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "number": (int, float),
-    "string": (str,),
-    "datetime": (str,),
-    "list": (list,),
-    "boolean": (bool,),
-    "object": (dict,),
-}
 
 
 def overridden(event: IncidentEvent, values: Mapping[str, Any], failed: Mapping[str, str]) -> IncidentEvent:
@@ -75,31 +66,3 @@ def _field(name: str, value: Any, mapper: Mapper) -> dict[str, Any]:
         mapper.note(f"{name} cannot be {as_text(value)!r}")
         return {}
     return {name: value if name == "action" else int(value)}
-
-
-def with_unknown_names(
-    event: IncidentEvent, kinds: Mapping[str, Mapping[str, str]], services: frozenset[str]
-) -> IncidentEvent:
-    """The event, with notes about a kind or service that the policy does not know, and missing attributes.
-
-    `kinds` maps each kind to the attributes that it must carry and their types.
-    """
-    kind, service = event.kind, event.service
-    if (kind is None or (kind in kinds and not kinds[kind])) and (service is None or service in services):
-        return event
-    mapper = Mapper(list(event.notes))
-    if service is not None and service not in services:
-        mapper.note(f"service {service!r} is not in the policy")
-    if kind is not None and kind not in kinds:
-        mapper.note(f"kind {kind!r} is not in the policy")
-    elif kind is not None and event.action == "trigger":
-        for name, wanted in kinds[kind].items():
-            if not _is(wanted, event.attributes.get(name)):
-                mapper.note(f"kind {kind!r} should carry attributes.{name} ({wanted})")
-    return msgspec.structs.replace(event, notes=tuple(mapper.notes))
-
-
-def _is(wanted: str, value: Any) -> bool:
-    return isinstance(value, _TYPES.get(wanted, (object,))) and not (
-        isinstance(value, bool) and wanted == "number"
-    )
