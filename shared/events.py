@@ -129,6 +129,11 @@ class IncidentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 1
     assignee: str = ""
     waiting_for: str = ""
+    waiting_until: datetime | None = None
+    snoozed_until: datetime | None = None
+    decision: str = ""  # approve | reject, once somebody with the authority has decided
+    decided_by: str = ""
+    rating: int = 0  # 1–5, what the customer said on confirming; 0: nothing
     parent: str = ""  # the incident under which it is grouped, or into which it was merged
     members: int = 0  # how many are grouped under it
     members_open: int = 0
@@ -203,6 +208,14 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str = ""
 
 
+class ClockEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What happened to one SLA clock: `event` is activate, pause, resume, fulfil, warn or breach."""
+
+    target: str  # acknowledge | respond | update | resolve | close
+    event: str
+    sla: str = ""
+
+
 class IncidentChanged(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What one decision changed about one incident, whom to page, whom to tell, and whether pages are off."""
 
@@ -219,6 +232,7 @@ class IncidentChanged(Message, frozen=True, kw_only=True, omit_defaults=True):
     settled: Settled | None = None  # applies before the pages of the same message
     pages: tuple[Page, ...] = ()
     notices: tuple[Notice, ...] = ()
+    clock_events: tuple[ClockEvent, ...] = ()  # in the order in which they happened
 
     @property
     def id(self) -> str:

@@ -244,7 +244,7 @@ def _changed(
         at=now,
         changes=changes,
         actor=ACTOR,
-        incident=snapshot(incident, level, now),
+        incident=snapshot(incident, level, now, {}),
         settled=settled,
         pages=pages,
     )

@@ -21,7 +21,7 @@ def test_taking_it_fulfils_the_acknowledge_clock_and_resolving_the_other():
     story.act("resolve")
     clocks = {clock.target: clock for clock in story.standing.clocks}
     assert {clock.state for clock in clocks.values()} == {"fulfilled"}
-    assert clocks["acknowledge"].elapsed(story.now) == 180
+    assert clocks["acknowledge"].elapsed(story.now, story.policy.calendars) == 180
 
 
 def test_a_warning_and_then_the_breach_of_each_clock_of_its_own():
@@ -158,7 +158,7 @@ def test_reopening_continues_the_resolve_clock():
     story.later(minutes=30)
     story.event()
     resolve = next(clock for clock in story.standing.clocks if clock.target == "resolve")
-    assert (resolve.state, resolve.elapsed(story.now)) == ("running", 20 * 60)
+    assert (resolve.state, resolve.elapsed(story.now, story.policy.calendars)) == ("running", 20 * 60)
 
 
 def test_another_sla_measures_the_same_time_against_its_own_promise_and_breaches_once():

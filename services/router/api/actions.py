@@ -23,17 +23,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api import queries
 from services.router.api.attributes import flaw
+from services.router.api.showing import shown
 from services.router.arrivals import Arrival
 from services.router.domain import actions
 from services.router.domain.actions.resting import LONGEST
 from services.router.domain.changing import FIELDS
 from services.router.domain.decision import Refusal
-from services.router.domain.incident import snapshot
 from services.router.domain.signals import ActionArguments, ActionTaken, Actor
 from services.router.engine import Engine
 from services.router.handle import Batch, Handled
 from services.router.policies import InForce
-from shared.events import IncidentSnapshot
 from shared.problems import Fault, Problem
 
 _LONG: Final = 16 * 1024
@@ -214,17 +213,12 @@ class _Work:
         found = await queries.one(connection, request.incident_id)
         if found is None:
             raise not_found()
-        answer = _encoder.encode(shown(found, now))
+        answer = _encoder.encode((await shown(self._engine.policies, connection, [found], now))[0])
         if request.key:
             await connection.execute(
                 _KEEP, {"caller": request.actor.name, "key": request.key, "answer": answer}
             )
         return answer
-
-
-def shown(found: queries.Found, now: datetime) -> IncidentSnapshot:
-    """The incident as the API shows it."""
-    return snapshot(found.incident, found.level, now)
 
 
 def not_found() -> Problem:

@@ -22,6 +22,7 @@ from services.router.api.shapes import (
     answer,
     answers,
 )
+from services.router.api.showing import shown
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.forecast import NextStep, forecast
 from services.router.domain.incident import Incident
@@ -101,7 +102,7 @@ def _add_list(router: APIRouter, engine: Engine, reading: Any) -> None:
         async with engine.database.transaction() as connection:
             now = await transaction_time(connection)
             found = await queries.many(connection, filters, sort, cursor, limit + 1)
-        items = [actions.shown(each, now) for each in found[:limit]]
+            items = await shown(engine.policies, connection, found[:limit], now)
         following = found[limit - 1].place if len(found) > limit else None
         return answer(IncidentList(items=items, next=following))
 
@@ -119,9 +120,10 @@ def _add_one(router: APIRouter, engine: Engine, reading: Any) -> None:
         async with engine.database.transaction() as connection:
             now = await transaction_time(connection)
             found = await queries.one(connection, incident_id)
-        if found is None:
-            raise actions.not_found()
-        return answer(actions.shown(found, now))
+            if found is None:
+                raise actions.not_found()
+            items = await shown(engine.policies, connection, [found], now)
+        return answer(items[0])
 
 
 def _add_timeline(router: APIRouter, engine: Engine, reading: Any) -> None:

@@ -1,15 +1,11 @@
 """Whose problem it is and how much it matters: customer, tier, priority, SLA (POLICY.md, rules 8 and 14)."""
 
-from collections.abc import Iterable
-from datetime import timedelta
 from typing import Final
 
 from services.router.domain import chain, clocks, customers, promises
 from services.router.domain.draft import Draft
-from services.router.domain.incident import Clock, Incident
+from services.router.domain.incident import Incident
 from services.router.domain.reason import Reason
-from services.router.domain.steps import span
-from shared.policy import Sla
 
 OF_SEVERITY: Final = {"critical": 1, "error": 2, "warning": 3, "info": 4}
 

@@ -1,7 +1,4 @@
-"""SLA clocks: one a target, its running intervals kept in wall time (POLICY.md, rule 8).
-
-Only the calendar `always` is in force, so that elapsed time is the sum of the intervals.
-"""
+"""One SLA clock: its intervals are kept in wall time, elapsed is measured on its calendar (rule 8)."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,37 +6,43 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from services.router.domain.draft import Draft
 from services.router.domain.incident import Clock, Interval
 from shared.policy import Sla
+from shared.policy.calendars import Calendars
 
 TOLERANCE: Final = 0.001  # seconds: a timer that fires a rounding error early has still fired
-TARGETS: Final = ("acknowledge", "resolve")
+TARGETS: Final = ("acknowledge", "respond", "update", "resolve", "close")
 
 
 def goals(sla: Sla | None) -> dict[str, float]:
-    """The promised seconds of each target in force; a target that the SLA does not name has no clock."""
+    """The promised seconds of each target; a target that the SLA does not name has no clock."""
     if sla is None:
         return {}
     promised = {target: getattr(sla, target) for target in TARGETS}
     return {target: goal.total_seconds() for target, goal in promised.items() if goal is not None}
 
 
-def activate(sla: Sla | None, now: datetime) -> tuple[Clock, ...]:
-    """Fresh clocks, running from now."""
+def activate(sla: Sla | None, since: datetime) -> tuple[Clock, ...]:
+    """Fresh clocks, running since then."""
     if sla is None:
         return ()
     return tuple(
         Clock(
             target=target,
             goal=goal,
-            intervals=(Interval(now),),
+            intervals=(Interval(since),),
             warn_at=tuple(share / 100 for share in sla.warn_at),
             pause_while=tuple(sla.pause_while),
             sla=sla.name,
+            calendar=sla.calendar,
         )
         for target, goal in goals(sla).items()
     )
+
+
+def is_live(clock: Clock) -> bool:
+    """Whether its promise is still to be kept."""
+    return clock.state in {"running", "paused"}
 
 
 def _stop(clock: Clock, now: datetime) -> tuple[Interval, ...]:
@@ -47,6 +50,12 @@ def _stop(clock: Clock, now: datetime) -> tuple[Interval, ...]:
         return clock.intervals
     last = clock.intervals[-1]
     return (*clock.intervals[:-1], Interval(last.started, max(now, last.started)))
+
+
+def _go(clock: Clock, now: datetime) -> tuple[Interval, ...]:
+    if clock.intervals and clock.intervals[-1].ended == now:
+        return (*clock.intervals[:-1], Interval(clock.intervals[-1].started))
+    return (*clock.intervals, Interval(now))
 
 
 def pause(clock: Clock, now: datetime) -> Clock:
@@ -60,73 +69,66 @@ def resume(clock: Clock, now: datetime) -> Clock:
     """Go on counting; only a paused clock does."""
     if clock.state != "paused":
         return clock
-    return replace(clock, state="running", intervals=(*clock.intervals, Interval(now)))
+    return replace(clock, state="running", intervals=_go(clock, now))
 
 
-def fulfil(clock: Clock, now: datetime) -> Clock:
+def fulfil(clock: Clock, now: datetime, calendars: Calendars) -> Clock:
     """The promise's event happened (a breach that came first stays on the record)."""
-    if clock.state not in {"running", "paused"}:
+    if not is_live(clock):
         return clock
-    return replace(clock, state="fulfilled", intervals=_stop(clock, now))
+    took = clock.elapsed(now, calendars)
+    return replace(clock, state="fulfilled", intervals=_stop(clock, now), took=took)
 
 
-def reopen(clock: Clock, now: datetime) -> Clock:
-    """A reopened incident goes on with the clock where it stood: what had passed still counts."""
-    if clock.state != "fulfilled":
+def cancel(clock: Clock, now: datetime, calendars: Calendars) -> Clock:
+    """It is no longer promised."""
+    if not is_live(clock):
         return clock
-    return replace(clock, state="running", intervals=(*clock.intervals, Interval(now)))
+    took = clock.elapsed(now, calendars)
+    return replace(clock, state="cancelled", intervals=_stop(clock, now), took=took)
 
 
-def retarget(clock: Clock, sla: Sla, now: datetime) -> Clock:
-    """The same running time against what another SLA promises; shares not reached yet are still to come."""
-    goal = goals(sla)[clock.target]
+def go_on(clock: Clock, now: datetime) -> Clock:
+    """A clock that had stopped for good counts again from where it stood."""
+    if is_live(clock):
+        return clock
+    return replace(clock, state="running", intervals=_go(clock, now), took=None)
+
+
+def begin_again(clock: Clock, now: datetime) -> Clock:
+    """The next period of a promise that comes again and again; how often it was broken stays."""
+    return replace(
+        clock,
+        state="running",
+        intervals=(Interval(now),),
+        breached=False,
+        thresholds=(),
+        took=None,
+        reminded=0,
+    )
+
+
+def not_begun(clock: Clock) -> Clock:
+    """A clock that has not counted anything yet, and does not run."""
+    return replace(clock, state="paused", intervals=()) if is_live(clock) else clock
+
+
+def retarget(clock: Clock, sla: Sla, now: datetime, calendars: Calendars) -> Clock:
+    """The same intervals against another SLA, on its calendar; shares not reached yet are still to come."""
     made = replace(
         clock,
-        goal=goal,
+        goal=goals(sla)[clock.target],
         sla=sla.name,
+        calendar=sla.calendar,
         warn_at=tuple(share / 100 for share in sla.warn_at),
         pause_while=tuple(sla.pause_while),
     )
-    return replace(made, thresholds=tuple(each for each in clock.thresholds if used_up(made, each, now)))
-
-
-def cancel(clock: Clock, now: datetime) -> Clock:
-    """It is no longer promised."""
-    if clock.state not in {"running", "paused"}:
-        return clock
-    return replace(clock, state="cancelled", intervals=_stop(clock, now))
-
-
-def retarget_all(
-    known: Iterable[Clock],
-    sla: Sla | None,
-    *,
-    opened_at: datetime,
-    taken: bool,
-    waiting_for: str,
-    now: datetime,
-) -> tuple[Clock, ...]:
-    """The clocks under another SLA (None: none applies). What was fulfilled stays as it was.
-
-    A target that was not promised before counts from the opening; when the incident was `taken` already, the
-    promise to acknowledge it is kept. What is promised no longer is cancelled.
-    """
-    fresh = {clock.target: clock for clock in activate(sla, opened_at)}
-    made: list[Clock] = []
-    for clock in known:
-        promised = fresh.pop(clock.target, None)
-        if clock.state == "fulfilled":
-            made.append(clock)
-        elif sla is None or promised is None:
-            made.append(cancel(clock, now))
-        elif clock.state == "cancelled":
-            made.append(replace(promised, breached=clock.breached, thresholds=clock.thresholds))
-        else:
-            made.append(retarget(clock, sla, now))
-    for promised in fresh.values():
-        kept = taken and promised.target == "acknowledge"
-        made.append(replace(promised, state="fulfilled", intervals=()) if kept else promised)
-    return tuple(waiting(clock, waiting_for, now) for clock in made)
+    passed = made.elapsed(now, calendars)
+    return replace(
+        made,
+        thresholds=tuple(share for share in clock.thresholds if reached(made, share, passed)),
+        reminded=int((passed + TOLERANCE) / made.goal) if clock.target == "update" else 0,
+    )
 
 
 def waiting(clock: Clock, party: str, now: datetime) -> Clock:
@@ -136,37 +138,16 @@ def waiting(clock: Clock, party: str, now: datetime) -> Clock:
     return resume(clock, now)
 
 
-def used_up(clock: Clock, share: float, now: datetime) -> bool:
-    """Whether this share of the goal has passed."""
-    return clock.elapsed(now) + TOLERANCE >= clock.goal * share
+def reached(clock: Clock, share: float, passed: float) -> bool:
+    """Whether this share of the goal has passed, `passed` seconds having counted."""
+    return passed + TOLERANCE >= clock.goal * share
 
 
-def is_past(clock: Clock, now: datetime) -> bool:
+def is_past(clock: Clock, now: datetime, calendars: Calendars) -> bool:
     """Whether the promise was broken: more has passed than the goal."""
-    return clock.elapsed(now) > clock.goal + TOLERANCE
+    return clock.elapsed(now, calendars) > clock.goal + TOLERANCE
 
 
 def changed(clocks: Iterable[Clock], target: str, made: Clock) -> tuple[Clock, ...]:
     """The clocks with one of them put in the place of its target's."""
     return tuple(made if clock.target == target else clock for clock in clocks)
-
-
-def hold(draft: Draft) -> None:
-    """The clocks of an incident that is suppressed from its opening do not begin yet (rule 11).
-
-    Called before its SLA is chosen or after; what had run in between is forgotten.
-    """
-    held = tuple(
-        replace(clock, state="paused", intervals=()) if clock.state == "running" else clock
-        for clock in draft.incident.clocks
-    )
-    draft.set(clocks=held, clocks_held=True)
-
-
-def let_run(draft: Draft) -> None:
-    """The suppression from the opening is over: its clocks begin now. Nothing happens when none were held."""
-    if not draft.incident.clocks_held:
-        return
-    draft.set(clocks_held=False, clocks_from=draft.now)
-    waits_for = draft.incident.waiting_for
-    draft.set(clocks=tuple(waiting(clock, waits_for, draft.now) for clock in draft.incident.clocks))

@@ -7,8 +7,11 @@ Pure: no I/O, no clock, no randomness. The same arguments give the same decision
 from datetime import datetime
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from services.router.domain import (
     actions,
+    awakening,
     chain,
     due,
     grouping,
@@ -21,6 +24,7 @@ from services.router.domain import (
     rests,
     stakeholders,
     suppression,
+    updates,
 )
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decision import Decision, Orphan
@@ -56,6 +60,8 @@ def decide(
     if incident is not None:
         now = max(now, incident.decided_at)
     match signal:
+        case EventReceived(event) if incident is not None and incident.merged:
+            return _passed_on(_draft(incident, signal, around, policy, now), event)
         case EventReceived(event):
             return _on_event(incident, event, around, policy, now)
         case TimerFired():
@@ -74,15 +80,26 @@ def _draft(
     incident: Incident | None, signal: Signal, around: Surroundings, policy: CompiledPolicy, now: datetime
 ) -> Draft:
     assert incident is not None, "only an event may meet no incident"
-    return Draft(incident, policy, around, now, caused_at=caused_at(signal))
+    draft = Draft(incident, policy, around, now, caused_at=caused_at(signal))
+    if incident.is_open:
+        suppression.begin(draft)
+    return draft
 
 
 def _conclude(draft: Draft) -> Decision:
     """Points, stakeholders, the next due time, and the invariant that nothing stands still."""
-    if draft.incident.is_open:
+    if draft.incident.is_open and draft.initial.version:
+        awakening.check(draft)
+    if draft.incident.is_open and not draft.incident.is_muted:
         points.check_conditions(draft)
+    if draft.incident.suppressed_by:
+        suppression.hold(draft)
+    suppression.explain(draft)
     grouping.after(draft)
+    related.name_upstream(draft)
+    updates.before_telling(draft)
     stakeholders.fan_out(draft)
+    updates.after_telling(draft)
     draft.set(next_due_at=due.next_due(draft))
     assert draft.incident.status == "closed" or draft.incident.next_due_at is not None
     return draft.finish()
@@ -119,6 +136,11 @@ def _on_event(
 
 def _orphaned(event: IncidentEvent, reason: str) -> Decision:
     return Decision(None, orphan=Orphan(event, reason), changed=False)
+
+
+def _passed_on(draft: Draft, event: IncidentEvent) -> Decision:
+    related.pass_on(draft, event)
+    return draft.finish()
 
 
 def _recorded(draft: Draft, event: IncidentEvent, text: str, reason: Reason | None = None) -> Decision:
@@ -197,7 +219,7 @@ def _on_timer(draft: Draft) -> Decision:
             _close(draft)
         return _conclude(draft)
     rests.check(draft)
-    suppression.check(draft)
+    related.check(draft)
     points.check_shares(draft)
     position = draft.incident.chain
     if position.due is not None and now >= position.due:
@@ -256,9 +278,15 @@ def _on_action(draft: Draft, signal: ActionTaken) -> Decision:
 def _on_related(draft: Draft, message: RelatedChanged) -> Decision:
     """What another incident said."""
     related.told(draft, message)
-    if draft.incident.status == "closed" or not draft.entries:
-        return Decision(draft.incident, changed=False)
-    return _conclude(draft)
+    decision = _conclude(draft)
+    if decision.entries or decision.signals or _differs(decision.incident, draft.initial):
+        return decision
+    return Decision(draft.initial, changed=False)
+
+
+def _differs(after: Incident | None, before: Incident) -> bool:
+    """Whether anything but the time of the decision is another one."""
+    return after is not None and replace(after, decided_at=before.decided_at) != before
 
 
 def _on_report(draft: Draft, signal: DeliveryReported) -> Decision:

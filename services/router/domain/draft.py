@@ -15,10 +15,11 @@ from services.router.domain import record
 from services.router.domain.compiled import CompiledPolicy, Ladder
 from services.router.domain.decision import Audience, Decision, Entry, Explains, Joined, Spread
 from services.router.domain.directory import Directory, Found
-from services.router.domain.incident import Incident, OpenPage, snapshot
+from services.router.domain.incident import Clock, Incident, OpenPage, snapshot
 from services.router.domain.reason import Reason
 from services.router.domain.surroundings import Surroundings
-from shared.events import IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
+from shared.events import ClockEvent, IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
+from shared.policy.calendars import Calendars, named
 from shared.policy.expressions import Activation, Condition
 from shared.policy.oncall import stretch_at
 
@@ -106,6 +107,7 @@ class Draft:
     spreads: list[Spread] = field(default_factory=list)
     told_by: str = ""  # the incident whose signal is being decided about
     initial: Incident = field(init=False)  # the record as it was before this decision
+    clock_events: list[ClockEvent] = field(default_factory=list)
     _activation: Activation | None = None
 
     def __post_init__(self) -> None:
@@ -115,6 +117,11 @@ class Draft:
     def live(self) -> CompiledPolicy:
         """The policy in force now."""
         return self.around.live
+
+    @property
+    def calendars(self) -> Calendars:
+        """Those of the policy that it started with (rule 17)."""
+        return self.policy.calendars
 
     @property
     def ladder(self) -> Ladder:
@@ -157,6 +164,11 @@ class Draft:
         """Write a line to the timeline."""
         self.entries.append(Entry(self.now, kind, actor or self.actor, text, reason))
 
+    def clock(self, event: str, clock: Clock, text: str, reason: Reason) -> None:
+        """Say what happened to a clock: activate, pause, resume, fulfil, warn or breach (rule 8)."""
+        self.say(event, text, reason)
+        self.clock_events.append(ClockEvent(target=clock.target, event=event, sla=clock.sla))
+
     def change(self, name: str) -> None:
         """Name what this decision changed, for the message."""
         if name not in self.changes:
@@ -190,9 +202,10 @@ class Draft:
         return Activation(names, open=self._is_open, on_call=self._on_call)
 
     def _is_open(self, calendar: str) -> bool:
-        """Whether a calendar of the policy that it started with is open now (rule 17)."""
-        del calendar
-        return True
+        """Whether a calendar is open now: of the policy that it started with (rule 17), else a newer one."""
+        frozen = self.policy.calendars.get(calendar)
+        hours = frozen if frozen is not None else named(self.live.calendars, calendar)
+        return hours.is_open(self.now)
 
     def _on_call(self, schedule: str) -> str:
         """Who has a schedule now, overrides included."""
@@ -234,7 +247,8 @@ class Draft:
     ) -> Page:
         """Ask somebody to take the incident. A customer reads nothing internal.
 
-        While it is muted nobody is asked (rule 11); whoever lets a ladder climb asks `is_muted` first.
+        While it is muted nobody is asked and nothing is kept of it (rule 11); whoever lets a ladder climb
+        asks `is_muted` first.
         """
         made, outside = self.incident.pages_made + 1, found.recipient.kind == "customer"
         page = Page(
@@ -250,6 +264,8 @@ class Draft:
             act_by=act_by,
             otherwise="" if outside else otherwise,
         )
+        if self.incident.is_muted:
+            return page
         self.pages.append(page)
         asked = OpenPage(
             page_id=page.page_id,
@@ -334,7 +350,7 @@ class Draft:
         version = self.incident.version + 1 if self.entries or self.changes else self.incident.version
         incident = replace(self.incident, version=version, decided_at=self.now)
         message = None
-        if self.changes or self.pages or self.notices or self.settled:
+        if self.changes or self.pages or self.notices or self.settled or self.clock_events:
             message = IncidentChanged(
                 message_id=derived_id(incident.id, "version", version),
                 at=self.now,
@@ -342,10 +358,11 @@ class Draft:
                 changes=tuple(self.changes),
                 why=tuple(entry.text for entry in self.entries if entry.kind in _TELLING),
                 actor=self.actor,
-                incident=snapshot(incident, self.level_name, self.now),
+                incident=snapshot(incident, self.level_name, self.now, self.calendars),
                 settled=self.settled,
                 pages=tuple(self.pages),
                 notices=tuple(self.notices),
+                clock_events=tuple(self.clock_events),
             )
         return Decision(
             incident,

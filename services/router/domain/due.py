@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.router.domain import handoff, points, rests, suppression
+from services.router.domain import grouping, handoff, points, rests, suppression
 from services.router.domain.draft import Draft
 
 FOLLOW_UP: Final = timedelta(days=1)  # the net under every other moment
@@ -28,19 +28,21 @@ def _moments(draft: Draft) -> Iterator[datetime]:
         return
     yield from rests.moments(draft)
     yield from suppression.moments(draft)
+    yield from grouping.moments(draft)
     yield from handoff.moments(draft)
     if incident.status == "acknowledged" and not incident.stands_still:
         yield forgotten_at(draft)
     if incident.chain.due is not None:
         yield incident.chain.due
     yield from _shares(draft)
-    yield from _held_points(draft)
+    if not incident.is_muted:
+        yield from _held_points(draft)
 
 
 def _shares(draft: Draft) -> Iterator[datetime]:
     for clock in draft.incident.clocks:
         shares = points.unfired_shares(draft, clock) if clock.state == "running" else None
-        moment = clock.reaches(shares[0], draft.now) if shares else None
+        moment = clock.reaches(shares[0], draft.calendars) if shares else None
         if moment is not None:
             yield moment
 

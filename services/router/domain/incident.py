@@ -4,12 +4,13 @@ Times are aware UTC; durations are seconds. The record is kept as JSON in its ro
 field needs a default, so that the last release's rows still read.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from shared.events import ClockSnapshot, IncidentSnapshot, Link, Severity, Status, Upstream
+from shared.policy.calendars import Calendars, named
 
 ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
 # grace: automation has its chance; held: the level waits for its calendar to open
@@ -42,21 +43,29 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     took: float | None = None  # seconds that had counted when it was fulfilled or cancelled
     reminded: int = 0  # `update`: how many of its periods have passed in silence
 
-    def elapsed(self, now: datetime) -> float:
-        """Seconds that counted up to now."""
-        seconds = 0.0
+    def elapsed(self, now: datetime, calendars: Calendars) -> float:
+        """Seconds of its calendar's time that counted up to now."""
+        if self.took is not None:
+            return self.took
+        hours, seconds = named(calendars, self.calendar), 0.0
         for part in self.intervals:
-            seconds += ((part.ended or max(now, part.started)) - part.started).total_seconds()
+            seconds += hours.elapsed(part.started, part.ended or now)
         return seconds
 
-    def reaches(self, share: float, now: datetime) -> datetime | None:
-        """When this share of the goal is used up if nothing changes; None unless the clock runs.
+    def reaches(self, share: float, calendars: Calendars) -> datetime | None:
+        """When this share of the goal is used up if nothing changes; in the past when it is used up already.
 
-        In the past when it is used up already.
+        None unless the clock runs, and when its calendar does not open for so long in the next 10 years.
         """
         if self.state != "running":
             return None
-        return now + timedelta(seconds=self.goal * share - self.elapsed(now))
+        hours, left = named(calendars, self.calendar), self.goal * share
+        for part in self.intervals:
+            passed = hours.elapsed(part.started, part.ended) if part.ended is not None else left
+            if passed >= left:
+                return hours.after(part.started, left)
+            left -= passed
+        return None
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -201,8 +210,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     chain: Chain
     sla: str = ""  # the one that applies; its name, as in `clocks`
     clocks: tuple[Clock, ...] = ()
-    clocks_held: bool = False  # suppressed from the opening: its clocks have not begun (rule 11)
-    clocks_from: datetime | None = None  # when they began; None: at the opening
+    clocks_from: datetime | None = None  # when its clocks began, if not at the opening (rule 11)
+    answered_at: datetime | None = None  # when the customer had the first update
+    told_at: datetime | None = None  # when stakeholders had the last update
     confirm_asked: int = 0  # how often the customer was asked to confirm, since it was last resolved
     points: dict[str, PointState] = {}
     pages: tuple[OpenPage, ...] = ()
@@ -260,20 +270,20 @@ def decode(raw: bytes | str) -> Incident:
     return _decoder.decode(raw)
 
 
-def _clock_snapshot(clock: Clock, now: datetime) -> ClockSnapshot:
+def _clock_snapshot(clock: Clock, now: datetime, calendars: Calendars) -> ClockSnapshot:
     state = "breached" if clock.breached and clock.state in {"running", "paused"} else clock.state
     return ClockSnapshot(
         target=clock.target,
         state=state,
         goal_seconds=clock.goal,
-        elapsed_seconds=round(clock.elapsed(now), 3),
-        due_at=clock.reaches(1.0, now),
-        breached=clock.breached,
+        elapsed_seconds=round(clock.elapsed(now, calendars), 3),
+        due_at=clock.reaches(1.0, calendars),
+        breached=clock.breached or clock.breaches > 0,
     )
 
 
-def snapshot(incident: Incident, level_name: str, now: datetime) -> IncidentSnapshot:
-    """The incident as the API and every message show it."""
+def snapshot(incident: Incident, level_name: str, now: datetime, calendars: Calendars) -> IncidentSnapshot:
+    """The incident as the API and every message show it; `calendars` of the policy it started with."""
     return IncidentSnapshot(
         id=incident.id,
         integration=incident.integration,
@@ -297,6 +307,11 @@ def snapshot(incident: Incident, level_name: str, now: datetime) -> IncidentSnap
         round=incident.chain.round,
         assignee=incident.assignee,
         waiting_for=incident.waiting_for,
+        waiting_until=incident.waiting_until,
+        snoozed_until=incident.snoozed_until,
+        decision=incident.approval.decision if incident.approval is not None else "",
+        decided_by=incident.approval.by if incident.approval is not None else "",
+        rating=incident.rating,
         parent=incident.parent,
         members=incident.members,
         members_open=incident.members_open,
@@ -309,7 +324,7 @@ def snapshot(incident: Incident, level_name: str, now: datetime) -> IncidentSnap
         resolved_at=incident.resolved_at,
         closed_at=incident.closed_at,
         next_due_at=incident.next_due_at,
-        clocks=tuple(_clock_snapshot(clock, now) for clock in incident.clocks),
+        clocks=tuple(_clock_snapshot(clock, now, calendars) for clock in incident.clocks),
         events=incident.events,
         version=incident.version,
     )

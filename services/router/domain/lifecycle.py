@@ -182,6 +182,8 @@ def repeat(draft: Draft, event: IncidentEvent) -> None:
     """The same trigger again: it counts and refreshes, and pages nobody by itself (rule 14)."""
     draft.actor = sender(event)
     draft.set(events=draft.incident.events + 1, source_time=event.occurred_at or draft.incident.source_time)
+    if draft.incident.ended_itself:
+        draft.set(ended_itself=False)
     changed = refresh(draft, event)
     text = f"repeated ({draft.incident.events} events)"
     if changed:
@@ -309,6 +311,9 @@ def resolved_by_sender(draft: Draft, event: IncidentEvent) -> None:
     draft.set(events=draft.incident.events + 1)
     _notes(draft, event)
     merge_fields(draft, event)
+    if grouping.keeps_open(draft):
+        draft.set(source_time=event.occurred_at or draft.incident.source_time)
+        return
     resolve(draft, by=draft.actor, text="resolved by its sender", source_time=event.occurred_at)
 
 
@@ -331,8 +336,7 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -
     draft.say("resolved", text, None, by)
     if avoided:
         grace.tell_avoided(draft)
-    for target in ("acknowledge", "resolve"):
-        promises.fulfil(draft, target)
+    promises.resolved(draft)
     draft.set_chain(due=None, state="resting")
     draft.settle("resolved", by)
     draft.change("resolved")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from services.router.domain import clocks, promises, verbs
+from services.router.domain import clocks, promises, updates, verbs
 from services.router.domain.compiled import Ladder, Rule
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Clock, PointState
@@ -103,7 +103,9 @@ def _check_clock(draft: Draft, clock: Clock) -> None:
         return
     ladder, due = draft.ladder, [each for each in _unfired(draft, clock.target) if each[0] in reached]
     warnings = [share for share in clock.warn_at if share in reached and share not in clock.thresholds]
-    marked = replace(clock, thresholds=tuple(sorted({*clock.thresholds, *reached} - {*updates.reminders(clock)})))
+    marked = replace(
+        clock, thresholds=tuple(sorted({*clock.thresholds, *reached} - {*updates.reminders(clock)}))
+    )
     draft.set(clocks=clocks.changed(draft.incident.clocks, clock.target, marked))
     if reached[-1] >= 1.0 and not clock.breached:
         marked = promises.breach(draft, marked)

@@ -1,39 +1,247 @@
-"""What a clock's turns mean for its incident: fulfilled, warned of, broken, paused (POLICY.md, rule 8)."""
+"""What its clocks mean for an incident: started, paused, fulfilled, warned of, broken (POLICY.md, rule 8).
+
+Each turn is told once, by one word: activate, pause, resume, fulfil, warn, breach. The same word stands in
+the timeline, in the message (`clock_events`) and in the metric.
+"""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from services.router.domain import clocks
 from services.router.domain.draft import Draft
-from services.router.domain.incident import Clock
+from services.router.domain.incident import Clock, Interval
 from services.router.domain.reason import Reason
 from services.router.domain.steps import span
+from shared.policy import ALWAYS, Sla
+
+_ENDS_WHEN_RESOLVED = ("acknowledge", "update", "resolve")
+
+
+def activate(draft: Draft, sla: Sla | None, reason: Reason) -> None:
+    """The clocks of a new incident. While it is suppressed they do not begin (rule 11)."""
+    made = clocks.activate(sla, draft.now)
+    if draft.incident.suppressed_by:
+        made = tuple(map(clocks.not_begun, made))
+    draft.set(clocks=made, sla=sla.name if sla is not None and made else "")
+    if sla is None:
+        draft.say("sla", "no SLA applies", reason)
+        return
+    draft.say("sla", f"SLA {sla.name} applies", reason)
+    for clock in made:
+        _started(draft, clock)
+
+
+def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
+    """Another SLA applies (None: none): the same intervals, on its calendar; what is fulfilled stays.
+
+    A target that was not promised before counts from the opening. What is promised no longer is cancelled.
+    """
+    known, now = draft.incident.clocks, draft.now
+    promised = {clock.target: clock for clock in _as_if_before(draft, clocks.activate(sla, _since(draft)))}
+    made: list[Clock] = []
+    ended: list[str] = []
+    for clock in known:
+        fresh = promised.pop(clock.target, None)
+        if clock.state == "fulfilled":
+            made.append(clock)
+        elif sla is None or fresh is None:
+            made.append(clocks.cancel(clock, now, draft.calendars))
+            ended += [clock.target] if clocks.is_live(clock) else []
+        elif clock.state == "cancelled":
+            promised[clock.target] = replace(
+                fresh, breached=clock.breached, breaches=clock.breaches, thresholds=clock.thresholds
+            )
+        else:
+            made.append(clocks.retarget(clock, sla, now, draft.calendars))
+    made += promised.values()
+    draft.set(clocks=tuple(_in_order(made)), sla=sla.name if sla is not None else "")
+    text = f"SLA {sla.name} applies now" if sla is not None else "no SLA applies any more"
+    moved = [each for each in made if clocks.is_live(each) and each.target not in promised]
+    told = ", ".join(f"{clock.target} within {_goal(clock)}" for clock in moved)
+    parts = [f"{text}: {told}" if told else text, *(f"{target} is no longer promised" for target in ended)]
+    draft.say("sla", "; ".join(parts), reason)
+    draft.change("sla")
+    for clock in promised.values():
+        _started(draft, clock)
+    pause_or_go_on(draft)
+
+
+def _since(draft: Draft) -> datetime:
+    return draft.incident.clocks_from or draft.incident.opened_at
+
+
+def _as_if_before(draft: Draft, fresh: Iterable[Clock]) -> Iterable[Clock]:
+    """Clocks of what was not promised so far, with what happened already taken into account."""
+    incident, since = draft.incident, _since(draft)
+    for clock in fresh:
+        if not _has_begun(incident.clocks) and incident.suppressed_by:
+            yield clocks.not_begun(clock)
+        elif clock.target == "acknowledge" and (incident.acknowledged_at is not None or incident.reopened):
+            yield replace(clock, state="fulfilled", intervals=(), took=0.0)
+        elif clock.target == "respond" and incident.answered_at is not None:
+            until = max(incident.answered_at, since)
+            made = replace(clock, intervals=(Interval(since, until),), state="fulfilled")
+            yield replace(made, took=made.elapsed(draft.now, draft.calendars))
+        elif clock.target == "update" and incident.told_at is not None:
+            yield replace(clock, intervals=(Interval(max(incident.told_at, since)),))
+        else:
+            yield clock
+
+
+def _has_begun(known: Iterable[Clock]) -> bool:
+    return any(clock.intervals for clock in known)
+
+
+def _in_order(made: Iterable[Clock]) -> list[Clock]:
+    return sorted(made, key=lambda clock: clocks.TARGETS.index(clock.target))
+
+
+def _started(draft: Draft, clock: Clock) -> None:
+    if clock.state == "running":
+        text = f"clock {clock.target} starts: {_goal(clock)}"
+        draft.clock("activate", clock, text, Reason(f"slas {clock.sla}.{clock.target}"))
+    elif clock.state == "paused":
+        reason = Reason("rule 11: clocks start when the suppression ends")
+        draft.say("sla", f"{clock.target} within {_goal(clock)} is promised; its clock waits", reason)
+
+
+def _goal(clock: Clock) -> str:
+    goal = span(timedelta(seconds=clock.goal))
+    return goal if clock.calendar == ALWAYS else f"{goal} of calendar {clock.calendar}"
+
+
+# --- running ----------------------------------------------------------------------------------------------
+
+
+def pause_or_go_on(draft: Draft) -> None:
+    """Each clock as it is to stand now: still while it is suppressed, or waits for a party its SLA names.
+
+    One that was suppressed from the opening begins here.
+    """
+    incident, now, made = draft.incident, draft.now, list[Clock]()
+    if not any(map(clocks.is_live, incident.clocks)):
+        return
+    begins = not _has_begun(incident.clocks)
+    for clock in incident.clocks:
+        still = incident.suppressed_by
+        made.append(clocks.pause(clock, now) if still else clocks.waiting(clock, incident.waiting_for, now))
+        if made[-1].state != clock.state:
+            _turned(draft, made[-1], begins=not clock.intervals)
+    draft.set(clocks=tuple(made))
+    if begins and not incident.suppressed_by:
+        draft.set(clocks_from=now)
+
+
+def _turned(draft: Draft, clock: Clock, *, begins: bool) -> None:
+    if clock.state == "paused":
+        reason = (
+            Reason("rule 11") if draft.incident.suppressed_by else Reason(f"slas {clock.sla}.pause_while")
+        )
+        draft.clock("pause", clock, f"clock {clock.target} pauses", reason)
+    elif begins:
+        _started(draft, clock)
+    else:
+        draft.clock("resume", clock, f"clock {clock.target} goes on", Reason("rule 8"))
 
 
 def fulfil(draft: Draft, target: str) -> None:
     """The clock's event happened. A breach that no timer found in time is told now."""
     for clock in draft.incident.clocks:
-        if clock.target != target or clock.state not in {"running", "paused"}:
+        if clock.target != target or not clocks.is_live(clock):
             continue
-        if not clock.breached and clocks.is_past(clock, draft.now):
-            clock = breach(draft, clock)  # noqa: PLW2901 - the same clock, breached
-        done = clocks.fulfil(clock, draft.now)
+        clock = _breached_if_past(draft, clock)  # noqa: PLW2901 - the same clock, perhaps breached
+        done = clocks.fulfil(clock, draft.now, draft.calendars)
         draft.set(clocks=clocks.changed(draft.incident.clocks, target, done))
-        taken = span(timedelta(seconds=done.elapsed(draft.now)))
+        taken = span(timedelta(seconds=done.took or 0))
         late = ", after its breach" if done.breached else ""
-        goal = span(timedelta(seconds=done.goal))
-        draft.say("fulfil", f"clock {target} is fulfilled after {taken} of {goal}{late}", Reason("rule 8"))
+        text = f"clock {target} is fulfilled after {taken} of {_goal(done)}{late}"
+        draft.clock("fulfil", done, text, Reason("rule 8"))
+
+
+def cancel(draft: Draft, target: str, why: str) -> None:
+    """It is promised no longer. A breach that no timer found in time is told now."""
+    for clock in draft.incident.clocks:
+        if clock.target == target and clocks.is_live(clock):
+            done = clocks.cancel(_breached_if_past(draft, clock), draft.now, draft.calendars)
+            draft.set(clocks=clocks.changed(draft.incident.clocks, target, done))
+            draft.say("sla", f"{target} is no longer promised: {why}", Reason("rule 8"))
+
+
+def cancel_all(draft: Draft, why: str) -> None:
+    """Nothing is promised any longer."""
+    for target in clocks.TARGETS:
+        cancel(draft, target, why)
+
+
+def _breached_if_past(draft: Draft, clock: Clock) -> Clock:
+    if not clock.breached and clocks.is_past(clock, draft.now, draft.calendars):
+        return breach(draft, clock)
+    return clock
+
+
+def begin_again(draft: Draft, clock: Clock) -> None:
+    """The next period of a promise that comes again and again."""
+    made = clocks.begin_again(clock, draft.now)
+    draft.set(clocks=clocks.changed(draft.incident.clocks, clock.target, made))
+    text = f"clock {clock.target} starts again: {_goal(made)}"
+    draft.clock("activate", made, text, Reason(f"slas {clock.sla}.{clock.target}"))
+
+
+# --- the incident's turns ---------------------------------------------------------------------------------
+
+
+def resolved(draft: Draft) -> None:
+    """It is solved. What the customer is owed beyond that (an answer, the close) is seen to later."""
+    for target in _ENDS_WHEN_RESOLVED:
+        fulfil(draft, target)
+    pause_or_go_on(draft)
+
+
+def reopened(draft: Draft) -> None:
+    """It is not solved after all: the time to resolve goes on where it stood, updates are owed again."""
+    for clock in draft.incident.clocks:
+        if clock.target == "update" and clock.state == "fulfilled":
+            begin_again(draft, clock)
+        elif _counts_on(clock, draft.incident.sla):
+            _goes_on(draft, clock)
+    pause_or_go_on(draft)
+
+
+def _counts_on(clock: Clock, sla: str) -> bool:
+    """The time to resolve, and that to an answer which was not owed any longer."""
+    if clock.target == "resolve":
+        return clock.state == "fulfilled"
+    return clock.target == "respond" and clock.state == "cancelled" and clock.sla == sla
+
+
+def _goes_on(draft: Draft, clock: Clock) -> None:
+    made = clocks.go_on(clock, draft.now)
+    draft.set(clocks=clocks.changed(draft.incident.clocks, clock.target, made))
+    draft.clock("resume", made, f"clock {clock.target} goes on: reopened", Reason("rule 8"))
+
+
+def closed(draft: Draft) -> None:
+    """It is over: the promise to close is kept; what was still promised is no longer."""
+    fulfil(draft, "close")
+    cancel_all(draft, "it is closed")
+
+
+# --- what is told -----------------------------------------------------------------------------------------
 
 
 def breach(draft: Draft, clock: Clock) -> Clock:
     """The promise is broken: say so, once. Returns the clock as it then is."""
-    marked = replace(clock, breached=True, thresholds=tuple(sorted({*clock.thresholds, 1.0})))
+    marked = replace(
+        clock,
+        breached=True,
+        breaches=clock.breaches + 1,
+        thresholds=tuple(sorted({*clock.thresholds, 1.0})),
+    )
     draft.set(clocks=clocks.changed(draft.incident.clocks, clock.target, marked))
-    goal = span(timedelta(seconds=clock.goal))
-    text = f"breach: {clock.target} was promised within {goal} (SLA {clock.sla})"
-    draft.say("breach", text, reached(draft, f"slas {clock.sla}.{clock.target}", marked))
+    text = f"breach: {clock.target} was promised within {_goal(clock)} (SLA {clock.sla})"
+    draft.clock("breach", marked, text, reached(draft, f"slas {clock.sla}.{clock.target}", marked))
     draft.change("breached")
     return marked
 
@@ -43,27 +251,15 @@ def warn(draft: Draft, clock: Clock, shares: Iterable[float]) -> None:
     shares = tuple(shares)
     for share in shares:
         text = f"warning: {share:.0%} of the time to {clock.target} has passed (SLA {clock.sla})"
-        draft.say("warn", text, reached(draft, f"slas {clock.sla}.warn_at", clock))
+        draft.clock("warn", clock, text, reached(draft, f"slas {clock.sla}.warn_at", clock))
     if shares and not clock.breached:
         draft.change("at_risk")
 
 
 def reached(draft: Draft, where: str, clock: Clock) -> Reason:
     """A reason with how far the clock has come."""
-    elapsed = timedelta(seconds=clock.elapsed(draft.now))
-    return Reason(where, values={"elapsed": span(elapsed), "goal": span(timedelta(seconds=clock.goal))})
-
-
-def pause_or_go_on(draft: Draft) -> None:
-    """Each clock as its SLA says for the party that is waited for now."""
-    party, made = draft.incident.waiting_for, list[Clock]()
-    for clock in draft.incident.clocks:
-        made.append(clocks.waiting(clock, party, draft.now))
-        if made[-1].state == clock.state:
-            continue
-        if made[-1].state == "paused":
-            draft.say("pause", f"clock {clock.target} pauses", Reason(f"slas {clock.sla}.pause_while"))
-        else:
-            draft.say("resume", f"clock {clock.target} goes on")
-    if made:
-        draft.set(clocks=tuple(made))
+    elapsed = timedelta(seconds=clock.elapsed(draft.now, draft.calendars))
+    values = {"elapsed": span(elapsed), "goal": span(timedelta(seconds=clock.goal))}
+    if clock.calendar != ALWAYS:
+        values["calendar"] = clock.calendar
+    return Reason(where, values=values)

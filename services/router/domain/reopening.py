@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from services.router.domain import chain, clocks, lifecycle
+from services.router.domain import chain, grouping, lifecycle, promises, suppression
 from services.router.domain.directory import Found
 from services.router.domain.draft import LADDER, Draft
 from services.router.domain.reason import Reason
@@ -33,6 +33,8 @@ def one_level_up(draft: Draft, *, why: str, reason: Reason) -> None:
     before = draft.incident.chain
     known = _triggered_again(draft, why, reason)
     draft.follow(known)
+    suppression.at_reopening(draft)
+    grouping.at_reopening(draft)
     if draft.incident.stands_still:
         return
     if before.state != "assignee" and not before.unasked:
@@ -56,10 +58,6 @@ def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
         solved_at="",
         avoided=False,
         points={where: state for where, state in incident.points.items() if where in by_share},
-        clocks=tuple(
-            clocks.reopen(clock, draft.now) if clock.target == "resolve" else clock
-            for clock in incident.clocks
-        ),
         chain=replace(
             incident.chain,
             round=1,
@@ -73,10 +71,13 @@ def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
     draft.touch()
     draft.say("reopened", f"reopened ({draft.incident.reopened}): {why}", reason)
     draft.change("reopened")
+    promises.reopened(draft)
     return incident.assignee
 
 
 def _ask_again(draft: Draft, known: str) -> None:
+    suppression.at_reopening(draft)
+    grouping.at_reopening(draft)
     if draft.incident.stands_still:
         return
     if known in draft.live.bundle.users:
