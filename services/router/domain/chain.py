@@ -132,6 +132,9 @@ def _page_level(
 ) -> None:
     assert candidate.resolved is not None
     rung, rounds = candidate.rung, draft.ladder.spec.rounds
+    if draft.incident.is_muted:
+        _stand_quietly(draft, rung.index, candidate.round, cause, named=named)
+        return
     _stand(
         draft,
         level=rung.index,
@@ -157,6 +160,25 @@ def _page_level(
     then = _stays(draft) if joins else _next_asked(draft, rung, turn) or otherwise(draft)
     draft.forget_step()
     _ask(draft, _Step("level", place + turn.manner, cause, due, then, joins), turn.paged)
+
+
+def _stand_quietly(draft: Draft, level: int, round_: int, cause: str, *, named: bool) -> None:
+    """It moves there and asks nobody: the end of the suppression, or of its group, does (rule 11)."""
+    climbs = level < len(draft.ladder.rungs)
+    _stand(
+        draft,
+        level=level,
+        round=round_,
+        since=draft.now,
+        state="climbing" if climbs else "finally",
+        due=None,
+        unasked=False,
+        by_name=named,
+        turn=0,
+        calendar="",
+    )
+    where = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
+    draft.say("muted", f"{place(draft)} is not asked{_because(cause)}: {where}", Reason("rule 11"))
 
 
 def _stand(draft: Draft, **changes: Any) -> None:
@@ -235,6 +257,9 @@ def page_finally(draft: Draft, *, cause: str, reason: Reason | None = None, join
     """Page `finally` once more, or `last_resort` when it names nobody; again after `every` (rule 5)."""
     ladder = draft.ladder
     final, where = ladder.spec.finally_, f"policies.{ladder.name}.finally"
+    if draft.incident.is_muted:
+        _stand_quietly(draft, len(ladder.rungs), draft.incident.chain.round, cause, named=False)
+        return
     _stand(
         draft,
         level=len(ladder.rungs),

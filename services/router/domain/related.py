@@ -1,9 +1,261 @@
-"""What one incident hears of another one: of its group, its cause, what it was merged into."""
+"""What one incident hears of another one: of its group, its cause, what it was merged into.
 
-from services.router.domain.draft import Draft
-from shared.events import RelatedChanged
+Messages arrive in any order between two incidents, and late: each says what was true when it was sent, and
+what no longer fits is answered (`refused`) or left alone.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from services.router.domain import awakening, changing, grouping, lifecycle, promises
+from services.router.domain.draft import LADDER, Draft
+from services.router.domain.incident import Subscriber
+from services.router.domain.reason import Reason
+from shared.events import IncidentEvent, RelatedChanged
+
+_RULE: Final = Reason("rule 11: grouped incidents have no ladder of their own")
+_TOLD_ONE_BY_ONE: Final = 50  # members in the parent's timeline; of more every hundredth line is enough
+_TOLD_EVERY: Final = 100
+_SUBSCRIBERS_KEPT: Final = 200
 
 
 def told(draft: Draft, message: RelatedChanged) -> None:
     """Take it in."""
+    draft.told_by = message.incident_id
+    take = _TAKE.get(message.relation)
+    if take is not None:
+        take(draft, message)
+
+
+# --- to a parent ------------------------------------------------------------------------------------------
+
+
+def _joined(draft: Draft, message: RelatedChanged) -> None:
+    incident = draft.incident
+    if not incident.is_open or incident.parent:
+        draft.signal(message.incident_id, "refused")
+        return
+    again = bool(message.values.get("again"))
+    draft.set(members=incident.members + (not again), members_open=incident.members_open + 1)
+    incident = draft.incident
+    if _is_told(incident.members):
+        verb = "stands again" if again else "joined"
+        more = f"; {grouping.count(incident.members)} in all" if incident.members > 1 else ""
+        draft.say("joined", f"{message.title} ({message.incident_id}) {verb}{more}", _RULE)
+    _rise(draft, message)
+    if incident.status == "acknowledged":
+        draft.signal(message.incident_id, "stands", assignee=incident.assignee)
+        _tell_of_joins(draft, message.title)
+
+
+def _is_told(number: int) -> bool:
+    return number <= _TOLD_ONE_BY_ONE or number % _TOLD_EVERY == 0
+
+
+def _tell_of_joins(draft: Draft, title: str) -> None:
+    """Whoever has the parent hears who joined, at most every five minutes; the ones between are counted."""
+    incident = draft.incident
+    if not incident.assignee:
+        return
+    untold = incident.joins_untold + (1 if title else 0)
+    if incident.joins_told_at is not None and draft.now < incident.joins_told_at + grouping.BETWEEN_NOTICES:
+        draft.set(joins_untold=untold)
+        return
+    draft.set(joins_untold=0, joins_told_at=draft.now)
+    what = title if untold == 1 and title else grouping.count(untold)
+    text = f"{what} joined what you have; {grouping.count(incident.members_open)} stand grouped under it."
+    draft.tell(lifecycle.user(incident.assignee), "inform", text=text, reason="it is assigned to you")
+
+
+def check(draft: Draft) -> None:
+    """Tell whoever has it of those that joined since the last notice."""
+    if draft.incident.joins_untold and draft.incident.status == "acknowledged":
+        _tell_of_joins(draft, "")
+
+
+def _rise(draft: Draft, message: RelatedChanged) -> None:
+    """The parent has the highest priority among them (rules 11 and 14)."""
+    if draft.incident.is_open and 0 < message.priority < draft.incident.priority:
+        reason = Reason("rule 11: the parent has the highest priority among them")
+        changing.change(draft, {"priority": message.priority}, reason=reason, by_person=False)
+
+
+def _changed(draft: Draft, message: RelatedChanged) -> None:
+    _rise(draft, message)
+
+
+def _ended(draft: Draft, message: RelatedChanged) -> None:
+    incident = draft.incident
+    left = max(0, incident.members_open - 1)
+    if not incident.is_open or not incident.members:
+        return
+    draft.set(members_open=left)
+    if left == 0 or _is_told(left):
+        standing = f"{left:,} still stand{'s' if left == 1 else ''}" if left else "none of them stands"
+        draft.say("ended", f"{message.title} ({message.incident_id}) is over; {standing}", _RULE)
+    if left == 0 and incident.ended_itself:
+        text = "resolved: its sender said so, and the last incident grouped under it is over"
+        lifecycle.resolve(draft, by=LADDER, text=text, source_time=incident.source_time)
+
+
+def _left(draft: Draft, message: RelatedChanged) -> None:
+    incident = draft.incident
+    draft.set(members=max(0, incident.members - 1))
+    if message.values.get("open"):
+        _ended(draft, message)
+
+
+# --- to a member ------------------------------------------------------------------------------------------
+
+
+def _is_of_parent(draft: Draft, message: RelatedChanged) -> bool:
+    return draft.incident.parent == message.incident_id and not draft.incident.merged
+
+
+def _over(draft: Draft, message: RelatedChanged) -> None:
+    if not _is_of_parent(draft, message) or not draft.incident.is_open:
+        return
+    by = str(message.values.get("by") or LADDER)
+    text = f"resolved with {message.title} ({message.incident_id}), under which it is grouped"
+    lifecycle.resolve(draft, by=by, text=text, source_time=draft.incident.source_time)
+
+
+def _stands(draft: Draft, message: RelatedChanged) -> None:
+    """Whoever takes the parent takes them all, and gives them all back."""
+    incident = draft.incident
+    if not _is_of_parent(draft, message) or not incident.is_open:
+        return
+    assignee = str(message.values.get("assignee") or "")
+    if (incident.status, incident.assignee) == (message.status, assignee):
+        return
+    if message.status == "triggered":
+        draft.set(status="triggered", assignee="", duty=None)
+        draft.say("given_back", f"nobody has {message.title} any more, under which it is grouped", _RULE)
+        draft.change("unacknowledged")
+        return
+    draft.set(status="acknowledged", assignee=assignee, acknowledged_at=draft.now)
+    who = draft.directory.display(assignee) if assignee else "a machine"
+    draft.say("taken", f"taken with {message.title} by {who}: it is grouped under it", _RULE)
+    promises.fulfil(draft, "acknowledge")
+    draft.change("taken")
+
+
+def _moved(draft: Draft, message: RelatedChanged) -> None:
+    into = str(message.values.get("to") or "")
+    if not _is_of_parent(draft, message) or not into:
+        return
+    draft.set(parent=into)
+    draft.say("grouped", f"{message.title} was merged into {into}: it is grouped under that one now", _RULE)
+    if draft.incident.is_open:
+        draft.signal(into, "joined", again=False)
+
+
+def _refused(draft: Draft, message: RelatedChanged) -> None:
+    """The parent does not stand any more: it stands alone, so that nothing is lost."""
+    incident = draft.incident
+    if incident.parent != message.incident_id:
+        return
+    why = f"{message.title} ({message.incident_id}) is {message.status} already"
+    if incident.merged:
+        draft.set(parent="", merged=False, status="triggered", closed_at=None, reopened=incident.reopened + 1)
+        draft.say("reopened", f"reopened: it was merged, and {why}", Reason("rule 15"))
+        draft.change("reopened")
+    elif not incident.is_open:
+        return
+    else:
+        draft.set(parent="")
+        draft.say("left", f"it stands alone: {why}", _RULE)
+        draft.change("left")
+    awakening.go_on(draft, cause=why)
+
+
+# --- merged -----------------------------------------------------------------------------------------------
+
+
+def pass_on(draft: Draft, event: IncidentEvent) -> None:
+    """A later event of a merged incident's key: its parent hears of it (rule 15: the key stays)."""
+    incident = draft.incident
+    draft.actor = lifecycle.sender(event)
+    draft.set(events=incident.events + 1)
+    draft.say("recorded", f"{event.action}: passed on to {incident.parent}, into which it was merged")
+    said = event.title or event.description or ""
+    draft.signal(incident.parent, "repeated", action=event.action, said=said[:500])
+
+
+def _absorbed(draft: Draft, message: RelatedChanged) -> None:
+    if not draft.incident.is_open or draft.incident.merged:
+        draft.signal(message.incident_id, "refused")
+        return
+    values = message.values
+    for name in values.get("followers") or ():
+        draft.follow(name)
+    moved = [msgspec.convert(each, Subscriber) for each in values.get("subscribers") or ()]
+    subscribers = tuple(dict.fromkeys((*draft.incident.subscribers, *moved)))[:_SUBSCRIBERS_KEPT]
+    draft.set(subscribers=subscribers, events=draft.incident.events + int(values.get("events") or 0))
+    draft.say(
+        "merged", f"{message.title} ({message.incident_id}) was merged into it", Reason("rule 13: merge")
+    )
+    draft.change("changed")
+    _rise(draft, message)
+
+
+def _repeated(draft: Draft, message: RelatedChanged) -> None:
+    if not draft.incident.is_open:
+        if message.values.get("action") == "trigger":
+            draft.signal(message.incident_id, "refused")
+        return
+    said, action = str(message.values.get("said") or message.title), message.values.get("action")
+    draft.set(events=draft.incident.events + 1)
+    text = f"{said} (merged incident {message.incident_id}): {_HEARD.get(str(action), action)}"
+    draft.say("repeated", text, Reason("rule 14: a repeat never pages again by itself"))
+
+
+_HEARD: Final = {"trigger": "triggered again", "resolve": "its sender says that it is over"}
+
+
+def _nothing(draft: Draft, message: RelatedChanged) -> None:
+    """Its suppression is looked at in every decision: this one is made for that."""
     del draft, message
+
+
+_TAKE: Final[Mapping[str, Callable[[Draft, RelatedChanged], None]]] = {
+    "joined": _joined,
+    "changed": _changed,
+    "ended": _ended,
+    "left": _left,
+    "over": _over,
+    "stands": _stands,
+    "moved": _moved,
+    "refused": _refused,
+    "absorbed": _absorbed,
+    "repeated": _repeated,
+    "look": _nothing,
+    "cause_ended": _nothing,
+}
+
+
+def name_upstream(draft: Draft) -> None:
+    """Which open incident of what its service depends on may be the cause: told, not suppressed."""
+    upstream = draft.live.upstream.get(draft.incident.service)
+    if not upstream or not (draft.pages or draft.initial.version == 0):
+        return
+    found = tuple(
+        each
+        for service in upstream
+        for each in draft.around.troubled.get(service, ())
+        if each.id != draft.incident.id
+    )[:_UPSTREAM_TOLD]
+    known = {each.id for each in draft.incident.may_follow_from}
+    draft.set(may_follow_from=found)
+    fresh = [each for each in found if each.id not in known]
+    if fresh:
+        named = "; ".join(f"{each.service}: {each.title} ({each.id})" for each in fresh)
+        reason = Reason(
+            f"services.{draft.incident.service}.depends_on", values={"depends_on": list(upstream)}
+        )
+        draft.say("upstream", f"it may follow from {named}", reason, LADDER)
+
+
+_UPSTREAM_TOLD: Final = 5

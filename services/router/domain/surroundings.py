@@ -104,7 +104,7 @@ class Surroundings:
     customers: Mapping[str, KnownCustomer] = field(
         default_factory=dict
     )  # by what was asked for: id, name, mail
-    # By grouping rule and values; None: no group stands. What is not in it was not looked up.
+    # By grouping rule and values; None: no group stands. What was not looked up is not in it.
     groups: Mapping[tuple[str, str], Group | None] = field(default_factory=dict)
     causes: Mapping[str, Sequence[Cause]] = field(default_factory=dict)  # by suppression rule
     rotations: Mapping[tuple[str, str], str] = field(default_factory=dict)  # round_robin: last name asked

@@ -11,6 +11,10 @@ from shared.policy import Do, Point
 def fire(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason, cause: str) -> None:
     """Do what the point of this ladder says."""
     draft.say("point", f"escalation point {rule.spec.name}" + (f": {cause}" if cause else ""), reason)
+    if draft.incident.is_muted:
+        where = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
+        draft.say("muted", f"point {rule.spec.name} does nothing: {where}", Reason("rule 11"))
+        return
     for do in rule.spec.do:
         _act(draft, ladder, rule.spec, do, reason)
 
