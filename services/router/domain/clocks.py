@@ -62,7 +62,8 @@ def pause(clock: Clock, now: datetime) -> Clock:
     """Stop counting; a clock that does not run stays as it is."""
     if clock.state != "running":
         return clock
-    return replace(clock, state="paused", intervals=_stop(clock, now))
+    unused = bool(clock.intervals) and clock.intervals[-1].started >= now
+    return replace(clock, state="paused", intervals=clock.intervals[:-1] if unused else _stop(clock, now))
 
 
 def resume(clock: Clock, now: datetime) -> Clock:

@@ -18,6 +18,7 @@ from services.router.domain import (
     handoff,
     lifecycle,
     points,
+    promises,
     related,
     reopening,
     reports,
@@ -93,7 +94,7 @@ def _conclude(draft: Draft) -> Decision:
     if draft.incident.is_open and not draft.incident.is_muted:
         points.check_conditions(draft)
     if draft.incident.suppressed_by:
-        suppression.hold(draft)
+        promises.pause_or_go_on(draft)
     suppression.explain(draft)
     grouping.after(draft)
     related.name_upstream(draft)

@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-from msgspec.structs import replace
 
+from services.router.domain import promises
 from services.router.domain.decision import Explains
 from services.router.domain.draft import LADDER, Draft
-from services.router.domain.incident import Clock, Interval
 from services.router.domain.reason import Reason
 from services.router.domain.surroundings import Cause, Maintenance
 from shared.policy import Suppression
@@ -76,7 +75,7 @@ def begin(draft: Draft) -> None:
         return
     _set(draft, quiet)
     _say(draft, quiet)
-    hold(draft)
+    promises.pause_or_go_on(draft)
     draft.set_chain(due=None)
     if draft.incident.pages:
         draft.settle("suppressed")
@@ -96,21 +95,6 @@ def find(draft: Draft) -> Quiet | None:
     if not _is_possible(draft):
         return None
     return _of_office(draft) or _of_rules(draft)
-
-
-def hold(draft: Draft) -> None:
-    """While it is suppressed no clock runs; one that has just been started begins at the end of it."""
-    if not any(clock.state == "running" for clock in draft.incident.clocks):
-        return
-    draft.set(clocks=tuple(_held(clock, draft.now) for clock in draft.incident.clocks))
-
-
-def _held(clock: Clock, now: datetime) -> Clock:
-    if clock.state != "running":
-        return clock
-    last = clock.intervals[-1]
-    ended = () if last.started >= now else (Interval(last.started, now),)
-    return replace(clock, state="paused", intervals=(*clock.intervals[:-1], *ended))
 
 
 def moments(draft: Draft) -> Iterator[datetime]:
