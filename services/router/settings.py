@@ -10,6 +10,7 @@ from shared.settings import ListenSettings, SecretKeySettings
 class RouterSettings(ListenSettings, SecretKeySettings):
     """All by environment, prefix `LADDER_`."""
 
+    public_url: str = Field(default="", description="under which people reach the API: stands in links")
     policy: Path | None = Field(
         default=None,
         description="a policy bundle: a YAML file, or a folder of them; taken at start and on change",

@@ -18,6 +18,7 @@ from tests.api.office import PAGER, Office
 
 _METHODS = ("get", "put", "post", "delete", "patch")
 _KEYLESS = {"/healthz", "/readyz", "/metrics", "/docs", "/v1/replies/link/{token}"}
+_KEYLESS |= {"/v1/schedules/{name}/shifts.ics"}
 _KEY_IN_BODY_OR_PATH = {"/v2/enqueue", "/v2/change/enqueue", "/v1/integrations/{name}/{key}"}
 _OF_PAGERDUTY = {"/v2/enqueue", "/v2/change/enqueue"}
 

@@ -5,10 +5,13 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from services.router.api.access import Access
+from services.router.api.customers import customers
 from services.router.api.incidents import incidents
 from services.router.api.oncall import oncall
+from services.router.api.overrides import overrides
 from services.router.api.policy import policy
 from services.router.api.replies import replies
+from services.router.api.schedules import schedules
 from services.router.api.shapes import schemas
 from services.router.engine import Engine
 from services.router.settings import RouterSettings
@@ -21,7 +24,10 @@ def routes(engine: Engine, settings: RouterSettings, wake_relay: Callable[[], No
     access = Access(engine, loopback=settings.loopback)
     router = APIRouter()
     router.include_router(incidents(engine, access))
-    router.include_router(oncall(access))
+    router.include_router(oncall(engine, access))
+    router.include_router(overrides(engine, access))
+    router.include_router(schedules(engine, access, settings))
+    router.include_router(customers(engine, access))
     router.include_router(policy(engine, access, wake_relay))
     router.include_router(replies(engine, access, settings))
     return router

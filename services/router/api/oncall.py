@@ -1,19 +1,23 @@
 """`/v1/oncall`: who has which schedule."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime
 
+from services.router import overrides
 from services.router.api.access import Access, Caller, Route
+from services.router.api.overrides import in_utc, invalid
 from services.router.api.shapes import NextOnCall, OnCallItem, OnCallList, answer, answers
+from services.router.engine import Engine
 from shared.policy import Schedule
-from shared.policy.oncall import on_call
-from shared.problems import Fault, Problem
+from shared.policy.oncall import Override, on_call
+from shared.problems import Fault
 
 
-def oncall(access: Access) -> APIRouter:
+def oncall(engine: Engine, access: Access) -> APIRouter:
     """The path."""
     router = APIRouter(prefix="/v1/oncall", tags=["schedules"], route_class=Route)
 
@@ -28,20 +32,24 @@ def oncall(access: Access) -> APIRouter:
         caller: Annotated[Caller, Depends(access.needs("viewer"))],
         at: Annotated[AwareDatetime | None, Query(description="RFC 3339; now when left out")] = None,
     ) -> Response:
-        moment = (at or caller.now).astimezone(UTC)
+        moment = in_utc(at, "query:at") or caller.now
         schedules = caller.live.bundle.schedules
         try:
-            items = [_item(name, schedule, moment) for name, schedule in sorted(schedules.items())]
+            async with engine.database.transaction() as connection:
+                standing = await overrides.by_schedule(connection, moment)
+            items = [
+                _item(name, schedule, moment, standing.get(name, ()))
+                for name, schedule in sorted(schedules.items())
+            ]
         except (OverflowError, ValueError) as err:
-            fault = Fault("query:at", "too far away to tell")
-            raise Problem(422, "invalid-request", "The request is not valid", faults=[fault]) from err
+            raise invalid(Fault("query:at", "too far away to tell")) from err
         return answer(OnCallList(items=items))
 
     return router
 
 
-def _item(name: str, schedule: Schedule, at: datetime) -> OnCallItem:
-    duty = on_call(schedule, at)
+def _item(name: str, schedule: Schedule, at: datetime, standing: Sequence[Override]) -> OnCallItem:
+    duty = on_call(schedule, at, standing)
     return OnCallItem(
         schedule=name,
         user=duty.user or "",
@@ -49,4 +57,5 @@ def _item(name: str, schedule: Schedule, at: datetime) -> OnCallItem:
         layer=duty.layer,
         reason=duty.reason,
         next=NextOnCall(user=duty.next_user, from_=duty.next_from),
+        override=duty.override.id if duty.override else "",
     )

@@ -84,10 +84,108 @@ class OnCallItem(msgspec.Struct, frozen=True, kw_only=True):
     layer: str
     reason: str
     next: NextOnCall
+    override: str = ""  # the id of the override by which the user stands in
 
 
 class OnCallList(msgspec.Struct, frozen=True, kw_only=True):
     items: list[OnCallItem]
+
+
+class OverrideItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """`user` stands in on `schedule` for whoever its layers name."""
+
+    id: str
+    schedule: str
+    user: str
+    from_: datetime
+    to: datetime
+    comment: str
+    by: str
+    made_at: datetime
+
+
+class OverrideList(msgspec.Struct, frozen=True, kw_only=True):
+    """By their begin; `next` is the cursor of the following page, null on the last."""
+
+    items: list[OverrideItem]
+    next: str | None
+
+
+class ScheduleItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule of the policy in force; `users` are all whom its layers name."""
+
+    name: str
+    timezone: str
+    handoff: str
+    layers: list[str]
+    users: list[str]
+
+
+class ScheduleList(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[ScheduleItem]
+
+
+class ShiftItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """One person's shift; `user` is empty where nobody is on call. `overrides` are ids."""
+
+    user: str
+    from_: datetime
+    to: datetime
+    layers: list[str]
+    overrides: list[str]
+
+
+class ShiftList(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """All of `from` … `to`, without gap or overlap; nobody has two shifts in a row unless alone."""
+
+    schedule: str
+    timezone: str
+    from_: datetime
+    to: datetime
+    items: list[ShiftItem]
+
+
+class CalendarFeed(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a calendar program reads the shifts. Whoever has the address needs no key: keep it private."""
+
+    schedule: str
+    user: str
+    url: str
+
+
+class CustomerItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer. `source` is `policy` or `api`; `contacts` as a bundle writes them, secrets as `***`."""
+
+    id: str
+    name: str
+    tier: str | None
+    value: float | None
+    owner: str | None
+    match: list[str]
+    contacts: dict[str, dict[str, str]]
+    source: str
+    changed_at: datetime | None = None
+    changed_by: str = ""
+    notes: list[str] = []
+
+
+class CustomerList(msgspec.Struct, frozen=True, kw_only=True):
+    """In the order of ids; `next` is the cursor of the following page, null on the last."""
+
+    items: list[CustomerItem]
+    next: str | None
+
+
+class CustomersImported(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import did; with `dry_run` what it would have done."""
+
+    lines: int
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    dry_run: bool
+    notes: list[str] = []
 
 
 class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +205,14 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     Timeline,
     Explanation,
     OnCallList,
+    OverrideItem,
+    OverrideList,
+    ScheduleList,
+    ShiftList,
+    CalendarFeed,
+    CustomerItem,
+    CustomerList,
+    CustomersImported,
     PolicyStatus,
 )
 
@@ -134,14 +240,18 @@ def answer(body: msgspec.Struct, status: int = 200) -> Response:
 
 
 def answers(
-    shape: type[msgspec.Struct], description: str, refusals: Mapping[int, str] = _NO_REFUSALS
+    shape: type[msgspec.Struct],
+    description: str,
+    refusals: Mapping[int, str] = _NO_REFUSALS,
+    *,
+    status: int = 200,
 ) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of a path that answers 200 with this shape, or refuses.
+    """What OpenAPI says of a path that answers 200 (or `status`) with this shape, or refuses.
 
     `refusals` are those of this path alone; the host adds those of every path (no key, no database).
     """
     schema = {"$ref": f"#/components/schemas/{shape.__name__}"}
     refused: dict[int | str, dict[str, Any]] = {
-        status: {"description": why, "content": {MEDIA_TYPE: {}}} for status, why in refusals.items()
+        refusal: {"description": why, "content": {MEDIA_TYPE: {}}} for refusal, why in refusals.items()
     }
-    return {200: {"description": description, "content": {_JSON: {"schema": schema}}}} | refused
+    return {status: {"description": description, "content": {_JSON: {"schema": schema}}}} | refused

@@ -1,0 +1,280 @@
+"""`/v1/overrides`: somebody stands in on a schedule for a while. They survive every policy change."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router import office
+from services.router import overrides as stored
+from services.router.api.access import Access, Caller, Route
+from services.router.api.idempotency import IdempotencyKey, Once
+from services.router.api.shapes import OverrideItem, OverrideList, answer, answers
+from services.router.engine import Engine
+from services.router.overrides import StoredOverride, Wanted
+from services.router.policies import InForce
+from shared.cursors import bad_cursor, cursor_of, place_of
+from shared.policy import Bundle
+from shared.policy.source import nearest
+from shared.problems import Fault, Problem
+
+_MOST: Final = 500
+_JSON: Final = "application/json"
+_UNKNOWN: Final = {404: "No override has this id."}
+_EXAMPLE: Final[JsonDict] = {
+    "title": "Override",
+    "examples": [
+        {"schedule": "desk", "user": "petra", "from": "2026-05-01T08:00:00Z", "to": "2026-05-02T08:00:00Z"}
+    ],
+}
+_Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+_Filter: TypeAlias = Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$")]
+_encoder: Final = msgspec.json.Encoder()
+
+
+class OverrideBody(BaseModel):
+    """Who stands in on which schedule, from when until when."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_EXAMPLE)
+
+    schedule: _Name
+    user: _Name = Field(description="who stands in for whoever the layers name")
+    from_: AwareDatetime = Field(alias="from", description="RFC 3339, with an offset")
+    to: AwareDatetime = Field(description="RFC 3339, with an offset; after `from`")
+    comment: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+
+
+def overrides(engine: Engine, access: Access) -> APIRouter:
+    """The paths."""
+    router = APIRouter(prefix="/v1/overrides", tags=["schedules"], route_class=Route)
+    _add_create(router, engine, access)
+    _add_list(router, engine, access)
+    _add_one(router, engine, access)
+    _add_delete(router, engine, access)
+    return router
+
+
+def _add_create(router: APIRouter, engine: Engine, access: Access) -> None:
+    @router.post(
+        "",
+        operation_id="create_override",
+        summary="Let somebody stand in on a schedule",
+        response_class=Response,
+        status_code=201,
+        responses=answers(
+            OverrideItem,
+            "It is in force from its `from` on; incidents under way are handed over as it says.",
+            {409: "It overlaps another override of the same schedule; `overlaps` says which."},
+            status=201,
+        ),
+    )
+    async def create(
+        body: OverrideBody,
+        caller: Annotated[Caller, Depends(access.needs("lead"))],
+        idempotency_key: IdempotencyKey = "",
+    ) -> Response:
+        begins, ends = _range(body)
+        once = Once(caller.actor.name, idempotency_key, f"create override\n{body.model_dump_json()}")
+
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
+            live = (await engine.policies.one(connection, in_force.hash)).bundle
+
+            async def make() -> bytes:
+                _check_names(body, live)
+                await office.touch(connection)  # the lock: a second one waits here and then sees the first
+                overlapping = await stored.find(connection, Wanted(body.schedule, begins, ends, most=1))
+                if overlapping:
+                    raise _overlaps(overlapping[0], live)
+                by = caller.actor.name
+                made = StoredOverride(
+                    uuid.uuid4(), body.schedule, body.user, begins, ends, body.comment, by, now
+                )  # fmt: skip
+                await stored.add(connection, made)
+                await stored.ask_duties(connection, body.schedule)
+                return _encoder.encode(shown(made))
+
+            return await once.answer(connection, now, make)
+
+        made = await engine.transaction(work)
+        engine.alarm.earlier(caller.now)
+        return Response(made, 201, media_type=_JSON)
+
+
+def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
+    @router.get(
+        "",
+        operation_id="list_overrides",
+        summary="Overrides, by their begin; those that are over only where `from` asks for them",
+        response_class=Response,
+        responses=answers(OverrideList, "One page of them."),
+    )
+    async def listed(
+        caller: Annotated[Caller, Depends(access.needs("viewer"))],
+        *,
+        schedule: _Filter = "",
+        begins: Annotated[AwareDatetime | None, Query(alias="from", description="RFC 3339; now")] = None,
+        ends: Annotated[AwareDatetime | None, Query(alias="to", description="RFC 3339; unbounded")] = None,
+        limit: Annotated[int, Query(ge=1, le=_MOST)] = 100,
+        cursor: Annotated[str | None, Query(max_length=500)] = None,
+    ) -> Response:
+        wanted = Wanted(
+            schedule,
+            in_utc(begins, "query:from") or caller.now,
+            in_utc(ends, "query:to"),
+            _opened(cursor),
+            limit + 1,
+        )
+        async with engine.database.transaction() as connection:
+            found = await stored.find(connection, wanted)
+        more = len(found) > limit
+        last = found[limit - 1] if more else None
+        following = cursor_of([last.begins.isoformat(), str(last.id)]) if last else None
+        return answer(OverrideList(items=[shown(each) for each in found[:limit]], next=following))
+
+
+def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
+    @router.get(
+        "/{override_id}",
+        operation_id="get_override",
+        summary="One override",
+        response_class=Response,
+        responses=answers(OverrideItem, "The override.", _UNKNOWN),
+        dependencies=[Depends(access.needs("viewer"))],
+    )
+    async def one(override_id: str) -> Response:
+        async with engine.database.transaction() as connection:
+            found = await stored.one(connection, _id_of(override_id))
+        if found is None:
+            raise _not_found()
+        return answer(shown(found))
+
+
+def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
+    @router.delete(
+        "/{override_id}",
+        operation_id="delete_override",
+        summary="Take an override back; one that runs ends now",
+        response_class=Response,
+        responses=answers(
+            OverrideItem,
+            "It as it was, or (where it was running) as it is now: who had the schedule so far stays known.",
+            _UNKNOWN | {409: "It is over already: it is history."},
+        ),
+    )
+    async def delete(override_id: str, caller: Annotated[Caller, Depends(access.needs("lead"))]) -> Response:
+        async def work(connection: AsyncConnection, now: datetime, _: InForce) -> StoredOverride:
+            await office.touch(connection)
+            found = await stored.one(connection, _id_of(override_id))
+            if found is None:
+                raise _not_found()
+            if found.ends <= now:
+                raise Problem(
+                    409,
+                    "conflict",
+                    "It is over already",
+                    f"it ended at {found.ends.isoformat()}; it is history",
+                )
+            if found.begins >= now:
+                await stored.remove(connection, found.id)
+            else:
+                await stored.end(connection, found.id, now)
+                found = (await stored.one(connection, found.id)) or found
+            await stored.ask_duties(connection, found.schedule)
+            return found
+
+        left = await engine.transaction(work)
+        engine.alarm.earlier(caller.now)
+        return answer(shown(left))
+
+
+def shown(one: StoredOverride) -> OverrideItem:
+    """The override as the API shows it."""
+    return OverrideItem(
+        id=str(one.id),
+        schedule=one.schedule,
+        user=one.user,
+        from_=one.begins.astimezone(UTC),
+        to=one.ends.astimezone(UTC),
+        comment=one.comment,
+        by=one.by,
+        made_at=one.made_at.astimezone(UTC),
+    )
+
+
+def in_utc(at: datetime | None, field: str) -> datetime | None:
+    """The time in UTC. Raises a 422 for one that no database can hold."""
+    try:
+        return None if at is None else at.astimezone(UTC)
+    except (OverflowError, ValueError) as err:
+        raise invalid(Fault(field, "too far away to tell")) from err
+
+
+def invalid(*faults: Fault) -> Problem:
+    """A request that cannot be carried out as it was sent."""
+    return Problem(422, "invalid-request", "The request is not valid", faults=faults)
+
+
+def _range(body: OverrideBody) -> tuple[datetime, datetime]:
+    begins, ends = in_utc(body.from_, "/from"), in_utc(body.to, "/to")
+    assert begins is not None
+    assert ends is not None
+    if ends <= begins:
+        raise invalid(Fault("/to", "it must be later than `from`: the override would be empty"))
+    return begins, ends
+
+
+def _check_names(body: OverrideBody, live: Bundle) -> None:
+    wrong = [
+        Fault(f"/{kind}", _unknown(kind, name, known))
+        for kind, name, known in (
+            ("schedule", body.schedule, live.schedules),
+            ("user", body.user, live.users),
+        )
+        if name not in known
+    ]
+    if wrong:
+        raise invalid(*wrong)
+
+
+def _unknown(kind: str, name: str, known: object) -> str:
+    close = nearest(name, known)
+    return f"no {kind} {name!r} in the policy in force" + (f"; did you mean {close!r}?" if close else "")
+
+
+def _overlaps(other: StoredOverride, live: Bundle) -> Problem:
+    user = live.users.get(other.user)
+    name = user.name if user is not None else other.user
+    item = msgspec.to_builtins(shown(other))
+    why = f"{name} stands in on {other.schedule} from {item['from']} to {item['to']} (override {other.id})"
+    return Problem(
+        409, "conflict", "It overlaps another override of the schedule", why, extra={"overlaps": item}
+    )
+
+
+def _not_found() -> Problem:
+    return Problem(404, "no-such-override", "No override has this id")
+
+
+def _id_of(written: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(written)
+    except ValueError as err:
+        raise _not_found() from err
+
+
+def _opened(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
+    if cursor is None:
+        return None
+    try:
+        begins, override_id = place_of(cursor)
+        at = datetime.fromisoformat(begins)
+        if at.tzinfo is None:
+            raise bad_cursor()
+        return at.astimezone(UTC), uuid.UUID(override_id)
+    except (ValueError, TypeError, AttributeError, OverflowError) as err:
+        raise bad_cursor() from err

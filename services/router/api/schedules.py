@@ -1,0 +1,239 @@
+"""`/v1/schedules`: who has which shifts, as JSON and (by a private address, without a key) as iCalendar."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, TypeAlias
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AwareDatetime
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router import overrides
+from services.router.api.access import Access, Caller, Route
+from services.router.api.overrides import in_utc, invalid
+from services.router.api.shapes import (
+    CalendarFeed,
+    ScheduleItem,
+    ScheduleList,
+    ShiftItem,
+    ShiftList,
+    answer,
+    answers,
+)
+from services.router.engine import Engine
+from services.router.policies import moment, required
+from services.router.settings import RouterSettings
+from services.router.shift_calendar import Feed, calendar_of
+from shared.clock import utcnow
+from shared.policy import Bundle, Schedule
+from shared.policy.oncall import Override, Shift, TooFineError, shifts
+from shared.problems import MEDIA_TYPE, Fault, Problem
+
+PURPOSE: Final = "shifts"
+CALENDAR: Final = "text/calendar"
+_TOLD: Final = timedelta(days=14)  # of shifts, when `to` is left out
+_FURTHEST: Final = timedelta(days=366)
+_BEHIND: Final = timedelta(days=28)  # in a calendar
+_AHEAD: Final = timedelta(days=182)
+_LONGEST_SHIFT: Final = timedelta(days=35)  # looked for its true begin and end in a calendar
+_UNKNOWN: Final = {404: "No schedule has this name."}
+_Filter: TypeAlias = Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$")]
+_Token: TypeAlias = Annotated[str, Query(max_length=2000, description="the token of a private address")]
+_ICS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The shifts, four weeks back and half a year ahead.",
+          "content": {CALENDAR: {"schema": {"type": "string"}}}},
+    404: {"description": "No schedule, or the address is not valid (any more).", "content": {MEDIA_TYPE: {}}},
+    503: {"description": "The database is away, or no policy is in force yet.", "content": {MEDIA_TYPE: {}}},
+}  # fmt: skip
+
+
+def schedules(engine: Engine, access: Access, settings: RouterSettings) -> APIRouter:
+    """The paths."""
+    router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=Route)
+    _add_list(router, access)
+    _add_shifts(router, engine, access)
+    _add_feed(router, access, settings)
+    _add_calendar(router, engine, settings)
+    return router
+
+
+def _add_list(router: APIRouter, access: Access) -> None:
+    @router.get(
+        "",
+        operation_id="list_schedules",
+        summary="The schedules of the policy in force",
+        response_class=Response,
+        responses=answers(ScheduleList, "By name."),
+    )
+    async def listed(caller: Annotated[Caller, Depends(access.needs("viewer"))]) -> Response:
+        found = sorted(caller.live.bundle.schedules.items())
+        return answer(ScheduleList(items=[_item(name, schedule) for name, schedule in found]))
+
+
+def _add_shifts(router: APIRouter, engine: Engine, access: Access) -> None:
+    @router.get(
+        "/{name}/shifts",
+        operation_id="list_shifts",
+        summary="Who has the schedule when, without gap or overlap",
+        response_class=Response,
+        responses=answers(ShiftList, "By their begin; `user` is empty where nobody is on call.", _UNKNOWN),
+    )
+    async def listed(
+        name: str,
+        caller: Annotated[Caller, Depends(access.needs("viewer"))],
+        *,
+        begins: Annotated[AwareDatetime | None, Query(alias="from", description="RFC 3339; now")] = None,
+        ends: Annotated[
+            AwareDatetime | None, Query(alias="to", description="RFC 3339; two weeks after `from`")
+        ] = None,
+        user: _Filter = "",
+    ) -> Response:
+        schedule = _known(caller.live.bundle, name)
+        since, until = _range(in_utc(begins, "query:from") or caller.now, in_utc(ends, "query:to"))
+        async with engine.database.transaction() as connection:
+            standing = await overrides.by_schedule(connection, since, until, name)
+        try:
+            found = await _listed(schedule, since, until, standing.get(name, ()))
+        except TooFineError as err:
+            raise invalid(Fault("query:to", f"{err}: ask for a shorter one")) from err
+        except (OverflowError, ValueError) as err:
+            raise invalid(Fault("query:from", "too far away to tell")) from err
+        items = [_shown(each) for each in found if user in {"", each.user}]
+        return answer(
+            ShiftList(schedule=name, timezone=schedule.timezone, from_=since, to=until, items=items)
+        )
+
+
+def _add_feed(router: APIRouter, access: Access, settings: RouterSettings) -> None:
+    @router.post(
+        "/{name}/feed",
+        operation_id="create_calendar_feed",
+        summary="A private address of the shifts for a calendar program",
+        response_class=Response,
+        responses=answers(
+            CalendarFeed, "It works as long as its holder is in the policy in force.", _UNKNOWN
+        ),
+    )
+    async def feed(
+        name: str,
+        request: Request,
+        caller: Annotated[Caller, Depends(access.needs("viewer"))],
+        user: _Filter = "",
+    ) -> Response:
+        _known(caller.live.bundle, name)
+        if user and user not in caller.live.bundle.users:
+            raise invalid(Fault("query:user", f"no user {user!r} in the policy in force"))
+        holder = {"user": caller.holder.user} if caller.holder.user else {"key": caller.holder.key}
+        query = {"token": settings.signer.sign(PURPOSE, {"schedule": name} | holder)}
+        if user:
+            query["user"] = user
+        place = settings.public_url or str(request.base_url)
+        url = f"{place.rstrip('/')}/v1/schedules/{quote(name)}/shifts.ics?{urlencode(query)}"
+        return answer(CalendarFeed(schedule=name, user=user, url=url))
+
+
+def _add_calendar(router: APIRouter, engine: Engine, settings: RouterSettings) -> None:
+    @router.get(
+        "/{name}/shifts.ics",
+        operation_id="get_shift_calendar",
+        summary="The shifts as iCalendar; needs no key: the token is one",
+        response_class=Response,
+        responses=_ICS,
+    )
+    async def calendar(name: str, token: _Token = "", user: _Filter = "") -> Response:
+        now = utcnow()
+        claims = settings.signer.verify(PURPOSE, token, now)
+        if claims is None or claims.get("schedule") != name:
+            raise _unknown()
+        async with engine.database.transaction() as connection:
+            bundle, changed_at = await _in_force(engine, connection)
+            if not _still_holds(bundle, claims, now):
+                raise _unknown()
+            schedule = _known(bundle, name)
+            day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+            since, until = day - _BEHIND - _LONGEST_SHIFT, day + _AHEAD + _LONGEST_SHIFT
+            standing = await overrides.by_schedule(connection, since, until, name)
+            latest = await connection.scalar(_LATEST, {"schedule": name})
+        try:
+            found = await _listed(schedule, since, until, standing.get(name, ()))
+        except TooFineError as err:
+            raise Problem(422, "invalid-request", "Its turns are too short for a calendar", str(err)) from err
+        listed = [each for each in found if each.ends > day - _BEHIND and each.begins < day + _AHEAD]
+        stamp = max(changed_at, latest or changed_at)
+        return Response(
+            calendar_of(Feed(name, user, bundle, stamp), listed),
+            media_type=CALENDAR,
+            headers={
+                "Cache-Control": "private, max-age=300",
+                "Referrer-Policy": "no-referrer",
+                "Content-Disposition": f'inline; filename="{name}.ics"',
+            },
+        )
+
+
+async def _in_force(engine: Engine, connection: AsyncConnection) -> tuple[Bundle, datetime]:
+    _, found = await moment(connection)
+    in_force = required(found)
+    return (await engine.policies.one(connection, in_force.hash)).bundle, in_force.at
+
+
+def _still_holds(bundle: Bundle, claims: dict[str, Any], now: datetime) -> bool:
+    """Whether the one to whom the address was given may still read."""
+    if "user" in claims:
+        return claims["user"] in bundle.users
+    owner = bundle.api_keys.get(str(claims.get("key")))
+    return owner is not None and any(key.expires is None or now < key.expires for key in owner.keys)
+
+
+async def _listed(
+    schedule: Schedule, begins: datetime, ends: datetime, standing: Sequence[Override]
+) -> list[Shift]:
+    """In a thread: a year of short shifts takes its time."""
+    return await asyncio.to_thread(lambda: list(shifts(schedule, begins, ends, standing)))
+
+
+def _range(begins: datetime, ends: datetime | None) -> tuple[datetime, datetime]:
+    try:
+        ends = ends or begins + _TOLD
+    except OverflowError as err:
+        raise invalid(Fault("query:from", "too far away to tell")) from err
+    if ends <= begins:
+        raise invalid(Fault("query:to", "it must be later than `from`"))
+    if ends - begins > _FURTHEST:
+        raise invalid(Fault("query:to", f"at most {_FURTHEST.days} days after `from`"))
+    return begins, ends
+
+
+def _item(name: str, schedule: Schedule) -> ScheduleItem:
+    layers = [layer.name or f"layer {number}" for number, layer in enumerate(schedule.layers, 1)]
+    users = list(dict.fromkeys(user for layer in schedule.layers for user in layer.rotation))
+    return ScheduleItem(
+        name=name, timezone=schedule.timezone, handoff=schedule.handoff, layers=layers, users=users
+    )  # fmt: skip
+
+
+def _shown(shift: Shift) -> ShiftItem:
+    return ShiftItem(
+        user=shift.user or "",
+        from_=shift.begins,
+        to=shift.ends,
+        layers=list(shift.layers),
+        overrides=list(shift.overrides),
+    )
+
+
+def _known(bundle: Bundle, name: str) -> Schedule:
+    schedule = bundle.schedules.get(name)
+    if schedule is None:
+        raise _unknown()
+    return schedule
+
+
+def _unknown() -> Problem:
+    return Problem(404, "no-such-schedule", "No schedule has this name")
+
+
+_LATEST: Final = text("SELECT max(made_at) FROM router.override WHERE schedule = :schedule")

@@ -1,0 +1,131 @@
+"""Overrides as they are stored: who stands in on which schedule. They survive every policy change.
+
+Whoever changes one locks the office first (`office.touch`), so that two that overlap never both succeed.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.policy.oncall import Override
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOverride:
+    """One override with its story. Times in UTC."""
+
+    id: uuid.UUID
+    schedule: str
+    user: str
+    begins: datetime
+    ends: datetime
+    comment: str
+    by: str
+    made_at: datetime
+
+    @property
+    def plain(self) -> Override:
+        return Override(str(self.id), self.user, self.begins, self.ends, self.by)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which overrides: of a schedule ('' for all), touching `begins` … `ends` (None: unbounded)."""
+
+    schedule: str = ""
+    begins: datetime | None = None
+    ends: datetime | None = None
+    after: tuple[datetime, uuid.UUID] | None = None
+    most: int = 5000
+
+
+async def find(connection: AsyncConnection, wanted: Wanted) -> Sequence[StoredOverride]:
+    """Those that are wanted, by their begin."""
+    given = {
+        "schedule": wanted.schedule,
+        "begins": wanted.begins,
+        "ends": wanted.ends,
+        "after_at": wanted.after[0] if wanted.after else None,
+        "after_id": wanted.after[1] if wanted.after else None,
+        "most": wanted.most,
+    }
+    return [_stored(row) for row in await connection.execute(_FIND, given)]
+
+
+async def by_schedule(
+    connection: AsyncConnection, begins: datetime, ends: datetime | None = None, schedule: str = ""
+) -> Mapping[str, Sequence[Override]]:
+    """Overrides that touch the range, for shared.policy.oncall."""
+    found: dict[str, list[Override]] = {}
+    for each in await find(connection, Wanted(schedule, begins, ends)):
+        found.setdefault(each.schedule, []).append(each.plain)
+    return found
+
+
+async def one(connection: AsyncConnection, override_id: uuid.UUID) -> StoredOverride | None:
+    """The override with this id."""
+    row = (await connection.execute(_ONE, {"id": override_id})).one_or_none()
+    return None if row is None else _stored(row)
+
+
+async def add(connection: AsyncConnection, made: StoredOverride) -> None:
+    """Store a new one; the caller has seen that nothing overlaps it."""
+    given = {
+        "id": made.id, "schedule": made.schedule, "user": made.user, "begins": made.begins,
+        "ends": made.ends, "comment": made.comment, "by": made.by, "made_at": made.made_at,
+    }  # fmt: skip
+    await connection.execute(_ADD, given)
+
+
+async def remove(connection: AsyncConnection, override_id: uuid.UUID) -> None:
+    """As if it had never been made: only for one that has not begun."""
+    await connection.execute(_REMOVE, {"id": override_id})
+
+
+async def end(connection: AsyncConnection, override_id: uuid.UUID, at: datetime) -> None:
+    """It ends now: who had the schedule until now stays known."""
+    await connection.execute(_END, {"id": override_id, "at": at})
+
+
+async def ask_duties(connection: AsyncConnection, schedule: str) -> None:
+    """Whoever took an incident on this schedule may have another end of their shift: it is asked at once."""
+    await connection.execute(_ASK, {"schedule": schedule})
+
+
+def _stored(row: Any) -> StoredOverride:
+    return StoredOverride(
+        row.id, row.schedule, row.user, row.begins, row.ends, row.comment, row.by, row.made_at
+    )  # fmt: skip
+
+
+_COLUMNS: Final = 'id, schedule, "user", begins, ends, comment, by, made_at'
+_FIND: Final = text(f"""
+    SELECT {_COLUMNS} FROM router.override
+    WHERE (CAST(:schedule AS text) = '' OR schedule = :schedule)
+      AND (CAST(:begins AS timestamptz) IS NULL OR ends > :begins)
+      AND (CAST(:ends AS timestamptz) IS NULL OR begins < :ends)
+      AND (CAST(:after_at AS timestamptz) IS NULL
+           OR (begins, id) > (CAST(:after_at AS timestamptz), CAST(:after_id AS uuid)))
+    ORDER BY begins, id LIMIT :most
+""")
+_ONE: Final = text(f"SELECT {_COLUMNS} FROM router.override WHERE id = :id")
+_ADD: Final = text(f"""
+    INSERT INTO router.override ({_COLUMNS})
+    VALUES (:id, :schedule, :user, :begins, :ends, :comment, :by, :made_at)
+""")
+_REMOVE: Final = text("DELETE FROM router.override WHERE id = :id")
+_END: Final = text("UPDATE router.override SET ends = :at WHERE id = :id")
+_ASK: Final = text("""
+    UPDATE router.incident SET next_due_at = transaction_timestamp()
+    WHERE id IN (
+        SELECT id FROM router.incident
+        WHERE status = 'acknowledged' AND next_due_at > transaction_timestamp()
+          AND state -> 'duty' ->> 'schedule' = :schedule
+        ORDER BY id FOR UPDATE
+    )
+""")
