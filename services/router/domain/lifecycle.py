@@ -251,17 +251,14 @@ def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
     chain.rest(draft)
     handoff.begin(draft)
     draft.settle("taken", name)
+    draft.pages[:] = [page for page in draft.pages if page.through == "point"]  # asked in this very decision
     draft.change("taken")
     if f"user:{name}" != by and not draft.incident.is_muted:
         why = f"it was assigned to you by {_by(draft, by)}"
         draft.forget_step()
         draft.page(Found(user(name), why), through="assignee", why=why, joins=True)
         draft.say("paged", f"{display(name)} is paged: {why}", reason)
-    if had_it in draft.live.bundle.users:
-        draft.follow(had_it)
-        if f"user:{had_it}" != by:
-            text = f"It is assigned to {display(name)} now."
-            draft.tell(user(had_it), "inform", text=text, reason="it was assigned to you")
+    draft.follow(had_it)
 
 
 def _by(draft: Draft, actor: str) -> str:
