@@ -276,7 +276,7 @@ class Consumption:
             partition = one.read.record.partition.number
             if delivery.id in reserved:
                 yield Row(one.identity, delivery, lease_until=now + self._lease)
-            elif partition in behind and delivery.is_page:
+            elif partition in behind and delivery.is_urgent:
                 held = replace(delivery, next_attempt_at=now + LONGEST_HOLD)
                 yield Row(one.identity, held, held=partition)
             else:

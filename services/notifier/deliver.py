@@ -115,7 +115,7 @@ class Sender:
         self._results.set()
 
     async def _attempted(self, delivery: Delivery, claimed_at: datetime, now: datetime) -> Attempt:
-        if delivery.is_page and not await self._still_wanted(delivery, claimed_at, now):
+        if delivery.is_urgent and not await self._still_wanted(delivery, claimed_at, now):
             return Attempt(delivery, Unwanted(), now, now)
         if delivery.endpoint in self._disabled:
             return Attempt(delivery, Rejected("the endpoint said 410 Gone and is disabled"), now, now)
@@ -367,7 +367,7 @@ def _clean(reason: str) -> str:
 
 def _observe(attempt: Attempt, verdict: Verdict) -> None:
     delivery = attempt.delivery
-    sort = "page" if delivery.is_page else "notice"
+    sort = "page" if delivery.is_page else "call" if delivery.is_call else "notice"
     result = type(attempt.result).__name__.lower()
     metrics.DELIVERIES.labels(delivery.channel, sort, result).inc()
     if delivery.is_page and verdict.state != "pending":

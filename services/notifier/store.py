@@ -112,7 +112,7 @@ _WRITE: Final = text(f"""
             updated_at = excluded.updated_at
         RETURNING i.id, i.settled_version
     ), given AS (
-        SELECT d.*, d.page_id <> '' AND known.settled_version > d.version AS settled
+        SELECT d.*, (d.page_id <> '' OR d.event = 'call') AND known.settled_version > d.version AS settled
         FROM unnest(CAST(:message AS text[]), {_GIVEN}) AS d (message, {_NAMES})
         JOIN known ON known.id = d.incident_id
         JOIN fresh ON fresh.id = d.message
@@ -189,12 +189,13 @@ _CANCEL: Final = text("""
     UPDATE notifier.delivery AS d SET state = 'cancelled', held = NULL, last_error = 'settled: ' || s.why
     FROM unnest(CAST(:id AS text[]), CAST(:version AS integer[]), CAST(:why AS text[]))
          AS s (id, version, why)
-    WHERE d.incident_id = s.id AND d.page_id <> '' AND d.version < s.version AND d.state = 'pending'
+    WHERE d.incident_id = s.id AND (d.page_id <> '' OR d.event = 'call')
+      AND d.version < s.version AND d.state = 'pending'
 """)
 
 
 async def cancel(connection: AsyncConnection, settled: Sequence[Seen]) -> int:
-    """Cancel the pages of settled incidents that have not been started; how many."""
+    """Cancel the pages and calls of settled incidents that have not been started; how many."""
     values = {
         "id": [one.incident_id for one in settled],
         "version": [one.settled_version for one in settled],
@@ -291,7 +292,8 @@ async def settled_versions(connection: AsyncConnection, incident_ids: Sequence[s
 
 _RECORD: Final = text("""
     UPDATE notifier.delivery AS d SET
-        state = CASE WHEN r.state = 'pending' AND d.page_id <> '' AND i.settled_version > d.version
+        state = CASE WHEN r.state = 'pending' AND (d.page_id <> '' OR d.event = 'call')
+                          AND i.settled_version > d.version
                      THEN 'cancelled' ELSE r.state END,
         lease_until = NULL,
         next_attempt_at = coalesce(r.next_attempt_at, d.next_attempt_at),

@@ -28,6 +28,7 @@ _OPENINGS: Final[dict[str, str]] = {
     "closed": "It is closed.",
     "reopened": "It came back and was reopened.",
     "inform": "For your information.",
+    "call": "Automation is asked to solve this.",
     "confirm": "Please confirm that it is solved.",
 }
 _OPENINGS_OUTSIDE: Final[dict[str, str]] = _OPENINGS | {

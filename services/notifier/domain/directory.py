@@ -13,13 +13,19 @@ def _listed(contacts: Mapping[str, ContactSpec]) -> tuple[Contact, ...]:
     )
 
 
+def _start(address: str, secret: str) -> Contact:
+    return Contact(name="webhook", channel="webhook", address=address, secret=secret)
+
+
 def knows(recipient: Recipient, bundle: Bundle) -> bool:
-    """Whether the live policy has this user or team; customers and addresses come with the message."""
+    """Whether the live policy has this user, team or call; customers and addresses come with the message."""
     match recipient.kind:
         case "user":
             return recipient.name in bundle.users
         case "team":
             return recipient.name in bundle.teams
+        case "call":
+            return recipient.name in bundle.calls
         case _:
             return True
 
@@ -38,6 +44,9 @@ def contacts_of(recipient: Recipient, bundle: Bundle) -> tuple[Contact, ...]:
         case "customer":
             customer = bundle.customers.get(recipient.name)
             return _listed(customer.contacts) if customer else ()
+        case "call":
+            call = bundle.calls.get(recipient.name)
+            return (_start(call.webhook, call.secret or ""),) if call else ()
         case _:
             return ()
 

@@ -26,7 +26,7 @@ def after_failure(
     """Try again later, or failed for good when its time or its attempts are over."""
     at = next_attempt(
         now,
-        is_page=delivery.is_page,
+        is_urgent=delivery.is_urgent,
         attempts=delivery.attempts,
         give_up_at=delivery.give_up_at,
         retry_after=retry_after,
@@ -43,15 +43,16 @@ def report(
     """What the router hears of a delivery in this state; None where it needs to hear nothing.
 
     Of a page every final outcome: the first success says that the page reached its person, the last failure
-    that it reached nobody. Of a notice only failures.
+    that it reached nobody. Of a notice only failures, of a call what became of it.
     """
     outcome: Literal["sent", "delivered", "failed"]
     page: Literal["", "reached", "unreachable"] = ""
     match state:
         case "sent" | "delivered":
-            if not delivery.is_page:
+            if not delivery.is_urgent:
                 return None
-            outcome, page = ("sent" if state == "sent" else "delivered"), "reached"
+            outcome = "sent" if state == "sent" else "delivered"
+            page = "reached" if delivery.is_page else ""
         case "failed":
             outcome, page = "failed", "unreachable" if unreachable and delivery.is_page else ""
         case _:
@@ -63,6 +64,7 @@ def report(
         notice_id=delivery.notice_id,
         delivery_id=delivery.id,
         recipient=delivery.recipient,
+        event=delivery.event if delivery.notice_id else "",
         channel=delivery.channel,
         contact=delivery.contact,
         outcome=outcome,

@@ -45,7 +45,7 @@ def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
         told = list(_of_notice(message, incident, notice, bundle, now))
         deliveries += told
         if not told:
-            reports.append(_nobody(message, notice.recipient, bundle, now, notice_id=notice.notice_id))
+            reports.append(_nobody(message, notice.recipient, bundle, now, notice=notice))
     return Plan(tuple(deliveries), tuple(reports))
 
 
@@ -145,7 +145,7 @@ def _of_notice(
 ) -> Iterator[Delivery]:
     bare = msgspec.structs.replace(notice, recipient=_bare(notice.recipient))
     content = Content(at=message.at, incident=incident, notice=bare, actor=message.actor)
-    give_up_at = gives_up_at(is_page=False, created_at=now, act_by=None)
+    give_up_at = gives_up_at(is_page=False, created_at=now, act_by=None, until=notice.until)
     for contact in contacts_of(notice.recipient, bundle):
         yield Delivery(
             id=_identity(notice.notice_id, notice.recipient, contact.name),
@@ -174,8 +174,9 @@ def _nobody(
     now: datetime,
     *,
     page_id: str = "",
-    notice_id: str = "",
+    notice: Notice | None = None,
 ) -> DeliveryReport:
+    notice_id = notice.notice_id if notice is not None else ""
     why = "has no contact" if knows(recipient, bundle) else "is not in the policy in force"
     return DeliveryReport(
         report_id=str(uuid5(NAMESPACE, f"{page_id or notice_id}/{recipient.name}/no contact")),
@@ -183,6 +184,7 @@ def _nobody(
         page_id=page_id,
         notice_id=notice_id,
         recipient=recipient.name,
+        event=notice.event if notice is not None else "",
         outcome="failed",
         page="unreachable" if page_id else "",
         reason=f"{recipient.kind} {recipient.name!r} {why}",
@@ -214,4 +216,4 @@ def _trimmed(incident: IncidentSnapshot) -> IncidentSnapshot:
 
 def ordered(deliveries: Iterable[Delivery]) -> list[Delivery]:
     """Pages before notices: the order in which free places are given out."""
-    return sorted(deliveries, key=lambda delivery: not delivery.is_page)
+    return sorted(deliveries, key=lambda delivery: not delivery.is_urgent)

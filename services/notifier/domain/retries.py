@@ -1,7 +1,8 @@
 """Should it be tried again? And when?
 
-Pages are tried densely for an hour or until they must be acted on, whichever is later; everything else
-sparsely, as Standard Webhooks suggests (WIRE-FORMATS, "Out: webhooks").
+Pages are tried densely for an hour or until they must be acted on, whichever is later, and so is the start of
+automation, for as long as it is worth something; everything else sparsely, as Standard Webhooks suggests
+(WIRE-FORMATS, "Out: webhooks").
 """
 
 from datetime import datetime, timedelta
@@ -11,12 +12,16 @@ PAGE_STEPS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)  # the last one repe
 NOTICE_STEPS: Final = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0)
 _PAGE_LASTS: Final = timedelta(hours=1)
 _NOTICE_LASTS: Final = timedelta(hours=36)
+_AT_LEAST: Final = timedelta(seconds=30)  # whatever is said of it: one attempt that is not hurried
 
 
-def gives_up_at(*, is_page: bool, created_at: datetime, act_by: datetime | None) -> datetime:
-    """When a delivery that nobody could take is failed for good."""
+def gives_up_at(
+    *, is_page: bool, created_at: datetime, act_by: datetime | None, until: datetime | None = None
+) -> datetime:
+    """When a delivery that nobody could take is failed for good; `until`: it is worth nothing after that."""
     if not is_page:
-        return created_at + _NOTICE_LASTS
+        last = created_at + _NOTICE_LASTS
+        return last if until is None else max(created_at + _AT_LEAST, min(last, until))
     until = created_at + _PAGE_LASTS
     return until if act_by is None else max(until, min(act_by, created_at + _NOTICE_LASTS))
 
@@ -24,7 +29,7 @@ def gives_up_at(*, is_page: bool, created_at: datetime, act_by: datetime | None)
 def next_attempt(
     now: datetime,
     *,
-    is_page: bool,
+    is_urgent: bool,
     attempts: int,
     give_up_at: datetime,
     retry_after: float | None,
@@ -37,11 +42,11 @@ def next_attempt(
     """
     if now >= give_up_at:
         return None
-    steps = PAGE_STEPS if is_page else NOTICE_STEPS
-    if attempts > len(steps) and not is_page:
+    steps = PAGE_STEPS if is_urgent else NOTICE_STEPS
+    if attempts > len(steps) and not is_urgent:
         return None
     wait = steps[min(attempts, len(steps)) - 1] * (1 + jitter / 5)
     if retry_after is not None:
-        wait = max(wait, min(retry_after, 300.0) if is_page else min(retry_after, 86_400.0))
+        wait = max(wait, min(retry_after, 300.0) if is_urgent else min(retry_after, 86_400.0))
     at = now + timedelta(seconds=wait)
     return at if at < give_up_at else None

@@ -55,6 +55,16 @@ class Delivery:
         return bool(self.page_id)
 
     @property
+    def is_call(self) -> bool:
+        """Whether it starts automation instead of telling somebody."""
+        return self.event == "call"
+
+    @property
+    def is_urgent(self) -> bool:
+        """Tried densely, not for long, and called off once it is settled that nobody wants it."""
+        return self.is_page or self.is_call
+
+    @property
     def endpoint(self) -> str:
         """What fails and recovers as one: an address that is a URL (or a secret that may be one); of other
         addresses the provider behind their channel.

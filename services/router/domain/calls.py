@@ -36,5 +36,5 @@ def reported(draft: Draft, report: DeliveryReport) -> None:
         tries = f" after {report.attempts} attempts" if report.attempts > 1 else ""
         text = f"call {report.recipient} failed{tries}: {report.reason or 'no reason given'}"
     else:
-        text = f"call {report.recipient} was taken" + (f": {report.reason}" if report.reason else "")
+        text = f"call {report.recipient} reached its automation"
     draft.say("call", text, actor="notifier")
