@@ -1,6 +1,6 @@
 """Who has it: acknowledge, unacknowledge, assign (POLICY.md, rules 3 and 13)."""
 
-from services.router.domain import lifecycle
+from services.router.domain import handoff, lifecycle
 from services.router.domain.actions import asked
 from services.router.domain.decision import Refusal
 from services.router.domain.draft import Draft
@@ -47,6 +47,11 @@ def _acknowledge_taken(draft: Draft, signal: ActionTaken, assignee: str) -> Refu
     incident = draft.incident
     if incident.assignee == assignee:
         return None  # taking it twice is taking it
+    if assignee and handoff.was_asked(incident, assignee):
+        draft.follow(incident.assignee)
+        lifecycle.take(draft, assignee, by=draft.actor)
+        asked.remark(draft, signal)
+        return None
     if _was_asked_to_join(incident, signal):
         _join(draft, signal)
         return None
