@@ -48,6 +48,8 @@ async def test_timers_and_events_at_once_ask_different_people(crew: Desk) -> Non
     await crew.put_in_force(rotating(levels=[SECOND, FIRST]))
     await crew.take(*(event(f"old-{number}") for number in range(6)))
     await crew.sql("DELETE FROM router.outbox")
+    overdue = """jsonb_set(state::jsonb, '{chain,due}', '\"2026-01-01T00:00:00Z\"')"""
+    await crew.sql(f"UPDATE router.incident SET state = {overdue}")
     await crew.make_due()
     other = Desk(crew.database, Engine(crew.database))
     await crew.put_in_force(rotating(levels=[FIRST, SECOND]))
