@@ -108,9 +108,9 @@ def nothing_stands_still(
     left = before is not None and after.next_due_at == before.next_due_at
     overdue = left and not isinstance(signal, TimerFired)  # the timer is late already, and comes
     assert after.next_due_at > after.decided_at or overdue or not decision.changed
-    if after.status == "triggered" and not after.waiting_for:
+    if after.status == "triggered" and not after.stands_still:
         assert after.chain.due is not None
-    if after.status == "acknowledged" and not after.assignee and not after.waiting_for:
+    if after.status == "acknowledged" and not after.assignee and not after.stands_still:
         assert after.chain.due is not None
     if isinstance(signal, DeliveryReported):
         assert before is not None

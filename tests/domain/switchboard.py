@@ -6,14 +6,17 @@ Everything that is told to it is written down (`script`), so that the same histo
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision
+from services.router.domain.decision import Decision, Spread
+from services.router.domain.draft import derived_id
 from services.router.domain.incident import Incident, encode
 from services.router.domain.signals import EventReceived, RelatedTold, Signal
-from services.router.domain.surroundings import Cause, Group, Office, Surroundings
+from services.router.domain.surroundings import Cause, Group, Office, Other, Surroundings
 from shared.codec import encode as as_record
-from shared.events import RelatedChanged
+from shared.events import RelatedChanged, Upstream
 
 MOST_FIRINGS = 3000
 CAUSES_KEPT = timedelta(hours=1)
@@ -28,6 +31,20 @@ class Told:
     now: datetime
     live: CompiledPolicy
     office: Office
+
+
+class LookedUp(dict[tuple[str, str], Group]):
+    """Every group was looked up: one that is not there does not stand."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: tuple[str, str]) -> None:
+        return None
+
+
+def _seen(incident: Incident) -> Other:
+    return Other(incident.id, incident.title, incident.status, incident.parent, incident.merged)
 
 
 @dataclass
@@ -72,10 +89,24 @@ class Switchboard:
             self.live,
             remembered,
             office=self.office,
-            groups=dict(self.groups),
+            groups=LookedUp(self._standing_groups()),
             causes=causes,
             rotations=dict(self.rotations),
+            troubled=self._troubled(),
+            others={other.id: _seen(other) for other in self.incidents.values()},
         )
+
+    def _standing_groups(self) -> dict[tuple[str, str], Group]:
+        return {key: group for key, group in self.groups.items() if self.incidents[group.parent].is_open}
+
+    def _troubled(self) -> dict[str, list[Upstream]]:
+        found: dict[str, list[Upstream]] = {}
+        for each in self.incidents.values():
+            if each.is_open and each.service:
+                found.setdefault(each.service, []).append(
+                    Upstream(id=each.id, service=each.service, title=each.title)
+                )
+        return found
 
     def _keep(self, signal: Signal, decision: Decision) -> None:
         if decision.refusal is not None:
@@ -95,8 +126,23 @@ class Switchboard:
         if decision.message is not None:
             self.written.append(as_record(decision.message).value)
         self.waiting.extend(decision.signals)
+        for spread in decision.spreads:
+            self.waiting.extend(self._spread(spread, incident))
         self.rotations |= decision.rotations
         self._relate(incident, decision)
+
+    def _spread(self, spread: Spread, told_by: Incident) -> list[RelatedChanged]:
+        """To everybody meant; of those that match an expression: to everybody, they look for themselves."""
+        meant = {
+            "members": lambda each: each.parent == spread.of,
+            "suppressed": lambda each: each.suppressed_by == spread.of,
+            "matching": lambda each: each.is_open,
+        }[spread.audience]
+        return [
+            replace(spread.message, message_id=derived_id(spread.message.message_id, name), to=name)
+            for name in sorted(self.incidents)
+            if name != told_by.id and meant(self.incidents[name])
+        ]
 
     def _relate(self, incident: Incident, decision: Decision) -> None:
         for joined in decision.joined:
@@ -106,7 +152,8 @@ class Switchboard:
             known = [
                 cause for cause in self.causes.get(explains.rule, []) if cause.incident_id != incident.id
             ]
-            self.causes[explains.rule] = [*known, Cause(incident.id, incident.title, explains.ended)]
+            cause = Cause(incident.id, incident.title, explains.ended, explains.opened_at, explains.under)
+            self.causes[explains.rule] = [*known, cause]
 
     def next_due(self, until: datetime) -> Incident | None:
         """Whose time comes first, up to then."""
