@@ -70,7 +70,7 @@ def unsubscribe(draft: Draft, signal: ActionTaken) -> Refusal | None:
         return refusal
     gone = _subscriber(signal)
     if gone not in draft.incident.subscribers:
-        return asked.conflict(f"{_shown(draft, gone)} has not subscribed to this incident")
+        return None  # whoever hears nothing of it is told nothing more
     draft.set(subscribers=tuple(each for each in draft.incident.subscribers if each != gone))
     draft.say("unsubscribed", f"{_shown(draft, gone)} hears of it no longer")
     asked.remark(draft, signal)
