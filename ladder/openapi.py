@@ -14,6 +14,7 @@ from shared.service import Service
 _TAGS: Final[Mapping[str, str]] = {
     "intake": "Other systems post what happened. 202 means that it is kept.",
     "incidents": "What became of it: list, one, its timeline, why, what comes next; and acting on it.",
+    "customers": "Who is hit: in the database, by the thousand, beside those of the policy bundle.",
     "schedules": "Who is on call.",
     "policy": "The bundle that decides everything.",
     "replies": "The signed links in messages. They need no key; GET only shows, POST acts.",

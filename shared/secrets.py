@@ -9,6 +9,16 @@ _PREFIX: Final = "secret:"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
+def is_secret(text: str) -> bool:
+    """Whether this stands for a secret, well named or not."""
+    return text.startswith(_PREFIX)
+
+
+def is_well_named(text: str) -> bool:
+    """Whether what stands behind `secret:` can be the name of a file in the folder."""
+    return _NAME.fullmatch(text.removeprefix(_PREFIX)) is not None
+
+
 class SecretMissingError(Exception):
     """The secret cannot be read; the text says which and why, never its value."""
 

@@ -6,7 +6,7 @@ signal is kept, `last_resort` is paged, and its neighbours in the batch never no
 
 import asyncio
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router import last_resort, metrics, rotations, store
 from services.router.arrivals import Arrival
 from services.router.domain.compiled import CompiledPolicy
+from services.router.domain.customers import in_bundle
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision
 from services.router.domain.incident import Incident
@@ -90,7 +91,7 @@ async def handle(
         wanted.append(arrival)
     metrics.REPEATS.inc(len(repeats))
     situation = await store.gather(connection, wanted, now) if wanted else Situation()
-    deciding = await _deciding(connection, situation, policies, in_force, now=now, decide=decide)
+    deciding = await _deciding(connection, situation, wanted, policies, in_force, now=now, decide=decide)
     batch = await _decide_all(connection, deciding, wanted)
     by_arrival = {id(each.arrival): each for each in batch.handled}
     return Batch(
@@ -114,13 +115,14 @@ async def handle_due(
         if incident.next_due_at is not None:
             metrics.TIMER_LATENESS.observe(max(0.0, (now - incident.next_due_at).total_seconds()))
     arrivals = [Arrival(TimerFired(), incident_id) for incident_id in situation.incidents]
-    deciding = await _deciding(connection, situation, policies, in_force, now=now, decide=decide)
+    deciding = await _deciding(connection, situation, arrivals, policies, in_force, now=now, decide=decide)
     return await _decide_all(connection, deciding, arrivals)
 
 
 async def _deciding(
     connection: AsyncConnection,
     situation: Situation,
+    arrivals: Sequence[Arrival],
     policies: Policies,
     in_force: InForce,
     *,
@@ -133,9 +135,26 @@ async def _deciding(
     if isinstance(live, Exception):
         raise UnusablePolicyError(f"policy {in_force.hash}: {live}") from live
     situation.office = await policies.offices.get(connection, in_force.office, live)
+    if in_force.customers:
+        said = [each for each in _said_customers(situation, arrivals) if in_bundle(live, each) is None]
+        situation.customers = await policies.customers.find(connection, in_force.customers, said)
     usable = [policy for policy in compiled.values() if not isinstance(policy, Exception)]
     situation.rotations = dict(await rotations.lock(connection, usable, now))
     return _Deciding(situation, compiled, live, now, decide)
+
+
+def _said_customers(situation: Situation, arrivals: Sequence[Arrival]) -> Iterator[str]:
+    """Every text by which these incidents and signals call a customer."""
+    yield from filter(None, (incident.customer for incident in situation.incidents.values()))
+    waiting = [each.signal for listed in situation.waiting.values() for each in listed]
+    for signal in [*(arrival.signal for arrival in arrivals), *waiting]:
+        match signal:
+            case EventReceived(event) if event.customer:
+                yield event.customer
+            case ActionTaken(arguments=arguments):
+                said = arguments.changes.get("customer")
+                if said and isinstance(said, str):
+                    yield said
 
 
 async def _decide_all(
@@ -173,7 +192,8 @@ class _Deciding:
         self.live = live
         self.now = now
         self.untold: list[str] = []  # stuck incidents of which last_resort should hear
-        self.levels = store.Levels(live, self._known_policy)
+        known = Surroundings(live=live, customers=situation.customers)
+        self.levels = store.Levels(known, self._known_policy)
         self._failed = False
         self._compiled = compiled
         self._decide_purely = decide
@@ -382,6 +402,8 @@ def _count(situation: Situation, arrivals: Sequence[Arrival]) -> None:
         if isinstance(message, IncidentChanged):
             for page in message.pages:
                 metrics.PAGES.labels(page.through).inc()
+            for each in message.clock_events:
+                metrics.CLOCK_EVENTS.labels(each.target, each.event).inc()
             if "avoided" in message.changes:
                 metrics.ESCALATIONS_AVOIDED.inc()
     for letter in situation.letters:

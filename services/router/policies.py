@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.router.customer_book import CustomerBook
 from services.router.domain.compiled import CompiledPolicy, compile_json
 from services.router.office import Offices
 
@@ -26,6 +27,7 @@ class InForce:
     source: str  # `file` or `api`
     by: str
     office: int = 0  # the revision of overrides, silences and maintenance
+    customers: int = 0  # that of the customers in the database; 0: there never was one
 
 
 class NoPolicyError(Exception):
@@ -46,7 +48,7 @@ async def moment(connection: AsyncConnection) -> tuple[datetime, InForce | None]
     now: datetime = row[0]
     if row.hash is None:
         return now, None
-    return now, InForce(row.hash, row.revision, row.at, row.source, row.by, row.office)
+    return now, InForce(row.hash, row.revision, row.at, row.source, row.by, row.office, row.customers)
 
 
 def required(in_force: InForce | None) -> InForce:
@@ -62,6 +64,7 @@ class Policies:
     def __init__(self) -> None:
         self._known: OrderedDict[str, CompiledPolicy] = OrderedDict()
         self.offices: Final = Offices()
+        self.customers: Final = CustomerBook()
 
     async def get(self, connection: AsyncConnection, hashes: Iterable[str]) -> Mapping[str, Compiled]:
         """One for each hash: the policy, or why it cannot be used."""
@@ -105,7 +108,8 @@ class Policies:
 
 
 _MOMENT: Final = text("""
-    SELECT transaction_timestamp(), p.hash, p.revision, p.at, p.source, p.by, o.revision AS office
+    SELECT transaction_timestamp(), p.hash, p.revision, p.at, p.source, p.by,
+           o.revision AS office, o.customers
     FROM router.office AS o LEFT JOIN router.policy_in_force p ON true
 """)
 _BUNDLES: Final = text("SELECT hash, bundle FROM router.policy WHERE hash = ANY(CAST(:hashes AS text[]))")

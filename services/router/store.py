@@ -20,10 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import outcomes, rotations
 from services.router.arrivals import Arrival
+from services.router.domain import customers
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decision import Entry, Orphan
 from services.router.domain.incident import Incident, decode, encode
 from services.router.domain.signals import DeliveryReported, EventReceived, Signal
+from services.router.domain.surroundings import Surroundings
 from services.router.situation import SetAside, Situation
 from services.router.tables import SCHEMA
 from shared import codec, outbox
@@ -88,8 +90,8 @@ async def apply(connection: AsyncConnection, situation: Situation, levels: "Leve
 class Levels:
     """What an incident's row shows beside it: its level's name, its customer's value, its first breach."""
 
-    def __init__(self, live: CompiledPolicy, policy_of: Callable[[Incident], CompiledPolicy | None]) -> None:
-        self._live = live
+    def __init__(self, around: Surroundings, policy_of: Callable[[Incident], CompiledPolicy | None]) -> None:
+        self._around = around  # the live policy, and who the customers are
         self._policy_of = policy_of
 
     def level(self, incident: Incident) -> str:
@@ -104,7 +106,7 @@ class Levels:
         return ladder.level_name(incident.chain.level) if ladder is not None else ""
 
     def customer_value(self, incident: Incident) -> float:
-        customer = self._live.bundle.customers.get(incident.customer)
+        customer = customers.find(self._around, incident.customer).customer
         return float(customer.value or 0) if customer is not None else 0.0
 
     def first_breach(self, incident: Incident) -> datetime | None:

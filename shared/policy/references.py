@@ -5,12 +5,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from typing import Any, Final
 
+from shared.policy.calendars import unknown_holidays
 from shared.policy.durations import SLA_TARGETS
 from shared.policy.errors import Finding, Path, shown
 from shared.policy.escalation import Policy
 from shared.policy.model import ALWAYS, Bundle
 from shared.policy.names import ABSENT
-from shared.policy.people import ContactSpec
+from shared.policy.people import ContactSpec, Holidays
 from shared.policy.source import nearest
 from shared.policy.targets import (
     AddressTarget,
@@ -23,6 +24,7 @@ from shared.policy.targets import (
     surface,
     within,
 )
+from shared.secrets import is_secret, is_well_named
 
 _SECTIONS: Final[Mapping[type[Any], tuple[str, str]]] = {
     UserTarget: ("users", "a user"),
@@ -175,6 +177,8 @@ class References:
         if ALWAYS in self._bundle.calendars:
             path = ("calendars", ALWAYS)
             yield Finding(path, "'always'", "another name: 'always' exists by itself", at_key=True)
+        for name, calendar in self._bundle.calendars.items():
+            yield from _holidays(calendar.holidays, ("calendars", name, "holidays"))
         yield from _twice([sla.name for sla in self._bundle.slas], lambda index: ("slas", index, "name"))
         for index, sla in enumerate(self._bundle.slas):
             yield from self._calendar(sla.calendar, ("slas", index, "calendar"))
@@ -191,6 +195,9 @@ class References:
                 yield from self._targets(level.notify, (*path, "levels", index, "notify"))
                 yield from self._calendar(level.hold_until, (*path, "levels", index, "hold_until"))
             yield from self._targets(policy.finally_.notify, (*path, "finally", "notify"))
+            if policy.close is not None:
+                place = (*path, "close", "template")
+                yield from self._named(policy.close.template, "templates", "a template", place)
             if policy.grace is not None:
                 yield from self._named(policy.grace.call, "calls", "a call", (*path, "grace", "call"))
             yield from self._points(policy, levels, (*path, "points"))
@@ -328,14 +335,37 @@ def _twice(names: Iterable[str], path: Callable[[int], Path]) -> Iterator[Findin
 
 def _contacts(contacts: Mapping[str, ContactSpec], path: Path) -> Iterator[Finding]:
     for name, contact in contacts.items():
-        yield from _address(contact.channel, contact.address, (*path, "contacts", name, contact.channel))
+        place = (*path, "contacts", name)
+        yield from _address(contact.channel, contact.address, (*place, contact.channel))
+        yield from _address("secret", contact.secret or "", (*place, "secret"))
+
+
+def _holidays(holidays: Holidays, path: Path) -> Iterator[Finding]:
+    """Countries and their parts whose public holidays are not known."""
+    unknown = unknown_holidays(holidays)
+    if unknown is None:
+        return
+    key, said, known = unknown
+    if key == "subdivision":
+        yield _unknown(said, list(known), f"a part of {holidays.country}", (*path, key))
+    elif said:
+        expected = "a country whose public holidays are known, in two letters such as CZ"
+        yield Finding((*path, key), shown(said), expected)
+    else:
+        yield Finding((*path, "subdivision"), shown(holidays.subdivision), "a country beside it")
 
 
 def _address(channel: str, address: str, path: Path) -> Iterator[Finding]:
-    """What can be seen of an address without using it."""
-    if address.startswith("secret:"):
-        return
+    if (expected := address_expected(channel, address)) is not None:
+        yield Finding(path, shown(address), expected)
+
+
+def address_expected(channel: str, address: str) -> str | None:
+    """What an address of this channel should be; None: it is, as far as can be seen without using it."""
+    if is_secret(address):
+        return None if is_well_named(address) else "secret:NAME, NAME being a file of the secret folder"
     if channel in ("webhook", "teams") and not address.startswith(("http://", "https://")):
-        yield Finding(path, shown(address), "a URL that begins with http:// or https://, or secret:NAME")
+        return "a URL that begins with http:// or https://, or secret:NAME"
     if channel == "email" and "@" not in address.strip("@"):
-        yield Finding(path, shown(address), "a mail address, or secret:NAME")
+        return "a mail address, or secret:NAME"
+    return None

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from services.router.api.access import Access
 from services.router.api.customers import customers
+from services.router.api.heartbeats import heartbeats
 from services.router.api.incidents import incidents
 from services.router.api.oncall import oncall
 from services.router.api.overrides import overrides
@@ -28,6 +29,7 @@ def routes(engine: Engine, settings: RouterSettings, wake_relay: Callable[[], No
     router.include_router(overrides(engine, access))
     router.include_router(schedules(engine, access, settings))
     router.include_router(customers(engine, access))
+    router.include_router(heartbeats(engine, access))
     router.include_router(policy(engine, access, wake_relay))
     router.include_router(replies(engine, access, settings))
     return router

@@ -91,6 +91,23 @@ class OnCallList(msgspec.Struct, frozen=True, kw_only=True):
     items: list[OnCallItem]
 
 
+class HeartbeatItem(msgspec.Struct, frozen=True, kw_only=True):
+    """`state`: waiting (none has come yet), beating, late. `late_at`: when it is late unless it beats."""
+
+    name: str
+    every: str
+    late_after: str
+    state: str
+    last: datetime | None
+    by: str
+    late_at: datetime | None
+    late_since: datetime | None
+
+
+class HeartbeatList(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[HeartbeatItem]
+
+
 class OverrideItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """`user` stands in on `schedule` for whoever its layers name."""
 

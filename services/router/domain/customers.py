@@ -36,6 +36,8 @@ def find(around: Surroundings, said: str) -> Named:
     if known.shared_by:
         several = ", ".join(known.shared_by)
         return Named(said, None, f"several customers have this name ({several}): only an id tells them apart")
+    if known.id in around.live.bundle.customers:
+        return _of_bundle(around.live, known.id, known.how)
     return Named(known.id, known.customer, known.how, f"directory: customer {known.id}")
 
 

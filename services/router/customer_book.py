@@ -1,0 +1,114 @@
+"""What texts mean by the customers of the database: one query a batch, none for what is remembered."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from pydantic import ValidationError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router.domain.customers import mail_domain
+from services.router.domain.surroundings import KnownCustomer
+from shared import telemetry
+from shared.policy.people import Customer
+
+log = telemetry.logger(__name__)
+
+_KEPT: Final = 4096  # texts
+_SHARED_SHOWN: Final = 3
+
+
+class CustomerBook:
+    """Remembers what texts meant as of one revision of the customers."""
+
+    def __init__(self) -> None:
+        self._revision = 0
+        self._known: OrderedDict[str, KnownCustomer | None] = OrderedDict()
+
+    async def find(
+        self, connection: AsyncConnection, revision: int, said: Iterable[str]
+    ) -> dict[str, KnownCustomer]:
+        """By text and by id, who is meant; what means nobody is left out. Revision 0: there never was one."""
+        wanted = {each for each in said if each}
+        if not revision or not wanted:
+            return {}
+        if revision > self._revision:
+            self._revision = revision
+            self._known.clear()
+        missing = [each for each in sorted(wanted) if revision < self._revision or each not in self._known]
+        looked_up = await _look_up(connection, missing) if missing else {}
+        found = {each: looked_up[each] if each in looked_up else self._remembered(each) for each in wanted}
+        if revision == self._revision:  # nobody saw a later one meanwhile
+            self._remember(looked_up)
+        meant = {each: known for each, known in found.items() if known is not None}
+        by_id = {known.id: known for known in meant.values() if not known.shared_by}
+        return by_id | meant
+
+    def _remembered(self, said: str) -> KnownCustomer | None:
+        self._known.move_to_end(said)
+        return self._known[said]
+
+    def _remember(self, looked_up: Mapping[str, KnownCustomer | None]) -> None:
+        self._known.update(looked_up)
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+
+
+async def _look_up(connection: AsyncConnection, said: Sequence[str]) -> dict[str, KnownCustomer | None]:
+    texts = [each.casefold() for each in said]
+    given = {"said": said, "texts": texts, "domains": [mail_domain(each) for each in texts]}
+    found: dict[str, list[Any]] = {}
+    for row in await connection.execute(_FIND, given):
+        found.setdefault(row.said, []).append(row)
+    return {each: _meant(each, found.get(each, ())) for each in said}
+
+
+def _meant(said: str, rows: Sequence[Any]) -> KnownCustomer | None:
+    """The best way to understand it; a name that several have means nobody."""
+    if not rows:
+        return None
+    best = min(row.way for row in rows)
+    chosen = sorted((row for row in rows if row.way == best), key=lambda row: row.id)
+    shared = [row.id for row in chosen] if len(chosen) > 1 else []
+    if len(shared) > _SHARED_SHOWN:
+        shared = [*shared[:_SHARED_SHOWN], "…"]
+    how = {0: "by its id", 1: f"known as {said!r}", 2: f"known as {said!r}"}
+    by_domain = f"by its mail domain {mail_domain(said.casefold())}"
+    return KnownCustomer(chosen[0].id, customer_of(chosen[0]), how.get(best, by_domain), shared)
+
+
+def customer_of(row: Any) -> Customer:
+    """The customer in a row. One that this release cannot read keeps its name, and is complained about."""
+    plain = {"name": row.name, "tier": row.tier, "value": row.value, "owner": row.owner, "match": row.match}
+    try:
+        return Customer.model_validate(
+            plain | {"match": tuple(row.match), "contacts": msgspec.json.decode(row.contacts)}
+        )
+    except ValidationError as err:
+        wrong = [".".join(map(str, each["loc"])) for each in err.errors(include_input=False)]
+        log.warning("a stored customer cannot be read", action="customer_unreadable", id=row.id, where=wrong)
+        return Customer.model_construct(None, **plain)
+
+
+_FIND: Final = text("""
+    SELECT wanted.said, found.way, c.id, c.name, c.tier, c.value, c.owner, c.match,
+           CAST(c.contacts AS text) AS contacts
+    FROM unnest(CAST(:said AS text[]), CAST(:texts AS text[]), CAST(:domains AS text[]))
+        AS wanted (said, known_as, domain)
+    CROSS JOIN LATERAL (
+        SELECT 0 AS way, wanted.said AS id
+        UNION ALL
+        SELECT 1, customer_id FROM router.customer_name WHERE known_as = wanted.known_as AND by_match
+        UNION ALL
+        (SELECT 2, customer_id FROM router.customer_name WHERE known_as = wanted.known_as
+         ORDER BY customer_id LIMIT 4)
+        UNION ALL
+        SELECT 3, customer_id FROM router.customer_name WHERE known_as = wanted.domain AND by_match
+        UNION ALL
+        (SELECT 4, customer_id FROM router.customer_name WHERE known_as = wanted.domain
+         ORDER BY customer_id LIMIT 4)
+    ) AS found
+    JOIN router.customer c ON c.id = found.id
+""")

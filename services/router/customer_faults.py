@@ -1,0 +1,47 @@
+"""What is wrong with a customer that the policy in force must fit: its tier, its owner, its addresses."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from services.router.domain.compiled import CompiledPolicy
+from shared.policy.people import Customer
+from shared.policy.references import address_expected
+from shared.policy.source import nearest
+
+MOST_MATCH: Final = 100
+MOST_CONTACTS: Final = 20
+_NAMED: Final = 12  # known names that an error lists
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFault:
+    """One thing wrong: where, as `("contacts", "mail", "email")`, and why, without any address."""
+
+    path: tuple[str, ...]
+    reason: str
+
+
+def faults(customer: Customer, live: CompiledPolicy) -> Iterator[CustomerFault]:
+    """Everything that the shape alone does not show."""
+    bundle = live.bundle
+    if customer.tier is not None and customer.tier not in bundle.tiers:
+        yield CustomerFault(("tier",), _unknown(customer.tier, "tier", bundle.tiers))
+    if customer.owner is not None and customer.owner not in bundle.users:
+        yield CustomerFault(("owner",), _unknown(customer.owner, "user", list(bundle.users)))
+    if len(customer.match) > MOST_MATCH:
+        yield CustomerFault(("match",), f"{len(customer.match)} texts: at most {MOST_MATCH}")
+    if len(customer.contacts) > MOST_CONTACTS:
+        yield CustomerFault(("contacts",), f"{len(customer.contacts)} contacts: at most {MOST_CONTACTS}")
+    for name, contact in customer.contacts.items():
+        if (expected := address_expected(contact.channel, contact.address)) is not None:
+            yield CustomerFault(("contacts", name, contact.channel), f"expected {expected}")
+        if contact.secret and (expected := address_expected("secret", contact.secret)) is not None:
+            yield CustomerFault(("contacts", name, "secret"), f"expected {expected}")
+
+
+def _unknown(said: str, what: str, known: list[str] | tuple[str, ...]) -> str:
+    near = nearest(said, known)
+    listed = ", ".join(sorted(known)[:_NAMED]) + (", …" if len(known) > _NAMED else "")
+    hint = f"; did you mean {near!r}?" if near else ""
+    return f"{said!r} is not a {what} of the policy ({listed}){hint}"
