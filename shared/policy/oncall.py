@@ -86,26 +86,25 @@ def on_call(schedule: Schedule, at: datetime, overrides: Sequence[Override] = ()
 
 
 def stretch_at(schedule: Schedule, at: datetime, overrides: Sequence[Override] = ()) -> Stretch:
-    """The stretch that holds this moment (aware). Overlapping overrides: the one that began last counts."""
+    """The stretch that holds this moment (aware). Overrides come by their begin and id.
+
+    Where they overlap the one that began last counts.
+    """
     found = _of_layers(schedule, at)
     if not overrides:
         return found
     begins, ends, standing = found.begins, found.ends, None
     for each in overrides:
-        if each.begins <= at < each.ends and (
-            standing is None or (each.begins, each.id) > (standing.begins, standing.id)
-        ):
-            standing = each
-    if standing is not None:
-        found = Stretch(standing.user, standing.begins, standing.ends, OVERRIDE, override=standing)
-        begins, ends = standing.begins, standing.ends
-    for each in overrides:
-        for edge in (each.begins, each.ends):
-            if edge <= at:
-                begins = max(begins, edge)
-            else:
-                ends = min(ends, edge)
-    return replace(found, begins=begins, ends=ends)
+        if each.begins > at:
+            ends = min(ends, each.begins)
+            break
+        if at < each.ends:
+            standing, begins, ends = each, each.begins, min(each.ends, ends if standing else each.ends)
+        elif each.ends > begins:
+            begins = each.ends
+    if standing is None:
+        return replace(found, begins=begins, ends=ends)
+    return Stretch(standing.user, begins, ends, OVERRIDE, override=standing)
 
 
 def shift_end(schedule: Schedule, at: datetime, overrides: Sequence[Override] = ()) -> datetime:
@@ -176,7 +175,7 @@ def _of_layers(schedule: Schedule, at: datetime) -> Stretch:
         found = _of_layer(layer, layer.name or f"layer {number + 1}", schedule.timezone, at)
         begins, ends = max(begins, found.begins), min(ends, found.ends)
         if found.user is not None:
-            return replace(found, begins=begins, ends=ends)
+            return Stretch(found.user, begins, ends, found.layer, found.number)
     return Stretch(None, begins, ends)
 
 
