@@ -37,11 +37,12 @@ async def test_each_incident_of_a_batch_is_the_next_ones_turn(crew: Desk) -> Non
 
 
 async def test_batches_at_once_ask_different_people(crew: Desk) -> None:
-    """Two replicas, eight transactions, twelve pages: four for each of three, however they interleave."""
-    other = Desk(crew.database, Engine(crew.database))
-    batches = [[event(f"{batch}-{number}") for number in range(3)] for batch in range(4)]
-    await asyncio.gather(*(each.take(*batch) for each, batch in zip([crew, other] * 2, batches, strict=True)))
-    assert Counter(await asked(crew)) == {"ana": 4, "petra": 4, "karel": 4}
+    """Six replicas, eighteen transactions, thirty-six pages: twelve for each of three."""
+    replicas = [crew, *(Desk(crew.database, Engine(crew.database)) for _ in range(5))]
+    for turn in range(3):
+        batches = [[event(f"{turn}-{batch}-{number}") for number in range(2)] for batch in range(6)]
+        await asyncio.gather(*(each.take(*batch) for each, batch in zip(replicas, batches, strict=True)))
+    assert Counter(await asked(crew)) == {"ana": 12, "petra": 12, "karel": 12}
 
 
 async def test_timers_and_events_at_once_ask_different_people(crew: Desk) -> None:
