@@ -99,10 +99,10 @@ def test_what_a_status_allows(status):
     allowed = {
         "triggered": open_ones | {"acknowledge"},
         "acknowledged": open_ones | {"unacknowledge"},
-        "resolved": {"reopen", "close", "note", "update", "subscribe"},
+        "resolved": {"reopen", "confirm", "refuse", "close", "note", "update", "subscribe"},
         "closed": {"note"},
     }
-    assert set(refused.possible) - {"confirm", "refuse"} == allowed[status]
+    assert set(refused.possible) == allowed[status]
 
 
 def test_the_timeline_says_who_did_what():
@@ -139,6 +139,27 @@ def test_only_what_is_resolved_is_reopened_or_closed(action):
     story.event()
     refused = story.act(action, user="karel", role="admin").refusal
     assert (refused.kind, refused.reason) == ("conflict", "it is triggered, not resolved")
+
+
+def test_confirming_ends_it_with_the_rating():
+    story = tale()
+    story.event()
+    story.act("resolve")
+    story.act("confirm", user="petra", role="lead", rating=4)
+    assert (story.standing.status, story.standing.rating) == ("closed", 4)
+    assert story.said("closed") == ["closed: confirmed by Petra, 4 of 5"]
+
+
+def test_refusing_it_brings_it_back_one_level_higher_than_the_one_that_solved_it():
+    story = tale()
+    story.event()
+    story.act("acknowledge")
+    story.act("resolve")
+    story.act("refuse", user="petra", role="lead", note="it still fails")
+    assert (story.standing.status, story.standing.reopened) == ("triggered", 1)
+    assert story.paged == ["ana", "petra"]
+    assert "it still fails" in story.pages[-1].reason
+    assert story.standing.followers == ("ana",)
 
 
 # --- subscribing --------------------------------------------------------------------------------------------

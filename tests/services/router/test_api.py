@@ -158,7 +158,7 @@ async def test_an_impossible_action_says_why_and_what_is_possible(served: Api) -
     refused = await served.act(incident_id, "acknowledge")
     assert refused.status_code == 409
     assert "resolved already" in refused.json()["detail"]
-    assert refused.json()["possible"] == ["reopen", "note", "update", "subscribe"]
+    assert refused.json()["possible"] == ["reopen", "confirm", "refuse", "note", "update", "subscribe"]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ ACTIONS: Final[Table] = {
     "assign": Action("responder", asked.unless_on_a_ladder, taking.assign),
     "resolve": Action("responder", asked.unless_open, ending.resolve),
     "reopen": Action("responder", ending.unless_it_may_come_back, ending.reopen),
+    "confirm": Action("responder", asked.unless_resolved, ending.confirm),
+    "refuse": Action("responder", ending.unless_it_may_come_back, ending.refuse),
     "close": Action("lead", asked.unless_resolved, ending.close),
     "escalate": Action("responder", handing.unless_it_may_climb, handing.escalate),
     "snooze": Action("responder", asked.unless_on_a_ladder, resting.snooze),

@@ -1,6 +1,6 @@
 """Solved, confirmed, refused, closed, reopened (POLICY.md, rules 13 and 15)."""
 
-from services.router.domain import grouping, lifecycle, reopening
+from services.router.domain import closing, grouping, lifecycle, reopening
 from services.router.domain.actions import asked
 from services.router.domain.decision import Refusal
 from services.router.domain.draft import Draft
@@ -26,6 +26,26 @@ def reopen(draft: Draft, signal: ActionTaken) -> Refusal | None:
     why = f"{asked.who(draft, signal)} reopened it{asked.because(signal)}"
     reopening.by_person(draft, why=why, reason=Reason("rule 13: reopen"))
     return None
+
+
+def confirm(draft: Draft, signal: ActionTaken) -> Refusal | None:
+    """It is solved to the customer's satisfaction: the end of it."""
+    asked.remark(draft, signal)
+    closing.confirm(draft, signal.arguments.rating, by=_says(draft, signal))
+    return None
+
+
+def refuse(draft: Draft, signal: ActionTaken) -> Refusal | None:
+    """It is not solved, says the customer: it comes back, one level higher."""
+    closing.refuse(draft, signal.arguments.note or signal.arguments.text, by=_says(draft, signal))
+    return None
+
+
+def _says(draft: Draft, signal: ActionTaken) -> str:
+    """A customer appears under their name."""
+    if signal.actor.name.startswith("customer:"):
+        return draft.incident.customer_name or "the customer"
+    return asked.who(draft, signal)
 
 
 def close(draft: Draft, signal: ActionTaken) -> Refusal | None:
