@@ -25,10 +25,16 @@ PAGES: Final = Counter("ladder_pages_requested_total", "Pages asked for, by what
 ESCALATIONS_AVOIDED: Final = Counter(
     "ladder_escalations_avoided_total", "Incidents that automation solved before anybody was paged"
 )
+CLOCK_EVENTS: Final = Counter(
+    "ladder_clock_events_total",
+    "What happened to SLA clocks: activate, pause, resume, fulfil, warn, breach",
+    ["target", "event"],
+)
 TIMER_LATENESS: Final = Histogram(
     "ladder_timer_late_seconds", "How late due times were acted on", buckets=_QUICK
 )
 TIMERS_OVERDUE: Final = Gauge("ladder_timers_overdue", "Incidents whose due time is more than a second past")
+HEARTBEATS_LATE: Final = Gauge("ladder_heartbeats_late", "Heartbeats that are late at the moment")
 SET_ASIDE: Final = Counter("ladder_set_aside_total", "Signals set aside because deciding failed")
 STUCK: Final = Gauge("ladder_incidents_stuck", "Incidents that cannot be decided at the moment")
 DEAD_LETTERS: Final = Counter(

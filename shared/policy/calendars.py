@@ -232,7 +232,7 @@ def unknown_holidays(holidays: Holidays) -> tuple[str, str, Iterable[str]] | Non
     import holidays as library  # noqa: PLC0415 - only bundles with public holidays need it
 
     if holidays.country is None:
-        return None if holidays.subdivision is None else ("country", "none", ())
+        return None if holidays.subdivision is None else ("country", "", ())
     known = library.list_supported_countries(include_aliases=True)
     if holidays.country not in known:
         return "country", holidays.country, known

@@ -220,6 +220,7 @@ class Close(Part):
 
     confirmed_by: Literal["customer"] = "customer"
     after: Duration
+    template: Name | None = None  # of the message that asks for it
 
 
 class Policy(Part):

@@ -3,14 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from shared.policy.durations import SLA_TARGETS
-from shared.policy.errors import dotted
 from shared.policy.escalation import Policy
-from shared.policy.model import ALWAYS, Bundle
-from shared.policy.names import calls
-from shared.policy.trial import written
+from shared.policy.model import Bundle
 
-_CLOCKS: Final = ("acknowledge", "resolve")
 _INTEGRATIONS: Final = ("native", "pagerduty", "alertmanager")
 _VERBS: Final = ("notify", "inform", "escalate")
 
@@ -22,7 +17,6 @@ def not_in_force(bundle: Bundle) -> list[str]:
 
 def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
     yield from _users_and_schedules(bundle)
-    yield from _slas(bundle)
     for name, policy in bundle.policies.items():
         yield from _policy(f"policies.{name}", policy)
     for section in ("grouping", "suppress", "calls", "heartbeats"):
@@ -36,21 +30,6 @@ def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
             yield f"integrations.{name}", f"kind {integration.kind}"
         if integration.rate is not None:
             yield f"integrations.{name}.rate", "nothing is limited"
-    yield from _calendars(bundle)
-
-
-def _calendars(bundle: Bundle) -> Iterator[tuple[str, str]]:
-    for expression in written(bundle):
-        for function, name, _ in calls(expression.source):
-            if function == "open" and name != ALWAYS:
-                yield f"{dotted(expression.path)}: open('{name}')", "it counts as open"
-
-
-def _slas(bundle: Bundle) -> Iterator[tuple[str, str]]:
-    for sla in bundle.slas:
-        parts = {name: sla.goal(name) is not None for name in SLA_TARGETS if name not in _CLOCKS}
-        parts[f"calendar {sla.calendar}"] = sla.calendar != ALWAYS
-        yield from _listed(f"slas[{sla.name}]", parts)
 
 
 def _users_and_schedules(bundle: Bundle) -> Iterator[tuple[str, str]]:
@@ -71,15 +50,13 @@ def _users_and_schedules(bundle: Bundle) -> Iterator[tuple[str, str]]:
 
 
 def _policy(where: str, policy: Policy) -> Iterator[tuple[str, str]]:
-    yield from _listed(where, {"grace": policy.grace is not None, "close": policy.close is not None})
+    yield from _listed(where, {"grace": policy.grace is not None})
     for level in policy.levels:
         parts = {"hold_until": level.hold_until is not None}
         parts[f"mode {level.mode.kind} (all are paged)"] = level.mode.kind != "all"
         yield from _listed(f"{where}.levels[{level.name}]", parts)
     for point in policy.points:
         place = f"{where}.points[{point.name}]"
-        if point.at is not None and point.at.target not in _CLOCKS:
-            yield f"{place}.at", f"nothing measures {point.at.target}"
         for do in point.do:
             if do.verb not in _VERBS:
                 yield f"{place}.do.{do.verb}", ""

@@ -13,6 +13,7 @@ from services.router.domain import (
     actions,
     awakening,
     chain,
+    closing,
     due,
     grouping,
     handoff,
@@ -101,6 +102,7 @@ def _conclude(draft: Draft) -> Decision:
     updates.before_telling(draft)
     stakeholders.fan_out(draft)
     updates.after_telling(draft)
+    closing.after(draft)
     draft.set(next_due_at=due.next_due(draft))
     assert draft.incident.status == "closed" or draft.incident.next_due_at is not None
     return draft.finish()
@@ -170,11 +172,16 @@ def _on_trigger(
     late = _not_later(event, incident.source_time)
     if late:
         return _recorded(draft, event, f"a trigger from before the resolve: {late}", Reason("rule 16"))
-    if incident.status == "resolved" and now < due.closes_at(draft):
+    if incident.status == "resolved" and now < due.reopens_until(draft):
         window = span(due.reopen_within(draft))
         reopening.by_event(draft, event, why=f"triggered again within {window} of being resolved")
         return _conclude(draft)
-    return _open(event, around, now, incident.id)
+    return _open(event, around, now, incident.id, unconfirmed=_is_unconfirmed(draft))
+
+
+def _is_unconfirmed(draft: Draft) -> bool:
+    """Whether it is resolved and somebody is still to say so: then it hears that the problem came back."""
+    return draft.incident.status == "resolved" and draft.ladder.spec.close is not None
 
 
 def _not_later(event: IncidentEvent, resolved: datetime | None) -> str:
@@ -184,10 +191,14 @@ def _not_later(event: IncidentEvent, resolved: datetime | None) -> str:
     return f"its source time {event.occurred_at.isoformat()} is not later than {resolved.isoformat()}"
 
 
-def _open(event: IncidentEvent, around: Surroundings, now: datetime, previous: str) -> Decision:
+def _open(
+    event: IncidentEvent, around: Surroundings, now: datetime, previous: str, *, unconfirmed: bool = False
+) -> Decision:
     record = lifecycle.new_record(event, around.live.hash, now, previous)
     draft = Draft(record, around.live, around, now, caused_at=event.received_at)
     lifecycle.open_new(draft, event)
+    if unconfirmed:
+        draft.signal(previous, "came_back")
     return _conclude(draft)
 
 
@@ -216,8 +227,7 @@ def _on_timer(draft: Draft) -> Decision:
     if incident.status == "closed":
         return Decision(incident, changed=False)
     if incident.status == "resolved":
-        if now >= due.closes_at(draft):
-            _close(draft)
+        closing.check(draft)
         return _conclude(draft)
     rests.check(draft)
     related.check(draft)
@@ -231,16 +241,6 @@ def _on_timer(draft: Draft) -> Decision:
     handoff.check(draft)
     _ask_the_forgetful(draft)
     return _conclude(draft)
-
-
-def _close(draft: Draft) -> None:
-    window = due.reopen_within(draft)
-    why = (
-        f"resolved for {span(window)}"
-        if window
-        else "resolved, and the same problem would open a new incident"
-    )
-    lifecycle.close(draft, why=why, reason=Reason("rule 15", values={"reopen_within": span(window)}))
 
 
 def _ask_the_forgetful(draft: Draft) -> None:

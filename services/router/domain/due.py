@@ -25,6 +25,10 @@ def _moments(draft: Draft) -> Iterator[datetime]:
         yield incident.stuck.retry_at
     if incident.status == "resolved":
         yield closes_at(draft)
+        again = asks_again_at(draft)
+        if again is not None:
+            yield again
+        yield from _shares(draft)
         return
     yield from rests.moments(draft)
     yield from suppression.moments(draft)
@@ -61,7 +65,24 @@ def forgotten_at(draft: Draft) -> datetime:
 
 
 def closes_at(draft: Draft) -> datetime:
-    """When a resolved incident closes: as soon as the same key would open a new one."""
+    """When a resolved incident closes if nobody says anything.
+
+    As soon as the same key would open a new one; with a `close`, not before its silence is over (rule 15).
+    """
+    close, window = draft.ladder.spec.close, reopen_within(draft)
+    return (draft.incident.resolved_at or draft.now) + (max(window, close.after) if close else window)
+
+
+def asks_again_at(draft: Draft) -> datetime | None:
+    """When the customer is asked to confirm once more: halfway; None where that is over or not wanted."""
+    close = draft.ladder.spec.close
+    if close is None or draft.incident.confirm_asked != 1 or draft.incident.resolved_at is None:
+        return None
+    return draft.incident.resolved_at + close.after / 2
+
+
+def reopens_until(draft: Draft) -> datetime:
+    """Until when a trigger of the same key reopens a resolved incident; later it opens a new one."""
     return (draft.incident.resolved_at or draft.now) + reopen_within(draft)
 
 

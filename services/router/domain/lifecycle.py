@@ -355,4 +355,5 @@ def close(draft: Draft, *, why: str, reason: Reason) -> None:
     draft.set(status="closed", closed_at=draft.now)
     draft.set_chain(due=None, state="resting")
     draft.say("closed", f"closed: {why}", reason)
+    promises.closed(draft)
     draft.change("closed")

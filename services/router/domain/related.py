@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from services.router.domain import awakening, changing, grouping, lifecycle, promises
+from services.router.domain import awakening, changing, closing, grouping, lifecycle, promises
 from services.router.domain.draft import LADDER, Draft
 from services.router.domain.incident import Subscriber
 from services.router.domain.reason import Reason
@@ -231,6 +231,7 @@ _TAKE: Final[Mapping[str, Callable[[Draft, RelatedChanged], None]]] = {
     "refused": _refused,
     "absorbed": _absorbed,
     "repeated": _repeated,
+    "came_back": closing.came_back,
     "look": _nothing,
     "cause_ended": _nothing,
 }

@@ -15,8 +15,22 @@ def fire(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason, cause:
         where = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
         draft.say("muted", f"point {rule.spec.name} does nothing: {where}", Reason("rule 11"))
         return
+    if not draft.incident.is_open:
+        _tell_only(draft, ladder, rule, reason)
+        return
     for do in rule.spec.do:
         _act(draft, ladder, rule.spec, do, reason)
+
+
+def _tell_only(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason) -> None:
+    """It is resolved, only the promise to close runs: people are told, nobody is asked to take it."""
+    for do in rule.spec.do:
+        if do.notify is not None:
+            _inform(draft, rule.spec, Do(inform=do.notify), reason)
+        elif do.verb in {"inform", "update", "call"}:
+            _act(draft, ladder, rule.spec, do, reason)
+        else:
+            draft.say("point", f"point {rule.spec.name}: no {do.verb}: it is resolved", reason)
 
 
 def _act(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason) -> None:
