@@ -30,6 +30,7 @@ _OPENINGS: Final[dict[str, str]] = {
     "inform": "For your information.",
     "call": "Automation is asked to solve this.",
     "confirm": "Please confirm that it is solved.",
+    "handoff": "It goes with the shift to whoever is on call now.",
 }
 _OPENINGS_OUTSIDE: Final[dict[str, str]] = _OPENINGS | {
     "opened": "We know of this problem and are working on it.",
@@ -123,6 +124,8 @@ def _asked(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
     if incident.assignee and page.through != "assignee" and page.recipient.name != incident.assignee:
         inside = page.recipient.kind in ("user", "team")
         who = display_name("user", incident.assignee, bundle) if inside else "Somebody"
+        if page.through == "handoff":
+            return f"{who} has it and is off now; you are on call and asked to take it over."
         return f"{who} has it; you are asked to help."
     return "You are asked to take this."
 
