@@ -31,6 +31,11 @@ def waits(rung: Rung, hold: Hold) -> str:
     return f"level {rung.spec.name} waits for calendar {hold.calendar}, until {hold.until:%Y-%m-%d %H:%M} UTC"
 
 
+def opens(hold: Hold) -> str:
+    """The same after what happens then."""
+    return f" when calendar {hold.calendar} opens, {hold.until:%Y-%m-%d %H:%M} UTC"
+
+
 def never(rung: Rung, hold: Hold) -> str:
     """In words, why it is passed."""
     return f"level {rung.spec.name} is passed: its calendar {hold.calendar} never opens again"

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from services.router.domain import held
 from services.router.domain.compiled import Ladder, Rung
 from services.router.domain.directory import Resolved
 from services.router.domain.draft import Draft
@@ -101,8 +102,9 @@ def otherwise(draft: Draft) -> str:
     """What happens when nobody acts, in a sentence."""
     chain, ladder = draft.incident.chain, draft.ladder
     for following in candidates(draft, *onward(chain, ladder)):
-        if following.asks_somebody:
+        hold = held.hold(draft, following.rung, chain.due or draft.now)
+        if following.asks_somebody and (hold is None or hold.until is not None):
             again = f" (round {following.round})" if following.round != chain.round else ""
-            return f"level {following.rung.spec.name} is paged{again}"
+            return f"level {following.rung.spec.name} is paged{again}" + (held.opens(hold) if hold else "")
     every = span(ladder.spec.finally_.every)
     return f"the last step, finally, pages every {every} until somebody takes it"
