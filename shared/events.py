@@ -14,6 +14,7 @@ ESCALATIONS: Final = "ladder.escalations"
 DELIVERIES: Final = "ladder.deliveries"
 POLICY: Final = "ladder.policy"
 DEAD_LETTER: Final = "ladder.dead-letter"
+HEARTBEAT: Final = "heartbeat"  # the integration of incidents of late heartbeats; their key is its name
 
 EventAction: TypeAlias = Literal["trigger", "acknowledge", "resolve", "update", "note", "change"]
 Severity: TypeAlias = Literal["critical", "error", "warning", "info"]
@@ -179,7 +180,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: str
     round: int = 1
     reason: str  # why this person, in a sentence
-    through: str = "level"  # level | point | finally | last_resort | assignee: who may not be kept waiting
+    through: str = "level"  # level | point | finally | last_resort | assignee | handoff: who may not wait
     by_schedule: bool = False
     loud: bool = True
     since: datetime
@@ -271,6 +272,26 @@ class RelatedChanged(Message, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> str:
         return self.to
+
+
+class HeartbeatReceived(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """A heartbeat of the policy beat. On the partition of its own incident."""
+
+    topic: ClassVar[str] = INCIDENTS
+    type: ClassVar[str] = "dev.ladder.heartbeat"
+
+    beat_id: str
+    name: str
+    at: datetime  # when intake received it
+    by: str = ""  # the integration whose key it came with
+
+    @property
+    def id(self) -> str:
+        return self.beat_id
+
+    @property
+    def key(self) -> str:
+        return f"{HEARTBEAT}:{self.name}"
 
 
 class Announced(Message, frozen=True, kw_only=True, omit_defaults=True):
@@ -374,6 +395,7 @@ class DeadLetter(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 MESSAGES: Final[tuple[type[Message], ...]] = (
     IncidentEvent,
+    HeartbeatReceived,
     RelatedChanged,
     IncidentChanged,
     Announced,

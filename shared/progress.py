@@ -19,6 +19,7 @@ log = telemetry.logger(__name__)
 
 STUCK_AFTER: Final = timedelta(minutes=5)
 _EVERY_SECONDS: Final = 5.0
+_JUST_NOW: Final = timedelta(seconds=15)
 _LOOK_IS_FRESH: Final = timedelta(minutes=1)
 
 LAG_RECORDS: Final = Gauge("ladder_consumer_lag_records", "Records not yet consumed", ["group", "topic"])
@@ -58,6 +59,12 @@ class Progress:
             of_topic = [lag for partition, lag in lags.items() if partition.topic == topic]
             LAG_RECORDS.labels(self._group, topic).set(sum(lag.records for lag in of_topic))
             LAG_SECONDS.labels(self._group, topic).set(max((lag.seconds for lag in of_topic), default=0.0))
+
+    def keeps_up(self, now: datetime, within: timedelta) -> bool:
+        """Whether the log answered a moment ago and nothing older than this waits to be read."""
+        if self._looked_at is None or now - self._looked_at > _JUST_NOW:
+            return False
+        return all(lag.seconds <= within.total_seconds() for lag in self._lags.values())
 
     def stuck(self, now: datetime) -> Sequence[str]:
         """Partitions that have had something to read for five minutes and did not move, in sentences.

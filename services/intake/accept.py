@@ -14,17 +14,17 @@ from typing import Any, Final, TypeAlias
 from starlette.types import Receive, Scope, Send
 
 from services.intake import metrics
-from services.intake.admission import Admission, Sender, presented
-from services.intake.bodies import HungUpError, is_lines, read_body
-from services.intake.cleaning import Unreadable, clean
-from services.intake.formats import FORMATS, Answer, Format, Post, Reading, Refused, cloudevents
+from services.intake.admission import Admission, Sender
+from services.intake.bodies import HungUpError, is_lines
+from services.intake.cleaning import clean
+from services.intake.formats import Answer, Format, Post, Reading, Refused, cloudevents
 from services.intake.formats.grafana import is_genuine
 from services.intake.settings import IntakeSettings
 from shared import telemetry
 from shared.codec import encode
 from shared.crash import crash_point
 from shared.eventlog import EventLog, LogUnavailableError, RecordTooLargeError
-from shared.events import IncidentEvent
+from shared.events import IncidentEvent, Message
 from shared.problems import Fault, Problem
 from shared.secrets import SecretMissingError, Secrets
 from shared.trouble import Trouble
@@ -57,20 +57,20 @@ class Publisher:
         self._bytes = 0
         self._trouble = Trouble(log, "intake.unacknowledged")
 
-    async def publish(self, events: Sequence[IncidentEvent], size: int) -> None:
-        """Return when every event is acknowledged; `size` is that of the body they came in.
+    async def publish(self, events: Sequence[Message], size: int) -> None:
+        """Return when every message is acknowledged; `size` is that of the body they came in.
 
         Raises Problem 503 (try again; some may have been written), 413.
         """
         if self._bytes + size > self._most_bytes:
-            raise _unavailable("log-busy", "The event log is behind; nothing was accepted")
+            raise unavailable("log-busy", "The event log is behind; nothing was accepted")
         self._bytes += size
         started = time.perf_counter()
         try:
             await self._log.publish([encode(event) for event in events], timeout_seconds=self._seconds)
         except LogUnavailableError as err:
             self._trouble.is_on(err)
-            raise _unavailable(
+            raise unavailable(
                 "log-unavailable", "The event log did not acknowledge; nothing was accepted"
             ) from err
         except RecordTooLargeError as err:
@@ -81,7 +81,7 @@ class Publisher:
         metrics.PUBLISHING.observe(time.perf_counter() - started)
 
 
-def _unavailable(kind: str, title: str) -> Problem:
+def unavailable(kind: str, title: str) -> Problem:
     return Problem(503, kind, title, headers=_RETRY)
 
 
@@ -106,7 +106,7 @@ class Endpoint:
         request = Request(dict(scope["headers"]), scope["query_string"], scope.get("path_params", {}))
         shape = self.shape(request)
         try:
-            answer = await self._accept(request, receive)
+            answer = await self.answered(request, receive)
         except Problem as problem:
             metrics.REFUSED.labels(shape.kind, problem.kind).inc()
             status, words = shape.refused(problem)
@@ -126,10 +126,16 @@ class Endpoint:
         """Who posts, in which format, and the body. Raises Problem."""
         raise NotImplementedError
 
-    async def _accept(self, request: Request, receive: Receive) -> Answer:
+    def admission(self) -> Admission:
+        """What is known of the policy. Raises Problem 503 when that is nothing."""
         admission = self._admission()
         if admission is None:
-            raise _unavailable("no-policy", "No policy is known yet; nothing was accepted")
+            raise unavailable("no-policy", "No policy is known yet; nothing was accepted")
+        return admission
+
+    async def answered(self, request: Request, receive: Receive) -> Answer:
+        """Take the post; the words of 202. Raises Problem, HungUpError."""
+        admission = self.admission()
         now = self._clock()
         idempotency_key = _idempotency_key(request.headers)
         sender, form, body = await self.admit(admission, request, receive, now)
@@ -156,7 +162,7 @@ class Endpoint:
             secret = self._secrets.revealed(sender.signing_secret)
         except SecretMissingError as err:
             self._unsigned.is_on(err)
-            raise _unavailable("no-secret", "The integration's signing secret cannot be read") from err
+            raise unavailable("no-secret", "The integration's signing secret cannot be read") from err
         self._unsigned.is_over()
         if not is_genuine(headers, body, secret, now):
             raise Problem(401, "wrong-signature", "The signature is not this body's")
@@ -205,93 +211,6 @@ def _dressed(sender: Sender, form: Format, read: Reading) -> tuple[list[Incident
             where = f"/{index}" if read.batch else ""
             faults += [Fault(where + fault.field, fault.reason) for fault in lacking]
     return events, faults[:_MOST_FAULTS]
-
-
-class ByKind(Endpoint):
-    """One format, by the kind of integrations that may use it."""
-
-    def __init__(self, form: Format, *rest: Any) -> None:
-        super().__init__(*rest)
-        self._form = form
-
-    def shape(self, request: Request) -> Format:
-        del request
-        return self._form
-
-    async def admit(
-        self, admission: Admission, request: Request, receive: Receive, now: datetime
-    ) -> tuple[Sender, Format, bytes]:
-        sender = admission.of_kind(self._form.kind, presented(request.headers, request.query), now)
-        return sender, self._form, await read_body(request.headers, receive, self._form.longest_body)
-
-
-class Events(ByKind):
-    """`/v1/events`: native events, or CloudEvents where the request says that it carries them."""
-
-    def shape(self, request: Request) -> Format:
-        return FORMATS["cloudevents"] if cloudevents.is_cloudevent(request.headers) else self._form
-
-    async def admit(
-        self, admission: Admission, request: Request, receive: Receive, now: datetime
-    ) -> tuple[Sender, Format, bytes]:
-        form, secret = self.shape(request), presented(request.headers, request.query)
-        other = "" if form is self._form else form.kind
-        sender = admission.of_kind(self._form.kind, secret, now, or_kind=other)
-        return sender, form, await read_body(request.headers, receive, form.longest_body)
-
-
-class ByBody(ByKind):
-    """`/v2/enqueue`: one format, whose bodies carry the key."""
-
-    async def admit(
-        self, admission: Admission, request: Request, receive: Receive, now: datetime
-    ) -> tuple[Sender, Format, bytes]:
-        body = await read_body(request.headers, receive, self._form.longest_body)
-        return admission.of_kind(self._form.kind, _body_key(self._form, body, request), now), self._form, body
-
-
-class ByName(Endpoint):
-    """`/v1/integrations/{name}`: the integration named, in its own format."""
-
-    def __init__(self, otherwise: Format, *rest: Any) -> None:
-        """`otherwise` words refusals of what is no integration."""
-        super().__init__(*rest)
-        self._otherwise = otherwise
-
-    def shape(self, request: Request) -> Format:
-        return self._form(request) or self._otherwise
-
-    def _form(self, request: Request) -> Format | None:
-        admission = self._admission()
-        sender = admission.senders.get(request.path["name"]) if admission else None
-        form = sender.format if sender else None
-        is_other = form is not None and form.kind == "native" and cloudevents.is_cloudevent(request.headers)
-        return FORMATS["cloudevents"] if is_other else form
-
-    async def admit(
-        self, admission: Admission, request: Request, receive: Receive, now: datetime
-    ) -> tuple[Sender, Format, bytes]:
-        name, form = request.path["name"], self._form(request)
-        secret = presented(request.headers, request.query) or request.path.get("key", "")
-        if form is None or secret:
-            sender = admission.named(name, secret, now)
-            if form is None:
-                raise Problem(
-                    501, "format-not-served", f"Integrations of kind {sender.kind!r} are not served yet"
-                )
-            return sender, form, await read_body(request.headers, receive, form.longest_body)
-        body = await read_body(request.headers, receive, form.longest_body)
-        return admission.named(name, _body_key(form, body, request), now), form, body
-
-
-def _body_key(form: Format, body: bytes, request: Request) -> str:
-    """The key that the body carries, or that its own header does."""
-    found = form.credential(body)
-    if isinstance(found, Unreadable):
-        raise Problem(
-            422, "invalid-event", "The event cannot be accepted", faults=[Fault("body", found.reason)]
-        )
-    return found or request.headers.get(b"x-routing-key", b"").decode("utf-8", "replace")
 
 
 def _note(sender: Sender, events: Sequence[IncidentEvent]) -> None:

@@ -75,6 +75,7 @@ class Admission:
         strangers: Iterable[tuple[str, tuple[Key, ...]]] = (),
         kinds: Mapping[str, Mapping[str, str]] | None = None,
         services: Iterable[str] = (),
+        heartbeats: Iterable[str] = (),
     ) -> None:
         """`strangers` have keys that are known and may not post, such as the API's."""
         self.senders = {sender.name: sender for sender in senders}
@@ -85,6 +86,7 @@ class Admission:
         self._everybody = [*((sender.name, sender.keys) for sender in self.senders.values()), *strangers]
         self._kinds = kinds or {}
         self._services = frozenset(services)
+        self.heartbeats = frozenset(heartbeats)
 
     @classmethod
     def under(cls, bundle: Bundle) -> Self:
@@ -107,6 +109,7 @@ class Admission:
             strangers=[(f"api:{name}", tuple(key.keys)) for name, key in bundle.api_keys.items()],
             kinds={name: kind.attributes for name, kind in bundle.kinds.items()},
             services=bundle.services,
+            heartbeats=bundle.heartbeats,
         )
 
     def of_kind(self, kind: str, secret: str, now: datetime, *, or_kind: str = "") -> Sender:
@@ -114,6 +117,12 @@ class Admission:
         found = owner_of(secret, self._by_kind.get(kind, ()), now) if secret else None
         if found is None and or_kind and secret:
             found = owner_of(secret, self._by_kind.get(or_kind, ()), now)
+        return found or self._turn_away(secret, now)
+
+    def anybody(self, secret: str, now: datetime) -> Sender:
+        """The integration that owns the key, whatever its kind. Raises Problem: 401, 403."""
+        integrations = [(sender, sender.keys) for sender in self.senders.values()]
+        found = owner_of(secret, integrations, now) if secret else None
         return found or self._turn_away(secret, now)
 
     def named(self, name: str, secret: str, now: datetime) -> Sender:

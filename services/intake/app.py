@@ -8,8 +8,9 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.routing import Route
 
-from services.intake.accept import ByBody, ByName, Events, Publisher
+from services.intake.accept import Publisher
 from services.intake.admission import Admission
+from services.intake.endpoints import Beats, ByBody, ByName, Events
 from services.intake.formats import CHANGES, FORMATS
 from services.intake.openapi import PATHS, schemas
 from services.intake.settings import IntakeSettings
@@ -91,6 +92,7 @@ def build(settings: IntakeSettings, *, log: EventLog) -> Service:
             Route("/v1/events", Events(native, *rest), methods=["POST"]),
             Route("/v2/enqueue", ByBody(pagerduty, *rest), methods=["POST"]),
             Route("/v2/change/enqueue", ByBody(CHANGES, *rest), methods=["POST"]),
+            Route("/v1/heartbeats/{name}", Beats(*rest), methods=["POST"]),
             Route("/v1/integrations/{name}", by_name, methods=["POST", "PUT"]),
             Route("/v1/integrations/{name}/{key}", by_name, methods=["POST", "PUT"]),
         ],

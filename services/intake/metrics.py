@@ -10,6 +10,7 @@ ACCEPTED: Final = Counter(
     "Events that the log acknowledged.",
     ["integration", "format"],
 )
+BEATS: Final = Counter("ladder_intake_beats", "Beats that the log acknowledged.", ["heartbeat"])
 REFUSED: Final = Counter(
     "ladder_intake_posts_refused",
     "Posts that were not accepted, by the last part of the problem's type.",

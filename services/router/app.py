@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from services.router import api, upkeep
+from services.router import api, heartbeats, upkeep
 from services.router.consume import EVENTS, REPORTS, Consuming
 from services.router.engine import Engine
 from services.router.policy_watch import PolicyWatch
@@ -34,6 +35,7 @@ class Router:
         self.engine = Engine(database, wake_relay=self._relay.wake)
         self.consuming = [Consuming(log, self.engine, source) for source in (EVENTS, REPORTS)]
         self.timers = Timers(self.engine)
+        self.heartbeats = heartbeats.Watch(self.engine, self._takes_beats)
         self.watch = PolicyWatch(database, self.engine.policies, settings.policy, self._relay.wake)
         self.wake_relay = self._relay.wake
         self._schema_pending: str | None = "the database has not answered yet"
@@ -81,9 +83,14 @@ class Router:
                 ("policy", self.watch.run()),
                 *((f"consume {number}", each.run()) for number, each in enumerate(self.consuming)),
                 ("timers", self.timers.run()),
+                ("heartbeats", self.heartbeats.run()),
                 ("upkeep", upkeep.run(self._database)),
             ):
                 group.create_task(loop, name=f"router {name}")
+
+    def _takes_beats(self, now: datetime) -> bool:
+        """Whether what beats is heard: the log answers and the events of this replica are read."""
+        return self.consuming[0].progress.keeps_up(now, heartbeats.KEEPS_UP)
 
     def _learned(self, why: str | None) -> None:
         self._schema_pending = why

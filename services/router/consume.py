@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.router import dead_letters, metrics
+from services.router import dead_letters, heartbeats, metrics
 from services.router.arrivals import Arrival
 from services.router.engine import Engine
 from services.router.policies import NoPolicyError
@@ -18,7 +18,7 @@ from shared.clock import utcnow
 from shared.database import fault_of
 from shared.eventlog import Consumer, EventLog
 from shared.eventlog.committing import Commits
-from shared.events import DELIVERIES, INCIDENTS
+from shared.events import DELIVERIES, INCIDENTS, HeartbeatReceived
 from shared.progress import Progress
 from shared.trouble import Trouble
 
@@ -66,19 +66,24 @@ class Consuming:
         self.held_assignment_once = self.held_assignment_once or consumer.held_assignment_once
         if not records:
             return 0
-        arrivals = [dead_letters.read(record) for record in records]
-        metrics.BATCH_SIGNALS.observe(len(arrivals))
-        await self._take(arrivals)
+        read = [heartbeats.read(record) or dead_letters.read(record) for record in records]
+        beats = [each for each in read if isinstance(each, HeartbeatReceived)]
+        arrivals = [each for each in read if isinstance(each, Arrival)]
+        metrics.BATCH_SIGNALS.observe(len(records))
+        await self._take(arrivals, beats)
         self.progress.took(records, utcnow())
         commits.done(records)
         return len(records)
 
-    async def _take(self, arrivals: Sequence[Arrival]) -> None:
+    async def _take(self, arrivals: Sequence[Arrival], beats: Sequence[HeartbeatReceived]) -> None:
         """Whatever goes wrong, it is tried again: these records come before any others."""
         pause = _PAUSE_SECONDS
         while True:
             try:
-                await self._engine.take(arrivals)
+                if beats:
+                    await heartbeats.take(self._engine, beats)
+                if arrivals:
+                    await self._engine.take(arrivals)
             except Exception as err:  # noqa: BLE001 - see above
                 self._note(err)
                 await asyncio.sleep(pause)

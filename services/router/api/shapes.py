@@ -222,6 +222,7 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     Timeline,
     Explanation,
     OnCallList,
+    HeartbeatList,
     OverrideItem,
     OverrideList,
     ScheduleList,

@@ -87,6 +87,9 @@ def bundle() -> Bundle:
                 },
                 "later": {"kind": "opsgenie", "keys": _keys(SHARED)},
             },
+            "heartbeats": {
+                "backup": {"every": "24h", "late_after": "2h", "event": {"title": "Backup is late"}}
+            },
             "api_keys": {"dashboard": {"keys": _keys(API)}},
         }
     )

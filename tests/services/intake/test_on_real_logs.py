@@ -8,8 +8,9 @@ import httpx2
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from services.intake.accept import ByKind, Publisher
+from services.intake.accept import Publisher
 from services.intake.admission import Admission
+from services.intake.endpoints import ByKind
 from services.intake.formats import FORMATS
 from services.intake.settings import IntakeSettings
 from shared.clock import utcnow

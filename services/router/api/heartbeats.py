@@ -1,0 +1,53 @@
+"""`/v1/heartbeats`: what is expected to beat, and whether it does. Beats themselves go to intake."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from services.router import heartbeats as stored
+from services.router.api.access import Access, Caller, Route
+from services.router.api.shapes import HeartbeatItem, HeartbeatList, answer, answers
+from services.router.domain.heartbeats import Watched
+from services.router.engine import Engine
+from shared.policy import Heartbeat
+from shared.policy.durations import format_duration
+
+
+def heartbeats(engine: Engine, access: Access) -> APIRouter:
+    """The path."""
+    router = APIRouter(prefix="/v1/heartbeats", tags=["heartbeats"], route_class=Route)
+
+    @router.get(
+        "",
+        operation_id="list_heartbeats",
+        summary="The heartbeats of the policy in force, when each came last, and which are late",
+        response_class=Response,
+        responses=answers(HeartbeatList, "By name."),
+    )
+    async def every(caller: Annotated[Caller, Depends(access.needs("viewer"))]) -> Response:
+        async with engine.database.transaction() as connection:
+            watched = await stored.every(connection)
+        expected = caller.live.bundle.heartbeats
+        return answer(
+            HeartbeatList(
+                items=[
+                    _item(name, heartbeat, watched.get(name)) for name, heartbeat in sorted(expected.items())
+                ]
+            )
+        )
+
+    return router
+
+
+def _item(name: str, heartbeat: Heartbeat, watched: Watched | None) -> HeartbeatItem:
+    """One that the policy has named for a moment only may not be watched yet."""
+    return HeartbeatItem(
+        name=name,
+        every=format_duration(heartbeat.every),
+        late_after=format_duration(heartbeat.late_after),
+        state=watched.state if watched is not None else "waiting",
+        last=watched.beat_at if watched is not None else None,
+        by=watched.by if watched is not None else "",
+        late_at=watched.due_at if watched is not None and watched.late_at is None else None,
+        late_since=watched.late_at if watched is not None else None,
+    )

@@ -1,0 +1,259 @@
+"""Heartbeats in the database: beats are taken from the log, late ones found by a loop.
+
+Any replica looks, one at a time, holding the one row of `heartbeat_watch`. Its `looked_at` moves only while
+beats can be taken: it stands still when Ladder is down, or the database, or the log, or when the consumer is
+behind. After such a gap whatever may have beaten into it unheard has a full period from now, so that an
+outage of Ladder does not page for every heartbeat at once; what was not expected in the gap keeps its time.
+
+Lock order: the watch's row, heartbeat rows by name, then what `handle` locks.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router import metrics
+from services.router.arrivals import Arrival
+from services.router.domain.heartbeats import Watched, beaten, dropped, missed
+from services.router.domain.signals import EventReceived
+from services.router.engine import Engine
+from services.router.handle import Batch
+from services.router.policies import InForce, NoPolicyError
+from shared import codec, telemetry
+from shared.clock import utcnow
+from shared.database import fault_of
+from shared.eventlog import Received
+from shared.events import HeartbeatReceived, IncidentEvent
+from shared.policy import Heartbeat
+from shared.trouble import Trouble
+
+log = telemetry.logger(__name__)
+
+GAP: Final = timedelta(seconds=30)  # not having looked for longer means: beats may have gone unheard
+KEEPS_UP: Final = timedelta(seconds=10)
+_LONGEST: Final = timedelta(seconds=5)
+_SHORTEST: Final = timedelta(seconds=0.2)
+_MOST: Final = 200
+_PAUSE_SECONDS: Final = 1.0
+
+
+def read(record: Received) -> HeartbeatReceived | None:
+    """The beat in a record; None for every other record, and for one that cannot be read as such."""
+    if record.headers.get("ce_type") != HeartbeatReceived.type.encode():
+        return None
+    try:
+        return codec.decode(HeartbeatReceived, record.value, record.headers)
+    except codec.UnreadableRecordError:
+        return None
+
+
+async def take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> None:
+    """Remember when each came last; what was late is resolved in the same transaction. Twice is once."""
+    latest = {beat.name: beat for beat in sorted(beats, key=lambda beat: beat.at)}
+
+    async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+        known = await _locked(connection, sorted(latest))
+        resolving: list[IncidentEvent] = []
+        changed: list[Watched] = []
+        for name, watched in known.items():
+            after, event = beaten(watched, latest[name].at, latest[name].by, now)
+            changed += [after] if after != watched else []
+            resolving += [event] if event is not None else []
+        await _write(connection, changed)
+        return await _decided(engine, resolving, connection, now, in_force)
+
+    engine.committed(await engine.transaction(work))
+
+
+class Watch:
+    """Finds what is late. `taking`: whether beats can be taken at this time, as far as this replica knows."""
+
+    def __init__(self, engine: Engine, taking: Callable[[datetime], bool]) -> None:
+        self._engine = engine
+        self._taking = taking
+
+    async def look_once(self, now: datetime) -> datetime:
+        """Trigger what is late; when to look again. `now` is the caller's; the database's own counts."""
+        if not self._taking(now):
+            return now + _LONGEST
+        batch, due = await self._engine.transaction(self._look)
+        if batch.handled:
+            self._engine.committed(batch)
+        return max(now + _SHORTEST, min(due or now + _LONGEST, now + _LONGEST))
+
+    async def run(self) -> None:
+        """Look for ever."""
+        database, paused = self._engine.database.trouble, Trouble(log, "heartbeats_paused", what="heartbeats")
+        while True:
+            try:
+                at = await self.look_once(utcnow())
+            except NoPolicyError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except Exception as err:  # noqa: BLE001 - it looks again
+                (paused if fault_of(err) is None else database).is_on(err, "router heartbeats")
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                paused.is_over("router heartbeats")
+                database.is_over("router heartbeats")
+                await asyncio.sleep(max(0.0, (at - utcnow()).total_seconds()))
+
+    async def _look(
+        self, connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> tuple[Batch, datetime | None]:
+        row = (await connection.execute(_HOLD)).one_or_none()
+        if row is None:
+            return Batch((), None), None  # another replica is looking
+        bundle = (await self._engine.policies.one(connection, in_force.hash)).bundle
+        expected, events = bundle.heartbeats, list[IncidentEvent]()
+        if row.policy_hash != in_force.hash:
+            events += await _follow(connection, expected, now)
+        elif not expected:
+            return Batch((), None), None
+        if row.looked_at is not None and now - row.looked_at > GAP:
+            await _forgive(connection, row.looked_at, now)
+        events += await _late(connection, expected, now)
+        await connection.execute(_LOOKED, {"hash": in_force.hash, "now": now})
+        state = (await connection.execute(_STATE)).one()
+        metrics.HEARTBEATS_LATE.set(state.late)
+        return await _decided(self._engine, events, connection, now, in_force), state.due
+
+
+async def every(connection: AsyncConnection) -> Mapping[str, Watched]:
+    """All that are watched, by name."""
+    return {row.name: _watched(row) for row in await connection.execute(_ALL)}
+
+
+async def _decided(
+    engine: Engine,
+    events: Iterable[IncidentEvent],
+    connection: AsyncConnection,
+    now: datetime,
+    in_force: InForce,
+) -> Batch:
+    arrivals = [
+        Arrival(EventReceived(event), (event.integration, event.dedup_key), event.event_id)
+        for event in events
+    ]
+    return await engine.within(arrivals, connection, now, in_force) if arrivals else Batch((), None)
+
+
+async def _follow(
+    connection: AsyncConnection, expected: Mapping[str, Heartbeat], now: datetime
+) -> list[IncidentEvent]:
+    """Watch what the policy in force names, from now on; what it names no longer is over.
+
+    One whose promise changed has a full period from now.
+    """
+    known = await _locked(connection)
+    gone = sorted(known.keys() - expected.keys())
+    await connection.execute(_DROP, {"names": gone})
+    written = []
+    for name, heartbeat in expected.items():
+        before = known.get(name)
+        if before is None:
+            before = Watched(name=name, every=timedelta(0), late_after=timedelta(0), since=now, due_at=now)
+        elif (before.every, before.late_after) == (heartbeat.every, heartbeat.late_after):
+            continue
+        due = now + heartbeat.every + heartbeat.late_after
+        written.append(
+            Watched(
+                name=name,
+                every=heartbeat.every,
+                late_after=heartbeat.late_after,
+                since=before.since,
+                beat_at=before.beat_at,
+                by=before.by,
+                due_at=due if before.late_at is None else before.due_at,
+                late_at=before.late_at,
+            )
+        )
+    await _write(connection, written)
+    return [event for name in gone if (event := dropped(known[name], now)) is not None]
+
+
+async def _forgive(connection: AsyncConnection, looked_at: datetime, now: datetime) -> None:
+    forgiven = (await connection.execute(_FORGIVE, {"from": looked_at, "now": now})).rowcount
+    if forgiven:
+        log.warning(
+            "beats could not be taken for a while: heartbeats have a full period from now",
+            action="heartbeats_forgiven",
+            since=looked_at.isoformat(),
+            count=forgiven,
+        )
+
+
+async def _late(
+    connection: AsyncConnection, expected: Mapping[str, Heartbeat], now: datetime
+) -> list[IncidentEvent]:
+    rows = (await connection.execute(_CLAIM, {"now": now, "most": _MOST})).all()
+    found = [missed(_watched(row), expected[row.name], now) for row in rows if row.name in expected]
+    await _write(connection, [watched for watched, _ in found])
+    for watched, _ in found:
+        log.info("heartbeat late", action="heartbeat_late", heartbeat=watched.name)
+    return [event for _, event in found]
+
+
+async def _locked(connection: AsyncConnection, names: Sequence[str] | None = None) -> dict[str, Watched]:
+    rows = await connection.execute(_LOCK, {"all": names is None, "names": list(names or ())})
+    return {row.name: _watched(row) for row in rows}
+
+
+def _watched(row: Any) -> Watched:
+    return Watched(
+        name=row.name,
+        every=row.every,
+        late_after=row.late_after,
+        since=row.since,
+        due_at=row.due_at,
+        beat_at=row.beat_at,
+        late_at=row.late_at,
+        by=row.by,
+    )
+
+
+async def _write(connection: AsyncConnection, changed: Sequence[Watched]) -> None:
+    if not changed:
+        return
+    columns = {
+        name: [getattr(watched, name) for watched in changed]
+        for name in ("name", "every", "late_after", "since", "beat_at", "by", "due_at", "late_at")
+    }
+    await connection.execute(_WRITE, columns)
+
+
+_COLUMNS: Final = "name, every, late_after, since, beat_at, by, due_at, late_at"
+_HOLD: Final = text("SELECT policy_hash, looked_at FROM router.heartbeat_watch FOR UPDATE SKIP LOCKED")
+_LOOKED: Final = text("UPDATE router.heartbeat_watch SET policy_hash = :hash, looked_at = :now")
+_ALL: Final = text(f"SELECT {_COLUMNS} FROM router.heartbeat ORDER BY name")
+_LOCK: Final = text(f"""
+    SELECT {_COLUMNS} FROM router.heartbeat WHERE :all OR name = ANY(CAST(:names AS text[]))
+    ORDER BY name FOR UPDATE
+""")
+_DROP: Final = text("DELETE FROM router.heartbeat WHERE name = ANY(CAST(:names AS text[]))")
+_CLAIM: Final = text(f"""
+    SELECT {_COLUMNS} FROM router.heartbeat WHERE due_at <= :now
+    ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
+""")
+# A beat may come as early before its time as it may come late; the gap met that span.
+_FORGIVE: Final = text("""
+    UPDATE router.heartbeat SET due_at = :now + every + late_after
+    WHERE late_at IS NULL AND due_at - 2 * late_after <= :now AND due_at >= :from
+""")
+_STATE: Final = text("""
+    SELECT count(*) FILTER (WHERE late_at IS NOT NULL) AS late, min(due_at) AS due FROM router.heartbeat
+""")
+_WRITE: Final = text(f"""
+    INSERT INTO router.heartbeat ({_COLUMNS})
+    SELECT * FROM unnest(
+        CAST(:name AS text[]), CAST(:every AS interval[]), CAST(:late_after AS interval[]),
+        CAST(:since AS timestamptz[]), CAST(:beat_at AS timestamptz[]), CAST(:by AS text[]),
+        CAST(:due_at AS timestamptz[]), CAST(:late_at AS timestamptz[])
+    )
+    ON CONFLICT (name) DO UPDATE SET
+        every = excluded.every, late_after = excluded.late_after, beat_at = excluded.beat_at,
+        by = excluded.by, due_at = excluded.due_at, late_at = excluded.late_at
+""")

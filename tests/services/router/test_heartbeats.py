@@ -1,0 +1,240 @@
+"""Heartbeats on a real PostgreSQL: late is an incident, the next beat its end."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.router import heartbeats
+from services.router.arrivals import Key
+from services.router.domain.heartbeats import Watched, beaten, missed
+from services.router.engine import Engine
+from services.router.heartbeats import Watch
+from shared import codec
+from shared.eventlog import Partition, Received
+from shared.events import INCIDENTS, HeartbeatReceived
+from shared.policy import Bundle
+from tests.domain.tale import bundle
+from tests.services.router.desk import NOON, Desk, event
+
+BACKUP = {
+    "every": "24h",
+    "late_after": "2h",
+    "event": {"title": "Backup is late", "severity": "critical", "labels.host": "db-1", "attributes.n": 5},
+}
+PULSE = {"every": "30s", "late_after": "30s", "event": {"title": "No pulse"}}
+KEY: Key = ("heartbeat", "backup")
+
+
+def with_heartbeats(**given: Any) -> Bundle:
+    return bundle(heartbeats=given)
+
+
+@pytest.fixture
+async def room(desk: Desk) -> Desk:
+    """A desk that watches a backup, and has looked just now."""
+    await desk.put_in_force(with_heartbeats(backup=BACKUP, pulse=PULSE))
+    await look(desk)
+    return desk
+
+
+async def look(desk: Desk, *, taking: bool = True) -> None:
+    await Watch(desk.engine, lambda _: taking).look_once(NOON)
+
+
+async def beat(desk: Desk, name: str = "backup", ago: timedelta = timedelta(0), by: str = "scripts") -> None:
+    now = (await desk.sql("SELECT now() AS now"))[0].now
+    await heartbeats.take(
+        desk.engine, [HeartbeatReceived(beat_id=f"{name} {ago}", name=name, at=now - ago, by=by)]
+    )
+
+
+async def pass_time(desk: Desk, span: str, *, looking: bool = True) -> None:
+    """As if so much time had gone by for every heartbeat, with Ladder looking all along (or not)."""
+    await desk.sql(
+        "UPDATE router.heartbeat SET since = since - CAST(:span AS text)::interval,"
+        " beat_at = beat_at - CAST(:span AS text)::interval,"
+        " due_at = due_at - CAST(:span AS text)::interval,"
+        " late_at = late_at - CAST(:span AS text)::interval",
+        span=span,
+    )
+    if not looking:
+        await desk.sql(
+            "UPDATE router.heartbeat_watch SET looked_at = looked_at - CAST(:span AS text)::interval",
+            span=span,
+        )
+
+
+async def row(desk: Desk, name: str = "backup") -> Any:
+    return (await desk.sql("SELECT * FROM router.heartbeat WHERE name = :name", name=name))[0]
+
+
+async def statuses(desk: Desk, name: str = "backup") -> list[str]:
+    return [each.status for each in await desk.incidents() if each.dedup_key == name]
+
+
+async def test_a_late_heartbeat_is_an_incident_and_the_next_beat_resolves_it(room: Desk) -> None:
+    await beat(room)
+    await pass_time(room, "25 hours 59 minutes")
+    await look(room)
+    assert await statuses(room) == []
+    await pass_time(room, "2 minutes")
+    await look(room)
+    (late,) = [each for each in await room.incidents() if each.key == KEY]
+    assert (late.title, late.severity, late.status) == ("Backup is late", "critical", "triggered")
+    assert (late.labels, late.attributes) == ({"host": "db-1"}, {"n": 5})
+    assert "ana" in [page.recipient.name for page in await room.pages()]
+    texts = [each.text for each in await room.sql("SELECT text FROM router.timeline ORDER BY seq")]
+    assert any("one is expected every 1 d, late after 2 h" in text for text in texts)
+    await beat(room)
+    assert await statuses(room) == ["resolved"]
+    texts = [each.text for each in await room.sql("SELECT text FROM router.timeline ORDER BY seq")]
+    assert any(text.startswith("it beats again, sent by scripts") for text in texts)
+    assert (await row(room)).late_at is None
+
+
+async def test_a_beat_costs_no_incident_and_no_orphan(room: Desk) -> None:
+    for minutes in (3, 2, 1):
+        await beat(room, ago=timedelta(minutes=minutes))
+    assert await room.incidents() == []
+    assert await room.count("orphan") == 0
+    assert await room.count("timeline") == 0
+
+
+async def test_one_that_never_beat_is_late_a_period_after_it_came_into_force(room: Desk) -> None:
+    assert (await row(room)).beat_at is None
+    await pass_time(room, "25 hours")
+    await look(room)
+    assert await statuses(room) == []
+    await pass_time(room, "61 minutes")
+    await look(room)
+    assert await statuses(room) == ["triggered"]
+
+
+async def test_while_it_stays_late_it_repeats_and_reopens_what_was_resolved_in_spite_of_it(
+    room: Desk,
+) -> None:
+    await pass_time(room, "1 hour")
+    await look(room)
+    await look(room)
+    (pulse,) = await room.incidents()
+    assert pulse.events == 1  # not with each look
+    await pass_time(room, "1 hour")
+    await look(room)
+    (pulse,) = await room.incidents()
+    assert pulse.events == 2
+    pages = len(await room.pages())
+    await room.take(event("pulse", action="resolve", integration="heartbeat"))
+    await pass_time(room, "1 hour")
+    await look(room)
+    assert await statuses(room, "pulse") == ["triggered"]
+    assert len(await room.pages()) > pages
+
+
+async def test_after_an_outage_only_what_may_have_beaten_unheard_gets_a_full_period(room: Desk) -> None:
+    await beat(room)
+    await beat(room, "pulse")
+    await pass_time(room, "25 hours", looking=False)  # both were due while nobody could hear them
+    await look(room)
+    assert await room.incidents() == []
+    now = (await room.sql("SELECT now() AS now"))[0].now
+    assert (await row(room)).due_at - now > timedelta(hours=25, minutes=59)
+    assert timedelta(seconds=55) < (await row(room, "pulse")).due_at - now <= timedelta(minutes=1)
+    before = (await row(room)).due_at
+    await pass_time(room, "1 hour", looking=False)  # nothing of the backup was expected in this one
+    await look(room)
+    assert before - (await row(room)).due_at >= timedelta(minutes=59)
+
+
+async def test_what_was_late_before_an_outage_is_told_after_it(room: Desk) -> None:
+    """Its time had passed before the gap began: nothing that came in the gap could have been in time."""
+    await pass_time(room, "27 hours")
+    await room.sql("UPDATE router.heartbeat_watch SET looked_at = now() - interval '10 minutes'")
+    await look(room)
+    assert await statuses(room) == ["triggered"]
+
+
+async def test_nothing_is_late_while_beats_cannot_be_taken(room: Desk) -> None:
+    await pass_time(room, "27 hours")
+    looked = (await room.sql("SELECT looked_at FROM router.heartbeat_watch"))[0].looked_at
+    await look(room, taking=False)
+    assert await room.incidents() == []
+    assert (await room.sql("SELECT looked_at FROM router.heartbeat_watch"))[0].looked_at == looked
+
+
+async def test_one_that_leaves_the_policy_takes_its_incident_with_it(room: Desk) -> None:
+    await pass_time(room, "27 hours")
+    await look(room)
+    assert await statuses(room) == ["triggered"]
+    await room.put_in_force(with_heartbeats(pulse=PULSE))
+    await look(room)
+    assert await statuses(room) == ["resolved"]
+    assert [each.name for each in await room.sql("SELECT name FROM router.heartbeat")] == ["pulse"]
+    await beat(room)  # a sender that does not know yet
+    assert await statuses(room) == ["resolved"]
+
+
+async def test_a_changed_promise_counts_from_the_change(room: Desk) -> None:
+    await beat(room)
+    await pass_time(room, "20 hours")
+    await room.put_in_force(with_heartbeats(backup=BACKUP | {"every": "1h", "late_after": "5m"}))
+    await look(room)
+    assert await statuses(room) == []
+    now = (await room.sql("SELECT now() AS now"))[0].now
+    assert timedelta(minutes=64) < (await row(room)).due_at - now <= timedelta(minutes=65)
+
+
+async def test_two_replicas_find_a_late_one_once(room: Desk) -> None:
+    await pass_time(room, "27 hours")
+    other = Desk(room.database, Engine(room.database))
+    await asyncio.gather(*(look(each) for each in (room, other) * 3))
+    (backup,) = [each for each in await room.incidents() if each.key == KEY]
+    assert backup.events == 1
+
+
+async def test_a_beat_that_comes_twice_or_late_resolves_nothing_anew(room: Desk) -> None:
+    await beat(room, ago=timedelta(hours=27))
+    await pass_time(room, "27 hours")
+    await look(room)
+    await beat(room, ago=timedelta(hours=30))  # from before its own lateness
+    assert await statuses(room) == ["triggered"]
+    await beat(room)
+    await beat(room)
+    (backup,) = [each for each in await room.incidents() if each.key == KEY]
+    assert (backup.status, backup.events) == ("resolved", 2)
+
+
+WATCHED = Watched(
+    name="pulse",
+    every=timedelta(seconds=30),
+    late_after=timedelta(seconds=30),
+    since=NOON,
+    due_at=NOON + timedelta(minutes=1),
+)
+
+
+def test_the_same_beats_and_looks_say_the_same_bytes() -> None:
+    heartbeat = with_heartbeats(pulse=PULSE).heartbeats["pulse"]
+    late_at = NOON + timedelta(minutes=1)
+    said = [missed(WATCHED, heartbeat, late_at)[1] for _ in range(2)]
+    assert msgspec.json.encode(said[0]) == msgspec.json.encode(said[1])
+    late, _ = missed(WATCHED, heartbeat, late_at)
+    again, resolve = beaten(late, late_at + timedelta(seconds=1), "scripts", late_at + timedelta(minutes=1))
+    assert (resolve.action, again.state) == ("resolve", "beating")
+
+
+def test_a_beat_of_the_future_counts_as_of_now() -> None:
+    after, _ = beaten(WATCHED, NOON + timedelta(days=3), "", NOON)
+    assert after.beat_at == NOON
+
+
+def test_a_record_that_only_claims_to_be_a_beat_is_left_to_the_dead_letters() -> None:
+    good = codec.encode(HeartbeatReceived(beat_id="1", name="pulse", at=NOON))
+    given = {"partition": Partition(INCIDENTS, 0), "offset": 0, "key": good.key, "at": NOON}
+    beat = heartbeats.read(Received(value=good.value, headers=good.headers, **given))
+    assert beat == HeartbeatReceived(beat_id="1", name="pulse", at=NOON)
+    assert heartbeats.read(Received(value=b"{", headers=good.headers, **given)) is None
+    other = codec.encode(event())
+    assert heartbeats.read(Received(value=other.value, headers=other.headers, **given)) is None
