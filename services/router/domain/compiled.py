@@ -267,9 +267,6 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
         subscriptions=make.rules(
             [(f"subscriptions[{n}]", row, row.when) for n, row in enumerate(bundle.subscriptions)]
         ),
-        heard=frozenset(event for row in bundle.subscriptions for event in row.events),
-        names=frozenset(make.names),
-        restless=_changes_by_itself(priorities) or _changes_by_itself(slas),
         grouping=make.rules([(f"grouping[{n}]", row, row.when) for n, row in enumerate(bundle.grouping)]),
         suppress=make.rules([(f"suppress[{n}]", row, row.when) for n, row in enumerate(bundle.suppress)]),
         causes=make.rules(
@@ -279,6 +276,9 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
                 if row.while_open is not None
             ]
         ),
+        heard=frozenset(event for row in bundle.subscriptions for event in row.events),
+        names=frozenset(make.names),  # after every condition above
+        restless=_changes_by_itself(priorities) or _changes_by_itself(slas),
         upstream={name: upstream for name in bundle.services if (upstream := _upstream(bundle, name))},
         customers=_by_name(bundle),
     )
