@@ -3,31 +3,12 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ladder.client.options import LOCAL, ApiKey, AsJson, Note, Url, Which, Whiches, reaching
-
-
-def _print_json(document: Any) -> None:
-    from ladder.client.connection import as_json
-
-    typer.echo(as_json(document))
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table without frames; in a pipe nothing is cut."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 400, soft_wrap=not sys.stdout.isatty()).print(table)
+from ladder.client.printing import print_json, print_table
 
 
 def incidents(
@@ -61,12 +42,12 @@ def incidents(
     with reaching(url, api_key) as connection:
         found = list(connection.incidents(params, limit))
     if json:
-        _print_json(found)
+        print_json(found)
     elif not found:
         typer.echo("No such incident." if everything or status else "Nothing is open.")
     else:
         now = utcnow()
-        _print_table(INCIDENT_COLUMNS, [incident_cells(incident, now) for incident in found])
+        print_table(INCIDENT_COLUMNS, [incident_cells(incident, now) for incident in found])
 
 
 def show(
@@ -88,7 +69,7 @@ def show(
         found = connection.get(f"/v1/incidents/{chosen}")
         items = connection.timeline(chosen) if timeline else []
     if json:
-        _print_json({**found, "timeline": items} if timeline else found)
+        print_json({**found, "timeline": items} if timeline else found)
         return
     now = utcnow()
     shown = items[-last:]
@@ -111,7 +92,7 @@ def explain(
         explained = connection.get(f"/v1/incidents/{chosen}/explain")
         found = {} if json else connection.get(f"/v1/incidents/{chosen}")
     if json:
-        _print_json(explained)
+        print_json(explained)
     else:
         typer.echo("\n".join(explain_lines(found, explained, utcnow())))
 
@@ -202,12 +183,12 @@ def oncall(
         asked = instant(at) if at else None
         answer = connection.get("/v1/oncall", [("at", asked.isoformat())] if asked else None)
     if json:
-        _print_json(answer)
+        print_json(answer)
     elif not answer["items"]:
         typer.echo("There is no schedule.")
     else:
         now = utcnow()
-        _print_table(oncall_columns(asked or now), [oncall_cells(item, now) for item in answer["items"]])
+        print_table(oncall_columns(asked or now), [oncall_cells(item, now) for item in answer["items"]])
 
 
 def watch(
@@ -275,13 +256,14 @@ def apply(
 
 def register(app: typer.Typer) -> None:
     """Adds the commands in the order in which `ladder --help` lists them."""
+    from ladder.client.duty import override, overrides, shifts
     from ladder.client.sending import send
     from ladder.demonstration import demo
     from ladder.replay.command import replay
 
     commands: Sequence[Callable[..., None]] = (
-        send, incidents, show, explain, ack, resolve, escalate, note, update, oncall, watch, apply,
-        replay, demo,
+        send, incidents, show, explain, ack, resolve, escalate, note, update, oncall, override, overrides,
+        shifts, watch, apply, replay, demo,
     )  # fmt: skip
     for command in commands:
         app.command()(command)

@@ -193,6 +193,15 @@ class Connection:
         headers = {"content-type": content_type}
         return self._call("PUT", self.place.url + path, self.place.api_key, content=body, headers=headers)
 
+    def post(self, path: str, body: Any = None, params: Params | None = None) -> Any:
+        """POST JSON to the API."""
+        rest = {} if body is None else {"json": body}
+        return self._call("POST", self.place.url + path, self.place.api_key, params=params or [], **rest)
+
+    def delete(self, path: str) -> Any:
+        """DELETE in the API."""
+        return self._call("DELETE", self.place.url + path, self.place.api_key)
+
     def send(self, body: bytes, content_type: str, idempotency_key: str = "") -> Any:
         """Native events to intake; its answer."""
         headers = {"content-type": content_type}

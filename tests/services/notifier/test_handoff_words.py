@@ -1,5 +1,7 @@
 """What a handoff reads like: to the one who comes, to the one who goes, and when it asks to take over."""
 
+import json
+
 from services.notifier.domain.body import webhook_body
 from services.notifier.domain.compose import write
 from services.notifier.domain.plan import plan
@@ -32,4 +34,4 @@ def test_a_webhook_hears_of_it_by_its_name():
     told = notice("handoff", user("petra"))
     delivery, found = letter(changed(notices=(told,), incident=incident(assignee="ana")))
     assert found.opening == "It goes with the shift to whoever is on call now."
-    assert webhook_body(delivery, found, T0)["type"] == "handoff"
+    assert json.loads(webhook_body(delivery, found, T0))["type"] == "handoff"
