@@ -16,7 +16,7 @@ def not_in_force(bundle: Bundle) -> list[str]:
 
 
 def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
-    yield from _users_and_schedules(bundle)
+    yield from _users(bundle)
     for name, policy in bundle.policies.items():
         yield from _policy(f"policies.{name}", policy)
     for section in ("grouping", "suppress", "calls", "heartbeats"):
@@ -32,7 +32,7 @@ def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
             yield f"integrations.{name}.rate", "nothing is limited"
 
 
-def _users_and_schedules(bundle: Bundle) -> Iterator[tuple[str, str]]:
+def _users(bundle: Bundle) -> Iterator[tuple[str, str]]:
     for name, user in bundle.users.items():
         if user.rules.high or user.rules.low:
             yield f"users.{name}.rules", "every contact is used at once"
@@ -40,13 +40,6 @@ def _users_and_schedules(bundle: Bundle) -> Iterator[tuple[str, str]]:
             yield f"users.{name}.quiet_hours", ""
         if user.may_approve:
             yield f"users.{name}.may_approve", ""
-    for name, schedule in bundle.schedules.items():
-        if len(schedule.layers) > 1:
-            yield f"schedules.{name}.layers", "only the first one counts"
-        if schedule.layers[0].only is not None:
-            yield f"schedules.{name}.layers[0].only", ""
-        if "handoff" in schedule.model_fields_set and schedule.handoff != "none":
-            yield f"schedules.{name}.handoff", ""
 
 
 def _policy(where: str, policy: Policy) -> Iterator[tuple[str, str]]:

@@ -242,8 +242,6 @@ LATER = [
     "users.ana.rules",
     "users.ana.quiet_hours",
     "users.petra.may_approve",
-    "schedules.desk.layers",
-    "schedules.desk.handoff",
     "policies.checkout.grace",
     "policies.checkout.levels[experts].hold_until",
     "policies.checkout.points[customer waits too long].do.update",
