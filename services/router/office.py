@@ -2,17 +2,20 @@
 
 from collections import defaultdict
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.compiled import CompiledPolicy
+from services.router.domain.compiled import ALWAYS_TRUE, CompiledPolicy
 from services.router.domain.surroundings import NOTHING_CHANGED, Maintenance, Office, Silence
-from shared.policy.expressions import Condition
+from shared import telemetry
+from shared.policy.expressions import Condition, ExpressionError, Expressions
 from shared.policy.oncall import Override
 from shared.policy.people import Window
+
+log = telemetry.logger(__name__)
 
 KEPT_AFTER_END: Final = timedelta(hours=1)  # what has ended is still told of for a while
 _WINDOW: Final = TypeAdapter(Window)
@@ -42,24 +45,26 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy
     overrides: defaultdict[str, list[Override]] = defaultdict(list)
     for row in await connection.execute(_OVERRIDES):
         overrides[row.schedule].append(Override(str(row.id), row.user, row.begins, row.ends, row.by))
+    expressions = expressions_of(live)
     silences = [
         Silence(
             id=str(row.id),
             when=row.when,
-            condition=_condition(live, row.when),
+            condition=condition_of(expressions, row.when),
             starts=row.starts,
             until=row.until,
             comment=row.comment,
             by=row.by,
         )
         for row in await connection.execute(_SILENCES)
+        if _usable(expressions, row)
     ]
     maintenance = [
         Maintenance(
             id=str(row.id),
             name=row.name,
             when=row.when,
-            condition=_condition(live, row.when),
+            condition=condition_of(expressions, row.when),
             then=row.then,
             starts=row.starts,
             until=row.until,
@@ -67,18 +72,43 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy
             by=row.by,
         )
         for row in await connection.execute(_MAINTENANCE)
+        if _usable(expressions, row)
     ]
     return Office(revision, dict(overrides), silences, maintenance)
 
 
-def _condition(live: CompiledPolicy, source: str) -> Condition | None:
-    raise NotImplementedError(source)
+def expressions_of(live: CompiledPolicy) -> Expressions:
+    """What compiles the office's conditions: they name what the policy in force knows, but are no part of it."""
+    return Expressions(live.bundle.calendars, live.bundle.schedules)
+
+
+def condition_of(expressions: Expressions, source: str) -> Condition | None:
+    """The condition; None when it matches everything. Raises ExpressionError for one that is none (any more)."""
+    return None if source.strip() == ALWAYS_TRUE else expressions.condition(source, "when")
+
+
+def broken(live: CompiledPolicy, source: str) -> str:
+    """Why a condition does not compile under the policy in force, so that it never applies; '' when it does."""
+    try:
+        condition_of(expressions_of(live), source)
+    except ExpressionError as err:
+        return err.message
+    return ""
+
+
+def _usable(expressions: Expressions, row: Any) -> bool:
+    try:
+        condition_of(expressions, row.when)
+    except ExpressionError as err:
+        log.warning("a condition never applies", action="condition_broken", id=str(row.id), error=err.message)
+        return False
+    return True
 
 
 _TOUCH: Final = text("UPDATE router.office SET revision = revision + 1")
 _OVERRIDES: Final = text("""
     SELECT id, schedule, "user", begins, ends, by FROM router.override
-    WHERE ends > transaction_timestamp() - interval '1 hour' ORDER BY schedule, begins
+    WHERE ends > transaction_timestamp() - interval '1 hour' ORDER BY schedule, begins, id
 """)
 _SILENCES: Final = text("""
     SELECT id, "when", starts, until, comment, by FROM router.silence
