@@ -27,6 +27,8 @@ _FORETOLD = {
     "closed",
     "asked",
     "resumed",
+    "reminded",
+    "confirming",
     "handoff",
 }
 _MOST_FIRINGS = 400
@@ -60,7 +62,13 @@ class Watched(Tale):
         kinds = {entry.kind for entry in decision.entries}
         if not pages or made[-1].incident.version != before.version:
             return
-        if before.chain.state != "climbing" or kinds & {"point", "escalated", "unreachable", "resumed"}:
+        if before.chain.state != "climbing" or kinds & {
+            "point",
+            "escalated",
+            "unreachable",
+            "resumed",
+            "reminded",
+        }:
             return
         rungs = self.frozen[before.policy_hash].ladders[before.chain.policy].rungs
         if any(rung.handles is not None and "on_call" in rung.handles.source for rung in rungs):
@@ -155,7 +163,7 @@ def _foretold_is_what_comes(story: Watched) -> None:
             break
         story.now = max(story.now, story.incident.next_due_at)
         for entry in story.tell(TimerFired()).entries:
-            if entry.kind in _FORETOLD and not (entry.kind == "paged" and entry.text in told):
+            if entry.kind in _FORETOLD and not (entry.kind in {"paged", "reminded"} and entry.text in told):
                 happened.append((entry.at, entry.text))
                 told.add(entry.text)
     assert [(step.at, step.what) for step in coming] == happened[: len(coming)]

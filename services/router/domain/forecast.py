@@ -24,10 +24,13 @@ _WORTH_TELLING: Final = frozenset(
         "closed",
         "asked",
         "resumed",
+        "reminded",
+        "confirming",
         "handoff",
         "held",
     }
 )
+_TOLD_ONCE: Final = frozenset({"paged", "reminded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def forecast(
 ) -> list[NextStep]:
     """The next steps with their times, as they come when no event, person or policy change intervenes.
 
-    A page in the same words as one before it (`finally`, again and again) is told once.
+    A page or reminder in the same words as one before it (`finally`, again and again) is told once.
     """
     coming: list[NextStep] = []
     told: set[str] = set()
@@ -63,7 +66,7 @@ def forecast(
         decision = decide(incident, TimerFired(), around, policy, now)
         assert decision.incident is not None
         for entry in decision.entries:
-            if entry.kind in _WORTH_TELLING and not (entry.kind == "paged" and entry.text in told):
+            if entry.kind in _WORTH_TELLING and not (entry.kind in _TOLD_ONCE and entry.text in told):
                 coming.append(NextStep(now, entry.text, _unless(entry, incident)))
                 told.add(entry.text)
         incident = decision.incident
