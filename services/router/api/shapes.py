@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from fastapi import Response
 
+from services.router.api.report_shapes import REPORT_ITEMS, REPORTS
 from shared.events import IncidentSnapshot
 from shared.problems import MEDIA_TYPE
 
@@ -232,16 +233,19 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     CustomerList,
     CustomersImported,
     PolicyStatus,
+    *REPORTS,
 )
+_AS_THEY_ARE: Final = REPORT_ITEMS | {"Link"}  # a field of theirs may be left out
 
 
 def schemas() -> Mapping[str, Any]:
-    """All shapes as JSON Schema. Every field is always there."""
+    """All shapes as JSON Schema. Every field is always there, but for a group that was not asked for."""
     _, components = msgspec.json.schema_components(
         SHAPES, schema_hook=_schema_of, ref_template="#/components/schemas/{name}"
     )
     for schema in components.values():
-        if schema.get("type") == "object" and "properties" in schema and schema.get("title") != "Link":
+        as_it_is = schema.get("title") in _AS_THEY_ARE
+        if schema.get("type") == "object" and "properties" in schema and not as_it_is:
             schema["required"] = list(schema["properties"])
     return components
 

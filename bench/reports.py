@@ -1,0 +1,110 @@
+"""Seconds of each report over 1,000,000 incidents. Aim: 1 s each.
+
+On the PostgreSQL that `ladder up` starts, with its settings; the rows are made up by the database itself.
+"""
+
+import asyncio
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+import services.router.migrations
+from bench.rounds import Series, show
+from ladder.embedded_postgres import running
+from services.router import reporting
+from services.router.domain.periods import periods
+from services.router.reporting import Group, Question
+from shared import migrations
+from shared.database import Database
+
+INCIDENTS: Final = 1_000_000
+ROUNDS: Final = 5
+SINCE: Final = datetime(2025, 1, 1, tzinfo=UTC)
+UNTIL: Final = SINCE + timedelta(days=365)
+VERSIONS: Final = Path(services.router.migrations.__file__ or "").parent
+# What is asked by: few groups, many, periods in a zone with daylight saving; 5,000 customers, 40 services.
+ASKED: Final[tuple[tuple[Group, ...], ...]] = (
+    (),
+    ("tier",),
+    ("customer",),
+    ("period",),
+    ("period", "tier"),
+    ("tier", "service", "policy"),
+)
+# levels adds policy and level by itself: 5,000 customers would be 100,000 items, more than it answers with
+ASKED_OF_LEVELS: Final = tuple(by for by in ASKED if "customer" not in by)
+_OUTCOMES: Final = """
+    INSERT INTO router.outcome
+        (incident_id, opened_at, taken_after, solved_after, promises, flags, reopened, rating, priority,
+         tier, service, customer, policy)
+    SELECT gen_random_uuid(), CAST(:since AS timestamptz) + make_interval(secs => n * 31.5),
+        CASE WHEN random() < 0.95 THEN CAST(exp(random() * 8) AS integer) END,
+        CASE WHEN random() < 0.98 THEN CAST(300 + exp(random() * 13) AS integer) END,
+        31 | CASE WHEN random() < 0.1 THEN 32 ELSE 0 END | CASE WHEN random() < 0.1 THEN 256 ELSE 0 END
+           | CASE WHEN random() < 0.9 THEN 31 << 10 ELSE 1 << 10 END,
+        CAST(random() * 63 AS integer), CASE WHEN random() < 0.05 THEN 1 ELSE 0 END,
+        CAST(random() * 5 AS integer), 1 + CAST(random() * 4 AS integer),
+        (ARRAY['gold', 'silver', 'standard'])[1 + CAST(random() * 2 AS integer)],
+        'service-' || n % 40, 'customer-' || CAST(random() * 4999 AS integer), 'policy-' || n % 10
+    FROM generate_series(1, :incidents) AS n
+"""
+_STAYS: Final = """
+    INSERT INTO router.stay
+        (incident_id, opened_at, entered_at, held, ended, pages, priority, tier, service, customer, policy,
+         level)
+    SELECT incident_id, opened_at, opened_at, COALESCE(taken_after, 300), 1 + CAST(random() * 3 AS integer),
+        1, priority, tier, service, customer, policy, 'level-' || n
+    FROM router.outcome, generate_series(1, 1 + CAST(random() AS integer)) AS n
+"""
+
+
+def run() -> None:
+    with tempfile.TemporaryDirectory(prefix="ladder-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # PostgreSQL runs under another user where this is root
+        asyncio.run(_run(folder))
+
+
+async def _run(folder: Path) -> None:
+    async with running(folder / "postgres") as url:
+        database = Database(url)
+        try:
+            await migrations.upgrade(database, "router", VERSIONS)
+            await _fill(database)
+            await _measure(database)
+        finally:
+            await database.close()
+
+
+async def _fill(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text(_OUTCOMES), {"since": SINCE, "incidents": INCIDENTS})
+        await connection.execute(text(_STAYS))
+    for table in ("outcome", "stay"):  # as autovacuum does in time
+        async with database.transaction() as connection:
+            await connection.execute(text(f"ANALYZE router.{table}"))
+
+
+async def _measure(database: Database) -> None:
+    made: dict[tuple[str, tuple[Group, ...]], Series] = {}
+    for _ in range(ROUNDS):
+        for report in (reporting.sla, reporting.response, reporting.levels):
+            for by in ASKED if report is not reporting.levels else ASKED_OF_LEVELS:
+                name = f"{report.__name__} by {', '.join(by) or 'nothing'}"
+                series = made.setdefault((report.__name__, by), Series(name, "s"))
+                async with database.transaction() as connection:
+                    series.values.append(await _seconds(report, connection, by))
+    show(f"Reports over {INCIDENTS:,} incidents (aim: 1 s each)", list(made.values()))
+
+
+async def _seconds(report: reporting.Report, connection: AsyncConnection, by: tuple[Group, ...]) -> float:
+    weeks = periods(SINCE, UNTIL, "week", ZoneInfo("Europe/Prague"), 1000) or ()
+    began = time.perf_counter()
+    await report(connection, Question(SINCE, UNTIL, by, weeks))
+    return time.perf_counter() - began

@@ -1,0 +1,214 @@
+"""`/v1/reports`: promises, response and levels over a time, by groups; JSON, or CSV where it is asked for."""
+
+import asyncio
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import AwareDatetime
+
+from services.router import reporting
+from services.router.api.access import Access, Caller, Route
+from services.router.api.report_shapes import (
+    Grouped,
+    LevelItem,
+    LevelReport,
+    ResponseItem,
+    ResponseReport,
+    SlaItem,
+    SlaReport,
+)
+from services.router.api.shapes import answer, answers
+from services.router.domain.periods import Period, Size, periods
+from services.router.engine import Engine
+from services.router.reporting import GROUPS, Group, Question, Report, Row
+from shared.problems import Fault, Problem
+
+CSV: Final = "text/csv"
+_LAST: Final = timedelta(days=30)  # when `from` is left out
+_MOST_PERIODS: Final = 1100  # three years of days
+_AT_ONCE: Final = 2  # reports of one process: the others wait, pages never do
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_Texts: TypeAlias = Annotated[
+    Sequence[Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")]], Query(max_length=100)
+]
+_Moment: TypeAlias = AwareDatetime | date
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The query of a report."""
+
+    begins: _Moment | None
+    ends: _Moment | None
+    by: Sequence[str]
+    period: Size
+    tz: str
+    only: dict[str, Sequence[str]]
+    priority: Sequence[int]
+
+
+def _asked(
+    *,
+    begins: Annotated[
+        _Moment | None, Query(alias="from", description="a date, or RFC 3339; 30 days before `to`")
+    ] = None,
+    ends: Annotated[_Moment | None, Query(alias="to", description="without this moment itself; now")] = None,
+    by: Annotated[
+        Sequence[Annotated[str, Query(max_length=100)]],
+        Query(description=f"groups: {', '.join(GROUPS)}; several with commas, or repeated", max_length=20),
+    ] = (),
+    period: Annotated[Size, Query(description="how long a period is, where `by` has it")] = "month",
+    tz: Annotated[str, Query(max_length=100, description="whose days; an IANA zone")] = "UTC",
+    tier: _Texts = (),
+    service: _Texts = (),
+    customer: _Texts = (),
+    policy: _Texts = (),
+    priority: Annotated[Sequence[Annotated[int, Query(ge=1, le=5)]], Query(max_length=5)] = (),
+) -> _Asked:
+    only = {"tier": tier, "service": service, "customer": customer, "policy": policy}
+    return _Asked(begins, ends, by, period, tz, only, priority)
+
+
+def reports(engine: Engine, access: Access) -> APIRouter:
+    """The paths."""
+    router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=Route)
+    teller = _Teller(engine, asyncio.Semaphore(_AT_ONCE))
+    for name, summary, whole, item, report in (
+        ("sla", "What was promised, and kept: an item a target", SlaReport, SlaItem, reporting.sla),
+        (
+            "response",
+            "How fast and how well incidents were taken and solved",
+            ResponseReport,
+            ResponseItem,
+            reporting.response,
+        ),
+        ("levels", "Where incidents were solved, and how long each level held them", LevelReport, LevelItem,
+         reporting.levels),
+    ):  # fmt: skip
+        _add(router, access, teller, _Kind(name, summary, whole, item, report))
+    return router
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    name: str
+    summary: str
+    whole: Any
+    item: Any
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    engine: Engine
+    turns: asyncio.Semaphore
+
+    async def tell(self, kind: _Kind, question: Question) -> list[Row]:
+        async with self.turns, self.engine.database.transaction() as connection:
+            try:
+                return await kind.report(connection, question)
+            except reporting.TooMuchError as err:
+                raise _invalid("query", f"{err}: ask for a shorter time, fewer groups, or less") from err
+
+
+def _add(router: APIRouter, access: Access, teller: _Teller, kind: _Kind) -> None:
+    responses = answers(kind.whole, "By groups, in their order. As `text/csv` the same with a header line.")
+    responses[200]["content"][CSV] = {"schema": {"type": "string"}}
+
+    @router.get(
+        f"/{kind.name}",
+        operation_id=f"report_{kind.name}",
+        summary=kind.summary,
+        response_class=Response,
+        responses=responses,
+    )
+    async def told(
+        caller: Annotated[Caller, Depends(access.needs("viewer"))],
+        asked: Annotated[_Asked, Depends(_asked)],
+        accept: Annotated[str, Header(max_length=500, include_in_schema=False)] = "",
+    ) -> Response:
+        question = _question(asked, caller.now)
+        rows = await teller.tell(kind, question)
+        items = [kind.item(**{name: _shown(value) for name, value in row.items()}) for row in rows]
+        if CSV in accept.lower():
+            named = f'attachment; filename="ladder-{kind.name}.csv"'
+            body = as_csv(kind.item, question.by, items)
+            return Response(body, media_type=CSV, headers={"Content-Disposition": named})
+        return answer(kind.whole(items=items))
+
+
+def _question(asked: _Asked, now: datetime) -> Question:
+    by = _groups(asked.by)
+    try:
+        zone = ZoneInfo(asked.tz)
+    except (KeyError, ValueError, OSError) as err:  # not found; not a name; a folder
+        raise _invalid("query:tz", f"no time zone is called {asked.tz!r}") from err
+    try:
+        until = _moment(asked.ends, zone) or now
+        since = _moment(asked.begins, zone) or until - _LAST
+        told = _periods(by, since, until, asked.period, zone)
+    except (OverflowError, ValueError) as err:
+        raise _invalid("query:from", "too far away to tell") from err
+    if since >= until:
+        raise _invalid("query:from", "it must be earlier than `to`")
+    if told is None:
+        raise _invalid(
+            "query:period", f"more than {_MOST_PERIODS} periods: ask for longer ones or a shorter time"
+        )
+    return Question(since, until, by, told, asked.only, asked.priority)
+
+
+def _groups(said: Sequence[str]) -> Sequence[Group]:
+    names = dict.fromkeys(name.strip() for each in said for name in each.split(",") if name.strip())
+    unknown = [name for name in names if name not in GROUPS]
+    if unknown:
+        raise _invalid("query:by", f"nothing groups by {unknown[0]!r}; known: {', '.join(GROUPS)}")
+    return [group for group in GROUPS if group in names]
+
+
+def _periods(
+    by: Sequence[Group], since: datetime, until: datetime, size: Size, zone: ZoneInfo
+) -> Sequence[Period] | None:
+    return periods(since, until, size, zone, _MOST_PERIODS) if "period" in by else ()
+
+
+def _moment(said: _Moment | None, zone: ZoneInfo) -> datetime | None:
+    """In UTC; a date is its midnight in the zone."""
+    if said is None:
+        return None
+    if not isinstance(said, datetime):
+        said = datetime(said.year, said.month, said.day, tzinfo=zone)
+    return said.astimezone(UTC)
+
+
+def _shown(value: Any) -> Any:
+    return round(value, 3) if isinstance(value, float) and value > 1 else value
+
+
+def as_csv(item: type[Grouped], by: Sequence[str], items: Sequence[Grouped]) -> str:
+    """A header and a line an item (RFC 4180). A text that a spreadsheet would calculate starts with `'`."""
+    columns = [name for name in item.__struct_fields__ if name not in GROUPS or name in by]
+    if item is LevelItem and "policy" not in columns:
+        columns.insert(columns.index("level"), "policy")
+    written = io.StringIO()
+    lines = csv.writer(written)
+    lines.writerow(columns)
+    lines.writerows([_cell(getattr(each, name)) for name in columns] for each in items)
+    return written.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return "" if value is None or value is msgspec.UNSET else value
+
+
+def _invalid(where: str, why: str) -> Problem:
+    return Problem(422, "invalid-request", "The request is not valid", faults=[Fault(where, why)])

@@ -1,0 +1,58 @@
+"""Calendar periods of a report: local days, weeks from Monday, months, across daylight saving."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+Size: TypeAlias = Literal["day", "week", "month"]
+
+
+class Period(msgspec.Struct, frozen=True):
+    """One of them: the local date on which it begins, and that midnight in UTC."""
+
+    day: date
+    begins: datetime
+
+
+def periods(
+    since: datetime, until: datetime, size: Size, zone: ZoneInfo, most: int
+) -> Sequence[Period] | None:
+    """Those that meet [since, until), in order; None when there are more than `most`.
+
+    Where a zone's clocks skip midnight, the day begins with the skip.
+    """
+    made: list[Period] = []
+    day = _first(since.astimezone(zone).date(), size)
+    while (begins := _midnight(day, zone)) < until:
+        if len(made) == most:
+            return None
+        made.append(Period(day, begins))
+        day = _next(day, size)
+    return made
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+
+def _first(day: date, size: Size) -> date:
+    match size:
+        case "day":
+            return day
+        case "week":
+            return day - timedelta(days=day.weekday())
+        case "month":
+            return day.replace(day=1)
+
+
+def _next(day: date, size: Size) -> date:
+    match size:
+        case "day":
+            return day + timedelta(days=1)
+        case "week":
+            return day + timedelta(days=7)
+        case "month":
+            return (day.replace(day=1) + timedelta(days=32)).replace(day=1)

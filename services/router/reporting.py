@@ -1,0 +1,230 @@
+"""Reports: one query each over `router.outcome` or `router.stay`, a second at most for a million incidents.
+
+A report counts the incidents that were opened in its time. Percentiles are exact (the smallest value that so
+many do not exceed): each group's values are gathered while hashing and sorted for themselves, which costs
+less than to sort all rows by their groups' texts.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router.domain.outcomes import BREACHED, FULFILLED, TARGETS, Ended, Flag
+from services.router.domain.periods import Period
+
+Group: TypeAlias = Literal["period", "tier", "service", "customer", "policy", "priority"]
+GROUPS: Final[tuple[Group, ...]] = get_args(Group)
+MOST_ITEMS: Final = 50_000
+_SECONDS_TO_ANSWER: Final = 20
+_CANCELLED: Final = "57014"
+Row: TypeAlias = dict[str, Any]
+Report: TypeAlias = Callable[[AsyncConnection, "Question"], Awaitable[list[Row]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a report is asked: incidents opened in [since, until), by which groups, only which ones."""
+
+    since: datetime
+    until: datetime
+    by: Sequence[Group] = ()
+    periods: Sequence[Period] = ()  # where `by` has the period
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)  # column → values; none: all
+    priority: Sequence[int] = ()
+
+
+class TooMuchError(Exception):
+    """The answer has too many items, or takes too long: the question has to be narrower."""
+
+
+async def sla(connection: AsyncConnection, question: Question) -> list[Row]:
+    """An item a group and target that was promised: what was kept, what was not."""
+    keys = _keys(question)
+    targets = ", ".join(f"({place}, '{name}')" for place, name in enumerate(TARGETS))
+    statement = f"""
+        WITH counted AS (
+            SELECT {_chosen(keys)} promises, count(*) AS n FROM router.outcome WHERE {_where(question)}
+            GROUP BY {_places(len(keys) + 1)}
+        ), told AS (
+            SELECT counted.*, place, target, promises >> (place + {BREACHED}) & 1 AS broken,
+                   promises >> (place + {FULFILLED}) & 1 AS done
+            FROM counted CROSS JOIN (VALUES {targets}) AS known (place, target)
+            WHERE promises >> place & 1 = 1
+        )
+        SELECT {_listed(keys)} target,
+               CAST(sum(n) AS bigint) AS promised,
+               CAST(COALESCE(sum(n) FILTER (WHERE done = 1 AND broken = 0), 0) AS bigint) AS in_time,
+               CAST(COALESCE(sum(n) FILTER (WHERE broken = 1), 0) AS bigint) AS breached,
+               CAST(COALESCE(sum(n) FILTER (WHERE done = 0 AND broken = 0), 0) AS bigint) AS running
+        FROM told GROUP BY {_listed(keys)} target, place
+        ORDER BY {_listed(keys)} place LIMIT :most
+    """
+    rows = await _rows(connection, statement, question)
+    for row in rows:
+        row["compliance"] = _share(row["in_time"], row["in_time"] + row["breached"])
+    return rows
+
+
+async def response(connection: AsyncConnection, question: Question) -> list[Row]:
+    """An item a group: how fast incidents were taken and solved, and how well."""
+    keys = _keys(question)
+    statement = f"""
+        SELECT {_listed(keys)} incidents, acknowledged,
+               mtta_mean, {_percentiles("mtta", ("p50", "p90", "p95"))},
+               resolved, mttr_mean, {_percentiles("mttr", ("p50", "p90", "p95"))},
+               reopened, reopenings, asked, right_first_time, avoided, closed, confirmed, rated, rating_mean
+        FROM (
+            SELECT {_chosen(keys)} count(*) AS incidents,
+                   count(taken_after) AS acknowledged,
+                   CAST(avg(taken_after) AS double precision) AS mtta_mean,
+                   array_agg(taken_after) FILTER (WHERE taken_after IS NOT NULL) AS mtta,
+                   count(solved_after) AS resolved,
+                   CAST(avg(solved_after) AS double precision) AS mttr_mean,
+                   array_agg(solved_after) FILTER (WHERE solved_after IS NOT NULL) AS mttr,
+                   count(*) FILTER (WHERE reopened > 0) AS reopened,
+                   sum(reopened) AS reopenings,
+                   {_flagged(Flag.ASKED, "asked")},
+                   {_flagged(Flag.RIGHT_FIRST_TIME, "right_first_time")},
+                   {_flagged(Flag.AVOIDED, "avoided")},
+                   {_flagged(Flag.CLOSED, "closed")},
+                   {_flagged(Flag.CONFIRMED, "confirmed")},
+                   count(*) FILTER (WHERE rating > 0) AS rated,
+                   CAST(avg(rating) FILTER (WHERE rating > 0) AS double precision) AS rating_mean
+            FROM router.outcome WHERE {_where(question)} {_grouped(keys)}
+            OFFSET 0
+        ) AS counted
+        {_percentiles_of("mtta", "ARRAY[0.5, 0.9, 0.95]")}
+        {_percentiles_of("mttr", "ARRAY[0.5, 0.9, 0.95]")}
+        WHERE incidents > 0
+        {_ordered(keys)} LIMIT :most
+    """
+    rows = await _rows(connection, statement, question)
+    for row in rows:
+        row["acknowledged_share"] = _share(row["acknowledged"], row["incidents"])
+        row["right_first_time_share"] = _share(row["right_first_time"], row["asked"])
+        row["confirmed_share"] = _share(row["confirmed"], row["closed"])
+    return rows
+
+
+async def levels(connection: AsyncConnection, question: Question) -> list[Row]:
+    """An item a group, policy and level: how often it was reached, how those stays ended, how long."""
+    keys = _keys(question) | {"policy": "policy", "level": "level"}
+    statement = f"""
+        SELECT {_listed(keys)} reached, solved, handed_up, passed, left_otherwise, there_now,
+               held_mean, {_percentiles("held", ("p50", "p90"))}, pages
+        FROM (
+            SELECT {_chosen(keys)} count(*) AS reached,
+                   {_ending(Ended.SOLVED, "solved")}, {_ending(Ended.HANDED_UP, "handed_up")},
+                   {_ending(Ended.PASSED, "passed")}, {_ending(Ended.LEFT, "left_otherwise")},
+                   count(*) - count(ended) AS there_now,
+                   CAST(avg(held) AS double precision) AS held_mean,
+                   array_agg(held) FILTER (WHERE held IS NOT NULL) AS held,
+                   sum(pages) AS pages
+            FROM router.stay WHERE {_where(question)} {_grouped(keys)}
+            OFFSET 0
+        ) AS counted
+        {_percentiles_of("held", "ARRAY[0.5, 0.9]")}
+        {_ordered(keys)} LIMIT :most
+    """
+    rows = await _rows(connection, statement, question)
+    for row in rows:
+        row["solved_share"] = _share(row["solved"], row["reached"])
+    return rows
+
+
+async def _rows(connection: AsyncConnection, statement: str, question: Question) -> list[Row]:
+    """Run it with memory enough to hash, and with an end. Raises TooMuchError."""
+    values: dict[str, Any] = {"since": question.since, "until": question.until, "most": MOST_ITEMS + 1}
+    if "period" in question.by:
+        values["begins"] = [period.begins.timestamp() for period in question.periods]
+    values |= {f"only_{name}": list(wanted) for name, wanted in question.only.items() if wanted}
+    if question.priority:
+        values["only_priority"] = list(question.priority)
+    await connection.execute(_MEANS)
+    try:
+        found = (await connection.execute(text(statement), values)).mappings().all()
+    except DBAPIError as err:
+        if getattr(err.orig, "sqlstate", None) == _CANCELLED:
+            raise TooMuchError(f"it takes more than {_SECONDS_TO_ANSWER} seconds") from err
+        raise
+    if len(found) > MOST_ITEMS:
+        raise TooMuchError(f"it has more than {MOST_ITEMS} items")
+    rows = [dict(row) for row in found]
+    for row in rows:
+        if "period" in row:
+            row["period"] = question.periods[row["period"] - 1].day.isoformat()
+    return rows
+
+
+def _keys(question: Question) -> dict[str, str]:
+    """The groups, each with the expression that tells it."""
+    period = "width_bucket(date_part('epoch', opened_at), CAST(:begins AS double precision[]))"
+    return {name: period if name == "period" else name for name in question.by}
+
+
+def _where(question: Question) -> str:
+    conditions = ["opened_at >= :since", "opened_at < :until"]
+    conditions += [
+        f"{name} = ANY(CAST(:only_{name} AS text[]))" for name, wanted in question.only.items() if wanted
+    ]
+    if question.priority:
+        conditions.append("priority = ANY(CAST(:only_priority AS smallint[]))")
+    return " AND ".join(conditions)
+
+
+def _listed(keys: Mapping[str, str]) -> str:
+    return "".join(f"{name}, " for name in keys)
+
+
+def _chosen(keys: Mapping[str, str]) -> str:
+    return "".join(f"{expression} AS {name}, " for name, expression in keys.items())
+
+
+def _places(count: int) -> str:
+    return ", ".join(str(number) for number in range(1, count + 1))
+
+
+def _grouped(keys: Mapping[str, str]) -> str:
+    return f"GROUP BY {_places(len(keys))}" if keys else ""
+
+
+def _ordered(keys: Mapping[str, str]) -> str:
+    return f"ORDER BY {_places(len(keys))}" if keys else ""
+
+
+def _flagged(flag: Flag, name: str) -> str:
+    return f"count(*) FILTER (WHERE flags & {int(flag)} <> 0) AS {name}"
+
+
+def _ending(ended: Ended, name: str) -> str:
+    return f"count(*) FILTER (WHERE ended = {int(ended)}) AS {name}"
+
+
+def _percentiles(name: str, shares: Sequence[str]) -> str:
+    return ", ".join(f"{name}_at.found[{place}] AS {name}_{share}" for place, share in enumerate(shares, 1))
+
+
+def _percentiles_of(name: str, shares: str) -> str:
+    return f"""
+        CROSS JOIN LATERAL (
+            SELECT percentile_disc(CAST({shares} AS double precision[]))
+                WITHIN GROUP (ORDER BY value) AS found
+            FROM unnest({name}) AS value
+        ) AS {name}_at
+    """
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+# For this transaction only: memory enough to hash, one process to help (`ladder up` allows none otherwise).
+_MEANS: Final = text(
+    "SELECT set_config('work_mem', '64MB', true), set_config('max_parallel_workers_per_gather', '1', true), "
+    f"set_config('statement_timeout', '{_SECONDS_TO_ANSWER}s', true)"
+)
