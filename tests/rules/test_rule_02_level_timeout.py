@@ -150,8 +150,10 @@ def test_a_level_waits_for_its_calendar_and_says_until_when():
     story.later(minutes=5)
     assert story.paged == ["ana"]
     assert story.said("held") == [
-        "level experts waits for calendar office, until 2026-01-07 08:00 UTC "
-        "because level desk did not take it within 5 min"
+        (
+            "level experts waits for calendar office, until 2026-01-07 08:00 UTC "
+            "because level desk did not take it within 5 min"
+        )
     ]
     story.later(hours=4, minutes=54)
     assert story.paged == ["ana"]
