@@ -12,6 +12,7 @@ from services.router.consume import EVENTS, REPORTS, Consuming
 from services.router.engine import Engine
 from services.router.policy_watch import PolicyWatch
 from services.router.settings import RouterSettings
+from services.router.spreading import Spreading
 from services.router.tables import SCHEMA
 from services.router.timers import Timers
 from shared import migrations, telemetry
@@ -35,6 +36,7 @@ class Router:
         self.engine = Engine(database, wake_relay=self._relay.wake)
         self.consuming = [Consuming(log, self.engine, source) for source in (EVENTS, REPORTS)]
         self.timers = Timers(self.engine)
+        self.spreading = Spreading(self.engine)
         self.heartbeats = heartbeats.Watch(self.engine, self._takes_beats)
         self.watch = PolicyWatch(database, self.engine.policies, settings.policy, self._relay.wake)
         self.wake_relay = self._relay.wake
@@ -84,6 +86,7 @@ class Router:
                 *((f"consume {number}", each.run()) for number, each in enumerate(self.consuming)),
                 ("timers", self.timers.run()),
                 ("heartbeats", self.heartbeats.run()),
+                ("spreading", self.spreading.run()),
                 ("upkeep", upkeep.run(self._database)),
             ):
                 group.create_task(loop, name=f"router {name}")

@@ -73,7 +73,8 @@ class Engine:
         self.database: Final = database
         self.policies: Final = Policies()
         self.alarm: Final = Alarm()
-        self._wake_relay = wake_relay
+        self.wake_relay: Final = wake_relay
+        self.spread: Final = asyncio.Event()  # many are to be told something
         self._decide = decide
 
     async def take(self, arrivals: Sequence[Arrival]) -> Sequence[Handled]:
@@ -128,8 +129,10 @@ class Engine:
 
     def committed(self, batch: Batch) -> None:
         """A batch is stored: what it published may go out, what it planned may be due."""
-        self._wake_relay()
+        self.wake_relay()
         self.alarm.earlier(batch.earliest)
+        if batch.spreads:
+            self.spread.set()
         if telemetry.tells():
             _note(batch.handled)
 

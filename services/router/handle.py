@@ -6,7 +6,7 @@ signal is kept, `last_resort` is paged, and its neighbours in the batch never no
 
 import asyncio
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -16,14 +16,20 @@ from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import last_resort, metrics, rotations, store
+from services.router import gathering, last_resort, metrics, rotations, store
 from services.router.arrivals import Arrival
 from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.customers import in_bundle
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision
 from services.router.domain.incident import Incident
-from services.router.domain.signals import ActionTaken, DeliveryReported, EventReceived, Signal, TimerFired
+from services.router.domain.signals import (
+    ActionTaken,
+    DeliveryReported,
+    EventReceived,
+    RelatedTold,
+    Signal,
+    TimerFired,
+)
 from services.router.domain.surroundings import Surroundings
 from services.router.policies import Compiled, InForce, Policies, UnusablePolicyError
 from services.router.situation import SetAside, Situation
@@ -63,10 +69,14 @@ class Handled:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What came of a whole batch. `earliest` is the first due time among what was written."""
+    """What came of a whole batch.
+
+    `earliest` is the first due time among what was written, `spreads` whether many are to be told something.
+    """
 
     handled: Sequence[Handled]
     earliest: datetime | None
+    spreads: bool = False
 
 
 async def handle(
@@ -90,13 +100,16 @@ async def handle(
         fresh.discard(arrival.id)  # the same id twice in one batch is a repeat, too
         wanted.append(arrival)
     metrics.REPEATS.inc(len(repeats))
+    groups = await gathering.lock_groups(connection, wanted, policies, in_force, now)
     situation = await store.gather(connection, wanted, now) if wanted else Situation()
+    situation.relations.groups = groups
     deciding = await _deciding(connection, situation, wanted, policies, in_force, now=now, decide=decide)
     batch = await _decide_all(connection, deciding, wanted)
     by_arrival = {id(each.arrival): each for each in batch.handled}
     return Batch(
         [by_arrival.get(id(arrival)) or Handled(arrival, repeated=True) for arrival in arrivals],
         batch.earliest,
+        batch.spreads,
     )
 
 
@@ -135,26 +148,12 @@ async def _deciding(
     if isinstance(live, Exception):
         raise UnusablePolicyError(f"policy {in_force.hash}: {live}") from live
     situation.office = await policies.offices.get(connection, in_force.office, live)
-    if in_force.customers:
-        said = [each for each in _said_customers(situation, arrivals) if in_bundle(live, each) is None]
-        situation.customers = await policies.customers.find(connection, in_force.customers, said)
+    said = gathering.said_customers(situation, arrivals)
+    situation.customers = await gathering.customers(connection, policies, in_force, live, said)
+    await gathering.relate(connection, situation, arrivals, live, now)
     usable = [policy for policy in compiled.values() if not isinstance(policy, Exception)]
     situation.rotations = dict(await rotations.lock(connection, usable, now))
     return _Deciding(situation, compiled, live, now, decide)
-
-
-def _said_customers(situation: Situation, arrivals: Sequence[Arrival]) -> Iterator[str]:
-    """Every text by which these incidents and signals call a customer."""
-    yield from filter(None, (incident.customer for incident in situation.incidents.values()))
-    waiting = [each.signal for listed in situation.waiting.values() for each in listed]
-    for signal in [*(arrival.signal for arrival in arrivals), *waiting]:
-        match signal:
-            case EventReceived(event) if event.customer:
-                yield event.customer
-            case ActionTaken(arguments=arguments):
-                said = arguments.changes.get("customer")
-                if said and isinstance(said, str):
-                    yield said
 
 
 async def _decide_all(
@@ -174,7 +173,7 @@ async def _decide_all(
     await store.apply(connection, situation, deciding.levels, deciding.now)
     _count(situation, arrivals)
     dues = [incident.next_due_at for incident in situation.to_write() if incident.next_due_at is not None]
-    return Batch(handled, min(dues, default=None))
+    return Batch(handled, min(dues, default=None), bool(situation.relations.spreads))
 
 
 class _Deciding:
@@ -228,8 +227,10 @@ class _Deciding:
             remembered_resolve=remembered,
             office=self.situation.office,
             customers=self.situation.customers,
-            groups=self.situation.groups,
-            causes=self.situation.causes,
+            groups=self.situation.relations.groups,
+            causes=self.situation.relations.causes,
+            troubled=self.situation.relations.troubled,
+            others=self.situation.relations.others,
             rotations=self.situation.rotations,
         )
         policy = self._policy(incident)
@@ -290,7 +291,7 @@ class _Deciding:
         )
 
     def _put_aside(self, incident_id: str, signal: Signal, error: str) -> None:
-        if isinstance(signal, EventReceived | DeliveryReported):
+        if isinstance(signal, EventReceived | DeliveryReported | RelatedTold):
             self.situation.put_aside(SetAside(incident_id, signal, self.now, error))
 
     def _stuck(self, incident: Incident, error: str) -> None:

@@ -78,17 +78,17 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy
 
 
 def expressions_of(live: CompiledPolicy) -> Expressions:
-    """What compiles the office's conditions: they name what the policy in force knows, but are no part of it."""
+    """What compiles the office's conditions: by the names of the policy in force, and beside it."""
     return Expressions(live.bundle.calendars, live.bundle.schedules)
 
 
 def condition_of(expressions: Expressions, source: str) -> Condition | None:
-    """The condition; None when it matches everything. Raises ExpressionError for one that is none (any more)."""
+    """The condition; None when it matches everything. Raises ExpressionError for one that is none."""
     return None if source.strip() == ALWAYS_TRUE else expressions.condition(source, "when")
 
 
 def broken(live: CompiledPolicy, source: str) -> str:
-    """Why a condition does not compile under the policy in force, so that it never applies; '' when it does."""
+    """Why a condition does not compile under the policy in force and so never applies; '' when it does."""
     try:
         condition_of(expressions_of(live), source)
     except ExpressionError as err:

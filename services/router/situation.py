@@ -8,8 +8,9 @@ from services.router.arrivals import Key
 from services.router.domain.decision import Decision, Entry, Orphan
 from services.router.domain.incident import Incident
 from services.router.domain.signals import Signal
-from services.router.domain.surroundings import NOTHING_CHANGED, Cause, Group, KnownCustomer, Office
+from services.router.domain.surroundings import NOTHING_CHANGED, KnownCustomer, Office
 from services.router.outcomes import Stays
+from services.router.relations import Relations
 from shared.events import DeadLetter, IncidentChanged, RelatedChanged
 
 
@@ -35,8 +36,7 @@ class Situation:
 
     office: Office = NOTHING_CHANGED
     customers: dict[str, KnownCustomer] = field(default_factory=dict)  # by id, and by what events call them
-    groups: dict[tuple[str, str], Group] = field(default_factory=dict)  # by grouping rule and values
-    causes: dict[str, list[Cause]] = field(default_factory=dict)  # by suppression rule
+    relations: Relations = field(default_factory=Relations)
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)  # by policy and level
 
     moved: dict[tuple[str, str], str] = field(default_factory=dict)  # of `rotations`, what is to be written
@@ -70,6 +70,7 @@ class Situation:
                 self.stays.follow(self.incidents.get(decision.incident.id), decision, signal)
                 self.write(decision.incident)
             self.tell(decision.incident.id, decision.entries)
+            self.relations.follow(decision.incident, decision)
         if decision.message is not None:
             self.messages.append(decision.message)
         self.messages.extend(decision.signals)

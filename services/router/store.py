@@ -1,14 +1,15 @@
 """Gather and apply: the SQL of one batch, one bulk statement a table.
 
-One lock order everywhere (consumer, timers, API): ids in the inbox, sorted; then incident rows, sorted by id,
-in one statement; then rotations, sorted by policy and level, where a policy has such levels; new incidents
-are inserted after that, sorted by key. Two transactions that open the same key at once (two replicas around
-a change of partitions) meet in the unique index `incident_open_key`: the second waits, fails with 23505, is
-tried again and then sees the first one's incident (`is_race`). Timers
-lock with SKIP LOCKED and so wait for nobody. last_resort's one row comes after all of these.
+One lock order everywhere (consumer, timers, API): ids in the inbox, sorted; then groups, sorted by rule and
+values, where the policy has grouping; then incident rows, sorted by id, in one statement; then rotations,
+sorted by policy and level, where a policy has such levels; new incidents are inserted after that, sorted by
+key. Two transactions that open the same key at once (two replicas around a change of partitions) meet in the
+unique index `incident_open_key`: the second waits, fails with 23505, is tried again and then sees the first
+one's incident (`is_race`). Timers lock with SKIP LOCKED and so wait for nobody. last_resort's one row comes
+after all of these.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -18,18 +19,18 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import outcomes, rotations
+from services.router import outcomes, relations, rotations
 from services.router.arrivals import Arrival
 from services.router.domain import customers
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decision import Entry, Orphan
 from services.router.domain.incident import Incident, decode, encode
-from services.router.domain.signals import DeliveryReported, EventReceived, Signal
+from services.router.domain.signals import DeliveryReported, EventReceived, RelatedTold, Signal
 from services.router.domain.surroundings import Surroundings
 from services.router.situation import SetAside, Situation
 from services.router.tables import SCHEMA
 from shared import codec, outbox
-from shared.events import DeadLetter, DeliveryReport, IncidentEvent
+from shared.events import DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
 
 ORPHANS_KEPT: Final = timedelta(days=7)
 _json: Final = msgspec.json.Encoder()
@@ -82,6 +83,7 @@ async def apply(connection: AsyncConnection, situation: Situation, levels: "Leve
     """Write everything that the batch decided."""
     await _write_decisions(connection, situation, levels, now)
     await rotations.write(connection, situation.moved, now)
+    await relations.write(connection, situation.relations, now)
     await _write_orphans(connection, situation.orphans, now)
     await _write_set_aside(connection, situation)
     await _write_letters(connection, situation.letters)
@@ -132,6 +134,8 @@ async def _set_aside_earlier(connection: AsyncConnection, situation: Situation) 
 def _signal(kind: str, raw: str) -> Signal:
     if kind == "event":
         return EventReceived(msgspec.json.decode(raw, type=IncidentEvent))
+    if kind == "related":
+        return RelatedTold(msgspec.json.decode(raw, type=RelatedChanged))
     return DeliveryReported(msgspec.json.decode(raw, type=DeliveryReport))
 
 
@@ -157,6 +161,8 @@ _COLUMNS: Final[tuple[tuple[str, str, Callable[[Incident], Any]], ...]] = (
     ("stuck", "boolean", lambda i: i.stuck is not None),
     ("version", "integer", lambda i: i.version),
     ("events", "bigint", lambda i: i.events),
+    ("parent", "uuid", lambda i: i.parent or None),
+    ("suppressed_by", "text", lambda i: i.suppressed_by),
     ("state", "text", lambda i: encode(i).decode()),
 )
 _LATER_COLUMNS: Final = (
@@ -238,9 +244,7 @@ async def _write_set_aside(connection: AsyncConnection, situation: Situation) ->
         columns = {
             "ids": [each.incident_id for each in situation.aside],
             "ats": [each.at for each in situation.aside],
-            "kinds": [
-                "event" if isinstance(each.signal, EventReceived) else "report" for each in situation.aside
-            ],
+            "kinds": [_SET_ASIDE_AS[type(each.signal)] for each in situation.aside],
             "signals": [_stored(each.signal) for each in situation.aside],
             "errors": [each.error for each in situation.aside],
         }
@@ -262,9 +266,18 @@ async def _write_letters(connection: AsyncConnection, letters: Sequence[DeadLett
     await connection.execute(_LETTER, columns)
 
 
+_SET_ASIDE_AS: Final[Mapping[type, str]] = {
+    EventReceived: "event",
+    DeliveryReported: "report",
+    RelatedTold: "related",
+}
+
+
 def _stored(signal: Signal) -> str:
     if isinstance(signal, EventReceived):
         return _json.encode(signal.event).decode()
+    if isinstance(signal, RelatedTold):
+        return _json.encode(signal.message).decode()
     assert isinstance(signal, DeliveryReported)
     return _json.encode(signal.report).decode()
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from services.router import metrics
+from services.router import metrics, relations
 from services.router.store import ORPHANS_KEPT
 from services.router.tables import SCHEMA
 from shared import inbox, telemetry
@@ -39,6 +39,8 @@ async def tidy_once(database: Database, now: datetime) -> int:
         """)
         async with database.transaction() as connection:
             gone += (await connection.execute(statement, {"before": now - kept, "most": _MOST})).rowcount
+    async with database.transaction() as connection:
+        gone += await relations.tidy(connection, now)
     async with database.transaction() as connection:
         gone += (await connection.execute(_OVERTAKEN, {"before": now - _NOTES_KEPT})).rowcount
         metrics.STUCK.set((await connection.execute(_STUCK)).scalar_one())

@@ -1,0 +1,218 @@
+"""Groups, causes, merges and what many are told, on a real PostgreSQL: an incident never writes another one."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from services.router.arrivals import Arrival
+from services.router.domain.incident import Incident
+from services.router.domain.signals import ActionArguments, ActionTaken, Actor, RelatedTold
+from services.router.engine import Engine
+from services.router.spreading import STEP, Spreading
+from shared.events import INCIDENTS, RelatedChanged
+from tests.domain.tale import bundle
+from tests.services.router.desk import Desk, event
+
+GROUPING = {"grouping": [{"name": "one per service", "by": ["service"], "within": "5m"}]}
+CAUSES = {
+    "services": {"checkout": {}, "payments": {}},
+    "suppress": [
+        {"name": "payments", "when": "service == 'checkout'", "while_open": "service == 'payments'"}
+    ],
+}
+
+
+async def told(desk: Desk) -> list[RelatedChanged]:
+    """What incidents told each other and the log has not taken yet, in order."""
+    rows = await desk.sql("SELECT value FROM router.outbox WHERE topic = :t ORDER BY id", t=INCIDENTS)
+    return [msgspec.json.decode(row.value, type=RelatedChanged) for row in rows]
+
+
+async def hand_on(desk: Desk) -> int:
+    """Hand on what incidents told each other, as the log does, until all is said; how much it was."""
+    said = 0
+    while True:
+        while await Spreading(desk.engine).spread_once() >= 0:
+            pass
+        messages = await told(desk)
+        if not messages:
+            return said
+        await desk.sql("DELETE FROM router.outbox WHERE topic = :t", t=INCIDENTS)
+        said += len(messages)
+        for first in range(0, len(messages), 500):
+            batch = messages[first : first + 500]
+            await desk.engine.take([Arrival(RelatedTold(each), each.to, each.message_id) for each in batch])
+
+
+async def act(desk: Desk, incident: Incident, action: str, **arguments: Any) -> Any:
+    signal = ActionTaken(action, Actor("user:petra", "lead", "petra"), ActionArguments(**arguments))
+    return (await desk.engine.take([Arrival(signal, incident.id)]))[0].decision
+
+
+async def by_key(desk: Desk) -> dict[str, Incident]:
+    return {incident.dedup_key: incident for incident in await desk.incidents()}
+
+
+async def test_a_member_tells_its_parent_through_the_outbox_in_the_transaction_in_which_it_joins(
+    desk: Desk,
+) -> None:
+    await desk.put_in_force(bundle(**GROUPING))
+    await desk.take(event("a", service="checkout"))
+    await desk.take(event("b", service="checkout", severity="critical"))
+    found = await by_key(desk)
+    assert (found["b"].parent, found["a"].members) == (found["a"].id, 0)
+    assert [(each.relation, each.to) for each in await told(desk)] == [("joined", found["a"].id)]
+    await hand_on(desk)
+    found = await by_key(desk)
+    assert (found["a"].members, found["a"].priority) == (1, 1)
+    assert [page.recipient.name for page in await desk.pages()] == ["ana"]
+    rows = await desk.sql("SELECT parent FROM router.incident WHERE dedup_key = 'b'")
+    assert str(rows[0].parent) == found["a"].id
+
+
+async def test_two_routers_that_open_a_group_at_once_make_one_parent(desk: Desk) -> None:
+    await desk.put_in_force(bundle(**GROUPING))
+    others = [Desk(desk.database, Engine(desk.database)) for _ in range(3)]
+    await asyncio.gather(
+        *(
+            each.take(event(f"k{number}", service="checkout"))
+            for number, each in enumerate([desk, *others] * 5)
+        )
+    )
+    found = await desk.incidents()
+    parents = [incident for incident in found if not incident.parent]
+    assert len(parents) == 1
+    assert {incident.parent for incident in found if incident.parent} == {parents[0].id}
+    await hand_on(desk)
+    assert (await by_key(desk))[parents[0].dedup_key].members == 19
+    assert len(await desk.pages()) == 1
+
+
+async def test_batches_that_meet_in_several_groups_do_not_block_each_other(desk: Desk) -> None:
+    await desk.put_in_force(bundle(**GROUPING, services={f"s{n}": {} for n in range(6)}))
+    names = [f"s{number}" for number in range(6)]
+    orders = [names, names[::-1], names[3:] + names[:3], names[::2] + names[1::2]]
+    await asyncio.gather(
+        *(
+            desk.take(*(event(f"{turn}-{name}", service=name) for name in order))
+            for turn, order in enumerate(orders)
+        )
+    )
+    found = await desk.incidents()
+    assert len([incident for incident in found if not incident.parent]) == 6
+    assert len(found) == 24
+
+
+async def test_a_group_opened_earlier_in_the_batch_is_joined_later_in_it(desk: Desk) -> None:
+    await desk.put_in_force(bundle(**GROUPING))
+    await desk.take(event("a", service="checkout"), event("b", service="checkout"))
+    found = await by_key(desk)
+    assert found["b"].parent == found["a"].id
+    await desk.take(event("a", "resolve"), event("b", "resolve"))
+    await hand_on(desk)
+    await desk.take(event("c", service="checkout"))
+    assert (await by_key(desk))["c"].parent == "", "the parent was over"
+
+
+async def test_over_a_thousand_members_hear_of_their_parents_end_step_by_step(desk: Desk) -> None:
+    await desk.put_in_force(bundle(**GROUPING))
+    await desk.take(event("a", service="checkout"))
+    for first in range(0, 1200, 400):
+        await desk.take(*(event(f"m{n}", service="checkout") for n in range(first, first + 400)))
+    await hand_on(desk)
+    parent = (await by_key(desk))["a"]
+    assert (parent.members, parent.members_open) == (1200, 1200)
+    await act(desk, parent, "resolve")
+    assert await Spreading(desk.engine).spread_once() == STEP
+    await hand_on(desk)
+    assert {incident.status for incident in await desk.incidents()} == {"resolved"}
+    assert await desk.count("spread") == 0
+
+
+async def test_what_is_open_hears_of_a_cause_and_of_its_end(desk: Desk) -> None:
+    await desk.put_in_force(bundle(**CAUSES))
+    await desk.take(event("c", service="checkout"), event("x", service="other"))
+    await desk.take(event("p", service="payments"))
+    assert (await by_key(desk))["c"].suppressed_by == ""
+    await hand_on(desk)
+    assert (await by_key(desk))["c"].suppressed_by == "rule payments"
+    assert (await by_key(desk))["x"].suppressed_by == ""
+    assert await desk.count("cause") == 1
+    await desk.take(event("p", "resolve"))
+    await hand_on(desk)
+    quiet = (await by_key(desk))["c"]
+    ended = (await desk.sql("SELECT ended FROM router.cause"))[0].ended
+    assert quiet.suppressed_until == ended + timedelta(minutes=2)
+
+
+async def test_a_cause_that_opens_in_the_same_batch_is_seen(desk: Desk) -> None:
+    await desk.put_in_force(bundle(**CAUSES))
+    await desk.take(event("p", service="payments"), event("c", service="checkout"))
+    assert (await by_key(desk))["c"].suppressed_by == "rule payments"
+    assert len(await desk.pages()) == 1
+
+
+async def test_the_cause_of_a_service_it_depends_on_is_named_in_the_page(desk: Desk) -> None:
+    await desk.put_in_force(bundle(services={"checkout": {"depends_on": ["payments"]}, "payments": {}}))
+    await desk.take(event("p", service="payments", title="Payments are down"))
+    await desk.take(event("c", service="checkout"))
+    last = (await desk.messages())[-1]
+    assert [each.title for each in last.incident.may_follow_from] == ["Payments are down"]
+
+
+async def test_a_merged_incident_passes_its_events_on_and_stands_again_when_its_parent_is_over(
+    desk: Desk,
+) -> None:
+    await desk.take(event("a"), event("b"))
+    found = await by_key(desk)
+    decision = await act(desk, found["b"], "merge", into=found["a"].id)
+    assert decision.refusal is None
+    await hand_on(desk)
+    await desk.take(event("b", title="again"))
+    await hand_on(desk)
+    found = await by_key(desk)
+    assert (found["b"].status, found["b"].merged, found["a"].events) == ("closed", True, 3)
+    assert len(found) == 2
+    await act(desk, found["a"], "resolve")
+    await desk.take(event("b"))
+    await hand_on(desk)
+    found = await by_key(desk)
+    assert (found["b"].status, found["b"].merged) == ("triggered", False)
+    assert found["b"].next_due_at is not None
+
+
+async def test_merging_into_what_is_not_there_or_over_is_refused(desk: Desk) -> None:
+    await desk.take(event("a"), event("b"), event("c", "trigger"))
+    found = await by_key(desk)
+    await act(desk, found["c"], "resolve")
+    for into, kind in ((found["c"].id, "conflict"), (found["b"].id, "conflict"), ("nothing", "invalid")):
+        decision = await act(desk, found["b"], "merge", into=into)
+        assert decision.refusal is not None
+        assert decision.refusal.kind == kind
+
+
+async def test_a_signal_between_incidents_on_which_deciding_fails_is_kept_for_the_next_try(
+    desk: Desk,
+) -> None:
+    await desk.put_in_force(bundle(**GROUPING))
+    await desk.take(event("a", service="checkout"))
+    await desk.take(event("b", service="checkout"))
+    sound, failing = desk.engine, Engine(desk.database, decide=_fails)
+    desk.engine = failing
+    await hand_on(desk)
+    assert (await by_key(desk))["a"].stuck is not None
+    assert [row.kind for row in await desk.sql("SELECT kind FROM router.set_aside")] == ["related"]
+    desk.engine = sound
+    await desk.sql("""
+        UPDATE router.incident SET next_due_at = now() - interval '1 ms',
+            state = jsonb_set(state::jsonb, '{stuck,retry_at}', to_jsonb(now()))::json
+        WHERE dedup_key = 'a'
+    """)
+    await desk.engine.fire()
+    assert (await by_key(desk))["a"].members == 1
+
+
+def _fails(*_: Any) -> Any:
+    raise RuntimeError("a broken rule")
