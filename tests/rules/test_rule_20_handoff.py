@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from services.router.domain.forecast import forecast
 from services.router.domain.surroundings import Office, Surroundings
@@ -175,10 +176,16 @@ def test_a_shift_that_ended_before_they_took_it_is_handed_over_at_once() -> None
     assert [name for name, _ in handed(story)] == ["petra", "ana"]
 
 
-def test_whoever_has_the_schedule_is_handed_over_although_no_page_named_them() -> None:
-    story = tale(**desk())
+def test_whoever_has_the_schedule_is_handed_over_although_their_page_is_over_with() -> None:
+    levels = [
+        {"name": "desk", "notify": ["schedule:desk"], "acknowledge_within": "5m"},
+        {"name": "experts", "notify": ["user:karel"], "acknowledge_within": "1h"},
+    ]
+    story = tale(**(desk() | on_main(levels=levels, forgotten_after="30d")))
     story.event()
-    story.act("acknowledge", user="", assignee="ana", role="admin")
+    story.later(minutes=6)
+    assert story.paged == ["ana", "karel"]
+    story.act("acknowledge")
     until(story, EIGHT)
     assert [name for name, _ in handed(story)] == ["petra", "ana"]
 
@@ -204,6 +211,26 @@ def test_the_next_one_who_was_asked_hands_over_when_their_own_shift_ends() -> No
     assert not handed(story)
     until(story, NEXT)
     assert [name for name, _ in handed(story)] == ["karel", "petra"]
+
+
+def test_the_next_one_does_not_hand_over_before_their_shift_has_begun() -> None:
+    sections = desk()
+    level = {"name": "desk", "notify": ["next:desk"], "acknowledge_within": "5m"}
+    story = tale(**(sections | on_main(levels=[level], forgotten_after="30d")))
+    story.event()
+    story.act("acknowledge", user="petra")
+    story.down_for(minutes=5)  # some other timer
+    assert not handed(story)
+
+
+def test_what_is_muted_is_handed_over_when_somebody_may_be_told_again() -> None:
+    story = taken()
+    story.incident = replace(story.standing, parent="another")
+    story.down_for(days=1)
+    assert not handed(story)
+    story.incident = replace(story.standing, parent="")
+    story.down_for(minutes=1)
+    assert [name for name, _ in handed(story)] == ["petra", "ana"]
 
 
 def test_what_waits_is_handed_over_by_a_word_never_by_a_page() -> None:
