@@ -17,7 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
-from services.notifier.domain.compose import Letter
+from services.notifier.domain.compose import Letter, link_name
 
 TIMEOUT_SECONDS: Final = 15.0
 _HTML: Final = """<!doctype html>
@@ -29,10 +29,11 @@ _HTML: Final = """<!doctype html>
 {% for label, value in letter.facts %}<tr>
 <th align="left" valign="top">{{ label }}</th><td>{{ value }}</td></tr>
 {% endfor %}</table>
-{% endif %}{% for name, link in letter.links.items() %}<p><a href="{{ link }}">{{ name | capitalize }}</a></p>
+{% endif %}{% for name, link in letter.links.items() %}<p><a href="{{ link }}">{{ name | link_name }}</a></p>
 {% endfor %}</body></html>
 """
 _environment = ImmutableSandboxedEnvironment(loader=DictLoader({"mail": _HTML}), autoescape=True)
+_environment.filters["link_name"] = link_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,14 +61,16 @@ class Letter:
 
 
 def write(delivery: Delivery, bundle: Bundle, links: Mapping[str, str], now: datetime) -> Letter:
-    """The letter of this delivery, as of now. `links` stand in letters to people inside, by their names."""
+    """The letter of this delivery, as of now. `links` stand in letters to people inside, by their names; the
+    only ones that a stakeholder gets are those that answer a question.
+    """
     content = delivery.content
     zone = timezone_of(delivery.recipient_kind, delivery.recipient, bundle)
     if content.page is not None:
         return _page(content, content.page, bundle, links, now, zone=zone)
     assert content.notice is not None
     if content.notice.stakeholder:
-        return _outside(content, content.notice, bundle, now, zone=zone)
+        return _outside(content, content.notice, bundle, links, now, zone=zone)
     return _inside(content, content.notice, bundle, links, now, zone=zone)
 
 
@@ -167,8 +169,10 @@ def _inside(
     return _templated(default, content, notice, bundle)
 
 
-def _outside(content: Content, notice: Notice, bundle: Bundle, now: datetime, *, zone: str) -> Letter:
-    incident = content.incident
+def _outside(
+    content: Content, notice: Notice, bundle: Bundle, links: Mapping[str, str], now: datetime, *, zone: str
+) -> Letter:
+    incident, answers = content.incident, links if notice.event == "confirm" else {}
     opening = notice.text or _OPENINGS_OUTSIDE.get(notice.event, "There is news.")
     facts = [("Status", _STATUS_OUTSIDE[incident.status]), ("Opened", both(incident.opened_at, now, zone))]
     if incident.resolved_at is not None and incident.status in ("resolved", "closed"):
@@ -177,8 +181,9 @@ def _outside(content: Content, notice: Notice, bundle: Bundle, now: datetime, *,
         event=notice.event,
         title=f"{notice.event.replace('_', ' ').capitalize()}: {one_line(incident.title)}",
         opening=opening,
-        text=_plain(opening, "", facts, {}),
+        text=_plain(opening, "", facts, answers),
         facts=tuple(facts),
+        links=answers,
         stakeholder=True,
     )
     return _templated(default, content, notice, bundle)
@@ -203,11 +208,12 @@ def _templated(default: Letter, content: Content, notice: Notice, bundle: Bundle
         title, body = render(template.title or "", template.body or "", content.incident, notice)
     except BrokenTemplateError as err:
         return replace(default, note=f"template {notice.template!r}: {err}")
+    answers = default.links if notice.event == "confirm" else {}
     return replace(
         default,
         title=one_line(title) or default.title,
         opening=body or default.opening,
-        text=body or default.text,
+        text=_plain(body, "", [], answers) if body else default.text,
         facts=() if body else default.facts,
     )
 
@@ -218,8 +224,13 @@ def _plain(opening: str, description: str, facts: list[tuple[str, str]], links: 
         parts.append(description.strip())
     parts.append("\n".join(f"{label}: {value}" for label, value in facts))
     if links:
-        parts.append("\n".join(f"{_LINK_NAMES.get(name, name)}: {link}" for name, link in links.items()))
+        parts.append("\n".join(f"{link_name(name)}: {link}" for name, link in links.items()))
     return "\n\n".join(part for part in parts if part)
 
 
-_LINK_NAMES: Final[Mapping[str, str]] = {"acknowledge": "Acknowledge", "incident": "Incident"}
+def link_name(name: str) -> str:
+    """What a link is called in a message."""
+    return _LINK_NAMES.get(name, name.capitalize())
+
+
+_LINK_NAMES: Final[Mapping[str, str]] = {"confirm": "Yes, it is solved", "refuse": "No, it is not solved"}

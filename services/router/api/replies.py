@@ -1,4 +1,4 @@
-"""`/v1/replies/link/{token}`: the signed link in a page. GET shows what it would do, POST does it.
+"""`/v1/replies/link/{token}`: the signed link in a message. GET shows what it would do, POST does it.
 
 Mail scanners and chat previews open links: that is why GET never acts.
 """
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from services.router.api import actions, queries
+from services.router.api import actions, confirming, pages, queries
 from services.router.api.access import Access, Route
 from services.router.domain.incident import Incident
 from services.router.domain.signals import Actor
@@ -28,24 +28,6 @@ from shared.security import Signer
 PURPOSE: Final = "reply"
 _WAIT: Final = "Nothing was changed. Try again in a few seconds."
 _VERBS: Final = {"acknowledge": "Take it", "resolve": "Resolve it"}
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
-    ),
-}
-_STYLE: Final = """
-body{font:18px/1.5 system-ui,sans-serif;max-width:32rem;margin:0 auto;padding:1.5rem 1rem;color:#1b1f24;
-background:#fff;overflow-wrap:anywhere}
-h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:0 0 1rem}
-dt{color:#57606a} dd{margin:0}
-button{font:inherit;font-weight:600;width:100%;padding:.9rem;border:0;border-radius:.5rem;
-background:#0a6b3c;color:#fff;cursor:pointer}
-@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3} dt{color:#9da7b3}}
-"""
 _PAGES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "A page for a person."},
     404: {"description": "A page: the link is broken or has expired.", "content": {"text/html": {}}},
@@ -73,7 +55,14 @@ class Reply:
 
     def actor(self) -> Actor:
         """As whom it acts. Who holds the link was paged: that makes a responder."""
+        if self.is_answer:
+            return Actor(self.recipient, "responder")
         return Actor(f"user:{self.user}" if self.user else f"link:{self.recipient}", "responder", self.user)
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether a customer is asked, and not somebody who was paged."""
+        return self.action in confirming.ANSWERS
 
 
 class PageRoute(Route):
@@ -86,7 +75,7 @@ class PageRoute(Route):
             try:
                 return await handle(request)
             except Problem as err:
-                page = _page(
+                page = pages.page(
                     "Not possible at the moment", f"{_WAIT} ({err.detail or err.title}.)", status=err.status
                 )
                 page.headers.update(err.headers)
@@ -118,27 +107,26 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
     async def show(token: str) -> HTMLResponse:
         found = await opened(token)
         if found is None:
-            return _broken()
-        reply, incident, bundle = found
-        return _page(incident.title, _state(reply, incident, bundle), more=_facts(reply, incident, bundle))
+            return pages.broken()
+        return _asked(*found)
 
     @router.post(
         "/link/{token}", operation_id="follow_link", summary="Do what the link says", responses=_REFUSED
     )
-    async def do(token: str) -> HTMLResponse:
+    async def do(token: str, request: Request) -> HTMLResponse:
         found = await opened(token)
         if found is None:
-            return _broken()
+            return pages.broken()
         reply, incident, bundle = found
-        body = actions.ActionBody(action=reply.action, page=reply.page)
+        said = confirming.answer(reply.action, await request.body()) if reply.is_answer else {}
+        body = actions.ActionBody(action=reply.action, page=reply.page, **said)
         try:
             await actions.act(engine, actions.Request(reply.incident_id, body, reply.actor()))
         except Problem as err:
             if err.status not in {403, 409, 422}:
                 raise
-            return _page(incident.title, f"Nothing was changed: {err.detail}.", status=err.status)
-        done = "You have taken it." if reply.action == "acknowledge" and reply.user else "Done."
-        return _page(incident.title, f"{done} {_known(reply, bundle)}")
+            return _refused(reply, incident, err)
+        return _done(reply, incident, bundle)
 
     return router
 
@@ -146,7 +134,7 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
 def read(signer: Signer, token: str, now: datetime) -> Reply | None:
     """What the token stands for; None for one that is altered, expired or not a reply."""
     claims = signer.verify(PURPOSE, token, now)
-    if claims is None or claims.get("action") not in _VERBS:
+    if claims is None or claims.get("action") not in _VERBS.keys() | confirming.ANSWERS:
         return None
     try:
         return Reply(
@@ -158,6 +146,26 @@ def read(signer: Signer, token: str, now: datetime) -> Reply | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def _asked(reply: Reply, incident: Incident, bundle: Bundle) -> HTMLResponse:
+    if reply.is_answer:
+        form = confirming.question(reply.action, incident)
+        return pages.page(incident.title, confirming.state(incident), more=form)
+    facts = _facts(reply, incident, bundle)
+    return pages.page(incident.title, _state(reply, incident, bundle), more=facts)
+
+
+def _refused(reply: Reply, incident: Incident, err: Problem) -> HTMLResponse:
+    why = confirming.state(incident) if reply.is_answer else f"Nothing was changed: {err.detail}."
+    return pages.page(incident.title, why, status=err.status)
+
+
+def _done(reply: Reply, incident: Incident, bundle: Bundle) -> HTMLResponse:
+    if reply.is_answer:
+        return pages.page(incident.title, confirming.done(reply.action))
+    done = "You have taken it." if reply.action == "acknowledge" and reply.user else "Done."
+    return pages.page(incident.title, f"{done} {_known(reply, bundle)}")
 
 
 def _display(user: str, bundle: Bundle) -> str:
@@ -206,21 +214,4 @@ def _button(reply: Reply, incident: Incident) -> str:
     mine = reply.action == "acknowledge" and incident.assignee == reply.user != ""
     if not incident.is_open or (mine and incident.status == "acknowledged"):
         return ""
-    return f'<form method="post"><button type="submit">{_VERBS[reply.action]}</button></form>'
-
-
-def _broken() -> HTMLResponse:
-    text = "This link is broken or has expired. The incident is still there: use the newest message about it."
-    return _page("Not a valid link", text, status=404)
-
-
-def _page(title: str, text: str, more: str = "", status: int = 200) -> HTMLResponse:
-    """A page that needs nothing but itself. `more` is HTML; everything else is escaped."""
-    body = (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<meta name="robots" content="noindex"><title>{escape(title)} – Ladder</title>'
-        f"<style>{_STYLE}</style>"
-        f"<h1>{escape(title)}</h1>{f'<p>{escape(text)}</p>' if text else ''}{more}</html>"
-    )
-    return HTMLResponse(body, status, headers=_HEADERS)
+    return pages.form(_VERBS[reply.action])
