@@ -219,8 +219,11 @@ def test_the_next_one_does_not_hand_over_before_their_shift_has_begun() -> None:
     story = tale(**(sections | on_main(levels=[level], forgotten_after="30d")))
     story.event()
     story.act("acknowledge", user="petra")
-    story.down_for(minutes=5)  # some other timer
+    story.office = override("karel", story.now, EIGHT)  # of no concern to Petra, whose shift is to come
+    story.down_for(minutes=5)
     assert not handed(story)
+    until(story, NEXT)
+    assert [name for name, _ in handed(story)] == ["karel", "petra"]
 
 
 def test_what_is_muted_is_handed_over_when_somebody_may_be_told_again() -> None:
