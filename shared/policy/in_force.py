@@ -19,7 +19,7 @@ def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
     yield from _users(bundle)
     for name, policy in bundle.policies.items():
         yield from _policy(f"policies.{name}", policy)
-    for section in ("grouping", "suppress", "calls", "heartbeats"):
+    for section in ("grouping", "suppress", "heartbeats"):
         if getattr(bundle, section):
             yield section, ""
     for index, subscription in enumerate(bundle.subscriptions):
@@ -43,19 +43,8 @@ def _users(bundle: Bundle) -> Iterator[tuple[str, str]]:
 
 
 def _policy(where: str, policy: Policy) -> Iterator[tuple[str, str]]:
-    yield from _listed(where, {"grace": policy.grace is not None})
-    for level in policy.levels:
-        parts = {"hold_until": level.hold_until is not None}
-        parts[f"mode {level.mode.kind} (all are paged)"] = level.mode.kind != "all"
-        yield from _listed(f"{where}.levels[{level.name}]", parts)
     for point in policy.points:
         place = f"{where}.points[{point.name}]"
         for do in point.do:
             if do.verb not in _VERBS:
                 yield f"{place}.do.{do.verb}", ""
-
-
-def _listed(where: str, parts: dict[str, bool]) -> Iterator[tuple[str, str]]:
-    for name, present in parts.items():
-        if present:
-            yield f"{where}.{name}", ""
