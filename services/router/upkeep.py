@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from services.router import metrics, relations
+from services.router import metrics, quiet, relations
 from services.router.store import ORPHANS_KEPT
 from services.router.tables import SCHEMA
 from shared import inbox, telemetry
@@ -40,7 +40,7 @@ async def tidy_once(database: Database, now: datetime) -> int:
         async with database.transaction() as connection:
             gone += (await connection.execute(statement, {"before": now - kept, "most": _MOST})).rowcount
     async with database.transaction() as connection:
-        gone += await relations.tidy(connection, now)
+        gone += await relations.tidy(connection, now) + await quiet.tidy(connection, now)
     async with database.transaction() as connection:
         gone += (await connection.execute(_OVERTAKEN, {"before": now - _NOTES_KEPT})).rowcount
         metrics.STUCK.set((await connection.execute(_STUCK)).scalar_one())
@@ -51,6 +51,7 @@ async def run(database: Database) -> None:
     """Tidy for ever."""
     while True:
         try:
+            await quiet.announce_once(database, utcnow())
             await tidy_once(database, utcnow())
         except Exception as err:  # noqa: BLE001 - it comes round again
             if fault_of(err) is None:

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from services.router.api.access import Access
+from services.router.api.customer_import import importing
 from services.router.api.customers import customers
 from services.router.api.heartbeats import heartbeats
 from services.router.api.incidents import incidents
 from services.router.api.oncall import oncall
 from services.router.api.overrides import overrides
 from services.router.api.policy import policy
+from services.router.api.quiet import maintenance, silences
 from services.router.api.replies import replies
+from services.router.api.reports import reports
 from services.router.api.schedules import schedules
 from services.router.api.shapes import schemas
 from services.router.engine import Engine
@@ -28,8 +31,12 @@ def routes(engine: Engine, settings: RouterSettings, wake_relay: Callable[[], No
     router.include_router(oncall(engine, access))
     router.include_router(overrides(engine, access))
     router.include_router(schedules(engine, access, settings))
+    router.include_router(importing(engine, access))
     router.include_router(customers(engine, access))
     router.include_router(heartbeats(engine, access))
+    router.include_router(silences(engine, access))
+    router.include_router(maintenance(engine, access))
     router.include_router(policy(engine, access, wake_relay))
     router.include_router(replies(engine, access, settings))
+    router.include_router(reports(engine, access))
     return router

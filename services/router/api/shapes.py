@@ -206,6 +206,50 @@ class CustomersImported(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
 
 
+class SilenceItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """A silence. `state`: in_force or over. `broken`: why its condition does not apply under this policy."""
+
+    id: str
+    when: str
+    from_: datetime
+    until: datetime
+    comment: str
+    by: str
+    made_at: datetime
+    state: str
+    broken: str
+
+
+class SilenceList(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest first."""
+
+    items: list[SilenceItem]
+    next: str | None
+
+
+class MaintenanceItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """Planned work: once `from` … `to`, or again in `window`. `state`: planned, in_force or over."""
+
+    id: str
+    name: str
+    when: str
+    from_: datetime | None
+    to: datetime | None
+    window: dict[str, str] | None
+    then: str
+    by: str
+    made_at: datetime
+    state: str
+    broken: str
+
+
+class MaintenanceList(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest first."""
+
+    items: list[MaintenanceItem]
+    next: str | None
+
+
 class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The policy in force. `not_in_force` says which parts of it do nothing yet."""
 
@@ -232,6 +276,10 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     CustomerItem,
     CustomerList,
     CustomersImported,
+    SilenceItem,
+    SilenceList,
+    MaintenanceItem,
+    MaintenanceList,
     PolicyStatus,
     *REPORTS,
 )

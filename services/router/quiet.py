@@ -1,0 +1,233 @@
+"""Silences and maintenance as they are stored, and the notice to whoever made one before it ends.
+
+They are never deleted once they were in force: what kept people quiet, and by whom, stays known for 90 days.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, TypeAlias
+
+from pydantic import TypeAdapter
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router import office, relations
+from services.router.domain import suppression
+from services.router.domain.decision import Spread
+from services.router.domain.draft import derived_id
+from services.router.tables import SCHEMA
+from shared import codec, outbox
+from shared.database import Database
+from shared.events import Announced, Recipient, RelatedChanged
+from shared.policy.people import Window
+
+KEPT: Final = timedelta(days=90)
+_WINDOW: Final = TypeAdapter(Window)
+_NOTICE: Final = timedelta(minutes=15)  # before the end, or half its length where that is shorter
+
+State: TypeAlias = Literal["planned", "in_force", "over"]
+Table: TypeAlias = Literal["silence", "maintenance"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One silence or maintenance. Times in UTC; a recurring maintenance has a window and no times."""
+
+    id: uuid.UUID
+    when: str
+    starts: datetime | None
+    until: datetime | None
+    by: str
+    made_at: datetime
+    comment: str = ""  # of a silence
+    name: str = ""  # of a maintenance
+    then: str = "page"
+    window: Window | None = None
+
+    @property
+    def called(self) -> str:
+        """How it is called in an incident's `suppressed_by`."""
+        if self.name:
+            return suppression.of_maintenance(self.name)
+        return suppression.of_silence(str(self.id))
+
+    def state(self, now: datetime) -> State:
+        if self.until is not None and self.until <= now:
+            return "over"
+        return "planned" if self.starts is not None and self.starts > now else "in_force"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of them: those that are not over, or those that are; newest first, behind a place."""
+
+    past: bool
+    after: tuple[datetime, uuid.UUID] | None
+    most: int
+
+
+async def find(connection: AsyncConnection, table: Table, wanted: Wanted, now: datetime) -> Sequence[Stored]:
+    """Those that are wanted, the newest first."""
+    given = {
+        "past": wanted.past,
+        "now": now,
+        "after_at": wanted.after[0] if wanted.after else None,
+        "after_id": wanted.after[1] if wanted.after else None,
+        "most": wanted.most,
+    }
+    return [_stored(row) for row in await connection.execute(_FIND[table], given)]
+
+
+async def one(connection: AsyncConnection, table: Table, stored_id: uuid.UUID) -> Stored | None:
+    """The one with this id; locked, so that it ends once."""
+    row = (await connection.execute(_ONE[table], {"id": stored_id})).one_or_none()
+    return None if row is None else _stored(row)
+
+
+async def add(connection: AsyncConnection, made: Stored) -> None:
+    """From now on it counts; what is open and matches hears of it within a moment."""
+    await office.touch(connection)
+    given = {
+        "id": made.id, "when": made.when, "starts": made.starts, "until": made.until, "by": made.by,
+        "made_at": made.made_at,
+    }  # fmt: skip
+    if made.name:
+        window = None if made.window is None else made.window.model_dump_json(by_alias=True)
+        more = {"name": made.name, "then": made.then, "window": window}
+        await connection.execute(_ADD_MAINTENANCE, given | more)
+    else:
+        await connection.execute(_ADD_SILENCE, given | {"comment": made.comment})
+    await relations.add_spreads(connection, [_look("matching", made.when, made)], made.made_at)
+
+
+async def end(connection: AsyncConnection, table: Table, stored: Stored, now: datetime) -> Stored | None:
+    """It ends now, and what it keeps quiet looks again; None where it never began and is gone."""
+    await office.touch(connection)
+    if stored.state(now) == "planned":
+        await connection.execute(_REMOVE[table], {"id": stored.id})
+        return None
+    await connection.execute(_END[table], {"id": stored.id, "now": now})
+    await relations.add_spreads(connection, [_look("suppressed", stored.called, stored)], now)
+    return await one(connection, table, stored.id)
+
+
+def _look(audience: Literal["matching", "suppressed"], of: str, about: Stored) -> Spread:
+    message = RelatedChanged(
+        message_id=derived_id("look", about.id, audience, uuid.uuid4()),
+        to="",
+        incident_id="",
+        relation="look",
+        at=about.made_at,
+    )
+    return Spread(audience, of, message)
+
+
+async def announce_once(database: Database, now: datetime) -> int:
+    """Tell whoever made them of those that are about to end, each once; how many that were."""
+    async with database.transaction() as connection:
+        ending = [
+            _stored(row)
+            for statement in _ENDING.values()
+            for row in await connection.execute(statement, {"now": now, "notice": _NOTICE})
+        ]
+        messages = [
+            await _announcement(connection, each, now) for each in ending if each.by.startswith("user:")
+        ]
+        await outbox.add(connection, SCHEMA, [codec.encode(message) for message in messages])
+    return len(ending)
+
+
+async def _announcement(connection: AsyncConnection, ending: Stored, now: datetime) -> Announced:
+    assert ending.until is not None
+    count = (await connection.execute(_KEPT_QUIET, {"by": ending.called})).scalar_one()
+    kind = f"maintenance {ending.name}" if ending.name else "silence"
+    after = "are dropped" if ending.then == "drop" else "are paged"
+    more = f" ({ending.comment})" if ending.comment else ""
+    stand = f"{count:,} incident{'' if count == 1 else 's'} it keeps quiet"
+    if count:
+        what = f"Unless you prolong it, what still stands of {stand} {after} then."
+    else:
+        what = "It keeps nothing quiet at the moment."
+    return Announced(
+        message_id=derived_id("ends", ending.id, ending.until.isoformat()),
+        at=now,
+        event="maintenance",
+        title=f"Your {kind} ends at {ending.until:%H:%M} UTC",
+        text=f"{ending.when}{more}: it ends on {ending.until:%Y-%m-%d} at {ending.until:%H:%M} UTC. {what}",
+        reason="you made it",
+        recipients=(Recipient(kind="user", name=ending.by.removeprefix("user:")),),
+    )
+
+
+async def tidy(connection: AsyncConnection, now: datetime) -> int:
+    """Forget what has been over for 90 days."""
+    gone = 0
+    for statement in _OLD.values():
+        gone += (await connection.execute(statement, {"before": now - KEPT})).rowcount
+    return gone
+
+
+def _stored(row: Any) -> Stored:
+    return Stored(
+        id=row.id,
+        when=row.when,
+        starts=row.starts,
+        until=row.until,
+        by=row.by,
+        made_at=row.made_at,
+        comment=row.comment,
+        name=row.name,
+        then=row.then,
+        window=None if row.window is None else _WINDOW.validate_json(row.window),
+    )
+
+
+_COLUMNS: Final = {
+    "silence": """id, "when", starts, until, by, made_at, comment,
+        '' AS name, 'page' AS "then", CAST(NULL AS text) AS "window" """,
+    "maintenance": """id, "when", starts, until, by, made_at, '' AS comment,
+        name, "then", CAST("window" AS text) AS "window" """,
+}
+_FIND: Final = {
+    table: text(f"""
+        SELECT {columns} FROM router.{table}
+        WHERE (COALESCE(until, 'infinity') <= :now) = :past
+          AND (CAST(:after_at AS timestamptz) IS NULL
+               OR (made_at, id) < (CAST(:after_at AS timestamptz), CAST(:after_id AS uuid)))
+        ORDER BY made_at DESC, id DESC LIMIT :most
+    """)
+    for table, columns in _COLUMNS.items()
+}
+_ONE: Final = {
+    table: text(f"SELECT {columns} FROM router.{table} WHERE id = :id FOR UPDATE")
+    for table, columns in _COLUMNS.items()
+}
+_ADD_SILENCE: Final = text("""
+    INSERT INTO router.silence (id, "when", starts, until, comment, by, made_at)
+    VALUES (:id, :when, :starts, :until, :comment, :by, :made_at)
+""")
+_ADD_MAINTENANCE: Final = text("""
+    INSERT INTO router.maintenance (id, name, "when", "then", starts, until, "window", by, made_at)
+    VALUES (:id, :name, :when, :then, :starts, :until, CAST(:window AS json), :by, :made_at)
+""")
+_REMOVE: Final = {table: text(f"DELETE FROM router.{table} WHERE id = :id") for table in _COLUMNS}
+_END: Final = {
+    table: text(f"UPDATE router.{table} SET until = :now, told_at = :now WHERE id = :id")
+    for table in _COLUMNS
+}
+_ENDING: Final = {
+    table: text(f"""
+        UPDATE router.{table} SET told_at = :now
+        WHERE told_at IS NULL AND until > :now AND starts IS NOT NULL
+          AND until - LEAST(CAST(:notice AS interval), (until - starts) / 2) <= :now
+        RETURNING {columns}
+    """)
+    for table, columns in _COLUMNS.items()
+}
+_KEPT_QUIET: Final = text("""
+    SELECT count(*) FROM router.incident
+    WHERE suppressed_by = :by AND suppressed_by <> '' AND status IN ('triggered', 'acknowledged')
+""")
+_OLD: Final = {table: text(f"DELETE FROM router.{table} WHERE until < :before") for table in _COLUMNS}
