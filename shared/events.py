@@ -16,7 +16,18 @@ POLICY: Final = "ladder.policy"
 DEAD_LETTER: Final = "ladder.dead-letter"
 HEARTBEAT: Final = "heartbeat"  # the integration of incidents of late heartbeats; their key is its name
 
-EventAction: TypeAlias = Literal["trigger", "acknowledge", "resolve", "update", "note", "change"]
+EventAction: TypeAlias = Literal[
+    "trigger",
+    "acknowledge",
+    "resolve",
+    "update",
+    "note",
+    "change",
+    "unacknowledge",  # this one and those below: what a sender asks for on behalf of people
+    "snooze",
+    "escalate",
+    "assign",
+]
 Severity: TypeAlias = Literal["critical", "error", "warning", "info"]
 Status: TypeAlias = Literal["triggered", "acknowledged", "resolved", "closed"]
 
@@ -75,6 +86,8 @@ class IncidentEvent(Message, frozen=True, kw_only=True, omit_defaults=True):
     links: tuple[Link, ...] = ()
     occurred_at: datetime | None = None
     waiting_for: str | None = None  # '' ends the waiting
+    until: datetime | None = None  # snooze
+    to: str | None = None  # assign: who; escalate: a policy or level, None for the next level
     notes: tuple[str, ...] = ()  # what intake mapped, cut or replaced, in words
 
     @property

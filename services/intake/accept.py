@@ -45,6 +45,7 @@ class Request:
     headers: Headers
     query: bytes
     path: Mapping[str, str]
+    method: str = "POST"
 
 
 class Publisher:
@@ -103,7 +104,9 @@ class Endpoint:
         self._unsigned = Trouble(log, "intake.secret", what="checking signatures")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(dict(scope["headers"]), scope["query_string"], scope.get("path_params", {}))
+        request = Request(
+            dict(scope["headers"]), scope["query_string"], scope.get("path_params", {}), scope["method"]
+        )
         shape = self.shape(request)
         try:
             answer = await self.answered(request, receive)
@@ -114,7 +117,7 @@ class Endpoint:
         except HungUpError:
             metrics.REFUSED.labels(shape.kind, "hung-up").inc()
         else:
-            await _respond(send, 202, answer, {})
+            await _respond(send, answer.status, answer, {})
 
     def shape(self, request: Request) -> Format:
         """The format whose words a refusal uses, as far as it is known before anything else is."""

@@ -5,10 +5,9 @@ import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 from urllib.parse import parse_qs
 
-from services.intake.formats import FORMATS, Format
 from services.intake.formats.values import overridden
 from services.intake.rate import Bucket
 from services.intake.unknown import with_unknown_names
@@ -25,11 +24,10 @@ _BROKEN: Final = "its expressions do not compile in this release"
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """One integration: its keys, its format (None: not served yet) and what it overrides."""
+    """One integration: its keys and what it overrides."""
 
     name: str
     kind: str
-    format: Format | None
     keys: tuple[Key, ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     mapping: FieldMapping | None = None
@@ -96,7 +94,6 @@ class Admission:
                 Sender(
                     name=name,
                     kind=integration.kind,
-                    format=FORMATS.get(integration.kind),
                     keys=tuple(integration.keys),
                     fixed=integration.set,
                     mapping=_mapping(name, integration.map),
@@ -117,26 +114,35 @@ class Admission:
         found = owner_of(secret, self._by_kind.get(kind, ()), now) if secret else None
         if found is None and or_kind and secret:
             found = owner_of(secret, self._by_kind.get(or_kind, ()), now)
-        return found or self._turn_away(secret, now)
+        if found is None:
+            self.turn_away(secret, now)
+        return found
 
     def anybody(self, secret: str, now: datetime) -> Sender:
         """The integration that owns the key, whatever its kind. Raises Problem: 401, 403."""
         integrations = [(sender, sender.keys) for sender in self.senders.values()]
         found = owner_of(secret, integrations, now) if secret else None
-        return found or self._turn_away(secret, now)
+        if found is None:
+            self.turn_away(secret, now)
+        return found
 
     def named(self, name: str, secret: str, now: datetime) -> Sender:
         """The integration of this name, if the key is its own. Raises Problem: 401, 403."""
         sender = self.senders.get(name)
         found = owner_of(secret, [(sender, sender.keys)] if sender else [], now) if secret else None
-        return found or self._turn_away(secret, now)
+        if found is None:
+            self.turn_away(secret, now)
+        return found
 
     def noted(self, event: IncidentEvent) -> IncidentEvent:
         """The event, with notes about what this policy does not know."""
         return with_unknown_names(event, self._kinds, self._services)
 
-    def _turn_away(self, secret: str, now: datetime) -> Sender:
-        """Which part was wrong is not said: not whether the integration exists, nor whether a key expired."""
+    def turn_away(self, secret: str, now: datetime) -> NoReturn:
+        """Raise Problem 401 or 403.
+
+        Which part was wrong is not said: not whether the integration exists, nor whether a key expired.
+        """
         if secret and owner_of(secret, self._everybody, now) is not None:
             raise Problem(403, "forbidden", "This key may not post here")
         raise Problem(
@@ -159,9 +165,12 @@ def _mapping(name: str, sources: Mapping[str, str]) -> FieldMapping | None:
 
 
 def presented(headers: Mapping[bytes, bytes], query: bytes) -> str:
-    """The key of a request: a Bearer token, the password of basic auth, or `?key=`; '' if there is none."""
+    """The key of a request: a Bearer token (or Opsgenie's GenieKey), the password of basic auth, or `?key=`.
+
+    '' if there is none.
+    """
     scheme, _, value = headers.get(b"authorization", b"").strip().partition(b" ")
-    if scheme.lower() == b"bearer":
+    if scheme.lower() in (b"bearer", b"geniekey"):
         return value.strip().decode("utf-8", "replace")
     if scheme.lower() == b"basic":
         return _password(value.strip())

@@ -10,9 +10,11 @@ from starlette.routing import Route
 
 from services.intake.accept import Publisher
 from services.intake.admission import Admission
-from services.intake.endpoints import Beats, ByBody, ByName, Events
+from services.intake.endpoints import Alerts, Beats, ByBody, ByName, Events
 from services.intake.formats import CHANGES, FORMATS
+from services.intake.formats.opsgenie import CREATE, DELETE, VERBS
 from services.intake.openapi import PATHS, schemas
+from services.intake.raw_routes import RawRoute
 from services.intake.settings import IntakeSettings
 from shared import telemetry
 from shared.clock import utcnow
@@ -82,6 +84,7 @@ def build(settings: IntakeSettings, *, log: EventLog) -> Service:
     intake = Intake(log, loopback=settings.loopback)
     rest = (Publisher(log, settings), lambda: intake.admission, utcnow, Secrets(settings.secrets_dir))
     native, pagerduty = FORMATS["native"], FORMATS["pagerduty"]
+    alerts = Alerts(*rest)
     by_name = ByName(native, *rest)
     return Service(
         name="intake",
@@ -92,6 +95,15 @@ def build(settings: IntakeSettings, *, log: EventLog) -> Service:
             Route("/v1/events", Events(native, *rest), methods=["POST"]),
             Route("/v2/enqueue", ByBody(pagerduty, *rest), methods=["POST"]),
             Route("/v2/change/enqueue", ByBody(CHANGES, *rest), methods=["POST"]),
+            RawRoute("/v2/alerts", alerts, methods=["POST", "GET"]),
+            RawRoute(
+                "/v2/alerts/{identifier}/{verb}",
+                alerts,
+                methods=["POST", "PUT", "PATCH", "DELETE", "GET"],
+                verbs=[verb for verb in VERBS if verb not in (CREATE, DELETE)],
+            ),
+            RawRoute("/v2/alerts/requests/{request}", alerts, methods=["GET"]),
+            RawRoute("/v2/alerts/{identifier}", alerts, methods=["DELETE", "GET"]),
             Route("/v1/heartbeats/{name}", Beats(*rest), methods=["POST"]),
             Route("/v1/integrations/{name}", by_name, methods=["POST", "PUT"]),
             Route("/v1/integrations/{name}/{key}", by_name, methods=["POST", "PUT"]),

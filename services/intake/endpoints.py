@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 import msgspec
 from starlette.types import Receive
@@ -10,13 +11,18 @@ from services.intake import metrics
 from services.intake.accept import Endpoint, Request
 from services.intake.admission import Admission, Sender, presented
 from services.intake.bodies import read_body
-from services.intake.cleaning import Unreadable
+from services.intake.cleaning import Unreadable, clean
 from services.intake.formats import FORMATS, Answer, Format, cloudevents
 from services.intake.formats.contract import fresh_id
+from services.intake.formats.opsgenie import CREATE, DELETE, REMOVALS, Opsgenie, alias_of, request_of, told
 from shared.events import HeartbeatReceived
 from shared.problems import Fault, Problem
 
 _LONGEST_BEAT: Final = 64 * 1024  # of a body that nobody looks at
+_NOT_AN_ALIAS: Final = Fault(
+    "identifier", "not an id that Ladder gave; use ?identifierType=alias (tiny ids are not known here)"
+)
+_IN_QUERY: Final = ("user", "source", "note", "tags", "keys")  # of deletions
 _SIZE_OF_BEAT: Final = 256
 _encoder: Final = msgspec.json.Encoder()
 
@@ -83,24 +89,70 @@ class ByName(Endpoint):
     def _form(self, request: Request) -> Format | None:
         admission = self._admission()
         sender = admission.senders.get(request.path["name"]) if admission else None
-        form = sender.format if sender else None
-        is_other = form is not None and form.kind == "native" and cloudevents.is_cloudevent(request.headers)
-        return FORMATS["cloudevents"] if is_other else form
+        if sender is not None and sender.kind == "native" and cloudevents.is_cloudevent(request.headers):
+            return FORMATS["cloudevents"]
+        return FORMATS[sender.kind] if sender else None
 
     async def admit(
         self, admission: Admission, request: Request, receive: Receive, now: datetime
     ) -> tuple[Sender, Format, bytes]:
         name, form = request.path["name"], self._form(request)
         secret = presented(request.headers, request.query) or request.path.get("key", "")
-        if form is None or secret:
+        if form is None:
+            admission.turn_away(secret, now)  # the same whether or not the name exists
+        if secret:
             sender = admission.named(name, secret, now)
-            if form is None:
-                raise Problem(
-                    501, "format-not-served", f"Integrations of kind {sender.kind!r} are not served yet"
-                )
             return sender, form, await read_body(request.headers, receive, form.longest_body)
         body = await read_body(request.headers, receive, form.longest_body)
         return admission.named(name, _body_key(form, body, request), now), form, body
+
+
+class Alerts(Endpoint):
+    """`/v2/alerts…`: Opsgenie's alert API. What it would have to read from a database it says it cannot."""
+
+    def shape(self, request: Request) -> Opsgenie:
+        verb = request.path.get("verb") or (DELETE if "identifier" in request.path else CREATE)
+        query = parse_qs(request.query[:4096].decode("latin-1"))
+        return Opsgenie(
+            verb,
+            _alias(request.path.get("identifier", ""), query.get("identifierType", ["id"])[0]),
+            removes=request.method == "DELETE" and "verb" in request.path,
+            query={name: clean(query[name][0]) for name in _IN_QUERY if name in query},
+        )
+
+    async def admit(
+        self, admission: Admission, request: Request, receive: Receive, now: datetime
+    ) -> tuple[Sender, Format, bytes]:
+        form = self.shape(request)
+        sender = admission.of_kind(form.kind, presented(request.headers, request.query), now)
+        if "identifier" in request.path and not form.alias:
+            raise Problem(422, "invalid-request", "The alert cannot be found", faults=[_NOT_AN_ALIAS])
+        if form.removes and form.verb not in REMOVALS:
+            raise Problem(405, "method-not-allowed", "There is nothing to delete here")
+        return sender, form, await read_body(request.headers, receive, form.longest_body)
+
+    async def answered(self, request: Request, receive: Receive) -> Answer:
+        if request.method != "GET":
+            return await super().answered(request, receive)
+        self.admission().of_kind("opsgenie", presented(request.headers, request.query), self._clock())
+        asked = request.path.get("request", "")
+        known = request_of(asked)
+        if known is not None:
+            return told(known, asked)
+        if asked:
+            raise Problem(404, "no-such-request", "No request has this id")
+        raise Problem(
+            501,
+            "not-served",
+            "Alerts are not read here: GET /v1/incidents?integration=…&dedup_key=ALIAS has them",
+        )
+
+
+def _alias(identifier: str, kind: str) -> str:
+    """The alias that a path means, by `identifierType`; '' where it cannot be told."""
+    if kind.lower() == "alias":
+        return clean(identifier)
+    return alias_of(identifier) or "" if kind.lower() == "id" else ""
 
 
 class Beats(Endpoint):

@@ -78,7 +78,7 @@ def test_every_operation_that_needs_a_key_says_which_and_how_it_is_refused() -> 
         (
             "post",
             "/v1/integrations/{name}",
-            {"202", "400", "401", "403", "408", "413", "415", "422", "501", "503"},
+            {"202", "400", "401", "403", "408", "413", "415", "422", "429", "503"},
         ),
         ("get", "/v1/incidents", {"200", "401", "403", "422", "503"}),
         ("get", "/v1/incidents/{incident_id}", {"200", "401", "403", "404", "422", "503"}),

@@ -104,7 +104,7 @@ async def test_an_api_key_may_not_post_and_an_integrations_key_may_not_read(offi
         403,
         "forbidden",
     )
-    problem(await office.ask("POST", "/v1/integrations/boards", "boards", json={}), 501, "format-not-served")
+    problem(await office.ask("POST", "/v1/integrations/boards", "boards", json={}), 422, "invalid-event")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"])

@@ -12,6 +12,7 @@ from services.intake.formats.contract import Answer, Format, Post, Reading, Refu
 from services.intake.formats.grafana import GRAFANA
 from services.intake.formats.mapped import MappedJson
 from services.intake.formats.native import Native
+from services.intake.formats.opsgenie import Opsgenie
 from services.intake.formats.pagerduty import PagerDuty
 
 __all__ = ["CHANGES", "FORMATS", "Answer", "Format", "Post", "Reading", "Refused", "with_notes"]
@@ -19,5 +20,5 @@ __all__ = ["CHANGES", "FORMATS", "Answer", "Format", "Post", "Reading", "Refused
 CHANGES: Final[Format] = PagerDuty(changes=True)
 FORMATS: Final[Mapping[str, Format]] = {
     known.kind: known
-    for known in (Native(), PagerDuty(), Alertmanager(), GRAFANA, CloudEvents(), MappedJson())
+    for known in (Native(), PagerDuty(), Alertmanager(), GRAFANA, CloudEvents(), MappedJson(), Opsgenie())
 }

@@ -79,6 +79,7 @@ class Answer:
 
     body: bytes
     media_type: bytes = b"application/json"
+    status: int = 202
 
 
 class Format(Protocol):
@@ -107,7 +108,7 @@ class Format(Protocol):
         """The key that the body itself carries; empty where the format has none."""
 
     def accepted(self, events: Sequence[IncidentEvent]) -> Answer:
-        """The body of 202."""
+        """What is answered when the log has acknowledged."""
 
     def refused(self, problem: Problem) -> tuple[int, Answer]:
         """Status and body of a refusal."""

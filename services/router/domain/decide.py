@@ -14,6 +14,7 @@ from services.router.domain import (
     awakening,
     chain,
     closing,
+    commands,
     due,
     grouping,
     handoff,
@@ -212,6 +213,8 @@ def _on_open(draft: Draft, event: IncidentEvent) -> None:
             lifecycle.acknowledge(draft, event)
         case "resolve":
             lifecycle.resolved_by_sender(draft, event)
+        case "unacknowledge" | "snooze" | "escalate" | "assign":
+            commands.obey(draft, event)
         case _:
             raise AssertionError(f"{event.action} is handled before")
 

@@ -20,9 +20,9 @@ from shared.security import digest
 from shared.service import Service
 from tests.waiting import until
 
-SCRIPTS, CRM, PROMETHEUS, PAGER, MAPPED, API, SHARED, EXPIRED, GRAFANA, TICKETS, CLOUD = (
+SCRIPTS, CRM, PROMETHEUS, PAGER, MAPPED, API, SHARED, EXPIRED, GRAFANA, TICKETS, CLOUD, OPSGENIE = (
     "scripts-key", "crm-key", "prometheus-key", "0123456789abcdef0123456789abcdef", "mapped-key", "api-key",
-    "shared-key", "expired-key", "grafana-key", "tickets-key", "cloud-key",
+    "shared-key", "expired-key", "grafana-key", "tickets-key", "cloud-key", "opsgenie-key",
 )  # fmt: skip
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 LEVEL = {"name": "desk", "notify": ["user:ana"], "acknowledge_within": "5m"}
@@ -85,7 +85,7 @@ def bundle() -> Bundle:
                         "attributes.budget": "double(ticket.budget)",
                     },
                 },
-                "later": {"kind": "opsgenie", "keys": _keys(SHARED)},
+                "genie": {"kind": "opsgenie", "keys": _keys(OPSGENIE)},
             },
             "heartbeats": {
                 "backup": {"every": "24h", "late_after": "2h", "event": {"title": "Backup is late"}}

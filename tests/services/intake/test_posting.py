@@ -116,8 +116,6 @@ async def test_nothing_of_a_bad_batch_is_published(client, log):
         ("/v1/integrations/nobody", bearer(SCRIPTS), 403),  # the same whether or not the name exists
         ("/v1/integrations/nobody", bearer("wrong"), 401),
         ("/v1/integrations/nobody", {}, 401),
-        ("/v1/integrations/later", bearer(SHARED), 501),
-        ("/v1/integrations/later", bearer("wrong"), 401),
     ],
 )
 async def test_who_may_post_native_events(client, log, path, headers, status):

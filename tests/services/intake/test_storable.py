@@ -12,6 +12,7 @@ from services.intake.admission import Sender
 from services.intake.cleaning import DEPTH, read_json
 from services.intake.formats import CHANGES, FORMATS, Reading
 from services.intake.formats.native import NativeEvent
+from services.intake.formats.opsgenie import VERBS, Opsgenie
 from services.intake.unknown import with_unknown_names
 from shared.codec import decode, encode
 from shared.events import IncidentEvent
@@ -67,7 +68,6 @@ ALERTS = st.fixed_dictionaries(
 MAPPED = Sender(
     name="mapped",
     kind="alertmanager",
-    format=None,
     keys=(),
     fixed={"source": "here", "labels.team": "desk", "attributes.n": float("nan")},
     mapping=FieldMapping(
@@ -158,6 +158,19 @@ def test_cloudevents_bodies(sent):
     assert_harmless(FORMATS["cloudevents"], sent)
 
 
+ALERT_REQUESTS = st.fixed_dictionaries(
+    {"message": JSON | TEXT},
+    optional=dict.fromkeys(("alias", "description", "details", "tags", "priority", "source", "user", "note", "entity", "owner", "escalation", "responder", "responders"), JSON | TEXT)
+    | {"endTime": JSON | TIMES},
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(VERBS)), ALERT_REQUESTS | JSON)
+def test_opsgenie_bodies(verb, sent):
+    assert_harmless(Opsgenie(verb, "alias"), sent)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
 def test_any_bytes_at_all(body):
@@ -176,6 +189,7 @@ def test_any_depth(levels, kind):
         "alertmanager": b'{"alerts":[{"labels":{"a":%s},"annotations":{"b":1},"values":1}]}',
         "grafana": b'{"alerts":[{"labels":{"a":%s},"values":{"B":1}}]}',
         "json": b'{"a":%s}',
+        "opsgenie": b'{"message":"x","details":{"a":%s}}',
         "cloudevents": b'{"specversion":"1.0","id":"1","source":"s","type":"t","data":{"a":%s}}',
     }
     found = FORMATS[kind].read(bodies[kind] % deep, POST)

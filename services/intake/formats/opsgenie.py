@@ -1,0 +1,361 @@
+"""Opsgenie's alert API (opsgenie/opsgenie-oas: alert; its documentation: alert-api).
+
+An alert's alias is the key. The ids that are answered encode it, so that no database is needed to find the
+alert by its id later; `tiny` ids would need one. What Opsgenie would refuse only for its length is cut.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from services.intake.cleaning import Unreadable, as_text, bounded, clean, read_json
+from services.intake.formats.contract import (
+    DESCRIPTION_LENGTH,
+    NAME_LENGTH,
+    TITLE_LENGTH,
+    Answer,
+    Post,
+    Reading,
+    Refused,
+    fresh_id,
+)
+from services.intake.formats.foreign import Mapper
+from services.intake.times import read_time
+from shared.events import EventAction, IncidentEvent, Severity
+from shared.problems import Fault, Problem
+
+CREATE: Final = "create"
+DELETE: Final = "delete"
+_SEVERITY: Final[Mapping[str, Severity]] = {
+    "P1": "critical",
+    "P2": "error",
+    "P3": "warning",
+    "P4": "info",
+    "P5": "info",
+}
+_DEFAULT: Final = "P3"
+_MARK: Final = "ladder-"
+_ALERT: Final = _MARK + "a-"
+_REQUEST: Final = _MARK + "r-"
+_KEPT: Final = ("tags", "responders", "visibleTo", "teams", "actions", "entity", "user")
+_encoder: Final = msgspec.json.Encoder()
+
+Said: TypeAlias = dict[str, Any]
+
+
+def alert_id(alias: str) -> str:
+    """The id of the alert with this alias."""
+    return _ALERT + _packed(alias.encode())
+
+
+def alias_of(identifier: str) -> str | None:
+    """The alias in such an id; None for an id that is not one of Ladder's."""
+    raw = _unpacked(identifier, _ALERT)
+    return None if raw is None else clean(raw.decode("utf-8", "replace"))
+
+
+class Request(msgspec.Struct, array_like=True):
+    """What a request id says: enough to answer for it later."""
+
+    verb: str
+    alias: str
+    at: datetime
+
+
+def request_id(verb: str, alias: str, at: datetime) -> str:
+    """The id of an accepted request."""
+    return _REQUEST + _packed(_encoder.encode(Request(verb, alias, at)))
+
+
+def request_of(identifier: str) -> Request | None:
+    """What was accepted under this id; None for an id that is not one of Ladder's."""
+    raw = _unpacked(identifier, _REQUEST)
+    try:
+        return None if raw is None else msgspec.json.decode(raw, type=Request)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _packed(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _unpacked(identifier: str, mark: str) -> bytes | None:
+    if not identifier.startswith(mark):
+        return None
+    text = identifier.removeprefix(mark)
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _body(body: bytes) -> Said | Refused:
+    """The object that was sent; an action may come with no body at all."""
+    if not body.strip():
+        return {}
+    read = read_json(body)
+    if isinstance(read, Unreadable):
+        return Refused([Fault("body", read.reason)])
+    return read.value if isinstance(read.value, dict) else Refused([Fault("body", "expected a JSON object")])
+
+
+def _name_in(sent: Any) -> str:
+    """A user, team or escalation: `{"username"|"name"|"id": …}`, or the bare name."""
+    if isinstance(sent, Mapping):
+        sent = next((sent[key] for key in ("username", "name", "id") if sent.get(key)), "")
+    return as_text(sent).strip() if sent is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request about one alert, as its verb reads it."""
+
+    sent: Said
+    key: str
+    post: Post
+    mapper: Mapper = field(default_factory=Mapper)
+
+    def text(self, name: str, longest: int = DESCRIPTION_LENGTH) -> str:
+        return self.mapper.text(name, self.sent.get(name), longest).strip()
+
+    def event(self, number: int, action: EventAction, **said: Any) -> IncidentEvent:
+        return IncidentEvent(
+            event_id=self.post.event_id(number or None),
+            integration=self.post.integration,
+            dedup_key=self.key,
+            action=action,
+            received_at=self.post.received_at,
+            notes=() if number else tuple(self.mapper.notes),
+            **said,
+        )
+
+    def by(self) -> str:
+        """Who asked, as far as it is said: ` by ana@example.com`."""
+        who = self.text("user", NAME_LENGTH) or self.text("source", NAME_LENGTH)
+        return f" by {who}" if who else ""
+
+    def noted(self, number: int) -> Iterator[IncidentEvent]:
+        """The note that most requests may carry."""
+        note = self.text("note")
+        if note:
+            yield self.event(number, "note", description=note)
+
+
+Verb: TypeAlias = Callable[[_Asked], Iterator[IncidentEvent]]
+
+
+def _create(asked: _Asked) -> Iterator[IncidentEvent]:
+    sent, mapper = asked.sent, asked.mapper
+    priority = asked.text("priority", 16).upper()
+    if priority and priority not in _SEVERITY:
+        mapper.note(f"priority {priority!r} was read as {_DEFAULT}")
+    labels = {"priority": priority} if priority else {}
+    entity = asked.text("entity", 512)
+    if entity:
+        labels["entity"] = entity
+    title, source = asked.text("message", TITLE_LENGTH), asked.text("source", TITLE_LENGTH)
+    description = asked.text("description")
+    yield asked.event(
+        0,
+        "trigger",
+        title=title,
+        description=description or None,
+        severity=_SEVERITY.get(priority) or _SEVERITY[_DEFAULT],
+        source=source or None,
+        labels=labels,
+        attributes=_attributes(sent, mapper),
+        occurred_at=None,
+    )
+    yield from asked.noted(1)
+
+
+def _attributes(sent: Said, mapper: Mapper) -> dict[str, Any]:
+    """The details as they are; what else was said of the alert stands beside them where there is room."""
+    details = sent.get("details")
+    if details is None or details == "":
+        details = {}
+    said: Said = dict(details) if isinstance(details, dict) else {"details": details}
+    return bounded({name: sent[name] for name in _KEPT if sent.get(name)} | said, mapper.notes)
+
+
+def _simple(action: EventAction, *, words: str = "") -> Verb:
+    def verb(asked: _Asked) -> Iterator[IncidentEvent]:
+        if words:
+            asked.mapper.note(words + asked.by())
+        yield asked.event(0, action)
+        yield from asked.noted(1)
+
+    return verb
+
+
+def _snooze(asked: _Asked) -> Iterator[IncidentEvent]:
+    yield asked.event(0, "snooze", until=_until(asked.sent))
+    yield from asked.noted(1)
+
+
+def _until(sent: Said) -> datetime | None:
+    at = read_time(sent.get("endTime"))
+    return None if isinstance(at, Unreadable) else at
+
+
+def _escalate(asked: _Asked) -> Iterator[IncidentEvent]:
+    yield asked.event(0, "escalate", to=_name_in(asked.sent.get("escalation"))[:NAME_LENGTH] or None)
+    yield from asked.noted(1)
+
+
+def _assign(asked: _Asked) -> Iterator[IncidentEvent]:
+    yield asked.event(0, "assign", to=_name_in(asked.sent.get("owner"))[:NAME_LENGTH])
+    yield from asked.noted(1)
+
+
+def _notes(asked: _Asked) -> Iterator[IncidentEvent]:
+    yield asked.event(0, "note", description=asked.text("note"))
+
+
+def _details(asked: _Asked) -> Iterator[IncidentEvent]:
+    details = asked.sent.get("details")
+    kept = bounded(details if isinstance(details, dict) else {"details": details}, asked.mapper.notes)
+    yield asked.event(0, "update", attributes=kept)
+    yield from asked.noted(1)
+
+
+def _priority(asked: _Asked) -> Iterator[IncidentEvent]:
+    priority = asked.text("priority", 16).upper()
+    severity = _SEVERITY.get(priority) or _SEVERITY[_DEFAULT]
+    yield asked.event(0, "update", severity=severity, labels={"priority": priority})
+
+
+def _field(name: str, field_name: str, longest: int) -> Verb:
+    def verb(asked: _Asked) -> Iterator[IncidentEvent]:
+        yield asked.event(0, "update", **{field_name: asked.text(name, longest)})
+
+    return verb
+
+
+def _recorded(what: str, name: str) -> Verb:
+    """What Ladder has no counterpart for stands in the timeline."""
+
+    def verb(asked: _Asked) -> Iterator[IncidentEvent]:
+        said = as_text(asked.sent.get(name) or "")
+        text = asked.mapper.text(what, f"{what}{asked.by()}: {said} (recorded only)", DESCRIPTION_LENGTH)
+        yield asked.event(0, "note", description=text)
+        yield from asked.noted(1)
+
+    return verb
+
+
+VERBS: Final[Mapping[str, Verb]] = {
+    CREATE: _create,
+    DELETE: _simple("resolve", words="the alert was deleted"),
+    "close": _simple("resolve"),
+    "acknowledge": _simple("acknowledge"),
+    "unacknowledge": _simple("unacknowledge"),
+    "snooze": _snooze,
+    "escalate": _escalate,
+    "assign": _assign,
+    "notes": _notes,
+    "details": _details,
+    "tags": _recorded("tags were added", "tags"),
+    "responders": _recorded("a responder was added", "responder"),
+    "teams": _recorded("a team was added", "team"),
+    "priority": _priority,
+    "message": _field("message", "title", TITLE_LENGTH),
+    "description": _field("description", "description", DESCRIPTION_LENGTH),
+}
+REMOVALS: Final[Mapping[str, Verb]] = {
+    "tags": _recorded("tags were removed", "tags"),
+    "details": _recorded("details were removed", "keys"),
+}
+_NEEDED: Final[Mapping[str, str]] = {
+    CREATE: "message",
+    "notes": "note",
+    "message": "message",
+    "description": "description",
+    "priority": "priority",
+    "details": "details",
+}
+
+
+def _faults(verb: str, sent: Said, *, removes: bool) -> Iterator[Fault]:
+    name = "" if removes else _NEEDED.get(verb, "")
+    if name and (sent.get(name) is None or not as_text(sent[name]).strip()):
+        yield Fault(f"/{name}", "needed, and not empty")
+    if verb == "snooze" and _until(sent) is None:
+        yield Fault("/endTime", "needed: a time such as 2026-01-05T08:00:00Z")
+    if verb == "assign" and not _name_in(sent.get("owner")):
+        yield Fault("/owner", "needed: who is to have it, by id or username")
+
+
+@dataclass(frozen=True, slots=True)
+class Opsgenie:
+    """`kind: opsgenie`: one verb about one alert, whose alias comes from the path except for a new one."""
+
+    verb: str = CREATE
+    alias: str = ""
+    removes: bool = False
+    query: Mapping[str, str] = field(default_factory=dict)  # what a request without a body says
+    kind: str = "opsgenie"
+    longest_body: int = 512 * 1024
+    loose: bool = False
+    throttled: int = 429
+
+    def read(self, body: bytes, post: Post) -> Reading | Refused:
+        sent = _body(body)
+        if isinstance(sent, Refused):
+            return sent
+        sent = {**self.query, **sent}
+        faults = list(_faults(self.verb, sent, removes=self.removes))
+        if faults:
+            return Refused(faults)
+        mapper = Mapper()
+        alias = sent.get("alias") if self.verb == CREATE else self.alias
+        key = mapper.key("alias", alias if alias != "" else None) or post.event_id()
+        verbs = REMOVALS if self.removes else VERBS
+        events = list(verbs[self.verb](_Asked(sent, key, post, mapper)))
+        return Reading(events, [sent] * len(events))
+
+    def credential(self, body: bytes) -> str:
+        del body
+        return ""
+
+    def accepted(self, events: Sequence[IncidentEvent]) -> Answer:
+        event = events[0]
+        return _answer(
+            result="Request will be processed",
+            requestId=request_id(self.verb, event.dedup_key, event.received_at),
+        )
+
+    def refused(self, problem: Problem) -> tuple[int, Answer]:
+        """An object with a message, as its clients expect of every answer."""
+        said: Said = {"message": str(problem)}
+        if problem.faults:
+            said["errors"] = {fault.field.removeprefix("/"): fault.reason for fault in problem.faults}
+        return problem.status, _answer(**said, requestId=fresh_id())
+
+
+def told(request: Request, asked: str) -> Answer:
+    """What became of a request that was accepted before; `asked` is its id."""
+    return _answer(
+        200,
+        data={
+            "success": True,
+            "isSuccess": True,
+            "action": request.verb.capitalize(),
+            "status": "Accepted by Ladder's event log",
+            "processedAt": request.at,
+            "integrationId": "",
+            "alertId": alert_id(request.alias),
+            "alias": request.alias,
+        },
+        requestId=asked,
+    )
+
+
+def _answer(status: int = 202, **said: Any) -> Answer:
+    return Answer(_encoder.encode(said | {"took": 0.0}), status=status)
