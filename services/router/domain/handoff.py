@@ -166,10 +166,8 @@ def _on(draft: Draft, name: str, user: str, *, asked: bool) -> Duty | None:
     if not asked:
         return None
     if found.next_user == user:
-        until = shift_end(schedule, found.next_from, overrides)
-        return Duty(
-            schedule=name, user=user, until=until, begins=found.next_from, on_call=found.user or ""
-        )  # fmt: skip
+        begins, until = found.next_from, shift_end(schedule, found.next_from, overrides)
+        return Duty(schedule=name, user=user, until=until, begins=begins, on_call=user)
     return Duty(schedule=name, user=user, until=now, begins=now, on_call=user)  # it ended before they took it
 
 
