@@ -39,6 +39,7 @@ SECONDS: Final = Histogram(
 )
 BODY_LIMIT: Final = 8 * 1024 * 1024  # bytes; a policy bundle is the largest body
 _NO_ROUTE: Final = "(none)"
+_NO_LIMITS: Final[Mapping[str, int]] = {}
 # Beside the phrases themselves: those that differ between releases of Python, or from the services' own word.
 _KINDS: Final = {404: "not-found", 413: "too-large", 415: "unsupported-media-type", 422: "invalid-request"}
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -109,18 +110,26 @@ async def answer(problem: Problem, send: Send) -> None:
 class Edge:
     """Routes of `hot` are answered directly, everything else by `app`.
 
-    `owners` says which service a path template belongs to, for the metrics. Where the process can be reached
+    `owners` says which service a path template belongs to, for the metrics; `limits` which paths take longer
+    bodies than others, in bytes. Where the process can be reached
     from elsewhere (`loopback` false), the demo key is refused.
     """
 
     def __init__(
-        self, app: ASGIApp, hot: Sequence[Route], owners: Mapping[str, str], *, loopback: bool
+        self,
+        app: ASGIApp,
+        hot: Sequence[Route],
+        owners: Mapping[str, str],
+        *,
+        loopback: bool,
+        limits: Mapping[str, int] = _NO_LIMITS,
     ) -> None:
         self._app: Final = app
         self._exact: Final = {route.path: route for route in hot if "{" not in route.path}
         self._patterns: Final = [route for route in hot if "{" in route.path]
         self._owners: Final = owners
         self._loopback: Final = loopback
+        self._limits: Final = limits
         self._counters: dict[Labels, Any] = {}
         self._timers: dict[str, Any] = {}
 
@@ -155,7 +164,7 @@ class Edge:
             )
         route = self._exact.get(scope["path"]) or self._pattern(scope)
         if route is None:
-            _refuse_long_body(scope)
+            _refuse_long_body(scope, self._limits.get(scope["path"], BODY_LIMIT))
             await self._app(scope, receive, send)
             return
         scope["ladder.path"] = route.path
@@ -187,11 +196,11 @@ class Edge:
         timer.observe(seconds)
 
 
-def _refuse_long_body(scope: Scope) -> None:
+def _refuse_long_body(scope: Scope, limit: int) -> None:
     """By its announced length; one that comes in chunks is counted by the application."""
     announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    if announced.isdigit() and int(announced[:20]) > BODY_LIMIT:
-        fault = Fault("body", f"larger than {BODY_LIMIT} bytes")
+    if announced.isdigit() and int(announced[:20]) > limit:
+        fault = Fault("body", f"larger than {limit} bytes")
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The body is too large", faults=[fault]
         )

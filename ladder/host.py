@@ -9,6 +9,7 @@ from typing import Any, Literal
 from fastapi import Depends, FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.routing import iter_route_contexts
 from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -52,7 +53,14 @@ def assemble(services: Sequence[Service], *, loopback: bool) -> ASGIApp:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # their stub is missing
     app = _Application(services)
     hot = [route for service in services for route in service.routes if isinstance(route, Route)]
-    return Edge(app, hot, _owners(services, app), loopback=loopback)
+    return Edge(app, hot, _owners(services, app), loopback=loopback, limits=_limits(app))
+
+
+def _limits(app: FastAPI) -> Mapping[str, int]:
+    """Path → how long a body may be, where a path takes longer ones than the rest."""
+    contexts = iter_route_contexts(app.router.routes)
+    longer = ((each.path, getattr(each, "max_body_size", None) or 0) for each in contexts)
+    return {path: limit for path, limit in longer if path and limit > BODY_LIMIT}
 
 
 def _owners(services: Sequence[Service], app: FastAPI) -> Mapping[str, str]:

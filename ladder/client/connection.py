@@ -110,6 +110,7 @@ def problem_text(document: Any, status: int) -> str:
 def _fault_line(fault: Mapping[str, Any]) -> str:
     if "line" in fault:
         place = ":".join(str(fault[part]) for part in ("file", "line", "column") if fault.get(part))
+        place = place if fault.get("file") else f"line {place}"
         what = str(fault.get("message") or fault.get("reason") or fault.get("expected") or "")
         path = str(fault.get("path") or fault.get("field") or "")
         return f"  {place}: {path}: {what}" if path else f"  {place}: {what}"
@@ -210,7 +211,18 @@ class Connection:
         url = self.place.intake_url + "/v1/events"
         return self._call("POST", url, self.place.intake_key, content=body, headers=headers)
 
+    def text(self, path: str, params: Params, accept: str) -> str:
+        """GET from the API something that is not JSON, as it was sent."""
+        headers = {"accept": accept}
+        answer = self._send("GET", self.place.url + path, self.place.api_key, params=params, headers=headers)
+        if not answer.is_success:
+            read_answer(answer)
+        return answer.text
+
     def _call(self, method: str, url: str, key: str, **rest: Any) -> Any:
+        return read_answer(self._send(method, url, key, **rest))
+
+    def _send(self, method: str, url: str, key: str, **rest: Any) -> httpx2.Response:
         headers = {"authorization": f"Bearer {key}", **rest.pop("headers", {})}
         try:
             answer = self._http.request(method, url, headers=headers, **rest)
@@ -222,7 +234,7 @@ class Connection:
             ) from err
         with suppress(ValueError, TypeError):
             self.answered_at = parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
-        return read_answer(answer)
+        return answer
 
 
 def as_json(document: Any) -> str:

@@ -9,6 +9,7 @@ from shared.policy.people import Customer
 from shared.policy.references import address_expected
 from shared.policy.source import nearest
 
+KEPT: Final = "***"  # how a secret is shown; put back, it means: as it is
 MOST_MATCH: Final = 100
 MOST_CONTACTS: Final = 20
 _NAMED: Final = 12  # known names that an error lists

@@ -13,7 +13,7 @@ from services.router import customer_store
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import CustomerItem, CustomerList, answer, answers
 from services.router.customer_book import customer_of
-from services.router.customer_faults import faults
+from services.router.customer_faults import KEPT, faults
 from services.router.customer_store import Filters
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.directory import shown_address
@@ -27,7 +27,6 @@ from shared.problems import Fault, Problem
 
 log = telemetry.logger(__name__)
 
-KEPT: Final = "***"  # how a secret is shown; put back, it means: as it is
 _MOST: Final = 500
 _URLS: Final = frozenset({"webhook", "teams"})
 _EXAMPLE: Final[JsonDict] = {

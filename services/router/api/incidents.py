@@ -170,7 +170,7 @@ def _add_explain(router: APIRouter, engine: Engine, access: Access) -> None:
             rows = await queries.entries(connection, incident_id, None, _ALL_ENTRIES)
             usable = await engine.policies.get(connection, [found.incident.policy_hash])
             policy = usable[found.incident.policy_hash]
-            around = await _around(engine, connection, caller.live, policy)
+            around = await _around(engine, connection, found.incident, caller.live, policy)
         coming = _coming(found.incident, around, policy)
         return answer(
             Explanation(
@@ -208,13 +208,14 @@ def _add_actions(router: APIRouter, engine: Engine, access: Access) -> None:
 
 
 async def _around(
-    engine: Engine, connection: AsyncConnection, live: CompiledPolicy, policy: Compiled
+    engine: Engine, connection: AsyncConnection, incident: Incident, live: CompiledPolicy, policy: Compiled
 ) -> Surroundings:
     """What the next steps depend on beside the incident, as it is now."""
-    _, in_force = await moment(connection)
+    in_force = required((await moment(connection))[1])
     return Surroundings(
         live=live,
-        office=await engine.policies.offices.get(connection, required(in_force).office, live),
+        office=await engine.policies.offices.get(connection, in_force.office, live),
+        customers=await engine.policies.customers.find(connection, in_force.customers, [incident.customer]),
         rotations={} if isinstance(policy, Exception) else await rotations.read(connection, [policy]),
     )
 

@@ -42,6 +42,7 @@ STATEMENTS: tuple[str, ...] = (
         at timestamptz NOT NULL,
         id text COLLATE "C" NOT NULL,
         name text NOT NULL,
+        called text NOT NULL,
         tier text,
         value double precision,
         owner text,

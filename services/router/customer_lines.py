@@ -1,0 +1,273 @@
+"""Customers as lines of CSV or NDJSON: read piece by piece, each mistake with its line and column.
+
+CSV has a header. Its columns are `id`, `name`, `tier`, `value`, `owner`, `match` (several, separated by `;`)
+and contacts: `contacts.NAME.CHANNEL` and `contacts.NAME.secret`, or a channel alone (`email` means
+`contacts.email.email`). An empty cell says nothing. The separator is the one of `,`, `;` and tab that the
+header uses. NDJSON has one object a line: the body of `PUT /v1/customers/{id}` with the `id` in it.
+"""
+
+import csv
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from pydantic import ValidationError
+
+from services.router.customer_faults import KEPT, faults
+from services.router.domain.compiled import CompiledPolicy
+from shared.policy.people import Customer
+from shared.policy.source import nearest
+from shared.policy.targets import CHANNELS, NAME_PATTERN
+
+LONGEST: Final = 64 * 1024  # bytes of one customer
+_FIELDS: Final = ("id", "name", "tier", "value", "owner", "match")
+_ID: Final = re.compile(NAME_PATTERN)
+_CONTACT: Final = re.compile(rf"contacts\.({NAME_PATTERN})\.({'|'.join(CHANNELS)}|secret)")
+_NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,6})?")
+
+
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """One thing wrong; `column` is '' where it is the line as a whole. Lines count from 1."""
+
+    line: int
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One customer as it was sent, unchecked."""
+
+    number: int
+    fields: Mapping[str, Any]
+    columns: Mapping[str, str]  # how the file calls a place, where that is not its path with dots
+
+
+Read: TypeAlias = Line | LineFault
+
+
+class BrokenError(Exception):
+    """The rest of the file cannot be read; `fault` says from where on, and why."""
+
+    def __init__(self, fault: LineFault) -> None:
+        super().__init__(fault.reason)
+        self.fault: Final = fault
+
+
+class Lines:
+    """Takes a file in pieces, gives its customers as they become whole. Raises BrokenError."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._number = 0
+
+    def feed(self, piece: bytes) -> Iterator[Read]:
+        """What is whole now."""
+        *whole, self._rest = (self._rest + piece).split(b"\n")
+        for raw in whole:
+            yield from self._one(raw)
+        if len(self._rest) > LONGEST:
+            raise BrokenError(LineFault(self._number + 1, "", f"longer than {LONGEST} bytes"))
+
+    def end(self) -> Iterator[Read]:
+        """What the last line holds, with or without a line break behind it."""
+        if self._rest:
+            yield from self._one(self._rest)
+            self._rest = b""
+        yield from self.ended()
+
+    def _one(self, raw: bytes) -> Iterator[Read]:
+        self._number += 1
+        if len(raw) > LONGEST:
+            raise BrokenError(LineFault(self._number, "", f"longer than {LONGEST} bytes"))
+        try:
+            line = raw.removesuffix(b"\r").decode("utf-8-sig" if self._number == 1 else "utf-8")
+        except UnicodeDecodeError as err:
+            raise BrokenError(LineFault(self._number, "", f"not UTF-8 at byte {err.start + 1}")) from err
+        yield from self.line(self._number, line)
+
+    @abstractmethod
+    def line(self, number: int, text: str) -> Iterator[Read]:
+        """One line, without its break."""
+
+    def ended(self) -> Iterator[Read]:
+        """There are no more lines."""
+        return iter(())
+
+
+class JsonLines(Lines):
+    """NDJSON."""
+
+    def line(self, number: int, text: str) -> Iterator[Read]:
+        if not text.strip():
+            return
+        try:
+            found = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError, UnicodeError) as err:
+            yield LineFault(number, "", f"not JSON: {err}")
+            return
+        yield Line(number, found, {}) if isinstance(found, dict) else LineFault(number, "", "not an object")
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column of the header; of a contact also its name and what of it stands there."""
+
+    title: str
+    contact: str = ""
+    part: str = ""
+
+    @property
+    def path(self) -> str:
+        return f"contacts.{self.contact}.{self.part}" if self.contact else self.title
+
+
+class CsvLines(Lines):
+    """CSV by RFC 4180: quotes where a cell holds the separator, a quote or a line break."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: list[str] = []  # lines of a record whose quote has not ended
+        self._length = 0
+        self._columns: Sequence[_Column] = ()
+        self._names: Mapping[str, str] = {}
+        self._separator = ","
+
+    def line(self, number: int, text: str) -> Iterator[Read]:
+        self._open.append(text)
+        self._length += len(text)
+        if sum(part.count('"') for part in self._open) % 2 == 0:
+            yield from self._record(number - len(self._open) + 1)
+        elif self._length > LONGEST:
+            raise self._endless(number)
+
+    def ended(self) -> Iterator[Read]:
+        if self._open:
+            raise self._endless(self._number)
+        return iter(())
+
+    def _endless(self, number: int) -> BrokenError:
+        return BrokenError(LineFault(number - len(self._open) + 1, "", "a quote that does not end"))
+
+    def _record(self, number: int) -> Iterator[Read]:
+        text = "\n".join(self._open)
+        self._open, self._length = [], 0
+        if not text.strip():
+            return
+        if not self._columns:
+            self._separator = max(",;\t", key=text.count)
+        try:
+            [cells] = csv.reader([text], delimiter=self._separator, strict=True)
+        except (csv.Error, ValueError) as err:
+            yield LineFault(number, "", f"not CSV: {err}")
+            return
+        if not self._columns:
+            self._columns = _header(number, cells)
+            self._names = {column.path: column.title for column in self._columns}
+        elif any(cell.strip() for cell in cells):
+            yield self._customer(number, cells)
+
+    def _customer(self, number: int, cells: Sequence[str]) -> Read:
+        if len(cells) != len(self._columns):
+            return LineFault(number, "", f"{len(cells)} cells; the header has {len(self._columns)}")
+        fields: dict[str, Any] = {}
+        for column, cell in zip(self._columns, map(_one_line, cells), strict=True):
+            if not cell:
+                continue
+            if column.contact:
+                contacts = fields.setdefault("contacts", {})
+                contacts.setdefault(column.contact, {})[column.part] = cell
+            elif column.title == "match":
+                fields["match"] = [part for each in cell.split(";") if (part := each.strip())]
+            elif column.title != "value":
+                fields[column.title] = cell
+            elif _NUMBER.fullmatch(cell):
+                fields["value"] = float(cell)
+            else:
+                return LineFault(number, "value", "a number such as 250000 or 99.5")
+        return Line(number, fields, self._names)
+
+
+def _one_line(cell: str) -> str:
+    return " ".join(cell.split())
+
+
+def _header(number: int, cells: Sequence[str]) -> Sequence[_Column]:
+    """The columns. Raises BrokenError: without knowing them nothing can be read."""
+    columns: list[_Column] = []
+    for cell in cells:
+        title = cell.strip()
+        if contact := _CONTACT.fullmatch(title):
+            columns.append(_Column(title, contact[1], contact[2]))
+        elif title in CHANNELS:
+            columns.append(_Column(title, title, title))
+        elif title in _FIELDS:
+            columns.append(_Column(title))
+        else:
+            raise BrokenError(LineFault(number, title[:100], _no_column(title)))
+    paths = [column.path for column in columns]
+    if twice := next((path for path in paths if paths.count(path) > 1), None):
+        raise BrokenError(LineFault(number, twice, "a column that is there twice"))
+    if missing := [name for name in ("id", "name") if name not in paths]:
+        raise BrokenError(LineFault(number, missing[0], "this column must be there"))
+    return columns
+
+
+def _no_column(title: str) -> str:
+    known = [*_FIELDS, *CHANNELS]
+    near = nearest(title.lower(), known)
+    hint = f"; did you mean {near!r}?" if near else ""
+    return f"not a column: {', '.join(known)}, contacts.NAME.CHANNEL, contacts.NAME.secret{hint}"
+
+
+def checked(line: Line, live: CompiledPolicy) -> tuple[str, Customer] | Sequence[LineFault]:
+    """The id and the customer, or everything that is wrong with them under the policy in force."""
+    fields = dict(line.fields)
+    customer_id = fields.pop("id", None)
+    wrong = [] if _is_id(customer_id) else [LineFault(line.number, "id", _no_id(customer_id))]
+    if not wrong and customer_id in live.bundle.customers:
+        why = f"customers.{customer_id} stands in the policy bundle {live.hash[:12]}: change it there"
+        wrong.append(LineFault(line.number, "id", why))
+    try:
+        customer = Customer.model_validate(fields)
+    except ValidationError as err:
+        errors = err.errors(include_input=False, include_url=False)
+        return [*wrong, *(_fault(line, each["loc"], each["msg"]) for each in errors)]
+    wrong += [_fault(line, fault.path, fault.reason) for fault in faults(customer, live)]
+    wrong += [_fault(line, path, reason) for path, reason in _clashes(customer, live)]
+    return wrong or (str(customer_id), customer)
+
+
+def _clashes(customer: Customer, live: CompiledPolicy) -> Iterator[tuple[tuple[str, ...], str]]:
+    for said in customer.match:
+        if (owner := live.customers.get(said.casefold())) is not None:
+            yield ("match",), f"{said!r} is customers.{owner} of the policy bundle {live.hash[:12]}"
+    for name, contact in customer.contacts.items():
+        if contact.secret == KEPT:
+            yield ("contacts", name, "secret"), f"{KEPT} is how a secret is shown, not one"
+
+
+def _fault(line: Line, path: Sequence[str | int], reason: str) -> LineFault:
+    place = ".".join(map(str, path))
+    title = line.columns.get(place)
+    if title is None:  # a part of a cell, or a contact as a whole
+        title = next((name for known, name in line.columns.items() if _holds(known, place)), place)
+    return LineFault(line.number, title, reason)
+
+
+def _holds(known: str, place: str) -> bool:
+    return place.startswith(f"{known}.") or known.startswith(f"{place}.")
+
+
+def _is_id(said: Any) -> bool:
+    return isinstance(said, str) and len(said) <= 100 and _ID.fullmatch(said) is not None
+
+
+def _no_id(said: Any) -> str:
+    if said is None or said == "":
+        return "a customer needs an id"
+    return "an id is made of a-z, 0-9, - and _, begins with a letter or digit, and has at most 100 of them"

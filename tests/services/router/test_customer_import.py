@@ -1,0 +1,282 @@
+"""Customers by the thousand: CSV and NDJSON, all of a file or nothing, each mistake with its place."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.services.router.desk import event
+from tests.services.router.test_api import Api, served  # noqa: F401 - the fixture
+from tests.services.router.test_customers import GLOBEX, Customers
+
+CSV = '''\ufeffid,name,tier,value,owner,match,email,contacts.bot.webhook,contacts.bot.secret
+globex,Globex,gold,120000.5,petra,globex.example; Globex Corp,ops@globex.example,https://h.example/x,secret:globex
+initech,"Initech, Inc.
+of Texas",,,,initech.example,,,
+
+umbrella,"The ""Umbrella""",silver,0,,,,,
+'''
+
+
+class Imports(Customers):
+    async def send(self, body: str | bytes, kind: str = "text/csv", key: str = "lead", **query: Any) -> Any:
+        content = body.encode() if isinstance(body, str) else body
+        return await self.ask(
+            "POST", "/import", key, content=content, headers={"content-type": kind}, params=query
+        )
+
+    async def lines(self, *customers: Any, **query: Any) -> Any:
+        body = "\n".join(map(json.dumps, customers))
+        return await self.send(body, "application/x-ndjson", **query)
+
+    async def stored(self) -> dict[str, dict[str, Any]]:
+        columns = "id, name, tier, value, owner, match, contacts"
+        rows = await self.api.desk.sql(f"SELECT {columns} FROM router.customer ORDER BY id")
+        return {row.id: dict(row._mapping) for row in rows}
+
+    async def names(self) -> list[tuple[str, str, bool]]:
+        return [
+            tuple(row) for row in await self.api.desk.sql("SELECT * FROM router.customer_name ORDER BY 1, 2")
+        ]
+
+
+@pytest.fixture
+async def imports(served: Api) -> Imports:  # noqa: F811 - pytest's way
+    return Imports(served)
+
+
+def done(**figures: int) -> dict[str, Any]:
+    return dict.fromkeys(("lines", "added", "changed", "unchanged", "removed"), 0) | {
+        "dry_run": False,
+        "notes": [],
+        **figures,
+    }
+
+
+async def test_a_spreadsheet_becomes_customers(imports: Imports) -> None:
+    answer = await imports.send(CSV)
+    assert answer.json() == done(lines=3, added=3), answer.text
+    assert await imports.stored() == {
+        "globex": {
+            "id": "globex",
+            "name": "Globex",
+            "tier": "gold",
+            "value": 120000.5,
+            "owner": "petra",
+            "match": ["globex.example", "Globex Corp"],
+            "contacts": {
+                "email": {"email": "ops@globex.example"},
+                "bot": {"webhook": "https://h.example/x", "secret": "secret:globex"},
+            },
+        },
+        "initech": {
+            **dict.fromkeys(("tier", "value", "owner")),
+            "id": "initech",
+            "name": "Initech, Inc. of Texas",
+            "match": ["initech.example"],
+            "contacts": {},
+        },
+        "umbrella": {
+            "id": "umbrella",
+            "name": 'The "Umbrella"',
+            "tier": "silver",
+            "value": 0,
+            "owner": None,
+            "match": [],
+            "contacts": {},
+        },
+    }
+    await imports.api.desk.take(event(customer="someone@Globex.Example"))
+    assert (await imports.api.desk.only()).tier == "gold"
+    assert await imports.api.desk.count("customer_import") == 0
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+async def test_spreadsheets_of_other_countries_are_read(imports: Imports, separator: str) -> None:
+    body = (
+        separator.join(("id", "name", "match")) + "\r\n" + separator.join(("globex", "G", '"a;b"')) + "\r\n"
+    )
+    assert (await imports.send(body, "text/csv; charset=utf-8")).json() == done(lines=1, added=1)
+    assert (await imports.stored())["globex"]["match"] == ["a", "b"]
+
+
+async def test_the_same_file_again_changes_nothing(imports: Imports) -> None:
+    await imports.send(CSV)
+    before = await imports.api.desk.sql("SELECT customers FROM router.office")
+    assert (await imports.send(CSV)).json() == done(lines=3, unchanged=3)
+    assert await imports.api.desk.sql("SELECT customers FROM router.office") == before
+    changed = CSV.replace("Globex Corp", "Globex Holding").replace("gold,", "silver,")
+    assert (await imports.send(changed)).json() == done(lines=3, unchanged=2, changed=1)
+    assert [name for name, owner, _ in await imports.names() if owner == "globex"] == [
+        *("globex", "globex holding", "globex.example"),
+    ]
+
+
+async def test_a_dry_run_tells_and_does_nothing(imports: Imports) -> None:
+    await imports.have("hooli", **GLOBEX)
+    before = await imports.stored()
+    answer = await imports.lines({"id": "globex", "name": "Globex"}, dry_run=True, replace=True)
+    assert answer.json() == done(lines=1, added=1, removed=1) | {"dry_run": True}
+    assert await imports.stored() == before
+    assert await imports.api.desk.count("customer_import") == 0
+
+
+async def test_what_is_not_in_the_file_stays_unless_it_is_to_be_replaced(imports: Imports) -> None:
+    await imports.have("hooli", match=["hooli.example"])
+    globex = {"id": "globex", "name": "Globex", "match": ["hooli.example"]}
+    refused = await imports.lines(globex)
+    assert refused.json()["errors"][0]["reason"] == "'hooli.example' is customer hooli"
+    assert (await imports.lines(globex, replace=True)).json() == done(lines=1, added=1, removed=1)
+    assert await imports.ids() == ["acme", "globex"]
+
+
+async def test_a_match_may_move_from_one_customer_of_the_file_to_another(imports: Imports) -> None:
+    await imports.have("globex", match=["shared.example", "Globex Corp"])
+    moved = [
+        {"id": "globex", "name": "Globex Corp"},
+        {"id": "hooli", "name": "Hooli", "match": ["shared.example"]},
+    ]
+    assert (await imports.lines(*moved)).json() == done(lines=2, added=1, changed=1)
+    assert await imports.names() == [
+        ("globex corp", "globex", False),
+        ("hooli", "hooli", False),
+        ("shared.example", "hooli", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "column", "words"),
+    [
+        ("", 1, "", "no customer"),
+        ("id,name\n", 1, "", "no customer"),
+        ("id,nmae\nx,X\n", 1, "nmae", "did you mean 'name'?"),
+        ("id,tier\nx,gold\n", 1, "name", "must be there"),
+        ("id,name,email,contacts.email.email\n", 1, "contacts.email.email", "twice"),
+        ("id,name\nx\n", 2, "", "1 cells; the header has 2"),
+        ("id,name\nx,X,Y\n", 2, "", "3 cells"),
+        ("id,name\n\n,X\n", 3, "id", "needs an id"),
+        ("id,name\nÁcme,X\n", 2, "id", "a-z, 0-9"),
+        ("id,name\n" + "x" * 101 + ",X\n", 2, "id", "at most 100"),
+        ("id,name\nacme,Acme\n", 2, "id", "customers.acme stands in the policy bundle"),
+        ("id,name,match\nx,X,acme LTD\n", 2, "match", "is customers.acme of the policy bundle"),
+        ("id,name\nx,\n", 2, "name", "Field required"),
+        ("id,name,value\nx,X,12k\n", 2, "value", "a number such as"),
+        ("id,name,value\nx,X,-1\n", 2, "value", "a number such as"),
+        ("id,name,tier\nx,X,glod\n", 2, "tier", "did you mean 'gold'?"),
+        ("id,name,owner\nx,X,nobody\n", 2, "owner", "ana, karel, petra"),
+        ("id,name,email\nx,X,nobody\n", 2, "email", "a mail address"),
+        ("id,name,contacts.m.email\nx,X,nobody\n", 2, "contacts.m.email", "a mail address"),
+        ("id,name,contacts.m.secret\nx,X,s\n", 2, "contacts.m.secret", "a contact such as"),
+        ('id,name\nx,"X\ny,Y\n', 2, "", "a quote that does not end"),
+        ('id,name\nx,"X" Y\n', 2, "", "not CSV"),
+        (b"id,name\nx,\xff\n", 2, "", "not UTF-8 at byte 3"),
+        ("id,name\nx," + "X" * 70_000 + "\n", 2, "", "longer than"),
+        ("id,name\nx,X\ny,Y\nx,Z\n", 4, "id", "'x' stands in line 2, too"),
+        ("id,name,match\nx,X,q.example\ny,Y,Q.Example\n", 3, "match", "is customer x of line 2"),
+    ],
+)
+async def test_a_mistake_in_a_spreadsheet_is_told_with_its_place(
+    imports: Imports, body: str | bytes, line: int, column: str, words: str
+) -> None:
+    answer = await imports.send(body)
+    assert answer.status_code == 422, answer.text
+    document = answer.json()
+    assert (document["type"], document["title"]) == (
+        "urn:ladder:problem:customers-refused",
+        "Nothing was imported",
+    )
+    [error] = document["errors"]
+    assert (error["line"], error["path"]) == (line, column)
+    assert words in error["reason"]
+    assert await imports.stored() == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "words"),
+    [
+        ("nonsense", "", "not JSON"),
+        ("[" * 5000, "", "not JSON"),
+        ('{"id": "x", "name": "\\ud800"}', "", "not JSON"),
+        ("[1]", "", "not an object"),
+        ('{"id": 7, "name": "X"}', "id", "a-z, 0-9"),
+        ('{"id": "x", "name": "X\\u0000"}', "name", "match pattern"),
+        ('{"id": "x", "name": "X", "colour": 1}', "colour", "not permitted"),
+        ('{"id": "x", "name": "X", "value": 1e999}', "", "not JSON"),
+        ('{"id": "x", "name": "X", "match": ["a", 7]}', "match.1", "valid string"),
+        (
+            '{"id": "x", "name": "X", "contacts": {"m": {"email": "a@b", "sms": "1"}}}',
+            "contacts.m",
+            "a contact",
+        ),
+        (
+            '{"id": "x", "name": "X", "contacts": {"m": {"webhook": "https://x", "secret": "***"}}}',
+            "contacts.m.secret",
+            "how a secret is shown",
+        ),
+    ],
+)
+async def test_a_mistake_in_a_line_of_json_is_told_with_its_place(
+    imports: Imports, line: str, column: str, words: str
+) -> None:
+    answer = await imports.send(f'{{"id": "fine", "name": "Fine"}}\n\n{line}', "application/x-ndjson")
+    assert answer.status_code == 422, answer.text
+    [error] = answer.json()["errors"]
+    assert (error["line"], error["path"]) == (3, column)
+    assert words in error["reason"]
+    assert await imports.stored() == {}
+
+
+async def test_all_mistakes_are_counted_and_the_first_hundred_told(imports: Imports) -> None:
+    answer = await imports.lines(*({"id": f"x{n}", "name": "X", "tier": "tin"} for n in range(250)))
+    assert answer.json()["detail"] == "250 mistakes in 250 customers; the first 100 are listed."
+    assert [error["line"] for error in answer.json()["errors"]] == list(range(1, 101))
+
+
+async def test_only_a_lead_imports_and_only_what_can_be_read(imports: Imports) -> None:
+    assert (await imports.send(CSV, key="responder")).status_code == 403
+    assert (await imports.send(CSV, key="")).status_code == 401
+    refused = await imports.send(CSV, "application/json")
+    assert refused.status_code == 415
+    assert "text/csv" in refused.json()["errors"][0]["reason"]
+
+
+async def test_an_import_may_be_longer_than_other_bodies_and_is_taken_in_pieces(imports: Imports) -> None:
+    pieces = [b'{"id": "c%d", "name": "%s"}\n' % (n, b"X" * 190) for n in range(45_000)]
+    assert sum(map(len, pieces)) > 8 * 1024 * 1024
+
+    async def sent() -> Any:
+        yield b"".join(pieces[:100])[:-7]
+        yield b"".join(pieces[:100])[-7:]
+        yield b"".join(pieces[100:])
+
+    headers = {"content-type": "application/x-ndjson"}
+    answer = await imports.ask("POST", "/import", content=sent(), headers=headers, timeout=100)
+    assert answer.json()["added"] == 45_000, answer.text
+    assert answer.json()["notes"] != []
+    whole = await imports.send(b"".join(pieces), "application/x-ndjson")
+    assert whole.json()["unchanged"] == 45_000
+
+
+async def test_what_was_laid_down_by_an_import_that_ended_midway_is_cleared_by_the_next(
+    imports: Imports,
+) -> None:
+    desk = imports.api.desk
+    await desk.sql("""
+        INSERT INTO router.customer_import (import_id, line, at, id, name, called, match, matched, contacts)
+        VALUES (gen_random_uuid(), 1, now() - interval '2 days', 'x', 'X', 'x', '{}', '{}', '{}')
+    """)
+    await imports.send(CSV)
+    assert await desk.count("customer_import") == 0
+    assert "x" not in await imports.stored()
+
+
+async def test_an_import_is_in_force_for_the_next_event_although_a_text_was_looked_up_before(
+    imports: Imports,
+) -> None:
+    desk = imports.api.desk
+    await imports.have("hooli")
+    await desk.take(event("first", customer="globex.example"))
+    await imports.send(CSV)
+    await desk.take(event("second", customer="globex.example"))
+    first, second = await desk.incidents()
+    assert (first.customer, second.customer) == ("globex.example", "globex")
