@@ -257,13 +257,14 @@ def apply(
 def register(app: typer.Typer) -> None:
     """Adds the commands in the order in which `ladder --help` lists them."""
     from ladder.client.duty import override, overrides, shifts
+    from ladder.client.reporting import report
     from ladder.client.sending import send
     from ladder.demonstration import demo
     from ladder.replay.command import replay
 
     commands: Sequence[Callable[..., None]] = (
         send, incidents, show, explain, ack, resolve, escalate, note, update, oncall, override, overrides,
-        shifts, watch, apply, replay, demo,
+        shifts, report, watch, apply, replay, demo,
     )  # fmt: skip
     for command in commands:
         app.command()(command)
