@@ -149,7 +149,7 @@ def _promises(clocks: tuple[Clock, ...]) -> int:
     bits = 0
     for clock in clocks:
         bit = _BIT.get(clock.target, 0)
-        if clock.breached:
+        if clock.breached or clock.breaches:
             bits |= bit | bit << BREACHED
         if clock.state == "cancelled":
             continue

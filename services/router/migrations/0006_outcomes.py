@@ -54,8 +54,46 @@ STATEMENTS: tuple[str, ...] = (
     "CREATE INDEX stay_open ON router.stay (incident_id) WHERE ended IS NULL",
     "CREATE INDEX stay_opened ON router.stay (opened_at)",
 )
+# What can be told of incidents that were there before: not who solved them, nor the levels they have left.
+BACKFILL: tuple[str, ...] = (
+    """
+    INSERT INTO router.outcome
+    SELECT id, opened_at,
+        CAST(floor(EXTRACT(epoch FROM acknowledged_at - opened_at)) AS integer),
+        CAST(floor(EXTRACT(epoch FROM resolved_at - opened_at)) AS integer),
+        COALESCE(clocks.promises, 0),
+        CASE status WHEN 'resolved' THEN 1 WHEN 'closed' THEN 3 ELSE 0 END,
+        COALESCE(CAST(state ->> 'reopened' AS integer), 0),
+        0, priority, tier, service, customer, policy
+    FROM router.incident
+    CROSS JOIN LATERAL (
+        SELECT bit_or(
+            CASE WHEN clock.broken THEN 1 << bit | 1 << bit + 5 ELSE 0 END
+            | CASE WHEN clock.state = 'cancelled' THEN 0 ELSE 1 << bit END
+            | CASE WHEN clock.state = 'fulfilled' THEN 1 << bit + 10 ELSE 0 END
+        ) AS promises
+        FROM (
+            SELECT array_position(ARRAY['acknowledge', 'respond', 'update', 'resolve', 'close'],
+                                  each ->> 'target') - 1 AS bit,
+                   COALESCE(each ->> 'state', 'running') AS state,
+                   COALESCE(CAST(each ->> 'breached' AS boolean), false) AS broken
+            FROM json_array_elements(state -> 'clocks') AS each
+        ) AS clock
+        WHERE bit IS NOT NULL
+    ) AS clocks
+    ON CONFLICT DO NOTHING
+    """,
+    """
+    INSERT INTO router.stay
+    SELECT id, opened_at, CAST(state -> 'chain' ->> 'since' AS timestamptz), NULL, NULL, 0, priority,
+        tier, service, customer, policy, level
+    FROM router.incident
+    WHERE status IN ('triggered', 'acknowledged') AND policy <> '' AND level <> ''
+      AND NOT COALESCE(CAST(state -> 'chain' ->> 'unasked' AS boolean), false)
+    """,
+)
 
 
 def upgrade() -> None:
-    for statement in STATEMENTS:
+    for statement in STATEMENTS + BACKFILL:
         op.execute(statement)

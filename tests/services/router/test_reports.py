@@ -1,6 +1,7 @@
 """Reports over HTTP, on a real database: figures small enough to be worked out by hand."""
 
 import csv
+import importlib
 import io
 import uuid
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ import pytest
 
 from services.router import reporting
 from services.router.domain.outcomes import Ended, Flag
+from tests.domain.tale import bundle
 from tests.services.router.desk import Desk, event
 from tests.services.router.test_api import Api, api_of, keys
 
@@ -271,3 +273,29 @@ async def test_a_level_that_nobody_answered_is_passed(served: Api, desk: Desk) -
     assert told["experts"]["passed"] == 1
     assert told["finally"]["there_now"] == 1
     assert told["finally"]["pages"] == 2
+
+
+async def test_incidents_from_before_reports_are_counted_when_the_database_is_brought_up_to_date(
+    desk: Desk,
+) -> None:
+    sla = {"name": "all", "acknowledge": "5m", "resolve": "4h"}
+    await desk.put_in_force(bundle(slas=[sla]))
+    await desk.take(event("open"), event("taken"), event("solved"))
+    await desk.take(event("taken", "acknowledge"), event("solved", "resolve"))
+    outcomes = """
+        SELECT incident_id, opened_at, taken_after, solved_after, promises, flags & 3, reopened, rating, priority,
+            tier, service, customer, policy
+        FROM router.outcome ORDER BY incident_id
+    """
+    stays = "SELECT incident_id, level, entered_at FROM router.stay WHERE ended IS NULL ORDER BY incident_id"
+    written = await desk.sql(outcomes)
+    standing = await desk.sql(stays)
+    assert len(written) == 3
+    assert len(standing) == 2
+
+    await desk.sql("TRUNCATE router.outcome, router.stay")
+    migration = importlib.import_module("services.router.migrations.0006_outcomes")
+    for statement in migration.BACKFILL:
+        await desk.sql(statement)
+    assert await desk.sql(outcomes) == written
+    assert await desk.sql(stays) == standing
