@@ -143,11 +143,11 @@ async def _announcement(connection: AsyncConnection, ending: Stored, now: dateti
     assert ending.until is not None
     count = (await connection.execute(_KEPT_QUIET, {"by": ending.called})).scalar_one()
     kind = f"maintenance {ending.name}" if ending.name else "silence"
-    after = "are dropped" if ending.then == "drop" else "are paged"
+    after = "dropped" if ending.then == "drop" else "paged"
     more = f" ({ending.comment})" if ending.comment else ""
-    stand = f"{count:,} incident{'' if count == 1 else 's'} it keeps quiet"
     if count:
-        what = f"Unless you prolong it, what still stands of {stand} {after} then."
+        named = f"{count:,} incident{'' if count == 1 else 's'}"
+        what = f"It keeps {named} quiet: what still stands is {after} then, unless you prolong it."
     else:
         what = "It keeps nothing quiet at the moment."
     return Announced(

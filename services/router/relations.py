@@ -23,6 +23,7 @@ from services.router.domain.surroundings import Cause, Group, Other
 from shared.events import Upstream
 
 _CAUSES_SEEN: Final = 5  # of a rule: more would say nothing new
+_KEPT_AFTER: Final = timedelta(hours=1)
 _UPSTREAM_SEEN: Final = 3  # open incidents of a service
 _json: Final = msgspec.json.Encoder()
 
@@ -152,8 +153,9 @@ async def add_spreads(connection: AsyncConnection, spreads: Sequence[Spread], no
 
 async def tidy(connection: AsyncConnection, now: datetime) -> int:
     """Forget groups that nobody can join any more, and causes that are over."""
-    gone = (await connection.execute(_OLD_GROUPS, {"now": now})).rowcount
-    gone += (await connection.execute(_OLD_CAUSES, {"before": now - timedelta(hours=1)})).rowcount
+    before = {"before": now - _KEPT_AFTER}
+    gone = (await connection.execute(_OLD_GROUPS, before)).rowcount
+    gone += (await connection.execute(_OLD_CAUSES, before)).rowcount
     return gone
 
 
@@ -240,7 +242,7 @@ _SPREAD: Final = text("""
 _OLD_GROUPS: Final = text("""
     DELETE FROM router.incident_group WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM router.incident_group
-        WHERE kept_until < :now - interval '1 hour' LIMIT 10000 FOR UPDATE SKIP LOCKED
+        WHERE kept_until < :before LIMIT 10000 FOR UPDATE SKIP LOCKED
     ))
 """)
 _OLD_CAUSES: Final = text("""

@@ -49,6 +49,7 @@ incident: Final = Table(
     Column("stuck", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
     Column("events", BigInteger, nullable=False),
+    Column("parent", Uuid),
     Column("updated_at", _at, nullable=False),
     Column("state", JSON, nullable=False),
 )

@@ -9,6 +9,7 @@ from services.router.api.customer_import import importing
 from services.router.api.customers import customers
 from services.router.api.heartbeats import heartbeats
 from services.router.api.incidents import incidents
+from services.router.api.members import members
 from services.router.api.oncall import oncall
 from services.router.api.overrides import overrides
 from services.router.api.policy import policy
@@ -28,6 +29,7 @@ def routes(engine: Engine, settings: RouterSettings, wake_relay: Callable[[], No
     access = Access(engine, loopback=settings.loopback)
     router = APIRouter()
     router.include_router(incidents(engine, access))
+    router.include_router(members(engine, access))
     router.include_router(oncall(engine, access))
     router.include_router(overrides(engine, access))
     router.include_router(schedules(engine, access, settings))

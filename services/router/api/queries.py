@@ -29,6 +29,7 @@ class Filters:
     assignee: str = ""
     priority: Sequence[int] = ()
     q: str = ""
+    parent: uuid.UUID | None = None  # grouped under this one, or merged into it
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         conditions.append(table.status.in_(filters.status))
     if filters.priority:
         conditions.append(table.priority.in_(filters.priority))
+    if filters.parent is not None:
+        conditions.append(table.parent == filters.parent)
     if filters.q:
         pattern = filters.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         searched = (table.title, table.dedup_key)
