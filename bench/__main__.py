@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-PARTS = ("decide", "intake", "latency", "replay", "reports", "start", "memory")
+PARTS = ("customers", "decide", "intake", "latency", "replay", "reports", "start", "memory")
 
 
 def main() -> None:

@@ -256,6 +256,7 @@ def apply(
 
 def register(app: typer.Typer) -> None:
     """Adds the commands in the order in which `ladder --help` lists them."""
+    from ladder.client.directory import customer, customers
     from ladder.client.duty import override, overrides, shifts
     from ladder.client.reporting import report
     from ladder.client.sending import send
@@ -264,7 +265,8 @@ def register(app: typer.Typer) -> None:
 
     commands: Sequence[Callable[..., None]] = (
         send, incidents, show, explain, ack, resolve, escalate, note, update, oncall, override, overrides,
-        shifts, report, watch, apply, replay, demo,
+        shifts, customer, report, watch, apply, replay, demo,
     )  # fmt: skip
     for command in commands:
         app.command()(command)
+    app.add_typer(customers)

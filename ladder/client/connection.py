@@ -160,10 +160,14 @@ class Connection:
 
     def incidents(self, params: Params, at_most: int) -> Iterator[dict[str, Any]]:
         """Incidents page by page, up to `at_most`."""
+        return self.listed("/v1/incidents", params, at_most)
+
+    def listed(self, path: str, params: Params, at_most: int) -> Iterator[dict[str, Any]]:
+        """The items of a list page by page, up to `at_most`."""
         cursor = ""
         while at_most > 0:
             page = [*params, ("limit", str(min(at_most, PAGE)))]
-            answer = self.get("/v1/incidents", [*page, ("cursor", cursor)] if cursor else page)
+            answer = self.get(path, [*page, ("cursor", cursor)] if cursor else page)
             yield from answer["items"]
             at_most -= len(answer["items"])
             cursor = answer.get("next") or ""
@@ -193,6 +197,19 @@ class Connection:
         """PUT to the API."""
         headers = {"content-type": content_type}
         return self._call("PUT", self.place.url + path, self.place.api_key, content=body, headers=headers)
+
+    def upload(
+        self, path: str, body: Iterator[bytes], content_type: str, params: Params, timeout: float
+    ) -> Any:
+        """POST a file to the API as it is read, and wait so many seconds for the answer."""
+        headers = {"content-type": content_type}
+        return self._call(
+            *("POST", self.place.url + path, self.place.api_key),
+            content=body,
+            headers=headers,
+            params=params,
+            timeout=timeout,
+        )
 
     def post(self, path: str, body: Any = None, params: Params | None = None) -> Any:
         """POST JSON to the API."""

@@ -1,0 +1,137 @@
+"""`ladder customers` and `ladder customer`: the customers of the policy and those of the database."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final
+from urllib.parse import quote
+
+import typer
+
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+
+_PIECE: Final = 256 * 1024
+_IMPORT_SECONDS: Final = 600.0
+_KINDS: Final = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
+_COLUMNS: Final = ("id", "name", "tier", "value", "owner", "known as", "reached by")
+
+customers = typer.Typer(
+    name="customers", help="List, import and remove customers.", rich_markup_mode=None, add_completion=False
+)
+
+
+@customers.callback(invoke_without_command=True)
+def list_customers(
+    context: typer.Context,
+    *,
+    search: Annotated[str, typer.Option("--search", "-q", help="How an id or a name begins.")] = "",
+    tier: Annotated[str, typer.Option()] = "",
+    owner: Annotated[str, typer.Option(help="Who looks after them.")] = "",
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """List customers: those of the policy and those of the database."""
+    from ladder.client.printing import print_json, print_table
+
+    if context.invoked_subcommand is not None:
+        return
+    filters = {"q": search, "tier": tier, "owner": owner}
+    params = [(name, value) for name, value in filters.items() if value]
+    with reaching(url, api_key) as connection:
+        found = list(connection.listed("/v1/customers", params, limit))
+    if json:
+        print_json(found)
+    elif not found:
+        typer.echo("No such customer.")
+    else:
+        print_table(_COLUMNS, [_cells(each) for each in found])
+
+
+@customers.command("import")
+def import_customers(
+    file: Annotated[
+        Path, typer.Argument(help=".csv with a header, or .ndjson.", dir_okay=False, exists=True)
+    ],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remove every customer that is not in the file.")
+    ] = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Add or replace all customers of a file; when one line is wrong, none of them."""
+    kind = _KINDS.get(file.suffix.lower())
+    if kind is None:
+        raise typer.BadParameter(f"{file.name}: expected a name that ends with {', '.join(_KINDS)}")
+    chosen = {"dry_run": dry_run, "replace": replace}
+    params = [(name, "true") for name, wanted in chosen.items() if wanted]
+    with file.open("rb") as opened, reaching(url, api_key) as connection:
+        done = connection.upload("/v1/customers/import", _pieces(opened), kind, params, _IMPORT_SECONDS)
+    typer.echo(_told(done))
+    for note in done.get("notes") or ():
+        typer.echo(f"  {note}")
+
+
+@customers.command()
+def remove(
+    customer_id: Annotated[str, typer.Argument(metavar="ID")], *, url: Url = LOCAL, api_key: ApiKey = ""
+) -> None:
+    """Remove a customer; what incidents say of it stays."""
+    with reaching(url, api_key) as connection:
+        connection.delete(f"/v1/customers/{quote(customer_id, safe='')}")
+    typer.echo(f"removed: {customer_id}")
+
+
+def customer(
+    customer_id: Annotated[str, typer.Argument(metavar="ID")],
+    *,
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Show one customer."""
+    from ladder.client.printing import print_json
+
+    with reaching(url, api_key) as connection:
+        found = connection.get(f"/v1/customers/{quote(customer_id, safe='')}")
+    if json:
+        print_json(found)
+        return
+    where = "the policy" if found.get("source") == "policy" else f"the database, by {found.get('changed_by')}"
+    facts = {
+        "id": found["id"],
+        "tier": found.get("tier"),
+        "value": _value(found),
+        "owner": found.get("owner"),
+        "known as": ", ".join(found.get("match") or ()),
+        "from": where,
+    }
+    lines = [found["name"], *(f"  {name}: {value}" for name, value in facts.items() if value)]
+    for name, contact in (found.get("contacts") or {}).items():
+        lines.append(f"  contact {name}: " + ", ".join(f"{part} {value}" for part, value in contact.items()))
+    typer.echo("\n".join(lines))
+
+
+def _pieces(opened: BinaryIO) -> Iterator[bytes]:
+    while piece := opened.read(_PIECE):
+        yield piece
+
+
+def _cells(found: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        *(found["id"], found["name"], found.get("tier") or "", _value(found), found.get("owner") or ""),
+        ", ".join(found.get("match") or ()),
+        ", ".join(found.get("contacts") or ()),
+    )
+
+
+def _value(found: Mapping[str, Any]) -> str:
+    return "" if found.get("value") is None else f"{found['value']:.15g}"
+
+
+def _told(done: Mapping[str, Any]) -> str:
+    figures = [f"{done[name]} {name}" for name in ("added", "changed", "unchanged", "removed") if done[name]]
+    would = "would be: " if done["dry_run"] else ""
+    return f"{done['lines']} customers: {would}{', '.join(figures)}"
