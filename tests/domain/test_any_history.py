@@ -41,10 +41,10 @@ class Watched(Tale):
 
     def tell(self, signal: Signal) -> Decision:
         before, stored = self.incident, encode(self.incident) if self.incident else b""
+        around = Surroundings(self.policy, self.remembered, self.office, rotations=dict(self.rotations))
         decision = super().tell(signal)
         if before is not None:
             assert encode(before) == stored, "a decision changed what it was given"
-        around = Surroundings(self.policy, self.remembered)
         policy = self.frozen[before.policy_hash] if before else self.policy
         assert decide(before, signal, around, policy, self.now) == decision
         self.watch.look(before, signal, decision)
