@@ -10,6 +10,7 @@ from services.router.domain.compiled import CompiledPolicy
 from tests.domain.tale import bundle, compiled
 
 SECRET = "INTERNAL-REMARK"  # in every note: no outsider may ever read it
+CLOCKED = ["acknowledge", "respond", "update", "resolve", "close"]
 _TARGETS: Any = st.sampled_from(
     [
         "user:ana",
@@ -57,6 +58,18 @@ _WHEN = st.sampled_from(
         "status == 'triggered'",
     ]
 )
+_CALENDARS: Any = {
+    "office": {
+        "timezone": "Europe/Prague",
+        "hours": [{"days": "mon-fri", "from": "08:00", "to": "18:00"}],
+        "holidays": {"country": "CZ", "add": ["2026-01-08"]},
+    },
+    "nights": {
+        "timezone": "America/New_York",
+        "hours": [{"days": "mon-sun", "from": "20:00", "to": "04:00"}],
+    },
+}
+_CALENDAR_NAMES = st.sampled_from(["always", "always", "office", "nights"])
 _DO: Any = st.lists(
     st.one_of(
         st.builds(lambda who: {"notify": who}, _SOMEBODY),
@@ -66,6 +79,13 @@ _DO: Any = st.lists(
                 {"escalate": {"policy": "main"}, "because": "authority"},
                 {"escalate": {"policy": "money"}},
                 {"escalate": {"level": "l0"}},
+                {"set": {"priority": 1}},
+                {"set": {"priority": 4, "attributes": {"size": 9}}},
+                {"set": {"attributes": {"size": 1}}},
+                {"assign": "user:petra"},
+                {"assign": "schedule:week"},
+                {"update": "We are working on it."},
+                {"call": "restart"},
             ]
         ),
     ),
@@ -81,7 +101,7 @@ def _points(draw: Any) -> list[dict[str, Any]]:
         point: dict[str, Any] = {"name": f"p{number}", "do": draw(_DO)}
         if draw(st.booleans()):
             share = draw(st.sampled_from(["20%", "50%", "100%", "150%"]))
-            point["at"] = f"{share} of {draw(st.sampled_from(['acknowledge', 'resolve']))}"
+            point["at"] = f"{share} of {draw(st.sampled_from(CLOCKED))}"
         else:
             point["when"] = draw(_WHEN)
             for name, lengths in (("held_for", ["10m", "2h"]), ("repeat", ["30m", "3h"])):
@@ -100,7 +120,12 @@ def _ladders(draw: Any) -> dict[str, Any]:
         handles, solve = draw(_HANDLES), draw(st.sampled_from([None, None, "10m", "2h"]))
         level |= {"handles": handles} if handles else {}
         level |= {"solve_within": solve} if solve else {}
+        mode = draw(st.sampled_from(["all", "all", "round_robin", {"one_by_one": "2m"}]))
+        held = draw(st.sampled_from([None, None, None, "office", "nights"]))
+        level |= {"mode": mode} | ({"hold_until": held} if held else {})
         levels.append(level)
+    grace = draw(st.sampled_from([None, None, {"wait": "2m"}, {"wait": "10m", "call": "restart"}]))
+    closing = draw(st.sampled_from([None, None, {"confirmed_by": "customer", "after": "3h"}]))
     final = draw(st.sampled_from([[], ["owner"], ["user:karel"], ["user:gone"]]))
     return {
         "levels": levels,
@@ -109,6 +134,8 @@ def _ladders(draw: Any) -> dict[str, Any]:
         "points": draw(_points()),
         "reopen_within": draw(st.sampled_from(["0s", "30m", "1d"])),
         "forgotten_after": draw(st.sampled_from(["45m", "1d"])),
+        **({"grace": grace} if grace else {}),
+        **({"close": closing} if closing else {}),
     }
 
 
@@ -118,19 +145,46 @@ def _slas(draw: Any) -> list[dict[str, Any]]:
     for number in range(draw(st.integers(0, 3))):
         sla: dict[str, Any] = {"name": f"sla{number}"}
         sla["when"] = draw(st.sampled_from(["true", "priority <= 2", "tier == 'gold'", "events >= 3"]))
-        for target, lengths in (("acknowledge", ["5m", "1h"]), ("resolve", ["20m", "4h", "1d"])):
+        sla["calendar"] = draw(_CALENDAR_NAMES)
+        for target in CLOCKED:
             if draw(st.booleans()):
-                sla[target] = draw(st.sampled_from(lengths))
+                sla[target] = draw(st.sampled_from(["5m", "20m", "1h", "4h", "1d"]))
         sla["pause_while"] = draw(st.sampled_from([[], ["customer"], ["customer", "vendor"]]))
         sla["warn_at"] = draw(st.sampled_from([[], ["50%"], ["50%", "80%"]]))
         made.append(sla)
     return made
 
 
+_GROUPS: Any = [{"name": "same kind", "when": "kind == 'money'", "by": ["kind"], "within": "1h"}]
+_WINDOW: Any = [
+    {
+        "name": "night work",
+        "when": "priority >= 2",
+        "window": {"days": "mon-sun", "from": "03:00", "to": "05:30", "timezone": "UTC"},
+        "then": "page",
+    },
+    {
+        "name": "dropped",
+        "when": "severity == 'info'",
+        "window": {"days": "mon-sun", "from": "12:00", "to": "13:00", "timezone": "UTC"},
+        "then": "drop",
+    },
+]
+_CAUSE: Any = [{"name": "explained", "when": "kind == 'incident'", "while_open": "kind == 'money'"}]
+
+
 @st.composite
 def _sections(draw: Any) -> str:
     """A bundle's sections as JSON, so that equal ones are compiled once."""
     week = {"rotation": ["ana", "petra"], "shift": "1d", "starts": "2026-01-05T08:00"}
+    nights = {
+        "rotation": ["karel"],
+        "shift": "1d",
+        "starts": "2026-01-05T20:00",
+        "only": {"days": "mon-fri", "from": "20:00", "to": "08:00"},
+    }
+    layers = draw(st.sampled_from([[week], [week, nights], [nights]]))
+    handoff = draw(st.sampled_from(["inform", "page", "none"]))
     subscription = {
         "who": [*draw(_SOMEBODY), "customer"],
         "when": draw(st.sampled_from(["true", "tier == 'gold'", "priority == 1"])),
@@ -141,7 +195,11 @@ def _sections(draw: Any) -> str:
         {
             "policies": {"main": draw(_ladders()), "money": draw(_ladders())},
             "slas": draw(_slas()),
-            "schedules": {"week": {"timezone": "Europe/Prague", "layers": [week]}},
+            "schedules": {"week": {"timezone": "Europe/Prague", "layers": layers, "handoff": handoff}},
+            "calendars": _CALENDARS,
+            "calls": {"restart": {"webhook": "https://automation.example/secret-path"}},
+            "grouping": draw(st.sampled_from([[], [], _GROUPS])),
+            "suppress": draw(st.sampled_from([[], [], _WINDOW, _CAUSE])),
             "teams": {
                 "desk": {
                     "members": ["ana", "petra"],
@@ -213,3 +271,57 @@ _TIMES = st.tuples(
 histories = st.lists(
     st.one_of(_EVENTS, acts, _REPORTS, _TIMES, st.just(("policy",))), min_size=3, max_size=14
 )
+
+_EVERY_ACTION = st.sampled_from(
+    [
+        *("acknowledge", "acknowledge", "unacknowledge", "resolve", "reopen", "confirm", "refuse", "close"),
+        *("escalate", "assign", "snooze", "wait", "resume", "set", "note", "update", "decide", "merge"),
+        *("subscribe", "unsubscribe"),
+    ]
+)
+_OPTIONS: Any = {
+    "policy": st.sampled_from(["main", "money"]),
+    "level": st.sampled_from(["l0", "l1"]),
+    "answers": st.integers(1, 4),
+}
+_NEEDED: Any = {
+    "assign": {"to": st.sampled_from(["ana", "petra", "gone"])},
+    "snooze": {"until": st.sampled_from([60, 3600, 200_000])},
+    "wait": {
+        "until": st.sampled_from([60, 3600, 200_000]),
+        "waiting_for": st.sampled_from(["customer", "vendor"]),
+    },
+    "set": {
+        "changes": st.sampled_from(
+            [
+                {"priority": 1},
+                {"priority": 5},
+                {"kind": "money"},
+                {"attributes": {"size": 9}},
+                {"customer": "acme"},
+                {"service": "checkout"},
+            ]
+        )
+    },
+    "decide": {"decision": st.sampled_from(["approve", "reject"])},
+    "merge": {"into": st.integers(0, 5)},
+    "confirm": {"rating": st.integers(1, 5)},
+    "subscribe": {"who": st.sampled_from(["ana", "karel", "gone"])},
+    "unsubscribe": {"who": st.sampled_from(["ana", "karel", "gone"])},
+}
+
+
+@st.composite
+def _acts_of_all_kinds(draw: Any) -> tuple[str, str, str, dict[str, Any]]:
+    action = draw(_EVERY_ACTION)
+    user = draw(st.sampled_from(["ana", "petra", "karel", ""]))
+    given = draw(
+        st.fixed_dictionaries({"note": st.just(SECRET)}, optional=_OPTIONS if action == "escalate" else {})
+    )
+    given |= {name: draw(values) for name, values in _NEEDED.get(action, {}).items()}
+    if draw(st.booleans()) and action == "acknowledge":
+        given["answers"] = draw(st.integers(1, 4))
+    return "act", action, user, given
+
+
+acts_of_all_kinds: Any = _acts_of_all_kinds()
