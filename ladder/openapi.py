@@ -15,6 +15,7 @@ _TAGS: Final[Mapping[str, str]] = {
     "intake": "Other systems post what happened. 202 means that it is kept.",
     "incidents": "What became of it: list, one, its timeline, why, what comes next; and acting on it.",
     "customers": "Who is hit: in the database, by the thousand, beside those of the policy bundle.",
+    "heartbeats": "What is expected to beat, and whether it does.",
     "schedules": "Who is on call.",
     "reports": "Figures over a time: what was promised and kept, how fast, where it was solved.",
     "policy": "The bundle that decides everything.",
@@ -29,6 +30,12 @@ _SECURITY: Final[Mapping[str, Any]] = {
         "type": "http",
         "scheme": "basic",
         "description": "For senders that know only passwords: the key of the integration is the password.",
+    },
+    "genie": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`GenieKey …`: the key of an integration of kind opsgenie.",
     },
 }
 _TEXT: Final[dict[str, Any]] = {"type": "string"}

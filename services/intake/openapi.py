@@ -7,9 +7,21 @@ import msgspec
 
 from services.intake.formats.contract import DESCRIPTION_LENGTH, TITLE_LENGTH
 from services.intake.formats.native import BATCH, NativeEvent
-from shared.problems import MEDIA_TYPE
+from services.intake.openapi_alerts import ALERT_PATHS, alert_schemas
+from services.intake.openapi_words import (
+    BY_KEY,
+    IDEMPOTENCY,
+    NAME,
+    QUERY_KEY,
+    REFUSALS,
+    TAGS,
+    again,
+    json_of,
+    named,
+    object_of,
+    text_of,
+)
 
-_TAGS: Final = ["intake"]
 _EVENT: Final[Mapping[str, Any]] = {
     "dedup_key": "checkout-5xx",
     "title": "Checkout answers 5xx to one request in five",
@@ -35,6 +47,15 @@ _CHANGED: Final[Mapping[str, Any]] = {
     "routing_key": "0123456789abcdef0123456789abcdef",
     "payload": {"summary": "Release 42 is out", "source": "ci", "timestamp": "2026-01-05T08:00:00Z"},
 }
+_CLOUDEVENT: Final[Mapping[str, Any]] = {
+    "specversion": "1.0",
+    "id": "A234-1234-1234",
+    "source": "/databases/db-1",
+    "type": "com.example.disk.full",
+    "subject": "sda1",
+    "time": "2026-01-05T08:00:00Z",
+    "data": {"title": "Disk full", "severity": "critical", "attributes": {"used": 0.99}},
+}
 _ALERTS: Final[Mapping[str, Any]] = {
     "version": "4",
     "groupKey": '{}:{alertname="HighErrorRate"}',
@@ -55,73 +76,9 @@ _ALERTS: Final[Mapping[str, Any]] = {
 }
 _ID: Final = "1b7a2f0e-7a53-4b7e-9f0c-0c7a1d7f6f11"
 
-
-def _named(schema: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{schema}"}
-
-
-def _json(schema: str, example: Any = None, media_type: str = "application/json") -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": _named(schema)}
-    return {media_type: content | ({"example": example} if example else {})}
-
-
-def _problem(description: str, kind: str, status: int, field: str = "", reason: str = "") -> dict[str, Any]:
-    example: dict[str, Any] = {
-        "type": f"urn:ladder:problem:{kind}",
-        "title": description,
-        "status": status,
-    }
-    if field:
-        example["errors"] = [{"field": field, "reason": reason}]
-    return {"description": description, "content": _json("Problem", example, MEDIA_TYPE)}
-
-
-def _again(answer: dict[str, Any]) -> dict[str, Any]:
-    wait = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}
-    return answer | {"headers": {"Retry-After": wait}}
-
-
-_IDEMPOTENCY: Final[Mapping[str, Any]] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "The sender's own id of this post: the same key again is the same events.",
-    "schema": {"type": "string", "maxLength": 255},
-}
-_NAME: Final[Mapping[str, Any]] = {
-    "name": "name",
-    "in": "path",
-    "required": True,
-    "description": "The integration's name in the policy.",
-    "schema": {"type": "string"},
-}
-_QUERY_KEY: Final[Mapping[str, Any]] = {
-    "name": "key",
-    "in": "query",
-    "required": False,
-    "description": "The key, for senders that cannot set a header.",
-    "schema": {"type": "string"},
-}
-_REFUSALS: Final[Mapping[str, Any]] = {
-    "401": _problem("A key is needed that may post here", "unauthorized", 401),
-    "403": _problem("This key may not post here", "forbidden", 403),
-    "408": _problem("The body took too long to arrive", "body-too-slow", 408),
-    "413": _problem("The body is too large", "too-large", 413, "body", "larger than 1048576 bytes"),
-    "415": _problem(
-        "This content type is not taken here",
-        "unsupported-media-type",
-        415,
-        "Content-Type",
-        "'text/xml'; expected application/json or application/x-ndjson",
-    ),
-    "422": _problem("The event cannot be accepted", "invalid-event", 422, "/title", "needed for a trigger"),
-    "503": _again(
-        _problem("The event log did not acknowledge; nothing was accepted", "log-unavailable", 503)
-    ),
-}
 _ACCEPTED: Final[Mapping[str, Any]] = {
     "description": "The event log has acknowledged every event.",
-    "content": _json(
+    "content": json_of(
         "EventsAccepted", {"accepted": 1, "events": [{"event_id": _ID, "dedup_key": "checkout-5xx"}]}
     ),
 }
@@ -130,12 +87,12 @@ _ACCEPTED: Final[Mapping[str, Any]] = {
 def _pagerduty_answers(message: str) -> dict[str, Any]:
     def refused(description: str, status: str, text: str, error: str) -> dict[str, Any]:
         example = {"status": status, "message": text, "errors": [error]}
-        return {"description": description, "content": _json("PagerDutyRefused", example)}
+        return {"description": description, "content": json_of("PagerDutyRefused", example)}
 
     return {
         "202": {
             "description": "The event log has acknowledged the event.",
-            "content": _json(
+            "content": json_of(
                 "PagerDutyAccepted", {"status": "success", "message": message, "dedup_key": "checkout-5xx"}
             ),
         },
@@ -157,7 +114,10 @@ def _pagerduty_answers(message: str) -> dict[str, Any]:
             "This content type is not taken here",
             "Content-Type: expected application/json",
         ),
-        "503": _again(
+        "429": again(
+            refused("More than the integration's rate allows", "error", "Later, please", "rate-limited")
+        ),
+        "503": again(
             refused(
                 "Nothing was accepted; try again",
                 "error",
@@ -171,38 +131,42 @@ def _pagerduty_answers(message: str) -> dict[str, Any]:
 def _enqueue(operation: str, summary: str, schema: str, example: Any, message: str) -> dict[str, Any]:
     return {
         "post": {
-            "tags": _TAGS,
+            "tags": TAGS,
             "operationId": operation,
             "summary": summary,
             "description": "As PagerDuty's Events API v2. The credential is `routing_key`.",
             "security": [],
-            "parameters": [_IDEMPOTENCY],
-            "requestBody": {"required": True, "content": _json(schema, example)},
+            "parameters": [IDEMPOTENCY],
+            "requestBody": {"required": True, "content": json_of(schema, example)},
             "responses": _pagerduty_answers(message),
         }
     }
 
 
 def _named_post(operation: str, parameters: list[Any], security: list[Any]) -> dict[str, Any]:
-    shapes = ["AlertmanagerWebhook", "PagerDutyEvent", "NativeEvent", "NativeBatch"]
+    shapes = ["AlertmanagerWebhook", "PagerDutyEvent", "NativeEvent", "NativeBatch", "AnyJson"]
     return {
         "post": {
-            "tags": _TAGS,
+            "tags": TAGS,
             "operationId": operation,
             "summary": "Post to one integration, in the format of its kind",
             "description": (
                 "Alertmanager: one incident per alert, keyed by its fingerprint; all or nothing. "
-                "An integration of kind pagerduty answers as `/v2/enqueue` does."
+                "An integration of kind pagerduty answers as `/v2/enqueue` does, one of kind opsgenie as "
+                "`/v2/alerts`. Kind json: any object, or an array of them; `map` of the integration says "
+                "what it means; a title or key that it cannot say is a 422 that names the expression. "
+                "Grafana's signature is checked where the integration has a signing_secret."
             ),
             "security": security,
-            "parameters": [*parameters, _IDEMPOTENCY],
+            "parameters": [*parameters, IDEMPOTENCY],
             "requestBody": {
                 "required": True,
                 "content": {
                     "application/json": {
-                        "schema": {"anyOf": [_named(shape) for shape in shapes]},
+                        "schema": {"anyOf": [named(shape) for shape in shapes]},
                         "example": _ALERTS,
                     },
+                    "application/cloudevents+json": {"schema": named("CloudEvent")},
                     "application/x-ndjson": {"schema": {"type": "string"}},
                 },
             },
@@ -211,40 +175,50 @@ def _named_post(operation: str, parameters: list[Any], security: list[Any]) -> d
                     "description": _ACCEPTED["description"],
                     "content": {
                         "application/json": {
-                            "schema": {"anyOf": [_named("EventsAccepted"), _named("PagerDutyAccepted")]}
+                            "schema": {
+                                "anyOf": [
+                                    named("EventsAccepted"),
+                                    named("PagerDutyAccepted"),
+                                    named("AlertAccepted"),
+                                ]
+                            }
                         }
                     },
                 },
                 "400": {
                     "description": "An integration of kind pagerduty: something is wrong with the event.",
-                    "content": _json("PagerDutyRefused"),
+                    "content": json_of("PagerDutyRefused"),
                 },
-                **_REFUSALS,
-                "501": _problem("Integrations of this kind are not served yet", "format-not-served", 501),
+                **REFUSALS,
             },
         }
     }
 
 
-_BY_KEY: Final[list[Any]] = [{"key": []}, {"password": []}]
 PATHS: Final[Mapping[str, Any]] = {
     "/v1/events": {
         "post": {
-            "tags": _TAGS,
+            "tags": TAGS,
             "operationId": "post_events",
             "summary": "Post one event, an array of up to 1,000, or newline-delimited events",
             "description": (
                 "202 only after the event log has acknowledged every event. A batch with a bad member is "
-                "refused whole, naming each bad member by index and field. At most 1 MiB; gzip is taken."
+                "refused whole, naming each bad member by index and field. At most 1 MiB; gzip is taken. "
+                "CloudEvents 1.0 are taken in every mode; in binary mode the body is the data and the "
+                "attributes stand in `ce-` headers. Their source and id name the event."
             ),
-            "security": _BY_KEY,
-            "parameters": [_IDEMPOTENCY, _QUERY_KEY],
+            "security": BY_KEY,
+            "parameters": [IDEMPOTENCY, QUERY_KEY],
             "requestBody": {
                 "required": True,
                 "content": {
                     "application/json": {
-                        "schema": {"anyOf": [_named("NativeEvent"), _named("NativeBatch")]},
+                        "schema": {"anyOf": [named("NativeEvent"), named("NativeBatch")]},
                         "example": _EVENT,
+                    },
+                    "application/cloudevents+json": {"schema": named("CloudEvent"), "example": _CLOUDEVENT},
+                    "application/cloudevents-batch+json": {
+                        "schema": {"type": "array", "maxItems": BATCH, "items": named("CloudEvent")}
                     },
                     "application/x-ndjson": {
                         "schema": {"type": "string", "description": "One event a line."},
@@ -252,7 +226,7 @@ PATHS: Final[Mapping[str, Any]] = {
                     },
                 },
             },
-            "responses": {"202": _ACCEPTED, **_REFUSALS},
+            "responses": {"202": _ACCEPTED, **REFUSALS},
         }
     },
     "/v2/enqueue": _enqueue(
@@ -265,83 +239,91 @@ PATHS: Final[Mapping[str, Any]] = {
         _CHANGED,
         "Change event processed",
     ),
-    "/v1/integrations/{name}": _named_post("post_to_integration", [_NAME, _QUERY_KEY], _BY_KEY),
+    "/v1/integrations/{name}": _named_post("post_to_integration", [NAME, QUERY_KEY], BY_KEY),
     "/v1/integrations/{name}/{key}": _named_post(
         "post_to_integration_with_key",
-        [_NAME, {**_NAME, "name": "key", "description": "The key, for senders that cannot set a header."}],
+        [NAME, {**NAME, "name": "key", "description": "The key, for senders that cannot set a header."}],
         [],
     ),
+    **ALERT_PATHS,
 }
-
-
-def _object(required: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties} | ({"required": list(required)} if required else {})
-
-
-def _text(**more: Any) -> dict[str, Any]:
-    return {"type": "string", **more}
 
 
 def _foreign_schemas() -> dict[str, Any]:
     """Bodies of other systems: what is read of them. Nothing else in them is looked at, little is refused."""
     payload = {
-        "summary": _text(description=f"Cut to {TITLE_LENGTH} characters."),
-        "source": _text(),
-        "severity": _text(description="critical, error, warning, info; anything else is read as error."),
-        "timestamp": _text(description="ISO 8601; one that cannot be read is noted."),
-        "component": _text(),
-        "group": _text(),
-        "class": _text(),
+        "summary": text_of(description=f"Cut to {TITLE_LENGTH} characters."),
+        "source": text_of(),
+        "severity": text_of(description="critical, error, warning, info; anything else is read as error."),
+        "timestamp": text_of(description="ISO 8601; one that cannot be read is noted."),
+        "component": text_of(),
+        "group": text_of(),
+        "class": text_of(),
         "custom_details": {"description": "Usually an object; anything else is kept as `details`."},
     }
     texts = {"type": "object", "additionalProperties": {"type": "string"}}
-    alert = _object(
-        status=_text(description="firing or resolved"),
+    alert = object_of(
+        status=text_of(description="firing or resolved"),
         labels=texts,
         annotations=texts
         | {"description": f"summary, description (cut to {DESCRIPTION_LENGTH} characters), *_url"},
-        startsAt=_text(),
-        endsAt=_text(),
-        generatorURL=_text(),
-        fingerprint=_text(description="Computed from the labels when missing."),
+        startsAt=text_of(),
+        endsAt=text_of(),
+        generatorURL=text_of(),
+        fingerprint=text_of(description="Computed from the labels when missing."),
     )
     return {
-        "PagerDutyEvent": _object(
+        "PagerDutyEvent": object_of(
             ("routing_key", "event_action"),
-            routing_key=_text(),
-            event_action=_text(enum=["trigger", "acknowledge", "resolve"]),
-            dedup_key=_text(description="Needed to acknowledge and resolve; made when a trigger has none."),
-            payload=_object(("summary", "source", "severity"), **payload),
-            client=_text(),
-            client_url=_text(),
-            links={"type": "array", "items": _object(href=_text(), text=_text())},
-            images={"type": "array", "items": _object(src=_text(), href=_text(), alt=_text())},
+            routing_key=text_of(),
+            event_action=text_of(enum=["trigger", "acknowledge", "resolve"]),
+            dedup_key=text_of(description="Needed to acknowledge and resolve; made when a trigger has none."),
+            payload=object_of(("summary", "source", "severity"), **payload),
+            client=text_of(),
+            client_url=text_of(),
+            links={"type": "array", "items": object_of(href=text_of(), text=text_of())},
+            images={"type": "array", "items": object_of(src=text_of(), href=text_of(), alt=text_of())},
         ),
-        "PagerDutyChange": _object(
+        "PagerDutyChange": object_of(
             ("routing_key", "payload"),
-            routing_key=_text(),
-            payload=_object(
+            routing_key=text_of(),
+            payload=object_of(
                 ("summary",),
                 **{name: payload[name] for name in ("summary", "source", "timestamp", "custom_details")},
             ),
-            links={"type": "array", "items": _object(href=_text(), text=_text())},
+            links={"type": "array", "items": object_of(href=text_of(), text=text_of())},
         ),
-        "PagerDutyAccepted": _object(
-            ("status", "message", "dedup_key"), status=_text(), message=_text(), dedup_key=_text()
+        "PagerDutyAccepted": object_of(
+            ("status", "message", "dedup_key"), status=text_of(), message=text_of(), dedup_key=text_of()
         ),
-        "PagerDutyRefused": _object(
+        "PagerDutyRefused": object_of(
             ("status", "message"),
-            status=_text(),
-            message=_text(),
+            status=text_of(),
+            message=text_of(),
             errors={"type": "array", "items": {"type": "string"}},
         ),
-        "AlertmanagerWebhook": _object(
+        "CloudEvent": object_of(
+            ("specversion", "id", "source", "type"),
+            specversion=text_of(description="1.0"),
+            id=text_of(minLength=1, description="With `source`: the same pair is the same event."),
+            source=text_of(minLength=1),
+            type=text_of(minLength=1, description="One that ends in resolved or acknowledged is that."),
+            subject=text_of(description="With `source`: the key, unless the data say one."),
+            time=text_of(description="RFC 3339."),
+            datacontenttype=text_of(),
+            data={"description": "A native event, or anything else, which becomes the attributes."},
+            data_base64=text_of(),
+        ),
+        "AnyJson": {
+            "anyOf": [{"type": "object"}, {"type": "array", "maxItems": BATCH, "items": {"type": "object"}}]
+        },
+        "AlertmanagerWebhook": object_of(
             ("alerts",),
-            version=_text(),
-            groupKey=_text(),
-            status=_text(),
-            receiver=_text(),
-            externalURL=_text(),
+            version=text_of(),
+            groupKey=text_of(),
+            status=text_of(),
+            receiver=text_of(),
+            externalURL=text_of(),
             truncatedAlerts={"type": "integer"},
             groupLabels=texts,
             commonLabels=texts,
@@ -354,14 +336,15 @@ def _foreign_schemas() -> dict[str, Any]:
 def schemas() -> dict[str, Any]:
     """The components that the paths name. `Problem` is the host's."""
     _, native = msgspec.json.schema_components([NativeEvent], ref_template="#/components/schemas/{name}")
-    pair = _object(("event_id", "dedup_key"), event_id=_text(format="uuid"), dedup_key=_text())
+    pair = object_of(("event_id", "dedup_key"), event_id=text_of(format="uuid"), dedup_key=text_of())
     return {
         **native,
-        "NativeBatch": {"type": "array", "maxItems": BATCH, "items": _named("NativeEvent")},
-        "EventsAccepted": _object(
+        "NativeBatch": {"type": "array", "maxItems": BATCH, "items": named("NativeEvent")},
+        "EventsAccepted": object_of(
             ("accepted", "events"),
             accepted={"type": "integer", "description": "How many events the log acknowledged."},
             events={"type": "array", "items": pair},
         ),
         **_foreign_schemas(),
+        **alert_schemas(),
     }

@@ -1,0 +1,302 @@
+"""What OpenAPI says of Opsgenie's alert API and of beats."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from services.intake.formats.opsgenie import CREATE, DELETE, REMOVALS, VERBS
+from services.intake.openapi_words import (
+    BY_KEY,
+    IDEMPOTENCY,
+    NAME,
+    QUERY_KEY,
+    REFUSALS,
+    TAGS,
+    again,
+    json_of,
+    object_of,
+    problem_of,
+    text_of,
+)
+
+_GENIE: Final[list[Any]] = [{"genie": []}, {"key": []}]
+_REQUEST_ID: Final = "ladder-r-WyJjcmVhdGUiLCJkaXNrIiwiMjAyNi0wMS0wNVQwODowMDowMFoiXQ"
+_ACCEPTED: Final[Mapping[str, Any]] = {
+    "result": "Request will be processed",
+    "took": 0.0,
+    "requestId": _REQUEST_ID,
+}
+_STATUS: Final[Mapping[str, Any]] = {
+    "data": {
+        "success": True,
+        "isSuccess": True,
+        "action": "Create",
+        "status": "Accepted by Ladder's event log",
+        "processedAt": "2026-01-05T08:00:00Z",
+        "integrationId": "",
+        "alertId": "ladder-a-ZGlzaw",
+        "alias": "disk",
+    },
+    "took": 0.0,
+    "requestId": _REQUEST_ID,
+}
+_CREATED: Final[Mapping[str, Any]] = {
+    "message": "Disk full",
+    "alias": "disk",
+    "priority": "P1",
+    "details": {"host": "db-1"},
+}
+
+
+def _path(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": text_of(minLength=1),
+    }
+
+
+_IDENTIFIER: Final = _path("identifier", "The alias, percent-encoded, or an id that Ladder told.")
+_IDENTIFIER_TYPE: Final[Mapping[str, Any]] = {
+    "name": "identifierType",
+    "in": "query",
+    "required": False,
+    "description": "alias, or id (when left out). tiny is refused: nothing is looked up.",
+    "schema": text_of(enum=["alias", "id"]),
+}
+_SAID: Final[list[Any]] = [
+    {"name": name, "in": "query", "required": False, "description": why, "schema": text_of()}
+    for name, why in (
+        ("user", "Who asks."),
+        ("source", "Where they ask."),
+        ("note", "Why."),
+        ("tags", "Those to remove."),
+        ("keys", "Those to remove."),
+    )
+]
+
+
+def _refused(status: str) -> dict[str, Any]:
+    what = {
+        "401": "A key is needed that may post here",
+        "403": "This key may not post here",
+        "404": "No request has this id",
+        "405": "There is nothing to delete here",
+        "408": "The body took too long to arrive",
+        "413": "The body is too large",
+        "415": "The content encoding, or the body's type, is not taken here",
+        "422": "The alert or the action cannot be accepted",
+        "429": "More than the integration's rate allows",
+        "501": "Alerts are not read here: GET /v1/incidents has them",
+        "503": "The event log did not acknowledge; nothing was accepted",
+    }[status]
+    answer = {
+        "description": what,
+        "content": json_of("AlertRefused", {"message": what, "took": 0.0, "requestId": _REQUEST_ID}),
+    }
+    return again(answer) if status in ("429", "503") else answer
+
+
+def _answers(*statuses: str, accepted: bool = True) -> dict[str, Any]:
+    said = {status: _refused(status) for status in statuses}
+    if not accepted:
+        return said
+    return {
+        "202": {
+            "description": "The event log has acknowledged it.",
+            "content": json_of("AlertAccepted", _ACCEPTED),
+        },
+        **said,
+    }
+
+
+_POSTING: Final = ("401", "403", "408", "413", "415", "422", "429", "503")
+
+
+def _post(operation: str, summary: str, parameters: list[Any], schema: str, example: Any) -> dict[str, Any]:
+    return {
+        "tags": TAGS,
+        "operationId": operation,
+        "summary": summary,
+        "description": "As Opsgenie's alert API. What is only too long is cut.",
+        "security": _GENIE,
+        "parameters": [*parameters, IDEMPOTENCY],
+        "requestBody": {"required": schema == "Alert", "content": json_of(schema, example)},
+        "responses": _answers(*_POSTING),
+    }
+
+
+def _delete(operation: str, summary: str, parameters: list[Any], *more: str) -> dict[str, Any]:
+    return {
+        "tags": TAGS,
+        "operationId": operation,
+        "summary": summary,
+        "security": _GENIE,
+        "parameters": [*parameters, _IDENTIFIER_TYPE, *_SAID, IDEMPOTENCY],
+        "responses": _answers(*_POSTING, *more),
+    }
+
+
+def _unread(operation: str, parameters: list[Any]) -> dict[str, Any]:
+    return {
+        "tags": TAGS,
+        "operationId": operation,
+        "summary": "Not served: alerts are read as incidents",
+        "security": _GENIE,
+        "parameters": parameters,
+        "responses": _answers("401", "403", "501", "503", accepted=False),
+    }
+
+
+def _verb(names: list[str]) -> dict[str, Any]:
+    path = _path("verb", "What to do.")
+    return path | {"schema": text_of(enum=names)}
+
+
+_DONE: Final = [name for name in VERBS if name not in (CREATE, DELETE)]
+ALERT_PATHS: Final[Mapping[str, Any]] = {
+    "/v2/alerts": {
+        "post": _post("create_alert", "Create an alert", [], "Alert", _CREATED),
+        "get": _unread("list_alerts", []),
+    },
+    "/v2/alerts/requests/{request}": {
+        "get": {
+            "tags": TAGS,
+            "operationId": "get_alert_request",
+            "summary": "What became of a request",
+            "security": _GENIE,
+            "parameters": [_path("request", "The requestId that was told.")],
+            "responses": {
+                "200": {"description": "It was accepted.", "content": json_of("AlertRequest", _STATUS)},
+                **_answers("401", "403", "404", "503", accepted=False),
+            },
+        }
+    },
+    "/v2/alerts/{identifier}": {
+        "delete": _delete("delete_alert", "Resolve an alert that is deleted", [_IDENTIFIER]),
+        "get": _unread("get_alert", [_IDENTIFIER, _IDENTIFIER_TYPE]),
+    },
+    "/v2/alerts/{identifier}/{verb}": {
+        "post": _post(
+            "act_on_alert",
+            "Close, acknowledge, unacknowledge, snooze, escalate or assign an alert, or change it",
+            [_IDENTIFIER, _verb(_DONE), _IDENTIFIER_TYPE],
+            "AlertAction",
+            {"user": "ana@example.com", "note": "looked at it"},
+        ),
+        "put": _post(
+            "change_alert",
+            "The same; some clients change alerts by PUT",
+            [_IDENTIFIER, _verb(_DONE), _IDENTIFIER_TYPE],
+            "AlertAction",
+            {"message": "Disk nearly full"},
+        ),
+        "patch": _post(
+            "patch_alert",
+            "The same; some clients change alerts by PATCH",
+            [_IDENTIFIER, _verb(_DONE), _IDENTIFIER_TYPE],
+            "AlertAction",
+            {"message": "Disk nearly full"},
+        ),
+        "delete": _delete(
+            "delete_of_alert",
+            "Record that tags or details were removed",
+            [_IDENTIFIER, _verb(list(REMOVALS))],
+            "405",
+        ),
+        "get": _unread("get_of_alert", [_IDENTIFIER, _verb(_DONE), _IDENTIFIER_TYPE]),
+    },
+    "/v1/heartbeats/{name}": {
+        "post": {
+            "tags": TAGS,
+            "operationId": "beat",
+            "summary": "Say that it still beats",
+            "description": (
+                "With any integration's key. Nobody looks at the body. A heartbeat of the policy that has "
+                "not been heard of for longer than its `every` and `late_after` becomes an incident; the "
+                "next beat resolves it."
+            ),
+            "security": BY_KEY,
+            "parameters": [{**NAME, "description": "The heartbeat's name in the policy."}, QUERY_KEY],
+            "responses": {
+                "202": {
+                    "description": "The event log has acknowledged the beat.",
+                    "content": json_of(
+                        "Beaten", {"heartbeat": "nightly-backup", "at": "2026-01-05T02:00:00Z"}
+                    ),
+                },
+                **{status: REFUSALS[status] for status in ("401", "403", "408", "413", "415", "422", "503")},
+                "404": problem_of(
+                    "The policy in force has no heartbeat of this name", "no-such-heartbeat", 404
+                ),
+            },
+        }
+    },
+}
+
+
+def alert_schemas() -> dict[str, Any]:
+    """The components that these paths name."""
+    people = {"description": "Kept as an attribute."}
+    common = {"user": text_of(), "source": text_of(), "note": text_of(description="Becomes a note.")}
+    return {
+        "Alert": object_of(
+            ("message",),
+            message=text_of(minLength=1, description="The title."),
+            alias=text_of(description="The key. Made and told when missing."),
+            description=text_of(),
+            priority=text_of(description="P1 to P5 (P3): critical, error, warning, info, info."),
+            details={"description": "An object: the attributes."},
+            entity=text_of(),
+            tags=people,
+            responders=people,
+            visibleTo=people,
+            actions=people,
+            **common,
+        ),
+        "AlertAction": object_of(
+            endTime=text_of(description="snooze: until when, ISO 8601."),
+            owner=object_of(id=text_of(), username=text_of()),
+            escalation=object_of(
+                id=text_of(), name=text_of(description="escalate: a policy or a level; else the next level.")
+            ),
+            details={"description": "details: what to add."},
+            tags={"description": "tags: recorded only."},
+            responder={"description": "responders: recorded only."},
+            message=text_of(),
+            description=text_of(),
+            priority=text_of(),
+            **common,
+        ),
+        "AlertAccepted": object_of(
+            ("result", "took", "requestId"),
+            result=text_of(),
+            took={"type": "number"},
+            requestId=text_of(description="Ask `/v2/alerts/requests/…` for the alert's id."),
+        ),
+        "AlertRefused": object_of(
+            ("message", "took", "requestId"),
+            message=text_of(),
+            errors={"type": "object", "additionalProperties": text_of()},
+            took={"type": "number"},
+            requestId=text_of(),
+        ),
+        "AlertRequest": object_of(
+            ("data", "took", "requestId"),
+            data=object_of(
+                ("isSuccess", "action", "status", "processedAt", "alertId", "alias"),
+                success={"type": "boolean"},
+                isSuccess={"type": "boolean"},
+                action=text_of(),
+                status=text_of(),
+                processedAt=text_of(format="date-time"),
+                integrationId=text_of(),
+                alertId=text_of(),
+                alias=text_of(),
+            ),
+            took={"type": "number"},
+            requestId=text_of(),
+        ),
+        "Beaten": object_of(("heartbeat", "at"), heartbeat=text_of(), at=text_of(format="date-time")),
+    }
