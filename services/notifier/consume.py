@@ -15,6 +15,7 @@ from uuid import uuid5
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier import metrics, store
+from services.notifier.domain.announcing import as_change
 from services.notifier.domain.plan import (
     NAMESPACE,
     Plan,
@@ -33,7 +34,7 @@ from shared.codec import UnreadableRecordError, decode, encode
 from shared.crash import crash_point
 from shared.database import Database, Fault, fault_of
 from shared.eventlog import Received
-from shared.events import DeadLetter, DeliveryReport, IncidentChanged, Message
+from shared.events import Announced, DeadLetter, DeliveryReport, IncidentChanged, Message
 from shared.policy import Bundle
 
 GROUP: Final = "ladder-notifier"
@@ -165,7 +166,7 @@ class Consumption:
     @staticmethod
     def _planned(record: Received, bundle: Bundle, now: datetime) -> Planned:
         try:
-            message = decode(IncidentChanged, record.value, record.headers)
+            message = _decoded(record)
         except UnreadableRecordError as err:
             return Planned(None, Plan((), ()), _letter(record, f"cannot be read: {err}", now))
         read = Read(record, message)
@@ -281,6 +282,13 @@ class Consumption:
                 yield Row(one.identity, held, held=partition)
             else:
                 yield Row(one.identity, delivery)
+
+
+def _decoded(record: Received) -> IncidentChanged:
+    """What the record says. Raises UnreadableRecordError."""
+    if record.headers.get("ce_type") == Announced.type.encode():
+        return as_change(decode(Announced, record.value, record.headers))
+    return decode(IncidentChanged, record.value, record.headers)
 
 
 def _claimed(delivery: Delivery) -> Delivery:

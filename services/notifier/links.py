@@ -21,6 +21,8 @@ def links_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str
             action: _signed(delivery, public_url, signer, action, CONFIRM_LASTS)
             for action in ("confirm", "refuse")
         }
+    if not delivery.incident_id:
+        return {}
     incident = {"incident": f"{public_url}/v1/incidents/{delivery.incident_id}"}
     if delivery.is_page:
         return {"acknowledge": _signed(delivery, public_url, signer, "acknowledge", LINK_LASTS)} | incident

@@ -40,7 +40,7 @@ def webhook_body(delivery: Delivery, letter: Letter, now: datetime) -> bytes:
     """The JSON body, as it is signed and sent."""
     content = delivery.content
     contents: dict[str, Any] = {
-        "incident": _incident(content.incident, public=letter.stakeholder),
+        "incident": _incident(content.incident, public=letter.stakeholder) if content.incident.id else {},
         "recipient": {"kind": delivery.recipient_kind, "name": delivery.recipient},
         "title": letter.title,
         "text": letter.text,

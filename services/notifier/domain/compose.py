@@ -69,6 +69,8 @@ def write(delivery: Delivery, bundle: Bundle, links: Mapping[str, str], now: dat
     if content.page is not None:
         return _page(content, content.page, bundle, links, now, zone=zone)
     assert content.notice is not None
+    if not content.incident.id:
+        return _announcement(content, content.notice)
     if content.notice.stakeholder:
         return _outside(content, content.notice, bundle, links, now, zone=zone)
     return _inside(content, content.notice, bundle, links, now, zone=zone)
@@ -100,6 +102,9 @@ def _page(
     if incident.service:
         facts.append(("Service", incident.service))
     facts.append(("Level", f"{page.level} (round {page.round})" if page.round > 1 else page.level))
+    facts += [("May follow from", f"{each.title} ({each.service})") for each in incident.may_follow_from]
+    if incident.members_open:
+        facts.append(("Grouped under it", f"{incident.members_open:,} more"))
     facts.append(("Why you", page.reason))
     facts.append(("Since", both(page.since, now, zone)))
     if page.act_by is not None:
@@ -167,6 +172,19 @@ def _inside(
         reason=notice.reason,
     )
     return _templated(default, content, notice, bundle)
+
+
+def _announcement(content: Content, notice: Notice) -> Letter:
+    """What is about no single incident, such as a silence that is about to end."""
+    facts = [("Why you", one_line(notice.reason, 1_000))] if notice.reason else []
+    return Letter(
+        event=notice.event,
+        title=one_line(content.incident.title),
+        opening=notice.text,
+        text=_plain(notice.text, "", facts, {}),
+        facts=tuple(facts),
+        reason=notice.reason,
+    )
 
 
 def _outside(

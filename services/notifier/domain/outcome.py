@@ -45,6 +45,8 @@ def report(
     Of a page every final outcome: the first success says that the page reached its person, the last failure
     that it reached nobody. Of a notice only failures, of a call what became of it.
     """
+    if not delivery.incident_id:
+        return None  # an announcement: no incident waits for it
     outcome: Literal["sent", "delivered", "failed"]
     page: Literal["", "reached", "unreachable"] = ""
     match state:

@@ -46,7 +46,7 @@ def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
         deliveries += told
         if not told:
             reports.append(_nobody(message, notice.recipient, bundle, now, notice=notice))
-    return Plan(tuple(deliveries), tuple(reports))
+    return Plan(tuple(deliveries), tuple(reports) if incident.id else ())
 
 
 def unknown_recipients(message: IncidentChanged, bundle: Bundle) -> frozenset[str]:
