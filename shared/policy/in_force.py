@@ -6,7 +6,6 @@ from typing import Final
 from shared.policy.escalation import Policy
 from shared.policy.model import Bundle
 
-_INTEGRATIONS: Final = ("native", "pagerduty", "alertmanager")
 _VERBS: Final = ("notify", "inform", "escalate")
 
 
@@ -19,17 +18,12 @@ def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
     yield from _users(bundle)
     for name, policy in bundle.policies.items():
         yield from _policy(f"policies.{name}", policy)
-    for section in ("grouping", "suppress", "heartbeats"):
+    for section in ("grouping", "suppress"):
         if getattr(bundle, section):
             yield section, ""
     for index, subscription in enumerate(bundle.subscriptions):
         if subscription.digest is not None:
             yield f"subscriptions[{index}].digest", "each message goes out by itself"
-    for name, integration in bundle.integrations.items():
-        if integration.kind not in _INTEGRATIONS:
-            yield f"integrations.{name}", f"kind {integration.kind}"
-        if integration.rate is not None:
-            yield f"integrations.{name}.rate", "nothing is limited"
 
 
 def _users(bundle: Bundle) -> Iterator[tuple[str, str]]:

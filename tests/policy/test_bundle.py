@@ -246,10 +246,7 @@ LATER = [
     "policies.checkout.points[third reopening].do.set",
     "grouping",
     "suppress",
-    "heartbeats",
     "subscriptions[1].digest",
-    "integrations.crm",
-    "integrations.crm.rate",
 ]
 
 
