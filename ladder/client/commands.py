@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ladder.client.options import LOCAL, ApiKey, AsJson, Note, Url, Which, Whiches, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, Which, reaching
 from ladder.client.printing import print_json, print_table
 
 
@@ -95,75 +95,6 @@ def explain(
         print_json(explained)
     else:
         typer.echo("\n".join(explain_lines(found, explained, utcnow())))
-
-
-def _act(
-    which: Sequence[str],
-    action: str,
-    verb: str,
-    url: str,
-    api_key: str,
-    **arguments: str,
-) -> None:
-    from ladder.client.pick import pick
-    from ladder.client.words import taken_line
-
-    with reaching(url, api_key) as connection:
-        for one in which:
-            incident = connection.act(pick(connection, one), action, **arguments)
-            typer.echo(taken_line(incident, verb))
-
-
-def ack(
-    incident: Whiches,
-    *,
-    note: Note = "",
-    assignee: Annotated[str, typer.Option(help="Who takes it, where the key acts for nobody.")] = "",
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
-    """Take incidents: nobody else is paged for them."""
-    _act(incident, "acknowledge", "taken", url, api_key, note=note, assignee=assignee)
-
-
-def resolve(incident: Whiches, *, note: Note = "", url: Url = LOCAL, api_key: ApiKey = "") -> None:
-    """Say that incidents are solved."""
-    _act(incident, "resolve", "resolved", url, api_key, note=note)
-
-
-def escalate(
-    incident: Which,
-    *,
-    level: Annotated[str, typer.Option(help="To this level instead of the next one up.")] = "",
-    policy: Annotated[str, typer.Option(help="To another policy.")] = "",
-    because: Annotated[str, typer.Option(help="expertise or authority.")] = "expertise",
-    note: Note = "",
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
-    """Hand an incident up to somebody who knows more, or may decide more."""
-    given = {"level": level, "policy": policy, "because": because, "note": note}
-    _act([incident], "escalate", "handed up", url, api_key, **given)
-
-
-def note(
-    incident: Which,
-    text: Annotated[str, typer.Argument(help="What to write down; stakeholders never see it.")],
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
-    """Write an internal note."""
-    _act([incident], "note", "noted on", url, api_key, text=text)
-
-
-def update(
-    incident: Which,
-    text: Annotated[str, typer.Argument(help="What everybody who subscribed is to read.")],
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
-    """Send an update to the stakeholders."""
-    _act([incident], "update", "update sent for", url, api_key, text=text)
 
 
 def oncall(
@@ -256,6 +187,7 @@ def apply(
 
 def register(app: typer.Typer) -> None:
     """Adds the commands in the order in which `ladder --help` lists them."""
+    from ladder.client.acting import ACTS
     from ladder.client.directory import customer, customers
     from ladder.client.duty import override, overrides, shifts
     from ladder.client.reporting import report
@@ -263,10 +195,15 @@ def register(app: typer.Typer) -> None:
     from ladder.demonstration import demo
     from ladder.replay.command import replay
 
-    commands: Sequence[Callable[..., None]] = (
-        send, incidents, show, explain, ack, resolve, escalate, note, update, oncall, override, overrides,
+    looking: Sequence[Callable[..., None]] = (send, incidents, show, explain)
+    others: Sequence[Callable[..., None]] = (
+        oncall, override, overrides,
         shifts, customer, report, watch, apply, replay, demo,
     )  # fmt: skip
-    for command in commands:
+    for command in looking:
+        app.command()(command)
+    for name, command in ACTS:
+        app.command(name)(command)
+    for command in others:
         app.command()(command)
     app.add_typer(customers)

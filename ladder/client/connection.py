@@ -186,9 +186,12 @@ class Connection:
             if not cursor:
                 return items
 
-    def act(self, incident_id: str, action: str, **arguments: str) -> dict[str, Any]:
-        """A person's action; the incident as it then is. Empty arguments are left out."""
-        body = {"action": action} | {name: value for name, value in arguments.items() if value}
+    def act(self, incident_id: str, action: str, **arguments: Any) -> dict[str, Any]:
+        """A person's action; the incident as it then is. Empty arguments are left out, except of `set`,
+        where an empty text takes away what stood there.
+        """
+        kept = {name: value for name, value in arguments.items() if value or action == "set"}
+        body = {"action": action} | kept
         path = f"/v1/incidents/{quote(incident_id, safe='')}/actions"
         answer: dict[str, Any] = self._call("POST", self.place.url + path, self.place.api_key, json=body)
         return answer

@@ -51,6 +51,8 @@ def incident_cells(incident: Document, now: datetime) -> tuple[str, ...]:
     state = str(incident["status"])
     if incident.get("waiting_for"):
         state += f", waiting for {incident['waiting_for']}"
+    if incident.get("snoozed_until"):
+        state += f", snoozed until {moment(incident['snoozed_until'], now)}"
     return (
         short(str(incident["id"])),
         f"P{incident['priority']}",
@@ -89,6 +91,8 @@ def incident_lines(incident: Document, now: datetime) -> list[str]:
         ("resolved", _when(incident.get("resolved_at"), now)),
         ("closed", _when(incident.get("closed_at"), now)),
         ("next", _when(incident.get("next_due_at"), now)),
+        ("decided", _decided(incident)),
+        ("rating", f"{incident['rating']} of 5" if incident.get("rating") else None),
         ("reopened", incident.get("reopened") or None),
         ("events", incident.get("events")),
         ("key", f"{incident['integration']}:{incident['dedup_key']}"),
@@ -197,6 +201,11 @@ def taken_line(incident: Document, verb: str) -> str:
     """What an action led to, in one line."""
     who = f", taken by {incident['assignee']}" if incident.get("assignee") else ""
     return f"{verb} {short(str(incident['id']))}: {incident['title']} is {incident['status']}{who}"
+
+
+def _decided(incident: Document) -> str:
+    done = {"approve": "approved", "reject": "rejected"}.get(str(incident.get("decision") or ""), "")
+    return f"{done} by {incident.get('decided_by')}" if done else ""
 
 
 def _when(text: str | None, now: datetime) -> str:

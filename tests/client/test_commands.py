@@ -106,27 +106,6 @@ def test_a_dedup_key_names_its_newest_incident(server: HTTPServer, ladder: Termi
     assert "is resolved" in ladder("resolve", "zz-checkout").out
 
 
-@pytest.mark.parametrize(
-    ("command", "body"),
-    [
-        (("resolve", FIRST, "--note", "restarted"), {"action": "resolve", "note": "restarted"}),
-        (("note", FIRST, "seen before"), {"action": "note", "text": "seen before"}),
-        (("update", FIRST, "we are on it"), {"action": "update", "text": "we are on it"}),
-        (
-            ("escalate", FIRST, "--level", "experts"),
-            {"action": "escalate", "level": "experts", "because": "expertise"},
-        ),
-    ],
-)
-def test_actions_are_posted_with_their_arguments(
-    server: HTTPServer, ladder: Terminal, command: tuple[str, ...], body: dict[str, str]
-):
-    server.expect_request(f"/v1/incidents/{FIRST}/actions", method="POST", json=body).respond_with_json(
-        incident()
-    )
-    assert ladder(*command).exit_code == 0
-
-
 def test_a_refusal_says_what_is_possible_and_ends_with_1(server: HTTPServer, ladder: Terminal):
     problem = {
         "type": "urn:ladder:problem:conflict", "title": "Impossible now", "status": 409,
