@@ -16,7 +16,7 @@ _TAGS: Final[Mapping[str, str]] = {
     "incidents": "What became of it: list, one, its timeline, why, what comes next; and acting on it.",
     "customers": "Who is hit: in the database, by the thousand, beside those of the policy bundle.",
     "heartbeats": "What is expected to beat, and whether it does.",
-    "schedules": "Who is on call.",
+    "schedules": "Who is on call when, and who stands in.",
     "reports": "Figures over a time: what was promised and kept, how fast, where it was solved.",
     "policy": "The bundle that decides everything.",
     "replies": "The signed links in messages. They need no key; GET only shows, POST acts.",
