@@ -107,6 +107,9 @@ capabilities: {drop: [ALL]}
 - {name: LADDER_SECRETS_DIR, value: /run/secrets/contacts}
 {{- end }}
 {{- end }}
+{{- if and (eq .service "intake") .root.Values.secrets.signing }}
+- {name: LADDER_SECRETS_DIR, value: /run/secrets/signing}
+{{- end }}
 {{- with .root.Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
@@ -125,6 +128,9 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- if and (eq .service "notifier") .root.Values.secrets.contacts }}
 - {name: contacts, mountPath: /run/secrets/contacts, readOnly: true}
+{{- end }}
+{{- if and (eq .service "intake") .root.Values.secrets.signing }}
+- {name: signing, mountPath: /run/secrets/signing, readOnly: true}
 {{- end }}
 {{- end }}
 
@@ -147,5 +153,8 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- if and (eq .service "notifier") .root.Values.secrets.contacts }}
 - {name: contacts, secret: {secretName: {{ .root.Values.secrets.contacts }}}}
+{{- end }}
+{{- if and (eq .service "intake") .root.Values.secrets.signing }}
+- {name: signing, secret: {secretName: {{ .root.Values.secrets.signing }}}}
 {{- end }}
 {{- end }}
