@@ -270,7 +270,7 @@ def _ask_the_forgetful(draft: Draft) -> None:
 
 
 def _on_action(draft: Draft, signal: ActionTaken) -> Decision:
-    before = draft.incident
+    before = draft.initial
     refusal = actions.act(draft, signal)
     if refusal is not None:
         return Decision(before, refusal=refusal, changed=False)
