@@ -1,12 +1,8 @@
 """Which parts of a bundle are read and checked, but do nothing yet. It shrinks with each release."""
 
 from collections.abc import Iterator
-from typing import Final
 
-from shared.policy.escalation import Policy
 from shared.policy.model import Bundle
-
-_VERBS: Final = ("notify", "inform", "escalate")
 
 
 def not_in_force(bundle: Bundle) -> list[str]:
@@ -16,8 +12,6 @@ def not_in_force(bundle: Bundle) -> list[str]:
 
 def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
     yield from _users(bundle)
-    for name, policy in bundle.policies.items():
-        yield from _policy(f"policies.{name}", policy)
     for section in ("grouping", "suppress"):
         if getattr(bundle, section):
             yield section, ""
@@ -32,13 +26,3 @@ def _users(bundle: Bundle) -> Iterator[tuple[str, str]]:
             yield f"users.{name}.rules", "every contact is used at once"
         if user.quiet_hours is not None:
             yield f"users.{name}.quiet_hours", ""
-        if user.may_approve:
-            yield f"users.{name}.may_approve", ""
-
-
-def _policy(where: str, policy: Policy) -> Iterator[tuple[str, str]]:
-    for point in policy.points:
-        place = f"{where}.points[{point.name}]"
-        for do in point.do:
-            if do.verb not in _VERBS:
-                yield f"{place}.do.{do.verb}", ""

@@ -161,6 +161,15 @@ def test_the_hash_changes_with_what_a_bundle_says_and_not_with_how_it_says_it():
     assert content_hash(smallest(tiers=["gold", "standard"])) != plain
 
 
+def test_what_ladderignore_names_is_no_part_of_the_folder(tmp_path: Path):
+    (tmp_path / "policy.yaml").write_text(SMALL)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "policy.yaml").write_text("nonsense: of another policy")
+    (tmp_path / "old.yaml").write_text("nonsense")
+    (tmp_path / ".ladderignore").write_text("# not ours\nother/\n\nold.yaml\n")
+    assert load(tmp_path) == load(tmp_path / "policy.yaml")
+
+
 def test_a_folder_is_merged_by_section_and_hashes_like_one_file(tmp_path):
     (tmp_path / "team-a").mkdir()
     (tmp_path / "team-a" / "people.yaml").write_text(
@@ -241,9 +250,6 @@ def test_the_example_is_wholly_in_force():
 LATER = [
     "users.ana.rules",
     "users.ana.quiet_hours",
-    "users.petra.may_approve",
-    "policies.checkout.points[customer waits too long].do.update",
-    "policies.checkout.points[third reopening].do.set",
     "grouping",
     "suppress",
     "subscriptions[1].digest",
