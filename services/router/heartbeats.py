@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,6 +58,8 @@ async def take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> None:
 
     async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
         known = await _locked(connection, sorted(latest))
+        if len(known) < len(latest):
+            known |= await _unwatched(engine, latest.keys() - known.keys(), connection, now, in_force)
         resolving: list[IncidentEvent] = []
         changed: list[Watched] = []
         for name, watched in known.items():
@@ -127,6 +130,25 @@ async def every(connection: AsyncConnection) -> Mapping[str, Watched]:
     return {row.name: _watched(row) for row in await connection.execute(_ALL)}
 
 
+async def _unwatched(
+    engine: Engine, names: Iterable[str], connection: AsyncConnection, now: datetime, in_force: InForce
+) -> dict[str, Watched]:
+    """Those that the policy in force names and that nobody has looked at yet. Others are nobody's."""
+    expected = (await engine.policies.one(connection, in_force.hash)).bundle.heartbeats
+    return {name: _new(name, expected[name], now) for name in sorted(names) if name in expected}
+
+
+def _new(name: str, heartbeat: Heartbeat, now: datetime) -> Watched:
+    """It counts from now."""
+    return Watched(
+        name=name,
+        every=heartbeat.every,
+        late_after=heartbeat.late_after,
+        since=now,
+        due_at=now + heartbeat.every + heartbeat.late_after,
+    )
+
+
 async def _decided(
     engine: Engine,
     events: Iterable[IncidentEvent],
@@ -151,28 +173,18 @@ async def _follow(
     known = await _locked(connection)
     gone = sorted(known.keys() - expected.keys())
     await connection.execute(_DROP, {"names": gone})
-    written = []
-    for name, heartbeat in expected.items():
-        before = known.get(name)
-        if before is None:
-            before = Watched(name=name, every=timedelta(0), late_after=timedelta(0), since=now, due_at=now)
-        elif (before.every, before.late_after) == (heartbeat.every, heartbeat.late_after):
-            continue
-        due = now + heartbeat.every + heartbeat.late_after
-        written.append(
-            Watched(
-                name=name,
-                every=heartbeat.every,
-                late_after=heartbeat.late_after,
-                since=before.since,
-                beat_at=before.beat_at,
-                by=before.by,
-                due_at=due if before.late_at is None else before.due_at,
-                late_at=before.late_at,
-            )
-        )
+    written = [_promised(known.get(name), _new(name, heartbeat, now)) for name, heartbeat in expected.items()]
+    written = [watched for watched in written if watched != known.get(watched.name)]
     await _write(connection, written)
     return [event for name in gone if (event := dropped(known[name], now)) is not None]
+
+
+def _promised(before: Watched | None, new: Watched) -> Watched:
+    """The heartbeat with what the policy in force says of its times."""
+    if before is None or (before.every, before.late_after) == (new.every, new.late_after):
+        return before or new
+    due_at = new.due_at if before.late_at is None else before.due_at
+    return replace(before, every=new.every, late_after=new.late_after, due_at=due_at)
 
 
 async def _forgive(connection: AsyncConnection, looked_at: datetime, now: datetime) -> None:

@@ -27,6 +27,8 @@ BATCHED: Final = "application/cloudevents-batch+json"
 _NEEDED: Final = ("specversion", "id", "source", "type")
 _OWN: Final = (*_NEEDED, "datacontenttype", "dataschema", "subject", "time", "data", "data_base64")
 _TITLES: Final = ("summary", "message")
+# no type at all means JSON; the last one is what clients say who were told none
+_JSON: Final = ("", "application/json", "text/json", "application/x-www-form-urlencoded")
 _MOST_FAULTS: Final = 100
 _QUOTED: Final = re.compile(r"\\(.)")
 _ACTIONS: Final[Mapping[str, EventAction]] = {
@@ -76,7 +78,7 @@ def _header(raw: bytes) -> str:
 
 def _is_json(content_type: str) -> bool:
     kind = media_type(content_type)
-    return kind in ("", "application/json", "text/json") or kind.endswith("+json")
+    return kind in _JSON or kind.endswith("+json")
 
 
 def _data(raw: bytes, content_type: str) -> Any:

@@ -98,6 +98,7 @@ async def test_data_in_the_native_format_are_a_native_event(client, log):
     [
         ({}, b'{"n": 1}', {"n": 1}),  # no content type at all: it is JSON
         ({"content-type": "application/json; charset=utf-8"}, b'{"n": 1}', {"n": 1}),
+        ({"content-type": "application/x-www-form-urlencoded"}, b'{"n": 1}', {"n": 1}),  # curl -d
         ({"content-type": "application/vnd.x+json"}, b"[1]", {"data": [1]}),
         ({"content-type": "text/plain"}, b"full", {"data": "full"}),
         ({"content-type": "text/plain; charset=latin-1"}, b"pln\xfd", {"data": "plný"}),

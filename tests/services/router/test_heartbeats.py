@@ -113,6 +113,16 @@ async def test_one_that_never_beat_is_late_a_period_after_it_came_into_force(roo
     assert await statuses(room) == ["triggered"]
 
 
+async def test_a_beat_that_comes_before_anybody_looked_counts(desk: Desk) -> None:
+    await desk.put_in_force(with_heartbeats(backup=BACKUP))
+    await beat(desk)
+    await beat(desk, "nobody")
+    (found,) = await desk.sql("SELECT name, beat_at FROM router.heartbeat")
+    assert (found.name, found.beat_at is not None) == ("backup", True)
+    await look(desk)
+    assert (await row(desk)).beat_at == found.beat_at
+
+
 async def test_while_it_stays_late_it_repeats_and_reopens_what_was_resolved_in_spite_of_it(
     room: Desk,
 ) -> None:
