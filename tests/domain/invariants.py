@@ -9,7 +9,7 @@ import msgspec
 
 from services.router.domain.decision import Decision, Entry
 from services.router.domain.incident import Clock, Incident, Interval, decode, encode
-from services.router.domain.signals import DeliveryReported, EventReceived, Signal, TimerFired
+from services.router.domain.signals import ActionTaken, DeliveryReported, EventReceived, Signal, TimerFired
 from tests.domain.histories import SECRET
 
 MOST_ENTRIES = 60
@@ -81,7 +81,7 @@ def readable(entry: Entry) -> None:
     """The text is no torn sentence and shows no secret part of an address; its reason can be stored."""
     assert entry.text
     assert not _CLUMSY.search(entry.text), entry.text
-    assert "secret-path" not in entry.text
+    assert "secret-path" not in entry.text, entry.text
     if entry.kind in {"level_skipped", "paged", "point", "priority", "sla", "route", "breach", "warn"}:
         assert entry.reason is not None, entry
     if entry.reason is not None:
@@ -128,8 +128,9 @@ def pages_are_called_off(
         assert decision.message is not None
         assert decision.message.settled is not None
     escalated = any(entry.kind == "escalated" or "point" in entry.text for entry in decision.entries)
-    if after.waiting_for and not before.waiting_for and not escalated:
-        assert isinstance(signal, EventReceived)
+    rested = after.waiting_for and not before.waiting_for
+    if rested and after.status == "triggered" and not escalated:
+        assert isinstance(signal, EventReceived | ActionTaken)
         assert after.chain.due is None
 
 
