@@ -13,6 +13,7 @@ from typing import Any, Final
 from shared.policy.errors import Finding, Path, Place, PolicyError, dotted
 from shared.policy.yaml_words import in_words
 
+IGNORED: Final = ".ladderignore"
 _LARGEST: Final = 8 * 1024 * 1024
 _MOST_NODES: Final = 100_000
 _DEEPEST: Final = 60
@@ -70,7 +71,8 @@ class Source:
 def read(path: FilePath) -> Source:
     """Read a file, or every `*.yaml` and `*.yml` of a folder in the order of their names, and merge them.
 
-    Hidden files and folders are passed over (Kubernetes mounts have some). Errors are in the answer.
+    Hidden files and folders are passed over (Kubernetes mounts have some), and so is what the folder's
+    `.ladderignore` names, a file or folder a line. Errors are in the answer.
     """
     source = Source()
     files = _files(path, source)
@@ -82,11 +84,14 @@ def read(path: FilePath) -> Source:
 def _files(path: FilePath, source: Source) -> list[FilePath]:
     wrong = ""
     if path.is_dir():
+        aside = _set_aside(path)
         found = sorted(
             file
             for pattern in ("*.yaml", "*.yml")
             for file in path.rglob(pattern)
-            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            and aside.isdisjoint(_upwards(file.relative_to(path)))
         )
         if found:
             return found
@@ -98,6 +103,21 @@ def _files(path: FilePath, source: Source) -> list[FilePath]:
     expected = "a policy bundle: a YAML file, or a folder of them"
     source.errors.append(PolicyError(Place(str(path), 0, 0), "", wrong, expected))
     return []
+
+
+def _set_aside(folder: FilePath) -> frozenset[str]:
+    """What `.ladderignore` names, as paths in the folder. It is only read to leave out, so it cannot fail."""
+    try:
+        lines = (folder / IGNORED).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    named = (line.strip().strip("/") for line in lines)
+    return frozenset(line for line in named if line and not line.startswith("#"))
+
+
+def _upwards(path: FilePath) -> Iterator[str]:
+    yield path.as_posix()
+    yield from (parent.as_posix() for parent in path.parents)
 
 
 def _read_file(file: FilePath, source: Source) -> None:

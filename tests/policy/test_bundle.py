@@ -161,8 +161,8 @@ def test_the_hash_changes_with_what_a_bundle_says_and_not_with_how_it_says_it():
     assert content_hash(smallest(tiers=["gold", "standard"])) != plain
 
 
-def test_what_ladderignore_names_is_no_part_of_the_folder(tmp_path: Path):
-    (tmp_path / "policy.yaml").write_text(SMALL)
+def test_what_ladderignore_names_is_no_part_of_the_folder(tmp_path):
+    (tmp_path / "policy.yaml").write_text(SMALLEST)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "policy.yaml").write_text("nonsense: of another policy")
     (tmp_path / "old.yaml").write_text("nonsense")
