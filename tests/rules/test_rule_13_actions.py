@@ -272,7 +272,9 @@ def test_an_amount_that_is_not_known_is_within_nobodys_limit():
         ({"projects": 1}, "resource_conflict", {"projects": ["a", "b"]}, True),
         # a word that another kind declares gives no authority over this one
         ({"budget": 10**9}, "resource_conflict", {}, False),
-        ({"project": 0}, "budget_overrun", {"budget": 1, "forecast": 9}, True),
+        # a word that is no number does not get round the number of the kind
+        ({"project": 0}, "budget_overrun", {"budget": 1, "forecast": 9}, False),
+        ({"project": 10}, "budget_overrun", {"budget": 1, "forecast": 9}, True),
         # a number that is none
         ({"budget": 50_000}, "budget_overrun", {"budget": 1, "forecast": "many"}, False),
         ({"budget": 50_000}, "budget_overrun", {"budget": 1, "forecast": True}, False),

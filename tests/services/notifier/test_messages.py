@@ -13,6 +13,7 @@ from services.notifier.domain.plan import plan, told_who_took_it
 from services.notifier.domain.retries import gives_up_at
 from services.notifier.domain.times import local, relative
 from services.notifier.links import links_of
+from shared.events import Contact, Recipient
 from shared.security import Signer
 from tests.services.notifier.building import (
     T0,
@@ -154,6 +155,28 @@ def test_a_stakeholder_sees_nothing_internal():
         assert internal not in body, internal
     assert msgspec.json.decode(body)["data"]["incident"]["title"] == "Checkout is down"
     assert "We are on it." in letter.text
+
+
+@pytest.mark.parametrize("template", ["", "ask"])
+def test_a_customer_who_is_asked_to_confirm_gets_the_two_answers_and_nothing_internal(template):
+    policy = bundle(templates={"ask": {"title": "Solved?", "body": "Is it solved?"}})
+    customer = Recipient(
+        kind="customer",
+        name="acme",
+        contacts=(Contact(name="hook", channel="webhook", address="http://x.test/acme"),),
+    )
+    asked = notice("confirm", customer, stakeholder=True, text="Please confirm.", template=template)
+    delivery, letter = letter_of(changed(notices=[asked], incident=incident(status="resolved")), policy)
+    assert list(letter.links) == ["confirm", "refuse"]
+    for action, link in letter.links.items():
+        assert link in letter.text
+        token = link.removeprefix(f"{URL}/v1/replies/link/")
+        claims = SIGNER.verify("reply", token, T0 + timedelta(days=60))
+        assert claims is not None
+        assert (claims["action"], claims["recipient"], claims["user"]) == (action, "customer:acme", "")
+    body = msgspec.json.decode(webhook_body(delivery, letter, T0))
+    assert (body["type"], set(body["data"]["links"])) == ("confirm", {"confirm", "refuse"})
+    assert "/v1/incidents/" not in letter.text
 
 
 def test_a_template_writes_the_message():

@@ -50,14 +50,12 @@ def _words(bundle: Bundle, kind: str) -> Iterator[str]:
 
 
 def amount_of(bundle: Bundle, kind: str, word: str, attributes: dict[str, object]) -> Stake:
-    """What is at stake by this word: `forecast` where the kind declares that number, else the word's own
-    number, else (for the kind's own name) the largest of its numbers; without any number the word is enough.
+    """What is at stake by this word: `forecast` where the kind declares that number, else the number of that
+    name, else the largest of the kind's numbers; where the kind has none the word is enough.
     """
     declared = bundle.kinds[kind].attributes
     numbers = [name for name, type_ in declared.items() if type_ == "number"]
-    if word != kind and word not in numbers:
-        return Stake(word)
-    measured = [FORECAST] if FORECAST in numbers else numbers if word == kind else [word]
+    measured = [FORECAST] if FORECAST in numbers else [word] if word in numbers else numbers
     amounts = list[float]()
     for name in measured:
         value = attributes.get(name)
