@@ -38,9 +38,11 @@ def folded(texts: Iterable[str]) -> list[str]:
 
 def contacts_json(customer: Customer) -> str:
     """The contacts as a bundle writes them."""
-    return msgspec.json.encode(
-        {name: contact.model_dump() for name, contact in customer.contacts.items()}
-    ).decode()
+    surface = {
+        name: {contact.channel: contact.address} | ({"secret": contact.secret} if contact.secret else {})
+        for name, contact in customer.contacts.items()
+    }
+    return msgspec.json.encode(surface).decode() if surface else "{}"
 
 
 async def lock(connection: AsyncConnection) -> None:

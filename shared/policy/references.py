@@ -261,6 +261,9 @@ class References:
     def _doors(self) -> Iterator[Finding]:
         for name, key in self._bundle.api_keys.items():
             yield from self._named(key.acts_as, "users", "a user", ("api_keys", name, "acts_as"))
+        for name, call in self._bundle.calls.items():
+            yield from _address("webhook", call.webhook, ("calls", name, "webhook"))
+            yield from _address("secret", call.secret or "", ("calls", name, "secret"))
         for name, heartbeat in self._bundle.heartbeats.items():
             path = ("heartbeats", name, "event")
             if not heartbeat.event.get("title"):
@@ -274,7 +277,7 @@ class References:
         severity = event.get("severity", "error")
         if severity not in _SEVERITIES:
             yield _unknown(str(severity), _SEVERITIES, "a severity", (*path, "severity"))
-        for name, section in (("service", "services"), ("customer", "customers"), ("kind", "kinds")):
+        for name, section in (("service", "services"), ("kind", "kinds")):  # customers: the database has some
             value = event.get(name)
             if isinstance(value, str):
                 yield from self._named(value, section, f"a {name}", (*path, name))

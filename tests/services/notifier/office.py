@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import text
 
@@ -31,7 +32,7 @@ SIGNER = Signer(("a key",))
 class Office:
     """One notifier: `hear` messages, then look at rows and reports."""
 
-    def __init__(self, database: Database, bundle: Bundle) -> None:
+    def __init__(self, database: Database, bundle: Bundle, secrets: Path | None = None) -> None:
         self.database = database
         self.bundle = bundle
         self.capacity = Capacity(AT_ONCE)
@@ -42,7 +43,7 @@ class Office:
                 keep=lambda envelopes: letters.keep(database, envelopes),
             )
         )
-        courier = Courier(self.channels, Secrets(None), SIGNER, "http://ladder.test", lambda: self.bundle)
+        courier = Courier(self.channels, Secrets(secrets), SIGNER, "http://ladder.test", lambda: self.bundle)
         self.sender = Sender(database, courier, self.capacity, sent=lambda: None)
         self.policies_awaited = 0
         self.consumption = Consumption(
@@ -99,10 +100,12 @@ class Office:
 
 
 @asynccontextmanager
-async def office(database_url: str, bundle: Bundle, *, sending: bool = True) -> AsyncIterator[Office]:
-    """An office on a migrated database; with `sending` its loops run."""
+async def office(
+    database_url: str, bundle: Bundle, *, sending: bool = True, secrets: Path | None = None
+) -> AsyncIterator[Office]:
+    """An office on a migrated database; with `sending` its loops run. `secrets`: its secret folder."""
     database = Database(database_url)
-    place = Office(database, bundle)
+    place = Office(database, bundle, secrets)
     try:
         await migrations.upgrade(database, "notifier", REVISIONS)
         async with AsyncExitStack() as stack:
