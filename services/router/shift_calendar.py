@@ -37,7 +37,8 @@ def calendar_of(feed: Feed, shifts: Iterable[Shift]) -> bytes:
     for shift in shifts:
         if shift.user is not None and feed.user in {"", shift.user}:
             calendar.add_component(_event(feed, shift, shift.user))
-    return calendar.to_ical()
+    made: bytes = calendar.to_ical()
+    return made
 
 
 def _event(feed: Feed, shift: Shift, user: str) -> Event:
