@@ -190,6 +190,7 @@ def register(app: typer.Typer) -> None:
     from ladder.client.acting import ACTS
     from ladder.client.directory import customer, customers
     from ladder.client.duty import override, overrides, shifts
+    from ladder.client.quiet import maintenance, silence, silences, unsilence
     from ladder.client.reporting import report
     from ladder.client.sending import send
     from ladder.demonstration import demo
@@ -197,7 +198,7 @@ def register(app: typer.Typer) -> None:
 
     looking: Sequence[Callable[..., None]] = (send, incidents, show, explain)
     others: Sequence[Callable[..., None]] = (
-        oncall, override, overrides,
+        oncall, silence, silences, unsilence, maintenance, override, overrides,
         shifts, customer, report, watch, apply, replay, demo,
     )  # fmt: skip
     for command in looking:

@@ -91,6 +91,9 @@ def incident_lines(incident: Document, now: datetime) -> list[str]:
         ("resolved", _when(incident.get("resolved_at"), now)),
         ("closed", _when(incident.get("closed_at"), now)),
         ("next", _when(incident.get("next_due_at"), now)),
+        ("quiet", _quiet(incident, now)),
+        ("parent", incident.get("parent")),
+        ("members", _members(incident)),
         ("decided", _decided(incident)),
         ("rating", f"{incident['rating']} of 5" if incident.get("rating") else None),
         ("reopened", incident.get("reopened") or None),
@@ -99,6 +102,10 @@ def incident_lines(incident: Document, now: datetime) -> list[str]:
     ]
     lines = [str(incident["title"])]
     lines += [f"  {name:<9} {value}" for name, value in facts if value not in (None, "")]
+    lines += [
+        f"  {'cause?':<9} {each['title']} ({each['service']}, {each['id'][:8]})"
+        for each in incident.get("may_follow_from") or ()
+    ]
     lines += [f"  {'clock':<9} {clock_text(clock, now)}" for clock in incident.get("clocks") or ()]
     lines += _pairs("labels", incident.get("labels"))
     lines += _pairs("attributes", incident.get("attributes"))
@@ -108,6 +115,19 @@ def incident_lines(incident: Document, now: datetime) -> list[str]:
     if incident.get("description"):
         lines += ["", *(f"  {line}" for line in str(incident["description"]).splitlines())]
     return lines
+
+
+def _quiet(incident: Document, now: datetime) -> str:
+    """What stops the notifying of an open incident, and until when."""
+    by = incident.get("suppressed_by")
+    if not by or incident["status"] not in ("triggered", "acknowledged"):
+        return ""
+    return f"{by}, until {_when(incident.get('suppressed_until'), now) or 'it is asked again'}"
+
+
+def _members(incident: Document) -> str:
+    count = incident.get("members")
+    return f"{count} ({incident.get('members_open')} open)" if count else ""
 
 
 def clock_text(clock: Document, now: datetime) -> str:

@@ -12,9 +12,6 @@ def not_in_force(bundle: Bundle) -> list[str]:
 
 def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
     yield from _users(bundle)
-    for section in ("grouping", "suppress"):
-        if getattr(bundle, section):
-            yield section, ""
     for index, subscription in enumerate(bundle.subscriptions):
         if subscription.digest is not None:
             yield f"subscriptions[{index}].digest", "each message goes out by itself"

@@ -167,10 +167,10 @@ def _on_trigger(
             return _orphaned(event, "rule 16: it was resolved before: " + late)
         return _open(event, around, now, "")
     draft = _draft(incident, EventReceived(event), around, policy, now)
-    if incident.is_open:
+    late = _not_later(event, incident.source_time)
+    if incident.is_open and not (incident.ended_itself and late):
         lifecycle.repeat(draft, event)
         return _conclude(draft)
-    late = _not_later(event, incident.source_time)
     if late:
         return _recorded(draft, event, f"a trigger from before the resolve: {late}", Reason("rule 16"))
     if incident.status == "resolved" and now < due.reopens_until(draft):

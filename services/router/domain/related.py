@@ -89,7 +89,7 @@ def _changed(draft: Draft, message: RelatedChanged) -> None:
 def _ended(draft: Draft, message: RelatedChanged) -> None:
     incident = draft.incident
     left = max(0, incident.members_open - 1)
-    if not incident.is_open or not incident.members:
+    if not incident.is_open or not incident.members_open:
         return
     draft.set(members_open=left)
     if left == 0 or _is_told(left):
@@ -101,10 +101,9 @@ def _ended(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _left(draft: Draft, message: RelatedChanged) -> None:
-    incident = draft.incident
-    draft.set(members=max(0, incident.members - 1))
     if message.values.get("open"):
         _ended(draft, message)
+    draft.set(members=max(0, draft.incident.members - 1))
 
 
 # --- to a member ------------------------------------------------------------------------------------------
