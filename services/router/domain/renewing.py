@@ -23,10 +23,13 @@ def reapply(draft: Draft, *, cause: str) -> None:
     draft.set(points=points)
     draft.say("policy", cause, reason)
     draft.change("policy")
+    stays = _stays(draft, level)
+    if not stays:
+        draft.set_chain(policy="", entered=())  # not routed yet, under this policy
     classify.set_tier(draft)
     classify.set_priority(draft)
     classify.choose_sla(draft, anew=True)
-    if not _stays(draft, level):
+    if not stays:
         _routed_anew(draft, cause)
 
 
@@ -65,7 +68,6 @@ def _routed_anew(draft: Draft, cause: str) -> None:
     if chosen.rule is None:  # the loader promises a last route that matches everything
         raise LookupError("no route matches: the last route must match everything")
     route, taken = chosen.rule.spec, incident.status == "acknowledged"
-    draft.set(chain=replace(incident.chain, entered=()))
     chain.enter(
         draft,
         route.policy,
