@@ -19,6 +19,7 @@ from tests.domain.tale import Tale
 
 _FORETOLD = {
     "paged",
+    "held",
     "level_skipped",
     "warn",
     "breach",
@@ -30,6 +31,7 @@ _FORETOLD = {
     "reminded",
     "confirming",
     "handoff",
+    "held",
 }
 _MOST_FIRINGS = 400
 
@@ -85,7 +87,8 @@ class Watched(Tale):
         after = decision.incident
         if after is None or after.next_due_at is None or after.next_due_at <= after.decided_at:
             return
-        around, policy = Surroundings(self.policy), self.frozen.setdefault(self.policy.hash, self.policy)
+        around = Surroundings(self.policy, rotations=self.rotations)
+        policy = self.frozen.setdefault(self.policy.hash, self.policy)
         policy = self.frozen.get(after.policy_hash, policy)
         again = decide(after, TimerFired(), around, policy, after.decided_at)
         late = {
@@ -156,7 +159,8 @@ def _act(story: Watched, action: str, user: str, arguments: dict[str, Any]) -> N
 def _foretold_is_what_comes(story: Watched) -> None:
     if story.incident is None or story.incident.status == "closed":
         return
-    coming = forecast(story.incident, Surroundings(story.policy), story.frozen[story.incident.policy_hash])
+    around = Surroundings(story.policy, rotations=story.rotations)
+    coming = forecast(story.incident, around, story.frozen[story.incident.policy_hash])
     happened, told = list[tuple[datetime, str]](), set[str]()
     for _ in range(100):
         if story.incident.next_due_at is None or len(happened) >= len(coming):
