@@ -19,7 +19,6 @@ from tests.domain.tale import Tale
 
 _FORETOLD = {
     "paged",
-    "held",
     "level_skipped",
     "warn",
     "breach",
