@@ -198,7 +198,7 @@ def _post(sender: Sender, form: Format, headers: Headers, now: datetime, idempot
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         about = cloudevents.attributes_in(headers)
         return Post(sender.name, now, idempotency_key, content_type=content_type, about=about)
-    sloppy = form.kind in {"pagerduty", "json"}
+    sloppy = form.kind in {"pagerduty", "json", "opsgenie"}
     lines = is_lines(headers, lines=form.kind == "native", sloppy=sloppy)
     return Post(sender.name, now, idempotency_key, lines=lines)
 

@@ -145,54 +145,57 @@ def _enqueue(operation: str, summary: str, schema: str, example: Any, message: s
 
 def _named_post(operation: str, parameters: list[Any], security: list[Any]) -> dict[str, Any]:
     shapes = ["AlertmanagerWebhook", "PagerDutyEvent", "NativeEvent", "NativeBatch", "AnyJson"]
-    return {
-        "post": {
-            "tags": TAGS,
-            "operationId": operation,
-            "summary": "Post to one integration, in the format of its kind",
-            "description": (
-                "Alertmanager: one incident per alert, keyed by its fingerprint; all or nothing. "
-                "An integration of kind pagerduty answers as `/v2/enqueue` does, one of kind opsgenie as "
-                "`/v2/alerts`. Kind json: any object, or an array of them; `map` of the integration says "
-                "what it means; a title or key that it cannot say is a 422 that names the expression. "
-                "Grafana's signature is checked where the integration has a signing_secret."
-            ),
-            "security": security,
-            "parameters": [*parameters, IDEMPOTENCY],
-            "requestBody": {
-                "required": True,
+    post = {
+        "tags": TAGS,
+        "operationId": operation,
+        "summary": "Post to one integration, in the format of its kind",
+        "description": (
+            "Alertmanager: one incident per alert, keyed by its fingerprint; all or nothing. "
+            "An integration of kind pagerduty answers as `/v2/enqueue` does, one of kind opsgenie as "
+            "`/v2/alerts`. Kind json: any object, or an array of them; `map` of the integration says "
+            "what it means; a title or key that it cannot say is a 422 that names the expression. "
+            "Grafana's signature is checked where the integration has a signing_secret."
+        ),
+        "security": security,
+        "parameters": [*parameters, IDEMPOTENCY],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"anyOf": [named(shape) for shape in shapes]},
+                    "example": _ALERTS,
+                },
+                "application/cloudevents+json": {"schema": named("CloudEvent")},
+                "application/x-ndjson": {"schema": {"type": "string"}},
+            },
+        },
+        "responses": {
+            "202": {
+                "description": _ACCEPTED["description"],
                 "content": {
                     "application/json": {
-                        "schema": {"anyOf": [named(shape) for shape in shapes]},
-                        "example": _ALERTS,
-                    },
-                    "application/cloudevents+json": {"schema": named("CloudEvent")},
-                    "application/x-ndjson": {"schema": {"type": "string"}},
-                },
-            },
-            "responses": {
-                "202": {
-                    "description": _ACCEPTED["description"],
-                    "content": {
-                        "application/json": {
-                            "schema": {
-                                "anyOf": [
-                                    named("EventsAccepted"),
-                                    named("PagerDutyAccepted"),
-                                    named("AlertAccepted"),
-                                ]
-                            }
+                        "schema": {
+                            "anyOf": [
+                                named("EventsAccepted"),
+                                named("PagerDutyAccepted"),
+                                named("AlertAccepted"),
+                            ]
                         }
-                    },
+                    }
                 },
-                "400": {
-                    "description": "An integration of kind pagerduty: something is wrong with the event.",
-                    "content": json_of("PagerDutyRefused"),
-                },
-                **REFUSALS,
             },
-        }
+            "400": {
+                "description": "An integration of kind pagerduty: something is wrong with the event.",
+                "content": json_of("PagerDutyRefused"),
+            },
+            **REFUSALS,
+        },
     }
+    by_put = {
+        "operationId": f"put_{operation.removeprefix('post_')}",
+        "summary": "The same; Grafana can be told to PUT",
+    }
+    return {"post": post, "put": {**post, **by_put}}
 
 
 PATHS: Final[Mapping[str, Any]] = {

@@ -82,7 +82,6 @@ def _refused(status: str) -> dict[str, Any]:
         "401": "A key is needed that may post here",
         "403": "This key may not post here",
         "404": "No request has this id",
-        "405": "There is nothing to delete here",
         "408": "The body took too long to arrive",
         "413": "The body is too large",
         "415": "The content encoding, or the body's type, is not taken here",
@@ -114,6 +113,13 @@ def _answers(*statuses: str, accepted: bool = True) -> dict[str, Any]:
 _POSTING: Final = ("401", "403", "408", "413", "415", "422", "429", "503")
 
 
+_NOT_SERVED: Final = problem_of("Nothing of this name can be done to an alert", "method-not-allowed", 405)
+_NOTHING_TO_DO: Final[Mapping[str, Any]] = {
+    **_NOT_SERVED,
+    "content": {**_NOT_SERVED["content"], **json_of("AlertRefused")},
+}
+
+
 def _post(operation: str, summary: str, parameters: list[Any], schema: str, example: Any) -> dict[str, Any]:
     return {
         "tags": TAGS,
@@ -123,18 +129,18 @@ def _post(operation: str, summary: str, parameters: list[Any], schema: str, exam
         "security": _GENIE,
         "parameters": [*parameters, IDEMPOTENCY],
         "requestBody": {"required": schema == "Alert", "content": json_of(schema, example)},
-        "responses": _answers(*_POSTING),
+        "responses": _answers(*_POSTING) | ({} if schema == "Alert" else {"405": _NOTHING_TO_DO}),
     }
 
 
-def _delete(operation: str, summary: str, parameters: list[Any], *more: str) -> dict[str, Any]:
+def _delete(operation: str, summary: str, parameters: list[Any]) -> dict[str, Any]:
     return {
         "tags": TAGS,
         "operationId": operation,
         "summary": summary,
         "security": _GENIE,
         "parameters": [*parameters, _IDENTIFIER_TYPE, *_SAID, IDEMPOTENCY],
-        "responses": _answers(*_POSTING, *more),
+        "responses": _answers(*_POSTING) | {"405": _NOTHING_TO_DO},
     }
 
 
@@ -203,7 +209,6 @@ ALERT_PATHS: Final[Mapping[str, Any]] = {
             "delete_of_alert",
             "Record that tags or details were removed",
             [_IDENTIFIER, _verb(list(REMOVALS))],
-            "405",
         ),
         "get": _unread("get_of_alert", [_IDENTIFIER, _verb(_DONE), _IDENTIFIER_TYPE]),
     },

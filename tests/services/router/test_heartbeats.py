@@ -235,6 +235,12 @@ def test_the_same_beats_and_looks_say_the_same_bytes() -> None:
     assert (resolve.action, again.state) == ("resolve", "beating")
 
 
+def test_an_old_beat_after_a_newer_one_changes_nothing() -> None:
+    newer, _ = beaten(WATCHED, NOON + timedelta(seconds=20), "scripts", NOON + timedelta(seconds=20))
+    older = NOON + timedelta(seconds=10)
+    assert beaten(newer, older, "crm", NOON + timedelta(seconds=30)) == (newer, None)
+
+
 def test_a_beat_of_the_future_counts_as_of_now() -> None:
     after, _ = beaten(WATCHED, NOON + timedelta(days=3), "", NOON)
     assert after.beat_at == NOON
