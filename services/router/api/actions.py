@@ -19,8 +19,10 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.router import store
 from services.router.api import queries
 from services.router.api.attributes import flaw
 from services.router.api.showing import shown
@@ -185,10 +187,20 @@ async def act(engine: Engine, request: Request) -> bytes:
     Raises a Problem: 404, 409 (why, and what is possible), 403, 422; 503 when it cannot be decided.
     """
     work = _Work(engine, request)
-    answer = await engine.transaction(work.run)
+    try:
+        answer = await engine.transaction(work.run)
+    except DBAPIError as err:
+        if not store.is_race(err):
+            raise
+        raise _problem(_CAME_BACK) from err
     if work.batch is not None:
         engine.committed(work.batch)
     return answer
+
+
+_CAME_BACK: Final = Refusal(
+    "conflict", "a newer incident of the same key is open: it goes on there", ("note", "close")
+)
 
 
 class _Work:
