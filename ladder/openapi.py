@@ -17,6 +17,8 @@ _TAGS: Final[Mapping[str, str]] = {
     "customers": "Who is hit: in the database, by the thousand, beside those of the policy bundle.",
     "heartbeats": "What is expected to beat, and whether it does.",
     "schedules": "Who is on call when, and who stands in.",
+    "silences": "What nobody is notified of, until a time.",
+    "maintenance": "Planned work, once or again and again, during which nobody is notified.",
     "reports": "Figures over a time: what was promised and kept, how fast, where it was solved.",
     "policy": "The bundle that decides everything.",
     "replies": "The signed links in messages. They need no key; GET only shows, POST acts.",

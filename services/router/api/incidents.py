@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import rotations
+from services.router import relations, rotations
 from services.router.api import actions, queries
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import (
@@ -211,11 +211,13 @@ async def _around(
     engine: Engine, connection: AsyncConnection, incident: Incident, live: CompiledPolicy, policy: Compiled
 ) -> Surroundings:
     """What the next steps depend on beside the incident, as it is now."""
-    in_force = required((await moment(connection))[1])
+    now, told = await moment(connection)
+    in_force = required(told)
     return Surroundings(
         live=live,
         office=await engine.policies.offices.get(connection, in_force.office, live),
         customers=await engine.policies.customers.find(connection, in_force.customers, [incident.customer]),
+        causes=await relations.causes(connection, live, now),
         rotations={} if isinstance(policy, Exception) else await rotations.read(connection, [policy]),
     )
 

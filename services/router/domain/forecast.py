@@ -28,6 +28,9 @@ _WORTH_TELLING: Final = frozenset(
         "confirming",
         "handoff",
         "held",
+        "suppressed",
+        "awake",
+        "dropped",
     }
 )
 _TOLD_ONCE: Final = frozenset({"paged", "reminded"})
