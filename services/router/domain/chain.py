@@ -135,21 +135,20 @@ def _page_level(
     if draft.incident.is_muted:
         _stand_quietly(draft, rung.index, candidate.round, cause, named=named)
         return
+    turn = turns.first(draft, rung, candidate.resolved.found, joins=joins)
+    due = None if joins else turns.ends_at(draft, rung, draft.now, turn.left)
     _stand(
         draft,
         level=rung.index,
         round=candidate.round,
         since=draft.now,
         state="climbing",
-        due=None,
+        due=due,
         unasked=False,
         by_name=named,
         turn=1,
         calendar="",
     )
-    turn = turns.first(draft, rung, candidate.resolved.found, joins=joins)
-    due = None if joins else turns.ends_at(draft, rung, turn.left)
-    draft.set_chain(due=due)
     place = f"level {rung.spec.name}" + (f", round {candidate.round} of {rounds}" if rounds > 1 else "")
     verb, until = (
         ("joins", "") if joins else ("is paged", f"; {span(rung.spec.acknowledge_within)} to take it")
@@ -205,7 +204,7 @@ def take_turn(draft: Draft, turn: turns.Turn, *, cause: str, reason: Reason) -> 
     """The level goes on with the next of its people; whoever was asked before may still take it."""
     rung, position = turns.standing(draft), draft.incident.chain
     assert rung is not None
-    due = turns.ends_at(draft, rung, turn.left)
+    due = turns.ends_at(draft, rung, position.since, turn.left)
     draft.set_chain(turn=position.turn + 1, due=due)
     turns.advance(draft, rung, turn)
     name = draft.directory.shown(turn.paged[0].recipient)

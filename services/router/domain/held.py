@@ -7,7 +7,7 @@ import msgspec
 from services.router.domain.compiled import Rung
 from services.router.domain.draft import Draft
 from services.router.domain.reason import Reason
-from shared.policy.calendars import calendars_of, named
+from shared.policy.calendars import named
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -20,7 +20,9 @@ class Hold(msgspec.Struct, frozen=True):
 def hold(draft: Draft, rung: Rung, at: datetime) -> Hold | None:
     """Why the level would not be paged at this time yet; None when it would."""
     calendar = rung.spec.hold_until
-    if calendar is None or _has_opened(draft, calendar):
+    if calendar is None:
+        return None
+    if _has_opened(draft, calendar):
         return None
     until = _opening(draft, calendar, at)
     return None if until is not None and until <= at else Hold(calendar, until)
@@ -59,4 +61,4 @@ def _has_opened(draft: Draft, calendar: str) -> bool:
 
 def _opening(draft: Draft, calendar: str, at: datetime) -> datetime | None:
     """The first moment from `at` on at which the calendar is open; None when there is none."""
-    return named(calendars_of(draft.policy.bundle.calendars), calendar).next_open(at)
+    return named(draft.calendars, calendar).next_open(at)

@@ -83,9 +83,9 @@ def last_asked(draft: Draft) -> str:
     return draft.directory.display(page.name) if page.user else shown_address(page.name)
 
 
-def ends_at(draft: Draft, rung: Rung, left: Sequence[Found]) -> datetime:
-    """When the turn that begins now is over: the level's own time ends every turn."""
-    end = draft.incident.chain.since + rung.spec.acknowledge_within
+def ends_at(draft: Draft, rung: Rung, since: datetime, left: Sequence[Found]) -> datetime:
+    """When the turn that begins now is over: the time of the level, asked `since` then, ends every turn."""
+    end = since + rung.spec.acknowledge_within
     each = rung.spec.mode.one_by_one
     return min(draft.now + each, end) if each is not None and left else end
 
