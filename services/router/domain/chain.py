@@ -5,19 +5,17 @@ which repeats until somebody takes the incident; when it names nobody, `last_res
 `holds` lets a level wait for its calendar: whom a person hands it to is paged now.
 """
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
-from services.router.domain import grace, held, turns
+from services.router.domain import asking, grace, held, turns
 from services.router.domain.compiled import Rung
-from services.router.domain.directory import Found
 from services.router.domain.draft import Draft
-from services.router.domain.incident import Chain, ChainState
+from services.router.domain.incident import Chain
 from services.router.domain.reason import Reason
-from services.router.domain.steps import Candidate, candidates, onward, otherwise, span
+from services.router.domain.steps import Candidate, candidates, onward, span
 
 MACHINE_REST: Final = timedelta(minutes=30)  # rule 3: a machine's acknowledge rests the levels so long
 
@@ -94,11 +92,11 @@ def climb(
             draft.say("level_skipped", held.never(candidate.rung, hold), held.reason(candidate.rung))
             continue
         if hold is not None:
-            _hold(draft, candidate.rung, hold, cause, joins=joins)
+            asking.wait_for(draft, candidate.rung, hold, cause, joins=joins)
             return
-        _page_level(draft, candidate, cause, reason, named=named, joins=joins)
+        asking.page_level(draft, candidate, cause, reason, named=named, joins=joins)
         return
-    page_finally(draft, cause=cause, reason=reason, joins=joins)
+    asking.page_finally(draft, cause=cause, reason=reason, joins=joins)
 
 
 def _pass(draft: Draft, candidate: Candidate) -> bool:
@@ -120,196 +118,11 @@ def _pass(draft: Draft, candidate: Candidate) -> bool:
     return True
 
 
-def _hold(draft: Draft, rung: Rung, hold: held.Hold, cause: str, *, joins: bool) -> None:
-    """The chain stands where it stands until the next level's calendar opens (whoever has it keeps it)."""
-    state: ChainState = "resting" if joins else "held"
-    draft.set_chain(state=state, due=hold.until, calendar=hold.calendar)
-    draft.say("held", held.waits(rung, hold) + _because(cause), held.reason(rung))
-
-
-def _page_level(
-    draft: Draft, candidate: Candidate, cause: str, reason: Reason | None, *, named: bool, joins: bool
-) -> None:
-    assert candidate.resolved is not None
-    rung, rounds = candidate.rung, draft.ladder.spec.rounds
-    if draft.incident.is_muted:
-        _stand_quietly(draft, rung.index, candidate.round, cause, named=named)
-        return
-    turn = turns.first(draft, rung, candidate.resolved.found, joins=joins)
-    due = None if joins else turns.ends_at(draft, rung, draft.now, turn.left)
-    _stand(
-        draft,
-        level=rung.index,
-        round=candidate.round,
-        since=draft.now,
-        state="climbing",
-        due=due,
-        unasked=False,
-        by_name=named,
-        turn=1,
-        calendar="",
-    )
-    place = f"level {rung.spec.name}" + (f", round {candidate.round} of {rounds}" if rounds > 1 else "")
-    verb, until = (
-        ("joins", "") if joins else ("is paged", f"; {span(rung.spec.acknowledge_within)} to take it")
-    )
-    names = _names(draft, turns.people(turn.paged))
-    text = f"{place} {verb}{turn.manner}{_because(cause)}: {names}{until}"
-    draft.say("paged", text, reason or Reason(f"{rung.where}.notify"))
-    then = _stays(draft) if joins else _next_asked(draft, rung, turn) or otherwise(draft)
-    draft.forget_step()
-    _ask(draft, _Step("level", place + turn.manner, cause, due, then, joins), turn.paged)
-
-
-def _stand_quietly(draft: Draft, level: int, round_: int, cause: str, *, named: bool) -> None:
-    """It moves there and asks nobody: the end of the suppression, or of its group, does (rule 11)."""
-    climbs = level < len(draft.ladder.rungs)
-    _stand(
-        draft,
-        level=level,
-        round=round_,
-        since=draft.now,
-        state="climbing" if climbs else "finally",
-        due=None,
-        unasked=False,
-        by_name=named,
-        turn=0,
-        calendar="",
-    )
-    where = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
-    draft.say("muted", f"{place(draft)} is not asked{_because(cause)}: {where}", Reason("rule 11"))
-
-
-def _stand(draft: Draft, **changes: Any) -> None:
-    """Move to another place of the ladder; a move up is counted."""
-    before = draft.incident.chain
-    draft.set_chain(**changes)
-    after = draft.incident.chain
-    if not before.unasked and (after.round, after.level) > (before.round, before.level):
-        draft.set(handed_up=draft.incident.handed_up + 1)
-
-
-def _next_asked(draft: Draft, rung: Rung, turn: turns.Turn) -> str:
-    """Who of the same level is paged next when nobody acts; '' when the level has asked everybody."""
-    if rung.spec.mode.kind != "one_by_one" or not turn.left:
-        return ""
-    end = draft.incident.chain.since + rung.spec.acknowledge_within
-    due = draft.incident.chain.due
-    if due is None or due >= end:
-        return ""
-    return f"{draft.directory.shown(turn.left[0].recipient)} is paged next"
-
-
-def take_turn(draft: Draft, turn: turns.Turn, *, cause: str, reason: Reason) -> None:
-    """The level goes on with the next of its people; whoever was asked before may still take it."""
-    rung, position = turns.standing(draft), draft.incident.chain
-    assert rung is not None
-    due = turns.ends_at(draft, rung, position.since, turn.left)
-    draft.set_chain(turn=position.turn + 1, due=due)
-    turns.advance(draft, rung, turn)
-    name = draft.directory.shown(turn.paged[0].recipient)
-    place = f"level {rung.spec.name}, number {position.turn + 1} of those it asks"
-    until = f"; {span(due - draft.now)} to take it"
-    draft.say("paged", f"{name} is paged next{_because(cause)}: {place}{until}", reason)
-    then = _next_asked(draft, rung, turn) or otherwise(draft)
-    _ask(draft, _Step("level", place, cause, due, then, joins=False), turn.paged)
-
-
-class _Step(msgspec.Struct, frozen=True):
-    """What the pages of one step have in common."""
-
-    through: str
-    place: str
-    cause: str
-    due: datetime | None
-    otherwise: str
-    joins: bool
-
-
-def _ask(draft: Draft, step: _Step, found: tuple[Found, ...]) -> None:
-    where = f"({step.place}; {step.cause})" if step.cause else f"({step.place})"
-    for each in found:
-        draft.page(
-            each,
-            through=step.through,
-            why=f"{each.why} {where}",
-            act_by=step.due,
-            otherwise=step.otherwise,
-            joins=step.joins,
-        )
-    draft.change("paged")
-
-
-def _because(cause: str) -> str:
-    return f" because {cause}" if cause else ""
-
-
-def _stays(draft: Draft) -> str:
-    return f"it stays with {draft.directory.display(draft.incident.assignee)}"
-
-
-def _names(draft: Draft, found: tuple[Found, ...]) -> str:
-    return ", ".join(draft.directory.shown(each.recipient) for each in found)
-
-
-def page_finally(draft: Draft, *, cause: str, reason: Reason | None = None, joins: bool = False) -> None:
-    """Page `finally` once more, or `last_resort` when it names nobody; again after `every` (rule 5)."""
-    ladder = draft.ladder
-    final, where = ladder.spec.finally_, f"policies.{ladder.name}.finally"
-    if draft.incident.is_muted:
-        _stand_quietly(draft, len(ladder.rungs), draft.incident.chain.round, cause, named=False)
-        return
-    _stand(
-        draft,
-        level=len(ladder.rungs),
-        since=draft.now,
-        state="finally",
-        due=None if joins else draft.now + final.every,
-        unasked=False,
-        by_name=False,
-        calendar="",
-    )
-    resolved = draft.directory.resolve(final.notify)
-    for gap in resolved.gaps:
-        draft.say("nobody", gap, Reason(f"{where}.notify"))
-    if resolved:
-        _page_last(draft, "finally", resolved.found, cause, reason or Reason(where), joins=joins)
-        return
-    draft.say("nobody", "finally names nobody: last_resort is paged", Reason(where))
-    page_last_resort(draft, cause=cause, reason=reason or Reason("last_resort"), joins=joins)
-
-
-def page_last_resort(draft: Draft, *, cause: str, reason: Reason, joins: bool = False) -> None:
-    """Page `last_resort` in the turn of `finally`."""
-    resolved = draft.directory.resolve(draft.live.bundle.last_resort)
-    _page_last(draft, "last_resort", resolved.found, cause, reason, joins=joins)
-
-
-def _page_last(
-    draft: Draft, through: str, found: tuple[Found, ...], cause: str, reason: Reason, *, joins: bool
-) -> None:
-    every = span(draft.ladder.spec.finally_.every)
-    names = _names(draft, found) or "nobody (it resolves to no one)"
-    verb, again = ("joins", "") if joins else ("pages", f"; again every {every}")
-    draft.say("paged", f"{through} {verb}{_because(cause)}: {names}{again}", reason)
-    then = _stays(draft) if joins else f"you are paged again in {every}"
-    draft.forget_step()
-    _ask(draft, _Step(through, through, cause, draft.incident.chain.due, then, joins), found)
-
-
-def place(draft: Draft) -> str:
-    """Where the chain stands, as it is called in a sentence."""
-    chain = draft.incident.chain
-    if chain.state == "assignee":
-        return "the assignee"
-    return f"level {draft.level_name}" if chain.level < len(draft.ladder.rungs) else "finally"
-
-
 def advance(draft: Draft, *, cause: str, reason: Reason, wraps: bool = True) -> None:
     """One step up: the next level that handles it, the next round (if it `wraps`), or `finally`."""
     chain = draft.incident.chain
     if chain.state == "finally":
-        page_finally(draft, cause=cause, reason=reason)
+        asking.page_finally(draft, cause=cause, reason=reason)
         return
     climb(draft, *onward(chain, draft.ladder), cause=cause, reason=reason, wraps=wraps)
     draft.change("escalated")
@@ -343,7 +156,9 @@ def time_out(draft: Draft) -> None:
     where = f"policies.{chain.policy}.levels[{level}].acknowledge_within"
     values = {"paged_at": chain.since.isoformat(), "acknowledge_within": waited}
     advance(
-        draft, cause=f"{place(draft)} did not take it within {waited}", reason=Reason(where, values=values)
+        draft,
+        cause=f"{asking.place(draft)} did not take it within {waited}",
+        reason=Reason(where, values=values),
     )
 
 
@@ -361,7 +176,7 @@ def _asks_the_next(draft: Draft) -> bool:
         )
         return True
     cause = f"{turns.last_asked(draft)} did not take it within {span(each)}"
-    take_turn(draft, turn, cause=cause, reason=Reason(f"{rung.where}.mode"))
+    asking.take_turn(draft, turn, cause=cause, reason=Reason(f"{rung.where}.mode"))
     return True
 
 
@@ -421,7 +236,7 @@ def restart(draft: Draft, *, cause: str, reason: Reason) -> None:
     """The level that the chain stands on is paged again."""
     chain = draft.incident.chain
     if chain.level >= len(draft.ladder.rungs) and not chain.unasked:
-        page_finally(draft, cause=cause, reason=reason)
+        asking.page_finally(draft, cause=cause, reason=reason)
         return
     if chain.unasked:
         _begin(draft, cause=cause, reason=reason)
@@ -442,7 +257,7 @@ def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason, holds:
     """Leave this ladder for another policy's; a policy that was entered before goes to `finally` (rule 4)."""
     if policy in draft.incident.chain.entered:
         draft.say("escalated", f"policy {policy} was entered before: finally is paged instead", reason)
-        page_finally(draft, cause=cause, reason=reason)
+        asking.page_finally(draft, cause=cause, reason=reason)
     else:
         draft.say("escalated", f"handed to policy {policy} because {cause}", reason)
         enter(draft, policy, start_at=None, cause=cause, reason=reason, holds=holds)

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from services.router.domain import calls, chain, turns
+from services.router.domain import asking, calls, chain, turns
 from services.router.domain.directory import shown_address
 from services.router.domain.draft import Draft
 from services.router.domain.reason import Reason
@@ -44,7 +44,9 @@ def _next_of_the_level(draft: Draft) -> bool:
     turn = turns.following(draft)
     if turn is None:
         return False
-    chain.take_turn(draft, turn, cause=f"no page to {turns.last_asked(draft)} arrived", reason=_reason(draft))
+    asking.take_turn(
+        draft, turn, cause=f"no page to {turns.last_asked(draft)} arrived", reason=_reason(draft)
+    )
     return True
 
 
@@ -71,7 +73,7 @@ def _move_on(draft: Draft) -> None:
         return
     if position.due is None or earliest < position.due:
         draft.set_chain(due=earliest)
-    text = f"no page to {chain.place(draft)} reached anybody; the next step follows within a minute"
+    text = f"no page to {asking.place(draft)} reached anybody; the next step follows within a minute"
     draft.say("unreachable", text, _reason(draft))
 
 
@@ -82,7 +84,7 @@ def _reason(draft: Draft) -> Reason:
 
 def step_past(draft: Draft) -> None:
     """Leave the step whose pages reached nobody."""
-    cause, reason = f"no page to {chain.place(draft)} reached anybody", _reason(draft)
+    cause, reason = f"no page to {asking.place(draft)} reached anybody", _reason(draft)
     draft.say("unreachable", cause, reason)
     position, taken = draft.incident.chain, draft.incident.status == "acknowledged"
     if position.level >= len(draft.ladder.rungs) and not position.unasked:
@@ -90,7 +92,7 @@ def step_past(draft: Draft) -> None:
             every = draft.ladder.spec.finally_.every
             turn = position.since + every
             draft.set_chain(due=turn if turn > draft.now else draft.now + every)
-        chain.page_last_resort(draft, cause=cause, reason=reason, joins=taken)
+        asking.page_last_resort(draft, cause=cause, reason=reason, joins=taken)
     elif taken:
         chain.join(draft, cause=cause, reason=reason)
     else:
