@@ -83,10 +83,10 @@ async def response(connection: AsyncConnection, question: Question) -> list[Row]
             SELECT {_chosen(keys)} count(*) AS incidents,
                    count(taken_after) AS acknowledged,
                    CAST(avg(taken_after) AS double precision) AS mtta_mean,
-                   array_agg(taken_after) FILTER (WHERE taken_after IS NOT NULL) AS mtta,
+                   array_agg(taken_after) AS mtta,
                    count(solved_after) AS resolved,
                    CAST(avg(solved_after) AS double precision) AS mttr_mean,
-                   array_agg(solved_after) FILTER (WHERE solved_after IS NOT NULL) AS mttr,
+                   array_agg(solved_after) AS mttr,
                    count(*) FILTER (WHERE reopened > 0) AS reopened,
                    sum(reopened) AS reopenings,
                    {_flagged(Flag.ASKED, "asked")},
@@ -99,8 +99,7 @@ async def response(connection: AsyncConnection, question: Question) -> list[Row]
             FROM router.outcome WHERE {_where(question)} {_grouped(keys)}
             OFFSET 0
         ) AS counted
-        {_percentiles_of("mtta", "ARRAY[0.5, 0.9, 0.95]")}
-        {_percentiles_of("mttr", "ARRAY[0.5, 0.9, 0.95]")}
+        {_percentiles_of(("mtta", "mttr"), "ARRAY[0.5, 0.9, 0.95]")}
         WHERE incidents > 0
         LIMIT :most
     """
@@ -124,12 +123,12 @@ async def levels(connection: AsyncConnection, question: Question) -> list[Row]:
                    {_ending(Ended.PASSED, "passed")}, {_ending(Ended.LEFT, "left_otherwise")},
                    count(*) - count(ended) AS there_now,
                    CAST(avg(held) AS double precision) AS held_mean,
-                   array_agg(held) FILTER (WHERE held IS NOT NULL) AS held,
+                   array_agg(held) AS held,
                    sum(pages) AS pages
             FROM router.stay WHERE {_where(question)} {_grouped(keys)}
             OFFSET 0
         ) AS counted
-        {_percentiles_of("held", "ARRAY[0.5, 0.9]")}
+        {_percentiles_of(("held",), "ARRAY[0.5, 0.9]")}
         LIMIT :most
     """
     rows = await _rows(connection, statement, question, keys)
@@ -206,17 +205,17 @@ def _ending(ended: Ended, name: str) -> str:
 
 
 def _percentiles(name: str, shares: Sequence[str]) -> str:
-    return ", ".join(f"{name}_at.found[{place}] AS {name}_{share}" for place, share in enumerate(shares, 1))
+    return ", ".join(f"{name}_at[{place}] AS {name}_{share}" for place, share in enumerate(shares, 1))
 
 
-def _percentiles_of(name: str, shares: str) -> str:
-    return f"""
-        CROSS JOIN LATERAL (
-            SELECT percentile_disc(CAST({shares} AS double precision[]))
-                WITHIN GROUP (ORDER BY value) AS found
-            FROM unnest({name}) AS value
-        ) AS {name}_at
-    """
+def _percentiles_of(names: Sequence[str], shares: str) -> str:
+    """Each array's percentiles as `NAME_at`; nothing (NULL) in an array is passed over."""
+    found = ", ".join(
+        f"percentile_disc(CAST({shares} AS double precision[])) WITHIN GROUP (ORDER BY {name}) AS {name}_at"
+        for name in names
+    )
+    each = ", ".join(names)
+    return f"CROSS JOIN LATERAL (SELECT {found} FROM unnest({each}) AS value ({each})) AS found"
 
 
 def _share(part: int, whole: int) -> float | None:
