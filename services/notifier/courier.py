@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from services.notifier.channels import Channel, Envelope, Rejected, Result, Unavailable
+from services.notifier.channels import Channel, Delivered, Envelope, Rejected, Result, Unavailable
 from services.notifier.domain.compose import write
 from services.notifier.domain.values import Delivery
 from services.notifier.links import links_of
 from shared import telemetry
 from shared.crash import crash_point
 from shared.policy import Bundle
-from shared.secrets import SecretMissingError, Secrets
+from shared.secrets import SecretMissingError, Secrets, is_secret
 from shared.security import Signer
 
 LONGEST_SECONDS: Final = 15.0
@@ -50,7 +50,7 @@ class Courier:
             )
             return Unavailable(f"{type(err).__name__}: {err}")
         crash_point("notifier.sent")
-        return result
+        return _unrevealed(result, delivery.address, envelope.address)
 
     def _envelope(self, delivery: Delivery, now: datetime) -> Envelope:
         links = links_of(delivery, self.public_url, self.signer)
@@ -66,3 +66,13 @@ class Courier:
             secret=self.secrets.revealed(delivery.secret),
             at=now,
         )
+
+
+def _unrevealed(result: Result, named: str, revealed: str) -> Result:
+    """What came of a secret address, without the address; another one may stand in its file tomorrow."""
+    if isinstance(result, Delivered) or not is_secret(named):
+        return result
+    reason = result.reason.replace(revealed, named) if revealed else result.reason
+    if isinstance(result, Rejected):
+        return Rejected(reason)
+    return replace(result, reason=reason)

@@ -93,6 +93,33 @@ async def test_a_secret_that_is_not_there_is_the_reason_why_it_was_not_told(
         assert why == "secret 'globex-address' cannot be read: No such file or directory"
 
 
+async def test_an_address_that_stands_in_a_secret_is_told_to_nobody_and_can_be_put_right(
+    customers: Customers, receiver: Receiver, database_url: str, tmp_path: Path
+) -> None:
+    contacts = {"hook": {"webhook": "secret:globex-address"}, "box": {"webhook": "secret:globex-box"}}
+    await customers.have("globex", contacts=contacts)
+    (tmp_path / "globex-address").write_text(receiver.url("/gone"))
+    (tmp_path / "globex-box").write_text("ftp://t0ken")
+    receiver.answers["/gone"] = [410]
+    async with office(database_url, bundle(), secrets=tmp_path) as notifier:
+        post = Post(customers, notifier)
+        await post.desk.take(event(customer="globex"))
+        await post.carries()
+
+        async def failed() -> bool:
+            return [state for state, _ in await post.states()] == ["failed", "failed"]
+
+        await until(failed)
+        reasons = " ".join(why for _, why in await post.states())
+        assert "HTTP 410" in reasons
+        assert "t0ken" not in reasons
+        assert "127.0.0.1" not in reasons
+        (tmp_path / "globex-address").write_text(receiver.url("/moved"))
+        await post.desk.take(event(action="resolve"))
+        await post.carries()
+        await until(lambda: receiver.to("/moved"))
+
+
 async def test_what_a_customer_is_reached_by_is_that_of_the_moment(
     customers: Customers, receiver: Receiver, database_url: str
 ) -> None:

@@ -1,6 +1,5 @@
 """Customers by API: stored, listed, found by what events call them, and live for every incident."""
 
-import uuid
 from typing import Any
 
 import pytest
@@ -228,15 +227,22 @@ async def test_a_customer_added_by_api_is_told_by_the_contacts_in_the_message(cu
 
 
 async def test_who_was_looked_up_once_is_remembered_until_customers_change(desk: Desk) -> None:
-    policies = desk.engine.policies
-    async with desk.database.transaction() as connection:
-        assert await policies.customers.find(connection, 0, ["globex"]) == {}
-        assert await policies.customers.find(connection, 1, ["globex"]) == {}
-    await desk.sql(
-        "INSERT INTO router.customer (id, name, changed_at, changed_by) VALUES ('globex', 'G', now(), 'x')"
-    )
-    async with desk.database.transaction() as connection:
-        assert await policies.customers.find(connection, 1, ["globex"]) == {}
-        assert set(await policies.customers.find(connection, 2, ["globex", "x"])) == {"globex"}
-        # a transaction that began earlier neither gets nor leaves what belongs to another time
-        assert set(await policies.customers.find(connection, 1, [str(uuid.uuid4()), "globex"])) == {"globex"}
+    book = desk.engine.policies.customers
+
+    async def found(revision: int, *said: str) -> set[str]:
+        async with desk.database.transaction() as connection:
+            return set(await book.find(connection, revision, said))
+
+    async def add(customer_id: str) -> None:
+        columns = "(id, name, changed_at, changed_by)"
+        await desk.sql(f"INSERT INTO router.customer {columns} VALUES (:id, 'X', now(), 'x')", id=customer_id)
+
+    await add("globex")
+    assert await found(0, "globex") == set()  # revision 0: it is not even asked
+    assert await found(1, "globex", "hooli") == {"globex"}
+    await add("hooli")
+    assert await found(1, "globex", "hooli") == {"globex"}
+    assert await found(2, "globex", "hooli", "x") == {"globex", "hooli"}
+    assert await found(1, "initech") == set()  # a transaction that began earlier leaves nothing behind
+    await add("initech")
+    assert await found(2, "initech") == {"initech"}
