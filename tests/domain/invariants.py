@@ -124,7 +124,7 @@ def pages_are_called_off(
     """When nobody is asked any more, what has not been sent is called off; waiting stops the levels."""
     if before is None:
         return
-    if before.status == "triggered" and after.status in {"acknowledged", "resolved"}:
+    if before.status == "triggered" and after.status in {"acknowledged", "resolved"} and not before.is_muted:
         assert decision.message is not None
         assert decision.message.settled is not None
     escalated = any(entry.kind == "escalated" or "point" in entry.text for entry in decision.entries)

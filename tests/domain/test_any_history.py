@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision
-from services.router.domain.forecast import forecast
+from services.router.domain.forecast import TOLD_ONCE, WORTH_TELLING, forecast
 from services.router.domain.incident import Incident, encode
 from services.router.domain.signals import Signal, TimerFired
 from services.router.domain.surroundings import Surroundings
@@ -17,21 +17,6 @@ from tests.domain.histories import histories, organisation, organisations
 from tests.domain.invariants import Watch
 from tests.domain.tale import Tale
 
-_FORETOLD = {
-    "paged",
-    "level_skipped",
-    "warn",
-    "breach",
-    "point",
-    "informed",
-    "closed",
-    "asked",
-    "resumed",
-    "reminded",
-    "confirming",
-    "handoff",
-    "held",
-}
 _MOST_FIRINGS = 400
 
 
@@ -166,7 +151,7 @@ def _foretold_is_what_comes(story: Watched) -> None:
             break
         story.now = max(story.now, story.incident.next_due_at)
         for entry in story.tell(TimerFired()).entries:
-            if entry.kind in _FORETOLD and not (entry.kind in {"paged", "reminded"} and entry.text in told):
+            if entry.kind in WORTH_TELLING and not (entry.kind in TOLD_ONCE and entry.text in told):
                 happened.append((entry.at, entry.text))
                 told.add(entry.text)
     assert [(step.at, step.what) for step in coming] == happened[: len(coming)]

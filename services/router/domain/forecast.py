@@ -13,7 +13,7 @@ from services.router.domain.surroundings import Surroundings
 
 MOST_STEPS: Final = 12
 _MOST_DECISIONS: Final = 100  # looked at: a ladder that only repeats itself is not followed for ever
-_WORTH_TELLING: Final = frozenset(
+WORTH_TELLING: Final = frozenset(
     {
         "paged",
         "level_skipped",
@@ -33,7 +33,7 @@ _WORTH_TELLING: Final = frozenset(
         "dropped",
     }
 )
-_TOLD_ONCE: Final = frozenset({"paged", "reminded"})
+TOLD_ONCE: Final = frozenset({"paged", "reminded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def forecast(
         decision = decide(incident, TimerFired(), around, policy, now)
         assert decision.incident is not None
         for entry in decision.entries:
-            if entry.kind in _WORTH_TELLING and not (entry.kind in _TOLD_ONCE and entry.text in told):
+            if entry.kind in WORTH_TELLING and not (entry.kind in TOLD_ONCE and entry.text in told):
                 coming.append(NextStep(now, entry.text, _unless(entry, incident)))
                 told.add(entry.text)
         incident = decision.incident

@@ -121,7 +121,8 @@ def _by_rotation(draft: Draft, rung: Rung, able: tuple[Found, ...]) -> tuple[Fou
 def _advance(draft: Draft, rung: Rung, ordered: Sequence[Found]) -> None:
     last, name = _position(draft, rung), ordered[0].recipient.name
     draft.rotations[draft.ladder.name, rung.spec.name] = name
-    after = f" after {draft.directory.display(last)}" if last and last != name else ""
+    after = f" after {shown_address(draft.directory.display(last))}" if last and last != name else ""
     text = f"level {rung.spec.name}: it is the turn of {draft.directory.shown(ordered[0].recipient)}{after}"
-    among = [each.recipient.name for each in ordered]
-    draft.say("turn", text, Reason("rule 19: round_robin", values={"last": last, "among": among}))
+    among = [shown_address(each.recipient.name) for each in ordered]
+    values = {"last": shown_address(last), "among": among}
+    draft.say("turn", text, Reason("rule 19: round_robin", values=values))
