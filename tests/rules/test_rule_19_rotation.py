@@ -36,7 +36,7 @@ def test_the_timeline_says_whose_turn_it_is_and_after_whom():
     story.event()
     assert story.said("turn") == ["level desk: it is the turn of Petra after Ana"]
     assert story.said("paged") == ["level desk is paged in turn: Petra; 5 min to take it"]
-    assert "(level desk in turn)" in story.pages[0].reason
+    assert "(level desk, in turn)" in story.pages[0].reason
 
 
 def test_only_one_is_asked_and_the_room_hears_of_it():

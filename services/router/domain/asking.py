@@ -56,7 +56,11 @@ def page_level(
     draft.say("paged", text, reason or Reason(f"{rung.where}.notify"))
     then = _stays(draft) if joins else _next_asked(draft, rung, turn) or otherwise(draft)
     draft.forget_step()
-    _ask(draft, _Step("level", place + turn.manner, cause, due, then, joins), turn.paged)
+    _ask(
+        draft,
+        _Step("level", place + ("," + turn.manner if turn.manner else ""), cause, due, then, joins),
+        turn.paged,
+    )
 
 
 def _stand_quietly(draft: Draft, level: int, round_: int, cause: str, *, named: bool) -> None:
