@@ -1,4 +1,4 @@
-"""From resolved to closed: confirmed, refused, or taken as solved after a silence (POLICY.md, rule 15, `close`).
+"""From resolved to closed: confirmed, refused, or taken as solved after a silence (POLICY.md, rule 15).
 
 Where the policy has a `close`, the customer is asked to confirm when it is resolved, and once more halfway.
 Without it an incident closes when the same problem would open a new one.
