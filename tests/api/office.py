@@ -53,7 +53,11 @@ BUNDLE: Final[dict[str, Any]] = {
         "prometheus": {"kind": "alertmanager", **_key("prometheus")},
         "pager": {"kind": "pagerduty", **_key(PAGER)},
         "boards": {"kind": "grafana", **_key("boards")},
+        "genie": {"kind": "opsgenie", **_key("genie")},
         "retired": {"kind": "native", **_key("retired", expires="2026-01-01")},
+    },
+    "heartbeats": {
+        "backup": {"every": "24h", "late_after": "2h", "event": {"title": "Backup is late"}},
     },
     "api_keys": {
         "viewer": {**_key("viewer"), "role": "viewer"},

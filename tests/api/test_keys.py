@@ -1,5 +1,6 @@
 """Who may ask for what: every operation that needs a key, without one, with an old one, with too small a role."""
 
+import re
 from typing import Final
 
 import pytest
@@ -17,13 +18,35 @@ _INTAKES: Final = ("/v1/integrations", "/v1/events", "/v1/heartbeats/")
 _KEYED: Final = [(method, path) for method, path in _SECURED if not path.startswith(_INTAKES)]
 _INBOX: Final = "/v1/inbox/{user}"
 _AN_ID: Final = "6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"
+_WRITES: Final = {
+    ("PUT", "/v1/policy"): "admin",
+    ("DELETE", "/v1/deliveries/endpoints"): "admin",
+    ("POST", "/v1/overrides"): "lead",
+    ("DELETE", "/v1/overrides/{override_id}"): "lead",
+    ("POST", "/v1/silences"): "lead",
+    ("DELETE", "/v1/silences/{silence_id}"): "lead",
+    ("POST", "/v1/maintenance"): "lead",
+    ("DELETE", "/v1/maintenance/{maintenance_id}"): "lead",
+    ("POST", "/v1/customers/import"): "lead",
+    ("PUT", "/v1/customers/{customer_id}"): "lead",
+    ("DELETE", "/v1/customers/{customer_id}"): "lead",
+    ("POST", "/v1/schedules/{name}/feed"): "viewer",  # it opens nothing that a viewer may not read
+}
+_ACTIONS: Final = {
+    "subscribe": "viewer",
+    "unsubscribe": "viewer",
+    **dict.fromkeys(("acknowledge", "unacknowledge", "assign", "escalate", "snooze", "wait"), "responder"),
+    **dict.fromkeys(("resolve", "reopen", "confirm", "refuse", "resume", "set", "decide"), "responder"),
+    **dict.fromkeys(("note", "update"), "responder"),
+    **dict.fromkeys(("close", "merge", "reapply"), "lead"),
+}
+_ACTING: Final = ("POST", "/v1/incidents/{incident_id}/actions")  # which role depends on the action
 
 
 def concrete(path: str) -> str:
-    names = {"{incident_id}": _AN_ID, "{delivery_id}": _AN_ID, "{user}": "ana", "{name}": "scripts"}
-    for name, value in names.items():
-        path = path.replace(name, value)
-    return path
+    """A path whose names stand for something, where that has no consequences."""
+    names = {"{user}": "ana", "{name}": "desk" if "schedules" in path else "scripts"}
+    return re.sub(r"\{\w+\}", lambda found: names.get(found[0], _AN_ID), path)
 
 
 @pytest.mark.parametrize(("method", "path"), _SECURED)
@@ -53,8 +76,7 @@ async def test_without_a_valid_key_every_operation_says_the_same(
     [
         *((method, path, "viewer") for method, path in _KEYED if method == "GET" and path != _INBOX),
         ("GET", _INBOX, "responder"),  # of somebody else; a viewer's own is another test's
-        ("PUT", "/v1/policy", "admin"),
-        ("DELETE", "/v1/deliveries/endpoints", "admin"),
+        *((method, path, least) for (method, path), least in _WRITES.items()),
     ],
 )
 async def test_a_key_may_what_its_role_may_and_no_more(
@@ -62,7 +84,7 @@ async def test_a_key_may_what_its_role_may_and_no_more(
 ) -> None:
     for role in ROLES:
         answer = await office.ask(
-            method, concrete(path), role, content=b"{" if method == "PUT" else None, params=_needed(method)
+            method, concrete(path), role, content=b"{" if method == "PUT" else None, params=_needed(path)
         )
         if ROLES.index(role) < ROLES.index(least):
             problem(answer, 403, "forbidden")
@@ -71,14 +93,38 @@ async def test_a_key_may_what_its_role_may_and_no_more(
             assert answer.status_code < 500
 
 
-def _needed(method: str) -> dict[str, str]:
-    return {"endpoint": "https://nowhere.example/…"} if method == "DELETE" else {}
+def _needed(path: str) -> dict[str, str]:
+    return {"endpoint": "https://nowhere.example/…"} if path.endswith("/endpoints") else {}
 
 
 async def test_every_operation_is_covered_by_the_tests_of_roles() -> None:
-    others = {("PUT", "/v1/policy"), ("DELETE", "/v1/deliveries/endpoints")}
-    acting = {("POST", "/v1/incidents/{incident_id}/actions")}
-    assert {one for one in _KEYED if one[0] != "GET"} == others | acting
+    assert {one for one in _KEYED if one[0] != "GET"} == {*_WRITES, _ACTING}
+
+
+async def test_each_action_asks_for_the_role_that_the_policy_language_gives_it(office: Office) -> None:
+    """Viewers read (and hear, if they wish); responders act; a lead also merges, closes, goes by a new policy."""
+    incident = await office.opened("each-action")
+    for action, least in _ACTIONS.items():
+        for role in ROLES[: ROLES.index(least)]:
+            refused = problem(await office.act(incident["id"], action, key=role), 403, "forbidden")
+            assert least in refused["detail"], refused
+        for role in ROLES[ROLES.index(least) :]:  # of an incident that is none: nothing is done
+            answer = await office.act(_AN_ID, action, key=role)
+            assert answer.status_code in {404, 422}, answer.text
+    document = DOCUMENT["components"]["schemas"]["ActionBody"]["properties"]["action"]["enum"]
+    assert set(document) == set(_ACTIONS)
+
+
+async def test_only_a_lead_makes_an_incident_less_urgent(office: Office) -> None:
+    incident = await office.opened("less-urgent")
+    lower = min(incident["priority"] + 1, 5)
+    refused = problem(
+        await office.act(incident["id"], "set", key="responder", priority=lower), 403, "forbidden"
+    )
+    assert "lead" in refused["detail"]
+    assert (await office.act(incident["id"], "set", key="responder", priority=1)).status_code == 200
+    lowered = await office.act(incident["id"], "set", key="lead", priority=lower)
+    assert lowered.json()["priority"] == lower
 
 
 async def test_a_viewer_may_do_nothing_to_an_incident_and_a_responder_may(office: Office) -> None:

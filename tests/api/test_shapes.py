@@ -42,6 +42,9 @@ _INCIDENT: Final = {
     "events",
     "version",
 }
+_KEY_OF: Final = {"/v1/integrations/{name}": "prometheus"} | {
+    path: "genie" for path in DOCUMENT["paths"] if path.startswith("/v2/alerts")
+}
 _CLOCK: Final = {"target", "state", "goal_seconds", "elapsed_seconds", "due_at", "breached"}
 
 
@@ -310,14 +313,21 @@ async def test_a_good_bundle_in_json_or_yaml_is_in_force_at_once(office: Office)
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in DOCUMENT["paths"] if path.startswith(("/v1/events", "/v2/", "/v1/integ"))]
+    "path",
+    [
+        path
+        for path, operations in DOCUMENT["paths"].items()
+        if path.startswith(("/v1/events", "/v2/", "/v1/integ", "/v1/heartbeats/")) and "post" in operations
+    ],
 )
 async def test_what_the_document_shows_to_post_is_accepted(office: Office, path: str) -> None:
-    body = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
+    shown = DOCUMENT["paths"][path]["post"].get("requestBody", {"content": {"application/json": {}}})
+    body = shown["content"]["application/json"].get("example", {})
     if "routing_key" in body:
         body = body | {"routing_key": PAGER}
-    key = "" if "routing_key" in body or "{key}" in path else "prometheus" if "{name}" in path else "scripts"
-    posted = await office.ask(
-        "POST", path.replace("{name}", "prometheus").replace("{key}", "prometheus"), key, json=body
-    )
+    key = "" if "routing_key" in body or "{key}" in path else _KEY_OF.get(path, "scripts")
+    names = {"name": "backup" if "heartbeats" in path else "prometheus", "key": "prometheus"}
+    names |= {"identifier": "4711", "verb": "acknowledge"}
+    query = {"identifierType": "alias"} if "{identifier}" in path else {}
+    posted = await office.ask("POST", path.format(**names), key, json=body, params=query)
     assert posted.status_code == 202, posted.text

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import customer_store
 from services.router.api.access import Access, Caller, Route
-from services.router.api.shapes import CustomerItem, CustomerList, answer, answers
+from services.router.api.shapes import CustomerItem, CustomerList, answer, answers, refusals_of
 from services.router.customer_book import customer_of
 from services.router.customer_faults import KEPT, faults
 from services.router.customer_store import Filters
@@ -148,8 +148,8 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
         summary="Remove a customer; what is said of it in incidents stays",
         status_code=204,
         response_class=Response,
-        responses=answers(CustomerItem, "", _UNKNOWN | _OF_THE_BUNDLE)
-        | {200: {}, 204: {"description": "It is gone; it counts for nothing from the next decision on."}},
+        responses=refusals_of(_UNKNOWN | _OF_THE_BUNDLE)
+        | {204: {"description": "It is gone; it counts for nothing from the next decision on."}},
     )
     async def delete(customer_id: _Id, caller: Annotated[Caller, Depends(access.needs("lead"))]) -> Response:
         _refuse_bundles_own(customer_id, caller.live)

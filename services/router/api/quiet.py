@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -240,21 +240,24 @@ def _add_list(router: APIRouter, engine: Engine, access: Access, kind: _Kind) ->
 
 def _add_one(router: APIRouter, engine: Engine, access: Access, kind: _Kind) -> None:
     @router.get(
-        "/{silence_id}",
+        f"/{{{kind.table}_id}}",
         operation_id=f"get_{kind.table}",
         summary=f"One {kind.noun}",
         response_class=Response,
         responses=answers(kind.item, "It.", _unknown(kind)),
     )
-    async def one(silence_id: str, caller: Annotated[Caller, Depends(access.needs("viewer"))]) -> Response:
+    async def one(
+        stored_id: Annotated[str, Path(alias=f"{kind.table}_id")],
+        caller: Annotated[Caller, Depends(access.needs("viewer"))],
+    ) -> Response:
         async with engine.database.transaction() as connection:
-            found = await _found(connection, kind, silence_id)
+            found = await _found(connection, kind, stored_id)
         return answer(kind.shown(found, caller.live, caller.now))
 
 
 def _add_delete(router: APIRouter, engine: Engine, access: Access, kind: _Kind) -> None:
     @router.delete(
-        "/{silence_id}",
+        f"/{{{kind.table}_id}}",
         operation_id=f"delete_{kind.table}",
         summary=f"End a {kind.noun} now; one that has not begun is taken back",
         response_class=Response,
@@ -264,9 +267,12 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access, kind: _Kind) 
             _unknown(kind) | {409: "It is over already: it is history."},
         ),
     )
-    async def delete(silence_id: str, caller: Annotated[Caller, Depends(access.needs("lead"))]) -> Response:
+    async def delete(
+        stored_id: Annotated[str, Path(alias=f"{kind.table}_id")],
+        caller: Annotated[Caller, Depends(access.needs("lead"))],
+    ) -> Response:
         async def work(connection: AsyncConnection, now: datetime, _: InForce) -> tuple[Stored, datetime]:
-            found = await _found(connection, kind, silence_id)
+            found = await _found(connection, kind, stored_id)
             if found.state(now) == "over":
                 assert found.until is not None
                 why = f"it ended at {found.until.isoformat()}; it is history"

@@ -321,7 +321,10 @@ def answers(
     `refusals` are those of this path alone; the host adds those of every path (no key, no database).
     """
     schema = {"$ref": f"#/components/schemas/{shape.__name__}"}
-    refused: dict[int | str, dict[str, Any]] = {
-        refusal: {"description": why, "content": {MEDIA_TYPE: {}}} for refusal, why in refusals.items()
-    }
-    return {status: {"description": description, "content": {_JSON: {"schema": schema}}}} | refused
+    described = {status: {"description": description, "content": {_JSON: {"schema": schema}}}}
+    return described | refusals_of(refusals)
+
+
+def refusals_of(refusals: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """The same of a path's refusals alone."""
+    return {refusal: {"description": why, "content": {MEDIA_TYPE: {}}} for refusal, why in refusals.items()}
