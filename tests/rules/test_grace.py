@@ -161,3 +161,12 @@ def test_another_policy_gives_automation_no_second_chance():
     story.event()
     story.act("escalate", policy="other")
     assert (story.paged, len(called(story))) == (["petra"], 1)
+
+
+def test_when_a_point_has_paged_somebody_meanwhile_nothing_was_avoided():
+    points = [{"name": "many", "when": "events >= 2", "do": [{"notify": ["user:karel"]}]}]
+    story = graceful(points=points)
+    story.event()
+    story.event()
+    story.event("resolve")
+    assert (story.paged, story.standing.avoided, story.said("avoided")) == (["karel"], False, [])

@@ -15,7 +15,7 @@ def skipped(story):
 def test_the_first_level_that_handles_it_is_the_right_person_from_the_start():
     story = tale(**on_main(levels=LEVELS))
     story.event(severity="critical")
-    assert story.paged == ["petra"]
+    assert (story.paged, story.standing.handed_up) == (["petra"], 0)
     (entry,) = skipped(story)
     assert (entry.text, entry.reason.expression, entry.reason.values) == (
         "level desk is passed: it does not handle this",

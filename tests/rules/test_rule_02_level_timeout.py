@@ -247,8 +247,9 @@ def test_pages_of_the_level_before_that_fail_do_not_end_the_wait():
     story.event()
     story.later(minutes=5)
     story.report(story.pages[0], "unreachable")
-    assert story.paged == ["ana"]
-    assert story.standing.next_due_at == EIGHT
+    assert (story.paged, story.said("unreachable")) == (["ana"], [])
+    story.later(hours=5)
+    assert "because calendar office is open" in story.said("paged")[1]
 
 
 def test_no_longer_taken_by_a_machine_it_waits_again():
