@@ -47,8 +47,8 @@ def test_to_lower_it_needs_a_lead():
 def test_the_same_facts_do_not_raise_again_what_a_person_has_lowered():
     story = lowered()
     assert story.said("priority")[-1] == "priority falls from 2 to 4"
-    for _ in range(3):
-        story.event(attributes={"bad": True})
+    for number in range(3):  # other words, the same facts: the rules are asked again
+        story.event(description=f"still, {number}", attributes={"bad": True})
     assert (story.standing.priority, story.standing.priority_by) == (4, "user:petra")
 
 

@@ -67,6 +67,11 @@ _TELLING: Final = frozenset(
             "seen",
             "nobody",
             "handoff",
+            "snoozed",
+            "given_back",
+            "decided",
+            "policy",
+            "merged",
         ),
     }
 )
