@@ -21,7 +21,7 @@ import services.router.migrations
 from ladder.embedded_postgres import running
 from ladder.host import assemble
 from services.router import api, policy_store
-from services.router.customer_book import CustomerBook
+from services.router.customers.book import CustomerBook
 from services.router.engine import Engine
 from services.router.settings import RouterSettings
 from shared import migrations

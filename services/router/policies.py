@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.customer_book import CustomerBook
+from services.router.customers.book import CustomerBook
 from services.router.domain.compiled import CompiledPolicy, compile_json
 from services.router.office import Offices
 

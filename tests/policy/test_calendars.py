@@ -1,6 +1,6 @@
 """Business hours against a slow model that asks the wall clock minute by minute."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -51,7 +51,7 @@ def open_by_the_wall_clock(windows: list[Window], zone: ZoneInfo, moment: dateti
         for day in (shown.date(), shown.date() - timedelta(days=1)):
             if day.weekday() not in window.days:
                 continue
-            midnight = datetime(day.year, day.month, day.day)
+            midnight = datetime.combine(day, time.min)
             opens = midnight + window.from_ * MINUTE
             closes = midnight + window.to * MINUTE
             if window.to <= window.from_:

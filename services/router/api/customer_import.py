@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.router import customer_import
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import CustomersImported, answer, answers
-from services.router.customer_import import SHOWN, Given, Imported
-from services.router.customer_lines import BrokenError, CsvLines, JsonLines, LineFault, Lines, Read, checked
+from services.router.customers import taking_over
+from services.router.customers.lines import BrokenError, CsvLines, JsonLines, LineFault, Lines, Read, checked
+from services.router.customers.taking_over import SHOWN, Given, Imported
 from services.router.engine import Engine
 from shared import telemetry
 from shared.database import transaction_time
@@ -73,9 +73,9 @@ def importing(engine: Engine, access: Access) -> APIRouter:
             await reading.read(request.stream())
             done = await _take_over(engine, reading, replace=replace, dry_run=dry_run)
         finally:
-            await customer_import.clear(engine.database, reading.id)
+            await taking_over.clear(engine.database, reading.id)
         if not dry_run:
-            await customer_import.after(engine.database)
+            await taking_over.after(engine.database)
             log.info(
                 "customers imported",
                 action="customers_imported",
@@ -151,7 +151,7 @@ class _Reading:
 
     async def _lay_down(self) -> None:
         if self._batch and not self.count:
-            await customer_import.lay_down(self.engine.database, self.id, self._batch, self.caller.now)
+            await taking_over.lay_down(self.engine.database, self.id, self._batch, self.caller.now)
         self._batch.clear()
 
 
@@ -164,7 +164,7 @@ async def _take_over(engine: Engine, reading: _Reading, *, replace: bool, dry_ru
     async with engine.database.transaction() as connection:
         now, by = await transaction_time(connection), reading.caller.actor.name
         attempt = await connection.begin_nested()
-        done = await customer_import.take_over(connection, reading.id, replace=replace, by=by, now=now)
+        done = await taking_over.take_over(connection, reading.id, replace=replace, by=by, now=now)
         if dry_run or not isinstance(done, Imported):
             await attempt.rollback()
     if not isinstance(done, Imported):

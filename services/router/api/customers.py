@@ -9,12 +9,12 @@ from pydantic.config import JsonDict
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import customer_store
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import CustomerItem, CustomerList, answer, answers, refusals_of
-from services.router.customer_book import customer_of
-from services.router.customer_faults import KEPT, faults
-from services.router.customer_store import Filters
+from services.router.customers import store
+from services.router.customers.book import customer_of
+from services.router.customers.faults import KEPT, faults
+from services.router.customers.store import Filters
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.directory import shown_address
 from services.router.engine import Engine
@@ -82,7 +82,7 @@ def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
         filters, after = Filters(q, tier, owner), _opened(cursor)
         own = caller.live.bundle.customers
         async with engine.database.transaction() as connection:
-            rows = await customer_store.many(connection, filters, after, limit + 1 + len(own))
+            rows = await store.many(connection, filters, after, limit + 1 + len(own))
         found = [_stored(row, caller) for row in rows if row.id not in own]
         found += [_of_bundle(name, caller) for name in _in_bundle(caller.live, filters) if name > after]
         found.sort(key=lambda item: item.id)
@@ -102,7 +102,7 @@ def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
         if customer_id in caller.live.bundle.customers:
             return answer(_of_bundle(customer_id, caller))
         async with engine.database.transaction() as connection:
-            row = await customer_store.one(connection, customer_id) if "\0" not in customer_id else None
+            row = await store.one(connection, customer_id) if "\0" not in customer_id else None
         if row is None:
             raise _not_found(customer_id)
         return answer(_stored(row, caller))
@@ -127,15 +127,15 @@ def _add_put(router: APIRouter, engine: Engine, access: Access) -> None:
     ) -> Response:
         _refuse_bundles_own(customer_id, caller.live)
         async with engine.database.transaction() as connection:
-            await customer_store.lock(connection)
+            await store.lock(connection)
             now = await transaction_time(connection)
-            customer = _with_kept(body, await customer_store.one(connection, customer_id))
+            customer = _with_kept(body, await store.one(connection, customer_id))
             _refuse_faulty(customer, caller.live)
             await _refuse_taken(connection, customer_id, customer, caller.live)
             by = caller.actor.name
-            await customer_store.put(connection, customer_id, customer, by=by, now=now)
-            namesakes = await customer_store.namesakes(connection, customer_id, customer)
-            row = await customer_store.one(connection, customer_id)
+            await store.put(connection, customer_id, customer, by=by, now=now)
+            namesakes = await store.namesakes(connection, customer_id, customer)
+            row = await store.one(connection, customer_id)
         assert row is not None
         log.info("customer stored", action="customer_put", customer=customer_id, actor=by)
         return answer(_stored(row, caller, _namesakes_note(customer, namesakes)))
@@ -154,8 +154,8 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
     async def delete(customer_id: _Id, caller: Annotated[Caller, Depends(access.needs("lead"))]) -> Response:
         _refuse_bundles_own(customer_id, caller.live)
         async with engine.database.transaction() as connection:
-            await customer_store.lock(connection)
-            gone = "\0" not in customer_id and await customer_store.remove(connection, customer_id)
+            await store.lock(connection)
+            gone = "\0" not in customer_id and await store.remove(connection, customer_id)
         if not gone:
             raise _not_found(customer_id)
         by = caller.actor.name
@@ -251,9 +251,7 @@ def _refuse_faulty(customer: Customer, live: CompiledPolicy) -> None:
 async def _refuse_taken(
     connection: AsyncConnection, customer_id: str, customer: Customer, live: CompiledPolicy
 ) -> None:
-    owners = {
-        each.text: each.customer for each in await customer_store.taken(connection, customer_id, customer)
-    }
+    owners = {each.text: each.customer for each in await store.taken(connection, customer_id, customer)}
     wrong = []
     for number, said in enumerate(customer.match):
         if said.casefold() in live.customers:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from services.router.customer_lines import BrokenError, CsvLines, JsonLines, Line, Lines, checked
+from services.router.customers.lines import BrokenError, CsvLines, JsonLines, Line, Lines, checked
 from shared.policy.people import Customer
 from tests.domain.tale import bundle, compiled
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import customer_store
-from services.router.customer_lines import LineFault
+from services.router.customers import store
+from services.router.customers.lines import LineFault
 from shared.database import Database
 from shared.policy.people import Customer
 
@@ -56,8 +56,8 @@ def _record(import_id: str, given: Given, now: datetime) -> tuple[Any, ...]:
         *(customer.name, customer.name.casefold(), customer.tier, customer.value, customer.owner),
         *(
             list(customer.match),
-            customer_store.folded(customer.match),
-            customer_store.contacts_json(customer),
+            store.folded(customer.match),
+            store.contacts_json(customer),
         ),
     )
 
@@ -69,7 +69,7 @@ async def take_over(
 
     With `replace` every other customer of the database is removed.
     """
-    await customer_store.lock(connection)
+    await store.lock(connection)
     given: dict[str, Any] = {"import": import_id}
     await connection.execute(_ANALYZE)
     wrong = await _faults(connection, import_id, replace=replace)
@@ -83,7 +83,7 @@ async def take_over(
     await connection.execute(_NAMES, given)
     shared = (await connection.execute(_SHARED, given | {"most": _NAMESAKES_SHOWN + 1})).scalars()
     if removed or row.added or row.changed:
-        await customer_store.touch(connection)
+        await store.touch(connection)
     return Imported(row.added, row.changed, removed, list(shared))
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from pydantic import ValidationError
 
-from services.router.customer_faults import KEPT, faults
+from services.router.customers.faults import KEPT, faults
 from services.router.domain.compiled import CompiledPolicy
 from shared.policy.people import Customer
 from shared.policy.source import nearest

@@ -91,7 +91,7 @@ async def put(
 
 
 async def one(connection: AsyncConnection, customer_id: str) -> Row[Any] | None:
-    """Its row: as `customer_book.customer_of` reads it, with changed_at and changed_by."""
+    """Its row: as `book.customer_of` reads it, with changed_at and changed_by."""
     return (await connection.execute(_ONE, {"id": customer_id})).one_or_none()
 
 
