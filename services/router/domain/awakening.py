@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from services.router.domain import chain, lifecycle, promises, suppression
+from services.router.domain import chain, lifecycle, promises, reports, suppression
 from services.router.domain.draft import LADDER, Draft
 from services.router.domain.reason import Reason
 
@@ -48,6 +48,9 @@ def _end(draft: Draft) -> None:
     draft.change("awake")
     if unheard:
         draft.change("opened")  # whoever subscribed has heard nothing of it so far
+    if incident.assignee in draft.live.bundle.users and not draft.incident.is_muted:
+        text = f"{by} is over and it still stands: it is assigned to you."
+        draft.tell(lifecycle.user(incident.assignee), "inform", text=text, reason="it is assigned to you")
     go_on(draft, cause=f"{by} is over and it still stands")
 
 
@@ -56,7 +59,7 @@ def go_on(draft: Draft, *, cause: str) -> None:
     if draft.incident.stands_still:
         return
     if draft.incident.status == "acknowledged":
-        chain.rest(draft)
+        reports.go_on(draft, cause=cause)
         return
     position = draft.incident.chain
     draft.set(chain=replace(position, since=draft.now))

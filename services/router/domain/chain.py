@@ -190,6 +190,10 @@ def _rest_is_over(draft: Draft) -> None:
         climb(draft, *onward(chain, ladder), cause=cause, reason=reason)
         draft.change("escalated")
         return
+    if chain.calendar:
+        reason = Reason(f"calendars.{chain.calendar}")
+        join(draft, cause=f"calendar {chain.calendar} is open", reason=reason)
+        return
     rung: Rung | None = ladder.rungs[chain.level] if chain.level < len(ladder.rungs) else None
     limit = span((rung.spec.solve_within if rung is not None else None) or timedelta(0))
     cause = f"{draft.directory.display(assignee)} took it and it is not solved within {limit}"
@@ -224,6 +228,15 @@ def rest(draft: Draft) -> None:
         limit = limit or MACHINE_REST
     due = draft.now + limit if limit and not draft.incident.stands_still else None
     draft.set_chain(state="resting", due=due, unasked=chain.unasked and not taken, calendar="")
+
+
+def rest_on(draft: Draft, *, cause: str) -> None:
+    """Somebody has it and the incident stands still no longer; a level that was to join joins (rule 3)."""
+    incident, position = draft.incident, draft.incident.chain
+    if not (incident.assignee and position.state == "resting" and position.calendar):
+        rest(draft)
+    elif not incident.stands_still:
+        join(draft, cause=cause, reason=Reason(f"calendars.{position.calendar}"))
 
 
 def solved_at(draft: Draft) -> str:

@@ -298,6 +298,6 @@ def _on_report(draft: Draft, signal: DeliveryReported) -> Decision:
     report = signal.report
     if not report.page_id and report.outcome != "failed" and report.event != "call":
         return Decision(draft.incident, changed=False)
-    if reports.take_in(draft, report):
+    if reports.take_in(draft, report) or draft.incident.suppressed_by != draft.initial.suppressed_by:
         return _conclude(draft)
     return draft.finish()  # nothing that conditions look at has changed

@@ -323,7 +323,7 @@ class Draft:
         if user and user not in self.incident.followers:
             self.set(followers=(*self.incident.followers, user))
 
-    def signal(self, to: str, relation: str, **values: Any) -> None:
+    def signal(self, to: str, relation: str, /, **values: Any) -> None:
         """Tell another incident; it hears of it through the log, as of any event."""
         self.signals.append(self._related(to, relation, len(self.signals), values))
 

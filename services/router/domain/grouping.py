@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from services.router.domain import promises
 from services.router.domain.compiled import Rule
 from services.router.domain.decision import Joined, Refusal
 from services.router.domain.draft import LADDER, Draft, derived_id
@@ -166,6 +167,7 @@ def merge(draft: Draft, into: str) -> Refusal | None:
         events=incident.events,
     )
     draft.say("merged", f"merged into {other.title} ({into})", Reason("rule 13: merge"))
+    promises.cancel_all(draft, f"it is merged into {into}")
     draft.set(
         parent=into,
         merged=True,

@@ -210,10 +210,10 @@ def reopened(draft: Draft) -> None:
 
 
 def _counts_on(clock: Clock, sla: str) -> bool:
-    """The time to resolve, and that to an answer which was not owed any longer."""
-    if clock.target == "resolve":
-        return clock.state == "fulfilled"
-    return clock.target == "respond" and clock.state == "cancelled" and clock.sla == sla
+    """The time to resolve, and whatever was not owed any longer because it had ended."""
+    if clock.target == "resolve" and clock.state == "fulfilled":
+        return True
+    return clock.state == "cancelled" and clock.sla == sla
 
 
 def _goes_on(draft: Draft, clock: Clock) -> None:

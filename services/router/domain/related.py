@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from services.router.domain import awakening, changing, closing, grouping, lifecycle, promises
+from services.router.domain import awakening, changing, closing, grouping, lifecycle, promises, reopening
 from services.router.domain.draft import LADDER, Draft
 from services.router.domain.incident import Subscriber
 from services.router.domain.reason import Reason
@@ -142,13 +142,24 @@ def _stands(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _moved(draft: Draft, message: RelatedChanged) -> None:
+    """What it is grouped under, or was merged into, was merged itself: it goes along."""
     into = str(message.values.get("to") or "")
-    if not _is_of_parent(draft, message) or not into:
+    if draft.incident.parent != message.incident_id or not into:
         return
     draft.set(parent=into)
+    if draft.incident.merged:
+        _goes_along(draft, message, into)
+        return
     draft.say("grouped", f"{message.title} was merged into {into}: it is grouped under that one now", _RULE)
     if draft.incident.is_open:
         draft.signal(into, "joined", again=False)
+
+
+def _goes_along(draft: Draft, message: RelatedChanged, into: str) -> None:
+    """Of a merged one: what its key said last is told there."""
+    draft.say("merged", f"{message.title} was merged into {into}: so is this", Reason("rule 13: merge"))
+    if message.values.get("action"):
+        draft.signal(into, "repeated", action=message.values["action"], said=message.values.get("said", ""))
 
 
 def _refused(draft: Draft, message: RelatedChanged) -> None:
@@ -158,16 +169,13 @@ def _refused(draft: Draft, message: RelatedChanged) -> None:
         return
     why = f"{message.title} ({message.incident_id}) is {message.status} already"
     if incident.merged:
-        draft.set(parent="", merged=False, status="triggered", closed_at=None, reopened=incident.reopened + 1)
-        draft.say("reopened", f"reopened: it was merged, and {why}", Reason("rule 15"))
-        draft.change("reopened")
-    elif not incident.is_open:
-        return
-    else:
+        draft.set(parent="", merged=False, closed_at=None)
+        reopening.by_person(draft, why=f"it was merged, and {why}", reason=Reason("rule 15"))
+    elif incident.is_open:
         draft.set(parent="")
         draft.say("left", f"it stands alone: {why}", _RULE)
         draft.change("left")
-    awakening.go_on(draft, cause=why)
+        awakening.go_on(draft, cause=why)
 
 
 # --- merged -----------------------------------------------------------------------------------------------
@@ -201,6 +209,10 @@ def _absorbed(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _repeated(draft: Draft, message: RelatedChanged) -> None:
+    if draft.incident.merged:
+        said = {name: message.values.get(name, "") for name in ("action", "said")}
+        draft.signal(message.incident_id, "moved", to=draft.incident.parent, **said)
+        return
     if not draft.incident.is_open:
         if message.values.get("action") == "trigger":
             draft.signal(message.incident_id, "refused")

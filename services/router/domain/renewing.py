@@ -5,7 +5,7 @@ It stays where it stands when the new policy has a level of that name; otherwise
 
 from msgspec.structs import replace
 
-from services.router.domain import chain, classify
+from services.router.domain import chain, classify, rests
 from services.router.domain.compiled import CompiledPolicy, Ladder
 from services.router.domain.draft import Draft
 from services.router.domain.incident import PointState
@@ -16,7 +16,7 @@ _RULE = "rule 17: the current policy is re-applied"
 
 def reapply(draft: Draft, *, cause: str) -> None:
     """Priority, SLA, levels and points by the policy in force; clocks keep the time that has passed."""
-    old, level = draft.policy, draft.level_name
+    old, level, before = draft.policy, draft.level_name, draft.incident
     reason = Reason(_RULE, values={"from": old.hash, "to": draft.live.hash})
     points = _points(draft, old.ladders[draft.incident.chain.policy], draft.live)
     draft.follow_policy(draft.live)
@@ -31,6 +31,9 @@ def reapply(draft: Draft, *, cause: str) -> None:
     classify.choose_sla(draft, anew=True)
     if not stays:
         _routed_anew(draft, cause)
+    elif draft.incident.priority < before.priority:
+        rests.end(draft, "the priority rose")
+        classify.competence(draft, before)
 
 
 def _points(draft: Draft, old: Ladder, live: CompiledPolicy) -> dict[str, PointState]:

@@ -28,7 +28,8 @@ def take_in(draft: Draft, report: DeliveryReport) -> bool:
         return False
     marked = replace(page, state=report.page)
     draft.set(pages=tuple(marked if each is page else each for each in incident.pages))
-    wanted = incident.chain.due is not None if incident.status == "triggered" else page.joins
+    asking = incident.chain.due is not None
+    wanted = asking if incident.status == "triggered" else page.joins and not incident.stands_still
     if not incident.is_open or page.through == "point" or not wanted:
         return False
     if turns.is_lost(draft) and _next_of_the_level(draft):
@@ -62,6 +63,13 @@ def is_lost(draft: Draft) -> bool:
         and all(each.state == "unreachable" for each in step)
         and any(each.through != "last_resort" for each in step)
     )
+
+
+def go_on(draft: Draft, *, cause: str) -> None:
+    """The rest of what somebody has is over: the levels rest on, and whoever was missed meanwhile joins."""
+    chain.rest_on(draft, cause=cause)
+    if draft.incident.chain.state == "resting" and not draft.incident.chain.calendar and is_lost(draft):
+        _move_on(draft)
 
 
 def _move_on(draft: Draft) -> None:

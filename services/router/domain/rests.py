@@ -7,7 +7,7 @@ says so. A rise in priority ends both.
 from collections.abc import Iterator
 from datetime import datetime
 
-from services.router.domain import chain, promises
+from services.router.domain import chain, promises, reports
 from services.router.domain.draft import Draft
 from services.router.domain.reason import Reason
 
@@ -28,10 +28,8 @@ def wait(draft: Draft, party: str, until: datetime) -> None:
 
 def snooze(draft: Draft, until: datetime) -> None:
     """Snooze stops the levels; every clock and every point goes on."""
-    before = draft.incident.snoozed_until
     draft.set(snoozed_until=until, snoozed_by=draft.actor)
-    if before is None:
-        _stop(draft, "snoozed")
+    _stop(draft, "snoozed")  # a point may have asked a level meanwhile
     draft.say("snoozed", f"snoozed until {_moment(until)}; the clocks go on", _RULE)
     draft.change("snoozed")
 
@@ -66,7 +64,7 @@ def wake(draft: Draft, why: str) -> None:
 def _go_on(draft: Draft, cause: str) -> None:
     """Unless something else still stops them, the levels go on."""
     if draft.incident.status == "acknowledged":
-        chain.rest(draft)
+        reports.go_on(draft, cause=cause)
     elif draft.incident.chain.due is None and not draft.incident.stands_still:
         chain.restart(draft, cause=cause, reason=_RULE)
 
