@@ -6,10 +6,11 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import relations
+from services.router import relations, rotations
 from services.router.arrivals import Arrival
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.customers import in_bundle
+from services.router.domain.incident import Incident
 from services.router.domain.joining import group_of
 from services.router.domain.signals import ActionTaken, EventReceived, TimerFired
 from services.router.domain.surroundings import Group, KnownCustomer, Surroundings
@@ -46,6 +47,27 @@ def _as_id(written: str) -> str:
         return str(uuid.UUID(written)) if written else ""
     except ValueError:
         return ""
+
+
+async def around(
+    connection: AsyncConnection, incident: Incident, policies: Policies, in_force: InForce, now: datetime
+) -> Surroundings:
+    """What surrounds one incident, to look at only: a forecast's decisions see what the real ones see.
+
+    Nothing is locked, and nothing is moved: where a round robin stands is read, not taken. Raises why the
+    policy in force cannot be used; one that the incident started with and that cannot be is left out.
+    """
+    live = await policies.one(connection, in_force.hash)
+    own = (await policies.get(connection, [incident.policy_hash]))[incident.policy_hash]
+    usable = [live] if isinstance(own, Exception) else [live, own]
+    return Surroundings(
+        live=live,
+        office=await policies.offices.get(connection, in_force.office, live),
+        customers=await customers(connection, policies, in_force, live, [incident.customer]),
+        causes=await relations.causes(connection, live, now),
+        troubled=await relations.troubled(connection, live) if live.upstream else {},
+        rotations=await rotations.read(connection, usable),
+    )
 
 
 async def lock_groups(

@@ -2,13 +2,13 @@
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Response
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import relations, rotations
+from services.router import gathering
 from services.router.api import actions, queries
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import (
@@ -23,7 +23,6 @@ from services.router.api.shapes import (
     answers,
 )
 from services.router.api.showing import shown
-from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.forecast import NextStep, forecast
 from services.router.domain.incident import Incident
 from services.router.domain.surroundings import Surroundings
@@ -70,7 +69,7 @@ def incidents(engine: Engine, access: Access) -> APIRouter:
     _add_list(router, engine, reading)
     _add_one(router, engine, reading)
     _add_timeline(router, engine, reading)
-    _add_explain(router, engine, access)
+    _add_explain(router, engine, reading)
     _add_actions(router, engine, access)
     return router
 
@@ -152,17 +151,16 @@ def _add_timeline(router: APIRouter, engine: Engine, reading: Any) -> None:
         return answer(Timeline(items=items, next=following))
 
 
-def _add_explain(router: APIRouter, engine: Engine, access: Access) -> None:
+def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
     @router.get(
         "/{incident_id}/explain",
         operation_id="explain_incident",
         summary="Why it stands where it stands, and what happens next if nobody does anything",
         response_class=Response,
         responses=answers(Explanation, "Past with reasons; next steps with times.", _UNKNOWN),
+        dependencies=[reading],
     )
-    async def explain(
-        incident_id: IncidentId, caller: Annotated[Caller, Depends(access.needs("viewer"))]
-    ) -> Response:
+    async def explain(incident_id: IncidentId) -> Response:
         async with engine.database.transaction() as connection:
             found = await queries.one(connection, incident_id)
             if found is None:
@@ -170,8 +168,9 @@ def _add_explain(router: APIRouter, engine: Engine, access: Access) -> None:
             rows = await queries.entries(connection, incident_id, None, _ALL_ENTRIES)
             usable = await engine.policies.get(connection, [found.incident.policy_hash])
             policy = usable[found.incident.policy_hash]
-            around = await _around(engine, connection, found.incident, caller.live, policy)
-        coming = _coming(found.incident, around, policy)
+            now, told = await moment(connection)
+            around = await gathering.around(connection, found.incident, engine.policies, required(told), now)
+        coming = _coming(found.incident, around, policy, now)
         return answer(
             Explanation(
                 past=[
@@ -207,29 +206,16 @@ def _add_actions(router: APIRouter, engine: Engine, access: Access) -> None:
         return Response(done, media_type="application/json")
 
 
-async def _around(
-    engine: Engine, connection: AsyncConnection, incident: Incident, live: CompiledPolicy, policy: Compiled
-) -> Surroundings:
-    """What the next steps depend on beside the incident, as it is now."""
-    now, told = await moment(connection)
-    in_force = required(told)
-    return Surroundings(
-        live=live,
-        office=await engine.policies.offices.get(connection, in_force.office, live),
-        customers=await engine.policies.customers.find(connection, in_force.customers, [incident.customer]),
-        causes=await relations.causes(connection, live, now),
-        rotations={} if isinstance(policy, Exception) else await rotations.read(connection, [policy]),
-    )
-
-
-def _coming(incident: Incident, around: Surroundings, policy: Compiled) -> Sequence[NextStep]:
+def _coming(incident: Incident, around: Surroundings, policy: Compiled, now: datetime) -> Sequence[NextStep]:
     """What its policy says comes next; for one that cannot be decided, the next try."""
     if incident.stuck is not None:
         what = f"Ladder tries again to decide; it could not because of {incident.stuck.error}"
         return [NextStep(incident.stuck.retry_at, what, "somebody resolves it before")]
     if isinstance(policy, Exception):
-        return []
-    return forecast(incident, around, policy)
+        due = incident.next_due_at
+        what = f"Ladder tries to decide; the policy it started with cannot be used: {policy}"
+        return [NextStep(due, what, "somebody re-applies the policy in force")] if due is not None else []
+    return forecast(incident, around, policy, since=now)
 
 
 def _raw(reason: str | None) -> msgspec.Raw | None:

@@ -31,9 +31,27 @@ WORTH_TELLING: Final = frozenset(
         "suppressed",
         "awake",
         "dropped",
+        "muted",
+        "escalated",
+        "priority",
+        "set",
+        "update",
+        "call",
     }
 )
 TOLD_ONCE: Final = frozenset({"paged", "reminded"})
+_SOLVED: Final = "it is resolved before"
+_STAYS: Final = f"its condition no longer holds, or {_SOLVED}"
+_WAKES: Final = f"{_SOLVED}, or what keeps it quiet ends before"
+_DONE: Final = "what was promised is done before"
+_PREVENTS: Final = {
+    **dict.fromkeys(("warn", "breach"), _DONE),
+    **dict.fromkeys(("awake", "dropped"), _WAKES),
+    **dict.fromkeys(("point", "informed", "muted", "priority", "set", "update", "call"), _STAYS),
+    "suppressed": _SOLVED,
+    "resumed": f"somebody resumes it, its priority rises, or {_SOLVED}",
+    "asked": f"somebody does something to it or {_SOLVED}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +63,64 @@ class NextStep:
     unless: str
 
 
-def _unless(entry: Entry, incident: Incident) -> str:
-    if entry.kind == "closed":
-        return "the same problem comes back before"
-    if entry.kind in {"warn", "breach", "point", "informed"} and incident.status == "acknowledged":
-        return "it is resolved before"
-    return "somebody takes it or it is resolved before"
+def _what(entry: Entry) -> str:
+    return f"stakeholders read: {entry.text}" if entry.kind == "update" else entry.text
+
+
+def _unless(entry: Entry, before: Incident) -> str:
+    """What would prevent this step, as the incident stands before it."""
+    if before.status == "resolved":
+        asked = "it is confirmed or refused, or " if before.confirm_asked else ""
+        return f"{asked}the same problem comes back before"
+    taken = before.status == "acknowledged"
+    return _PREVENTS.get(entry.kind) or (_SOLVED if taken else f"somebody takes it or {_SOLVED}")
+
+
+def _at_rest(incident: Incident, since: datetime | None) -> NextStep | None:
+    """What is true of one that is quiet and stays so as far as anybody knows."""
+    if incident.next_due_at is None or not incident.is_open:
+        return None
+    at = max(incident.next_due_at, since or incident.next_due_at)
+    if incident.parent:
+        what = (
+            f"nobody is asked for it alone: it is grouped under incident {incident.parent}, whose steps count"
+        )
+        return NextStep(at, what, f"it leaves its group, or {_SOLVED}")
+    if incident.suppressed_by:
+        what = f"nobody is notified while {incident.suppressed_by} applies: it is asked again whether it does"
+        return NextStep(at, what, _WAKES)
+    return None
 
 
 def forecast(
-    incident: Incident, around: Surroundings, policy: CompiledPolicy, *, steps: int = MOST_STEPS
+    incident: Incident,
+    around: Surroundings,
+    policy: CompiledPolicy,
+    *,
+    since: datetime | None = None,
+    steps: int = MOST_STEPS,
 ) -> list[NextStep]:
     """The next steps with their times, as they come when no event, person or policy change intervenes.
 
-    A page or reminder in the same words as one before it (`finally`, again and again) is told once.
+    A page or reminder in the same words as one before it (`finally`, again and again) is told once. What is
+    overdue (nothing ran) comes at `since`.
     """
     coming: list[NextStep] = []
     told: set[str] = set()
+    rest = _at_rest(incident, since)
     for _ in range(_MOST_DECISIONS):
         now = incident.next_due_at
         if now is None or len(coming) >= steps:
             break
+        now = max(now, since or now)
         decision = decide(incident, TimerFired(), around, policy, now)
         assert decision.incident is not None
         for entry in decision.entries:
             if entry.kind in WORTH_TELLING and not (entry.kind in TOLD_ONCE and entry.text in told):
-                coming.append(NextStep(now, entry.text, _unless(entry, incident)))
+                coming.append(NextStep(now, _what(entry), _unless(entry, incident)))
                 told.add(entry.text)
         incident = decision.incident
         around = replace(around, rotations={**around.rotations, **decision.rotations})
-    return coming[:steps]
+        if not (incident.is_muted and incident.is_open):
+            rest = None
+    return ([rest, *coming] if rest is not None else coming)[:steps]
