@@ -120,3 +120,38 @@ def test_a_policy_that_makes_it_more_urgent_wakes_it_and_asks_who_is_competent()
     assert story.standing.snoozed_until is None
     story.later(minutes=1)
     assert story.paged == ["ana", "petra"]
+
+
+def test_the_time_to_resolve_goes_on_when_it_was_resolved_during_a_suppression_and_comes_back_after_it():
+    story = crowd(slas=PROMISES)
+    story.event("disk")
+    story.silence("true", minutes=30)
+    story.event("disk", "resolve")
+    story.later(minutes=40)
+    story.event("disk")
+    states = {clock.target: clock.state for clock in story.of("disk").clocks}
+    assert states["resolve"] == "running"
+    story.later(hours=5)
+    assert any("breach: resolve" in text for text in story.said("disk", "breach"))
+
+
+def test_what_was_dropped_and_comes_back_is_promised_again():
+    story = crowd(slas=PROMISES)
+    story.maintenance("true", then="drop", hours=1)
+    story.event("disk")
+    story.later(minutes=70)
+    assert story.of("disk").status == "resolved"
+    story.event("disk")
+    assert {clock.state for clock in story.of("disk").clocks} == {"running"}
+
+
+def test_what_is_refused_during_a_suppression_goes_one_level_up_when_that_ends():
+    story = crowd(**on_main(close={"confirmed_by": "customer", "after": "3h"}))
+    story.event("disk", customer="acme")
+    story.act("disk", "acknowledge")
+    story.act("disk", "resolve")
+    story.silence("true", hours=1)
+    story.act("disk", "refuse")
+    assert story.paged("disk") == ["ana"]
+    story.later(minutes=61)
+    assert story.paged("disk") == ["ana", "petra"]

@@ -210,8 +210,8 @@ def _absorbed(draft: Draft, message: RelatedChanged) -> None:
 
 def _repeated(draft: Draft, message: RelatedChanged) -> None:
     if draft.incident.merged:
-        said = {name: message.values.get(name, "") for name in ("action", "said")}
-        draft.signal(message.incident_id, "moved", to=draft.incident.parent, **said)
+        heard = {name: message.values.get(name, "") for name in ("action", "said")}
+        draft.signal(message.incident_id, "moved", to=draft.incident.parent, **heard)
         return
     if not draft.incident.is_open:
         if message.values.get("action") == "trigger":

@@ -35,8 +35,6 @@ def one_level_up(draft: Draft, *, why: str, reason: Reason) -> None:
     draft.follow(known)
     suppression.at_reopening(draft)
     grouping.at_reopening(draft)
-    if draft.incident.stands_still:
-        return
     if before.state != "assignee" and not before.unasked:
         draft.set_chain(unasked=False, by_name=False)
     chain.hand_up(draft, cause=why, reason=reason)
@@ -57,6 +55,9 @@ def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
         rating=0,
         solved_at="",
         avoided=False,
+        suppressed_by="",  # of what held when it was resolved: what holds now is asked next
+        suppressed_until=None,
+        suppressed_then="",
         points={where: state for where, state in incident.points.items() if where in by_share},
         chain=replace(
             incident.chain,
@@ -79,6 +80,7 @@ def _ask_again(draft: Draft, known: str) -> None:
     suppression.at_reopening(draft)
     grouping.at_reopening(draft)
     if draft.incident.stands_still:
+        draft.follow(known)
         return
     if known in draft.live.bundle.users:
         _page_assignee(draft, known)
