@@ -155,3 +155,34 @@ def test_what_is_refused_during_a_suppression_goes_one_level_up_when_that_ends()
     assert story.paged("disk") == ["ana"]
     story.later(minutes=61)
     assert story.paged("disk") == ["ana", "petra"]
+
+
+def test_what_a_point_raises_as_the_incident_opens_no_other_point_lowers_again():
+    raised = {"name": "raised", "when": "kind == 'incident'", "do": [{"set": {"priority": 1}}]}
+    noted = {"name": "noted", "when": "priority == 1", "do": [{"set": {"attributes": {"size": 2}}}]}
+    story = tale(**on_main(points=[raised, noted]))
+    story.event(severity="warning")
+    assert story.standing.priority == 1
+    assert story.said("priority") == ["priority 3", "priority rises from 3 to 1"]
+
+
+def test_clocks_start_once_although_points_change_the_incident_as_it_opens():
+    assigned = {"name": "hers", "when": "kind == 'incident'", "do": [{"assign": "user:petra"}]}
+    noted = {"name": "noted", "when": "assignee == 'petra'", "do": [{"set": {"attributes": {"size": 2}}}]}
+    story = tale(slas=PROMISES, **on_main(points=[assigned, noted]))
+    story.event()
+    assert {clock.target: clock.state for clock in story.standing.clocks} == {
+        "acknowledge": "fulfilled",
+        "resolve": "running",
+    }
+    assert len(story.said("activate")) == 2
+
+
+def test_a_point_that_hands_up_ends_the_snooze():
+    handed = {"name": "long", "when": "status == 'triggered'", "held_for": "30m"}
+    story = tale(**on_main(points=[handed | {"do": [{"escalate": {"level": "experts"}}]}]))
+    story.event()
+    story.act("snooze", until=story.now + timedelta(hours=2))
+    story.later(minutes=31)
+    assert story.paged == ["ana", "petra"]
+    assert story.standing.snoozed_until is None

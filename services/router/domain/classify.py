@@ -50,13 +50,18 @@ def computed(draft: Draft) -> tuple[int, Reason]:
     return OF_SEVERITY[incident.severity or "error"], reason
 
 
+def _is_opening(incident: Incident) -> bool:
+    """Whether it has neither priority nor clocks yet: a point may change a new incident as it opens, too."""
+    return incident.version == 0 and not incident.chain.policy
+
+
 def set_priority(draft: Draft) -> None:
     """By the rules. It rises by itself and falls only by a person; where a person has set it, it rises again
     only when the rules find it more urgent than they did then (rule 14).
     """
     incident = draft.incident
     wanted, reason = computed(draft)
-    if incident.version == 0:
+    if _is_opening(incident):
         draft.set(priority=wanted)
         draft.say("priority", f"priority {wanted}", reason)
     elif wanted < incident.priority and (not incident.priority_then or wanted < incident.priority_then):
@@ -73,7 +78,7 @@ def choose_sla(draft: Draft, *, anew: bool = False) -> None:
     chosen = draft.policy.slas.first(draft.activation)
     sla = chosen.rule.spec if chosen.rule is not None else None
     promising = sla if clocks.goals(sla) else None
-    if draft.incident.version == 0:
+    if _is_opening(draft.incident):
         reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
         promises.activate(draft, sla, reason)
     elif anew or (promising.name if promising is not None else "") != draft.incident.promised_by:

@@ -1,6 +1,6 @@
 """What an escalation point does: notify, inform, escalate, set, assign, update, call (rule 10)."""
 
-from services.router.domain import calls, chain, changing, lifecycle
+from services.router.domain import calls, chain, changing, lifecycle, rests
 from services.router.domain.compiled import Ladder, Rule
 from services.router.domain.draft import Draft
 from services.router.domain.reason import Reason
@@ -110,6 +110,7 @@ def _escalate(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason
     cause = f"escalation point {point.name} was reached" + (f" ({do.because})" if do.because else "")
     if draft.incident.status == "acknowledged":
         _take_away(draft, point)
+    rests.rouse(draft, f"escalation point {point.name} was reached")
     if do.escalate.next:
         chain.hand_up(draft, cause=cause, reason=reason, holds=True)
     elif do.escalate.policy is not None:
