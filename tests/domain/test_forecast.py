@@ -174,3 +174,14 @@ def test_what_is_overdue_because_nothing_ran_comes_now():
     assert first.at == now
     assert "level experts is paged" in first.what
     assert second.at == now + timedelta(minutes=10), "its window counts from then (rule 2)"
+
+
+def test_a_silence_that_it_has_not_heard_of_yet_counts_from_now_on():
+    story, silenced = crowd(**SLA), crowd(**SLA)
+    story.event("a", service="checkout")
+    silenced.silence("service == 'checkout'", hours=1)
+    around = Surroundings(story.board.live, office=silenced.board.office)
+    now = after(minutes=1)
+    begins, ends, *_ = forecast(story.of("a"), around, story.board.live, since=now)
+    assert (begins.at, ends.at) == (now, after(hours=1))
+    assert begins.what.startswith("nobody is notified: silence of ana")

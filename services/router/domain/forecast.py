@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from msgspec.structs import replace as evolve
+
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
 from services.router.domain.decision import Entry
@@ -76,6 +78,18 @@ def _unless(entry: Entry, before: Incident) -> str:
     return _PREVENTS.get(entry.kind) or (_SOLVED if taken else f"somebody takes it or {_SOLVED}")
 
 
+def _looked_at(incident: Incident, around: Surroundings, policy: CompiledPolicy, now: datetime) -> Incident:
+    """When it is due if what has changed around it has reached it, as it does within a moment."""
+    due = incident.next_due_at
+    if not incident.is_open or due is None or due <= now:
+        return incident
+    looked = decide(incident, TimerFired(), around, policy, now).incident
+    assert looked is not None
+    if looked.suppressed_by != incident.suppressed_by:
+        return evolve(incident, next_due_at=now)
+    return evolve(incident, next_due_at=min(due, looked.next_due_at or due))
+
+
 def _at_rest(incident: Incident, since: datetime | None) -> NextStep | None:
     """What is true of one that is quiet and stays so as far as anybody knows."""
     if incident.next_due_at is None or not incident.is_open:
@@ -107,6 +121,8 @@ def forecast(
     """
     coming: list[NextStep] = []
     told: set[str] = set()
+    if since is not None:
+        incident = _looked_at(incident, around, policy, since)
     rest = _at_rest(incident, since)
     for _ in range(_MOST_DECISIONS):
         now = incident.next_due_at
