@@ -4,6 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from services.router.domain.directory import Found
+from services.router.domain.draft import Draft
+from services.router.domain.surroundings import Surroundings
+from shared.events import Recipient
 from tests.domain.tale import START, ladder, on_main
 from tests.rules.crowd import crowd
 
@@ -291,6 +295,37 @@ def test_two_that_explain_each_other_do_not_silence_each_other(first):
     story.event(first, "resolve")
     story.later(minutes=3)
     assert story.paged(second) == ["ana"]
+
+
+def test_two_that_opened_at_the_same_moment_settle_who_is_the_cause():
+    """Two routers: neither saw the other one when it opened, and each is a cause of the other."""
+    rules = [
+        {"name": "b by a", "when": "service == 'b'", "while_open": "service == 'a'"},
+        {"name": "a by b", "when": "service == 'a'", "while_open": "service == 'b'"},
+    ]
+    story = crowd(suppress=rules, services={"a": {}, "b": {}})
+    story.event("a", service="a")
+    known, story.board.causes = story.board.causes, {}
+    story.event("b", service="b")
+    story.board.causes |= known
+    assert story.of("a").explains
+    assert story.of("b").explains
+    story.later(minutes=30)
+    quiet = [key for key in "ab" if story.of(key).suppressed_by]
+    assert len(quiet) == 1
+    story.later(hours=5)
+    assert [key for key in "ab" if story.of(key).suppressed_by] == quiet
+
+
+def test_whatever_asks_for_a_page_of_a_muted_incident_gets_none_out():
+    """The one place through which every page goes."""
+    story = crowd(**WINDOW)
+    incident = story.event("a", service="checkout")
+    live = story.board.live
+    draft = Draft(incident, live, Surroundings(live), story.now)
+    draft.page(Found(Recipient(kind="user", name="ana"), "test"), through="level", why="test")
+    draft.tell(Recipient(kind="user", name="ana"), "inform")
+    assert (draft.pages, draft.notices, draft.incident.pages) == ([], [], ())
 
 
 # --- dependencies -----------------------------------------------------------------------------------------
