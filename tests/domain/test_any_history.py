@@ -166,7 +166,7 @@ def _holds(policy: str, other: str, steps: Sequence[Any]) -> None:
 
 
 _quick = settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 _thorough = settings(_quick, max_examples=20_000, derandomize=False, print_blob=True)
 
