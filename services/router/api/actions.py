@@ -1,6 +1,5 @@
 """Doing something to an incident: synchronously, through the same `handle`, once per Idempotency-Key."""
 
-import hashlib
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,13 +17,13 @@ from pydantic import (
     model_validator,
 )
 from pydantic.config import JsonDict
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import store
 from services.router.api import queries
 from services.router.api.attributes import flaw
+from services.router.api.idempotency import Once
 from services.router.api.showing import shown
 from services.router.arrivals import Arrival
 from services.router.domain import actions
@@ -176,9 +175,9 @@ class Request:
     key: str = ""
 
     @property
-    def fingerprint(self) -> str:
-        said = f"{self.incident_id}\n{self.actor.name}\n{self.body.model_dump_json()}"
-        return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
+    def once(self) -> Once:
+        said = f"act on incident {self.incident_id}\n{self.body.model_dump_json()}"
+        return Once(self.actor.name, self.key, said)
 
 
 async def act(engine: Engine, request: Request) -> bytes:
@@ -213,49 +212,26 @@ class _Work:
 
     async def run(self, connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
         self.batch = None
+
+        async def work() -> bytes:
+            return await self._do(connection, now, in_force)
+
+        return await self._request.once.answer(connection, now, work)
+
+    async def _do(self, connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
         request = self._request
-        if request.key:
-            given = await _earlier(connection, request, now)
-            if given is not None:
-                return given
-        incident_id = str(request.incident_id)
         signal = ActionTaken(request.body.action, request.actor, request.body.arguments(now), request.key)
-        self.batch = await self._engine.within([Arrival(signal, incident_id)], connection, now, in_force)
+        arrival = Arrival(signal, str(request.incident_id))
+        self.batch = await self._engine.within([arrival], connection, now, in_force)
         _raise_refusal(self.batch.handled[0])
         found = await queries.one(connection, request.incident_id)
         if found is None:
             raise not_found()
-        answer = _encoder.encode((await shown(self._engine.policies, connection, [found], now))[0])
-        if request.key:
-            await connection.execute(
-                _KEEP, {"caller": request.actor.name, "key": request.key, "answer": answer}
-            )
-        return answer
+        return _encoder.encode((await shown(self._engine.policies, connection, [found], now))[0])
 
 
 def not_found() -> Problem:
     return Problem(404, "no-such-incident", "No incident has this id")
-
-
-async def _earlier(connection: AsyncConnection, request: Request, now: datetime) -> bytes | None:
-    """The answer that this key got before; None when it is new. A second one at once waits for the first."""
-    given = {
-        "caller": request.actor.name,
-        "key": request.key,
-        "request": request.fingerprint,
-        "now": now,
-    }
-    if (await connection.execute(_FIRST, given)).one_or_none() is not None:
-        return None
-    row = (await connection.execute(_ANSWER, given)).one()
-    if row.request != request.fingerprint:
-        raise Problem(
-            422,
-            "idempotency-key-reused",
-            "This Idempotency-Key came before with another request",
-            faults=[Fault("Idempotency-Key", "use a new key for each request")],
-        )
-    return bytes(row.answer or b"")
 
 
 def _raise_refusal(handled: Handled) -> None:
@@ -284,11 +260,3 @@ def _problem(refusal: Refusal) -> Problem:
         faults=[Fault("/action", refusal.reason)] if refusal.kind == "invalid" else (),
         extra={"possible": list(refusal.possible)} if refusal.possible else {},
     )
-
-
-_FIRST: Final = text("""
-    INSERT INTO router.idempotency (caller, key, request, at) VALUES (:caller, :key, :request, :now)
-    ON CONFLICT DO NOTHING RETURNING key
-""")
-_ANSWER: Final = text("SELECT request, answer FROM router.idempotency WHERE caller = :caller AND key = :key")
-_KEEP: Final = text("UPDATE router.idempotency SET answer = :answer WHERE caller = :caller AND key = :key")

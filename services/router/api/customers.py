@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, TypeAlias
 
+import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import ConfigDict
 from pydantic.config import JsonDict
@@ -10,6 +11,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api.access import Access, Caller, Route
+from services.router.api.idempotency import IdempotencyKey, Once
 from services.router.api.shapes import CustomerItem, CustomerList, answer, answers, refusals_of
 from services.router.customers import store
 from services.router.customers.book import customer_of
@@ -28,6 +30,7 @@ from shared.problems import Fault, Problem
 log = telemetry.logger(__name__)
 
 _MOST: Final = 500
+_encoder: Final = msgspec.json.Encoder()
 _URLS: Final = frozenset({"webhook", "teams"})
 _EXAMPLE: Final[JsonDict] = {
     "name": "Acme",
@@ -124,21 +127,28 @@ def _add_put(router: APIRouter, engine: Engine, access: Access) -> None:
         customer_id: _Put,
         body: CustomerBody,
         caller: Annotated[Caller, Depends(access.needs("lead"))],
+        idempotency_key: IdempotencyKey = "",
     ) -> Response:
         _refuse_bundles_own(customer_id, caller.live)
+        by = caller.actor.name
+        once = Once(by, idempotency_key, f"put customer {customer_id}\n{body.model_dump_json()}")
         async with engine.database.transaction() as connection:
             await store.lock(connection)
             now = await transaction_time(connection)
-            customer = _with_kept(body, await store.one(connection, customer_id))
-            _refuse_faulty(customer, caller.live)
-            await _refuse_taken(connection, customer_id, customer, caller.live)
-            by = caller.actor.name
-            await store.put(connection, customer_id, customer, by=by, now=now)
-            namesakes = await store.namesakes(connection, customer_id, customer)
-            row = await store.one(connection, customer_id)
-        assert row is not None
+
+            async def put_in() -> bytes:
+                customer = _with_kept(body, await store.one(connection, customer_id))
+                _refuse_faulty(customer, caller.live)
+                await _refuse_taken(connection, customer_id, customer, caller.live)
+                await store.put(connection, customer_id, customer, by=by, now=now)
+                namesakes = await store.namesakes(connection, customer_id, customer)
+                row = await store.one(connection, customer_id)
+                assert row is not None
+                return _encoder.encode(_stored(row, caller, _namesakes_note(customer, namesakes)))
+
+            stored = await once.answer(connection, now, put_in)
         log.info("customer stored", action="customer_put", customer=customer_id, actor=by)
-        return answer(_stored(row, caller, _namesakes_note(customer, namesakes)))
+        return Response(stored, media_type="application/json")
 
 
 def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
@@ -151,14 +161,23 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
         responses=refusals_of(_UNKNOWN | _OF_THE_BUNDLE)
         | {204: {"description": "It is gone; it counts for nothing from the next decision on."}},
     )
-    async def delete(customer_id: _Id, caller: Annotated[Caller, Depends(access.needs("lead"))]) -> Response:
+    async def delete(
+        customer_id: _Id,
+        caller: Annotated[Caller, Depends(access.needs("lead"))],
+        idempotency_key: IdempotencyKey = "",
+    ) -> Response:
         _refuse_bundles_own(customer_id, caller.live)
+        by = caller.actor.name
+        once = Once(by, idempotency_key, f"delete customer {customer_id}")
         async with engine.database.transaction() as connection:
             await store.lock(connection)
-            gone = "\0" not in customer_id and await store.remove(connection, customer_id)
-        if not gone:
-            raise _not_found(customer_id)
-        by = caller.actor.name
+
+            async def remove() -> bytes:
+                if "\0" in customer_id or not await store.remove(connection, customer_id):
+                    raise _not_found(customer_id)
+                return b""
+
+            await once.answer(connection, await transaction_time(connection), remove)
         log.info("customer removed", action="customer_removed", customer=customer_id, actor=by)
         return Response(status_code=204)
 

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from services.router import gathering
 from services.router.api import actions, queries
 from services.router.api.access import Access, Caller, Route
+from services.router.api.idempotency import IdempotencyKey
 from services.router.api.shapes import (
     ComingStep,
     Explanation,
@@ -46,9 +47,6 @@ _Text: TypeAlias = Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")]
 _Limit: TypeAlias = Annotated[int, Query(ge=1, le=_MOST)]
 _Cursor: TypeAlias = Annotated[str | None, Query(max_length=500)]
 _Priority: TypeAlias = Annotated[int, Query(ge=1, le=5)]
-_IdempotencyKey: TypeAlias = Annotated[
-    str, Header(alias="Idempotency-Key", max_length=255, description="the same key again: the same answer")
-]
 
 
 def incident_id_of(incident_id: str) -> uuid.UUID:
@@ -197,7 +195,7 @@ def _add_actions(router: APIRouter, engine: Engine, access: Access) -> None:
         incident_id: IncidentId,
         body: actions.ActionBody,
         caller: Annotated[Caller, Depends(access.needs("viewer"))],
-        idempotency_key: _IdempotencyKey = "",
+        idempotency_key: IdempotencyKey = "",
     ) -> Response:
         request = actions.Request(incident_id, body, caller.actor, idempotency_key)
         with telemetry.about(incident=str(incident_id)):

@@ -166,30 +166,40 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
             _UNKNOWN | {409: "It is over already: it is history."},
         ),
     )
-    async def delete(override_id: str, caller: Annotated[Caller, Depends(access.needs("lead"))]) -> Response:
-        async def work(connection: AsyncConnection, now: datetime, _: InForce) -> StoredOverride:
-            await office.touch(connection)
-            found = await stored.one(connection, _id_of(override_id))
-            if found is None:
-                raise _not_found()
-            if found.ends <= now:
-                raise Problem(
-                    409,
-                    "conflict",
-                    "It is over already",
-                    f"it ended at {found.ends.isoformat()}; it is history",
-                )
-            if found.begins >= now:
-                await stored.remove(connection, found.id)
-            else:
-                await stored.end(connection, found.id, now)
-                found = (await stored.one(connection, found.id)) or found
-            await stored.ask_duties(connection, found.schedule)
-            return found
+    async def delete(
+        override_id: str,
+        caller: Annotated[Caller, Depends(access.needs("lead"))],
+        idempotency_key: IdempotencyKey = "",
+    ) -> Response:
+        once = Once(caller.actor.name, idempotency_key, f"delete override\n{override_id}")
+
+        async def work(connection: AsyncConnection, now: datetime, _: InForce) -> bytes:
+            async def end() -> bytes:
+                return _encoder.encode(shown(await _end(connection, _id_of(override_id), now)))
+
+            return await once.answer(connection, now, end)
 
         left = await engine.transaction(work)
         engine.alarm.earlier(caller.now)
-        return answer(shown(left))
+        return Response(left, media_type=_JSON)
+
+
+async def _end(connection: AsyncConnection, override_id: uuid.UUID, now: datetime) -> StoredOverride:
+    """Take it back, or end it now where it runs; as it is afterwards. Raises a 404, or a 409 for history."""
+    await office.touch(connection)
+    found = await stored.one(connection, override_id)
+    if found is None:
+        raise _not_found()
+    if found.ends <= now:
+        why = f"it ended at {found.ends.isoformat()}; it is history"
+        raise Problem(409, "conflict", "It is over already", why)
+    if found.begins >= now:
+        await stored.remove(connection, found.id)
+    else:
+        await stored.end(connection, found.id, now)
+        found = (await stored.one(connection, found.id)) or found
+    await stored.ask_duties(connection, found.schedule)
+    return found
 
 
 def shown(one: StoredOverride) -> OverrideItem:

@@ -270,18 +270,31 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access, kind: _Kind) 
     async def delete(
         stored_id: Annotated[str, Path(alias=f"{kind.table}_id")],
         caller: Annotated[Caller, Depends(access.needs("lead"))],
+        idempotency_key: IdempotencyKey = "",
     ) -> Response:
-        async def work(connection: AsyncConnection, now: datetime, _: InForce) -> tuple[Stored, datetime]:
-            found = await _found(connection, kind, stored_id)
-            if found.state(now) == "over":
-                assert found.until is not None
-                why = f"it ended at {found.until.isoformat()}; it is history"
-                raise Problem(409, "conflict", "It is over already", why)
-            return await quiet.end(connection, kind.table, found, now) or found, now
+        once = Once(caller.actor.name, idempotency_key, f"delete {kind.table}\n{stored_id}")
 
-        ended, now = await engine.transaction(work)
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
+            live = await engine.policies.one(connection, in_force.hash)
+
+            async def end() -> bytes:
+                found = await _found(connection, kind, stored_id)
+                _refuse_history(found, now)
+                ended = await quiet.end(connection, kind.table, found, now) or found
+                return _encoder.encode(kind.shown(ended, live, now))
+
+            return await once.answer(connection, now, end)
+
+        answered = await engine.transaction(work)
         engine.spread.set()
-        return answer(kind.shown(ended, caller.live, now))
+        return Response(answered, media_type=_JSON)
+
+
+def _refuse_history(found: Stored, now: datetime) -> None:
+    if found.state(now) == "over":
+        assert found.until is not None
+        why = f"it ended at {found.until.isoformat()}; it is history"
+        raise Problem(409, "conflict", "It is over already", why)
 
 
 async def _found(connection: AsyncConnection, kind: _Kind, written: str) -> Stored:
