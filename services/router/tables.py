@@ -36,6 +36,7 @@ incident: Final = Table(
     Column("service", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("assignee", Text, nullable=False),
+    Column("suppressed_by", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("policy", Text, nullable=False),
     Column("policy_hash", Text, nullable=False),
