@@ -223,9 +223,11 @@ def _share(part: int, whole: int) -> float | None:
 
 
 # For this transaction only: memory enough to hash, and hashing it is (the planner takes every opening for a
-# period of its own and would sort a million rows); one process to help (`ladder up` allows none otherwise).
+# period of its own and would sort a million rows); one process to help (`ladder up` allows none otherwise),
+# at no cost in its eyes, since for so many groups it would rather do without.
 _MEANS: Final = text(f"""
     SELECT set_config('work_mem', '64MB', true), set_config('hash_mem_multiplier', '4', true),
            set_config('enable_sort', 'off', true), set_config('max_parallel_workers_per_gather', '1', true),
+           set_config('parallel_tuple_cost', '0', true), set_config('parallel_setup_cost', '0', true),
            set_config('statement_timeout', '{_SECONDS_TO_ANSWER}s', true)
 """)
