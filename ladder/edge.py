@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import telemetry
+from shared import faults, telemetry
 from shared.database import Fault as DatabaseFault
 from shared.database import fault_of
 from shared.demo_keys import DEMO_KEYS
@@ -57,7 +57,7 @@ def problem_of(err: BaseException) -> Problem:
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "invalid-request",
                 "The request is not valid",
-                faults=[_fault(error) for error in err.errors()],
+                faults=[faults.fault_of(error) for error in err.errors()],
             )
         case HTTPException():
             return _of_status(err)
@@ -76,19 +76,6 @@ def problem_of(err: BaseException) -> Problem:
                 "Something went wrong inside Ladder",
                 "It is logged; trying again may help.",
             )
-
-
-def _fault(error: Mapping[str, Any]) -> Fault:
-    if error["type"] == "json_invalid":  # its place is an offset, not a member
-        return Fault("/", f"not JSON: {error['ctx']['error']} at character {error['loc'][-1]}")
-    return Fault(_pointer(error["loc"]), str(error["msg"]))
-
-
-def _pointer(place: Sequence[int | str]) -> str:
-    """FastAPI's ("body", "events", 3) as /events/3; another place than the body is named: query:limit."""
-    where, *rest = place or ("body",)
-    path = "".join(f"/{part}" for part in rest)
-    return path or "/" if where == "body" else f"{where}:{path.removeprefix('/')}"
 
 
 def _of_status(err: HTTPException) -> Problem:

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -25,6 +24,7 @@ from services.router.api import queries
 from services.router.api.attributes import flaw
 from services.router.api.idempotency import Once
 from services.router.api.showing import shown
+from services.router.api.times import Moment
 from services.router.arrivals import Arrival
 from services.router.domain import actions
 from services.router.domain.actions.resting import LONGEST
@@ -87,9 +87,7 @@ class ActionBody(BaseModel):
     assignee: _Name = Field(default="", description="acknowledge: for whom, when the key acts for nobody")
     page: _Name = Field(default="", description="the id of the page that is being answered")
     to: _Name = Field(default="", description="assign: to this user; default: the caller")
-    until: AwareDatetime | None = Field(
-        default=None, description="snooze, wait: until then; at most 30 days ahead"
-    )
+    until: Moment | None = Field(default=None, description="snooze, wait: until then; at most 30 days ahead")
     seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)] | None = Field(
         default=None, description="snooze, wait: for so long, instead of `until`"
     )

@@ -192,11 +192,12 @@ def _refused(wrong: Sequence[LineFault], count: int, reading: _Reading) -> Probl
     listed = "" if count <= len(wrong) else f"; the first {len(wrong)} are listed"
     rest = "; what comes after the last of them was not looked at" if reading.broken else ""
     many = "1 mistake" if count == 1 else f"{count} mistakes"
+    customers = "1 customer" if reading.customers == 1 else f"{reading.customers} customers"
     return Problem(
         422,
         "customers-refused",
         "Nothing was imported",
-        f"{many} in {reading.customers} customers{listed}{rest}.",
+        f"{many} in {customers}{listed}{rest}.",
         extra={"errors": [_error(fault) for fault in wrong], "mistakes": count},
     )
 

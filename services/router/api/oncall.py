@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime
 
 from services.router import overrides
 from services.router.api.access import Access, Caller, Route
 from services.router.api.overrides import in_utc, invalid
 from services.router.api.shapes import NextOnCall, OnCallItem, OnCallList, answer, answers
+from services.router.api.times import Moment
 from services.router.engine import Engine
 from shared.policy import Schedule
 from shared.policy.oncall import Override, on_call
@@ -30,7 +30,7 @@ def oncall(engine: Engine, access: Access) -> APIRouter:
     )
     async def who(
         caller: Annotated[Caller, Depends(access.needs("viewer"))],
-        at: Annotated[AwareDatetime | None, Query(description="RFC 3339; now when left out")] = None,
+        at: Annotated[Moment | None, Query(description="RFC 3339; now when left out")] = None,
     ) -> Response:
         moment = in_utc(at, "query:at") or caller.now
         schedules = caller.live.bundle.schedules

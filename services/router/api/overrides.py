@@ -6,7 +6,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,6 +15,7 @@ from services.router import overrides as stored
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
 from services.router.api.shapes import OverrideItem, OverrideList, answer, answers
+from services.router.api.times import Moment
 from services.router.engine import Engine
 from services.router.overrides import StoredOverride, Wanted
 from services.router.policies import InForce
@@ -44,8 +45,8 @@ class OverrideBody(BaseModel):
 
     schedule: _Name
     user: _Name = Field(description="who stands in for whoever the layers name")
-    from_: AwareDatetime = Field(alias="from", description="RFC 3339, with an offset")
-    to: AwareDatetime = Field(description="RFC 3339, with an offset; after `from`")
+    from_: Moment = Field(alias="from", description="RFC 3339, with an offset")
+    to: Moment = Field(description="RFC 3339, with an offset; after `from`")
     comment: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
 
 
@@ -117,8 +118,8 @@ def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
         caller: Annotated[Caller, Depends(access.needs("viewer"))],
         *,
         schedule: _Filter = "",
-        begins: Annotated[AwareDatetime | None, Query(alias="from", description="RFC 3339; now")] = None,
-        ends: Annotated[AwareDatetime | None, Query(alias="to", description="RFC 3339; unbounded")] = None,
+        begins: Annotated[Moment | None, Query(alias="from", description="RFC 3339; now")] = None,
+        ends: Annotated[Moment | None, Query(alias="to", description="RFC 3339; unbounded")] = None,
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 100,
         cursor: Annotated[str | None, Query(max_length=500)] = None,
     ) -> Response:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +24,7 @@ from services.router.api.shapes import (
     answer,
     answers,
 )
+from services.router.api.times import Moment
 from services.router.domain.compiled import CompiledPolicy
 from services.router.engine import Engine
 from services.router.policies import InForce
@@ -67,7 +68,7 @@ class SilenceBody(BaseModel):
     )
 
     when: _When
-    until: AwareDatetime = Field(description="RFC 3339, with an offset; a year ahead at most")
+    until: Moment = Field(description="RFC 3339, with an offset; a year ahead at most")
     comment: _Comment = ""
 
 
@@ -88,8 +89,8 @@ class MaintenanceBody(BaseModel):
 
     name: _Name
     when: _When = "true"
-    from_: AwareDatetime | None = Field(default=None, alias="from", description="RFC 3339, with an offset")
-    to: AwareDatetime | None = Field(default=None, description="RFC 3339, with an offset")
+    from_: Moment | None = Field(default=None, alias="from", description="RFC 3339, with an offset")
+    to: Moment | None = Field(default=None, description="RFC 3339, with an offset")
     window: Window | None = Field(
         default=None, description="days, from, to, timezone (UTC where none is named), as in a policy"
     )
@@ -327,10 +328,10 @@ def _check_condition(live: CompiledPolicy, when: str) -> None:
 
 
 def _check_end(field: str, until: datetime, starts: datetime, now: datetime) -> None:
-    if until <= starts:
-        raise invalid(Fault(field, "it must be later than its begin: nothing would be quiet"))
     if until <= now:
         raise invalid(Fault(field, "it lies in the past"))
+    if until <= starts:
+        raise invalid(Fault(field, "it must be later than its begin: nothing would be quiet"))
     if until - starts > _LONGEST:
         raise invalid(Fault(field, f"at most {_LONGEST.days} days at a time: nothing is forgotten for ever"))
 

@@ -5,13 +5,12 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Response
-from pydantic import AwareDatetime
 
 from services.router import reporting
 from services.router.api.access import Access, Caller, Route
@@ -25,6 +24,7 @@ from services.router.api.report_shapes import (
     SlaReport,
 )
 from services.router.api.shapes import answer, answers
+from services.router.api.times import MomentOrDay
 from services.router.domain.periods import Period, Size, periods
 from services.router.engine import Engine
 from services.router.reporting import GROUPS, Group, Question, Report, Row
@@ -38,15 +38,14 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _Texts: TypeAlias = Annotated[
     Sequence[Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")]], Query(max_length=100)
 ]
-_Moment: TypeAlias = AwareDatetime | date
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """The query of a report."""
 
-    begins: _Moment | None
-    ends: _Moment | None
+    begins: MomentOrDay | None
+    ends: MomentOrDay | None
     by: Sequence[str]
     period: Size
     tz: str
@@ -57,9 +56,11 @@ class _Asked:
 def _asked(
     *,
     begins: Annotated[
-        _Moment | None, Query(alias="from", description="a date, or RFC 3339; 30 days before `to`")
+        MomentOrDay | None, Query(alias="from", description="a date, or RFC 3339; 30 days before `to`")
     ] = None,
-    ends: Annotated[_Moment | None, Query(alias="to", description="without this moment itself; now")] = None,
+    ends: Annotated[
+        MomentOrDay | None, Query(alias="to", description="without this moment itself; now")
+    ] = None,
     by: Annotated[
         Sequence[Annotated[str, Query(max_length=100)]],
         Query(description=f"groups: {', '.join(GROUPS)}; several with commas, or repeated", max_length=20),
@@ -179,7 +180,7 @@ def _periods(
     return periods(since, until, size, zone, _MOST_PERIODS) if "period" in by else ()
 
 
-def _moment(said: _Moment | None, zone: ZoneInfo) -> datetime | None:
+def _moment(said: MomentOrDay | None, zone: ZoneInfo) -> datetime | None:
     """In UTC; a date is its midnight in the zone."""
     if said is None:
         return None

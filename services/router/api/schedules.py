@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,6 +22,7 @@ from services.router.api.shapes import (
     answer,
     answers,
 )
+from services.router.api.times import Moment
 from services.router.engine import Engine
 from services.router.policies import moment, required
 from services.router.settings import RouterSettings
@@ -85,9 +85,9 @@ def _add_shifts(router: APIRouter, engine: Engine, access: Access) -> None:
         name: str,
         caller: Annotated[Caller, Depends(access.needs("viewer"))],
         *,
-        begins: Annotated[AwareDatetime | None, Query(alias="from", description="RFC 3339; now")] = None,
+        begins: Annotated[Moment | None, Query(alias="from", description="RFC 3339; now")] = None,
         ends: Annotated[
-            AwareDatetime | None, Query(alias="to", description="RFC 3339; two weeks after `from`")
+            Moment | None, Query(alias="to", description="RFC 3339; two weeks after `from`")
         ] = None,
         user: _Filter = "",
     ) -> Response:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from services.router.customers.faults import KEPT, faults
 from services.router.domain.compiled import CompiledPolicy
+from shared.faults import reason_of
 from shared.policy.people import Customer
 from shared.policy.source import nearest
 from shared.policy.targets import CHANNELS, NAME_PATTERN
@@ -236,7 +237,7 @@ def checked(line: Line, live: CompiledPolicy) -> tuple[str, Customer] | Sequence
         customer = Customer.model_validate(fields)
     except ValidationError as err:
         errors = err.errors(include_input=False, include_url=False)
-        return [*wrong, *(_fault(line, each["loc"], each["msg"]) for each in errors)]
+        return [*wrong, *(_fault(line, each["loc"], reason_of(each)) for each in errors)]
     wrong += [_fault(line, fault.path, fault.reason) for fault in faults(customer, live)]
     wrong += [_fault(line, path, reason) for path, reason in _clashes(customer, live)]
     return wrong or (str(customer_id), customer)

@@ -124,7 +124,7 @@ async def test_overrides_are_listed_by_schedule_and_range_page_by_page(served: A
         ({"to": FRIDAY.isoformat()}, "/to", "it must be later than `from`: the override would be empty"),
         ({"schedule": "dsk"}, "/schedule", "no schedule 'dsk' in the policy in force; did you mean 'desk'?"),
         ({"user": "anna"}, "/user", "no user 'anna' in the policy in force; did you mean 'ana'?"),
-        ({"from": "2027-01-08T12:00:00"}, "/from", "timezone"),  # without an offset it is no instant
+        ({"from": "2027-01-08T12:00:00"}, "/from", "offset"),  # without an offset it is no instant
     ],
 )
 async def test_an_override_that_cannot_be_is_refused(
