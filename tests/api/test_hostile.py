@@ -116,6 +116,147 @@ async def test_a_list_refuses_what_it_cannot_use_and_what_it_does_not_know(
     assert all(error["field"].startswith("query:") for error in errors)
 
 
+_TEXTS: Final = ("", "%00", "%ff", "a" * 60_000, "%ED%A0%80", "٣", "1e999", "-1", "9" * 400, "[]")
+_TIMES: Final = (
+    *_TEXTS,
+    "5",
+    "2026-01-07T12:00:00",
+    "0001-01-01T00:00:00%2B14:00",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59-14:00",
+    "9999-12-31T23:59:59Z",
+    "2026-02-30T00:00:00Z",
+    "2026-01-07T25:00:00Z",
+)
+_LISTS: Final = {
+    "/v1/overrides": ("schedule", "from", "to", "limit", "cursor"),
+    "/v1/silences": ("past", "limit", "cursor"),
+    "/v1/maintenance": ("past", "limit", "cursor"),
+    "/v1/customers": ("q", "tier", "owner", "limit", "cursor"),
+    "/v1/schedules/desk/shifts": ("from", "to", "user"),
+    "/v1/schedules/desk/shifts.ics": ("token", "user"),
+    "/v1/oncall": ("at",),
+    "/v1/heartbeats": (),
+    f"/v1/incidents/{_AN_ID}/members": ("status", "limit", "cursor"),
+    **dict.fromkeys(
+        ("/v1/reports/sla", "/v1/reports/response", "/v1/reports/levels"),
+        ("from", "to", "by", "period", "tz", "tier", "service", "customer", "policy", "priority"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "name"), [(path, name) for path in _LISTS for name in _LISTS[path]])
+async def test_whatever_stands_in_a_parameter_is_answered_or_refused_at_its_place(
+    office: Office, path: str, name: str
+) -> None:
+    for said in _TIMES if name in {"from", "to", "at"} else _TEXTS:
+        answer = await office.get(f"{path}?{name}={said}")
+        if answer.status_code != 200:
+            refused(answer)
+            fields = [error["field"] for error in answer.json().get("errors", ())]
+            assert all(field.startswith("query:") for field in fields), (said, fields)
+
+
+@pytest.mark.parametrize("path", [path for path in _LISTS if not path.endswith(".ics")])
+async def test_an_unknown_parameter_of_any_list_is_refused(office: Office, path: str) -> None:
+    """A misspelled filter must not answer with everything."""
+    errors = problem(await office.get(f"{path}?colour=red"), 422, "invalid-request")["errors"]
+    assert [error["field"] for error in errors] == ["query:colour"]
+
+
+@pytest.mark.parametrize("path", ["/v1/overrides", "/v1/silences", "/v1/maintenance", "/v1/customers"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        ["0001-01-01T00:00:00+14:00", _AN_ID],
+        ["9999-12-31T23:59:59-14:00", _AN_ID],
+        ["2026-01-01T00:00:00", _AN_ID],
+        ["2026-01-01T00:00:00Z", "x"],
+        ["id", "\0"],
+        ["id", "a" * 1000],
+        ["id", 7],
+        [],
+        {},
+        None,
+        7,
+    ],
+)
+async def test_no_list_takes_a_cursor_made_by_hand(office: Office, path: str, place: Any) -> None:
+    answer = await office.get(path, cursor=cursor(place))
+    assert problem(answer, 422, "invalid-request")["errors"][0]["field"] == "query:cursor"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"7",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"when": ' + b"9" * 6000 + b"}",
+        b'{"when": "\\ud800", "until": "2030-01-01T00:00:00Z", "name": "\\ud800"}',
+        b'{"when": "\\u0000", "until": "\\u0000", "name": "\\u0000"}',
+        b'{"when": {"a": 1}, "until": [], "name": {}, "from": 1e400, "to": -1e400, "window": 1}',
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/overrides"),
+        ("POST", "/v1/silences"),
+        ("POST", "/v1/maintenance"),
+        ("PUT", "/v1/customers/strange"),
+        ("POST", "/v1/customers/import"),
+    ],
+)
+async def test_a_body_that_is_none_is_refused_wherever_it_is_written(
+    office: Office, method: str, path: str, body: bytes
+) -> None:
+    kinds = ("application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
+    for kind in (*kinds, "text/csv", "application/x-ndjson", "x", ""):
+        answer = await office.ask(method, path, "lead", content=body, headers={"Content-Type": kind})
+        refused(answer)
+        assert answer.status_code in {400, 415, 422}, answer.text
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"action": "snooze", "until": "0001-01-01T00:00:00+14:00"},
+        {"action": "snooze", "until": "9999-12-31T23:59:59-14:00"},
+        {"action": "snooze", "until": "9999-12-31T23:59:59Z"},
+        {"action": "snooze", "seconds": 1e300},
+        {"action": "snooze", "seconds": 10**400},
+        {"action": "snooze", "seconds": 1, "until": "2030-01-01T00:00:00Z"},
+        {"action": "snooze", "until": 5},
+        {"action": "wait", "seconds": 60, "for": "a\0b"},
+        {"action": "wait", "seconds": 60, "for": "x" * 5000},
+        {"action": "set", "priority": 10**30},
+        {"action": "set", "priority": True},
+        {"action": "set", "attributes": {"": 1}},
+        {"action": "set", "attributes": {"a": "\0"}},
+        {"action": "set", "attributes": {"a": 10**400}},
+        {"action": "set", "attributes": {str(number): 1 for number in range(100)}},
+        {"action": "merge", "into": "x"},
+        {"action": "merge", "into": _AN_ID},
+        {"action": "subscribe", "who": "ana\0", "via": ""},
+        {"action": "subscribe", "who": "http://169.254.169.254/", "via": "fax"},
+        {"action": "decide", "decision": "perhaps"},
+        {"action": "confirm", "rating": 2.5},
+    ],
+)
+async def test_an_action_with_impossible_arguments_changes_nothing(
+    office: Office, action: dict[str, Any]
+) -> None:
+    found = await office.opened("impossible")
+    before = (await office.get(f"/v1/incidents/{found['id']}")).json()["version"]
+    refused(await office.ask("POST", f"/v1/incidents/{found['id']}/actions", "lead", json=action))
+    assert (await office.get(f"/v1/incidents/{found['id']}")).json()["version"] == before
+
+
 @pytest.mark.parametrize(
     "text", ["%ff%fe", "%ED%A0%80", "%25", "%5C", "_", "'", "%27%3B--", "%F0%9F%98%80", "%E2%80%AE"]
 )

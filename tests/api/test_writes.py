@@ -182,6 +182,7 @@ async def test_a_customer_is_put_listed_shown_and_removed(office: Office) -> Non
         (OVERRIDE, {"from": "0001-01-01T00:00:00+14:00"}, "/from", "too far away"),
         (OVERRIDE, {"to": "9999-12-31T23:59:59-14:00"}, "/to", "too far away"),
         (OVERRIDE, {"user": "a\0b"}, "/user", "NUL"),
+        (OVERRIDE, {"from": at(days=-2), "to": at(days=-1)}, "/to", "in the past"),
         (OVERRIDE, {"from": 5}, "/from", "expected a time in writing"),
         (OVERRIDE, {"from": "1767225600"}, "/from", "expected a time in writing"),
         (SILENCE, {"until": 4e9}, "/until", "expected a time in writing"),

@@ -79,7 +79,7 @@ def _add_create(router: APIRouter, engine: Engine, access: Access) -> None:
         caller: Annotated[Caller, Depends(access.needs("lead"))],
         idempotency_key: IdempotencyKey = "",
     ) -> Response:
-        begins, ends = _range(body)
+        begins, ends = _range(body, caller.now)
         once = Once(caller.actor.name, idempotency_key, f"create override\n{body.model_dump_json()}")
 
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
@@ -230,12 +230,14 @@ def invalid(*faults: Fault) -> Problem:
     return Problem(422, "invalid-request", "The request is not valid", faults=faults)
 
 
-def _range(body: OverrideBody) -> tuple[datetime, datetime]:
+def _range(body: OverrideBody, now: datetime) -> tuple[datetime, datetime]:
     begins, ends = in_utc(body.from_, "/from"), in_utc(body.to, "/to")
     assert begins is not None
     assert ends is not None
     if ends <= begins:
         raise invalid(Fault("/to", "it must be later than `from`: the override would be empty"))
+    if ends <= now:
+        raise invalid(Fault("/to", "it lies in the past: who was on call then is history"))
     return begins, ends
 
 
