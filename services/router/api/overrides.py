@@ -30,7 +30,7 @@ _UNKNOWN: Final = {404: "No override has this id."}
 _EXAMPLE: Final[JsonDict] = {
     "title": "Override",
     "examples": [
-        {"schedule": "desk", "user": "petra", "from": "2026-05-01T08:00:00Z", "to": "2026-05-02T08:00:00Z"}
+        {"schedule": "desk", "user": "petra", "from": "2030-05-01T08:00:00Z", "to": "2030-05-02T08:00:00Z"}
     ],
 }
 _Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]

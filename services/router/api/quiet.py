@@ -62,7 +62,7 @@ class SilenceBody(BaseModel):
         json_schema_extra=_example(
             "Silence",
             when="service == 'checkout' && priority > 2",
-            until="2026-05-01T10:00:00Z",
+            until="2027-05-01T10:00:00Z",
             comment="we know, the fix is on its way",
         ),
     )
@@ -83,7 +83,7 @@ class MaintenanceBody(BaseModel):
             "Maintenance",
             name="database upgrade",
             when="service == 'checkout'",
-            **{"from": "2026-05-02T22:00:00Z", "to": "2026-05-03T02:00:00Z", "then": "page"},
+            **{"from": "2030-05-02T22:00:00Z", "to": "2030-05-03T02:00:00Z", "then": "page"},
         ),
     )
 
