@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision
-from services.router.domain.forecast import TOLD_ONCE, WORTH_TELLING, forecast
+from services.router.domain.forecast import TOLD_ONCE, WORTH_TELLING, forecast, worded
 from services.router.domain.incident import Incident, encode
 from services.router.domain.signals import Signal, TimerFired
 from services.router.domain.surroundings import Surroundings
@@ -152,7 +152,7 @@ def _foretold_is_what_comes(story: Watched) -> None:
         story.now = max(story.now, story.incident.next_due_at)
         for entry in story.tell(TimerFired()).entries:
             if entry.kind in WORTH_TELLING and not (entry.kind in TOLD_ONCE and entry.text in told):
-                happened.append((entry.at, entry.text))
+                happened.append((entry.at, worded(entry)))
                 told.add(entry.text)
     assert [(step.at, step.what) for step in coming] == happened[: len(coming)]
 

@@ -65,7 +65,8 @@ class NextStep:
     unless: str
 
 
-def _what(entry: Entry) -> str:
+def worded(entry: Entry) -> str:
+    """The step as it is told before it happens."""
     return f"stakeholders read: {entry.text}" if entry.kind == "update" else entry.text
 
 
@@ -133,7 +134,7 @@ def forecast(
         assert decision.incident is not None
         for entry in decision.entries:
             if entry.kind in WORTH_TELLING and not (entry.kind in TOLD_ONCE and entry.text in told):
-                coming.append(NextStep(now, _what(entry), _unless(entry, incident)))
+                coming.append(NextStep(now, worded(entry), _unless(entry, incident)))
                 told.add(entry.text)
         incident = decision.incident
         around = replace(around, rotations={**around.rotations, **decision.rotations})
