@@ -266,7 +266,7 @@ class Draft:
             by_schedule=found.by_schedule,
             loud=self.loud,
             since=self.incident.opened_at,
-            act_by=act_by,
+            act_by=act_by if act_by is None or act_by > self.now else None,  # never a deadline that is over
             otherwise="" if outside else otherwise,
         )
         if self.incident.is_muted:
