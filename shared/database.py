@@ -4,18 +4,23 @@ import asyncio
 import enum
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import NullPool, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared import telemetry
+from shared.clock import stopwatch, utcnow
+from shared.connecting import CONNECT_SECONDS, Connection, connect, part_from, server_settings
 from shared.trouble import Trouble
+
+_SILENT_SECONDS: Final = 3.0
+_TOO_LONG_SECONDS: Final = 0.5
 
 log = telemetry.logger(__name__)
 
@@ -47,20 +52,31 @@ def fault_of(err: BaseException) -> Fault | None:
 class Database:
     """One pool of connections. `url` is a plain `postgresql://…`; `size` bounds its connections.
 
+    A statement that takes longer than `patience_seconds` raises TimeoutError, and its connection is thrown
+    away if the server does not answer for as long again: nobody waits for a dead server for ever.
+
     Loops that fail because the database is away say so by `trouble`, so that it is logged once.
     """
 
-    def __init__(self, url: str, *, size: int = 5, application: str = "ladder") -> None:
+    def __init__(
+        self, url: str, *, size: int = 5, application: str = "ladder", patience_seconds: float = 10.0
+    ) -> None:
         self.url: Final = url
         self.trouble: Final = Trouble(log, "database_away", what="PostgreSQL")
-        target = make_url(url).set(drivername="postgresql+asyncpg")
+        self._target = make_url(url).set(drivername="postgresql+asyncpg")
+        self._connecting = {
+            "timeout": CONNECT_SECONDS,
+            "connection_class": Connection,
+            "server_settings": server_settings(application),
+        }
+        self._clock: tuple[datetime, float] | None = None
         self.engine: AsyncEngine = create_async_engine(
-            target,
+            self._target,
             pool_size=size,
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=False,
-            connect_args={"timeout": 5, "server_settings": {"application_name": application, "jit": "off"}},
+            connect_args=self._connecting | {"command_timeout": patience_seconds},
         )
 
     @asynccontextmanager
@@ -69,6 +85,46 @@ class Database:
         async with self.engine.begin() as connection:
             yield connection
 
+    @asynccontextmanager
+    async def unhurried(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction on a connection of its own, whose statements may take any time: for migrations."""
+        settings = server_settings("ladder migrate", idle_in_transaction_session_timeout="0")
+        engine = create_async_engine(
+            self._target, poolclass=NullPool, connect_args=self._connecting | {"server_settings": settings}
+        )
+        try:
+            async with engine.begin() as connection:
+                yield connection
+        finally:
+            await engine.dispose()
+
+    def now(self) -> datetime:
+        """The server's present time, as last heard and counted on since by this process's stopwatch.
+
+        What is compared with a moment in the database takes this, never the process's own clock. It is behind
+        the server's by the time that an answer takes, never ahead. Until the server has told its time (the
+        services wait for that) it is the process's.
+        """
+        if self._clock is None:
+            return utcnow()
+        told, at = self._clock
+        return told + timedelta(seconds=stopwatch() - at)
+
+    def heard(self, moment: datetime, asked_at: float) -> None:
+        """The server said that this is its time. `asked_at`: the stopwatch before it was asked.
+
+        An answer that took long says little: the process may have stood still over it.
+        """
+        at = stopwatch()
+        if self._clock is None or at - asked_at < _TOO_LONG_SECONDS:
+            self._clock = (moment, at)
+
+    async def ask_time(self) -> None:
+        """Learn the server's time. Raises its errors."""
+        async with self.transaction() as connection:
+            asked_at = stopwatch()
+            self.heard((await connection.execute(text("SELECT clock_timestamp()"))).scalar_one(), asked_at)
+
     async def close(self) -> None:
         await self.engine.dispose()
 
@@ -76,8 +132,8 @@ class Database:
     async def listening(self, channel: str, wake: Callable[[str], None]) -> AsyncIterator[None]:
         """Call `wake(payload)` for every NOTIFY on the channel, on a connection of its own.
 
-        The connection comes back by itself after the server went away; `wake("")` is called each time it
-        is (re)established, because what was notified meanwhile is not known.
+        The connection comes back by itself after the server went away or fell silent; `wake("")` is called
+        each time it is (re)established, because what was notified meanwhile is not known.
         """
         task = asyncio.create_task(self._listen(channel, wake), name=f"listen {channel}")
         try:
@@ -88,26 +144,38 @@ class Database:
                 await task
 
     async def _listen(self, channel: str, wake: Callable[[str], None]) -> None:
-        plain = make_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
         while True:
             gone = asyncio.Event()
             connection: asyncpg.Connection | None = None
             try:
-                connection = await asyncpg.connect(
-                    plain, timeout=5, server_settings={"application_name": f"ladder listen {channel}"}
+                connection = await connect(
+                    self.url, f"ladder listen {channel}", patience_seconds=_SILENT_SECONDS
                 )
                 connection.add_termination_listener(lambda _: gone.set())  # noqa: B023 - of this round
                 await connection.add_listener(channel, lambda *args: wake(args[3]))
                 self.trouble.is_over(f"listen {channel}")
                 wake("")
-                await gone.wait()
+                await _until_silent(connection, gone)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as err:
                 self.trouble.is_on(err, f"listen {channel}")
+                if connection is not None:
+                    connection.terminate()
             finally:
-                if connection is not None and not connection.is_closed():
-                    with suppress(Exception):
-                        await asyncio.wait_for(connection.close(), 2)
+                await part_from(connection)
             await asyncio.sleep(0.5)
+
+
+async def _until_silent(connection: asyncpg.Connection, gone: asyncio.Event) -> None:
+    """Return when the connection has ended. Raises TimeoutError when the server has nothing to say to us.
+
+    Somebody who only listens never finds out otherwise: a network that swallows looks like a quiet one.
+    """
+    while not gone.is_set():
+        try:
+            async with asyncio.timeout(_SILENT_SECONDS):
+                await gone.wait()
+        except TimeoutError:
+            await connection.execute("SELECT 1")
 
 
 async def transaction_time(connection: AsyncConnection) -> datetime:

@@ -14,6 +14,7 @@ ESCALATIONS: Final = "ladder.escalations"
 DELIVERIES: Final = "ladder.deliveries"
 POLICY: Final = "ladder.policy"
 DEAD_LETTER: Final = "ladder.dead-letter"
+OWN_INTEGRATION: Final = "ladder"  # of incidents about Ladder itself: last_resort is told of each
 HEARTBEAT: Final = "heartbeat"  # the integration of incidents of late heartbeats; their key is its name
 
 EventAction: TypeAlias = Literal[

@@ -2,39 +2,48 @@
 
 The relay publishes in the order of ids and deletes what the log acknowledged. A crash in between sends
 again; receivers drop the repeat by its id. Records with one key stay in order because whoever writes for one
-incident holds its row lock while it takes its outbox ids.
+incident holds its row lock while it takes its outbox ids, and because every relay publishes from the oldest
+row on: two that did so at once would repeat records, never overtake one by a later one.
+
+What the log will never take is set aside in `outbox_refused`, and an incident of Ladder's own tells of it.
 """
 
 import asyncio
+import hashlib
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared import telemetry
-from shared.clock import utcnow
+from shared import codec, telemetry
+from shared.connecting import connect, part_from
 from shared.crash import crash_point
 from shared.database import Database
-from shared.eventlog import EventLog, LogUnavailableError, Record
+from shared.eventlog import EventLog, LogUnavailableError, Record, RecordTooLargeError
 from shared.eventlog.packing import pack, unpack
+from shared.eventlog.placing import size_of
+from shared.events import INCIDENTS, OWN_INTEGRATION, IncidentEvent
+from shared.outbox_lease import FREED, STANDS, Lease
+from shared.outbox_watch import Watch
 from shared.trouble import Trouble
 
 _BATCH: Final = 500
 _BATCH_BYTES: Final = 4 * 1024 * 1024
-_CALL_SECONDS: Final = 5.0
+_CALL_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.5  # wake-ups come by NOTIFY and wake(); a relay that stands by tries this often
 _PAUSE_SECONDS: Final = 0.3
+_TELLS: Final = "outbox-refused"  # the dedup keys of what tells of refused records begin with it
 
 log = telemetry.logger(__name__)
 
-OLDEST_SECONDS = Gauge("ladder_outbox_oldest_seconds", "Age of the oldest row not yet published", ["schema"])
 WAITING_ROWS = Gauge("ladder_outbox_batch_rows", "Rows in the relay's last batch", ["schema"])
+REFUSED = Counter("ladder_outbox_refused_total", "Records that the log will never take", ["schema"])
 
 
 def ddl(schema: str) -> str:
@@ -87,88 +96,152 @@ async def add(connection: AsyncConnection, schema: str, records: Sequence[Record
         await connection.execute(statement, columns(schema, records))
 
 
-class Relay:
-    """Publishes one schema's outbox. Of all relays of a schema, one is active: it holds an advisory lock.
+class _DeposedError(Exception):
+    """Another relay leads: what this one has in hand is that one's to publish."""
 
-    It reads and deletes on the connection that holds the lock, so that a relay that lost the lock with its
-    connection cannot delete. `leading` says whether this one is active.
+
+class Relay:
+    """Publishes one schema's outbox. Of all relays of a schema one leads: it holds the lease.
+
+    `leading` says whether this one does, `stalled` what is wrong with the outbox as every replica sees it.
     """
 
     def __init__(self, database: Database, log: EventLog, schema: str) -> None:
         self._database = database
-        self._url = make_url(database.url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._log = log
         self._schema = schema
+        self._channel = _channel(schema)
+        self._lease = Lease(schema)
+        self._watch = Watch(database, schema)
         self._connection: asyncpg.Connection | None = None
         self._woken = asyncio.Event()
-        self._locked = False
+        self._blocked = ""
         self._announced = False
 
     @property
     def leading(self) -> bool:
-        return self._locked and self._connection is not None and not self._connection.is_closed()
+        return self._lease.held
+
+    def stalled(self) -> str | None:
+        """What is wrong, in a sentence, when rows have waited for 30 s and none went; None while all is well.
+
+        Nothing is wrong with the relay while the log is away: then rows have to wait.
+        """
+        return self._watch.stalled()
 
     def wake(self) -> None:
         """There is something to send: call it after a commit, it is quicker than NOTIFY."""
-        self._woken.set()
+        if self.leading:
+            self._woken.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Relay until the end of the block; then let another relay take over at once."""
-        task = asyncio.create_task(self._relay_for_ever(), name=f"relay {self._schema}")
+        tasks = [
+            asyncio.create_task(self._relay_for_ever(), name=f"relay {self._schema}"),
+            asyncio.create_task(self._watch.run(), name=f"outbox {self._schema}"),
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self.close()
 
-    async def relay_once(self, now: datetime) -> int:
-        """Publish one batch and delete it; how many records went. 0 when another relay is active.
+    async def relay_once(self) -> int:
+        """Publish one batch and delete it; how many records went, or were set aside. 0: another one leads.
 
         Raises LogUnavailableError (the rows stay), and the database's errors.
         """
-        connection = await self._leader()
-        if connection is None:
-            OLDEST_SECONDS.labels(self._schema).set(0)  # another one's to show
+        connection = await self._connected()
+        if not await self._lease.take(connection, self._blocked):
             return 0
         rows = await connection.fetch(_SELECT.format(schema=self._schema), _BATCH, _BATCH_BYTES)
-        age = (now - rows[0]["created_at"]).total_seconds() if rows else 0.0
-        OLDEST_SECONDS.labels(self._schema).set(max(0.0, age))
         WAITING_ROWS.labels(self._schema).set(len(rows))
-        if not rows:
+        try:
+            await self._publish(connection, rows)
+        except _DeposedError:
+            self._lease.lost()
             return 0
-        await self._log.publish([_record(row) for row in rows])
-        crash_point("relay.published")
-        await connection.execute(_DELETE.format(schema=self._schema), [row["id"] for row in rows])
         return len(rows)
 
     async def close(self) -> None:
-        """Give up the lock and the connection."""
-        connection, self._connection, self._locked = self._connection, None, False
+        """Give up the lease and the connection."""
+        connection, self._connection = self._connection, None
         if connection is not None and not connection.is_closed():
-            try:
-                await asyncio.wait_for(connection.close(), 2)
-            except Exception:  # noqa: BLE001 - however it ends, the lock must go with it
-                connection.terminate()
+            with suppress(Exception):  # it ends by itself
+                await self._lease.release(connection, self._channel)
+        await part_from(connection)
 
-    async def _leader(self) -> asyncpg.Connection | None:
+    async def _publish(self, connection: asyncpg.Connection, rows: Sequence[Any]) -> None:
+        """Publish and delete; halve until a record that the log refuses stands alone, and set that aside."""
+        if not rows:
+            return
+        if not self._lease.held:  # this process may have stood still since it asked
+            raise _DeposedError
+        try:
+            await self._log.publish([_record(row) for row in rows])
+        except RecordTooLargeError as err:
+            if len(rows) == 1:
+                await self._set_aside(connection, rows[0], str(err))
+                return
+            half = len(rows) // 2
+            await self._publish(connection, rows[:half])
+            await self._publish(connection, rows[half:])
+            return
+        crash_point("relay.published")
+        await self._delete(connection, [row["id"] for row in rows])
+
+    async def _delete(self, connection: asyncpg.Connection, ids: Sequence[int]) -> None:
+        statement = _DELETE.format(schema=self._schema)
+        if not await connection.fetchval(statement, *self._lease.proof(), ids):
+            raise _DeposedError
+
+    async def _set_aside(self, connection: asyncpg.Connection, row: Any, reason: str) -> None:
+        """Keep it elsewhere and let an incident tell of it: nothing behind it waits."""
+        record = _record(row)
+        told = _telling(self._schema, row["id"], row["created_at"], record, reason)
+        stood = await connection.fetchval(
+            _SET_ASIDE.format(schema=self._schema),
+            *self._lease.proof(),
+            row["id"],
+            reason[:1000].replace("\0", "\N{REPLACEMENT CHARACTER}"),
+            size_of(record),
+            _sha256(record),
+            [one.topic for one in told],
+            [one.key for one in told],
+            [one.value for one in told],
+            [pack(one.headers) for one in told],
+        )
+        if not stood:
+            raise _DeposedError
+        REFUSED.labels(self._schema).inc()
+        log.error(
+            "the log refuses a record for good: set aside",
+            action="record_refused",
+            schema=self._schema,
+            row=row["id"],
+            topic=record.topic,
+            size=size_of(record),
+            error=reason[:300],
+        )
+
+    async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._locked = False
-            self._connection = await asyncpg.connect(
-                self._url,
-                timeout=_CALL_SECONDS,
-                command_timeout=_CALL_SECONDS,
-                server_settings={
-                    "application_name": f"ladder relay {self._schema}",
-                    "jit": "off",
-                    "synchronous_commit": "off",  # a lost deletion is a repeat, and dropped
-                },
+            self._connection = await connect(
+                self._database.url,
+                f"ladder relay {self._schema}",
+                patience_seconds=_CALL_SECONDS,
+                settings={"synchronous_commit": "off"},  # a lost deletion is a repeat, and dropped
             )
-            await self._connection.add_listener(_channel(self._schema), lambda *_: self.wake())
-        if not self._locked:
-            self._locked = await self._connection.fetchval(_LOCK, self._schema)
-        return self._connection if self._locked else None
+            await self._connection.add_listener(self._channel, lambda *heard: self._hears(heard[3]))
+        return self._connection
+
+    def _hears(self, payload: str) -> None:
+        """One that stands by has nothing to do with what is written, only with a lease that is free."""
+        if self.leading or payload == FREED:
+            self._woken.set()
 
     async def _relay_for_ever(self) -> None:
         publishing = Trouble(log, "relay_blocked", schema=self._schema)
@@ -176,15 +249,18 @@ class Relay:
         while True:
             self._woken.clear()
             try:
-                sent = await self.relay_once(utcnow())
+                sent = await self.relay_once()
             except LogUnavailableError as err:
+                self._blocked = str(err)[:200]
                 publishing.is_on(err)
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception as err:  # noqa: BLE001 - a relay that ended would hold back every page
                 self._database.trouble.is_on(err, part)
-                await self.close()
+                if self._connection is not None:
+                    self._connection.terminate()
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
+                self._blocked = ""
                 publishing.is_over()
                 self._database.trouble.is_over(part)
                 self._announce()
@@ -196,7 +272,7 @@ class Relay:
     def _announce(self) -> None:
         """Say once that this relay leads; a connection that was lost meanwhile is no news."""
         if self.leading and not self._announced:
-            log.info("relay active", action="relay_active", schema=self._schema)
+            log.info("relay active", action="relay_active", schema=self._schema, epoch=self._lease.epoch)
         self._announced = self.leading
 
 
@@ -208,8 +284,28 @@ _SELECT: Final = """
     ) AS counted
     WHERE before < $2 ORDER BY id
 """
-_DELETE: Final = "DELETE FROM {schema}.outbox WHERE id = ANY($1::bigint[])"
-_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('outbox ' || $1, 0))"
+# Both answer whether the lease stood; rows that an older release's relay deleted meanwhile are no matter.
+_DELETE: Final = f"""
+    WITH stands AS (SELECT WHERE {STANDS}), gone AS (
+        DELETE FROM {{schema}}.outbox WHERE id = ANY($3::bigint[]) AND EXISTS (SELECT FROM stands)
+    )
+    SELECT EXISTS (SELECT FROM stands)
+"""
+_SET_ASIDE: Final = f"""
+    WITH stands AS (SELECT WHERE {STANDS}), gone AS (
+        DELETE FROM {{schema}}.outbox WHERE id = $3 AND EXISTS (SELECT FROM stands)
+        RETURNING id, topic, key, value, headers, created_at
+    ), kept AS (
+        INSERT INTO {{schema}}.outbox_refused
+            (id, topic, key, value, headers, created_at, reason, size, sha256)
+        SELECT *, $4::text, $5::bigint, $6::text FROM gone
+        ON CONFLICT DO NOTHING
+    ), told AS (
+        INSERT INTO {{schema}}.outbox (topic, key, value, headers)
+        SELECT given.* FROM gone, unnest($7::text[], $8::bytea[], $9::bytea[], $10::bytea[]) AS given
+    )
+    SELECT EXISTS (SELECT FROM stands)
+"""
 
 
 def _channel(schema: str) -> str:
@@ -218,3 +314,28 @@ def _channel(schema: str) -> str:
 
 def _record(row: Any) -> Record:
     return Record(row["topic"], row["key"], row["value"], unpack(row["headers"]))
+
+
+def _sha256(record: Record) -> str:
+    return hashlib.sha256(record.value).hexdigest()
+
+
+def _telling(schema: str, row: int, at: datetime, record: Record, reason: str) -> Sequence[Record]:
+    """The event that tells of a refused record; none for such an event itself."""
+    if record.topic == INCIDENTS and record.key.startswith(f"{OWN_INTEGRATION}:{_TELLS}:".encode()):
+        return ()
+    event = IncidentEvent(
+        event_id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"ladder:{schema}:outbox:{row}:{_sha256(record)}")),
+        integration=OWN_INTEGRATION,
+        dedup_key=f"{_TELLS}:{record.topic}",
+        received_at=at,
+        title=f"The event log refuses a message of {record.topic} for good",
+        description=(
+            f"{reason}. It is kept in {schema}.outbox_refused, row {row} "
+            f"(key {record.key[:200].decode(errors='replace')}, {size_of(record)} bytes, "
+            f"sha256 {_sha256(record)}); what was to be sent by it was not."
+        ).replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        severity="critical",
+        source=schema,
+    )
+    return [codec.encode(event)]

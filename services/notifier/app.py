@@ -95,6 +95,8 @@ class Notifier:
             reasons.append("no policy is known yet")
         if not self._held_once:
             reasons.append("no share of the event log has been held yet")
+        if (stalled := self._relay.stalled()) is not None:
+            reasons.append(stalled)
         return [f"notifier: {reason}" for reason in reasons]
 
     def stuck(self) -> Sequence[str]:

@@ -52,6 +52,8 @@ class Router:
             reasons.append(f"router: no policy is in force yet{refused}")
         if not all(each.held_assignment_once for each in self.consuming):
             reasons.append("router: the event log has not assigned its share yet")
+        if (stalled := self._relay.stalled()) is not None:
+            reasons.append(f"router: {stalled}")
         return reasons
 
     def stuck(self) -> Sequence[str]:

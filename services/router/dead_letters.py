@@ -6,10 +6,16 @@ from typing import Final
 from services.router.arrivals import Arrival
 from services.router.domain.draft import derived_id
 from services.router.domain.signals import DeliveryReported, EventReceived, RelatedTold
-from services.router.last_resort import OWN_INTEGRATION
 from shared import codec
 from shared.eventlog import Received
-from shared.events import INCIDENTS, DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
+from shared.events import (
+    INCIDENTS,
+    OWN_INTEGRATION,
+    DeadLetter,
+    DeliveryReport,
+    IncidentEvent,
+    RelatedChanged,
+)
 
 _SERVICE: Final = "router"
 

@@ -35,7 +35,7 @@ from services.router.policies import Compiled, InForce, Policies, UnusablePolicy
 from services.router.situation import SetAside, Situation
 from services.router.tables import SCHEMA
 from shared import inbox, telemetry
-from shared.events import IncidentChanged
+from shared.events import OWN_INTEGRATION, IncidentChanged
 
 log = telemetry.logger(__name__)
 
@@ -237,7 +237,7 @@ class _Deciding:
         decision = self._decide_purely(incident, signal, around, policy, self.now)
         if isinstance(signal, TimerFired):
             decision = self._moved_on(incident, decision)
-        own = isinstance(signal, EventReceived) and signal.event.integration == last_resort.OWN_INTEGRATION
+        own = isinstance(signal, EventReceived) and signal.event.integration == OWN_INTEGRATION
         return last_resort.also_told(decision, self.live.bundle) if own else decision
 
     def _moved_on(self, incident: Incident | None, decision: Decision) -> Decision:

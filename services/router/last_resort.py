@@ -20,7 +20,6 @@ from shared.events import Contact, IncidentChanged, IncidentEvent, Page, Recipie
 from shared.policy import AddressTarget, Bundle, ScheduleTarget, TeamTarget, UserTarget
 
 THROUGH: Final = "last_resort"
-OWN_INTEGRATION: Final = "ladder"  # whose incidents are about Ladder itself
 ACTOR: Final = "ladder"
 _FIRST_RETRY: Final = timedelta(seconds=30)
 _LONGEST: Final = timedelta(minutes=16)

@@ -43,7 +43,7 @@ def _upgrade(connection: Connection, owner: str, versions: Path) -> None:
 
 async def upgrade(database: Database, owner: str, versions: Path) -> None:
     """Bring the owner's schema to the newest revision; does nothing when it is there."""
-    async with database.transaction() as connection:
+    async with database.unhurried() as connection:
         await connection.run_sync(_upgrade, owner, versions)
 
 
@@ -77,6 +77,7 @@ async def awaited(
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 why = await pending(database, owner, versions)
+                await database.ask_time()
         except Exception as err:
             if fault_of(err) is None:
                 raise

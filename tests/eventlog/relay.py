@@ -3,7 +3,6 @@
 import asyncio
 import sys
 
-from shared.clock import utcnow
 from shared.database import Database
 from shared.eventlog import LogUnavailableError
 from shared.outbox import Relay
@@ -16,7 +15,7 @@ async def _main(adapter: str, address: str, name: str, url: str) -> None:
         relay = Relay(database, log, "owner")
         while True:
             try:
-                await relay.relay_once(utcnow())
+                await relay.relay_once()
             except LogUnavailableError:
                 continue
 

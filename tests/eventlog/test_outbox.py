@@ -1,21 +1,23 @@
 """The outbox and its relay, on a real PostgreSQL and both logs."""
 
 import asyncio
+import hashlib
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from shared import outbox
-from shared.clock import utcnow
+from shared import codec, outbox, outbox_lease
 from shared.crash import EXIT_CODE
 from shared.database import Database
-from shared.eventlog import LogUnavailableError, Record
-from shared.outbox import OLDEST_SECONDS, Relay
+from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
+from shared.eventlog.placing import check_size
+from shared.events import INCIDENTS, IncidentEvent
+from shared.outbox import Relay
+from shared.outbox_watch import OLDEST_SECONDS, STALLED_AFTER, STALLED_SECONDS, Watch
 from tests.eventlog.places import Place, read, values
 from tests.waiting import until
 
@@ -40,7 +42,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
     async with opened.transaction() as connection:
         await connection.execute(text("CREATE SCHEMA owner"))
-        await connection.execute(text(outbox.ddl("owner")))
+        for statement in (outbox.ddl("owner"), *outbox_lease.ddl("owner")):
+            await connection.execute(text(statement))
     yield opened
     await opened.close()
 
@@ -53,6 +56,21 @@ async def write(database: Database, records: Sequence[Record]) -> None:
 async def rows_left(database: Database) -> int:
     async with database.transaction() as connection:
         return (await connection.execute(text("SELECT count(*) FROM owner.outbox"))).scalar_one()
+
+
+async def execute(database: Database, statement: str) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text(statement))
+
+
+async def value_of(database: Database, question: str) -> object:
+    async with database.transaction() as connection:
+        return (await connection.execute(text(question))).scalar_one()
+
+
+async def end_the_lease(database: Database) -> None:
+    """As its time would."""
+    await execute(database, "UPDATE owner.outbox_lease SET until = now()")
 
 
 async def cut_relays(database: Database) -> None:
@@ -87,7 +105,7 @@ async def test_a_transaction_that_is_rolled_back_publishes_nothing(database: Dat
         await outbox.add(connection, "owner", [Record("t", b"k", b"v")])
         await connection.rollback()
 
-    assert await relay.relay_once(utcnow()) == 0
+    assert await relay.relay_once() == 0
     await relay.close()
     assert log.records == []
 
@@ -112,7 +130,7 @@ async def test_a_relay_that_dies_after_publishing_sends_again(database: Database
         assert await rows_left(database) == 1
 
         relay = Relay(database, log, "owner")
-        await until(lambda: relay.relay_once(utcnow()))  # the dead relay's lock goes with its connection
+        await until(relay.relay_once)  # the dead relay's lease ends
         await relay.close()
 
         assert values(await read(consumer, 2)) == ["once or twice"] * 2
@@ -138,6 +156,177 @@ async def test_of_two_relays_one_is_active_and_the_other_takes_over(database: Da
         await until(lambda: second.leading)
 
 
+class HeldLog(AbsentLog):
+    """A log that takes what it is given and lets nobody know until `answers` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    async def publish(self, records: Sequence[Record], *, timeout_seconds: float = 4.0) -> None:
+        self.records += records
+        self.asked.set()
+        await self.answers.wait()
+
+
+async def test_a_relay_that_comes_back_to_life_deletes_nothing_and_publishes_nothing_more(
+    database: Database,
+) -> None:
+    """Its lease went to another one meanwhile: what it had in hand is that one's now."""
+    frozen, log = HeldLog(), AbsentLog()
+    log.there = True
+    dead, living = Relay(database, frozen, "owner"), Relay(database, log, "owner")
+    await write(database, [Record("t", b"k", b"in hand")])
+    standing_still = asyncio.create_task(dead.relay_once())
+    await frozen.asked.wait()
+    assert await living.relay_once() == 0
+
+    await end_the_lease(database)
+    log.there = False
+    with pytest.raises(LogUnavailableError):
+        await living.relay_once()
+    frozen.answers.set()
+    assert await standing_still == 0
+    assert await rows_left(database) == 1, "not its to delete any more"
+    assert (dead.leading, living.leading) == (False, True)
+
+    log.there = True
+    await write(database, [Record("t", b"k", b"behind it")])
+    assert (await dead.relay_once(), await living.relay_once()) == (0, 2)
+    assert [record.value for record in frozen.records] == [b"in hand"]
+    assert [record.value for record in log.records] == [b"in hand", b"behind it"]
+    await dead.close()
+    await living.close()
+
+
+async def test_a_relay_that_ends_cleanly_is_followed_at_once(database: Database) -> None:
+    """Its lease is released, not waited for."""
+    log = AbsentLog()
+    log.there = True
+    async with Relay(database, log, "owner").running():
+        await until(lambda: _leads(database))
+        follower = Relay(database, log, "owner")
+        waiting = asyncio.create_task(_ends_leading(follower))
+        await until(lambda: _listens(database, 2))
+        assert not follower.leading
+    loop = asyncio.get_running_loop()
+    released = loop.time()
+    await waiting
+    assert loop.time() - released < 1
+
+
+async def test_of_a_server_that_lost_the_last_second_no_two_leaders_come(database: Database) -> None:
+    """The epoch alone is not trusted: the holder is named with it."""
+    log = AbsentLog()
+    log.there = True
+    first, second = Relay(database, log, "owner"), Relay(database, log, "owner")
+    await write(database, [Record("t", b"k", b"1")])
+    assert await first.relay_once() == 1
+    await execute(database, "UPDATE owner.outbox_lease SET epoch = epoch - 1, until = now(), holder = ''")
+    assert await second.relay_once() == 0
+    assert second.leading
+
+    await write(database, [Record("t", b"k", b"2")])
+    await first.relay_once()
+    assert await rows_left(database) == 1
+    await first.close()
+    await second.close()
+
+
+class NarrowLog(AbsentLog):
+    """A log that refuses records of more than 100 bytes, wherever they stand in a batch."""
+
+    async def publish(self, records: Sequence[Record], *, timeout_seconds: float = 4.0) -> None:
+        for record in records:
+            check_size(record, 1_000 if record.topic == INCIDENTS else 100)
+        self.records += records
+
+
+@pytest.mark.parametrize("place", [0, 3, 499])
+async def test_a_record_that_the_log_never_takes_holds_up_nobody_and_somebody_is_told(
+    database: Database, place: int
+) -> None:
+    """It is set aside whole, with its reason, its size and its hash; all others go out in their order."""
+    log = NarrowLog()
+    relay = Relay(database, log, "owner")
+    values = [b"%d" % number for number in range(500)]
+    values[place] = b"x" * 5_000
+    await write(database, [Record("t", b"k", value) for value in values])
+
+    while await relay.relay_once():
+        pass
+
+    others = [record.value for record in log.records if record.topic == "t"]
+    assert others == values[:place] + values[place + 1 :]
+    assert await rows_left(database) == 0
+    (told,) = [record for record in log.records if record.topic == INCIDENTS]
+    event = codec.decode(IncidentEvent, told.value, told.headers)
+    assert (event.integration, event.severity, event.dedup_key) == (
+        "ladder",
+        "critical",
+        "outbox-refused:t",
+    )
+    assert "5001 bytes" in (event.description or "")
+    kept = "SELECT (value, size, sha256, reason <> '') FROM owner.outbox_refused"
+    assert await value_of(database, kept) == (
+        b"x" * 5_000,
+        5_001,
+        hashlib.sha256(b"x" * 5_000).hexdigest(),
+        True,
+    )
+    await relay.close()
+
+
+async def test_what_tells_of_a_refused_record_is_not_told_of_itself(database: Database) -> None:
+    """A log that takes nothing at all does not fill the outbox."""
+    log = AbsentLog()
+
+    async def refuse(records: Sequence[Record], *, timeout_seconds: float = 4.0) -> None:
+        raise RecordTooLargeError("everything")
+
+    log.publish = refuse
+    relay = Relay(database, log, "owner")
+    await write(database, [Record("t", b"k", b"v"), Record("t", b"k", b"w")])
+
+    for _ in range(4):
+        await relay.relay_once()
+
+    assert await rows_left(database) == 0
+    assert await value_of(database, "SELECT count(*) FROM owner.outbox_refused") == 4
+    await relay.close()
+
+
+async def test_a_relay_that_has_not_moved_for_half_a_minute_is_seen_by_everybody(database: Database) -> None:
+    """Not because rows are old, but because the same one stays: a backlog that shrinks is no fault."""
+    await write(database, [Record("t", b"k", b"1"), Record("t", b"k", b"2")])
+    watch = Watch(database, "owner")
+    await watch.look_once()
+    assert watch.stalled() is None
+    watch._since -= STALLED_AFTER
+    await watch.look_once()
+    assert "nothing has left owner.outbox for 30 s" in (watch.stalled() or "")
+    assert STALLED_SECONDS.labels("owner")._value.get() >= 30
+
+    await execute(database, "DELETE FROM owner.outbox WHERE id = (SELECT min(id) FROM owner.outbox)")
+    await watch.look_once()
+    assert watch.stalled() is None
+    assert STALLED_SECONDS.labels("owner")._value.get() < 1
+
+
+async def test_a_relay_that_waits_for_the_log_is_no_fault_of_the_relay(database: Database) -> None:
+    """Then people can still act: the metric shows it, readiness does not."""
+    watch = Watch(database, "owner")
+    async with Relay(database, AbsentLog(), "owner").running():
+        await write(database, [Record("t", b"k", b"1")])
+        await until(lambda: _is_blocked(database))
+        await watch.look_once()
+        watch._since -= STALLED_AFTER
+        await watch.look_once()
+        assert watch.stalled() is None
+        assert STALLED_SECONDS.labels("owner")._value.get() >= 30
+
+
 async def test_while_the_log_is_away_rows_stay_and_their_age_shows_and_go_out_after(
     database: Database,
 ) -> None:
@@ -145,14 +334,19 @@ async def test_while_the_log_is_away_rows_stay_and_their_age_shows_and_go_out_af
     relay = Relay(database, log, "owner")
     await write(database, [Record("t", b"k", b"1"), Record("t", b"k", b"2")])
 
+    await execute(database, "UPDATE owner.outbox SET created_at = created_at - interval '60 seconds'")
+    anybody = Watch(database, "owner")  # of a replica that does not lead
+
     with pytest.raises(LogUnavailableError):
-        await relay.relay_once(utcnow() + timedelta(seconds=60))
+        await relay.relay_once()
+    await anybody.look_once()
     assert await rows_left(database) == 2
     assert OLDEST_SECONDS.labels("owner")._value.get() >= 59
 
     log.there = True
-    assert await relay.relay_once(utcnow()) == 2
-    assert await relay.relay_once(utcnow()) == 0
+    assert await relay.relay_once() == 2
+    assert await relay.relay_once() == 0
+    await anybody.look_once()
     assert OLDEST_SECONDS.labels("owner")._value.get() == 0
     assert [record.value for record in log.records] == [b"1", b"2"]
     await relay.close()
@@ -214,9 +408,27 @@ async def test_a_batch_is_bounded_in_bytes(database: Database) -> None:
     relay = Relay(database, log, "owner")
     await write(database, [Record("t", b"k", b"x" * 1024 * 1024) for _ in range(6)])
 
-    assert [await relay.relay_once(utcnow()) for _ in range(3)] == [4, 2, 0]
+    assert [await relay.relay_once() for _ in range(3)] == [4, 2, 0]
     await relay.close()
 
 
 async def _is_empty(database: Database) -> bool:
     return await rows_left(database) == 0
+
+
+async def _leads(database: Database) -> bool:
+    return bool(await value_of(database, "SELECT until > clock_timestamp() FROM owner.outbox_lease"))
+
+
+async def _is_blocked(database: Database) -> bool:
+    return bool(await value_of(database, "SELECT blocked <> '' FROM owner.outbox_lease"))
+
+
+async def _listens(database: Database, relays: int) -> bool:
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ladder relay owner'"
+    return await value_of(database, asked) == relays
+
+
+async def _ends_leading(relay: Relay) -> None:
+    async with relay.running():
+        await until(lambda: relay.leading)
