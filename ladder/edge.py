@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import faults, telemetry
+from shared import request_faults, telemetry
 from shared.database import Fault as DatabaseFault
 from shared.database import fault_of
 from shared.demo_keys import DEMO_KEYS
@@ -57,7 +57,7 @@ def problem_of(err: BaseException) -> Problem:
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "invalid-request",
                 "The request is not valid",
-                faults=[faults.fault_of(error) for error in err.errors()],
+                faults=[request_faults.fault_of(error) for error in err.errors()],
             )
         case HTTPException():
             return _of_status(err)

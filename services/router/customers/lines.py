@@ -18,10 +18,10 @@ from pydantic import ValidationError
 
 from services.router.customers.faults import KEPT, faults
 from services.router.domain.compiled import CompiledPolicy
-from shared.faults import reason_of
 from shared.policy.people import Customer
 from shared.policy.source import nearest
 from shared.policy.targets import CHANNELS, NAME_PATTERN
+from shared.request_faults import reason_of
 
 LONGEST: Final = 64 * 1024  # bytes of one customer
 _FIELDS: Final = ("id", "name", "tier", "value", "owner", "match")
