@@ -11,14 +11,17 @@ from typing import Any, Final
 import structlog
 
 AGAIN_AFTER_SECONDS: Final = 300.0
+_AWAY: Final = ("is away or refuses", "is still away or refuses", "is back")
+_OWN: Final = ("fails", "still fails", "works again")
 _FORGOTTEN_AFTER_SECONDS: Final = 120.0  # a loop that ended in its trouble must not keep it up
 
 
 class Trouble:
     """One kind of trouble: logged when it begins, every five minutes while it lasts, and when it is over.
 
-    `what` names the server in the sentence. Loops that share one say their name as `part`: it is over when
-    it is over for each of them. `clock` counts seconds.
+    `what` names the server in the sentence, or with `own` the part of Ladder that fails by a fault of its
+    own: then the stack is logged, too. Loops that share one say their name as `part`: it is over when it is
+    over for each of them. `clock` counts seconds.
     """
 
     def __init__(
@@ -27,11 +30,14 @@ class Trouble:
         action: str,
         *,
         what: str = "the event log",
+        own: bool = False,
         clock: Callable[[], float] = time.monotonic,
         **about: Any,
     ) -> None:
         self._log = log.bind(action=action, **about)
         self._what = what
+        self._own = own
+        self._words = _OWN if own else _AWAY
         self._clock = clock
         self._parts: dict[str, float] = {}  # when each was last in trouble
         self._kinds: dict[str, float] = {}  # when each kind of error was last said, in this trouble
@@ -45,10 +51,10 @@ class Trouble:
         self._parts[part] = now
         self._error = f"{type(err).__name__}: {str(err)[:300]}"
         said = max(self._kinds.values(), default=None)
-        if began or (kind not in self._kinds and _is_telling(err)):
-            self._log.warning(f"{self._what} is away or refuses", error=self._error)
+        if began or (kind not in self._kinds and (self._own or _is_telling(err))):
+            self._say(f"{self._what} {self._words[0]}", err)
         elif said is not None and now - said >= AGAIN_AFTER_SECONDS:
-            self._log.warning(f"{self._what} is still away or refuses", error=self._error)
+            self._say(f"{self._what} {self._words[1]}", err)
         else:
             return
         self._kinds[kind] = now
@@ -59,7 +65,15 @@ class Trouble:
             return
         self._forget(self._clock())
         if not self._parts:
-            self._log.warning(f"{self._what} is back", after=self._error)  # whoever saw the other sees this
+            self._log.warning(
+                f"{self._what} {self._words[2]}", after=self._error
+            )  # whoever saw the other sees this
+
+    def _say(self, sentence: str, err: BaseException) -> None:
+        if self._own:
+            self._log.error(sentence, error=self._error, exc_info=err)
+        else:
+            self._log.warning(sentence, error=self._error)
 
     def _forget(self, now: float) -> None:
         self._parts = {part: at for part, at in self._parts.items() if now - at < _FORGOTTEN_AFTER_SECONDS}

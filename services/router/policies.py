@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.customers.book import CustomerBook
 from services.router.domain.compiled import CompiledPolicy, compile_json
 from services.router.office import Offices
+from shared.errors import AwayError, MismatchError
 
 _KEPT: Final = 24
 
@@ -30,11 +31,11 @@ class InForce:
     customers: int = 0  # that of the customers in the database; 0: there never was one
 
 
-class NoPolicyError(Exception):
+class NoPolicyError(AwayError):
     """No policy is in force yet, so nothing can be decided: try again."""
 
 
-class UnusablePolicyError(Exception):
+class UnusablePolicyError(MismatchError):
     """The policy in force cannot be compiled (by this release): stop and try again."""
 
 

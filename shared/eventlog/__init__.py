@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from shared.errors import AwayError, RefusedError
+
 __all__ = [
     "Consumer",
     "EventLog",
@@ -26,11 +28,11 @@ class EventLogError(Exception):
     """Whatever the log could not do."""
 
 
-class LogUnavailableError(EventLogError):
+class LogUnavailableError(EventLogError, AwayError):
     """The log did not acknowledge in time; the records may or may not have been written. Try again."""
 
 
-class RecordTooLargeError(EventLogError):
+class RecordTooLargeError(EventLogError, RefusedError):
     """The record is larger than the topic takes; trying again is pointless."""
 
 
