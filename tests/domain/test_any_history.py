@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision
+from services.router.domain.due import SOONEST
 from services.router.domain.forecast import TOLD_ONCE, WORTH_TELLING, forecast, worded
 from services.router.domain.incident import Incident, encode
 from services.router.domain.signals import Signal, TimerFired
@@ -69,7 +70,9 @@ class Watched(Tale):
     def _nothing_is_left_over(self, decision: Decision) -> None:
         """Conditions see what other points did at once: looking again at the same moment fires nothing."""
         after = decision.incident
-        if after is None or after.next_due_at is None or after.next_due_at <= after.decided_at:
+        if after is None or after.next_due_at is None:
+            return
+        if after.next_due_at <= after.decided_at + SOONEST:  # its next step is due right now
             return
         around = Surroundings(self.policy, rotations=self.rotations)
         policy = self.frozen.setdefault(self.policy.hash, self.policy)

@@ -109,13 +109,38 @@ def test_a_page_of_an_earlier_turn_can_still_be_answered():
     assert (story.standing.assignee, story.paged) == ("ana", ["ana", "petra"])
 
 
-def test_after_downtime_one_by_one_asks_one_more_or_leaves_the_level():
-    for minutes, asked in ((3, ["ana", "petra"]), (60, ["ana", "petra"])):
-        story = tale(**on_main(levels=[ONE_BY_ONE, OTHERS]))
-        story.event()
-        story.down_for(minutes=minutes)
-        assert story.paged == asked
-        assert story.standing.chain.level == (minutes == 60)
+@pytest.mark.parametrize("minutes", [3, 60])  # within the level's own time, and long after it
+def test_one_by_one_everybody_who_was_promised_is_asked_also_after_downtime(minutes):
+    """One step at once, with its whole time from now; then the next; and only then the level is left."""
+    story = tale(**on_main(levels=[ONE_BY_ONE, OTHERS]))
+    story.event()
+    assert story.pages[-1].otherwise == "Petra is paged next"
+    story.down_for(minutes=minutes)
+    assert story.paged == ["ana", "petra"]
+    assert story.pages[-1].act_by == story.now + timedelta(minutes=2)
+    story.later(minutes=2)
+    assert story.paged == ["ana", "petra", "karel"]
+    story.later(minutes=1)
+    assert story.standing.chain.level == 1
+    assert story.paged == ["ana", "petra", "karel", "petra"]
+
+
+def test_one_by_one_the_reason_for_leaving_the_level_counts_its_real_time():
+    story = tale(**on_main(levels=[ONE_BY_ONE, OTHERS]))
+    story.event()
+    story.down_for(minutes=60)
+    story.later(minutes=3)
+    assert "level desk did not take it within 1 h 3 min" in story.said("paged")[-1]
+
+
+def test_one_by_one_whoever_the_levels_time_left_no_turn_was_never_promised_one():
+    short = ONE_BY_ONE | {"acknowledge_within": "3m"}
+    story = tale(**on_main(levels=[short, OTHERS]))
+    story.event()
+    story.later(minutes=2)
+    assert story.pages[-1].otherwise == "level experts is paged"
+    story.later(minutes=1)
+    assert story.paged == ["ana", "petra", "petra"]
 
 
 def test_a_room_hears_of_a_level_once_and_is_never_asked_in_turn():

@@ -34,7 +34,8 @@ def page_level(
         _stand_quietly(draft, rung.index, candidate.round, cause, named=named)
         return
     turn = turns.first(draft, rung, candidate.resolved.found, joins=joins)
-    due = None if joins else turns.ends_at(draft, rung, draft.now, turn.left)
+    ends = draft.now + rung.spec.acknowledge_within
+    due = None if joins else turns.ends_at(draft, rung, ends, turn.left)
     _stand(
         draft,
         level=rung.index,
@@ -42,6 +43,7 @@ def page_level(
         since=draft.now,
         state="climbing",
         due=due,
+        ends=ends if due is not None and due < ends else None,
         unasked=False,
         by_name=named,
         turn=1,
@@ -85,7 +87,7 @@ def _stand_quietly(draft: Draft, level: int, round_: int, cause: str, *, named: 
 def _stand(draft: Draft, **changes: Any) -> None:
     """Move to another place of the ladder; a move up is counted."""
     before = draft.incident.chain
-    draft.set_chain(**changes)
+    draft.set_chain(**{"ends": None} | changes)
     after = draft.incident.chain
     if not before.unasked and (after.round, after.level) > (before.round, before.level):
         draft.set(handed_up=draft.incident.handed_up + 1)
@@ -95,9 +97,7 @@ def _next_asked(draft: Draft, rung: Rung, turn: turns.Turn) -> str:
     """Who of the same level is paged next when nobody acts; '' when the level has asked everybody."""
     if rung.spec.mode.kind != "one_by_one" or not turn.left:
         return ""
-    end = draft.incident.chain.since + rung.spec.acknowledge_within
-    due = draft.incident.chain.due
-    if due is None or due >= end:
+    if not turns.promises_another(draft, rung):
         return ""
     return f"{draft.directory.shown(turn.left[0].recipient)} is paged next"
 
@@ -106,8 +106,9 @@ def take_turn(draft: Draft, turn: turns.Turn, *, cause: str, reason: Reason) -> 
     """The level goes on with the next of its people; whoever was asked before may still take it."""
     rung, position = turns.standing(draft), draft.incident.chain
     assert rung is not None
-    due = turns.ends_at(draft, rung, position.since, turn.left)
-    draft.set_chain(turn=position.turn + 1, due=due)
+    ends = turns.level_ends(draft, rung)
+    due = turns.ends_at(draft, rung, ends, turn.left)
+    draft.set_chain(turn=position.turn + 1, due=due, ends=ends)
     turns.advance(draft, rung, turn)
     name = draft.directory.shown(turn.paged[0].recipient)
     place = f"level {rung.spec.name}, number {position.turn + 1} of those it asks"

@@ -163,14 +163,15 @@ def time_out(draft: Draft) -> None:
 
 
 def _asks_the_next(draft: Draft) -> bool:
-    """Whether the level, which asks one by one and has time left, goes on with the next of its people."""
-    rung, chain = turns.standing(draft), draft.incident.chain
+    """Whether the level, which asks one by one, goes on with the next of its people, as the page said."""
+    rung = turns.standing(draft)
     each = rung.spec.mode.one_by_one if rung is not None else None
-    if rung is None or each is None or draft.now >= chain.since + rung.spec.acknowledge_within:
+    if rung is None or each is None or not turns.promises_another(draft, rung):
         return False
     turn = turns.following(draft)
     if turn is None:  # they left the level meanwhile: its time goes on
-        draft.set_chain(due=chain.since + rung.spec.acknowledge_within)
+        ends = turns.level_ends(draft, rung)
+        draft.set_chain(due=ends, ends=ends)
         draft.say(
             "turn", f"level {rung.spec.name} has asked everybody it names", Reason(f"{rung.where}.mode")
         )

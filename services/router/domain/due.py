@@ -8,7 +8,7 @@ from services.router.domain import grouping, handoff, points, rests, suppression
 from services.router.domain.draft import Draft
 
 FOLLOW_UP: Final = timedelta(days=1)  # the net under every other moment
-_SOONEST: Final = timedelta(milliseconds=1)
+SOONEST: Final = timedelta(milliseconds=1)
 
 
 def next_due(draft: Draft) -> datetime | None:
@@ -16,7 +16,7 @@ def next_due(draft: Draft) -> datetime | None:
     if draft.incident.status == "closed":
         return None
     moments = list(_moments(draft))
-    return max(min(moments, default=draft.now + FOLLOW_UP), draft.now + _SOONEST)
+    return max(min(moments, default=draft.now + FOLLOW_UP), draft.now + SOONEST)
 
 
 def _moments(draft: Draft) -> Iterator[datetime]:

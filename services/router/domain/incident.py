@@ -77,6 +77,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: datetime
     state: ChainState = "climbing"
     due: datetime | None = None
+    ends: datetime | None = None  # one_by_one: when the level's own time is over; None: `since` tells
     lowest: int = 0  # the level it started at: no round goes below it
     entered: tuple[str, ...] = ()  # policies that it has been through
     failed_step_at: datetime | None = None  # the last step taken because pages reached nobody

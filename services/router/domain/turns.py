@@ -4,7 +4,7 @@ A team's room hears of a level once, with its first page; only people are asked 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -83,11 +83,28 @@ def last_asked(draft: Draft) -> str:
     return draft.directory.display(page.name) if page.user else shown_address(page.name)
 
 
-def ends_at(draft: Draft, rung: Rung, since: datetime, left: Sequence[Found]) -> datetime:
-    """When the turn that begins now is over: the time of the level, asked `since` then, ends every turn."""
-    end = since + rung.spec.acknowledge_within
+def ends_at(draft: Draft, rung: Rung, level_ends: datetime, left: Sequence[Found]) -> datetime:
+    """When the turn that begins now is over: the end of the level's own time ends every turn."""
     each = rung.spec.mode.one_by_one
-    return min(draft.now + each, end) if each is not None and left else end
+    return min(draft.now + each, level_ends) if each is not None and left else level_ends
+
+
+def level_ends(draft: Draft, rung: Rung) -> datetime:
+    """When the time of the level that stands is over.
+
+    While Ladder was down nobody could be asked: by so much the level's time moves, so that whoever was
+    promised to be asked next is asked, and has their time (rule 2).
+    """
+    chain = draft.incident.chain
+    late = max(draft.now - chain.due, timedelta(0)) if chain.due is not None else timedelta(0)
+    return (chain.ends or chain.since + rung.spec.acknowledge_within) + late
+
+
+def promises_another(draft: Draft, rung: Rung) -> bool:
+    """Whether the turn that stands was to be followed by another one of the same level."""
+    chain = draft.incident.chain
+    ends = chain.ends or chain.since + rung.spec.acknowledge_within
+    return rung.spec.mode.one_by_one is not None and chain.due is not None and chain.due < ends
 
 
 def advance(draft: Draft, rung: Rung, turn: Turn) -> None:
