@@ -9,6 +9,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# Most tests wait for servers: two at a time use two cores well. Each worker starts servers of its own.
+WORKERS ?= 2
 COMPILE := pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-header
 PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv -q
 
@@ -28,10 +30,10 @@ demo: install ## a part of a real incident log runs through a Ladder of its own,
 	@$(BIN)/ladder demo
 
 test: dev ## the test suite, without the tests that take minutes
-	@$(BIN)/python -m pytest -m "not long"
+	@$(BIN)/python -m pytest -m "not long" -n $(WORKERS) --dist loadfile
 
 test-long: dev ## the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: dev ## format, lint, types, imports
 	@$(BIN)/ruff format --check .

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import seeds
 from tests.servers.broker import Broker, broker
 from tests.servers.postgres import PostgresServer
+
+
+def pytest_report_header() -> str:
+    return f"seed: {seeds.chosen()} ({seeds.VARIABLE}={seeds.chosen()} plays the same histories again)"
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision, Spread
+from services.router.domain.decision import Decision, Refusal, Spread
 from services.router.domain.draft import derived_id
 from services.router.domain.incident import Incident, encode
 from services.router.domain.signals import EventReceived, RelatedTold, Signal
@@ -71,8 +71,20 @@ class Switchboard:
         self.script.append(Told(signal, to, self.now, self.live, self.office))
         before = self.incidents.get(to if isinstance(to, str) else self.newest.get(to, ""))
         decision = self.ask(before, signal)
+        if self._comes_back_under_a_newer_one(decision):
+            decision = Decision(
+                before, refusal=Refusal("conflict", "a newer incident of the same key is open")
+            )
         self._keep(signal, decision)
         return before, decision
+
+    def _comes_back_under_a_newer_one(self, decision: Decision) -> bool:
+        """What the database's unique index refuses: a key has one open incident at most."""
+        incident = decision.incident
+        if incident is None or not incident.is_open:
+            return False
+        same = (each for each in self.incidents.values() if each.key == incident.key)
+        return any(each.is_open and each.id != incident.id for each in same)
 
     def ask(self, before: Incident | None, signal: Signal) -> Decision:
         """What would be decided now."""
