@@ -25,6 +25,7 @@ class Standing:
     path: Path | None
     given: Bundle | None
     policy: tuple[InForce, Bundle] | None
+    docs: bool = True
 
 
 def banner(standing: Standing) -> Iterator[str]:
@@ -36,7 +37,8 @@ def banner(standing: Standing) -> Iterator[str]:
         yield f"Ladder is up on {url} after {standing.seconds:.1f} s: intake, router and notifier."
     yield f"  data       {standing.stored}"
     yield f"  event log  {standing.eventlog}"
-    yield f"  docs       {url}/docs"
+    if standing.docs:
+        yield f"  docs       {url}/docs"
     if standing.policy is None:
         yield "  policy     none: stop this, and start it with LADDER_POLICY=FILE_OR_FOLDER"
         yield "             (deploy/policy is an example; `ladder apply` needs a key out of a policy)"

@@ -1,12 +1,14 @@
 """Services into one web application: `ladder up` hosts three of them, `ladder router` one.
 
 Adds what each process has whatever it hosts: `/healthz`, `/readyz`, `/metrics`, `/docs`, `/openapi.json`.
+Metrics may be answered at an address of their own (`LADDER_METRICS_LISTEN`), the description be kept back.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
-from fastapi import Depends, FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import iter_route_contexts
@@ -39,6 +41,17 @@ class Readiness(BaseModel):
     reasons: dict[str, list[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a process answers about itself, beside whether it is alive and ready, at its ordinary address."""
+
+    metrics: bool = True
+    docs: bool = True
+
+
+_ALL: Final = Shown()
+
+
 def unready(services: Sequence[Service]) -> dict[str, list[str]]:
     """Why each service is not ready; empty when all are."""
     reasons = {
@@ -48,12 +61,18 @@ def unready(services: Sequence[Service]) -> dict[str, list[str]]:
     return {name: why for name, why in reasons.items() if why}
 
 
-def assemble(services: Sequence[Service], *, loopback: bool) -> ASGIApp:
+def assemble(services: Sequence[Service], *, loopback: bool, shown: Shown = _ALL) -> ASGIApp:
     """The application of a process that hosts these services. `loopback`: only this machine reaches it."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # their stub is missing
-    app = _Application(services)
+    others = [route for each in services for route in each.routes if not isinstance(route, Route)]
+    app = _Application(services, shown, [service.api for service in services], others)
     hot = [route for service in services for route in service.routes if isinstance(route, Route)]
     return Edge(app, hot, _owners(services, app), loopback=loopback, limits=_limits(app))
+
+
+def measured(services: Sequence[Service]) -> ASGIApp:
+    """What is answered at the address of the metrics: those, and whether the process is alive and ready."""
+    return _Application(services, Shown(docs=False), (), ())
 
 
 def _limits(app: FastAPI) -> Mapping[str, int]:
@@ -75,10 +94,17 @@ def _owners(services: Sequence[Service], app: FastAPI) -> Mapping[str, str]:
 
 
 class _Application(FastAPI):
-    def __init__(self, services: Sequence[Service]) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service],
+        shown: Shown,
+        interfaces: Sequence[APIRouter],
+        others: Sequence[BaseRoute],
+    ) -> None:
         super().__init__(
             title="Ladder",
             version=ladder.__version__,
+            openapi_url="/openapi.json" if shown.docs else None,
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,  # behind a proxy the address of a redirect would be a wrong one
@@ -91,17 +117,21 @@ class _Application(FastAPI):
             },
         )
         self._services = services
-        self.router.routes[:0] = _other_routes(services)
-        for service in services:
-            self.include_router(service.api, dependencies=[Depends(_refuse_unknown_parameters)])
-        self._add_own_routes()
+        self.router.routes[:0] = others
+        for interface in interfaces:
+            self.include_router(interface, dependencies=[Depends(_refuse_unknown_parameters)])
+        self._add_health()
+        if shown.metrics:
+            self._add_metrics()
+        if shown.docs:
+            self._add_docs()
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             self.openapi_schema = complete(super().openapi(), self._services)
         return self.openapi_schema
 
-    def _add_own_routes(self) -> None:
+    def _add_health(self) -> None:
         @self.get(
             "/healthz",
             tags=["process"],
@@ -126,6 +156,7 @@ class _Application(FastAPI):
             response.status_code = 503 if reasons else 200
             return Readiness(ready=not reasons, reasons=reasons)
 
+    def _add_metrics(self) -> None:
         @self.get(
             "/metrics",
             tags=["process"],
@@ -136,6 +167,7 @@ class _Application(FastAPI):
         async def metrics() -> Response:
             return _Metrics(generate_latest())
 
+    def _add_docs(self) -> None:
         @self.get(
             "/docs",
             tags=["process"],
@@ -166,7 +198,3 @@ async def _refuse_unknown_parameters(request: Request) -> None:
 async def _problem(_: Request, err: Exception) -> JSONResponse:
     problem = problem_of(err)
     return JSONResponse(problem.body(), problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE)
-
-
-def _other_routes(services: Sequence[Service]) -> list[BaseRoute]:
-    return [route for service in services for route in service.routes if not isinstance(route, Route)]

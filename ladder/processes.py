@@ -12,7 +12,7 @@ from pydantic import ValidationError, field_validator
 from sqlalchemy import text
 
 from ladder import serving
-from ladder.host import assemble
+from ladder.host import Shown, assemble, measured
 from ladder.reachable import refuse_unknown_brokers, refuse_unknown_database
 from ladder.refusal import RefusedError
 from shared import migrations, telemetry
@@ -44,10 +44,16 @@ class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings):
     policy: Path | None = None
     log_level: LogLevel = "INFO"
     log_format: telemetry.LogFormat = "json"
+    metrics_listen: str = ""
+    docs: bool = True
 
     @property
     def address(self) -> serving.Address:
         return serving.Address.parse(self.listen)
+
+    @property
+    def shown(self) -> Shown:
+        return Shown(metrics=not self.metrics_listen, docs=self.docs)
 
     @property
     def own_database(self) -> str | None:
@@ -136,15 +142,24 @@ async def connected(url: str, size: int = _CONNECTIONS) -> AsyncIterator[Databas
         await database.close()
 
 
+def _bound_aside(listen: str) -> tuple[Any, serving.Address] | None:
+    """The socket of LADDER_METRICS_LISTEN; None where it is not set. Raises RefusedError."""
+    variable = "LADDER_METRICS_LISTEN"
+    return serving.bind(serving.Address.parse(listen, variable), variable) if listen else None
+
+
 @asynccontextmanager
 async def hosting(
-    services: Sequence[Service], sock: Any, address: serving.Address
+    services: Sequence[Service], settings: HostSettings, sock: Any, address: serving.Address
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The services run, then requests are answered; the other way round on leaving."""
     async with AsyncExitStack() as stack:
+        aside = _bound_aside(settings.metrics_listen)
         for service in services:
             await stack.enter_async_context(service.running())
-        app = assemble(services, loopback=address.loopback)
+        app = assemble(services, loopback=address.loopback, shown=settings.shown)
+        if aside is not None:
+            await stack.enter_async_context(serving.serving(measured(services), *aside))
         yield await stack.enter_async_context(serving.serving(app, sock, address))
 
 
@@ -191,7 +206,7 @@ async def _one(name: str) -> None:
         await stack.enter_async_context(eventlog.running())
         with refusing():
             service = build(name, eventlog, database, {"public_url": settings.public_url})
-        task = await stack.enter_async_context(hosting([service], sock, address))
+        task = await stack.enter_async_context(hosting([service], settings, sock, address))
         log.info("listening", action="listening", service=name, url=address.url)
         await task
 

@@ -30,10 +30,10 @@ class Address:
     port: int
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, variable: str = "LADDER_LISTEN") -> Self:
         host, colon, port = text.strip().rpartition(":")
         if not colon or not port.isdigit() or int(port) > 65535:
-            raise RefusedError(f"LADDER_LISTEN: {text!r} is not an address such as 127.0.0.1:8080.")
+            raise RefusedError(f"{variable}: {text!r} is not an address such as 127.0.0.1:8080.")
         return cls(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by leaving the host out
 
     @property
@@ -46,30 +46,30 @@ class Address:
         return f"http://{host}:{self.port}"
 
 
-def bind(wanted: Address) -> tuple[socket.socket, Address]:
+def bind(wanted: Address, variable: str = "LADDER_LISTEN") -> tuple[socket.socket, Address]:
     """A bound socket that does not listen yet, and the address it has. Raises RefusedError."""
     try:
         family, kind, *_, place = socket.getaddrinfo(wanted.host, wanted.port, type=socket.SOCK_STREAM)[0]
     except OSError as err:
-        raise RefusedError(f"LADDER_LISTEN: {wanted.host!r} is no address of this machine.") from err
+        raise RefusedError(f"{variable}: {wanted.host!r} is no address of this machine.") from err
     sock = socket.socket(family, kind)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(place)
     except OSError as err:
         sock.close()
-        raise _cannot_listen(wanted, err) from err
+        raise _cannot_listen(wanted, err, variable) from err
     return sock, Address(wanted.host, sock.getsockname()[1])
 
 
-def _cannot_listen(wanted: Address, err: OSError) -> RefusedError:
+def _cannot_listen(wanted: Address, err: OSError, variable: str = "LADDER_LISTEN") -> RefusedError:
     if err.errno == errno.EADDRINUSE:
         return RefusedError(
             f"Port {wanted.port} on {wanted.host} is in use by another program: "
-            f"stop it, or set LADDER_LISTEN, for example LADDER_LISTEN={wanted.host}:{wanted.port + 1}."
+            f"stop it, or set {variable}, for example {variable}={wanted.host}:{wanted.port + 1}."
         )
     why = (err.strerror or str(err)).lower()
-    return RefusedError(f"LADDER_LISTEN: cannot listen on {wanted.host}:{wanted.port}: {why}.")
+    return RefusedError(f"{variable}: cannot listen on {wanted.host}:{wanted.port}: {why}.")
 
 
 class _Server(uvicorn.Server):

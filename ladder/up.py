@@ -87,7 +87,7 @@ async def _up(place: Place, sock: socket.socket, began: float, *, tell_story: bo
         if place.settings.own_database is None and isinstance(eventlog, PostgresEventLog):
             await eventlog.forget_members()  # the folder's lock is ours, so they are dead
         services = _services(place, eventlog, database)
-        serves = await stack.enter_async_context(hosting(services, sock, place.address))
+        serves = await stack.enter_async_context(hosting(services, place.settings, sock, place.address))
         if bundle is not None or await _in_force(database) is not None:
             await _ready(services)
         policy = await _in_force(database)
@@ -154,6 +154,7 @@ def _standing(
         path=place.settings.policy,
         given=given,
         policy=policy,
+        docs=place.settings.docs,
     )
 
 

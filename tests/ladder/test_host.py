@@ -11,7 +11,10 @@ from pydantic import BaseModel
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ladder.host import assemble
+from ladder import serving
+from ladder.embedded_postgres import free_port
+from ladder.host import Shown, assemble, measured
+from ladder.processes import HostSettings, hosting
 from shared.demo_keys import DEMO_KEY
 from shared.problems import Fault, Problem
 from shared.service import Service
@@ -157,6 +160,40 @@ async def test_the_documentation_needs_nothing_from_elsewhere(client: httpx2.Asy
     assert "/v1/orders/{number}" in page
     assert "<script" not in page
     assert "//" not in page.replace("<!doctype", "")
+
+
+async def test_metrics_and_docs_that_are_closed_are_not_there_and_the_rest_is() -> None:
+    """Who scrapes has an address of their own; a stranger learns neither figures nor paths."""
+    closed = assemble(_services(), loopback=True, shown=Shown(metrics=False, docs=False))
+    async with _client(closed) as client:
+        for path in ("/metrics", "/docs", "/openapi.json"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.json()["type"]) == (404, "urn:ladder:problem:not-found")
+        assert (await client.get("/readyz")).status_code == 200
+        assert (await client.get("/v1/orders/inner/a")).status_code == 200
+
+
+async def test_the_metrics_own_address_answers_figures_and_health_and_nothing_else() -> None:
+    async with _client(measured(_services("no policy yet"))) as client:
+        assert "ladder_http_requests_total" in (await client.get("/metrics")).text
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/readyz")).status_code == 503
+        for path in ("/docs", "/openapi.json", "/v1/orders/inner/a", "/v1/hot"):
+            assert (await client.get(path)).status_code == 404
+
+
+async def test_whoever_scrapes_has_an_address_of_their_own() -> None:
+    """With LADDER_METRICS_LISTEN the metrics are there and no longer where everybody comes."""
+    settings = HostSettings.read(listen="127.0.0.1:0", metrics_listen=f"127.0.0.1:{free_port()}")
+    sock, address = serving.bind(settings.address)
+    async with (
+        hosting(_services(), settings, sock, address),
+        httpx2.AsyncClient(trust_env=False) as client,
+    ):
+        aside = await client.get(f"http://{settings.metrics_listen}/metrics")
+        assert "ladder_http_requests_total" in aside.text
+        assert (await client.get(f"{address.url}/metrics")).status_code == 404
+        assert (await client.get(f"{address.url}/readyz")).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,10 @@ def test_an_address_that_is_none_is_told(up: Mapping[str, str | Path], listen: s
     _refused(_ladder("up", **{**up, "listen": listen}), "LADDER_LISTEN")
 
 
+def test_an_address_of_the_metrics_that_is_none_is_told(up: Mapping[str, str | Path]) -> None:
+    _refused(_ladder("up", **{**up, "metrics_listen": "nonsense"}), "LADDER_METRICS_LISTEN")
+
+
 def test_a_folder_that_cannot_be_written_is_told(up: Mapping[str, str | Path], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ran = _ladder("up", **{**up, "data_dir": tmp_path / "file" / "data"})

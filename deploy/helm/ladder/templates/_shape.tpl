@@ -74,6 +74,12 @@ capabilities: {drop: [ALL]}
 {{- define "ladder.env" -}}
 - {name: LADDER_LISTEN, value: ":8080"}
 - {name: LADDER_LOG_LEVEL, value: {{ .root.Values.logLevel | quote }}}
+{{- with .root.Values.metrics.port }}
+- {name: LADDER_METRICS_LISTEN, value: ":{{ int . }}"}
+{{- end }}
+{{- if not .root.Values.docs }}
+- {name: LADDER_DOCS, value: "off"}
+{{- end }}
 {{- with .root.Values.kafka }}
 {{- if .bootstrapServers }}
 - {name: LADDER_KAFKA_BOOTSTRAP_SERVERS, value: {{ .bootstrapServers | quote }}}
