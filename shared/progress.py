@@ -1,43 +1,56 @@
 """How far a consumer is behind, and whether it moves: for the lag metrics and for liveness.
 
-A consumer that has something to read, does not move and waits for nobody will not come round by itself:
-the process says so by /healthz, and whatever runs it starts it anew.
+A consumer that has something to do, does not move and waits for nobody will not come round by itself:
+the process says so by /healthz, and whatever runs it starts it anew. What it has in hand counts until it is
+committed. When the log cannot be asked the figures are NaN: yesterday's lag is none.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from prometheus_client import Gauge
 
 from shared import telemetry
-from shared.clock import utcnow
+from shared.clock import stopwatch, utcnow
 from shared.eventlog import Consumer, Lag, Partition, Received
+from shared.looks import Look
 
 log = telemetry.logger(__name__)
 
 STUCK_AFTER: Final = timedelta(minutes=5)
 _EVERY_SECONDS: Final = 5.0
 _JUST_NOW: Final = timedelta(seconds=15)
-_LOOK_IS_FRESH: Final = timedelta(minutes=1)
+_LOOK_SECONDS: Final = 10.0  # more than any log takes to say that it does not know
 
-LAG_RECORDS: Final = Gauge("ladder_consumer_lag_records", "Records not yet consumed", ["group", "topic"])
+LAG_RECORDS: Final = Gauge(
+    "ladder_consumer_lag_records",
+    "Records not yet committed, what is in hand included; NaN when not known",
+    ["group", "topic"],
+)
 LAG_SECONDS: Final = Gauge(
-    "ladder_consumer_lag_seconds", "Age of the oldest record not yet consumed", ["group", "topic"]
+    "ladder_consumer_lag_seconds",
+    "Age of the oldest record not yet committed; NaN when not known",
+    ["group", "topic"],
 )
 
 
 class Progress:
     """One member of a group, as seen from outside its loop."""
 
-    def __init__(self, group: str, topics: Sequence[str]) -> None:
+    def __init__(self, group: str, topics: Sequence[str], *, clock: Callable[[], float] = stopwatch) -> None:
         self._group = group
-        self._topics = topics
+        self._look = Look(f"lag of {group}", clock=clock)
         self._moved: dict[Partition, datetime] = {}  # owned and behind: when it last moved
         self._lags: Mapping[Partition, Lag] = {}
         self._looked_at: datetime | None = None
         self._waited_at: datetime | None = None
+        for topic in topics:
+            LAG_RECORDS.labels(group, topic).set_function(partial(self._records, topic))
+            LAG_SECONDS.labels(group, topic).set_function(partial(self._seconds, topic))
 
     def took(self, records: Iterable[Received], now: datetime) -> None:
         """These are done with."""
@@ -51,14 +64,15 @@ class Progress:
     def saw(self, lags: Mapping[Partition, Lag], now: datetime) -> None:
         """The log answered: this is what the member owns and how far it is behind."""
         self._lags, self._looked_at = lags, now
+        self._look.taken()
         self._moved = {
             partition: self._moved.get(partition, now) if lag.records else now
             for partition, lag in lags.items()
         }
-        for topic in self._topics:
-            of_topic = [lag for partition, lag in lags.items() if partition.topic == topic]
-            LAG_RECORDS.labels(self._group, topic).set(sum(lag.records for lag in of_topic))
-            LAG_SECONDS.labels(self._group, topic).set(max((lag.seconds for lag in of_topic), default=0.0))
+
+    def unseen(self, err: Exception) -> None:
+        """The log could not be asked."""
+        self._look.failed(err)
 
     def keeps_up(self, now: datetime, within: timedelta) -> bool:
         """Whether the log answered a moment ago and nothing older than this waits to be read."""
@@ -67,11 +81,14 @@ class Progress:
         return all(lag.seconds <= within.total_seconds() for lag in self._lags.values())
 
     def stuck(self, now: datetime) -> Sequence[str]:
-        """Partitions that have had something to read for five minutes and did not move, in sentences.
+        """Why only a new start would help, in sentences.
 
-        Empty while the log does not answer and while the member waits for another server.
+        Partitions that have had something to do for five minutes and did not move, unless the member waits
+        for another server; and a log that has not answered for a minute.
         """
-        if self._looked_at is None or now - self._looked_at > _LOOK_IS_FRESH:
+        if (silent := self._look.silent()) is not None:
+            return [silent]
+        if self._look.stale:
             return ()
         if self._waited_at is not None and now - self._waited_at < STUCK_AFTER:
             return ()
@@ -88,6 +105,19 @@ class Progress:
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
             try:
-                self.saw(await consumer.lag(utcnow()), utcnow())
-            except Exception as err:  # noqa: BLE001 - a figure that is missing for once harms nothing
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    lags = await consumer.lag(utcnow())
+            except Exception as err:  # noqa: BLE001 - the figure goes stale, and says so
+                self.unseen(err)
                 log.debug("lag unknown", action="lag_unknown", group=self._group, error=repr(err))
+            else:
+                self.saw(lags, utcnow())
+
+    def _of(self, topic: str) -> Sequence[Lag]:
+        return [lag for partition, lag in self._lags.items() if partition.topic == topic]
+
+    def _records(self, topic: str) -> float:
+        return math.nan if self._look.stale else sum(lag.records for lag in self._of(topic))
+
+    def _seconds(self, topic: str) -> float:
+        return math.nan if self._look.stale else max((lag.seconds for lag in self._of(topic)), default=0.0)

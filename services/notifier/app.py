@@ -1,7 +1,7 @@
 """The notifier, assembled: what it follows, what it runs, and whether it is ready."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -19,11 +19,12 @@ from services.notifier.outbound import Outbound
 from services.notifier.settings import NotifierSettings
 from services.notifier.tables import SCHEMA
 from shared import migrations, telemetry
-from shared.clock import utcnow
+from shared.clock import stopwatch, utcnow
 from shared.database import Database, fault_of
 from shared.eventlog import Consumer, EventLog, Received
 from shared.eventlog.committing import Commits
 from shared.events import ESCALATIONS
+from shared.looks import DatabaseLook
 from shared.outbox import Relay
 from shared.policy import Bundle
 from shared.policy.feed import PolicyFeed
@@ -41,7 +42,14 @@ _UPKEEP_SECONDS: Final = 600.0
 class Notifier:
     """The parts of one notifier and their state."""
 
-    def __init__(self, settings: NotifierSettings, event_log: EventLog, database: Database) -> None:
+    def __init__(
+        self,
+        settings: NotifierSettings,
+        event_log: EventLog,
+        database: Database,
+        *,
+        clock: Callable[[], float] = stopwatch,
+    ) -> None:
         self._settings = settings
         self._log = event_log
         self._database = database
@@ -75,7 +83,8 @@ class Notifier:
             lease=LEASE,
             committed=self._relay.wake,
         )
-        self._progress = Progress(GROUP, [ESCALATIONS])
+        self._progress = Progress(GROUP, [ESCALATIONS], clock=clock)
+        self._database_look = DatabaseLook(database, SCHEMA, clock=clock)
         self._held_once = False
         self._schema: str | None = "the database has not been reached yet"
 
@@ -101,7 +110,8 @@ class Notifier:
 
     def stuck(self) -> Sequence[str]:
         """Why only a new start would help."""
-        return self._progress.stuck(utcnow())
+        silent = self._database_look.look.silent()
+        return [*([] if silent is None else [silent]), *self._progress.stuck(utcnow())]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -127,6 +137,7 @@ class Notifier:
             group = await stack.enter_async_context(asyncio.TaskGroup())
             for name, step in (("consume", self._consume), ("upkeep", self._upkeep)):
                 group.create_task(for_ever(name, step, self._database), name=f"notifier {name}")
+            group.create_task(self._database_look.run(), name="notifier database look")
 
     def _learned(self, why: str | None) -> None:
         self._schema = why

@@ -1,7 +1,7 @@
 """The router, assembled: its loops, its paths, and whether it is ready."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +16,10 @@ from services.router.spreading import Spreading
 from services.router.tables import SCHEMA
 from services.router.timers import Timers
 from shared import migrations, telemetry
-from shared.clock import utcnow
+from shared.clock import stopwatch, utcnow
 from shared.database import Database
 from shared.eventlog import EventLog
+from shared.looks import DatabaseLook
 from shared.outbox import Relay
 from shared.service import Service
 
@@ -30,16 +31,24 @@ _BETWEEN_LOOKS: Final = 0.5
 class Router:
     """One replica."""
 
-    def __init__(self, settings: RouterSettings, log: EventLog, database: Database) -> None:
+    def __init__(
+        self,
+        settings: RouterSettings,
+        log: EventLog,
+        database: Database,
+        *,
+        clock: Callable[[], float] = stopwatch,
+    ) -> None:
         self._database = database
         self._relay = Relay(database, log, SCHEMA)
         self.engine = Engine(database, wake_relay=self._relay.wake)
-        self.consuming = [Consuming(log, self.engine, source) for source in (EVENTS, REPORTS)]
+        self.consuming = [Consuming(log, self.engine, source, clock=clock) for source in (EVENTS, REPORTS)]
         self.timers = Timers(self.engine)
         self.spreading = Spreading(self.engine)
         self.heartbeats = heartbeats.Watch(self.engine, self._takes_beats)
         self.watch = PolicyWatch(database, self.engine.policies, settings.policy, self._relay.wake)
         self.wake_relay = self._relay.wake
+        self._database_look = DatabaseLook(database, SCHEMA, clock=clock)
         self._schema_pending: str | None = "the database has not answered yet"
 
     def unready(self) -> Sequence[str]:
@@ -59,7 +68,9 @@ class Router:
     def stuck(self) -> Sequence[str]:
         """Why only a new start would help."""
         now = utcnow()
-        return [reason for each in self.consuming for reason in each.progress.stuck(now)]
+        silent = self._database_look.look.silent()
+        reasons = [] if silent is None else [silent]
+        return [*reasons, *(reason for each in self.consuming for reason in each.progress.stuck(now))]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -90,6 +101,7 @@ class Router:
                 ("heartbeats", self.heartbeats.run()),
                 ("spreading", self.spreading.run()),
                 ("upkeep", upkeep.run(self._database)),
+                ("database look", self._database_look.run()),
             ):
                 group.create_task(loop, name=f"router {name}")
 

@@ -5,7 +5,7 @@ moment for others, an event must not wait for a report.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from services.router.arrivals import Arrival
 from services.router.engine import Engine
 from services.router.policies import NoPolicyError
 from shared import telemetry
-from shared.clock import utcnow
+from shared.clock import stopwatch, utcnow
 from shared.database import fault_of
 from shared.eventlog import Consumer, EventLog
 from shared.eventlog.committing import Commits
@@ -46,13 +46,20 @@ _LONGEST_PAUSE_SECONDS: Final = 3.0
 class Consuming:
     """One member of the routers' group for one topic."""
 
-    def __init__(self, event_log: EventLog, engine: Engine, source: Source) -> None:
+    def __init__(
+        self,
+        event_log: EventLog,
+        engine: Engine,
+        source: Source,
+        *,
+        clock: Callable[[], float] = stopwatch,
+    ) -> None:
         self._log = event_log
         self._engine = engine
         self._source = source
         self._name = f"router consume {source.topic}"
         self._waiting = Trouble(log, "consume_paused", what="the router's work", topic=source.topic)
-        self.progress = Progress(source.group, [source.topic])
+        self.progress = Progress(source.group, [source.topic], clock=clock)
         self.held_assignment_once = False
 
     async def consume_once(

@@ -16,6 +16,7 @@ __all__ = [
     "Consumer",
     "EventLog",
     "Lag",
+    "LogSilentError",
     "LogUnavailableError",
     "Partition",
     "Received",
@@ -30,6 +31,10 @@ class EventLogError(Exception):
 
 class LogUnavailableError(EventLogError, AwayError):
     """The log did not acknowledge in time; the records may or may not have been written. Try again."""
+
+
+class LogSilentError(LogUnavailableError):
+    """The log gave no answer at all, not even that it is away."""
 
 
 class RecordTooLargeError(EventLogError, RefusedError):
@@ -66,7 +71,9 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a consumer is behind in one partition: records, and the age in seconds of the oldest unread."""
+    """How far a consumer is behind in one partition: records that it has not committed, a batch that it is at
+    included, and the age in seconds of the oldest of them.
+    """
 
     records: int
     seconds: float
@@ -92,7 +99,10 @@ class Consumer(Protocol):
         """What this member owns now."""
 
     async def lag(self, now: datetime) -> Mapping[Partition, Lag]:
-        """How far behind this member is, per owned partition. Raises LogUnavailableError: not known now."""
+        """How far behind this member is, per owned partition, as the log itself says at this moment.
+
+        Raises LogUnavailableError when that cannot be known now, LogSilentError when nobody answers.
+        """
 
     @property
     def held_assignment_once(self) -> bool:

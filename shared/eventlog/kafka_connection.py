@@ -1,11 +1,15 @@
 """How to reach the brokers: addresses and security, in the words of aiokafka."""
 
+import asyncio
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.helpers import create_ssl_context
+
+_KNOCK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +50,21 @@ class KafkaConnection:
             keyfile=str(self.tls_key) if self.tls_key else None,
         )
         return context
+
+
+async def refused(servers: Iterable[str]) -> bool:
+    """Whether every one of these servers refuses connections at this moment: known to be down, not silent."""
+    return all(await asyncio.gather(*(_refuses(server) for server in servers)))
+
+
+async def _refuses(server: str) -> bool:
+    host, _, port = server.rpartition(":")
+    try:
+        async with asyncio.timeout(_KNOCK_SECONDS):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except TimeoutError:
+        return False
+    except (OSError, ValueError):
+        return True
+    writer.close()
+    return False

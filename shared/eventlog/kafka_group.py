@@ -1,8 +1,10 @@
 """Consumer groups on Kafka: one aiokafka consumer, connected in the background, replaced when it breaks."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,13 +13,14 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from shared import telemetry
 from shared.clock import utcnow
-from shared.eventlog import Lag, LogUnavailableError, Partition, Received
+from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
+from shared.eventlog.kafka_connection import refused
 from shared.eventlog.kafka_ending import end
 from shared.trouble import Trouble
 
 _START_SECONDS: Final = 15.0
 _CALL_SECONDS: Final = 5.0
-_LAG_SECONDS: Final = 1.0
+_LAG_SECONDS: Final = 3.0
 _PAUSE_SECONDS: Final = 0.3
 _REBALANCE_MS: Final = 15_000  # above the worst time that a batch takes
 # While a broker holds an empty fetch open, aiokafka asks it for nothing else: a partition that was drained
@@ -28,6 +31,15 @@ _PARTITION_BYTES: Final = 1024 * 1024  # what is read ahead of each; a larger re
 _METADATA_MS: Final = 30_000
 
 log = telemetry.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What one fetch brought of one partition: its first offset, the next one after it, the oldest's time."""
+
+    begin: int
+    end: int
+    at: datetime
 
 
 class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -49,6 +61,8 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._broken = asyncio.Event()
         self._held_once = False
         self._last_read_at: dict[TopicPartition, datetime] = {}
+        self._in_hand: dict[TopicPartition, deque[_Batch]] = {}  # fetched, and not committed
+        self._stored: dict[TopicPartition, int] = {}  # committed since the partition was given
 
     @asynccontextmanager
     async def joined(self) -> AsyncIterator["KafkaConsumer"]:
@@ -87,6 +101,9 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             self._break()
             return []
         self._note_time(found, max_records)
+        for partition, records in found.items():
+            batch = _Batch(records[0].offset, records[-1].offset + 1, _time(records[0]))
+            self._in_hand.setdefault(partition, deque()).append(batch)
         return [received(record) for records in found.values() for record in records]
 
     async def commit(self, records: Iterable[Received]) -> None:
@@ -105,20 +122,29 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def lag(self, now: datetime) -> Mapping[Partition, Lag]:
         """See shared.eventlog.Consumer. The age is an upper bound: Kafka does not show unread records."""
-        consumer = self._consumer
-        if consumer is None:
-            return {}
-        lags: dict[Partition, Lag] = {}
         try:
             async with asyncio.timeout(_LAG_SECONDS):
-                for partition in consumer.assignment():
-                    end_offset = consumer.highwater(partition)
-                    behind = 0 if end_offset is None else end_offset - await consumer.position(partition)
-                    age = (now - self._last_read_at.get(partition, now)).total_seconds()
-                    lag = Lag(behind, max(0.0, age)) if behind > 0 else Lag(0, 0.0)
-                    lags[Partition(partition.topic, partition.partition)] = lag
-        except (TimeoutError, KafkaError, AssertionError) as err:  # AssertionError: taken away meanwhile
-            raise LogUnavailableError("lag not known") from err
+                if self._consumer is None:
+                    await self._up.wait()
+                return await self._lag(self._consumer, now)
+        except (TimeoutError, KafkaError) as err:  # also: taken away meanwhile
+            if await refused(self._options["bootstrap_servers"]):
+                raise LogUnavailableError("the brokers refuse connections") from err
+            raise LogSilentError(f"no broker answers: {err!r}") from err
+
+    async def _lag(self, consumer: AIOKafkaConsumer, now: datetime) -> Mapping[Partition, Lag]:
+        """The ends are asked for: what comes along with fetches stays as it was while nothing is fetched."""
+        lags: dict[Partition, Lag] = {}
+        for partition, end_offset in (await consumer.end_offsets(list(consumer.assignment()))).items():
+            in_hand = self._in_hand.get(partition)
+            done = self._stored.get(partition)
+            if done is None:
+                done = in_hand[0].begin if in_hand else await consumer.position(partition)
+            since = in_hand[0].at if in_hand else self._last_read_at.get(partition, now)
+            age = max(0.0, (now - since).total_seconds())
+            behind = max(0, end_offset - done)
+            lag = Lag(behind, age) if behind else Lag(0, 0.0)
+            lags[Partition(partition.topic, partition.partition)] = lag
         return lags
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
@@ -127,6 +153,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         now = utcnow()
         self._last_read_at = dict.fromkeys(assigned, now)
+        self._in_hand, self._stored = {}, {}  # all are read anew from where the group stands
         self._held_once = True
         log.info(
             "share changed", action="share_changed", group=self._group, partitions=len(self._last_read_at)
@@ -144,7 +171,16 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue  # a rebalance came between the look and the commit
             except CommitFailedError as err:
                 log.info("commit too late", action="commit_too_late", group=self._group, error=str(err))
+            else:
+                self._note_stored(owned)
             return
+
+    def _note_stored(self, offsets: Mapping[TopicPartition, int]) -> None:
+        for partition, offset in offsets.items():
+            self._stored[partition] = max(offset, self._stored.get(partition, 0))
+            in_hand = self._in_hand.get(partition, deque())
+            while in_hand and in_hand[0].end <= offset:
+                in_hand.popleft()
 
     def _note_time(self, found: Mapping[TopicPartition, Sequence[Any]], max_records: int) -> None:
         """Remember per partition up to when everything has been read."""

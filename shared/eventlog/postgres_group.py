@@ -15,11 +15,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import telemetry
 from shared.database import Database, fault_of
-from shared.eventlog import Lag, LogUnavailableError, Partition, Received
+from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
 from shared.eventlog.packing import unpack
 from shared.eventlog.postgres_append import CHANNEL
 from shared.eventlog.sharing import share_out
@@ -119,6 +120,7 @@ _LAG = text("""
 class _Lease:
     epoch: int
     position: int  # the next offset to read
+    committed: int  # the first one that is not done with
 
 
 class PostgresConsumer:
@@ -186,7 +188,7 @@ class PostgresConsumer:
         done: dict[Partition, int] = {}
         for record in records:
             done[record.partition] = max(done.get(record.partition, 0), record.offset + 1)
-        owned = {p: _Lease(self._held[p].epoch, offset) for p, offset in done.items() if p in self._held}
+        owned = {p: replace(self._held[p], position=offset) for p, offset in done.items() if p in self._held}
         if not owned:
             return
         try:
@@ -195,18 +197,26 @@ class PostgresConsumer:
             if fault_of(err) is None:
                 raise
             raise LogUnavailableError(f"offsets of group {self._group} not stored") from err
+        for partition, lease in owned.items():
+            held = self._held.get(partition)
+            if held is not None and held.epoch == lease.epoch:
+                stored = max(held.committed, lease.position)
+                self._held[partition] = replace(held, committed=stored)
 
     async def lag(self, now: datetime) -> Mapping[Partition, Lag]:
-        """See shared.eventlog.Consumer. Raises LogUnavailableError."""
-        if not self._held:
+        """See shared.eventlog.Consumer."""
+        undone = {p: replace(lease, position=lease.committed) for p, lease in self._held.items()}
+        if not undone:
             return {}
         try:
             async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
-                rows = (await connection.execute(_LAG, _columns(self._held))).all()
+                rows = (await connection.execute(_LAG, _columns(undone))).all()
+        except (TimeoutError, PoolTimeoutError) as err:
+            raise LogSilentError("PostgreSQL does not answer") from err
         except Exception as err:
             if fault_of(err) is None:
                 raise
-            raise LogUnavailableError("lag not known") from err
+            raise LogUnavailableError(f"lag not known: {err!r}") from err
         return {
             Partition(topic, number): Lag(behind, max(0.0, (now - at).total_seconds()) if at else 0.0)
             for topic, number, behind, at in rows
@@ -297,7 +307,10 @@ class PostgresConsumer:
         if not wanted:
             return {}
         rows = await connection.execute(_TAKE, self._who | _names(wanted))
-        return {Partition(topic, number): _Lease(epoch, position) for topic, number, epoch, position in rows}
+        return {
+            Partition(topic, number): _Lease(epoch, position, position)
+            for topic, number, epoch, position in rows
+        }
 
     def _settle(self, kept: Mapping[Partition, Any], taken: Mapping[Partition, _Lease]) -> None:
         """What is kept under its old epoch keeps its position; everything else starts where the group is."""
@@ -305,7 +318,7 @@ class PostgresConsumer:
         for partition, row in kept.items():
             lease = self._held.get(partition)
             same = lease is not None and lease.epoch == row.epoch
-            held[partition] = lease if lease and same else _Lease(row.epoch, row.committed)
+            held[partition] = lease if lease and same else _Lease(row.epoch, row.committed, row.committed)
         if held.keys() != self._held.keys():
             log.info("share changed", action="share_changed", group=self._group, partitions=len(held))
         self._held = held

@@ -3,14 +3,21 @@
 import asyncio
 import sys
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from shared.clock import utcnow
-from shared.eventlog import Consumer, EventLog, LogUnavailableError, Partition, RecordTooLargeError
+from shared.eventlog import (
+    Consumer,
+    EventLog,
+    LogSilentError,
+    LogUnavailableError,
+    Partition,
+    RecordTooLargeError,
+)
 from tests.eventlog.places import PARTITIONS, SESSION_SECONDS, Place, opened, read, read_until, values
 from tests.waiting import until
 
@@ -328,21 +335,67 @@ async def test_a_fetch_returns_as_soon_as_there_is_something(place: Place) -> No
     assert sorted(took)[10] < 0.1
 
 
-async def test_lag_is_what_is_unread_and_how_old_it_is(place: Place) -> None:
+async def test_lag_counts_what_is_not_committed_a_batch_in_hand_included(place: Place) -> None:
+    """While the batch is stuck in hand its age grows; once it is committed nothing is left of it."""
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         await log.publish([place.record("k", str(number)) for number in range(10)])
-        await consumer.fetch(max_records=1, wait_seconds=10)
+        in_hand = await read(consumer, 10, commit=False)
 
-        async def behind() -> bool:
+        async def behind() -> tuple[int, float]:
             lags = (await consumer.lag(utcnow())).values()
-            return sum(lag.records for lag in lags) == 9 and 0 <= max(lag.seconds for lag in lags) < 30
+            return sum(lag.records for lag in lags), max(lag.seconds for lag in lags)
 
-        await until(behind)
-        await read(consumer, 9)
-        lags = await consumer.lag(utcnow())
+        assert (await behind())[0] == 10
+        first = (await behind())[1]
+        assert 0 < first < 30
+        await until(lambda: _grew(behind, first))
 
-    assert sum(lag.records for lag in lags.values()) == 0
-    assert all(lag.seconds == 0 for lag in lags.values())
+        await consumer.commit(in_hand[:4])
+        assert (await behind())[0] == 6
+        await consumer.commit(in_hand)
+        assert await behind() == (0, 0.0)
+
+        await log.publish([place.record("k", "unread")])
+        assert (await behind())[0] == 1
+
+
+async def _grew(behind: Callable[[], Awaitable[tuple[int, float]]], first: float) -> bool:
+    return (await behind())[1] > first + 0.5
+
+
+async def test_a_member_that_joins_knows_what_the_group_has_left_to_do(place: Place) -> None:
+    """Before it has fetched anything."""
+    async with place.log() as log:
+        await log.publish([place.record("k", str(number)) for number in range(10)])
+        async with log.consumer("g", [place.topic]) as consumer:
+            await consumer.commit((await read(consumer, 10, commit=False))[:3])
+        async with log.consumer("g", [place.topic]) as consumer:
+            await owns(consumer, PARTITIONS)
+            assert sum(lag.records for lag in (await consumer.lag(utcnow())).values()) == 7
+
+
+async def test_a_look_at_a_silent_server_says_so_and_at_one_that_is_down_that_it_refuses(
+    place: Place,
+) -> None:
+    """Never the last good figure: neither kind is a lag of 0."""
+    async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
+        await log.publish([place.record("k", "v")])
+        await read(consumer, 1)
+        place.server.freeze()
+        try:
+            with pytest.raises(LogSilentError):
+                async with asyncio.timeout(10):
+                    await consumer.lag(utcnow())
+        finally:
+            place.server.thaw()
+        place.server.stop()
+        try:
+            with pytest.raises(LogUnavailableError) as refusal:
+                async with asyncio.timeout(10):
+                    await consumer.lag(utcnow())
+            assert not isinstance(refusal.value, LogSilentError)
+        finally:
+            await asyncio.to_thread(place.server.start)
 
 
 async def test_following_starts_with_all_there_is_and_goes_on(place: Place) -> None:
