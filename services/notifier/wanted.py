@@ -4,8 +4,9 @@ Questions that come while one is being answered go together in the next one.
 """
 
 import asyncio
-from collections import OrderedDict
 from typing import Final
+
+from cachetools import LRUCache
 
 from services.notifier import store
 from services.notifier.domain.values import Delivery
@@ -22,15 +23,13 @@ class Wanted:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._settled: OrderedDict[str, int] = OrderedDict()
+        self._settled: LRUCache[str, int] = LRUCache(_REMEMBERED)
         self._waiting: list[tuple[str, asyncio.Future[int]]] = []
         self._asking: asyncio.Task[None] | None = None
 
     def settle(self, incident_id: str, version: int) -> None:
         """Pages of this incident before this version are off, from now on."""
-        self._settled[incident_id] = max(version, self._settled.pop(incident_id, 0))
-        while len(self._settled) > _REMEMBERED:
-            self._settled.popitem(last=False)
+        self._settled[incident_id] = max(version, self._settled.get(incident_id, 0))
 
     def at_once(self, page: Delivery) -> bool:
         """As far as this process knows."""

@@ -8,6 +8,7 @@ restarts and replicas that still have an older file, so every content that a fil
   back), unless a person has applied another bundle since.
 """
 
+import asyncio
 from typing import Final, Literal
 
 import msgspec
@@ -19,7 +20,7 @@ from services.router.policies import InForce, moment
 from services.router.tables import SCHEMA
 from shared import codec, outbox
 from shared.events import PolicyPublished
-from shared.policy import Bundle, content_hash, dump_json
+from shared.policy import Bundle, content_hash, dump_json, hash_of
 
 _LOCK: Final = 0x90_11C4
 
@@ -28,12 +29,12 @@ async def switch(
     connection: AsyncConnection, bundle: Bundle, *, source: Literal["file", "api"], by: str
 ) -> InForce:
     """Put this bundle in force, in the caller's transaction; the one in force already stays as it is."""
+    raw = await asyncio.to_thread(dump_json, bundle)
+    chosen = hash_of(raw)
     await connection.execute(_SERIALISE, {"lock": _LOCK})
     now, current = await moment(connection)
-    chosen = content_hash(bundle)
     if current is not None and current.hash == chosen:
         return current
-    raw = dump_json(bundle)
     await connection.execute(_STORE, {"hash": chosen, "bundle": raw, "now": now})
     revision = (
         await connection.execute(_SWITCH, {"hash": chosen, "now": now, "source": source, "by": by})
@@ -50,7 +51,7 @@ async def take_file(connection: AsyncConnection, bundle: Bundle, *, changed: boo
     """
     await connection.execute(_SERIALISE, {"lock": _LOCK})
     now, current = await moment(connection)
-    chosen = content_hash(bundle)
+    chosen = await asyncio.to_thread(content_hash, bundle)
     brought_before = (
         await connection.execute(_REMEMBER, {"hash": chosen, "now": now})
     ).scalar_one_or_none() is None
@@ -60,7 +61,12 @@ async def take_file(connection: AsyncConnection, bundle: Bundle, *, changed: boo
 
 
 async def publish_again(connection: AsyncConnection) -> InForce | None:
-    """Publish the policy in force under its revision: a topic that lost it has it again."""
+    """Publish the policy in force under its revision: a topic that lost it has it again.
+
+    Under the lock of the switches, so that no older one is ever written behind a newer one: the last record
+    of a compacted topic is what everybody begins with.
+    """
+    await connection.execute(_SERIALISE, {"lock": _LOCK})
     _, current = await moment(connection)
     if current is not None:
         await _publish(connection, current, await stored(connection, current.hash))

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from services.router import metrics, policy_store
-from services.router.domain.compiled import CompiledPolicy, compile_policy
+from services.router.domain.compiled import CompiledPolicy, compile_sized
 from services.router.policies import InForce, Policies, moment
 from shared import telemetry
 from shared.database import Database, fault_of
-from shared.policy import Bundle, PolicyErrors, content_hash, load
+from shared.policy import PolicyErrors, load
 from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
@@ -72,7 +72,7 @@ class PolicyWatch:
 
     async def _take(self, path: Path, *, changed: bool) -> None:
         try:
-            bundle, compiled = await asyncio.to_thread(_load, path)
+            compiled, size = await asyncio.to_thread(_load, path)
         except PolicyErrors as err:
             metrics.POLICY_REFUSED.labels("file").inc()
             self.refused = str(err)
@@ -80,9 +80,9 @@ class PolicyWatch:
             log.warning(_refusal(err), action="policy_refused", **others)
             return
         self.refused = ""
-        self._policies.keep(compiled)
+        self._policies.keep(compiled, size)
         async with self._database.transaction() as connection:
-            taken = await policy_store.take_file(connection, bundle, changed=changed, by=str(path))
+            taken = await policy_store.take_file(connection, compiled.bundle, changed=changed, by=str(path))
         if taken is None:
             log.warning(
                 "LADDER_POLICY holds a content that was in force before; a newer one stays in force. "
@@ -100,9 +100,8 @@ def _refusal(err: PolicyErrors) -> str:
     return f"LADDER_POLICY is refused, what was in force stays in force: {err.errors[0]}{more}"
 
 
-def _load(path: Path) -> tuple[Bundle, CompiledPolicy]:
-    bundle = load(path)
-    return bundle, compile_policy(bundle, content_hash(bundle))
+def _load(path: Path) -> tuple[CompiledPolicy, int]:
+    return compile_sized(load(path))
 
 
 def fingerprint(path: Path) -> str:

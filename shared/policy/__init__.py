@@ -3,7 +3,7 @@
 Importing this is cheap: YAML and CEL are imported when they are first used.
 """
 
-from shared.policy.bundle_json import content_hash, dump_json, load_json, schema
+from shared.policy.bundle_json import content_hash, dump_json, hash_of, load_json, schema
 from shared.policy.checking import report
 from shared.policy.doors import ApiKey, Call, Heartbeat, Integration, KeySpec, Template
 from shared.policy.durations import AtShare, Rate, Shift
@@ -137,6 +137,7 @@ __all__ = [
     "Window",
     "content_hash",
     "dump_json",
+    "hash_of",
     "load",
     "load_json",
     "not_in_force",

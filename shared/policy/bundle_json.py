@@ -28,7 +28,12 @@ def load_json(body: bytes) -> Bundle:
 
 def content_hash(bundle: Bundle) -> str:
     """The hex SHA-256 of the canonical JSON: the same for every layout of files, in every process."""
-    return hashlib.sha256(dump_json(bundle)).hexdigest()
+    return hash_of(dump_json(bundle))
+
+
+def hash_of(canonical: bytes) -> str:
+    """The content hash of what `dump_json` gave."""
+    return hashlib.sha256(canonical).hexdigest()
 
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from services.router import metrics, policy_store
 from services.router.api.access import Access, Caller, Route, unavailable
 from services.router.api.shapes import PolicyStatus, answer, answers
-from services.router.domain.compiled import CompiledPolicy, compile_policy
+from services.router.domain.compiled import CompiledPolicy, compile_sized
 from services.router.engine import Engine
 from services.router.policies import InForce, moment
-from shared.policy import Bundle, PolicyError, PolicyErrors, content_hash, load, load_json, not_in_force
+from shared.policy import Bundle, PolicyError, PolicyErrors, load, not_in_force
 from shared.problems import Problem
 
 _NAME: Final = "bundle.yaml"
@@ -47,8 +47,8 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
             _, in_force = await moment(connection)
             if in_force is None:
                 raise unavailable("no policy is in force yet")
-            bundle = load_json(await policy_store.stored(connection, in_force.hash))
-        return answer(_status(in_force, bundle))
+            live = await engine.policies.one(connection, in_force.hash)
+        return answer(_status(in_force, live.bundle))
 
     @router.put(
         "",
@@ -67,16 +67,16 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
     ) -> Response:
         body = await request.body()
         try:
-            bundle, compiled = await asyncio.to_thread(_check, body)
+            compiled, size = await asyncio.to_thread(_check, body)
         except PolicyErrors as err:
             metrics.POLICY_REFUSED.labels("api").inc()
             raise refused(err) from err
-        engine.policies.keep(compiled)
+        engine.policies.keep(compiled, size)
         async with engine.database.transaction() as connection:
             by = caller.actor.name
-            in_force = await policy_store.switch(connection, bundle, source="api", by=by)
+            in_force = await policy_store.switch(connection, compiled.bundle, source="api", by=by)
         wake_relay()
-        return answer(_status(in_force, bundle))
+        return answer(_status(in_force, compiled.bundle))
 
     return router
 
@@ -104,13 +104,13 @@ def _fault(error: PolicyError) -> dict[str, Any]:
     }
 
 
-def _check(body: bytes) -> tuple[Bundle, CompiledPolicy]:
+def _check(body: bytes) -> tuple[CompiledPolicy, int]:
     """Through the same loader as files, so that errors carry line and column. JSON is YAML, too."""
     with tempfile.TemporaryDirectory(prefix="ladder-policy-") as folder:
         file = Path(folder) / _NAME
         file.write_bytes(body)
         bundle = load(file)
-    return bundle, compile_policy(bundle, content_hash(bundle))
+    return compile_sized(bundle)
 
 
 def _status(in_force: InForce, bundle: Bundle) -> PolicyStatus:

@@ -6,7 +6,6 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api.queries import Found
-from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.incident import Incident, snapshot
 from services.router.policies import Policies
 from shared.events import IncidentSnapshot
@@ -18,13 +17,10 @@ async def shown(
 ) -> list[IncidentSnapshot]:
     """In the same order. Where a policy cannot be read any more, its calendars count as always open."""
     wanted = {each.incident.policy_hash for each in found if _needs_calendars(each.incident)}
-    known = await policies.get(connection, wanted) if wanted else {}
-    made = []
-    for each in found:
-        policy = known.get(each.incident.policy_hash)
-        calendars = policy.calendars if isinstance(policy, CompiledPolicy) else {}
-        made.append(snapshot(each.incident, each.level, now, calendars))
-    return made
+    known = await policies.calendars(connection, wanted) if wanted else {}
+    return [
+        snapshot(each.incident, each.level, now, known.get(each.incident.policy_hash, {})) for each in found
+    ]
 
 
 def _needs_calendars(incident: Incident) -> bool:

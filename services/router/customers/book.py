@@ -1,10 +1,10 @@
 """What texts mean by the customers of the database: one query a batch, none for what is remembered."""
 
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
+from cachetools import LRUCache
 from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,9 +23,9 @@ _SHARED_SHOWN: Final = 3
 class CustomerBook:
     """Remembers what texts meant as of one revision of the customers."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = _KEPT) -> None:
         self._revision = 0
-        self._known: OrderedDict[str, KnownCustomer | None] = OrderedDict()
+        self._known: LRUCache[str, KnownCustomer | None] = LRUCache(kept)
 
     async def find(
         self, connection: AsyncConnection, revision: int, said: Iterable[str]
@@ -37,23 +37,16 @@ class CustomerBook:
         if revision > self._revision:
             self._revision = revision
             self._known.clear()
-        missing = [each for each in sorted(wanted) if revision < self._revision or each not in self._known]
-        looked_up = await _look_up(connection, missing) if missing else {}
-        found = {each: looked_up[each] if each in looked_up else self._remembered(each) for each in wanted}
-        if revision == self._revision:  # nobody saw a later one meanwhile
-            self._remember(looked_up)
+        current = revision == self._revision
+        found = {each: self._known[each] for each in wanted if current and each in self._known}
+        if missing := sorted(wanted - found.keys()):
+            looked_up = await _look_up(connection, missing)
+            found |= looked_up
+            if revision == self._revision:  # nobody saw a later one meanwhile
+                self._known.update(looked_up)
         meant = {each: known for each, known in found.items() if known is not None}
         by_id = {known.id: known for known in meant.values() if not known.shared_by}
         return by_id | meant
-
-    def _remembered(self, said: str) -> KnownCustomer | None:
-        self._known.move_to_end(said)
-        return self._known[said]
-
-    def _remember(self, looked_up: Mapping[str, KnownCustomer | None]) -> None:
-        self._known.update(looked_up)
-        while len(self._known) > _KEPT:
-            self._known.popitem(last=False)
 
 
 async def _look_up(connection: AsyncConnection, said: Sequence[str]) -> dict[str, KnownCustomer | None]:

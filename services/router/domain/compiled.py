@@ -7,7 +7,19 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from services.router.domain.reason import Reason
-from shared.policy import Bundle, Level, Point, Policy, PriorityRow, Route, Sla, Subscription, load_json
+from shared.policy import (
+    Bundle,
+    Level,
+    Point,
+    Policy,
+    PriorityRow,
+    Route,
+    Sla,
+    Subscription,
+    dump_json,
+    hash_of,
+    load_json,
+)
 from shared.policy.calendars import Calendars, calendars_of
 from shared.policy.escalation import Grouping, Suppression
 from shared.policy.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
@@ -282,6 +294,12 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
         upstream={name: upstream for name in bundle.services if (upstream := _upstream(bundle, name))},
         customers=_by_name(bundle),
     )
+
+
+def compile_sized(bundle: Bundle) -> tuple[CompiledPolicy, int]:
+    """Compile a checked bundle; with it, how many bytes the bundle has as JSON."""
+    raw = dump_json(bundle)
+    return compile_policy(bundle, hash_of(raw)), len(raw)
 
 
 def compile_json(raw: bytes, content_hash: str) -> CompiledPolicy:

@@ -1,5 +1,6 @@
 """Putting policies in force: by file, by a person, across restarts."""
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -7,7 +8,7 @@ import pytest
 
 from services.router import policy_store
 from services.router.engine import Engine
-from services.router.policies import NoPolicyError
+from services.router.policies import InForce, NoPolicyError
 from services.router.policy_watch import PolicyWatch
 from shared.database import Database
 from shared.events import POLICY, PolicyPublished
@@ -147,3 +148,36 @@ async def test_without_a_policy_nothing_is_decided_and_nothing_is_lost(place: Pl
     await place.apply(ONE)
     await place.desk.take(event())
     assert (await place.desk.only()).status == "triggered"
+
+
+async def test_a_router_that_starts_while_the_policy_is_switched_publishes_nothing_older_behind_it(
+    place: Place,
+) -> None:
+    """The last record of the topic is the policy in force: what begins with it never has older keys."""
+    await place.apply(ONE)
+    async with place.database.transaction() as switching:
+        await policy_store.switch(switching, TWO, source="api", by="petra")
+        starting = asyncio.create_task(again(place.database))
+        with pytest.raises(TimeoutError):  # it waits for the switch, which is not committed yet
+            await asyncio.wait_for(asyncio.shield(starting), 0.5)
+    assert (await starting).hash == content_hash(TWO)
+    assert [each.revision for each in await place.published()] == [1, 2, 2]
+
+
+async def test_a_switch_waits_for_a_router_that_is_publishing_the_policy_before_it(place: Place) -> None:
+    """The other way round: what is published again comes before the switch that overtakes it."""
+    await place.apply(ONE)
+    async with place.database.transaction() as starting:
+        await policy_store.publish_again(starting)
+        switching = asyncio.create_task(place.apply(TWO))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(switching), 0.5)
+    await switching
+    assert [each.revision for each in await place.published()] == [1, 1, 2]
+
+
+async def again(database: Database) -> InForce:
+    async with database.transaction() as connection:
+        found = await policy_store.publish_again(connection)
+    assert found is not None
+    return found
