@@ -21,9 +21,8 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import request_faults, telemetry
-from shared.database import Fault as DatabaseFault
-from shared.database import fault_of
 from shared.demo_keys import DEMO_KEYS
+from shared.errors import Kind, kind_of
 from shared.problems import MEDIA_TYPE, Fault, Problem
 
 log = telemetry.logger(__name__)
@@ -61,7 +60,7 @@ def problem_of(err: BaseException) -> Problem:
             )
         case HTTPException():
             return _of_status(err)
-        case _ if fault_of(err) is not None and fault_of(err) is not DatabaseFault.POISON:
+        case _ if kind_of(err) in {Kind.AWAY, Kind.MISMATCH}:
             return Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "unavailable",

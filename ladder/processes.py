@@ -16,8 +16,9 @@ from ladder.host import Shown, assemble, measured
 from ladder.reachable import refuse_unknown_brokers, refuse_unknown_database
 from ladder.refusal import RefusedError
 from shared import migrations, telemetry
-from shared.database import Database, fault_of
+from shared.database import Database
 from shared.demo_keys import DEMO_DIGESTS
+from shared.errors import Kind, kind_of
 from shared.eventlog import EventLog, EventLogError
 from shared.eventlog.opening import open_log
 from shared.eventlog.settings import EventLogSettings
@@ -121,7 +122,7 @@ async def _refuse_database(database: Database) -> None:
         async with database.transaction() as connection:
             version = int((await connection.execute(text("SHOW server_version_num"))).scalar_one())
     except Exception as err:
-        if fault_of(err) is None:
+        if kind_of(err) is Kind.BROKEN:
             raise
         why = str(getattr(err, "orig", None) or err).partition("\n")[0]
         raise RefusedError(f"The database of LADDER_DATABASE_URL cannot be reached: {why}.") from err

@@ -4,11 +4,13 @@
 (https://github.com/cloudevents/spec, kafka-protocol-binding §3.2).
 """
 
-from collections.abc import Mapping
-from typing import Final, TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from shared.errors import RefusedError
 from shared.eventlog import Record
 from shared.events import MESSAGES, Message
 
@@ -23,12 +25,33 @@ class UnreadableRecordError(ValueError):
     """The record is not the message its topic promises; the text says what is wrong."""
 
 
+class UnwritableError(RefusedError):
+    """A value has no JSON, and never will: half a character, a number without end, something unknown."""
+
+
+@contextmanager
+def writable() -> Iterator[None]:
+    """Raises UnwritableError for what an encoder inside the block cannot write."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError, RecursionError) as err:  # msgspec's own and Unicode's, too
+        raise UnwritableError(f"it cannot be written as JSON: {err}") from err
+
+
+def json_text(value: Any) -> str:
+    """This value as JSON text. Raises UnwritableError."""
+    with writable():
+        return _encoder.encode(value).decode()
+
+
 def encode(message: Message, *, source: bytes = SOURCE) -> Record:
-    """The record that carries this message."""
+    """The record that carries this message. Raises UnwritableError."""
+    with writable():
+        key, value = message.key.encode(), _encoder.encode(message)
     return Record(
         topic=message.topic,
-        key=message.key.encode(),
-        value=_encoder.encode(message),
+        key=key,
+        value=value,
         headers={
             "ce_specversion": b"1.0",
             "ce_id": message.id.encode(),

@@ -85,6 +85,12 @@ def sqlstate(err: BaseException) -> str:
     return str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or "")
 
 
+def words(err: BaseException, longest: int = 300) -> str:
+    """What whoever raised it said, as text that can be stored."""
+    said = str(getattr(err, "orig", None) or repr(err))[:longest]
+    return said.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def _by_state(state: str) -> Kind:
     if not state or state[:2] in _AWAY or state == _NOT_THE_LEADER:
         return Kind.AWAY

@@ -62,6 +62,7 @@ class Failures:
         self._name = name
         self._away = away
         self._own = Trouble(log, "loop_failed", what=name, own=True, loop=name)
+        self._untold = Trouble(log, "loop_untold", what=f"whoever should hear of {name}", loop=name)
         self._tell = tell
         self._clock = clock
         self._pause = 0.0
@@ -95,9 +96,8 @@ class Failures:
         self._kind, self._since = None, None
         self._away.is_over(self._name)
         self._own.is_over()
-        if self._told_at is not None:
+        if self._told_at is not None and await self._told(""):
             self._told_at = None
-            await self._told("")
 
     def _say_away(self, err: Exception) -> None:
         if isinstance(err, AwayError):  # whoever raises it says so itself, or readiness does
@@ -117,16 +117,18 @@ class Failures:
         due = (
             self._since + TOLD_AFTER_SECONDS if self._told_at is None else self._told_at + TOLD_AGAIN_SECONDS
         )
-        if now >= due:
+        if now >= due and await self._told(f"{type(err).__name__}: {str(err)[:300]}"):
             self._told_at = now
-            await self._told(f"{type(err).__name__}: {str(err)[:300]}")
 
-    async def _told(self, why: str) -> None:
+    async def _told(self, why: str) -> bool:
         try:
             async with asyncio.timeout(_TELLING_SECONDS):
                 await self._tell(self._name, why)
-        except Exception as err:  # noqa: BLE001 - the log has it, and it is told again
-            log.warning("nobody could be told", action="loop_untold", loop=self._name, error=repr(err)[:500])
+        except Exception as err:  # noqa: BLE001 - with the next failure it is tried again
+            self._untold.is_on(err)
+            return False
+        self._untold.is_over()
+        return True
 
 
 async def for_ever(
@@ -145,7 +147,17 @@ async def for_ever(
     done, or put off because somebody else is away. It is not called while a step hangs or fails by a fault
     of Ladder's own.
     """
-    failures = Failures(name, away, tell=tell, clock=clock)
+    await repeat(Failures(name, away, tell=tell, clock=clock), step, beat=beat, pause=pause)
+
+
+async def repeat(
+    failures: Failures,
+    step: Callable[[], Awaitable[object]],
+    *,
+    beat: Callable[[], None] = lambda: None,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """`for_ever` for a step that never comes to an end by itself: it says `failures.worked()` on its way."""
     while True:
         try:
             await uncancelled(step())

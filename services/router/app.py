@@ -15,17 +15,16 @@ from services.router.settings import RouterSettings
 from services.router.spreading import Spreading
 from services.router.tables import SCHEMA
 from services.router.timers import Timers
-from shared import migrations, telemetry
+from shared import migrations
 from shared.clock import stopwatch, utcnow
 from shared.database import Database
 from shared.eventlog import EventLog
 from shared.looks import DatabaseLook
+from shared.loops import Failures, repeat
 from shared.outbox import Relay
 from shared.service import Service
 
-_logger: Final = telemetry.logger(__name__)
 _VERSIONS: Final = Path(__file__).parent / "migrations"
-_BETWEEN_LOOKS: Final = 0.5
 
 
 class Router:
@@ -49,6 +48,7 @@ class Router:
         self.watch = PolicyWatch(database, self.engine.policies, settings.policy, self._relay.wake)
         self.wake_relay = self._relay.wake
         self._database_look = DatabaseLook(database, SCHEMA, clock=clock)
+        self._starting = Failures("router", database.trouble)
         self._schema_pending: str | None = "the database has not answered yet"
 
     def unready(self) -> Sequence[str]:
@@ -84,15 +84,11 @@ class Router:
 
     async def _work_for_ever(self) -> None:
         """Each loop takes care of its own errors; should one end all the same, all of them start anew."""
-        while True:
-            try:
-                await self._work()
-            except Exception:
-                _logger.exception("a loop ended, starting anew", action="loops_restarted")
-            await asyncio.sleep(_BETWEEN_LOOKS)
+        await repeat(self._starting, self._work)
 
     async def _work(self) -> None:
         await migrations.awaited(self._database, SCHEMA, _VERSIONS, self._learned)
+        await self._starting.worked()
         async with self._relay.running(), asyncio.TaskGroup() as group:
             for name, loop in (
                 ("policy", self.watch.run()),

@@ -5,24 +5,19 @@ moment for others, an event must not wait for a report.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from services.router import dead_letters, heartbeats, metrics
 from services.router.arrivals import Arrival
 from services.router.engine import Engine
-from services.router.policies import NoPolicyError
-from shared import telemetry
 from shared.clock import stopwatch, utcnow
-from shared.database import fault_of
 from shared.eventlog import Consumer, EventLog
 from shared.eventlog.committing import Commits
 from shared.events import DELIVERIES, INCIDENTS, HeartbeatReceived
+from shared.loops import Failures, repeat, until_done
 from shared.progress import Progress
-from shared.trouble import Trouble
-
-log = telemetry.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +34,6 @@ REPORTS: Final = Source(DELIVERIES, "ladder-router-reports", gather_seconds=0.15
 
 _MOST: Final = 500
 _WAIT_SECONDS: Final = 1.0
-_PAUSE_SECONDS: Final = 0.2
-_LONGEST_PAUSE_SECONDS: Final = 3.0
 
 
 class Consuming:
@@ -58,7 +51,9 @@ class Consuming:
         self._engine = engine
         self._source = source
         self._name = f"router consume {source.topic}"
-        self._waiting = Trouble(log, "consume_paused", what="the router's work", topic=source.topic)
+        self._deciding = Failures(f"router decide {source.topic}", engine.database.trouble, tell=engine.tell)
+        self._beating = Failures(f"router beats {source.topic}", engine.database.trouble, tell=engine.tell)
+        self._joining = Failures(self._name, engine.database.trouble, tell=engine.tell)
         self.progress = Progress(source.group, [source.topic], clock=clock)
         self.held_assignment_once = False
 
@@ -67,7 +62,7 @@ class Consuming:
     ) -> int:
         """Take one batch of records; how many there were. Afterwards they are done with, for good.
 
-        While the database is away it tries again, so that nothing behind them is taken first.
+        Whatever goes wrong, it is tried again: these records come before any others.
         """
         records = await consumer.fetch(_MOST, wait_seconds)
         self.held_assignment_once = self.held_assignment_once or consumer.held_assignment_once
@@ -77,53 +72,33 @@ class Consuming:
         beats = [each for each in read if isinstance(each, HeartbeatReceived)]
         arrivals = [each for each in read if isinstance(each, Arrival)]
         metrics.BATCH_SIGNALS.observe(len(records))
-        await self._take(arrivals, beats)
+        # Beats last: what is wrong with them must not keep events waiting.
+        if arrivals:
+            await until_done(self._deciding, lambda: self._engine.take(arrivals), waits=self._waits)
+        if beats:
+            await until_done(self._beating, lambda: heartbeats.take(self._engine, beats), waits=self._waits)
         self.progress.took(records, utcnow())
         commits.done(records)
         return len(records)
 
-    async def _take(self, arrivals: Sequence[Arrival], beats: Sequence[HeartbeatReceived]) -> None:
-        """Whatever goes wrong, it is tried again: these records come before any others."""
-        pause = _PAUSE_SECONDS
-        while True:
-            try:
-                if beats:
-                    await heartbeats.take(self._engine, beats)
-                if arrivals:
-                    await self._engine.take(arrivals)
-            except Exception as err:  # noqa: BLE001 - see above
-                self._note(err)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-            else:
-                self._waiting.is_over()
-                self._engine.database.trouble.is_over(self._name)
-                return
-
-    def _note(self, err: Exception) -> None:
-        if fault_of(err) is not None:
-            self._engine.database.trouble.is_on(err, self._name)
-        else:
-            self._waiting.is_on(err)
-        if fault_of(err) is not None or isinstance(err, NoPolicyError):
-            self.progress.waits(utcnow())
+    def _waits(self) -> None:
+        self.progress.waits(utcnow())
 
     async def run(self) -> None:
-        """Consume for ever."""
-        while True:
+        """Consume for ever; whatever goes wrong with the log, the member joins anew."""
+        await repeat(self._joining, self._consume)
+
+    async def _consume(self) -> None:
+        async with (
+            self._log.consumer(self._source.group, [self._source.topic]) as consumer,
+            Commits(consumer).running() as commits,
+        ):
+            watching = asyncio.create_task(self.progress.watch(consumer), name=f"{self._name} lag")
             try:
-                async with (
-                    self._log.consumer(self._source.group, [self._source.topic]) as consumer,
-                    Commits(consumer).running() as commits,
-                ):
-                    watching = asyncio.create_task(self.progress.watch(consumer), name=f"{self._name} lag")
-                    try:
-                        while True:
-                            if await self.consume_once(consumer, commits) < _MOST:
-                                await asyncio.sleep(self._source.gather_seconds)
-                    finally:
-                        watching.cancel()
-                        await asyncio.gather(watching, return_exceptions=True)
-            except Exception:
-                log.exception("consuming failed, joining anew", action="consume_failed")
-                await asyncio.sleep(1)
+                while True:
+                    if await self.consume_once(consumer, commits) < _MOST:
+                        await asyncio.sleep(self._source.gather_seconds)
+                    await self._joining.worked()
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)

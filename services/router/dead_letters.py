@@ -1,11 +1,18 @@
 """Records that nobody can read or store: kept whole as dead letters, an incident tells of them (rule 18)."""
 
 import uuid
-from typing import Final
+from datetime import datetime
+from typing import Final, assert_never
 
 from services.router.arrivals import Arrival
 from services.router.domain.draft import derived_id
-from services.router.domain.signals import DeliveryReported, EventReceived, RelatedTold
+from services.router.domain.signals import (
+    ActionTaken,
+    DeliveryReported,
+    EventReceived,
+    RelatedTold,
+    TimerFired,
+)
 from shared import codec
 from shared.eventlog import Received
 from shared.events import (
@@ -14,6 +21,7 @@ from shared.events import (
     DeadLetter,
     DeliveryReport,
     IncidentEvent,
+    Message,
     RelatedChanged,
 )
 
@@ -61,23 +69,31 @@ def of_unreadable(record: Received, reason: str) -> Arrival:
 
 def of_refused(arrival: Arrival, reason: str) -> Arrival:
     """A signal whose values the database refuses."""
-    signal = arrival.signal
-    topic, partition, offset = arrival.origin or ("", 0, 0)
-    message: IncidentEvent | DeliveryReport | RelatedChanged
-    if isinstance(signal, EventReceived):
-        message, at = signal.event, signal.event.received_at
-    elif isinstance(signal, RelatedTold):
-        message, at = signal.message, signal.message.at
-    else:
-        assert isinstance(signal, DeliveryReported)
-        message, at = signal.report, signal.report.at
+    match arrival.signal:
+        case EventReceived(event):
+            return of_message(event, event.received_at, reason, arrival.origin)
+        case RelatedTold(told):
+            return of_message(told, told.at, reason, arrival.origin)
+        case DeliveryReported(report):
+            return of_message(report, report.at, reason, arrival.origin)
+        case TimerFired() | ActionTaken():
+            raise ValueError(f"{arrival.kind}: it came in no record that could be kept")
+        case _:
+            assert_never(arrival.signal)
+
+
+def of_message(
+    message: Message, at: datetime, reason: str, origin: tuple[str, int, int] | None = None
+) -> Arrival:
+    """A message whose values the database refuses. `origin`: topic, partition and offset of its record."""
+    topic, partition, offset = origin or (message.topic, 0, 0)
     record = codec.encode(message)
     letter = DeadLetter(
-        letter_id=derived_id("dead letter", topic or message.topic, partition, offset, message.id),
+        letter_id=derived_id("dead letter", topic, partition, offset, message.id),
         at=at,
         service=_SERVICE,
         reason=reason.replace("\0", "\N{REPLACEMENT CHARACTER}"),
-        from_topic=topic or message.topic,
+        from_topic=topic,
         partition=partition,
         offset=offset,
         record_key=record.key,

@@ -1,4 +1,4 @@
-"""One batch, one transaction: opened here, tried again where that helps, split where one value is refused.
+"""One batch, one transaction: opened here, tried again after a conflict, split where one value is refused.
 
 Consumer, timers and API all go through it. After a commit the relay is woken, and the timers when something
 is due earlier than they know.
@@ -7,22 +7,26 @@ is due earlier than they know.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import perf_counter
 from typing import Final, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import dead_letters, metrics, store
+from services.router import ailing, dead_letters, last_resort, metrics, store
 from services.router.arrivals import Arrival
 from services.router.domain.decide import decide
 from services.router.domain.signals import ActionTaken
-from services.router.handle import Batch, Decide, Handled, handle, handle_due
-from services.router.policies import InForce, NoPolicyError, Policies, UnusablePolicyError, moment, required
+from services.router.handle import Batch, Decide, Handled, handle, handle_due, mark_stuck
+from services.router.policies import InForce, Policies, moment, required
+from services.router.situation import Situation
 from shared import telemetry
+from shared.bisect import bisect
+from shared.clock import utcnow
 from shared.crash import crash_point
-from shared.database import Database, Fault, fault_of
+from shared.database import Database
+from shared.errors import Kind, kind_of, sqlstate, words
 
 log = telemetry.logger(__name__)
 
@@ -80,39 +84,68 @@ class Engine:
     async def take(self, arrivals: Sequence[Arrival]) -> Sequence[Handled]:
         """Decide about these and store the result; when it returns, all of it is committed.
 
-        A signal that the database refuses is set aside as a dead letter, its neighbours pass. Raises
-        NoPolicyError, and the database's errors when it is away: then nothing happened, try again.
+        A signal that the database refuses is set aside as a dead letter, its neighbours pass. Raises what
+        is nobody's fault among them (`shared.errors`): they come again, and what is committed is not decided
+        twice. What a person did and is refused is raised, too.
         """
-        try:
-            batch = await self.transaction(lambda *given: self.within(arrivals, *given))
-        except Exception as err:
-            if not _is_culprits(err) or not _divisible(arrivals):
-                raise
-            if len(arrivals) == 1:
-                return await self._refuse(arrivals[0], err)
-        else:
-            self.committed(batch)
-            return batch.handled
-        middle = len(arrivals) // 2
-        return [*await self.take(arrivals[:middle]), *await self.take(arrivals[middle:])]
+        return await bisect(arrivals, self._take, self._refuse)
+
+    async def _take(self, arrivals: Sequence[Arrival]) -> Sequence[Handled]:
+        batch = await self.transaction(lambda *given: self.within(arrivals, *given))
+        self.committed(batch)
+        return batch.handled
 
     async def fire(self, most: int = 500) -> int:
-        """Let every incident whose time has come take its step, up to a number; how many did."""
+        """Let every incident whose time has come take its step, up to a number; how many did.
+
+        One for which the database refuses what was decided is marked as stuck (POLICY.md, rule 18).
+        """
+        claimed: list[str] = []
+
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+            situation = await store.due(connection, most)
+            claimed[:] = situation.incidents
+            return await self._due(situation, connection, now, in_force)
+
         try:
-            batch = await self.transaction(lambda *given: self._fire(most, *given))
+            batch = await self.transaction(work)
         except Exception as err:
-            if not _is_culprits(err):
+            if kind_of(err) is not Kind.REFUSED or not claimed:
                 raise
-            if most == 1:
-                await self._postpone(err)
-                return 1
-        else:
-            self.committed(batch)
-            return len(batch.handled)
-        fired = 0
-        while fired < most and await self.fire(1):
-            fired += 1
-        return fired
+            return sum(await bisect(claimed, self._fire_these, self._stick))
+        self.committed(batch)
+        return len(batch.handled)
+
+    async def _fire_these(self, ids: Sequence[str]) -> Sequence[int]:
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+            situation = await store.due(connection, len(ids), among=ids)
+            return await self._due(situation, connection, now, in_force)
+
+        batch = await self.transaction(work)
+        self.committed(batch)
+        return [len(batch.handled)]
+
+    async def _stick(self, incident_id: str, err: Exception) -> Sequence[int]:
+        """The database refuses what its timer decided: it goes the way of what cannot be decided at all."""
+        why = f"the database refuses what its timer decided: {words(err)}"
+        log.error("timer refused by the database", action="timer_refused", incident=incident_id, error=why)
+
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+            situation = await store.due(connection, 1, among=[incident_id])
+            return await mark_stuck(
+                connection, situation, why, policies=self.policies, in_force=in_force, now=now
+            )
+
+        try:
+            batch = await self.transaction(work)
+        except Exception as again:
+            if kind_of(again) is not Kind.REFUSED:
+                raise
+            log.exception("not even marked as stuck", action="timer_postponed", incident=incident_id)
+            await self._postpone(incident_id)
+            return [1]
+        self.committed(batch)
+        return [len(batch.handled)]
 
     async def within(
         self, arrivals: Sequence[Arrival], connection: AsyncConnection, now: datetime, in_force: InForce
@@ -159,30 +192,41 @@ class Engine:
                 return result
         raise AssertionError("the last try returns or raises")
 
-    async def _fire(self, most: int, connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+    async def _due(
+        self, situation: Situation, connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> Batch:
         return await handle_due(
             connection,
-            most,
+            situation,
             policies=self.policies,
             in_force=in_force,
             now=now,
             decide=self._decide,
         )
 
-    async def _refuse(self, arrival: Arrival, err: BaseException) -> Sequence[Handled]:
-        """The database will never take this one: it goes to the dead letters, and somebody is told."""
-        reason = f"it cannot be stored: {str(getattr(err, 'orig', None) or repr(err))[:300]}"
-        log.error("signal refused", action="dead_letter", event_id=arrival.id, reason=reason)
-        told = dead_letters.of_refused(arrival, reason)
-        return await self.take([told])
+    async def _refuse(self, arrival: Arrival, err: Exception) -> Sequence[Handled]:
+        """The database will never take this one: it goes to the dead letters, and somebody is told.
 
-    async def _postpone(self, err: BaseException) -> None:
-        """The database refuses what a timer decided: leave that incident for a minute, the others go on."""
+        What a person did, and what itself tells of a dead letter, is raised.
+        """
+        if isinstance(arrival.signal, ActionTaken) or arrival.letter is not None:
+            raise err
+        reason = f"it cannot be stored: {words(err)}"
+        log.error("signal refused", action="dead_letter", event_id=arrival.id, reason=reason)
+        return await self.set_aside(dead_letters.of_refused(arrival, reason))
+
+    async def set_aside(self, letter: Arrival) -> Sequence[Handled]:
+        """Publish a dead letter, with the incident that tells of it. Raises when that cannot be, too."""
+        return await self._take([letter])
+
+    async def tell(self, name: str, why: str) -> None:
+        """A loop of this router does not come on (or, without a reason, does again): `last_resort` hears."""
+        await self._take([ailing.arrival(name, why, utcnow())])
+
+    async def _postpone(self, incident_id: str) -> None:
         async with self.database.transaction() as connection:
-            due = await store.due(connection, 1)
-            ids = list(due.incidents)
-            await connection.execute(_POSTPONE, {"ids": ids, "delay": timedelta(minutes=1)})
-        log.error("timer refused by the database", action="timer_refused", incident=ids, exc_info=err)
+            given = {"id": incident_id, "delay": last_resort.backoff(1)}
+            await connection.execute(_POSTPONE, given)
 
 
 def _note(handled: Sequence[Handled]) -> None:
@@ -208,31 +252,13 @@ def _note(handled: Sequence[Handled]) -> None:
             )
 
 
-def _is_culprits(err: Exception) -> bool:
-    """Whether one value of the batch is to blame: refused by the database, or not to be written at all.
-
-    Where everything fails alike the dead letter fails, too, and with it the whole: it stops and tries again.
-    """
-    return fault_of(err) in {None, Fault.POISON} and not isinstance(err, NoPolicyError | UnusablePolicyError)
-
-
-def _divisible(arrivals: Sequence[Arrival]) -> bool:
-    """Whether refused values may be set aside: not what a person did, and not a dead letter itself."""
-    return (
-        not any(isinstance(arrival.signal, ActionTaken) or arrival.letter is not None for arrival in arrivals)
-        or len(arrivals) > 1
-    )
-
-
 def _conflict(err: BaseException) -> str | None:
     """Two transactions met and this one gave way: in one word, when trying again will do."""
     if store.is_race(err):
         return "race"
-    cause = getattr(err, "orig", err)
-    return "deadlock" if getattr(cause, "sqlstate", None) in _CONFLICTS else None
+    return "deadlock" if sqlstate(err) in _CONFLICTS else None
 
 
 _POSTPONE: Final = text("""
-    UPDATE router.incident SET next_due_at = transaction_timestamp() + :delay
-    WHERE id = ANY(CAST(:ids AS uuid[]))
+    UPDATE router.incident SET next_due_at = transaction_timestamp() + :delay WHERE id = CAST(:id AS uuid)
 """)

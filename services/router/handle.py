@@ -115,21 +115,43 @@ async def handle(
 
 async def handle_due(
     connection: AsyncConnection,
-    most: int,
+    situation: Situation,
     *,
     policies: Policies,
     in_force: InForce,
     now: datetime,
     decide: Decide = decide,
 ) -> Batch:
-    """Claim incidents whose time has come and let each take its step; the caller owns the transaction."""
-    situation = await store.due(connection, most)
+    """Let incidents whose time has come (`store.due`) take their step; the caller owns the transaction."""
     for incident in situation.incidents.values():
         if incident.next_due_at is not None:
             metrics.TIMER_LATENESS.observe(max(0.0, (now - incident.next_due_at).total_seconds()))
     arrivals = [Arrival(TimerFired(), incident_id) for incident_id in situation.incidents]
     deciding = await _deciding(connection, situation, arrivals, policies, in_force, now=now, decide=decide)
     return await _decide_all(connection, deciding, arrivals)
+
+
+async def mark_stuck(
+    connection: AsyncConnection,
+    situation: Situation,
+    error: str,
+    *,
+    policies: Policies,
+    in_force: InForce,
+    now: datetime,
+) -> Batch:
+    """Nothing is decided about these: each is marked stuck by this error, and tried again (rule 18)."""
+    if not situation.incidents:
+        return Batch((), None)  # another router has taken it up
+    deciding = await _deciding(connection, situation, (), policies, in_force, now=now, decide=decide)
+    arrivals = [Arrival(TimerFired(), incident_id) for incident_id in situation.incidents]
+    for incident in list(situation.incidents.values()):
+        metrics.SET_ASIDE.inc()
+        deciding.stick(incident, error)
+    await _tell_last_resort(connection, deciding)
+    await store.apply(connection, situation, deciding.levels, now)
+    dues = [incident.next_due_at for incident in situation.to_write() if incident.next_due_at is not None]
+    return Batch([Handled(arrival, error=error) for arrival in arrivals], min(dues, default=None))
 
 
 async def _deciding(
@@ -272,7 +294,7 @@ class _Deciding:
             assert isinstance(signal, EventReceived)
             tiers = self.live.bundle.tiers
             incident = last_resort.stand_in(signal.event, self.live.hash, tiers[-1], self.now)
-        self._stuck(incident, error)
+        self.stick(incident, error)
         self._put_aside(incident.id, signal, error)
         return Handled(arrival, error=error)
 
@@ -294,7 +316,8 @@ class _Deciding:
         if isinstance(signal, EventReceived | DeliveryReported | RelatedTold):
             self.situation.put_aside(SetAside(incident_id, signal, self.now, error))
 
-    def _stuck(self, incident: Incident, error: str) -> None:
+    def stick(self, incident: Incident, error: str) -> None:
+        """Mark it stuck and plan its next try."""
         marked = last_resort.stuck(incident, error, self.now)
         self.situation.write(marked)
         self.situation.tell(marked.id, [last_resort.failed_entry(marked, self.now)])
@@ -313,7 +336,7 @@ class _Deciding:
         except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
             self._log_failure("still_stuck", incident.id, arrival, err)
             current = self.situation.incidents[incident.id]
-            self._stuck(replace(current, stuck=before), f"{type(err).__name__}: {err}")
+            self.stick(replace(current, stuck=before), f"{type(err).__name__}: {err}")
             return Handled(arrival, error=str(err))
         self.situation.keep(decision, arrival.signal)
         self.situation.write(replace(self.situation.incidents[incident.id], stuck=None))
@@ -362,7 +385,7 @@ class _Deciding:
 
     def _still_standing_in(self, incident: Incident, arrival: Arrival, error: str) -> Handled:
         if isinstance(arrival.signal, TimerFired):
-            self._stuck(incident, error)
+            self.stick(incident, error)
         elif isinstance(arrival.signal, EventReceived):
             self._put_aside(incident.id, arrival.signal, error)
         return Handled(arrival, error=error)

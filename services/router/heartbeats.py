@@ -17,20 +17,21 @@ from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import metrics
+from services.router import dead_letters, metrics
 from services.router.arrivals import Arrival
 from services.router.domain.heartbeats import Watched, beaten, dropped, missed
 from services.router.domain.signals import EventReceived
 from services.router.engine import Engine
-from services.router.handle import Batch
-from services.router.policies import InForce, NoPolicyError
+from services.router.handle import Batch, Handled
+from services.router.policies import InForce
 from shared import codec, telemetry
+from shared.bisect import bisect
 from shared.clock import utcnow
-from shared.database import fault_of
+from shared.errors import words
 from shared.eventlog import Received
 from shared.events import HeartbeatReceived, IncidentEvent
+from shared.loops import for_ever
 from shared.policy import Heartbeat
-from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 
@@ -39,7 +40,6 @@ KEEPS_UP: Final = timedelta(seconds=10)
 _LONGEST: Final = timedelta(seconds=5)
 _SHORTEST: Final = timedelta(seconds=0.2)
 _MOST: Final = 200
-_PAUSE_SECONDS: Final = 1.0
 
 
 def read(record: Received) -> HeartbeatReceived | None:
@@ -53,8 +53,22 @@ def read(record: Received) -> HeartbeatReceived | None:
 
 
 async def take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> None:
-    """Remember when each came last; what was late is resolved in the same transaction. Twice is once."""
+    """Remember when each came last; what was late is resolved in the same transaction. Twice is once.
+
+    One that the database refuses becomes a dead letter, its neighbours pass.
+    """
+
+    async def refuse(beat: HeartbeatReceived, err: Exception) -> Sequence[Handled]:
+        return await engine.set_aside(
+            dead_letters.of_message(beat, beat.at, f"it cannot be stored: {words(err)}")
+        )
+
     latest = {beat.name: beat for beat in sorted(beats, key=lambda beat: beat.at)}
+    await bisect(list(latest.values()), lambda some: _take(engine, some), refuse)
+
+
+async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[Handled]:
+    latest = {beat.name: beat for beat in beats}
 
     async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
         known = await _locked(connection, sorted(latest))
@@ -69,7 +83,9 @@ async def take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> None:
         await _write(connection, changed)
         return await _decided(engine, resolving, connection, now, in_force)
 
-    engine.committed(await engine.transaction(work))
+    batch = await engine.transaction(work)
+    engine.committed(batch)
+    return batch.handled
 
 
 class Watch:
@@ -90,19 +106,13 @@ class Watch:
 
     async def run(self) -> None:
         """Look for ever."""
-        database, paused = self._engine.database.trouble, Trouble(log, "heartbeats_paused", what="heartbeats")
-        while True:
-            try:
-                at = await self.look_once(utcnow())
-            except NoPolicyError:
-                await asyncio.sleep(_PAUSE_SECONDS)
-            except Exception as err:  # noqa: BLE001 - it looks again
-                (paused if fault_of(err) is None else database).is_on(err, "router heartbeats")
-                await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                paused.is_over("router heartbeats")
-                database.is_over("router heartbeats")
-                await asyncio.sleep(max(0.0, (at - utcnow()).total_seconds()))
+        await for_ever(
+            "router heartbeats", self._look_and_wait, self._engine.database.trouble, tell=self._engine.tell
+        )
+
+    async def _look_and_wait(self) -> None:
+        at = await self.look_once(utcnow())
+        await asyncio.sleep(max(0.0, (at - utcnow()).total_seconds()))
 
     async def _look(
         self, connection: AsyncConnection, now: datetime, in_force: InForce

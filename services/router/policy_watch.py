@@ -10,9 +10,9 @@ from services.router import metrics, policy_store
 from services.router.domain.compiled import CompiledPolicy, compile_sized
 from services.router.policies import InForce, Policies, moment
 from shared import telemetry
-from shared.database import Database, fault_of
+from shared.database import Database
+from shared.loops import for_ever
 from shared.policy import PolicyErrors, load
-from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 
@@ -55,20 +55,11 @@ class PolicyWatch:
 
     async def run(self) -> None:
         """Watch for ever."""
-        database, paused = self._database.trouble, Trouble(log, "policy_paused", what="looking at the policy")
-        while True:
-            try:
-                known = await self.watch_once()
-            except Exception as err:  # noqa: BLE001 - it is looked at again
-                if fault_of(err) is None:
-                    paused.is_on(err)
-                else:
-                    database.is_on(err, "router policy")
-                await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                paused.is_over()
-                database.is_over("router policy")
-                await asyncio.sleep(_EVERY_SECONDS if known else _PAUSE_SECONDS)
+        await for_ever("router policy", self._watch, self._database.trouble)
+
+    async def _watch(self) -> None:
+        known = await self.watch_once()
+        await asyncio.sleep(_EVERY_SECONDS if known else _PAUSE_SECONDS)
 
     async def _take(self, path: Path, *, changed: bool) -> None:
         try:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,12 +19,12 @@ from services.router.domain.decision import Decision, Explains, Joined, Spread
 from services.router.domain.incident import Incident
 from services.router.domain.suppression import AFTER_CAUSE
 from services.router.domain.surroundings import Cause, Group, Other
+from shared import codec
 from shared.events import Upstream
 
 _CAUSES_SEEN: Final = 5  # of a rule: more would say nothing new
 _KEPT_AFTER: Final = timedelta(hours=1)
 _UPSTREAM_SEEN: Final = 3  # open incidents of a service
-_json: Final = msgspec.json.Encoder()
 
 
 @dataclass(slots=True)
@@ -145,7 +144,7 @@ async def add_spreads(connection: AsyncConnection, spreads: Sequence[Spread], no
     given = {
         "audiences": [spread.audience for spread in spreads],
         "meant": [spread.of for spread in spreads],
-        "messages": [_json.encode(spread.message).decode() for spread in spreads],
+        "messages": [codec.json_text(spread.message) for spread in spreads],
         "now": now,
     }
     await connection.execute(_SPREAD, given)
@@ -179,7 +178,7 @@ def _explain_columns(explains: Sequence[tuple[Incident, Explains]]) -> dict[str,
         "ids": [incident.id for incident, _ in listed],
         "titles": [incident.title for incident, _ in listed],
         "opened": [incident.opened_at for incident, _ in listed],
-        "under": [_json.encode(each.under).decode() for _, each in listed],
+        "under": [codec.json_text(each.under) for _, each in listed],
         "ended": [each.ended for _, each in listed],
     }
 

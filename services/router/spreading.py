@@ -21,18 +21,15 @@ from services.router.domain.draft import Draft, derived_id
 from services.router.domain.incident import decode
 from services.router.domain.surroundings import Surroundings
 from services.router.engine import Engine
-from services.router.policies import InForce, NoPolicyError
+from services.router.policies import InForce
 from services.router.tables import SCHEMA
-from shared import codec, outbox, telemetry
-from shared.database import fault_of
+from shared import codec, outbox
 from shared.events import RelatedChanged
+from shared.loops import for_ever
 from shared.policy.expressions import ExpressionError
-
-log = telemetry.logger(__name__)
 
 STEP: Final = 500
 _POLL_SECONDS: Final = 1.0
-_PAUSE_SECONDS: Final = 0.3
 _BREATH: Final = 50
 _decoder: Final = msgspec.json.Decoder(RelatedChanged)
 
@@ -52,25 +49,16 @@ class Spreading:
 
     async def run(self) -> None:
         """Tell for ever."""
-        database = self._engine.database.trouble
-        while True:
-            self._engine.spread.clear()
-            try:
-                told = await self.spread_once()
-            except NoPolicyError:
-                await asyncio.sleep(_PAUSE_SECONDS)
-            except Exception as err:  # noqa: BLE001 - it comes round again
-                if fault_of(err) is None:
-                    log.warning("telling many failed", action="spread_failed", error=repr(err))
-                else:
-                    database.is_on(err, "router spreading")
-                await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                database.is_over("router spreading")
-                if told < 0:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_POLL_SECONDS):
-                            await self._engine.spread.wait()
+        await for_ever(
+            "router spreading", self._spread, self._engine.database.trouble, tell=self._engine.tell
+        )
+
+    async def _spread(self) -> None:
+        self._engine.spread.clear()
+        if await self.spread_once() < 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._engine.spread.wait()
 
     async def _step(self, connection: AsyncConnection, now: datetime, in_force: InForce) -> int:
         row = (await connection.execute(_TAKE)).one_or_none()

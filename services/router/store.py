@@ -33,7 +33,6 @@ from shared import codec, outbox
 from shared.events import DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
 
 ORPHANS_KEPT: Final = timedelta(days=7)
-_json: Final = msgspec.json.Encoder()
 
 
 def is_race(err: BaseException) -> bool:
@@ -57,10 +56,16 @@ async def gather(connection: AsyncConnection, arrivals: Sequence[Arrival], now: 
     return situation
 
 
-async def due(connection: AsyncConnection, most: int) -> Situation:
-    """Claim incidents whose due time has come, highest priority first; what others hold is left alone."""
+async def due(connection: AsyncConnection, most: int, *, among: Sequence[str] | None = None) -> Situation:
+    """Claim incidents whose due time has come, highest priority first; what others hold is left alone.
+
+    `among`: only of these ids.
+    """
     situation = Situation()
-    rows = (await connection.execute(_CLAIM, {"most": most})).all()
+    if among is None:
+        rows = (await connection.execute(_CLAIM, {"most": most})).all()
+    else:
+        rows = (await connection.execute(_CLAIM_AMONG, {"most": most, "ids": list(among)})).all()
     for row in rows:
         situation.know(decode(row.state))
     await _set_aside_earlier(connection, situation)
@@ -139,6 +144,11 @@ def _signal(kind: str, raw: str) -> Signal:
     return DeliveryReported(msgspec.json.decode(raw, type=DeliveryReport))
 
 
+def _state(incident: Incident) -> str:
+    with codec.writable():
+        return encode(incident).decode()
+
+
 _COLUMNS: Final[tuple[tuple[str, str, Callable[[Incident], Any]], ...]] = (
     ("id", "uuid", lambda i: i.id),
     ("integration", "text", lambda i: i.integration),
@@ -163,7 +173,7 @@ _COLUMNS: Final[tuple[tuple[str, str, Callable[[Incident], Any]], ...]] = (
     ("events", "bigint", lambda i: i.events),
     ("parent", "uuid", lambda i: i.parent or None),
     ("suppressed_by", "text", lambda i: i.suppressed_by),
-    ("state", "text", lambda i: encode(i).decode()),
+    ("state", "text", _state),
 )
 _LATER_COLUMNS: Final = (
     ("level", "text"),
@@ -218,7 +228,7 @@ def _entry_columns(entries: Sequence[tuple[str, Entry]]) -> dict[str, Any]:
 
 
 def _reason(entry: Entry) -> str | None:
-    return None if entry.reason is None else _json.encode(entry.reason.as_json()).decode()
+    return None if entry.reason is None else codec.json_text(entry.reason.as_json())
 
 
 async def _write_orphans(connection: AsyncConnection, orphans: Iterable[Orphan], now: datetime) -> None:
@@ -232,7 +242,7 @@ async def _write_orphans(connection: AsyncConnection, orphans: Iterable[Orphan],
         "ids": [event.event_id for event, _ in events],
         "occurred": [event.occurred_at for event, _ in events],
         "reasons": [reason for _, reason in events],
-        "events": [_json.encode(event).decode() for event, _ in events],
+        "events": [codec.json_text(event) for event, _ in events],
     }
     await connection.execute(_ORPHAN, columns | {"now": now})
 
@@ -275,11 +285,11 @@ _SET_ASIDE_AS: Final[Mapping[type, str]] = {
 
 def _stored(signal: Signal) -> str:
     if isinstance(signal, EventReceived):
-        return _json.encode(signal.event).decode()
+        return codec.json_text(signal.event)
     if isinstance(signal, RelatedTold):
-        return _json.encode(signal.message).decode()
+        return codec.json_text(signal.message)
     assert isinstance(signal, DeliveryReported)
-    return _json.encode(signal.report).decode()
+    return codec.json_text(signal.report)
 
 
 def _upsert() -> str:
@@ -339,6 +349,11 @@ _CLAIM: Final = text("""
         ORDER BY next_due_at LIMIT :most FOR UPDATE SKIP LOCKED
     ) AS claimed
     LIMIT :most
+""")
+_CLAIM_AMONG: Final = text("""
+    SELECT CAST(state AS text) AS state FROM router.incident
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND status <> 'closed' AND next_due_at <= transaction_timestamp()
+    ORDER BY priority, next_due_at LIMIT :most FOR UPDATE SKIP LOCKED
 """)
 _NEXT_DUE: Final = text("""
     SELECT min(first.next_due_at) FROM generate_series(1, 5) AS p

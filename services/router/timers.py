@@ -1,6 +1,5 @@
 """Due times: claim what is due, let it take its step, sleep until the next one, at most a second."""
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -8,17 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import metrics, store
 from services.router.engine import Engine
-from services.router.policies import NoPolicyError
-from shared import telemetry
 from shared.clock import utcnow
-from shared.database import fault_of
-from shared.trouble import Trouble
-
-log = telemetry.logger(__name__)
+from shared.loops import for_ever
 
 _MOST: Final = 500
 _LONGEST: Final = timedelta(seconds=1)
-_PAUSE_SECONDS: Final = 0.3
 _OVERDUE_EVERY: Final = timedelta(seconds=10)
 _OVERDUE_SECONDS: Final = 1.0
 _OVERDUE_MOST: Final = 1000  # counted per priority, no further
@@ -45,23 +38,11 @@ class Timers:
 
     async def run(self) -> None:
         """Fire for ever."""
-        database, paused = self._engine.database.trouble, Trouble(log, "timers_paused", what="deciding")
-        while True:
-            try:
-                at = await self.fire_once(utcnow())
-            except NoPolicyError:
-                await asyncio.sleep(_PAUSE_SECONDS)
-            except Exception as err:
-                if fault_of(err) is None:  # timers that ended would forget every incident
-                    paused.is_on(err)
-                    log.debug("timers paused", action="timers_paused", exc_info=err)
-                else:
-                    database.is_on(err, "router timers")
-                await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                paused.is_over()
-                database.is_over("router timers")
-                await self._engine.alarm.wait((at - utcnow()).total_seconds())
+        await for_ever("router timers", self._fire, self._engine.database.trouble, tell=self._engine.tell)
+
+    async def _fire(self) -> None:
+        at = await self.fire_once(utcnow())
+        await self._engine.alarm.wait((at - utcnow()).total_seconds())
 
     async def _count_overdue(self, connection: AsyncConnection, now: datetime) -> None:
         if self._counted_at is None or now >= self._counted_at + _OVERDUE_EVERY:

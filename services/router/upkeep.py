@@ -9,11 +9,10 @@ from sqlalchemy import text
 from services.router import metrics, quiet, relations
 from services.router.store import ORPHANS_KEPT
 from services.router.tables import SCHEMA
-from shared import inbox, telemetry
+from shared import inbox
 from shared.clock import utcnow
-from shared.database import Database, fault_of
-
-log = telemetry.logger(__name__)
+from shared.database import Database
+from shared.loops import for_ever
 
 _EVERY_SECONDS: Final = 60.0
 _MOST: Final = 10_000
@@ -49,18 +48,13 @@ async def tidy_once(database: Database, now: datetime) -> int:
 
 async def run(database: Database) -> None:
     """Tidy for ever."""
-    while True:
-        try:
-            await quiet.announce_once(database, utcnow())
-            await tidy_once(database, utcnow())
-        except Exception as err:  # noqa: BLE001 - it comes round again
-            if fault_of(err) is None:
-                log.warning("tidying failed", action="tidy_failed", error=repr(err))
-            else:
-                database.trouble.is_on(err, "router upkeep")
-        else:
-            database.trouble.is_over("router upkeep")
+
+    async def step() -> None:
+        await quiet.announce_once(database, utcnow())
+        await tidy_once(database, utcnow())
         await asyncio.sleep(_EVERY_SECONDS)
+
+    await for_ever("router upkeep", step, database.trouble)
 
 
 # Signals of incidents that were closed by hand while they could not be decided.

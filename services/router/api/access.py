@@ -15,7 +15,7 @@ from services.router.policies import NoPolicyError, moment, required
 from shared import telemetry
 from shared.access import Holder, Presented, Role, holder_of
 from shared.clock import utcnow
-from shared.database import Fault, fault_of
+from shared.errors import Kind, kind_of
 from shared.policy.usable_keys import UsableKeys
 from shared.problems import Problem
 
@@ -51,7 +51,7 @@ class Route(APIRoute):
             except NoPolicyError as err:
                 raise unavailable("no policy is in force yet") from err
             except Exception as err:
-                if fault_of(err) not in {Fault.AWAY, Fault.SCHEMA}:
+                if kind_of(err) not in {Kind.AWAY, Kind.MISMATCH}:
                     raise
                 log.debug("database away", action="api_unavailable", error=repr(err))  # the loops say it once
                 raise unavailable("the database cannot be reached") from err

@@ -276,26 +276,3 @@ async def test_what_cannot_even_be_written_does_not_hold_up_the_rest(database: D
     await desk.put_in_force(bundle())
     await desk.take(event("before"), event("bad", title="poison"), event("after"))
     assert set(await by_key(desk)) == {"before", "after", "dead-letter:ladder.incidents"}
-
-
-async def test_a_timer_whose_result_cannot_be_stored_waits_a_minute_and_the_others_go_on(
-    database: Database,
-) -> None:
-    def odd(
-        incident: Incident | None, signal: Signal, around: Surroundings, policy: CompiledPolicy, now: datetime
-    ) -> Decision:
-        decision = decide(incident, signal, around, policy, now)
-        if isinstance(signal, TimerFired) and incident is not None and incident.dedup_key == "bad":
-            assert decision.incident is not None
-            return Decision(msgspec.structs.replace(decision.incident, title="\x00"), decision.entries)
-        return decision
-
-    desk = Desk(database, Engine(database, decide=odd))
-    await desk.put_in_force(bundle())
-    await desk.take(*(event(key) for key in ("a", "bad", "c")))
-    await desk.make_due()
-    assert await desk.engine.fire() == 3
-    rows = await desk.sql(
-        "SELECT dedup_key FROM router.incident WHERE next_due_at < now() + interval '2 min'"
-    )
-    assert [row.dedup_key for row in rows] == ["bad"]
