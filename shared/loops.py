@@ -13,13 +13,13 @@ Pauses double from the first to the longest. Each failure counts in `ladder_loop
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, TypeVar, assert_never
 
 from prometheus_client import Counter
 
 from shared import telemetry
+from shared.clock import stopwatch
 from shared.errors import AwayError, Kind, MismatchError, kind_of
 from shared.trouble import Trouble
 
@@ -57,7 +57,7 @@ class Failures:
     """
 
     def __init__(
-        self, name: str, away: Trouble, *, tell: Tell = nobody, clock: Callable[[], float] = time.monotonic
+        self, name: str, away: Trouble, *, tell: Tell = nobody, clock: Callable[[], float] = stopwatch
     ) -> None:
         self._name = name
         self._away = away
@@ -139,7 +139,7 @@ async def for_ever(
     beat: Callable[[], None] = lambda: None,
     tell: Tell = nobody,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] = stopwatch,
 ) -> None:
     """Repeat the step until cancelled. The step itself waits for what there is to do.
 
