@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from services.notifier import letters, metrics, upkeep
+from services.notifier import letters, metrics, retention
 from services.notifier import migrations as revisions
 from services.notifier.api import routes
 from services.notifier.capacity import Capacity
@@ -30,13 +30,14 @@ from shared.policy import Bundle
 from shared.policy.feed import PolicyFeed
 from shared.policy.usable_keys import UsableKeys
 from shared.progress import Progress
+from shared.retention import forget_old
 from shared.secrets import Secrets
 from shared.service import Service
 
 log = telemetry.logger(__name__)
 REVISIONS: Final = Path(str(revisions.__file__)).parent
 _NEWER_POLICY_SECONDS: Final = 1.0
-_UPKEEP_SECONDS: Final = 600.0
+_UPKEEP_SECONDS: Final = 60.0
 
 
 class Notifier:
@@ -192,10 +193,8 @@ class Notifier:
                 await self._changed.wait()
 
     async def _upkeep(self) -> None:
-        gone = 1
-        while gone:
-            async with self._database.transaction() as connection:
-                gone = await upkeep.forget_old(connection, self._settings.keep, utcnow())
+        tables = retention.tables(self._settings.keep)
+        await forget_old(self._database, SCHEMA, tables, self._database.now())
         await asyncio.sleep(_UPKEEP_SECONDS)
 
 

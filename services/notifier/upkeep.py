@@ -1,14 +1,9 @@
-"""Counting what waits, and forgetting what is old."""
+"""Counting what waits."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-
-from services.notifier.tables import SCHEMA
-from shared import inbox
-
-_BATCH = 5_000
 
 
 async def count_pending(connection: AsyncConnection) -> int:
@@ -29,39 +24,3 @@ async def oldest_due_seconds(connection: AsyncConnection, now: datetime) -> floa
     """)
     at: datetime | None = (await connection.execute(statement)).scalar()
     return max(0.0, (now - at).total_seconds()) if at else 0.0
-
-
-async def forget_old(connection: AsyncConnection, keep: timedelta, now: datetime) -> int:
-    """Delete finished deliveries, read messages and quiet incidents older than `keep`; how many rows went.
-
-    At most 5,000 of each, so that no transaction is long; call again while it returns something.
-    """
-    values = {"before": now - keep, "most": _BATCH}
-    gone = 0
-    for statement in _FORGET:
-        gone += (await connection.execute(text(statement), values)).rowcount
-    return gone + await inbox.forget_old(connection, SCHEMA, now)
-
-
-_FORGET = (
-    """
-    DELETE FROM notifier.delivery WHERE id IN (
-        SELECT id FROM notifier.delivery
-        WHERE created_at < :before AND state IN ('sent', 'delivered', 'failed', 'cancelled')
-        LIMIT :most FOR UPDATE SKIP LOCKED
-    )
-    """,
-    """
-    DELETE FROM notifier.inbox_message WHERE seq IN (
-        SELECT seq FROM notifier.inbox_message WHERE at < :before LIMIT :most FOR UPDATE SKIP LOCKED
-    )
-    """,
-    """
-    DELETE FROM notifier.incident WHERE id IN (
-        SELECT i.id FROM notifier.incident AS i
-        WHERE i.updated_at < :before
-          AND NOT EXISTS (SELECT FROM notifier.delivery AS d WHERE d.incident_id = i.id)
-        LIMIT :most FOR UPDATE SKIP LOCKED
-    )
-    """,
-)

@@ -39,6 +39,7 @@ class Router:
         clock: Callable[[], float] = stopwatch,
     ) -> None:
         self._database = database
+        self._keep = settings.keep
         self._relay = Relay(database, log, SCHEMA)
         self.engine = Engine(database, wake_relay=self._relay.wake)
         self.consuming = [Consuming(log, self.engine, source, clock=clock) for source in (EVENTS, REPORTS)]
@@ -96,7 +97,8 @@ class Router:
                 ("timers", self.timers.run()),
                 ("heartbeats", self.heartbeats.run()),
                 ("spreading", self.spreading.run()),
-                ("upkeep", upkeep.run(self._database)),
+                ("notices", upkeep.notify_for_ever(self._database)),
+                ("upkeep", upkeep.run(self._database, self._keep)),
                 ("database look", self._database_look.run()),
             ):
                 group.create_task(loop, name=f"router {name}")

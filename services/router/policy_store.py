@@ -73,6 +73,11 @@ async def publish_again(connection: AsyncConnection) -> InForce | None:
     return current
 
 
+async def alone(connection: AsyncConnection) -> bool:
+    """Whether nobody switches; until the transaction's end nobody can."""
+    return bool((await connection.execute(_TRY_ALONE, {"lock": _LOCK})).scalar_one())
+
+
 async def stored(connection: AsyncConnection, chosen: str) -> bytes:
     """The bundle of this hash, as JSON."""
     return bytes((await connection.execute(_BUNDLE, {"hash": chosen})).scalar_one())
@@ -87,6 +92,7 @@ async def _publish(connection: AsyncConnection, policy: InForce, raw: bytes) -> 
 
 
 _SERIALISE: Final = text("SELECT pg_advisory_xact_lock(:lock)")
+_TRY_ALONE: Final = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _STORE: Final = text("""
     INSERT INTO router.policy (hash, bundle, loaded_at) VALUES (:hash, :bundle, :now) ON CONFLICT DO NOTHING
 """)

@@ -161,14 +161,6 @@ async def _announcement(connection: AsyncConnection, ending: Stored, now: dateti
     )
 
 
-async def tidy(connection: AsyncConnection, now: datetime) -> int:
-    """Forget what has been over for 90 days."""
-    gone = 0
-    for statement in _OLD.values():
-        gone += (await connection.execute(statement, {"before": now - KEPT})).rowcount
-    return gone
-
-
 def _stored(row: Any) -> Stored:
     return Stored(
         id=row.id,
@@ -230,4 +222,3 @@ _KEPT_QUIET: Final = text("""
     SELECT count(*) FROM router.incident
     WHERE suppressed_by = :by AND suppressed_by <> '' AND status IN ('triggered', 'acknowledged')
 """)
-_OLD: Final = {table: text(f"DELETE FROM router.{table} WHERE until < :before") for table in _COLUMNS}

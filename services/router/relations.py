@@ -8,7 +8,7 @@ log. A policy without such rules costs nothing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -23,7 +23,6 @@ from shared import codec
 from shared.events import Upstream
 
 _CAUSES_SEEN: Final = 5  # of a rule: more would say nothing new
-_KEPT_AFTER: Final = timedelta(hours=1)
 _UPSTREAM_SEEN: Final = 3  # open incidents of a service
 
 
@@ -150,14 +149,6 @@ async def add_spreads(connection: AsyncConnection, spreads: Sequence[Spread], no
     await connection.execute(_SPREAD, given)
 
 
-async def tidy(connection: AsyncConnection, now: datetime) -> int:
-    """Forget groups that nobody can join any more, and causes that are over."""
-    before = {"before": now - _KEPT_AFTER}
-    gone = (await connection.execute(_OLD_GROUPS, before)).rowcount
-    gone += (await connection.execute(_OLD_CAUSES, before)).rowcount
-    return gone
-
-
 def _joined_columns(joined: Mapping[tuple[str, str], tuple[Joined, datetime]]) -> dict[str, Any]:
     listed = [joined[key] for key in sorted(joined)]
     return {
@@ -237,15 +228,4 @@ _SPREAD: Final = text("""
     FROM unnest(CAST(:audiences AS text[]), CAST(:meant AS text[]), CAST(:messages AS text[]))
          WITH ORDINALITY AS given (audience, meant, message, place)
     ORDER BY place
-""")
-_OLD_GROUPS: Final = text("""
-    DELETE FROM router.incident_group WHERE ctid = ANY(ARRAY(
-        SELECT ctid FROM router.incident_group
-        WHERE kept_until < :before LIMIT 10000 FOR UPDATE SKIP LOCKED
-    ))
-""")
-_OLD_CAUSES: Final = text("""
-    DELETE FROM router.cause WHERE ctid = ANY(ARRAY(
-        SELECT ctid FROM router.cause WHERE ended < :before LIMIT 10000 FOR UPDATE SKIP LOCKED
-    ))
 """)

@@ -1,9 +1,11 @@
 """The router's own settings; its database and its log are the host's."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field
 
+from services.router.retention import Keep
 from shared.settings import ListenSettings, SecretKeySettings
 
 
@@ -15,3 +17,26 @@ class RouterSettings(ListenSettings, SecretKeySettings):
         default=None,
         description="a policy bundle: a YAML file, or a folder of them; taken at start and on change",
     )
+    keep_incidents_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="how long closed incidents, their timelines and the policies they followed are kept",
+    )
+    keep_reports_days: int = Field(
+        default=1_100,
+        ge=1,
+        le=36_500,
+        description="how long what reports are made of is kept, or as incidents",
+    )
+    keep_dead_letters_days: int = Field(
+        default=30, ge=1, le=36_500, description="how long records that could not be used are kept"
+    )
+
+    @property
+    def keep(self) -> Keep:
+        return Keep(
+            incidents=timedelta(days=self.keep_incidents_days),
+            reports=timedelta(days=self.keep_reports_days),
+            dead_letters=timedelta(days=self.keep_dead_letters_days),
+        )

@@ -7,68 +7,119 @@ record of each key stays.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import telemetry
-from shared.clock import utcnow
 from shared.database import Database
+from shared.retention import Forget, Forgotten, Kept, forget_old
 
 _PAUSE_SECONDS: Final = 60.0
-_BATCH: Final = 5_000
 _ABANDONED: Final = 4  # times the retention
-_LOCK: Final = 0x1ADDE3
+_OWNER: Final = "eventlog"
 
 log = telemetry.logger(__name__)
 
-_ALONE = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _DONE_WITH = text("""
-    SELECT p.topic, p.number, coalesce(min(l.committed), p.next_offset),
+    SELECT p.topic, p.number, coalesce(min(l.committed), p.next_offset) AS below,
            coalesce(min(l.committed) FILTER (WHERE EXISTS (
                SELECT FROM eventlog.members m WHERE m.consumer_group = l.consumer_group
-           )), p.next_offset)
+           )), p.next_offset) AS below_living
     FROM eventlog.partitions p
     JOIN eventlog.topics t ON t.name = p.topic AND NOT t.compacted
     LEFT JOIN eventlog.leases l ON l.topic = p.topic AND l.partition = p.number
     GROUP BY p.topic, p.number, p.next_offset
+    ORDER BY p.topic, p.number
 """)
+# The oldest stand first: of the first few those that may go, so that what has to stay is never gone through.
 _DELETE = text("""
-    DELETE FROM eventlog.records r USING (
-        SELECT "offset" FROM eventlog.records
-        WHERE topic = :topic AND partition = :number AND at < :before
-          AND ("offset" < :below OR ("offset" < :below_living AND at < :abandoned))
+    WITH first AS MATERIALIZED (
+        SELECT ctid AS place, "offset", at FROM eventlog.records
+        WHERE topic = :topic AND partition = :number AND "offset" >= :since
         ORDER BY "offset" LIMIT :most
-    ) AS old
-    WHERE r.topic = :topic AND r.partition = :number AND r."offset" = old."offset"
+    ), old AS MATERIALIZED (
+        SELECT place, "offset", at FROM first
+        WHERE at < :before AND ("offset" < :below OR ("offset" < :below_living AND at < :abandoned))
+    ), gone AS (
+        DELETE FROM eventlog.records WHERE ctid = ANY(ARRAY(SELECT place FROM old)) RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM gone) AS gone, (SELECT max("offset") + 1 FROM old) AS next
 """)
+_COMPACTED = text("SELECT name FROM eventlog.topics WHERE compacted ORDER BY name")
 _COMPACT = text("""
-    DELETE FROM eventlog.records r USING eventlog.topics t, eventlog.records newer
-    WHERE t.compacted AND r.topic = t.name
-      AND newer.topic = r.topic AND newer.partition = r.partition
-      AND newer.key = r.key AND newer."offset" > r."offset"
+    WITH last AS MATERIALIZED (
+        SELECT partition, key, max("offset") AS "offset" FROM eventlog.records
+        WHERE topic = :topic GROUP BY partition, key
+    )
+    DELETE FROM eventlog.records r USING last
+    WHERE r.topic = :topic AND r.partition = last.partition
+      AND r.key = last.key AND r."offset" < last."offset"
 """)
 
 
 async def clean_once(database: Database, retention: timedelta, now: datetime) -> int:
-    """Delete what may go, at most 5,000 records of each partition; how many went."""
+    """Delete everything that may go, a few thousand records a transaction; how many went."""
     async with database.transaction() as connection:
-        if not (await connection.execute(_ALONE, {"lock": _LOCK})).scalar_one():
-            return 0
-        deleted = (await connection.execute(_COMPACT)).rowcount
-        for topic, number, below, below_living in (await connection.execute(_DONE_WITH)).all():
-            asked = {
-                "topic": topic,
-                "number": number,
-                "below": below,
-                "below_living": below_living,
-                "before": now - retention,
-                "abandoned": now - retention * _ABANDONED,
-                "most": _BATCH,
-            }
-            deleted += (await connection.execute(_DELETE, asked)).rowcount
-    return deleted
+        partitions = (await connection.execute(_DONE_WITH)).all()
+        compacted = (await connection.execute(_COMPACTED)).scalars().all()
+    kept = [*_compacted(compacted), *_records(partitions, retention)]
+    return sum((await forget_old(database, _OWNER, kept, now)).values())
+
+
+def _records(partitions: Sequence[Row[Any]], retention: timedelta) -> Sequence[Kept]:
+    why = "a service that was down for days goes on where it was"
+    records = (_Records(partition, retention) for partition in partitions)
+    return [Kept(f"eventlog.records ({each.topic})", retention, why, each.forget) for each in records]
+
+
+def _compacted(topics: Sequence[str]) -> Sequence[Kept]:
+    why = "the last record of each key stays for ever, those before it say nothing"
+    return [Kept(f"eventlog.records ({topic})", timedelta(0), why, _compaction(topic)) for topic in topics]
+
+
+class _Records:
+    """Those of one partition."""
+
+    def __init__(self, partition: Row[Any], retention: timedelta) -> None:
+        self.topic: str = partition.topic
+        self._number: int = partition.number
+        self._below: int = partition.below
+        self._below_living: int = partition.below_living
+        self._retention = retention
+        self._since = 0
+
+    async def forget(
+        self, connection: AsyncConnection, before: datetime, since: datetime, most: int
+    ) -> Forgotten:
+        del since  # offsets say where it goes on
+        given = {
+            "topic": self.topic,
+            "number": self._number,
+            "since": self._since,
+            "below": self._below,
+            "below_living": self._below_living,
+            "before": before,
+            "abandoned": before - self._retention * (_ABANDONED - 1),
+            "most": most,
+        }
+        row = (await connection.execute(_DELETE, given)).one()
+        if row.gone < most:
+            return Forgotten(row.gone, None)
+        self._since = row.next
+        return Forgotten(row.gone, before)
+
+
+def _compaction(topic: str) -> Forget:
+    async def compact(connection: AsyncConnection, before: datetime, since: datetime, most: int) -> Forgotten:
+        """All at once: a compacted topic holds little."""
+        del before, since, most
+        return Forgotten((await connection.execute(_COMPACT, {"topic": topic})).rowcount, None)
+
+    return compact
 
 
 async def clean_for_ever(database: Database, retention: timedelta) -> None:
@@ -76,7 +127,7 @@ async def clean_for_ever(database: Database, retention: timedelta) -> None:
     while True:
         await asyncio.sleep(_PAUSE_SECONDS)
         try:
-            deleted = await clean_once(database, retention, utcnow())
+            deleted = await clean_once(database, retention, database.now())
         except Exception as err:  # noqa: BLE001 - cleaning must never end the process
             log.warning("cleaning failed", action="clean_failed", error=repr(err))
         else:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from shared import inbox
 from shared.clock import utcnow
 from shared.database import Database
+from shared.retention import forget_old
 
 
 @pytest.fixture
@@ -17,7 +18,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
     async with opened.transaction() as connection:
         await connection.execute(text("CREATE SCHEMA owner"))
-        await connection.execute(text(inbox.ddl("owner")))
+        for statement in (inbox.ddl("owner"), *inbox.retention_ddl("owner")):
+            await connection.execute(text(statement))
     yield opened
     await opened.close()
 
@@ -57,6 +59,6 @@ async def test_ids_are_forgotten_after_eight_days(database: Database) -> None:
     async with database.transaction() as connection:
         await inbox.new_ids(connection, "owner", ["old"], now - timedelta(days=8, seconds=1))
         await inbox.new_ids(connection, "owner", ["recent"], now - timedelta(days=7, hours=23))
-
-        assert await inbox.forget_old(connection, "owner", now) == 1
+    assert await forget_old(database, "owner", [inbox.kept("owner")], now) == {"owner.inbox": 1}
+    async with database.transaction() as connection:
         assert await inbox.new_ids(connection, "owner", ["old", "recent"], now) == {"old"}

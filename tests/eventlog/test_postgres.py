@@ -114,6 +114,21 @@ async def test_what_no_group_reads_goes_by_age_alone(database: Database) -> None
     assert await clean_once(database, WEEK, utcnow() + timedelta(days=8)) == 2
 
 
+async def test_a_backlog_of_records_goes_in_one_round_however_long_it_is(database: Database) -> None:
+    """What came in a day of rest is not carried along at so many a minute."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO eventlog.records (topic, partition, "offset", key, value, headers, at)
+                SELECT 't', n % 2, n / 2, '', '', '', now() FROM generate_series(0, 23999) AS n
+            """)
+        )
+        await connection.execute(text("UPDATE eventlog.partitions SET next_offset = 12000"))
+
+    assert await clean_once(database, WEEK, utcnow() + timedelta(days=8)) == 24_000
+    assert await stored(database) == []
+
+
 async def test_offsets_go_on_counting_after_records_went(database: Database) -> None:
     await publish(database, "1", "2")
     await clean_once(database, WEEK, utcnow() + timedelta(days=8))

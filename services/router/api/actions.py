@@ -229,7 +229,9 @@ class _Work:
 
 
 def not_found() -> Problem:
-    return Problem(404, "no-such-incident", "No incident has this id")
+    """Whether there never was one, or it was closed so long ago that it is forgotten, nobody knows."""
+    why = "there never was one, or it was closed so long ago that it is no longer kept"
+    return Problem(404, "no-such-incident", "No incident has this id", why)
 
 
 def _raise_refusal(handled: Handled) -> None:

@@ -1,0 +1,55 @@
+"""All tables of the notifier: how long their rows are kept, and why; and those that need no end."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+from services.notifier.tables import SCHEMA
+from shared import inbox
+from shared.retention import Kept, older_rows
+
+STAYS: Final[Mapping[str, str]] = {
+    "outbox": "a row goes when the log has acknowledged it",
+    "outbox_lease": "one row",
+    "endpoint_disabled": "a row an address that is switched off, until it is switched on",
+}
+"""Tables that need no end, each with what bounds it."""
+
+
+def tables(keep: timedelta) -> Sequence[Kept]:
+    """What is forgotten, in the order of a round: deliveries before the incidents that they belong to."""
+    return (
+        inbox.kept(SCHEMA),
+        Kept(
+            "notifier.delivery",
+            keep,
+            "what became of each message, once it is finished",
+            older_rows(
+                "notifier.delivery",
+                "created_at",
+                only="t.state IN ('sent', 'delivered', 'failed', 'cancelled')",
+            ),
+        ),
+        Kept(
+            "notifier.inbox_message",
+            keep,
+            "messages of the stored inbox",
+            older_rows("notifier.inbox_message", changes=False),
+        ),
+        Kept(
+            "notifier.incident",
+            keep,
+            "which pages of an incident are wanted, after its last message and with no delivery left",
+            older_rows(
+                "notifier.incident",
+                "updated_at",
+                only="NOT EXISTS (SELECT FROM notifier.delivery AS d WHERE d.incident_id = t.id)",
+            ),
+        ),
+        Kept(
+            "notifier.outbox_refused",
+            keep,
+            "what the log refused for good: to be looked at",
+            older_rows("notifier.outbox_refused", changes=False),
+        ),
+    )
