@@ -24,6 +24,9 @@ def _client(app: Any) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=transport, base_url="http://ladder", headers=key)
 
 
+UNKNOWN = "0b0e7d8e-5f0c-4b53-9d5c-3a1f0a6c2f11"
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
     async with _client(APP) as client:
@@ -31,7 +34,7 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/incidents", f"/v1/incidents/{uuid.uuid4()}/explain", "/v1/oncall", "/v1/policy"]
+    "path", ["/v1/incidents", f"/v1/incidents/{UNKNOWN}/explain", "/v1/oncall", "/v1/policy"]
 )
 async def test_the_routers_paths_say_try_again(client: httpx2.AsyncClient, path: str) -> None:
     answer = await client.get(path)
@@ -39,7 +42,7 @@ async def test_the_routers_paths_say_try_again(client: httpx2.AsyncClient, path:
     assert int(answer.headers["retry-after"]) > 0
 
 
-@pytest.mark.parametrize("path", ["/v1/inbox/ana", "/v1/deliveries", f"/v1/deliveries/{uuid.uuid4()}"])
+@pytest.mark.parametrize("path", ["/v1/inbox/ana", "/v1/deliveries", f"/v1/deliveries/{UNKNOWN}"])
 async def test_the_notifiers_paths_say_try_again(path: str) -> None:
     bundle = Bundle.model_validate(BUNDLE)
     paths = notifier_api.routes(nowhere(), lambda: bundle, Capacity({}))
