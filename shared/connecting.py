@@ -2,7 +2,7 @@
 
 A machine that loses its network or its power sends no FIN: without these settings its sessions, and their
 locks, stay for minutes to hours. The server ends what is silent or stands idle in a transaction; the client
-ends what does not answer. Both take about eight seconds for a dead network, and the server five for a
+ends what does not answer. Both take about eight seconds for a dead network, and the server six for a
 process that is stopped in the middle of a transaction.
 """
 
@@ -19,7 +19,7 @@ _IDLE_SECONDS: Final = 3  # of silence before the first probe
 _BETWEEN_SECONDS: Final = 2
 _PROBES: Final = 3
 _UNANSWERED_MS: Final = 8_000
-IDLE_IN_TRANSACTION_MS: Final = 5_000
+IDLE_IN_TRANSACTION_MS: Final = 6_000
 
 _OPTIONS: Final = {
     "TCP_KEEPIDLE": _IDLE_SECONDS,

@@ -24,7 +24,7 @@ _TOO_LONG_SECONDS: Final = 0.5
 
 log = telemetry.logger(__name__)
 
-_RETRY: Final = frozenset({"08", "40", "53", "57"})
+_RETRY: Final = frozenset({"08", "25", "40", "53", "57"})  # 25: ended because the process stood still
 _POISON: Final = frozenset({"22", "23", "54"})
 
 

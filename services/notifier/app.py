@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from services.notifier.channels import AT_ONCE, Means, opened
 from services.notifier.consume import GROUP, MOST, Consumption
 from services.notifier.courier import Courier
 from services.notifier.deliver import LEASE, Sender
+from services.notifier.emptiness import Emptiness
 from services.notifier.loops import for_ever
 from services.notifier.outbound import Outbound
 from services.notifier.settings import NotifierSettings
@@ -84,6 +86,7 @@ class Notifier:
             lease=LEASE,
             committed=self._relay.wake,
         )
+        self._emptiness = Emptiness()
         self._progress = Progress(GROUP, [ESCALATIONS], clock=clock)
         self._database_look = DatabaseLook(database, SCHEMA, clock=clock)
         self._held_once = False
@@ -158,22 +161,26 @@ class Notifier:
 
     async def consume_once(self, consumer: Consumer, commits: Commits) -> int:
         """Fetch a batch and apply it, however long the database is away; how many records."""
-        records = await consumer.fetch(MOST, 0.02 if self._consumption.holding else 1.0)
+        asked_at = stopwatch()
+        wait_seconds = 0.02 if self._consumption.holding else 1.0
+        records = await consumer.fetch(MOST, wait_seconds)
+        took = stopwatch() - asked_at
+        oldest = self._emptiness.after(len(records), took, wait_seconds, consumer.assignment())
         self._held_once = self._held_once or consumer.held_assignment_once
         if not records:
             if self._consumption.holding:
-                await self._consumption.caught_up(utcnow())
+                await self._consumption.caught_up(self._database.now())
             return 0
-        await self._apply(records)
+        await self._apply(records, oldest)
         self._progress.took(records, utcnow())
         commits.done(records)
         return len(records)
 
-    async def _apply(self, records: Sequence[Received]) -> None:
+    async def _apply(self, records: Sequence[Received], oldest: timedelta | None) -> None:
         pause = 0.05
         while True:
             try:
-                await self._consumption.apply_once(records, utcnow())
+                await self._consumption.apply_once(records, self._database.now(), oldest)
             except Exception as err:
                 if fault_of(err) is None:
                     raise

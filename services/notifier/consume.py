@@ -30,6 +30,7 @@ from services.notifier.loops import unbroken
 from services.notifier.store import Row, Seen
 from services.notifier.tables import SCHEMA
 from shared import outbox, telemetry
+from shared.clock import stopwatch
 from shared.codec import UnreadableRecordError, decode, encode
 from shared.crash import crash_point
 from shared.database import Database, Fault, fault_of
@@ -49,7 +50,7 @@ class Desk(Protocol):
 
     def reserve(self, deliveries: Iterable[Delivery], now: datetime) -> frozenset[str]: ...
     def release(self, deliveries: Iterable[Delivery]) -> None: ...
-    def start(self, deliveries: Iterable[Delivery], claimed_at: datetime) -> None: ...
+    def start(self, deliveries: Iterable[Delivery], asked_at: float) -> None: ...
     def settle(self, incident_id: str, version: int) -> None: ...
     def wake(self) -> None: ...
 
@@ -102,6 +103,7 @@ class Consumption:
         self._lease = lease
         self._committed = committed
         self._held: set[int] = set()
+        self._began = 0.0
         self._strangers: frozenset[str] = frozenset()
 
     @property
@@ -109,13 +111,19 @@ class Consumption:
         """Whether pages wait for a partition to catch up."""
         return bool(self._held)
 
-    async def apply_once(self, records: Sequence[Received], now: datetime) -> None:
+    async def apply_once(
+        self, records: Sequence[Received], now: datetime, oldest: timedelta | None = None
+    ) -> None:
         """Apply a batch in the order of the log. Raises the database's errors when it is away.
+
+        `now` is the database's time. `oldest`: what the reader knows of how old the records can be at most,
+        where it has seen the log empty; the log's clock may be another one than the database's.
 
         A record that cannot be read or applied goes to the dead letter with its reason; its neighbours pass.
         """
+        self._began = stopwatch()
         bundle, planned = await self._planned_with_everybody(records, now)
-        behind = self._partitions_behind(records, now)
+        behind = set[int]() if oldest is not None and oldest <= BEHIND else _partitions_behind(records, now)
         present = {record.partition.number for record in records}
         # a batch that is not full brought all there was: a partition that is not in it has nothing more
         caught_up = (self._held & present if len(records) >= MOST else set(self._held)) - behind
@@ -154,14 +162,6 @@ class Consumption:
         async with self._database.transaction() as connection:
             await store.release_held(connection, sorted(partitions), now)
         self._desk.wake()
-
-    @staticmethod
-    def _partitions_behind(records: Sequence[Received], now: datetime) -> set[int]:
-        """Those whose newest record of this batch is older than half a second."""
-        newest: dict[int, datetime] = {}
-        for record in records:
-            newest[record.partition.number] = record.at
-        return {number for number, at in newest.items() if now - at > BEHIND}
 
     @staticmethod
     def _planned(record: Received, bundle: Bundle, now: datetime) -> Planned:
@@ -208,15 +208,18 @@ class Consumption:
         }
         reserved = self._desk.reserve(ordered(startable.values()), now)
         started: list[Delivery] = []
+        asked_at = stopwatch()
+        until = now + timedelta(seconds=asked_at - self._began) + self._lease
+        leased = dict.fromkeys(reserved, until)
         try:
-            started, settled = await self._write(planned, bundle, behind, reserved, now)
+            started, settled = await self._write(planned, bundle, behind, leased, now)
         finally:
             going = {delivery.id for delivery in started}
             self._desk.release(startable[name] for name in reserved - going)
         for one in settled:
             self._desk.settle(one.incident_id, one.settled_version)
         crash_point("notifier.committed")
-        self._desk.start(started, now)
+        self._desk.start(started, asked_at)
         self._committed()
         if len(reserved) < len(startable) or settled:
             self._desk.wake()
@@ -226,12 +229,12 @@ class Consumption:
         planned: Sequence[Planned],
         bundle: Bundle,
         behind: set[int],
-        reserved: frozenset[str],
+        leased: Mapping[str, datetime],
         now: datetime,
     ) -> tuple[list[Delivery], Sequence[Seen]]:
-        """The transaction: what starts now, and what was settled."""
+        """The transaction: what starts now of what is leased (until then), and what was settled."""
         seen = _folded([one.read.message for one in planned if one.read is not None])
-        rows = [row for one in planned for row in self._rows(one, behind, reserved, now)]
+        rows = [row for one in planned for row in self._rows(one, behind, leased, now)]
         settled = [one for one in seen if one.settled_version]
         ids = [one.identity for one in planned]
         if settled or any(one.letter or one.plan.reports for one in planned):
@@ -271,17 +274,26 @@ class Consumption:
             rows = [Row(delivery.id, delivery) for delivery in told]
             await store.write(connection, [delivery.id for delivery in told], incidents, rows, now)
 
-    def _rows(self, one: Planned, behind: set[int], reserved: frozenset[str], now: datetime) -> Iterable[Row]:
+    @staticmethod
+    def _rows(one: Planned, behind: set[int], leased: Mapping[str, datetime], now: datetime) -> Iterable[Row]:
         for delivery in one.plan.deliveries:
             assert one.read is not None
             partition = one.read.record.partition.number
-            if delivery.id in reserved:
-                yield Row(one.identity, delivery, lease_until=now + self._lease)
+            if delivery.id in leased:
+                yield Row(one.identity, delivery, lease_until=leased[delivery.id])
             elif partition in behind and delivery.is_urgent:
                 held = replace(delivery, next_attempt_at=now + LONGEST_HOLD)
                 yield Row(one.identity, held, held=partition)
             else:
                 yield Row(one.identity, delivery)
+
+
+def _partitions_behind(records: Sequence[Received], now: datetime) -> set[int]:
+    """Those whose newest record of this batch is older than half a second."""
+    newest: dict[int, datetime] = {}
+    for record in records:
+        newest[record.partition.number] = record.at
+    return {number for number, at in newest.items() if now - at > BEHIND}
 
 
 def _decoded(record: Received) -> IncidentChanged:

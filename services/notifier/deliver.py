@@ -2,12 +2,13 @@
 
 A claim flips pending → sending and holds a lease that is renewed while the send is under way; a cancellation
 flips pending only. A send whose process died is pending again when its lease ends, and goes out again with
-the same id. Results are written down in groups, so that a storm costs few commits.
+the same id; should that process come back to life, it asks before it sends. `now` is the database's time.
+Results are written down in groups, so that a storm costs few commits.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,19 +25,19 @@ from services.notifier.domain.values import Delivery, without_secrets
 from services.notifier.loops import for_ever, unbroken
 from services.notifier.store import Recorded
 from services.notifier.tables import SCHEMA
-from services.notifier.wanted import Wanted
+from services.notifier.wanted import Claims, Wanted
 from shared import outbox, telemetry
-from shared.clock import utcnow
+from shared.clock import stopwatch
 from shared.codec import encode
 from shared.database import Database
 
-LEASE: Final = timedelta(seconds=10)
+LEASE: Final = timedelta(seconds=6)
 _BATCH: Final = 500
 _MOST_CLAIMED: Final = 200
 _IDLE_SECONDS: Final = 0.5
-_TEND_SECONDS: Final = 2.0
+_TEND_SECONDS: Final = 1.0
 _GATHER_SECONDS: Final = 0.02  # results that come so close together share one commit
-_FRESH: Final = timedelta(seconds=0.5)  # a claim so young needs no second look at the database
+_FRESH_SECONDS: Final = 0.5  # a claim so young needs no second look at the database
 _LEAVING_SECONDS: Final = 3.0
 log = telemetry.logger(__name__)
 
@@ -69,6 +70,7 @@ class Sender:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._finished: list[Attempt] = []
         self._wanted = Wanted(database)
+        self._claims = Claims(database, LEASE)
         self._disabled: frozenset[str] = frozenset()
         self._due = asyncio.Event()
         self._results = asyncio.Event()
@@ -85,10 +87,11 @@ class Sender:
         for delivery in deliveries:
             self._capacity.give_back(delivery)
 
-    def start(self, deliveries: Iterable[Delivery], claimed_at: datetime) -> None:
-        """Send these, which hold places and are leased in the database."""
+    def start(self, deliveries: Iterable[Delivery], asked_at: float) -> None:
+        """Send these, which hold places and are leased since `asked_at` (by the stopwatch)."""
         for delivery in deliveries:
-            task = asyncio.create_task(self._deliver(delivery, claimed_at), name=f"send {delivery.id}")
+            self._claims.hold(delivery, asked_at)
+            task = asyncio.create_task(self._deliver(delivery, asked_at), name=f"send {delivery.id}")
             self._under_way[delivery.id] = task
         metrics.IN_FLIGHT.set(len(self._under_way))
 
@@ -102,35 +105,43 @@ class Sender:
 
     # One delivery
 
-    async def _deliver(self, delivery: Delivery, claimed_at: datetime) -> None:
-        started_at = utcnow()
+    async def _deliver(self, delivery: Delivery, asked_at: float) -> None:
         try:
-            attempt = await self._attempted(delivery, claimed_at, started_at)
+            attempt = await self._attempted(delivery, asked_at)
         finally:
             self._under_way.pop(delivery.id, None)
             metrics.IN_FLIGHT.set(len(self._under_way))
             if self._capacity.give_back(delivery):
                 self._due.set()
+        if attempt is None:
+            self._claims.drop(delivery)
+            return
         self._finished.append(attempt)
         self._results.set()
 
-    async def _attempted(self, delivery: Delivery, claimed_at: datetime, now: datetime) -> Attempt:
-        if delivery.is_urgent and not await self._still_wanted(delivery, claimed_at, now):
+    async def _attempted(self, delivery: Delivery, asked_at: float) -> Attempt | None:
+        """None where it is another process's to send by now."""
+        wanted = not delivery.is_urgent or await self._still_wanted(delivery, asked_at)
+        if wanted and not await self._claims.stands(delivery):
+            log.warning("left to another notifier", action="claim_lost", delivery=delivery.id)
+            return None
+        now = self._database.now()
+        if not wanted:
             return Attempt(delivery, Unwanted(), now, now)
         if delivery.endpoint in self._disabled:
             return Attempt(delivery, Rejected("the endpoint said 410 Gone and is disabled"), now, now)
         if delivery.is_page and delivery.attempts <= 1 and delivery.caused_at is not None:
             metrics.FIRST_ATTEMPT_SECONDS.observe(max(0.0, (now - delivery.caused_at).total_seconds()))
         result = await self._courier.carry(delivery, now)
-        finished_at = utcnow()
+        finished_at = self._database.now()
         self._judge_endpoint(delivery, result, finished_at)
         metrics.SEND_SECONDS.labels(delivery.channel).observe((finished_at - now).total_seconds())
         return Attempt(delivery, result, now, finished_at)
 
-    async def _still_wanted(self, delivery: Delivery, claimed_at: datetime, now: datetime) -> bool:
+    async def _still_wanted(self, delivery: Delivery, asked_at: float) -> bool:
         if not self._wanted.at_once(delivery):
             return False
-        return now - claimed_at < _FRESH or await self._wanted.surely(delivery)
+        return stopwatch() - asked_at < _FRESH_SECONDS or await self._wanted.surely(delivery)
 
     def _judge_endpoint(self, delivery: Delivery, result: Result, now: datetime) -> None:
         match result:
@@ -145,6 +156,7 @@ class Sender:
 
     async def claim_once(self, now: datetime) -> int:
         """Claim what is due and start it; how many."""
+        asked_at = stopwatch()
         most = min(self._capacity.free, _MOST_CLAIMED)
         if most <= 0:
             return 0
@@ -165,7 +177,7 @@ class Sender:
         except BaseException:
             self.release(taken)
             raise
-        self.start([_once_more(delivery) for delivery in taken], now)
+        self.start([_once_more(delivery) for delivery in taken], asked_at)
         return len(taken)
 
     # Writing down
@@ -178,6 +190,8 @@ class Sender:
         verdicts = [_verdict(attempt, random.random(), now) for attempt in batch]  # noqa: S311 - jitter
         await self._write_down(batch, verdicts, now)
         del self._finished[: len(batch)]
+        for attempt in batch:
+            self._claims.drop(attempt.delivery)
         self._sent()
         for attempt, verdict in zip(batch, verdicts, strict=True):
             _observe(attempt, verdict)
@@ -224,12 +238,11 @@ class Sender:
 
     async def tend_once(self, now: datetime) -> None:
         """Renew leases, take over those of the dead, fail what is overdue, learn what is disabled."""
+        asked_at = stopwatch()
         # After an outage others may hold results that they have not written down yet: give them a moment.
         steady = self._tended_at is None or now - self._tended_at < LEASE
         async with self._database.transaction() as connection:
-            held = [*self._under_way, *(attempt.delivery.id for attempt in self._finished)]
-            if held:
-                await leases.renew(connection, held, now + LEASE)
+            await self._claims.renew(connection, now, asked_at)
             reclaimed = await leases.reclaim(connection, now) if steady else 0
             self._disabled = await endpoints.disabled_endpoints(connection)
             await self._give_up(connection, now)
@@ -281,17 +294,17 @@ class Sender:
         """Give what is under way a moment; what is left is broken off and given back to others."""
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=_LEAVING_SECONDS)
-        left = list(self._under_way)
+        left = self._claims.of(self._under_way)
         await self.abandon()
         if left:
             await self._give_back(left)
 
-    async def _give_back(self, ids: Sequence[str]) -> None:
+    async def _give_back(self, claims: Mapping[str, int]) -> None:
         try:
             async with asyncio.timeout(_LEAVING_SECONDS), self._database.transaction() as connection:
-                await leases.give_back(connection, ids, utcnow())
+                await leases.give_back(connection, claims, self._database.now())
         except Exception as err:  # noqa: BLE001 - their leases end soon
-            log.warning("sends not given back", action="sends_kept", count=len(ids), error=str(err)[:300])
+            log.warning("sends not given back", action="sends_kept", count=len(claims), error=str(err)[:300])
 
     async def abandon(self) -> None:
         """Break off what is under way."""
@@ -303,7 +316,7 @@ class Sender:
     async def _record_the_rest(self) -> None:
         try:
             async with asyncio.timeout(_LEAVING_SECONDS):
-                while await self.record_once(utcnow()):
+                while await self.record_once(self._database.now()):
                     pass
         except Exception as err:  # noqa: BLE001 - those messages go out again, with the same ids
             log.warning(
@@ -312,7 +325,7 @@ class Sender:
 
     async def _claim_step(self) -> None:
         self._due.clear()
-        if await unbroken(self.claim_once(utcnow())) == 0:
+        if await unbroken(self.claim_once(self._database.now())) == 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._due.wait()
@@ -322,14 +335,14 @@ class Sender:
         await asyncio.sleep(_GATHER_SECONDS)
         self._results.clear()
         try:
-            while await self.record_once(utcnow()):
+            while await self.record_once(self._database.now()):
                 pass
         except BaseException:
             self._results.set()
             raise
 
     async def _tend_step(self) -> None:
-        await self.tend_once(utcnow())
+        await self.tend_once(self._database.now())
         await asyncio.sleep(_TEND_SECONDS)
 
 

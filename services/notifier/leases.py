@@ -1,22 +1,26 @@
-"""Leases of sends under way: renewed by whoever sends, taken over from whoever died."""
+"""Leases of sends under way: renewed by whoever sends, taken over from whoever died.
 
-from collections.abc import Sequence
+A claim is known by the delivery's id and the number of its attempt: a process that stood still and comes back
+neither renews what another one has claimed since, nor sends it.
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-async def renew(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
-    """Keep the leases of sends that are still under way."""
-    statement = text("""
-        UPDATE notifier.delivery SET lease_until = :until WHERE id IN (
-            SELECT id FROM notifier.delivery WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'sending'
-            FOR UPDATE SKIP LOCKED
-        )
-    """)
-    await connection.execute(statement, {"ids": ids, "until": lease_until})
+async def renew(
+    connection: AsyncConnection, claims: Mapping[str, int], lease_until: datetime, *, wait: bool = False
+) -> frozenset[str]:
+    """Keep the leases of claims (an id and its attempt) that still stand; the ids of those that do.
+
+    What somebody else has locked just now is passed over, unless it is waited for.
+    """
+    given = {"ids": list(claims), "attempts": list(claims.values()), "until": lease_until}
+    return frozenset((await connection.execute(_RENEW[wait], given)).scalars())
 
 
 async def reclaim(connection: AsyncConnection, now: datetime) -> int:
@@ -25,9 +29,10 @@ async def reclaim(connection: AsyncConnection, now: datetime) -> int:
     return (await connection.execute(_RECLAIM, given)).rowcount
 
 
-async def give_back(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
-    """The same at once, for sends that this process broke off because it ends."""
-    given = {"now": now, "why": "the notifier that sent it ended", "ids": ids}
+async def give_back(connection: AsyncConnection, claims: Mapping[str, int], now: datetime) -> None:
+    """The same at once, for claims whose sends this process broke off because it ends."""
+    given: dict[str, Any] = {"now": now, "why": "the notifier that sent it ended"}
+    given |= {"ids": list(claims), "attempts": list(claims.values())}
     await connection.execute(_GIVE_BACK, given)
 
 
@@ -45,5 +50,19 @@ def _pending_again(which: str) -> TextClause:
     """)
 
 
+_RENEW: Final = {
+    wait: text(f"""
+        UPDATE notifier.delivery SET lease_until = :until WHERE id IN (
+            SELECT d.id FROM notifier.delivery AS d
+            JOIN unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS claim (id, attempts)
+              ON claim.id = d.id AND claim.attempts = d.attempts
+            WHERE d.state = 'sending' ORDER BY d.id FOR UPDATE OF d {"" if wait else "SKIP LOCKED"}
+        )
+        RETURNING id::text
+    """)
+    for wait in (True, False)
+}
 _RECLAIM: Final = _pending_again("lease_until < :now")
-_GIVE_BACK: Final = _pending_again("id = ANY(CAST(:ids AS uuid[]))")
+_GIVE_BACK: Final = _pending_again(
+    "(id, attempts) IN (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])))"
+)

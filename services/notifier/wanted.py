@@ -1,16 +1,21 @@
-"""Is this page still wanted? Asked before a send that did not begin right after its claim.
+"""May this still be sent? Asked before a send that did not begin right after its claim.
 
-Questions that come while one is being answered go together in the next one.
+Is the page still wanted, and has nobody else claimed it while this process stood still? Questions that come
+while one is being answered go together in the next one.
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
 
 from cachetools import LRUCache
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier import store
+from services.notifier import leases, store
 from services.notifier.domain.values import Delivery
 from shared import telemetry
+from shared.clock import stopwatch
 from shared.database import Database
 
 _REMEMBERED: Final = 100_000
@@ -18,14 +23,16 @@ _LONGEST_SECONDS: Final = 2.0
 log = telemetry.logger(__name__)
 
 
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+
 class Wanted:
     """Knows at once what this process has read, and asks the database for what others have."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
         self._settled: LRUCache[str, int] = LRUCache(_REMEMBERED)
-        self._waiting: list[tuple[str, asyncio.Future[int]]] = []
-        self._asking: asyncio.Task[None] | None = None
+        self._versions = _Asking(database, "notifier recheck", _settled_versions)
 
     def settle(self, incident_id: str, version: int) -> None:
         """Pages of this incident before this version are off, from now on."""
@@ -37,27 +44,110 @@ class Wanted:
 
     async def surely(self, page: Delivery) -> bool:
         """As the database knows; yes where it cannot be asked: a missed page is worse than one too many."""
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append((page.incident_id, answer))
+        return (await self._versions.ask(page.incident_id) or 0) <= page.version
+
+
+class Claims:
+    """What this process has claimed, and until when it may be certain of that by its own stopwatch."""
+
+    def __init__(self, database: Database, lease: timedelta) -> None:
+        self._database = database
+        self._lease = lease
+        self._held: dict[str, tuple[int, float]] = {}  # by id: the attempt, and when its lease was asked for
+        self._standing = _Asking(database, "notifier claims", self._renewed)
+
+    def hold(self, delivery: Delivery, asked_at: float) -> None:
+        """It was claimed. `asked_at`: the stopwatch before that."""
+        self._held[delivery.id] = (delivery.attempts, asked_at)
+
+    def drop(self, delivery: Delivery) -> None:
+        """It is over and written down."""
+        if self._held.get(delivery.id, (0, 0.0))[0] == delivery.attempts:
+            del self._held[delivery.id]
+
+    def of(self, ids: Iterable[str]) -> Mapping[str, int]:
+        """The attempts of those of these that are held."""
+        return {name: self._held[name][0] for name in ids if name in self._held}
+
+    async def renew(self, connection: AsyncConnection, now: datetime, asked_at: float) -> None:
+        """Keep what is held, from now on; `asked_at` is the stopwatch at `now`."""
+        await self._renew(connection, self.of(self._held), now, asked_at, wait=False)
+
+    def certain(self, delivery: Delivery) -> bool:
+        """Whether nobody else can have claimed it, nor will soon: not half of the lease is over."""
+        attempt, asked_at = self._held.get(delivery.id, (0, 0.0))
+        return attempt == delivery.attempts and stopwatch() - asked_at < self._lease.total_seconds() / 2
+
+    async def stands(self, delivery: Delivery) -> bool:
+        """As the database knows, the lease renewed; yes where it cannot be asked, as above."""
+        return self.certain(delivery) or await self._standing.ask(delivery.id) is not False
+
+    async def _renewed(self, connection: AsyncConnection, ids: set[str]) -> Mapping[str, bool]:
+        now, asked_at = self._database.now(), stopwatch()
+        standing = await self._renew(connection, self.of(ids), now, asked_at, wait=True)
+        return {name: name in standing for name in ids}
+
+    async def _renew(
+        self,
+        connection: AsyncConnection,
+        claims: Mapping[str, int],
+        now: datetime,
+        asked_at: float,
+        *,
+        wait: bool,
+    ) -> frozenset[str]:
+        """What another one has claimed meanwhile is left alone."""
+        if not claims:
+            return frozenset()
+        renewed = await leases.renew(connection, claims, now + self._lease, wait=wait)
+        for name in renewed:
+            if self.of([name]).get(name) == claims[name]:
+                self._held[name] = (claims[name], asked_at)
+        return renewed
+
+
+class _Asking(Generic[Question, Answer]):
+    """One question to the database at a time, for everybody who waits for it."""
+
+    def __init__(
+        self,
+        database: Database,
+        part: str,
+        read: Callable[[AsyncConnection, set[Question]], Awaitable[Mapping[Question, Answer]]],
+    ) -> None:
+        self._database = database
+        self._part = part
+        self._read = read
+        self._waiting: list[tuple[Question, asyncio.Future[Answer | None]]] = []
+        self._asking: asyncio.Task[None] | None = None
+
+    async def ask(self, question: Question) -> Answer | None:
+        """None where there is no answer, or nobody to give one."""
+        answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, answer))
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask(), name="is it wanted")
-        return await answer <= page.version
+            self._asking = asyncio.create_task(self._ask(), name=self._part)
+        return await answer
 
     async def _ask(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            settled = await self._read({incident_id for incident_id, _ in batch})
-            for incident_id, answer in batch:
+            answers = await self._answers({question for question, _ in batch})
+            for question, answer in batch:
                 if not answer.done():
-                    answer.set_result(settled.get(incident_id, 0))
+                    answer.set_result(answers.get(question))
 
-    async def _read(self, incident_ids: set[str]) -> dict[str, int]:
+    async def _answers(self, questions: set[Question]) -> Mapping[Question, Answer]:
         try:
             async with asyncio.timeout(_LONGEST_SECONDS), self._database.transaction() as connection:
-                settled = await store.settled_versions(connection, sorted(incident_ids))
-        except Exception as err:  # noqa: BLE001 - see `surely`
-            log.debug("cannot check pages", action="recheck_failed", error=str(err)[:300])
-            self._database.trouble.is_on(err, "notifier recheck")
+                answers = await self._read(connection, questions)
+        except Exception as err:  # noqa: BLE001 - no answer is one, too
+            log.debug("cannot ask before sending", action="recheck_failed", error=str(err)[:300])
+            self._database.trouble.is_on(err, self._part)
             return {}
-        self._database.trouble.is_over("notifier recheck")
-        return settled
+        self._database.trouble.is_over(self._part)
+        return answers
+
+
+async def _settled_versions(connection: AsyncConnection, incident_ids: set[str]) -> Mapping[str, int]:
+    return await store.settled_versions(connection, sorted(incident_ids))

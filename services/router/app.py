@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -103,9 +102,9 @@ class Router:
             ):
                 group.create_task(loop, name=f"router {name}")
 
-    def _takes_beats(self, now: datetime) -> bool:
+    def _takes_beats(self) -> bool:
         """Whether what beats is heard: the log answers and the events of this replica are read."""
-        return self.consuming[0].progress.keeps_up(now, heartbeats.KEEPS_UP)
+        return self.consuming[0].progress.keeps_up(utcnow(), heartbeats.KEEPS_UP)
 
     def _learned(self, why: str | None) -> None:
         self._schema_pending = why

@@ -26,7 +26,6 @@ from services.router.handle import Batch, Handled
 from services.router.policies import InForce
 from shared import codec, telemetry
 from shared.bisect import bisect
-from shared.clock import utcnow
 from shared.errors import words
 from shared.eventlog import Received
 from shared.events import HeartbeatReceived, IncidentEvent
@@ -43,13 +42,17 @@ _MOST: Final = 200
 
 
 def read(record: Received) -> HeartbeatReceived | None:
-    """The beat in a record; None for every other record, and for one that cannot be read as such."""
+    """The beat in a record; None for every other record, and for one that cannot be read as such.
+
+    It beat when the log took it: the clock of whichever intake heard it is not the one it is judged by.
+    """
     if record.headers.get("ce_type") != HeartbeatReceived.type.encode():
         return None
     try:
-        return codec.decode(HeartbeatReceived, record.value, record.headers)
+        beat = codec.decode(HeartbeatReceived, record.value, record.headers)
     except codec.UnreadableRecordError:
         return None
+    return replace(beat, at=record.at)
 
 
 async def take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> None:
@@ -89,15 +92,15 @@ async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[
 
 
 class Watch:
-    """Finds what is late. `taking`: whether beats can be taken at this time, as far as this replica knows."""
+    """Finds what is late. `taking`: whether beats can be taken just now, as far as this replica knows."""
 
-    def __init__(self, engine: Engine, taking: Callable[[datetime], bool]) -> None:
+    def __init__(self, engine: Engine, taking: Callable[[], bool]) -> None:
         self._engine = engine
         self._taking = taking
 
     async def look_once(self, now: datetime) -> datetime:
         """Trigger what is late; when to look again. `now` is the caller's; the database's own counts."""
-        if not self._taking(now):
+        if not self._taking():
             return now + _LONGEST
         batch, due = await self._engine.transaction(self._look)
         if batch.handled:
@@ -111,8 +114,9 @@ class Watch:
         )
 
     async def _look_and_wait(self) -> None:
-        at = await self.look_once(utcnow())
-        await asyncio.sleep(max(0.0, (at - utcnow()).total_seconds()))
+        server_now = self._engine.database.now
+        at = await self.look_once(server_now())
+        await asyncio.sleep(max(0.0, (at - server_now()).total_seconds()))
 
     async def _look(
         self, connection: AsyncConnection, now: datetime, in_force: InForce

@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import metrics, store
 from services.router.engine import Engine
-from shared.clock import utcnow
 from shared.loops import for_ever
 
 _MOST: Final = 500
@@ -25,7 +24,7 @@ class Timers:
         self._counted_at: datetime | None = None
 
     async def fire_once(self, now: datetime) -> datetime:
-        """Fire everything that is due; when to look again (at most a second from now)."""
+        """Fire everything that is due; when to look again (at most a second from now, the database's)."""
         self._engine.alarm.begin(now + _LONGEST)
         fired = _MOST
         while fired == _MOST:
@@ -41,8 +40,9 @@ class Timers:
         await for_ever("router timers", self._fire, self._engine.database.trouble, tell=self._engine.tell)
 
     async def _fire(self) -> None:
-        at = await self.fire_once(utcnow())
-        await self._engine.alarm.wait((at - utcnow()).total_seconds())
+        server_now = self._engine.database.now  # due times are its own: no other clock is taken from them
+        at = await self.fire_once(server_now())
+        await self._engine.alarm.wait((at - server_now()).total_seconds())
 
     async def _count_overdue(self, connection: AsyncConnection, now: datetime) -> None:
         if self._counted_at is None or now >= self._counted_at + _OVERDUE_EVERY:

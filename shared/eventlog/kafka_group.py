@@ -29,6 +29,7 @@ _FETCH_WAIT_MS: Final = 40
 _FETCH_BYTES: Final = 16 * 1024 * 1024
 _PARTITION_BYTES: Final = 1024 * 1024  # what is read ahead of each; a larger record comes alone
 _METADATA_MS: Final = 30_000
+_HEARTBEAT_MS: Final = 1_000  # with each one a member learns that another one died
 
 log = telemetry.logger(__name__)
 
@@ -229,7 +230,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=self._session_ms,
-            heartbeat_interval_ms=self._session_ms // 3,
+            heartbeat_interval_ms=min(self._session_ms // 3, _HEARTBEAT_MS),
             rebalance_timeout_ms=_REBALANCE_MS,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             fetch_max_bytes=_FETCH_BYTES,

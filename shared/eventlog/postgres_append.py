@@ -23,14 +23,18 @@ _BATCH_RECORDS: Final = 2_000
 _BATCH_BYTES: Final = 16 * 1024 * 1024
 _STATEMENT_SECONDS: Final = 8.0
 _PAUSE_SECONDS: Final = 0.2
+STANDSTILL_MS: Final = 2_000  # of a process that stands still with a lock that everybody needs
 
 
 _PARTITIONS = text("SELECT name, partitions FROM eventlog.topics")
-_LOCK = text("""
+_LOCK = text(f"""
+    WITH hurry AS (SELECT set_config('idle_in_transaction_session_timeout', '{STANDSTILL_MS}', true) AS set)
     SELECT p.topic, p.number, p.next_offset
     FROM eventlog.partitions p
     JOIN unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[])) AS wanted (topic, number)
       ON p.topic = wanted.topic AND p.number = wanted.number
+    CROSS JOIN hurry
+    WHERE hurry.set <> ''
     ORDER BY p.topic, p.number
     FOR UPDATE OF p
 """)

@@ -7,6 +7,7 @@ reads on nor commits over its successor.
 """
 
 import asyncio
+import math
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from shared import telemetry
 from shared.database import Database, fault_of
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
 from shared.eventlog.packing import unpack
-from shared.eventlog.postgres_append import CHANNEL
+from shared.eventlog.postgres_append import CHANNEL, STANDSTILL_MS
 from shared.eventlog.sharing import share_out
 from shared.eventlog.wakeups import Wakeups, wait
 
@@ -32,7 +33,11 @@ _POLL_SECONDS: Final = 1.0  # wake-ups come by NOTIFY; this is for one that was 
 
 log = telemetry.logger(__name__)
 
-_LOCK_GROUP = text("SELECT pg_advisory_xact_lock(hashtextextended('eventlog ' || :group, 0))")
+# A member that freezes with the group's lock in hand must not keep the others from beating for a session.
+_LOCK_GROUP = text(f"""
+    SELECT set_config('idle_in_transaction_session_timeout', '{STANDSTILL_MS}', true),
+           pg_advisory_xact_lock(hashtextextended('eventlog ' || :group, 0))
+""")
 _BEAT = text("""
     INSERT INTO eventlog.members AS m (consumer_group, member, topics, expires_at)
     VALUES (:group, :member, :topics, now() + make_interval(secs => :session))
@@ -53,7 +58,10 @@ _FREE_LEASES = text("""
 _LEASES = text(
     "SELECT topic, partition, owner, epoch, committed FROM eventlog.leases WHERE consumer_group = :group"
 )
-_MEMBERS = text("SELECT member, topics FROM eventlog.members WHERE consumer_group = :group")
+_MEMBERS = text("""
+    SELECT member, topics, extract(epoch FROM expires_at - now())::float8 AS seconds
+    FROM eventlog.members WHERE consumer_group = :group
+""")
 _GIVE_UP = text("""
     UPDATE eventlog.leases l SET owner = NULL
     FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[])) AS given (topic, number)
@@ -107,7 +115,7 @@ _COMMIT = text("""
 """)
 _LAG = text("""
     SELECT held.topic, held.number, p.next_offset - held.position,
-           (SELECT r.at FROM eventlog.records r
+           (SELECT extract(epoch FROM clock_timestamp() - r.at)::float8 FROM eventlog.records r
             WHERE r.topic = held.topic AND r.partition = held.number AND r."offset" >= held.position
             ORDER BY r."offset" LIMIT 1)
     FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[]), CAST(:positions AS bigint[]))
@@ -204,7 +212,8 @@ class PostgresConsumer:
                 self._held[partition] = replace(held, committed=stored)
 
     async def lag(self, now: datetime) -> Mapping[Partition, Lag]:
-        """See shared.eventlog.Consumer."""
+        """See shared.eventlog.Consumer; ages are by the server's clock."""
+        del now
         undone = {p: replace(lease, position=lease.committed) for p, lease in self._held.items()}
         if not undone:
             return {}
@@ -218,8 +227,7 @@ class PostgresConsumer:
                 raise
             raise LogUnavailableError(f"lag not known: {err!r}") from err
         return {
-            Partition(topic, number): Lag(behind, max(0.0, (now - at).total_seconds()) if at else 0.0)
-            for topic, number, behind, at in rows
+            Partition(topic, number): Lag(behind, max(0.0, age or 0.0)) for topic, number, behind, age in rows
         }
 
     async def _fetch_once(self, most: int) -> list[Received]:
@@ -258,7 +266,7 @@ class PostgresConsumer:
             pause = self._session_seconds / 3
             try:
                 async with asyncio.timeout(_CALL_SECONDS):
-                    await self.beat_once()
+                    pause = min(pause, await self.beat_once())
             except Exception as err:  # noqa: BLE001 - a member that stops beating would lose its share for ever
                 self._database.trouble.is_on(err, f"heartbeat {self._group}")
                 pause = min(0.5, pause)
@@ -267,16 +275,17 @@ class PostgresConsumer:
                 self._database.trouble.is_over(f"heartbeat {self._group}")
             await wait(changed, pause)
 
-    async def beat_once(self) -> None:
-        """Say that this member lives; give up and take partitions until its share is what it should be."""
+    async def beat_once(self) -> float:
+        """Say that this member lives; give up and take partitions until its share is what it should be.
+
+        In how many seconds the next other member would be struck off if it is dead.
+        """
         async with self._database.transaction() as connection:
             await self._say_alive(connection)
             rows = (await connection.execute(_LEASES, self._who)).all()
             owners = {Partition(row.topic, row.partition): row.owner for row in rows}
-            members = {
-                row.member: frozenset(row.topics) for row in await connection.execute(_MEMBERS, self._who)
-            }
-            share = share_out(owners, members)
+            alive = (await connection.execute(_MEMBERS, self._who)).all()
+            share = share_out(owners, {row.member: frozenset(row.topics) for row in alive})
             me = self._who["member"]
             mine = {p for p, owner in share.items() if owner == me}
             kept = {
@@ -291,6 +300,7 @@ class PostgresConsumer:
             if given_up or taken:
                 await connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": f"group:{self._group}"})
         self._settle(kept, taken)
+        return max(0.0, min((row.seconds for row in alive if row.member != me), default=math.inf)) + 0.05
 
     async def _say_alive(self, connection: AsyncConnection) -> None:
         await connection.execute(_LOCK_GROUP, self._who)

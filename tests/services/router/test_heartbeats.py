@@ -41,7 +41,7 @@ async def room(desk: Desk) -> Desk:
 
 
 async def look(desk: Desk, *, taking: bool = True) -> None:
-    await Watch(desk.engine, lambda _: taking).look_once(NOON)
+    await Watch(desk.engine, lambda: taking).look_once(NOON)
 
 
 async def beat(desk: Desk, name: str = "backup", ago: timedelta = timedelta(0), by: str = "scripts") -> None:
