@@ -8,6 +8,7 @@
      │   │   └─ NoPolicyError             no policy is in force yet
      │   ├─ SQLSTATE 08, 40, 53, 57, 58   connection, conflict, resources, shut down, the server's system
      │   ├─ SQLSTATE 55, 25006            locked by others; a standby that is not the leader (any more)
+     │   ├─ SQLSTATE 25P03, 25P04         ended by the server because this process stood still in a transaction
      │   ├─ no connection to be had       from the pool, or the one that there was is gone
      │   ├─ TimeoutError                  whoever was asked is silent
      │   └─ OSError, MemoryError          network, files (EMFILE), disk, memory
@@ -43,7 +44,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _AWAY: Final = frozenset({"08", "40", "53", "55", "57", "58"})
 _REFUSED: Final = frozenset({"22", "23", "54"})
-_NOT_THE_LEADER: Final = "25006"
+_ALSO_AWAY: Final = frozenset({"25006", "25P03", "25P04"})
 
 
 class Kind(enum.Enum):
@@ -92,7 +93,7 @@ def words(err: BaseException, longest: int = 300) -> str:
 
 
 def _by_state(state: str) -> Kind:
-    if not state or state[:2] in _AWAY or state == _NOT_THE_LEADER:
+    if not state or state[:2] in _AWAY or state in _ALSO_AWAY:
         return Kind.AWAY
     return Kind.REFUSED if state[:2] in _REFUSED else Kind.MISMATCH
 

@@ -22,10 +22,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import codec, telemetry
+from shared.bisect import bisect
 from shared.connecting import connect, part_from
 from shared.crash import crash_point
 from shared.database import Database
-from shared.eventlog import EventLog, LogUnavailableError, Record, RecordTooLargeError
+from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.packing import pack, unpack
 from shared.eventlog.placing import size_of
 from shared.events import INCIDENTS, OWN_INTEGRATION, IncidentEvent
@@ -175,23 +176,21 @@ class Relay:
         await part_from(connection)
 
     async def _publish(self, connection: asyncpg.Connection, rows: Sequence[Any]) -> None:
-        """Publish and delete; halve until a record that the log refuses stands alone, and set that aside."""
-        if not rows:
-            return
-        if not self._lease.held:  # this process may have stood still since it asked
-            raise _DeposedError
-        try:
-            await self._log.publish([_record(row) for row in rows])
-        except RecordTooLargeError as err:
-            if len(rows) == 1:
-                await self._set_aside(connection, rows[0], str(err))
-                return
-            half = len(rows) // 2
-            await self._publish(connection, rows[:half])
-            await self._publish(connection, rows[half:])
-            return
-        crash_point("relay.published")
-        await self._delete(connection, [row["id"] for row in rows])
+        """Publish and delete; a record that the log refuses is set aside, and those behind it go on."""
+
+        async def take(some: Sequence[Any]) -> Sequence[None]:
+            if not self._lease.held:  # this process may have stood still since it asked
+                raise _DeposedError
+            await self._log.publish([_record(row) for row in some])
+            crash_point("relay.published")
+            await self._delete(connection, [row["id"] for row in some])
+            return ()
+
+        async def set_aside(row: Any, err: Exception) -> Sequence[None]:
+            await self._set_aside(connection, row, str(err))
+            return ()
+
+        await bisect(rows, take, set_aside)
 
     async def _delete(self, connection: asyncpg.Connection, ids: Sequence[int]) -> None:
         statement = _DELETE.format(schema=self._schema)

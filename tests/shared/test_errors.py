@@ -45,6 +45,7 @@ def by_state(state: str) -> DBAPIError:
         (by_state("57P01"), Kind.AWAY),  # admin_shutdown
         (by_state("58030"), Kind.AWAY),  # io_error of the server
         (by_state("25006"), Kind.AWAY),  # a standby: the leader has moved
+        (by_state("25P03"), Kind.AWAY),  # this process stood still in a transaction, the server ended it
         (DBAPIError("SELECT", {}, Exception("cut off")), Kind.AWAY),  # the driver knows no state
         (RecordTooLargeError("3.2 MB"), Kind.REFUSED),
         (by_state("22021"), Kind.REFUSED),  # a NUL
