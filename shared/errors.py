@@ -8,7 +8,7 @@
      │   │   └─ NoPolicyError             no policy is in force yet
      │   ├─ SQLSTATE 08, 40, 53, 57, 58   connection, conflict, resources, shut down, the server's system
      │   ├─ SQLSTATE 55, 25006            locked by others; a standby that is not the leader (any more)
-     │   ├─ SQLSTATE 25P03, 25P04         ended by the server because this process stood still in a transaction
+     │   ├─ SQLSTATE 25P03, 25P04         ended, as this process stood still in a transaction
      │   ├─ no connection to be had       from the pool, or the one that there was is gone
      │   ├─ TimeoutError                  whoever was asked is silent
      │   └─ OSError, MemoryError          network, files (EMFILE), disk, memory

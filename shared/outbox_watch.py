@@ -1,6 +1,7 @@
 """What waits in an outbox, as every replica sees it: also one whose relay does not lead, or is stuck."""
 
 import asyncio
+import math
 from typing import Final
 
 from prometheus_client import Gauge
@@ -9,6 +10,7 @@ from sqlalchemy import text
 from shared import telemetry
 from shared.clock import stopwatch
 from shared.database import Database, fault_of
+from shared.looks import Look
 
 STALLED_AFTER: Final = 30.0
 _EVERY_SECONDS: Final = 1.0
@@ -17,10 +19,12 @@ _LOOK_SECONDS: Final = 5.0
 log = telemetry.logger(__name__)
 
 OLDEST_SECONDS: Final = Gauge(
-    "ladder_outbox_oldest_seconds", "Age of the oldest row not yet published", ["schema"]
+    "ladder_outbox_oldest_seconds", "Age of the oldest row not yet published; NaN when not known", ["schema"]
 )
 STALLED_SECONDS: Final = Gauge(
-    "ladder_outbox_stalled_seconds", "How long the same row has been the oldest one", ["schema"]
+    "ladder_outbox_stalled_seconds",
+    "How long the same row has been the oldest one; NaN when not known",
+    ["schema"],
 )
 
 
@@ -30,10 +34,14 @@ class Watch:
     def __init__(self, database: Database, schema: str) -> None:
         self._database = database
         self._schema = schema
+        self._look = Look(f"{schema} outbox")
+        self._age = 0.0
         self._oldest: int | None = None
         self._since = 0.0
         self._log_is_away = False
         self._said = False
+        OLDEST_SECONDS.labels(schema).set_function(lambda: self._unless_stale(self._age))
+        STALLED_SECONDS.labels(schema).set_function(lambda: self._unless_stale(self._seconds()))
 
     def stalled(self) -> str | None:
         """What is wrong, in a sentence, when the same row has been the oldest one for 30 s; otherwise None.
@@ -57,8 +65,8 @@ class Watch:
         if row.id is None or row.id != self._oldest:
             self._oldest, self._since = row.id, stopwatch()
         self._log_is_away = row.blocked
-        OLDEST_SECONDS.labels(self._schema).set(max(0.0, row.age))
-        STALLED_SECONDS.labels(self._schema).set(self._seconds())
+        self._age = max(0.0, row.age)
+        self._look.taken()
         if (why := self.stalled()) is not None and not self._said:
             log.error(why, action="relay_stalled", schema=self._schema)
         self._said = why is not None
@@ -70,6 +78,7 @@ class Watch:
             try:
                 await self.look_once()
             except Exception as err:
+                self._look.failed(err)
                 if fault_of(err) is None:
                     log.exception("cannot look at the outbox", action="outbox_unseen", schema=self._schema)
                 else:
@@ -77,6 +86,9 @@ class Watch:
             else:
                 self._database.trouble.is_over(part)
             await asyncio.sleep(_EVERY_SECONDS)
+
+    def _unless_stale(self, figure: float) -> float:
+        return math.nan if self._look.stale else figure
 
     def _seconds(self) -> float:
         return 0.0 if self._oldest is None else stopwatch() - self._since
