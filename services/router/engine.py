@@ -23,7 +23,6 @@ from services.router.policies import InForce, Policies, moment, required
 from services.router.situation import Situation
 from shared import telemetry
 from shared.bisect import bisect
-from shared.clock import utcnow
 from shared.crash import crash_point
 from shared.database import Database
 from shared.errors import Kind, kind_of, sqlstate, words
@@ -221,7 +220,7 @@ class Engine:
 
     async def tell(self, name: str, why: str) -> None:
         """A loop of this router does not come on (or, without a reason, does again): `last_resort` hears."""
-        await self._take([ailing.arrival(name, why, utcnow())])
+        await self._take([ailing.arrival(name, why, self.database.now())])
 
     async def _postpone(self, incident_id: str) -> None:
         async with self.database.transaction() as connection:
