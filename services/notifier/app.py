@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from services.notifier import letters, metrics, retention
+from services.notifier import letters, retention
 from services.notifier import migrations as revisions
 from services.notifier.api import routes
 from services.notifier.capacity import Capacity
@@ -16,17 +15,17 @@ from services.notifier.consume import GROUP, MOST, Consumption
 from services.notifier.courier import Courier
 from services.notifier.deliver import LEASE, Sender
 from services.notifier.emptiness import Emptiness
-from services.notifier.loops import for_ever
 from services.notifier.outbound import Outbound
 from services.notifier.settings import NotifierSettings
 from services.notifier.tables import SCHEMA
 from shared import migrations, telemetry
 from shared.clock import stopwatch, utcnow
-from shared.database import Database, fault_of
-from shared.eventlog import Consumer, EventLog, Received
+from shared.database import Database
+from shared.eventlog import Consumer, EventLog
 from shared.eventlog.committing import Commits
 from shared.events import ESCALATIONS
 from shared.looks import DatabaseLook
+from shared.loops import Failures, for_ever, repeat, until_done
 from shared.outbox import Relay
 from shared.policy import Bundle
 from shared.policy.feed import PolicyFeed
@@ -87,6 +86,8 @@ class Notifier:
             committed=self._relay.wake,
         )
         self._emptiness = Emptiness()
+        self._applying = Failures("notifier apply", database.trouble)
+        self._joining = Failures("notifier consume", database.trouble)
         self._progress = Progress(GROUP, [ESCALATIONS], clock=clock)
         self._database_look = DatabaseLook(database, SCHEMA, clock=clock)
         self._held_once = False
@@ -139,8 +140,10 @@ class Notifier:
             await stack.enter_async_context(self._sender.running())
             # It ends when its tasks have: the sender, which ends after it, is handed nothing more.
             group = await stack.enter_async_context(asyncio.TaskGroup())
-            for name, step in (("consume", self._consume), ("upkeep", self._upkeep)):
-                group.create_task(for_ever(name, step, self._database), name=f"notifier {name}")
+            consuming = repeat(self._joining, self._consume)
+            tidying = for_ever("notifier upkeep", self._upkeep, self._database.trouble)
+            group.create_task(consuming, name="notifier consume")
+            group.create_task(tidying, name="notifier upkeep")
             group.create_task(self._database_look.run(), name="notifier database look")
 
     def _learned(self, why: str | None) -> None:
@@ -155,12 +158,13 @@ class Notifier:
             try:
                 while True:
                     await self.consume_once(consumer, commits)
+                    await self._joining.worked()
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
 
     async def consume_once(self, consumer: Consumer, commits: Commits) -> int:
-        """Fetch a batch and apply it, however long the database is away; how many records."""
+        """Fetch a batch and apply it, whatever goes wrong meanwhile; how many records."""
         asked_at = stopwatch()
         wait_seconds = 0.02 if self._consumption.holding else 1.0
         records = await consumer.fetch(MOST, wait_seconds)
@@ -171,27 +175,14 @@ class Notifier:
             if self._consumption.holding:
                 await self._consumption.caught_up(self._database.now())
             return 0
-        await self._apply(records, oldest)
+        await until_done(
+            self._applying,
+            lambda: self._consumption.apply_once(records, self._database.now(), oldest),
+            waits=lambda: self._progress.waits(utcnow()),
+        )
         self._progress.took(records, utcnow())
         commits.done(records)
         return len(records)
-
-    async def _apply(self, records: Sequence[Received], oldest: timedelta | None) -> None:
-        pause = 0.05
-        while True:
-            try:
-                await self._consumption.apply_once(records, self._database.now(), oldest)
-            except Exception as err:
-                if fault_of(err) is None:
-                    raise
-                self._database.trouble.is_on(err, "notifier consume")
-                self._progress.waits(utcnow())
-                metrics.LOOP_FAILURES.labels("consume", "away").inc()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 1.0)
-            else:
-                self._database.trouble.is_over("notifier consume")
-                return
 
     async def _newer_policy(self) -> None:
         self._changed.clear()

@@ -26,14 +26,16 @@ from services.notifier.domain.plan import (
     unknown_recipients,
 )
 from services.notifier.domain.values import Delivery
-from services.notifier.loops import unbroken
 from services.notifier.store import Row, Seen
 from services.notifier.tables import SCHEMA
+from services.notifier.unbroken import unbroken
 from shared import outbox, telemetry
+from shared.bisect import bisect
 from shared.clock import stopwatch
 from shared.codec import UnreadableRecordError, decode, encode
 from shared.crash import crash_point
-from shared.database import Database, Fault, fault_of
+from shared.database import Database
+from shared.errors import words
 from shared.eventlog import Received
 from shared.events import Announced, DeadLetter, DeliveryReport, IncidentChanged, Message
 from shared.policy import Bundle
@@ -179,23 +181,20 @@ class Consumption:
     async def _apply(
         self, planned: Sequence[Planned], bundle: Bundle, behind: set[int], now: datetime
     ) -> None:
-        """Commit, or halve until the culprit stands alone."""
-        try:
-            await unbroken(self._commit(planned, bundle, behind, now))
-        except Exception as err:
-            if fault_of(err) is not Fault.POISON:
-                raise
-            if len(planned) > 1:
-                half = len(planned) // 2
-                await self._apply(planned[:half], bundle, behind, now)
-                await self._apply(planned[half:], bundle, behind, now)
-                return
-            (culprit,) = planned
+        """Commit; what is refused is set aside, its neighbours pass."""
+
+        async def commit(some: Sequence[Planned]) -> Sequence[None]:
+            await unbroken(self._commit(some, bundle, behind, now))
+            return ()
+
+        async def refuse(culprit: Planned, err: Exception) -> Sequence[None]:
             if culprit.read is None:
-                raise
-            log.warning("message set aside", action="set_aside", error=str(err)[:300])
-            refused = _refused(culprit.read, f"refused by the database: {err}", now)
-            await unbroken(self._commit([refused], bundle, behind, now))
+                raise err
+            why = words(err)
+            log.warning("message set aside", action="set_aside", error=why)
+            return await commit([_refused(culprit.read, f"refused by the database: {why}", now)])
+
+        await bisect(planned, commit, refuse)
 
     async def _commit(
         self, planned: Sequence[Planned], bundle: Bundle, behind: set[int], now: datetime

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,14 +22,17 @@ from services.notifier.channels import Delivered, Rejected, Result, Unavailable
 from services.notifier.courier import Courier
 from services.notifier.domain.outcome import Verdict, after_failure, report
 from services.notifier.domain.values import Delivery, without_secrets
-from services.notifier.loops import for_ever, unbroken
 from services.notifier.store import Recorded
 from services.notifier.tables import SCHEMA
+from services.notifier.unbroken import unbroken
 from services.notifier.wanted import Claims, Wanted
 from shared import outbox, telemetry
+from shared.bisect import bisect
 from shared.clock import stopwatch
 from shared.codec import encode
 from shared.database import Database
+from shared.errors import Kind, kind_of, words
+from shared.loops import for_ever
 
 LEASE: Final = timedelta(seconds=6)
 _BATCH: Final = 500
@@ -39,6 +42,7 @@ _TEND_SECONDS: Final = 1.0
 _GATHER_SECONDS: Final = 0.02  # results that come so close together share one commit
 _FRESH_SECONDS: Final = 0.5  # a claim so young needs no second look at the database
 _LEAVING_SECONDS: Final = 3.0
+_UNTOLD: Final = "what became of it cannot be stored"
 log = telemetry.logger(__name__)
 
 
@@ -55,6 +59,9 @@ class Attempt:
     result: Result | Unwanted
     started_at: datetime
     finished_at: datetime
+
+
+Outcome: TypeAlias = tuple[Attempt, Verdict]
 
 
 class Sender:
@@ -187,20 +194,55 @@ class Sender:
         batch = self._finished[:_BATCH]
         if not batch:
             return 0
-        verdicts = [_verdict(attempt, random.random(), now) for attempt in batch]  # noqa: S311 - jitter
-        await self._write_down(batch, verdicts, now)
-        del self._finished[: len(batch)]
-        for attempt in batch:
-            self._claims.drop(attempt.delivery)
+        outcomes = [(attempt, _verdict(attempt, random.random(), now)) for attempt in batch]  # noqa: S311 - jitter
+        await bisect(
+            outcomes, lambda some: self._record(some, now), lambda one, err: self._refuse(one, err, now)
+        )
+        return len(batch)
+
+    async def _record(
+        self, outcomes: Sequence[Outcome], now: datetime, *, telling: bool = True
+    ) -> Sequence[None]:
+        await self._write_down(outcomes, now, telling=telling)
+        self._forget([attempt for attempt, _ in outcomes])
         self._sent()
-        for attempt, verdict in zip(batch, verdicts, strict=True):
+        for attempt, verdict in outcomes:
             _observe(attempt, verdict)
             if verdict.next_attempt_at is not None:
                 wait = (verdict.next_attempt_at - now).total_seconds()
                 asyncio.get_running_loop().call_later(max(0.0, wait), self._due.set)
-        return len(batch)
+        return ()
 
-    async def _write_down(self, batch: Sequence[Attempt], verdicts: Sequence[Verdict], now: datetime) -> None:
+    def _forget(self, attempts: Sequence[Attempt]) -> None:
+        gone = set(map(id, attempts))
+        self._finished = [attempt for attempt in self._finished if id(attempt) not in gone]
+        for attempt in attempts:
+            self._claims.drop(attempt.delivery)
+
+    async def _refuse(self, outcome: Outcome, err: Exception, now: datetime) -> Sequence[None]:
+        """The database refuses this outcome: the state alone is written, with a reason of our own words.
+
+        First with the report for the router, then without it. When not even that can be, its lease ends and
+        it is sent again, until its time is over: others do not wait for it.
+        """
+        attempt, verdict = outcome
+        why = words(err)
+        log.error("outcome refused", action="outcome_refused", delivery=attempt.delivery.id, error=why)
+        plain = (
+            replace(attempt, result=Rejected(_UNTOLD)) if isinstance(attempt.result, Rejected) else attempt
+        )
+        for telling in (True, False):
+            try:
+                await self._record([(plain, replace(verdict, reason=_UNTOLD))], now, telling=telling)
+            except Exception as again:
+                if kind_of(again) is not Kind.REFUSED:
+                    raise
+            else:
+                break
+        self._forget([attempt])
+        return ()
+
+    async def _write_down(self, batch: Sequence[Outcome], now: datetime, *, telling: bool) -> None:
         outcomes = [
             Recorded(
                 attempt.delivery,
@@ -210,7 +252,7 @@ class Sender:
                 error=verdict.reason,
                 next_attempt_at=verdict.next_attempt_at,
             )
-            for attempt, verdict in zip(batch, verdicts, strict=True)
+            for attempt, verdict in batch
         ]
         failed = [outcome.delivery for outcome in outcomes if outcome.state == "failed"]
         async with self._database.transaction() as connection:
@@ -227,9 +269,10 @@ class Sender:
                     now=now,
                 )
                 for outcome in outcomes
+                if telling
             ]
             await outbox.add(connection, SCHEMA, [encode(one) for one in reports if one is not None])
-            for attempt in batch:
+            for attempt, _ in batch:
                 if isinstance(attempt.result, Rejected) and attempt.result.disable:
                     await endpoints.disable(connection, attempt.delivery.endpoint, attempt.result.reason, now)
                     self._disabled |= {attempt.delivery.endpoint}
@@ -245,11 +288,12 @@ class Sender:
             await self._claims.renew(connection, now, asked_at)
             reclaimed = await leases.reclaim(connection, now) if steady else 0
             self._disabled = await endpoints.disabled_endpoints(connection)
-            await self._give_up(connection, now)
             metrics.PENDING.set(await upkeep.count_pending(connection))
             metrics.OLDEST_PENDING_SECONDS.set(await upkeep.oldest_due_seconds(connection, now))
         self._tended_at = now
         metrics.OPEN_BREAKERS.set(len(self._capacity.open_breakers(now)))
+        async with self._database.transaction() as connection:  # its own: leases must not depend on it
+            await self._give_up(connection, now)
         if reclaimed:
             log.warning("sends taken over", action="leases_reclaimed", count=reclaimed)
             self._due.set()
@@ -273,11 +317,13 @@ class Sender:
     async def running(self) -> AsyncIterator[None]:
         """Claim, send, record and tend until the end of the block; then finish what is under way."""
         loops = [
-            asyncio.create_task(for_ever(name, step, self._database), name=f"notifier {name}")
+            asyncio.create_task(
+                for_ever(f"notifier {name}", step, self._database.trouble), name=f"notifier {name}"
+            )
             for name, step in (("claim", self._claim_step), ("tend", self._tend_step))
         ]
         recording = asyncio.create_task(
-            for_ever("record", self._record_step, self._database), name="notifier record"
+            for_ever("notifier record", self._record_step, self._database.trouble), name="notifier record"
         )
         try:
             yield

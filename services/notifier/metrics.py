@@ -34,6 +34,3 @@ PENDING: Final = Gauge(
 OLDEST_PENDING_SECONDS: Final = Gauge(
     "ladder_deliveries_oldest_due_seconds", "How long the oldest delivery that is due has waited"
 )
-LOOP_FAILURES: Final = Counter(
-    "ladder_notifier_loop_failures_total", "Steps of a loop that failed and were tried again", ["loop", "why"]
-)

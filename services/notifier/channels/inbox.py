@@ -8,8 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 from services.notifier.channels.envelope import Envelope
-from services.notifier.channels.results import Delivered, Result, Unavailable
-from shared.database import fault_of
+from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
+from shared import telemetry
+from shared.bisect import bisect
+from shared.errors import Kind, kind_of, words
+
+log = telemetry.logger(__name__)
 
 _MOST_AT_ONCE: Final = 500
 Keep: TypeAlias = Callable[[Sequence[Envelope]], Awaitable[None]]
@@ -37,16 +41,24 @@ class InboxChannel:
     async def _write_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-            result = await self._written([envelope for envelope, _ in batch])
-            for _, waiting in batch:
+            results = await self._written([envelope for envelope, _ in batch])
+            for (_, waiting), result in zip(batch, results, strict=True):
                 if not waiting.done():
                     waiting.set_result(result)
 
-    async def _written(self, envelopes: Sequence[Envelope]) -> Result:
+    async def _written(self, envelopes: Sequence[Envelope]) -> Sequence[Result]:
+        """What became of each, in order: one that the database refuses does not hold up its neighbours."""
+
+        async def keep(some: Sequence[Envelope]) -> Sequence[Result]:
+            await self._keep(some)
+            return [Delivered()] * len(some)
+
+        async def refuse(_: Envelope, err: Exception) -> Sequence[Result]:
+            return [Rejected(f"the inbox cannot keep it: {words(err)}")]
+
         try:
-            await self._keep(envelopes)
+            return await bisect(envelopes, keep, refuse)
         except Exception as err:
-            if fault_of(err) is None:
-                raise
-            return Unavailable(f"the database did not take it: {type(err).__name__}")
-        return Delivered()
+            if kind_of(err) is Kind.BROKEN:
+                log.exception("the inbox fails", action="inbox_failed")
+            return [Unavailable(f"the inbox did not take it: {type(err).__name__}")] * len(envelopes)

@@ -8,7 +8,7 @@ import pytest
 
 from services.notifier.channels.webhook import signing_keys
 from services.notifier.deliver import LEASE
-from services.notifier.loops import unbroken
+from services.notifier.unbroken import unbroken
 from shared.clock import utcnow
 from shared.events import DeadLetter, DeliveryReport
 from tests.channels.receiver import HANG
