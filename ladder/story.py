@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
-from shared import codec, telemetry
+from shared import canary, codec, telemetry
 from shared.clock import utcnow
 from shared.eventlog import Consumer, EventLog, LogUnavailableError
 from shared.events import ESCALATIONS, IncidentChanged, Notice, Page
@@ -51,6 +51,8 @@ def _lines_of(
         change = codec.decode(IncidentChanged, value, headers)
     except codec.UnreadableRecordError as err:
         log.warning("unreadable change", action="story_unreadable", error=str(err))
+        return ()
+    if change.incident.id == canary.ID:
         return ()
     return lines(change, zone) if now - change.at < _STALE else ()
 

@@ -12,6 +12,8 @@ from tests import seeds
 from tests.servers.broker import Broker, broker
 from tests.servers.postgres import PostgresServer
 
+os.environ.setdefault("LADDER_CANARY_SECONDS", "0")  # a test that wants canaries says so
+
 
 def pytest_report_header() -> str:
     return f"seed: {seeds.chosen()} ({seeds.VARIABLE}={seeds.chosen()} plays the same histories again)"

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Final
 
 from fastapi import APIRouter
@@ -10,6 +11,7 @@ from starlette.routing import Route
 
 from services.intake.accept import Publisher
 from services.intake.admission import Admission
+from services.intake.canary import Canary
 from services.intake.endpoints import Alerts, Beats, ByBody, ByName, Events
 from services.intake.formats import CHANGES, FORMATS
 from services.intake.formats.opsgenie import CREATE, DELETE, VERBS
@@ -32,12 +34,13 @@ _BETWEEN_TRIES: Final = 1.0
 class Intake:
     """What intake knows while it runs: whom the policy in force admits, and the state of the topics."""
 
-    def __init__(self, eventlog: EventLog, *, loopback: bool) -> None:
+    def __init__(self, eventlog: EventLog, *, loopback: bool, canary_every: timedelta = timedelta()) -> None:
         self._log = eventlog
         self._keys = UsableKeys(loopback=loopback)
         self._feed = PolicyFeed(eventlog)
         self._topics: Sequence[str] | None = None  # what is wrong with them; None: not looked at yet
         self.admission: Admission | None = None
+        self._canary = Canary(eventlog, canary_every, lambda: not self.unready())
         self._feed.on_change(self._take)
 
     def _take(self, published: PublishedPolicy) -> None:
@@ -70,18 +73,21 @@ class Intake:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with self._feed.running():
-            verifying = asyncio.create_task(self._verify())
+            tasks = [
+                asyncio.create_task(self._verify(), name="intake topics"),
+                asyncio.create_task(self._canary.run(), name="intake canary"),
+            ]
             try:
                 yield
             finally:
-                verifying.cancel()
-                with suppress(asyncio.CancelledError):
-                    await verifying
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def build(settings: IntakeSettings, *, log: EventLog) -> Service:
     """The service; the caller runs the log."""
-    intake = Intake(log, loopback=settings.loopback)
+    intake = Intake(log, loopback=settings.loopback, canary_every=settings.canary_every)
     rest = (Publisher(log, settings), lambda: intake.admission, utcnow, Secrets(settings.secrets_dir))
     native, pagerduty = FORMATS["native"], FORMATS["pagerduty"]
     alerts = Alerts(*rest)

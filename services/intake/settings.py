@@ -4,10 +4,11 @@ from pathlib import Path
 
 from pydantic import Field
 
+from shared.canary import CanarySettings
 from shared.settings import ListenSettings
 
 
-class IntakeSettings(ListenSettings):
+class IntakeSettings(ListenSettings, CanarySettings):
     """All by environment, prefix `LADDER_`."""
 
     secrets_dir: Path | None = Field(default=None, description="the folder of `secret:NAME`")

@@ -14,6 +14,7 @@ from services.notifier.access import holder_with, may_answer_for, require_reader
 from services.notifier.capacity import Capacity
 from services.notifier.domain.values import State, without_secrets
 from services.notifier.tables import delivery, endpoint_disabled, inbox_message
+from shared import canary
 from shared.access import Holder
 from shared.clock import utcnow
 from shared.cursors import bad_cursor, cursor_of, number_of, place_of
@@ -240,6 +241,7 @@ def _without_answer(message: InboxMessage) -> InboxMessage:
 
 def _query(asked: Filters) -> Select[Any]:
     query = select(delivery).order_by(delivery.c.created_at.desc(), delivery.c.id.desc())
+    query = query.where(delivery.c.incident_id != canary.ID)
     wanted = {"incident_id": asked.incident, "page_id": asked.page, "recipient": asked.recipient}
     for column, value in wanted.items():
         if value:

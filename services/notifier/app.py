@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from services.notifier import letters, retention
 from services.notifier import migrations as revisions
@@ -13,6 +14,7 @@ from services.notifier.capacity import Capacity
 from services.notifier.channels import AT_ONCE, Means, opened
 from services.notifier.consume import GROUP, MOST, Consumption
 from services.notifier.courier import Courier
+from services.notifier.deadman import Deadman, has_come_through
 from services.notifier.deliver import LEASE, Sender
 from services.notifier.emptiness import Emptiness
 from services.notifier.outbound import Outbound
@@ -90,6 +92,10 @@ class Notifier:
         self._joining = Failures("notifier consume", database.trouble)
         self._progress = Progress(GROUP, [ESCALATIONS], clock=clock)
         self._database_look = DatabaseLook(database, SCHEMA, clock=clock)
+        self._deadman = Deadman(
+            settings.deadman,
+            Outbound.allowing([*settings.outbound_allow, *_hosts(settings.deadman)]),
+        )
         self._held_once = False
         self._schema: str | None = "the database has not been reached yet"
 
@@ -130,6 +136,7 @@ class Notifier:
                 await asyncio.gather(working, return_exceptions=True)
                 for channel in self._channels.values():
                     await channel.close()
+                await self._deadman.close()
 
     async def _work(self) -> None:
         await migrations.awaited(self._database, SCHEMA, REVISIONS, self._learned)
@@ -180,6 +187,8 @@ class Notifier:
             lambda: self._consumption.apply_once(records, self._database.now(), oldest),
             waits=lambda: self._progress.waits(utcnow()),
         )
+        if has_come_through(records, utcnow()):
+            self._deadman.ping()
         self._progress.took(records, utcnow())
         commits.done(records)
         return len(records)
@@ -194,6 +203,12 @@ class Notifier:
         tables = retention.tables(self._settings.keep)
         await forget_old(self._database, SCHEMA, tables, self._database.now())
         await asyncio.sleep(_UPKEEP_SECONDS)
+
+
+def _hosts(url: str) -> Sequence[str]:
+    """What the operator set passes the guard."""
+    host = urlsplit(url).hostname
+    return [host] if host else []
 
 
 def build(settings: NotifierSettings, *, log: EventLog, database: Database | None) -> Service:

@@ -1,12 +1,17 @@
 """All tables of the notifier: how long their rows are kept, and why; and those that need no end."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from services.notifier.tables import SCHEMA
-from shared import inbox
-from shared.retention import Kept, older_rows
+from shared import canary, inbox
+from shared.retention import Forgotten, Kept, older_rows
+
+_HOUR: Final = timedelta(hours=1)
 
 STAYS: Final[Mapping[str, str]] = {
     "outbox": "a row goes when the log has acknowledged it",
@@ -16,10 +21,27 @@ STAYS: Final[Mapping[str, str]] = {
 """Tables that need no end, each with what bounds it."""
 
 
+async def _forget_canaries(
+    connection: AsyncConnection, before: datetime, since: datetime, most: int
+) -> Forgotten:
+    """By their incident, which is one for all of them: they are few, and the others many."""
+    del since, most
+    values = {"canary": canary.ID, "before": before}
+    return Forgotten((await connection.execute(_CANARIES, values)).rowcount, None)
+
+
+_CANARIES: Final = text("""
+    DELETE FROM notifier.delivery
+    WHERE incident_id = :canary AND created_at < :before
+      AND state IN ('sent', 'delivered', 'failed', 'cancelled')
+""")
+
+
 def tables(keep: timedelta) -> Sequence[Kept]:
     """What is forgotten, in the order of a round: deliveries before the incidents that they belong to."""
     return (
         inbox.kept(SCHEMA),
+        Kept("notifier.delivery", _HOUR, "what became of canaries: nobody asks for it", _forget_canaries),
         Kept(
             "notifier.delivery",
             keep,

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -28,6 +29,11 @@ class NotifierSettings(ListenSettings, SecretKeySettings):
         default=30, ge=1, description="how long finished deliveries and inbox messages are kept"
     )
 
+    deadman_url: SecretStr | None = Field(
+        default=None,
+        description="pinged by GET each time that a canary came through all services; it may go anywhere",
+    )
+
     @property
     def keep(self) -> timedelta:
         return timedelta(days=self.notifier_keep_days)
@@ -38,6 +44,19 @@ class NotifierSettings(ListenSettings, SecretKeySettings):
         if self.smtp_url is None:
             return None
         return MailServer.at(self.smtp_url.get_secret_value(), self.mail_from, self.mail_reply_to)
+
+    @property
+    def deadman(self) -> str:
+        """Whom to ping; '' for nobody."""
+        return self.deadman_url.get_secret_value() if self.deadman_url else ""
+
+    @field_validator("deadman_url")
+    @classmethod
+    def _is_a_web_address(cls, url: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(url.get_secret_value()) if url else None
+        if parts and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("expected an address such as https://hc-ping.example/…")
+        return url
 
     @field_validator("smtp_url")
     @classmethod

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from services.router import api, heartbeats, upkeep
+from services.router import api, canary, heartbeats, upkeep
 from services.router.consume import EVENTS, REPORTS, Consuming
 from services.router.engine import Engine
 from services.router.policy_watch import PolicyWatch
@@ -49,6 +49,7 @@ class Router:
         self.wake_relay = self._relay.wake
         self._database_look = DatabaseLook(database, SCHEMA, clock=clock)
         self._starting = Failures("router", database.trouble)
+        self.canary = canary.Watch(database, settings.canary_every, clock=clock)
         self._schema_pending: str | None = "the database has not answered yet"
 
     def unready(self) -> Sequence[str]:
@@ -98,6 +99,7 @@ class Router:
                 ("spreading", self.spreading.run()),
                 ("notices", upkeep.notify_for_ever(self._database)),
                 ("upkeep", upkeep.run(self._database, self._keep)),
+                ("canary", self.canary.run()),
                 ("database look", self._database_look.run()),
             ):
                 group.create_task(loop, name=f"router {name}")

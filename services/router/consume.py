@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from services.router import dead_letters, heartbeats, metrics
+from services.router import canary, dead_letters, heartbeats, metrics
 from services.router.arrivals import Arrival
 from services.router.engine import Engine
 from shared.clock import stopwatch, utcnow
@@ -70,13 +70,15 @@ class Consuming:
             return 0
         read = [heartbeats.read(record) or dead_letters.read(record) for record in records]
         beats = [each for each in read if isinstance(each, HeartbeatReceived)]
-        arrivals = [each for each in read if isinstance(each, Arrival)]
+        canaries = [each for each in read if isinstance(each, Arrival) and canary.is_canary(each)]
+        arrivals = [each for each in read if isinstance(each, Arrival) and not canary.is_canary(each)]
         metrics.BATCH_SIGNALS.observe(len(records))
         # Beats last: what is wrong with them must not keep events waiting.
         if arrivals:
             await until_done(self._deciding, lambda: self._engine.take(arrivals), waits=self._waits)
         if beats:
             await until_done(self._beating, lambda: heartbeats.take(self._engine, beats), waits=self._waits)
+        await canary.take(self._engine, canaries)
         self.progress.took(records, utcnow())
         commits.done(records)
         return len(records)

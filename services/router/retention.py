@@ -63,6 +63,12 @@ def tables(keep: Keep) -> Sequence[Kept]:
             older_rows("router.idempotency", changes=False),
         ),
         Kept(
+            "router.canary",
+            timedelta(days=1),
+            "canaries, for whoever asks when one came through last",
+            older_rows("router.canary", "taken_at"),
+        ),
+        Kept(
             "router.orphan",
             ORPHANS_KEPT,
             "events that met no incident: a late trigger is held against them",

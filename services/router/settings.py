@@ -6,10 +6,11 @@ from pathlib import Path
 from pydantic import Field
 
 from services.router.retention import Keep
+from shared.canary import CanarySettings
 from shared.settings import ListenSettings, SecretKeySettings
 
 
-class RouterSettings(ListenSettings, SecretKeySettings):
+class RouterSettings(ListenSettings, SecretKeySettings, CanarySettings):
     """All by environment, prefix `LADDER_`."""
 
     public_url: str = Field(default="", description="under which people reach the API: stands in links")

@@ -91,7 +91,7 @@ class Program:
 def bare_environment() -> dict[str, str]:
     """This process's environment without any setting of Ladder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LADDER_")}
-    return kept | {"PYTHONUNBUFFERED": "1"}
+    return kept | {"PYTHONUNBUFFERED": "1", "LADDER_CANARY_SECONDS": "0"}
 
 
 async def ready_or_ended(program: Program, url: str, *, within: float) -> bool:

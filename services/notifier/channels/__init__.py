@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from services.notifier.channels.canary import CanaryChannel
 from services.notifier.channels.email import EmailChannel, MailServer
 from services.notifier.channels.envelope import Channel, Envelope
 from services.notifier.channels.inbox import InboxChannel, Keep
@@ -48,6 +49,7 @@ class Kind:
 CHANNELS: Final[Mapping[str, Kind]] = {
     "webhook": Kind(lambda means: WebhookChannel(means.outbound, means.signer)),
     "inbox": Kind(lambda means: InboxChannel(means.keep), at_once=256),
+    "canary": Kind(lambda _: CanaryChannel()),
     "email": Kind(lambda means: EmailChannel(means.mail), at_once=8),
 }
 AT_ONCE: Final[Mapping[str, int]] = {name: kind.at_once for name, kind in CHANNELS.items()}

@@ -1,0 +1,46 @@
+"""Letting the canary in: through the log like any event, named after its moment (shared.canary)."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared import telemetry
+from shared.canary import event, moment_of
+from shared.clock import utcnow
+from shared.codec import encode
+from shared.eventlog import EventLog
+from shared.loops import for_ever
+from shared.trouble import Trouble
+
+log = telemetry.logger(__name__)
+
+_EVERY_SECONDS: Final = 1.0
+
+
+class Canary:
+    """This process's. `open_doors`: whether posts are accepted; a canary takes no way that they cannot."""
+
+    def __init__(self, eventlog: EventLog, every: timedelta, open_doors: Callable[[], bool]) -> None:
+        self._log = eventlog
+        self._every = every
+        self._open_doors = open_doors
+        self._let_in: datetime | None = None
+
+    async def let_in_once(self, now: datetime) -> bool:
+        """Publish the canary of this moment, once; whether it was done now. Raises LogUnavailableError."""
+        moment = moment_of(now, self._every)
+        if moment == self._let_in or not self._open_doors():
+            return False
+        await self._log.publish([encode(event(moment, now))])
+        self._let_in = moment
+        return True
+
+    async def run(self) -> None:
+        """Let one in at each moment, for ever; not at all where that is switched off."""
+        if self._every:
+            await for_ever("intake canary", self._step, Trouble(log, "canary_waits"))
+
+    async def _step(self) -> None:
+        await self.let_in_once(utcnow())
+        await asyncio.sleep(_EVERY_SECONDS)

@@ -1,0 +1,78 @@
+"""The canary: an incident of Ladder's own that goes through all three services, every minute.
+
+Intake lets it in, the router decides about it, the notifier sends its page to nobody and reports that it went
+out, the router resolves it, and the notifier, hearing that, pings `LADDER_DEADMAN_URL`. Whatever stands
+still on that way, the ping stays away and somebody outside notices.
+
+Every intake process lets in the same one: it is named after its moment, so repeats are recognised, and one
+comes through a minute however many replicas there are. It enters as a change event, which a router of an
+older release writes down and tells nobody about.
+"""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pydantic import Field, field_validator
+
+from shared.events import OWN_INTEGRATION, IncidentEvent
+from shared.settings import LadderSettings
+
+_NAMESPACE: Final = uuid.UUID("a2f0c5d1-8f7e-5b57-9d0f-0f6f5c9f9b4e")
+_PREFIX: Final = "canary:"
+_SHORTEST: Final = 5
+
+ID: Final = str(uuid.uuid5(_NAMESPACE, "the canary"))
+"""Of every canary on the way from the router to the notifier and back: one key, and easy to leave out."""
+KEY: Final = ID.encode()
+CHANNEL: Final = "canary"
+TOO_OLD: Final = timedelta(minutes=2)  # one that resolved so long ago says nothing about the present
+
+
+class CanarySettings(LadderSettings):
+    """`LADDER_CANARY_SECONDS`: the same in every process."""
+
+    canary_seconds: int = Field(
+        default=60, le=3600, description="how often a canary goes through all services; 0: never"
+    )
+
+    @field_validator("canary_seconds")
+    @classmethod
+    def _is_not_too_often(cls, seconds: int) -> int:
+        if seconds and seconds < _SHORTEST:
+            raise ValueError(f"0, or at least {_SHORTEST} seconds")
+        return seconds
+
+    @property
+    def canary_every(self) -> timedelta:
+        return timedelta(seconds=self.canary_seconds)
+
+
+def moment_of(now: datetime, every: timedelta) -> datetime:
+    """The moment after which the canary of this time is named: the same for every process."""
+    seconds = int(every.total_seconds())
+    return datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, UTC)
+
+
+def event(moment: datetime, now: datetime) -> IncidentEvent:
+    """The canary of a moment as it enters. Its key changes, so that it takes each partition in turn."""
+    name = f"{_PREFIX}{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return IncidentEvent(
+        event_id=str(uuid.uuid5(_NAMESPACE, name)),
+        integration=OWN_INTEGRATION,
+        dedup_key=name,
+        action="change",
+        received_at=now,
+        title="Ladder's canary",
+        severity="info",
+        source="intake",
+    )
+
+
+def is_canary(event: IncidentEvent) -> bool:
+    """Whether this event is one."""
+    return (
+        event.integration == OWN_INTEGRATION
+        and event.action == "change"
+        and event.dedup_key.startswith(_PREFIX)
+    )
