@@ -63,6 +63,20 @@ def test_compose_gives_each_process_what_it_cannot_start_without():
     assert "LADDER_DATABASE_URL" not in services["intake"]["environment"]
 
 
+def test_the_alert_rules_name_only_metrics_that_exist():
+    rules = YAML(typ="safe").load(ROOT / "deploy/alerts.yaml")["groups"][0]["rules"]
+    sources = "".join(
+        path.read_text()
+        for folder in ("services", "shared", "ladder")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    named_ones = {name for rule in rules for name in re.findall(r"\bladder_[a-z_]+", rule["expr"])}
+    assert len(named_ones) >= len(rules) - 1
+    for name in named_ones:
+        assert f'"{name.removesuffix("_bucket")}"' in sources, name
+    assert all({"alert", "expr", "annotations"} <= set(rule) for rule in rules)
+
+
 @pytest.mark.parametrize("path", ["Chart.yaml", "values.yaml"])
 def test_the_chart_is_yaml(path: str):
     assert isinstance(YAML(typ="safe").load(CHART / path), dict)
@@ -71,7 +85,7 @@ def test_the_chart_is_yaml(path: str):
 def test_the_chart_names_only_settings_that_exist():
     text = "".join(path.read_text() for path in sorted((CHART / "templates").iterdir()))
     keys = set(re.findall(r'append \$keys "([a-z-]+)"', text))
-    assert keys == {"database-url", "secret-key", "kafka-sasl-password", "smtp-url"}
+    assert keys == {"database-url", "secret-key", "kafka-sasl-password", "smtp-url", "deadman-url"}
     composed = {f"LADDER_{key.replace('-', '_').upper()}" for key in keys}
     assert (named(text) | composed) - known() <= COMMAND_LINE
 

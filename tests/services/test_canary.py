@@ -4,13 +4,14 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from ladder.processes import migrate_all
 from ladder.story import tell_once
@@ -200,14 +201,22 @@ async def test_a_canary_that_fails_in_the_router_holds_nobody_up(world: World) -
     before = REGISTRY.get_sample_value("ladder_canary_failed_total") or 0.0
     now = utcnow()
     router = world.router()
+    with capture_logs() as lines:
+        await _beside_a_canary(world, router, now)
+    assert [line["log_level"] for line in lines if line.get("action") == "canary_lost"] == ["error"]
+    assert (REGISTRY.get_sample_value("ladder_canary_failed_total") or 0.0) == before + 1
+    assert await world.rows("SELECT dedup_key FROM router.incident") == [("beside",)]
+
+
+async def _beside_a_canary(world: World, router: Router, now: datetime) -> None:
     async with running(router):
         await until(lambda: not router.unready(), 30)
+        before = REGISTRY.get_sample_value("ladder_canary_failed_total") or 0.0
         door = Canary(world.log, timedelta(seconds=EVERY), lambda: True)
         await door.let_in_once(now)
         await world.log.publish([encode(event("beside"))])
         await until(lambda: world.rows("SELECT dedup_key FROM router.incident"), 30)
         await until(lambda: (REGISTRY.get_sample_value("ladder_canary_failed_total") or 0.0) > before, 10)
-    assert await world.rows("SELECT dedup_key FROM router.incident") == [("beside",)]
 
 
 async def test_a_router_of_the_last_release_writes_the_canary_down_and_tells_nobody(world: World) -> None:

@@ -68,12 +68,14 @@ capabilities: {drop: [ALL]}
 {{- if has .service (list "router" "notifier") }}{{ $keys = append $keys "secret-key" }}{{ end }}
 {{- if and .root.Values.kafka.bootstrapServers (include "ladder.sasl" .root) }}{{ $keys = append $keys "kafka-sasl-password" }}{{ end }}
 {{- if and (eq .service "notifier") .root.Values.mail.enabled }}{{ $keys = append $keys "smtp-url" }}{{ end }}
+{{- if and (eq .service "notifier") .root.Values.deadman.enabled }}{{ $keys = append $keys "deadman-url" }}{{ end }}
 {{- join "," $keys }}
 {{- end }}
 
 {{- define "ladder.env" -}}
 - {name: LADDER_LISTEN, value: ":8080"}
 - {name: LADDER_LOG_LEVEL, value: {{ .root.Values.logLevel | quote }}}
+- {name: LADDER_CANARY_SECONDS, value: {{ int .root.Values.canarySeconds | quote }}}
 {{- with .root.Values.metrics.port }}
 - {name: LADDER_METRICS_LISTEN, value: ":{{ int . }}"}
 {{- end }}
