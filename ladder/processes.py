@@ -109,12 +109,15 @@ async def migrate_all(database: Database, eventlog: EventLog) -> None:
     await _refuse_database(database)
     try:
         await eventlog.create_topics()
-    except EventLogError as err:
+    except (EventLogError, migrations.OutdatedCodeError) as err:
         raise RefusedError(f"The topics cannot be made: {err}") from err
     for owner in _OWNERS:
         folder = importlib.import_module(f"services.{owner}.migrations").__file__
         assert folder is not None
-        await migrations.upgrade(database, owner, Path(folder).parent)
+        try:
+            await migrations.upgrade(database, owner, Path(folder).parent)
+        except migrations.OutdatedCodeError as err:
+            raise RefusedError(f"A newer release has been here: {err}.") from err
 
 
 async def _refuse_database(database: Database) -> None:

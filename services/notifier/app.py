@@ -88,6 +88,7 @@ class Notifier:
             committed=self._relay.wake,
         )
         self._emptiness = Emptiness()
+        self._starting = Failures("notifier", database.trouble)
         self._applying = Failures("notifier apply", database.trouble)
         self._joining = Failures("notifier consume", database.trouble)
         self._progress = Progress(GROUP, [ESCALATIONS], clock=clock)
@@ -128,7 +129,7 @@ class Notifier:
     async def running(self) -> AsyncIterator[None]:
         """Everything runs inside the block; on leaving, sends under way are finished first."""
         async with self._feed.running():
-            working = asyncio.create_task(self._work(), name="notifier")
+            working = asyncio.create_task(repeat(self._starting, self._work), name="notifier")
             try:
                 yield
             finally:
@@ -142,6 +143,7 @@ class Notifier:
         await migrations.awaited(self._database, SCHEMA, REVISIONS, self._learned)
         while await self._feed.wait(60) is None:
             log.warning("no policy yet", action="policy_awaited")
+        await self._starting.worked()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._relay.running())
             await stack.enter_async_context(self._sender.running())
@@ -152,6 +154,7 @@ class Notifier:
             group.create_task(consuming, name="notifier consume")
             group.create_task(tidying, name="notifier upkeep")
             group.create_task(self._database_look.run(), name="notifier database look")
+            group.create_task(migrations.outdated(self._database, SCHEMA, REVISIONS), name="notifier schema")
 
     def _learned(self, why: str | None) -> None:
         self._schema = why

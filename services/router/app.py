@@ -101,6 +101,7 @@ class Router:
                 ("upkeep", upkeep.run(self._database, self._keep)),
                 ("canary", self.canary.run()),
                 ("database look", self._database_look.run()),
+                ("schema", migrations.outdated(self._database, SCHEMA, _VERSIONS)),
             ):
                 group.create_task(loop, name=f"router {name}")
 

@@ -2,12 +2,19 @@
 
 A history is a folder of alembic revisions; this package's `env.py` serves all of them. The version table
 stands in the owner's own schema. An advisory lock lets only one process migrate at a time.
+
+While a release is rolled out, replicas of the one before it run on the new schema. A migration that they cannot
+live with says so by `oldest_code = "0012"` beside its `revision`: code that does not know revision 0012 must not
+run on the schema any more. The mark is kept in the schema (table `oldest_code`), and every replica looks at it,
+before its loops start and while they run. Most migrations only add, and say nothing.
 """
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Never
 
 from alembic import command
 from alembic.config import Config
@@ -16,13 +23,20 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from shared import telemetry
-from shared.database import Database, fault_of
+from shared.database import Database
+from shared.errors import MismatchError
+from shared.loops import Failures
 
 log = telemetry.logger(__name__)
 
 _LOCK: Final = 0x1ADDE2
 _BETWEEN_LOOKS: Final = 0.5
+_BETWEEN_CHECKS: Final = 5.0
 _LOOK_SECONDS: Final = 10.0
+
+
+class OutdatedCodeError(MismatchError):
+    """The schema is for newer code only: this replica must not work on it."""
 
 
 def _config(owner: str, versions: Path, connection: Connection | None) -> Config:
@@ -35,28 +49,77 @@ def _config(owner: str, versions: Path, connection: Connection | None) -> Config
     return config
 
 
+@dataclass(frozen=True, slots=True)
+class _History:
+    """What this code knows of an owner's schema."""
+
+    newest: str
+    known: frozenset[str]
+    oldest_code: str  # what a schema at the newest revision asks of code; empty: nothing
+
+
+@cache
+def _history(owner: str, versions: Path) -> _History:
+    script = ScriptDirectory.from_config(_config(owner, versions, None))
+    revisions = list(script.walk_revisions())  # the newest first
+    marks = [mark for each in revisions if (mark := getattr(each.module, "oldest_code", ""))]
+    head = script.get_current_head()
+    return _History(head or "", frozenset(each.revision for each in revisions), marks[0] if marks else "")
+
+
+def _current(connection: Connection, owner: str) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table_schema": owner})
+    return context.get_current_revision()
+
+
 def _upgrade(connection: Connection, owner: str, versions: Path) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{owner}"'))
+    history, current = _history(owner, versions), _current(connection, owner)
+    if current is not None and current not in history.known:
+        if outdated := _outdated(connection, owner, history, current):
+            raise OutdatedCodeError(outdated)
+        return  # a newer release migrated it, and this one may go on
     command.upgrade(_config(owner, versions, connection), "head")
+    connection.execute(text(f'CREATE TABLE IF NOT EXISTS "{owner}".oldest_code (revision text NOT NULL)'))
+    connection.execute(text(f'DELETE FROM "{owner}".oldest_code'))
+    mark = text(f'INSERT INTO "{owner}".oldest_code (revision) VALUES (:revision)')
+    connection.execute(mark, {"revision": history.oldest_code})
 
 
 async def upgrade(database: Database, owner: str, versions: Path) -> None:
-    """Bring the owner's schema to the newest revision; does nothing when it is there."""
+    """Bring the owner's schema to the newest revision; does nothing when it is there.
+
+    Nor when a newer release brought it further; raises OutdatedCodeError when that one is needed.
+    """
     async with database.unhurried() as connection:
         await connection.run_sync(_upgrade, owner, versions)
 
 
-def _pending(connection: Connection, owner: str, versions: Path) -> str | None:
-    script = ScriptDirectory.from_config(_config(owner, versions, None))
-    context = MigrationContext.configure(connection, opts={"version_table_schema": owner})
-    current, newest = context.get_current_revision(), script.get_current_head()
-    if current == newest:
+def _outdated(connection: Connection, owner: str, history: _History, current: str) -> str | None:
+    """Why this code must not run on a schema that a newer release migrated; None when it may."""
+    kept = connection.execute(text("SELECT to_regclass(:table)"), {"table": f'"{owner}".oldest_code'})
+    if kept.scalar_one() is None:
         return None
-    known = {revision.revision for revision in script.walk_revisions()}
-    if current is not None and current not in known:
-        return None  # a newer release migrated it; the last release runs against the new schema
-    return f"schema {owner!r} is at revision {current or 'none'}, expected {newest}: run `ladder migrate`"
+    asked: str = (
+        connection.execute(text(f'SELECT max(revision) FROM "{owner}".oldest_code')).scalar_one() or ""
+    )
+    if not asked or asked in history.known:
+        return None
+    return (
+        f"schema {owner!r} is at revision {current} and needs code of revision {asked} or newer; "
+        f"this code is of {history.newest}: replace this replica by the new release"
+    )
+
+
+def _pending(connection: Connection, owner: str, versions: Path) -> str | None:
+    history, current = _history(owner, versions), _current(connection, owner)
+    if current == history.newest:
+        return None
+    if current is not None and current not in history.known:
+        return _outdated(connection, owner, history, current)
+    said = current or "none"
+    return f"schema {owner!r} is at revision {said}, expected {history.newest}: run `ladder migrate`"
 
 
 async def pending(database: Database, owner: str, versions: Path) -> str | None:
@@ -72,23 +135,53 @@ async def awaited(
 
     A change of the reason is logged, once.
     """
-    said = ""
+    look, said = _Look(database, owner, versions), ""
+    while (why := await look.why()) is not None:
+        if look.answered and why != said:
+            said = why
+            log.warning(why, action="schema_awaited", schema=owner)
+        learned(why)
+        await asyncio.sleep(_BETWEEN_LOOKS)
+    learned(None)
+
+
+async def outdated(
+    database: Database, owner: str, versions: Path, *, every_seconds: float = _BETWEEN_CHECKS
+) -> Never:
+    """Look at the schema again and again while loops run on it.
+
+    Raises OutdatedCodeError once it cannot be used any more: whoever runs the loops stops them, and waits
+    (`awaited`). A database that is away is no reason.
+    """
+    look = _Look(database, owner, versions)
     while True:
+        why = await look.why()
+        if why is not None and look.answered:
+            log.error(why, action="schema_outdated", schema=owner)
+            raise OutdatedCodeError(why)
+        await asyncio.sleep(every_seconds)
+
+
+class _Look:
+    """One replica's look at one schema, as often as somebody likes."""
+
+    def __init__(self, database: Database, owner: str, versions: Path) -> None:
+        self._database = database
+        self._owner = owner
+        self._versions = versions
+        self._failures = Failures(f"{owner} schema", database.trouble)
+        self.answered = False
+
+    async def why(self) -> str | None:
+        """Why it cannot be used; None when it can. `answered`: whether the database said so itself."""
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
-                why = await pending(database, owner, versions)
-                await database.ask_time()
-        except Exception as err:
-            if fault_of(err) is None:
-                raise
-            database.trouble.is_on(err, f"{owner} schema")
-            why = f"the database cannot be reached ({type(err).__name__})"
-        else:
-            database.trouble.is_over(f"{owner} schema")
-            if why is not None and why != said:
-                said = why
-                log.warning(why, action="schema_awaited", schema=owner)
-        learned(why)
-        if why is None:
-            return
-        await asyncio.sleep(_BETWEEN_LOOKS)
+                why = await pending(self._database, self._owner, self._versions)
+                await self._database.ask_time()
+        except Exception as err:  # noqa: BLE001 - it is looked at again
+            self.answered = False
+            await self._failures.failed(err)
+            return f"the database cannot be reached ({type(err).__name__})"
+        self.answered = True
+        await self._failures.worked()
+        return why

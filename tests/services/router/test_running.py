@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -311,3 +311,31 @@ def test_a_published_policy_reads_back() -> None:
     message = PolicyPublished(hash="h", revision=2, at=utcnow(), bundle=msgspec.Raw(dump_json(bundle())))
     record = codec.encode(message)
     assert codec.decode(PolicyPublished, record.value, record.headers).bundle == message.bundle
+
+
+async def test_an_old_router_stops_on_a_schema_that_needs_newer_code_and_says_so(
+    database: Database, policy_file: Path
+) -> None:
+    """While it runs: nothing is decided by it any more, and it goes on by itself should that be undone."""
+    log = PostgresEventLog(database, topics=ladder_topics(1), session_seconds=2)
+    desk = Desk(database, Engine(database))
+    async with log.running():
+        await log.create_topics()
+        async with ready(router(log, database, policy_file)) as service:
+            await desk.sql("UPDATE router.alembic_version SET version_num = '9999'")
+            await desk.sql("UPDATE router.oldest_code SET revision = '9999'")
+            (why,) = await until(service.unready, 15)
+            assert "needs code of revision 9999 or newer" in why
+            await log.publish([codec.encode(event("later"))])
+            assert not await until_or_not(lambda: _has_all(desk, {"later"}), 1)
+            await desk.sql("UPDATE router.oldest_code SET revision = ''")
+            await until(lambda: _has_all(desk, {"later"}), 20)
+            await until(lambda: not service.unready(), 10)
+
+
+async def until_or_not(condition: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+    """Whether it came true in this time."""
+    try:
+        return await until(condition, seconds)
+    except AssertionError:
+        return False
