@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared import request_faults, telemetry
 from shared.demo_keys import DEMO_KEYS
 from shared.errors import Kind, kind_of
+from shared.guesses import IN_SCOPE, Guesses
 from shared.problems import MEDIA_TYPE, Fault, Problem
 
 log = telemetry.logger(__name__)
@@ -97,7 +98,7 @@ class Edge:
     """Routes of `hot` are answered directly, everything else by `app`.
 
     `owners` says which service a path template belongs to, for the metrics; `limits` which paths take longer
-    bodies than others, in bytes. Where the process can be reached
+    bodies than others, in bytes; `guesses` judges wrong keys by address. Where the process can be reached
     from elsewhere (`loopback` false), the demo key is refused.
     """
 
@@ -109,6 +110,7 @@ class Edge:
         *,
         loopback: bool,
         limits: Mapping[str, int] = _NO_LIMITS,
+        guesses: Guesses | None = None,
     ) -> None:
         self._app: Final = app
         self._exact: Final = {route.path: route for route in hot if "{" not in route.path}
@@ -116,6 +118,7 @@ class Edge:
         self._owners: Final = owners
         self._loopback: Final = loopback
         self._limits: Final = limits
+        self._guesses: Final = guesses
         self._counters: dict[Labels, Any] = {}
         self._timers: dict[str, Any] = {}
 
@@ -123,6 +126,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope[IN_SCOPE] = self._guesses
         began = time.perf_counter()
         status = 0
 

@@ -20,9 +20,10 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 import ladder
-from ladder import docs_page
+from ladder import docs_page, files
 from ladder.edge import BODY_LIMIT, Edge, declared_path, problem_of
 from ladder.openapi import complete, parameters
+from shared.guesses import Guesses, judged
 from shared.problems import MEDIA_TYPE, Fault, Problem
 from shared.service import Service
 
@@ -61,13 +62,22 @@ def unready(services: Sequence[Service]) -> dict[str, list[str]]:
     return {name: why for name, why in reasons.items() if why}
 
 
-def assemble(services: Sequence[Service], *, loopback: bool, shown: Shown = _ALL) -> ASGIApp:
-    """The application of a process that hosts these services. `loopback`: only this machine reaches it."""
+def assemble(
+    services: Sequence[Service],
+    *,
+    loopback: bool,
+    shown: Shown = _ALL,
+    guesses: Guesses | None = None,
+) -> ASGIApp:
+    """The application of a process that hosts these services. `loopback`: only this machine reaches it;
+    `guesses` judges wrong keys by address.
+    """
     disable_created_metrics()  # type: ignore[no-untyped-call]  # their stub is missing
     others = [route for each in services for route in each.routes if not isinstance(route, Route)]
     app = _Application(services, shown, [service.api for service in services], others)
     hot = [route for service in services for route in service.routes if isinstance(route, Route)]
-    return Edge(app, hot, _owners(services, app), loopback=loopback, limits=_limits(app))
+    limits = _limits(app)
+    return Edge(app, hot, _owners(services, app), loopback=loopback, limits=limits, guesses=guesses)
 
 
 def measured(services: Sequence[Service]) -> ASGIApp:
@@ -153,6 +163,8 @@ class _Application(FastAPI):
         )
         async def readyz(response: Response) -> Readiness:
             reasons = unready(self._services)
+            if short := files.shortage():
+                reasons["process"] = [short]
             response.status_code = 503 if reasons else 200
             return Readiness(ready=not reasons, reasons=reasons)
 
@@ -165,6 +177,7 @@ class _Application(FastAPI):
             response_class=_Metrics,
         )
         async def metrics() -> Response:
+            files.shortage()  # counts them
             return _Metrics(generate_latest())
 
     def _add_docs(self) -> None:
@@ -195,6 +208,6 @@ async def _refuse_unknown_parameters(request: Request) -> None:
         raise Problem(422, "invalid-request", "The request is not valid", faults=faults)
 
 
-async def _problem(_: Request, err: Exception) -> JSONResponse:
-    problem = problem_of(err)
+async def _problem(request: Request, err: Exception) -> JSONResponse:
+    problem = judged(request.scope, problem_of(err))
     return JSONResponse(problem.body(), problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE)

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -11,7 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError, field_validator
 from sqlalchemy import text
 
-from ladder import serving
+from ladder import files, serving
+from ladder.connections import Bounds, ConnectionSettings
 from ladder.host import Shown, assemble, measured
 from ladder.reachable import refuse_unknown_brokers, refuse_unknown_database
 from ladder.refusal import RefusedError
@@ -22,6 +24,7 @@ from shared.errors import Kind, kind_of
 from shared.eventlog import EventLog, EventLogError
 from shared.eventlog.opening import open_log
 from shared.eventlog.settings import EventLogSettings
+from shared.guesses import Guesses
 from shared.policy import Bundle, PolicyErrors, load
 from shared.service import Service
 from shared.settings import BadSettingError, DatabaseSettings, ListenSettings, SecretKeySettings, sentences
@@ -30,6 +33,7 @@ SERVICES: Final = ("intake", "router", "notifier")
 _OWNERS: Final = ("router", "notifier")  # of a schema; the event log brings its own
 _CONNECTIONS: Final = 5  # in the pool; beside it a process holds a few that listen
 
+_SCRAPERS: Final = 64  # connections at LADDER_METRICS_LISTEN
 _OLDEST_POSTGRES: Final = 150_000
 
 LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -37,7 +41,7 @@ LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 log = telemetry.logger(__name__)
 
 
-class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings):
+class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings, ConnectionSettings):
     """What the process needs itself, whatever it hosts."""
 
     public_url: str = ""
@@ -157,14 +161,17 @@ async def hosting(
     services: Sequence[Service], settings: HostSettings, sock: Any, address: serving.Address
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The services run, then requests are answered; the other way round on leaving."""
+    bounds = Bounds.within(settings, files.raise_limit())
     async with AsyncExitStack() as stack:
         aside = _bound_aside(settings.metrics_listen)
         for service in services:
             await stack.enter_async_context(service.running())
-        app = assemble(services, loopback=address.loopback, shown=settings.shown)
+        guesses = Guesses(settings.failed_keys_per_minute)
+        app = assemble(services, loopback=address.loopback, shown=settings.shown, guesses=guesses)
         if aside is not None:
-            await stack.enter_async_context(serving.serving(measured(services), *aside))
-        yield await stack.enter_async_context(serving.serving(app, sock, address))
+            few = replace(bounds, in_all=min(_SCRAPERS, bounds.in_all))
+            await stack.enter_async_context(serving.serving(measured(services), *aside, few))
+        yield await stack.enter_async_context(serving.serving(app, sock, address, bounds))
 
 
 def _needed_database(name: str, settings: HostSettings, *, kafka: bool) -> str | None:

@@ -3,18 +3,21 @@
 import asyncio
 import errno
 import gc
+import math
 import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from functools import partial
+from typing import Any, Final, Self, cast
 
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from ladder.connections import Bounds, Connection, Connections
 from ladder.refusal import RefusedError
 from shared.demo_keys import is_loopback
 
@@ -81,23 +84,31 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, sock: socket.socket, address: Address) -> AsyncIterator[asyncio.Task[None]]:
+async def serving(
+    app: ASGIApp,
+    sock: socket.socket,
+    address: Address,
+    bounds: Bounds = Bounds(),
+) -> AsyncIterator[asyncio.Task[None]]:
     """Answer requests while inside; on leaving take no more and let those under way finish.
 
     Yields the task that serves, which ends only when the server fails. Raises RefusedError.
     """
+    connections = Connections(bounds)
     server = _Server(
         uvicorn.Config(
             app,
             loop="none",
-            http="httptools",
+            http=cast("type[asyncio.Protocol]", partial(Connection, connections=connections)),
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # a line for each malformed request is a stranger's to write
             access_log=False,
             server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=65,  # longer than a load balancer's, which then never meets a closed one
+            proxy_headers=bool(bounds.proxies),
+            forwarded_allow_ips=[str(network) for network in bounds.proxies],
+            timeout_keep_alive=math.ceil(bounds.keep_alive_seconds),
             timeout_graceful_shutdown=_LAST_REQUESTS_SECONDS,
         )
     )
@@ -108,7 +119,8 @@ async def serving(app: ASGIApp, sock: socket.socket, address: Address) -> AsyncI
         if task.done():
             await _failed(task, address)
         _spare_the_collector()
-        yield task
+        async with connections.tended():
+            yield task
     finally:
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from starlette.types import Receive, Scope, Send
@@ -25,6 +26,7 @@ from shared.codec import encode
 from shared.crash import crash_point
 from shared.eventlog import EventLog, LogUnavailableError, RecordTooLargeError
 from shared.events import IncidentEvent, Message
+from shared.guesses import WrongKey, judged, passed
 from shared.problems import Fault, Problem
 from shared.secrets import SecretMissingError, Secrets
 from shared.trouble import Trouble
@@ -46,6 +48,7 @@ class Request:
     query: bytes
     path: Mapping[str, str]
     method: str = "POST"
+    passed: Callable[[], None] = lambda: None  # the key was good: the connection keeps its place
 
 
 class Publisher:
@@ -105,12 +108,17 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(
-            dict(scope["headers"]), scope["query_string"], scope.get("path_params", {}), scope["method"]
+            dict(scope["headers"]),
+            scope["query_string"],
+            scope.get("path_params", {}),
+            scope["method"],
+            partial(passed, scope),
         )
         shape = self.shape(request)
         try:
             answer = await self.answered(request, receive)
         except Problem as problem:
+            problem = _judged(shape, scope, problem)
             metrics.REFUSED.labels(shape.kind, problem.kind).inc()
             status, words = shape.refused(problem)
             await _respond(send, status, words, _kept(problem, status))
@@ -168,7 +176,7 @@ class Endpoint:
             raise unavailable("no-secret", "The integration's signing secret cannot be read") from err
         self._unsigned.is_over()
         if not is_genuine(headers, body, secret, now):
-            raise Problem(401, "wrong-signature", "The signature is not this body's")
+            raise WrongKey(401, "wrong-signature", "The signature is not this body's", sort="signature")
 
     async def _publish(
         self, sender: Sender, events: Sequence[IncidentEvent], size: int, now: datetime
@@ -190,6 +198,14 @@ class Endpoint:
             sender.bucket.give_back(len(events))
             raise
         return None
+
+
+def _judged(shape: Format, scope: Scope, problem: Problem) -> Problem:
+    """A wrong key too many is a 429; not where the format calls it an invalid event, whose clients try again
+    for ever after a 429.
+    """
+    throttled = judged(scope, problem)
+    return throttled if shape.refused(problem)[0] == problem.status else problem
 
 
 def _post(sender: Sender, form: Format, headers: Headers, now: datetime, idempotency_key: str) -> Post:

@@ -13,6 +13,7 @@ from services.intake.rate import Bucket
 from services.intake.unknown import with_unknown_names
 from shared import telemetry
 from shared.events import IncidentEvent
+from shared.guesses import WrongKey
 from shared.policy import Bundle, ExpressionError, FieldMapping
 from shared.problems import Fault, Problem
 from shared.security import Key, owner_of
@@ -145,7 +146,7 @@ class Admission:
         """
         if secret and owner_of(secret, self._everybody, now) is not None:
             raise Problem(403, "forbidden", "This key may not post here")
-        raise Problem(
+        raise (WrongKey if secret else Problem)(
             401,
             "unauthorized",
             "A key is needed that may post here",

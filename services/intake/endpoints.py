@@ -47,6 +47,7 @@ class ByKind(Endpoint):
         self, admission: Admission, request: Request, receive: Receive, now: datetime
     ) -> tuple[Sender, Format, bytes]:
         sender = admission.of_kind(self._form.kind, presented(request.headers, request.query), now)
+        request.passed()
         return sender, self._form, await read_body(request.headers, receive, self._form.longest_body)
 
 
@@ -62,6 +63,7 @@ class Events(ByKind):
         form, secret = self.shape(request), presented(request.headers, request.query)
         other = "" if form is self._form else form.kind
         sender = admission.of_kind(self._form.kind, secret, now, or_kind=other)
+        request.passed()
         return sender, form, await read_body(request.headers, receive, form.longest_body)
 
 
@@ -72,7 +74,9 @@ class ByBody(ByKind):
         self, admission: Admission, request: Request, receive: Receive, now: datetime
     ) -> tuple[Sender, Format, bytes]:
         body = await read_body(request.headers, receive, self._form.longest_body)
-        return admission.of_kind(self._form.kind, _body_key(self._form, body, request), now), self._form, body
+        sender = admission.of_kind(self._form.kind, _body_key(self._form, body, request), now)
+        request.passed()
+        return sender, self._form, body
 
 
 class ByName(Endpoint):
@@ -102,9 +106,12 @@ class ByName(Endpoint):
             admission.turn_away(secret, now)  # the same whether or not the name exists
         if secret:
             sender = admission.named(name, secret, now)
+            request.passed()
             return sender, form, await read_body(request.headers, receive, form.longest_body)
         body = await read_body(request.headers, receive, form.longest_body)
-        return admission.named(name, _body_key(form, body, request), now), form, body
+        sender = admission.named(name, _body_key(form, body, request), now)
+        request.passed()
+        return sender, form, body
 
 
 class Alerts(Endpoint):
@@ -125,6 +132,7 @@ class Alerts(Endpoint):
     ) -> tuple[Sender, Format, bytes]:
         form = self.shape(request)
         sender = admission.of_kind(form.kind, presented(request.headers, request.query), now)
+        request.passed()
         if "identifier" in request.path and not form.alias:
             raise Problem(422, "invalid-request", "The alert cannot be found", faults=[_NOT_AN_ALIAS])
         if form.removes and form.verb not in REMOVALS:
@@ -166,6 +174,7 @@ class Beats(Endpoint):
         admission = self.admission()
         now, name = self._clock(), request.path["name"]
         sender = admission.anybody(presented(request.headers, request.query), now)
+        request.passed()
         if name not in admission.heartbeats:
             raise Problem(404, "no-such-heartbeat", "The policy in force has no heartbeat of this name")
         await read_body(request.headers, receive, _LONGEST_BEAT)

@@ -1,17 +1,19 @@
 """Who may ask: keys of the policy in force, by role; for an inbox its own reader, and responders."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from shared.access import Holder, Presented, Role, holder_of
+from fastapi.security import HTTPAuthorizationCredentials
+
+from shared.access import Holder, KeyCheck, Role, holder_of
 from shared.clock import utcnow
 from shared.policy import Bundle
 from shared.problems import Problem
 
 
-def holder_with(role: Role, bundle: Callable[[], Bundle | None]) -> Callable[[Presented], Awaitable[Holder]]:
+def holder_with(role: Role, bundle: Callable[[], Bundle | None]) -> KeyCheck[Holder]:
     """A dependency: who holds the key, which has this role or a higher one."""
 
-    async def holder(presented: Presented) -> Holder:
+    async def holder(presented: HTTPAuthorizationCredentials | None) -> Holder:
         policy = bundle()
         if policy is None:
             raise Problem(503, "no-policy", "No policy is known yet", headers={"Retry-After": "1"})
@@ -19,7 +21,7 @@ def holder_with(role: Role, bundle: Callable[[], Bundle | None]) -> Callable[[Pr
         found.require(role)
         return found
 
-    return holder
+    return KeyCheck(holder)
 
 
 def require_reader(holder: Holder, user: str) -> None:

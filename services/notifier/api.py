@@ -15,7 +15,7 @@ from services.notifier.capacity import Capacity
 from services.notifier.domain.values import State, without_secrets
 from services.notifier.tables import delivery, endpoint_disabled, inbox_message
 from shared import canary
-from shared.access import Holder
+from shared.access import Holder, KeyFirst
 from shared.clock import utcnow
 from shared.cursors import bad_cursor, cursor_of, number_of, place_of
 from shared.database import Database
@@ -125,7 +125,7 @@ class Filters(BaseModel):
 
 def routes(database: Database, bundle: Callable[[], Bundle | None], capacity: Capacity) -> APIRouter:
     """The notifier's paths."""
-    router = APIRouter(responses=_REFUSALS)
+    router = APIRouter(responses=_REFUSALS, route_class=KeyFirst)
     viewer, admin = Depends(holder_with("viewer", bundle)), Depends(holder_with("admin", bundle))
     _add_inbox(router, database, bundle)
     _add_endpoints(router, database, capacity, viewer, admin)

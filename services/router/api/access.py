@@ -1,25 +1,27 @@
 """Who is calling, under which policy, and what an unreachable database means to a caller."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
+from fastapi.security import HTTPAuthorizationCredentials
 
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.signals import Actor
 from services.router.engine import Engine
 from services.router.policies import NoPolicyError, moment, required
 from shared import telemetry
-from shared.access import Holder, Presented, Role, holder_of
+from shared.access import Holder, KeyCheck, KeyFirst, Role, holder_of, require_key
 from shared.clock import utcnow
 from shared.errors import Kind, kind_of
 from shared.policy.usable_keys import UsableKeys
 from shared.problems import Problem
 
 log = telemetry.logger(__name__)
+_LOOKS_A_SECOND: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Caller:
         return Actor(f"user:{user}" if user else f"api:{self.holder.key}", self.holder.role, user)
 
 
-class Route(APIRoute):
-    """A path whose answer to a database that is away is a 503 to try again, not a 500."""
+class Route(KeyFirst):
+    """A path that looks at the key first; a database that is away is answered by a 503 to try again."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -69,22 +71,42 @@ class Access:
     def __init__(self, engine: Engine, *, loopback: bool) -> None:
         self._engine = engine
         self._usable = UsableKeys(loopback=loopback)
+        self._last: CompiledPolicy | None = None
+        self._looks = 0
+        self._second = 0
 
-    def needs(self, role: Role) -> Callable[[Presented], Awaitable[Caller]]:
+    def needs(self, role: Role) -> KeyCheck[Caller]:
         """The dependency of a path that this role and higher ones may use."""
 
-        async def caller(presented: Presented) -> Caller:
-            found = await self.identify(presented)
+        async def caller(presented: HTTPAuthorizationCredentials | None) -> Caller:
+            found = await self._identify(presented)
             found.holder.require(role)
             return found
 
-        return caller
+        return KeyCheck(caller)
 
-    async def identify(self, presented: Presented) -> Caller:
-        """Whose key it is. Raises a 401 that does not say what was wrong with it."""
-        live = await self.live()
+    async def _identify(self, presented: HTTPAuthorizationCredentials | None) -> Caller:
+        """Whose key it is. Raises a 401 that does not say what was wrong with it.
+
+        A key that the policy last seen does not list may stand in a newer one, which is in the database; but
+        strangers get only so many looks there in a second.
+        """
+        require_key(presented)
+        if self._last is not None and not self._may_look():
+            holder_of(presented, self._usable.of(self._last.bundle), utcnow())
+        live = self._last = await self.live()
         now = utcnow()
-        return Caller(holder_of(presented, self._usable.of(live.bundle), now), live, now)
+        holder = holder_of(presented, self._usable.of(live.bundle), now)
+        self._looks -= 1
+        return Caller(holder, live, now)
+
+    def _may_look(self) -> bool:
+        """Whether few enough keys were looked up in this second, good ones left aside."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._looks = second, 0
+        self._looks += 1
+        return self._looks <= _LOOKS_A_SECOND
 
     async def live(self) -> CompiledPolicy:
         """The policy in force."""

@@ -21,16 +21,19 @@ from services.router.domain.signals import Actor
 from services.router.engine import Engine
 from services.router.settings import RouterSettings
 from shared.clock import utcnow
+from shared.guesses import WrongKey, judged
 from shared.policy import Bundle
 from shared.problems import Problem
 from shared.security import Signer
 
 PURPOSE: Final = "reply"
+_LONGEST_ANSWER: Final = 64 * 1024
 _WAIT: Final = "Nothing was changed. Try again in a few seconds."
 _VERBS: Final = {"acknowledge": "Take it", "resolve": "Resolve it"}
 _PAGES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "A page for a person."},
     404: {"description": "A page: the link is broken or has expired.", "content": {"text/html": {}}},
+    429: {"description": "A page: too many broken links from this address.", "content": {"text/html": {}}},
     422: {
         "description": "A page: the link asks for what is not possible any more.",
         "content": {"text/html": {}},
@@ -104,19 +107,23 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
         return None if found is None else (reply, found.incident, live.bundle)
 
     @router.get("/link/{token}", operation_id="show_link", summary="What the link would do")
-    async def show(token: str) -> HTMLResponse:
+    async def show(token: str, request: Request) -> HTMLResponse:
         found = await opened(token)
         if found is None:
-            return pages.broken()
+            return _broken(request)
         return _asked(*found)
 
     @router.post(
-        "/link/{token}", operation_id="follow_link", summary="Do what the link says", responses=_REFUSED
+        "/link/{token}",
+        operation_id="follow_link",
+        summary="Do what the link says",
+        responses=_REFUSED,
+        max_body_size=_LONGEST_ANSWER,
     )
     async def do(token: str, request: Request) -> HTMLResponse:
         found = await opened(token)
         if found is None:
-            return pages.broken()
+            return _broken(request)
         reply, incident, bundle = found
         said = confirming.answer(reply.action, await request.body()) if reply.is_answer else {}
         body = actions.ActionBody(action=reply.action, page=reply.page, **said)
@@ -146,6 +153,17 @@ def read(signer: Signer, token: str, now: datetime) -> Reply | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def _broken(request: Request) -> HTMLResponse:
+    """The page of a link that is none; too many of them from one address wait."""
+    wrong = WrongKey(404, "broken-link", "Not a valid link", sort="link")
+    problem = judged(request.scope, wrong)
+    if problem is wrong:
+        return pages.broken()
+    page = pages.page("Too many links that are not valid", "Try again in a minute.", status=problem.status)
+    page.headers.update(problem.headers)
+    return page
 
 
 def _asked(reply: Reply, incident: Incident, bundle: Bundle) -> HTMLResponse:

@@ -28,11 +28,13 @@ from services.router.policies import moment, required
 from services.router.settings import RouterSettings
 from services.router.shift_calendar import Feed, calendar_of
 from shared.clock import utcnow
+from shared.guesses import WrongKey
 from shared.policy import Bundle, Schedule
 from shared.policy.oncall import Override, Shift, TooFineError, shifts
 from shared.problems import MEDIA_TYPE, Fault, Problem
 
 PURPOSE: Final = "shifts"
+_NO_SUCH: Final = (404, "no-such-schedule", "No schedule has this name")
 CALENDAR: Final = "text/calendar"
 _TOLD: Final = timedelta(days=14)  # of shifts, when `to` is left out
 _FURTHEST: Final = timedelta(days=366)
@@ -147,7 +149,7 @@ def _add_calendar(router: APIRouter, engine: Engine, settings: RouterSettings) -
         now = utcnow()
         claims = settings.signer.verify(PURPOSE, token, now)
         if claims is None or claims.get("schedule") != name:
-            raise _unknown()
+            raise WrongKey(*_NO_SUCH, sort="link")
         async with engine.database.transaction() as connection:
             bundle, changed_at = await _in_force(engine, connection)
             if not _still_holds(bundle, claims, now):
@@ -233,7 +235,7 @@ def _known(bundle: Bundle, name: str) -> Schedule:
 
 
 def _unknown() -> Problem:
-    return Problem(404, "no-such-schedule", "No schedule has this name")
+    return Problem(*_NO_SUCH)
 
 
 _LATEST: Final = text("SELECT max(made_at) FROM router.override WHERE schedule = :schedule")
