@@ -121,7 +121,7 @@ def _add_refusals(operation: dict[str, Any]) -> None:
         answers["422"] = {"description": _UNUSABLE}  # FastAPI describes a body of its own, never sent here
     for status, why in _refusals(operation).items():
         said = answers.setdefault(status, {"description": why})
-        if status == "503":
+        if status in {"429", "503"}:
             said.setdefault("headers", dict(_WAIT))
     for status, answer in answers.items():
         if status >= "400" and answer.get("content", {MEDIA_TYPE: {}}) == {MEDIA_TYPE: {}}:
@@ -137,9 +137,11 @@ def _refusals(operation: Mapping[str, Any]) -> dict[str, str]:
             "401": "No key, or none that is valid now.",
             "403": "The key's role is not enough.",
             "422": _UNUSABLE,
+            "429": "Too many wrong keys came from this address; a good one passes all the same.",
             "503": "The database is away, or no policy is in force yet.",
         }
     if "requestBody" in operation:
+        said["408"] = "The body took too long to arrive."
         said["413"] = f"The body is larger than {BODY_LIMIT} bytes."
         if list(operation["requestBody"]["content"]) == ["application/json"]:
             said["400"] = "The body is not text."

@@ -86,7 +86,7 @@ def _refused(status: str) -> dict[str, Any]:
         "413": "The body is too large",
         "415": "The content encoding, or the body's type, is not taken here",
         "422": "The alert or the action cannot be accepted",
-        "429": "More than the integration's rate allows",
+        "429": "More than the integration's rate allows, or too many wrong keys from this address",
         "501": "Alerts are not read here: GET /v1/incidents has them",
         "503": "The event log did not acknowledge; nothing was accepted",
     }[status]
@@ -151,7 +151,7 @@ def _unread(operation: str, parameters: list[Any]) -> dict[str, Any]:
         "summary": "Not served: alerts are read as incidents",
         "security": _GENIE,
         "parameters": parameters,
-        "responses": _answers("401", "403", "501", "503", accepted=False),
+        "responses": _answers("401", "403", "429", "501", "503", accepted=False),
     }
 
 
@@ -175,7 +175,7 @@ ALERT_PATHS: Final[Mapping[str, Any]] = {
             "parameters": [_path("request", "The requestId that was told.")],
             "responses": {
                 "200": {"description": "It was accepted.", "content": json_of("AlertRequest", _STATUS)},
-                **_answers("401", "403", "404", "503", accepted=False),
+                **_answers("401", "403", "404", "429", "503", accepted=False),
             },
         }
     },
@@ -231,7 +231,10 @@ ALERT_PATHS: Final[Mapping[str, Any]] = {
                         "Beaten", {"heartbeat": "nightly-backup", "at": "2026-01-05T02:00:00Z"}
                     ),
                 },
-                **{status: REFUSALS[status] for status in ("401", "403", "408", "413", "415", "422", "503")},
+                **{
+                    status: REFUSALS[status]
+                    for status in ("401", "403", "408", "413", "415", "422", "429", "503")
+                },
                 "404": problem_of(
                     "The policy in force has no heartbeat of this name", "no-such-heartbeat", 404
                 ),

@@ -70,7 +70,10 @@ REFUSALS: Final[Mapping[str, Any]] = {
     "422": problem_of("The event cannot be accepted", "invalid-event", 422, "/title", "needed for a trigger"),
     "429": again(
         problem_of(
-            "The integration's rate is exceeded (Alertmanager and Grafana are told 503)", "rate-limited", 429
+            "The integration's rate is exceeded (Alertmanager and Grafana are told 503), or too many wrong "
+            "keys came from this address",
+            "rate-limited",
+            429,
         )
     ),
     "503": again(

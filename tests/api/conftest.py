@@ -16,7 +16,11 @@ async def office(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFact
     policy = folder / "bundle.yaml"
     policy.write_text(json.dumps(BUNDLE))
     url = postgres.create_database()
-    up = Up(folder / "data", database_url=url, policy=policy, failed_keys_per_minute=1_000_000)
+    bounds = {
+        "failed_keys_per_minute": 1_000_000,
+        "http_header_bytes": 1_000_000,
+    }  # tests are strange clients
+    up = Up(folder / "data", database_url=url, policy=policy, **bounds)
     await up.start()
     try:
         async with httpx2.AsyncClient(base_url=up.url, timeout=20) as client:

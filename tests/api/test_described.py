@@ -71,7 +71,7 @@ def test_every_operation_that_needs_a_key_says_which_and_how_it_is_refused() -> 
         open_to_all = path in _KEYLESS | _KEY_IN_BODY_OR_PATH
         assert bool(security) != open_to_all, named(path, method)
         if security:
-            wanted = {"401", "403", "422", "503"}
+            wanted = {"401", "403", "422", "429", "503"}
             if path.startswith(_OF_OPSGENIE) and method == "get":
                 wanted -= {"422"}
             assert wanted <= set(operation["responses"]), named(path, method)
@@ -87,16 +87,16 @@ def test_every_operation_that_needs_a_key_says_which_and_how_it_is_refused() -> 
             "/v1/integrations/{name}",
             {"202", "400", "401", "403", "408", "413", "415", "422", "429", "503"},
         ),
-        ("get", "/v1/incidents", {"200", "401", "403", "422", "503"}),
-        ("get", "/v1/incidents/{incident_id}", {"200", "401", "403", "404", "422", "503"}),
-        ("get", "/v1/incidents/{incident_id}/timeline", {"200", "401", "403", "404", "422", "503"}),
-        ("get", "/v1/incidents/{incident_id}/explain", {"200", "401", "403", "404", "422", "503"}),
+        ("get", "/v1/incidents", {"200", "401", "403", "422", "429", "503"}),
+        ("get", "/v1/incidents/{incident_id}", {"200", "401", "403", "404", "422", "429", "503"}),
+        ("get", "/v1/incidents/{incident_id}/timeline", {"200", "401", "403", "404", "422", "429", "503"}),
+        ("get", "/v1/incidents/{incident_id}/explain", {"200", "401", "403", "404", "422", "429", "503"}),
         (
             "post",
             "/v1/incidents/{incident_id}/actions",
-            {"200", "400", "401", "403", "404", "409", "413", "422", "503"},
+            {"200", "400", "401", "403", "404", "408", "409", "413", "422", "429", "503"},
         ),
-        ("get", "/v1/incidents/{incident_id}/members", {"200", "401", "403", "404", "422", "503"}),
+        ("get", "/v1/incidents/{incident_id}/members", {"200", "401", "403", "404", "422", "429", "503"}),
         *(
             case
             for path, name in (
@@ -105,22 +105,26 @@ def test_every_operation_that_needs_a_key_says_which_and_how_it_is_refused() -> 
                 ("/v1/maintenance", "maintenance_id"),
             )
             for case in (
-                ("get", path, {"200", "401", "403", "422", "503"}),
-                ("get", f"{path}/{{{name}}}", {"200", "401", "403", "404", "422", "503"}),
-                ("delete", f"{path}/{{{name}}}", {"200", "401", "403", "404", "409", "422", "503"}),
+                ("get", path, {"200", "401", "403", "422", "429", "503"}),
+                ("get", f"{path}/{{{name}}}", {"200", "401", "403", "404", "422", "429", "503"}),
+                ("delete", f"{path}/{{{name}}}", {"200", "401", "403", "404", "409", "422", "429", "503"}),
             )
         ),
-        ("post", "/v1/overrides", {"201", "400", "401", "403", "409", "413", "422", "503"}),
-        ("post", "/v1/silences", {"201", "400", "401", "403", "413", "422", "503"}),
-        ("post", "/v1/maintenance", {"201", "400", "401", "403", "413", "422", "503"}),
-        ("put", "/v1/customers/{customer_id}", {"200", "400", "401", "403", "409", "413", "422", "503"}),
-        ("delete", "/v1/customers/{customer_id}", {"204", "401", "403", "404", "409", "422", "503"}),
-        ("post", "/v1/customers/import", {"200", "401", "403", "413", "415", "422", "503"}),
-        *((("get", f"/v1/reports/{name}", {"200", "401", "403", "422", "503"})) for name in _REPORTS),
-        ("put", "/v1/policy", {"200", "401", "403", "413", "422", "503"}),
-        ("get", "/v1/deliveries/{delivery_id}", {"200", "401", "403", "404", "422", "503"}),
-        ("get", "/v1/replies/link/{token}", {"200", "404", "422", "503"}),
-        ("post", "/v1/replies/link/{token}", {"200", "403", "404", "409", "422", "503"}),
+        ("post", "/v1/overrides", {"201", "400", "401", "403", "408", "409", "413", "422", "429", "503"}),
+        ("post", "/v1/silences", {"201", "400", "401", "403", "408", "413", "422", "429", "503"}),
+        ("post", "/v1/maintenance", {"201", "400", "401", "403", "408", "413", "422", "429", "503"}),
+        (
+            "put",
+            "/v1/customers/{customer_id}",
+            {"200", "400", "401", "403", "408", "409", "413", "422", "429", "503"},
+        ),
+        ("delete", "/v1/customers/{customer_id}", {"204", "401", "403", "404", "409", "422", "429", "503"}),
+        ("post", "/v1/customers/import", {"200", "401", "403", "408", "413", "415", "422", "429", "503"}),
+        *((("get", f"/v1/reports/{name}", {"200", "401", "403", "422", "429", "503"})) for name in _REPORTS),
+        ("put", "/v1/policy", {"200", "401", "403", "408", "413", "422", "429", "503"}),
+        ("get", "/v1/deliveries/{delivery_id}", {"200", "401", "403", "404", "422", "429", "503"}),
+        ("get", "/v1/replies/link/{token}", {"200", "404", "422", "429", "503"}),
+        ("post", "/v1/replies/link/{token}", {"200", "403", "404", "409", "422", "429", "503"}),
     ],
 )
 def test_an_operation_tells_exactly_how_it_answers(method: str, path: str, statuses: set[str]) -> None:

@@ -48,6 +48,7 @@ _ICS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The shifts, four weeks back and half a year ahead.",
           "content": {CALENDAR: {"schema": {"type": "string"}}}},
     404: {"description": "No schedule, or the address is not valid (any more).", "content": {MEDIA_TYPE: {}}},
+    429: {"description": "Too many wrong ones came from this address.", "content": {MEDIA_TYPE: {}}},
     503: {"description": "The database is away, or no policy is in force yet.", "content": {MEDIA_TYPE: {}}},
 }  # fmt: skip
 

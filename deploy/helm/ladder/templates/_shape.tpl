@@ -82,6 +82,9 @@ capabilities: {drop: [ALL]}
 {{- if not .root.Values.docs }}
 - {name: LADDER_DOCS, value: "off"}
 {{- end }}
+{{- with .root.Values.trustedProxies }}
+- {name: LADDER_TRUSTED_PROXIES, value: {{ join "," . | quote }}}
+{{- end }}
 {{- with .root.Values.kafka }}
 {{- if .bootstrapServers }}
 - {name: LADDER_KAFKA_BOOTSTRAP_SERVERS, value: {{ .bootstrapServers | quote }}}
