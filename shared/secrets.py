@@ -1,11 +1,17 @@
 """`secret:NAME`: what stands in the file NAME of `LADDER_SECRETS_DIR`, read when it is used."""
 
+import errno
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from shared.errors import AwayError
+
 _PREFIX: Final = "secret:"
+_ABSENT: Final = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
+)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
@@ -23,6 +29,17 @@ class SecretMissingError(Exception):
     """The secret cannot be read; the text says which and why, never its value."""
 
 
+class SecretAwayError(SecretMissingError, AwayError):
+    """It cannot be read just now: the system lacks something, or its file is not there.
+
+    `absent`: the file itself is the reason. It may still be mounted or be put right; or its name is wrong.
+    """
+
+    def __init__(self, why: str, *, absent: bool) -> None:
+        super().__init__(why)
+        self.absent = absent
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """The secret folder; None where the operator set none."""
@@ -30,7 +47,7 @@ class Secrets:
     folder: Path | None
 
     def revealed(self, text: str) -> str:
-        """The text itself, or the secret that it names. Raises SecretMissingError."""
+        """The text itself, or the secret that it names. Raises SecretMissingError, SecretAwayError."""
         if not text.startswith(_PREFIX):
             return text
         name = text.removeprefix(_PREFIX)
@@ -40,6 +57,8 @@ class Secrets:
             raise SecretMissingError(f"secret {name!r} is not a file name")
         try:
             return (self.folder / name).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as err:
-            why = getattr(err, "strerror", None) or type(err).__name__
-            raise SecretMissingError(f"secret {name!r} cannot be read: {why}") from err
+        except OSError as err:
+            why = f"secret {name!r} cannot be read: {err.strerror or type(err).__name__}"
+            raise SecretAwayError(why, absent=err.errno in _ABSENT) from err
+        except UnicodeDecodeError as err:
+            raise SecretMissingError(f"secret {name!r} is not UTF-8") from err

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from services.notifier.channels import Channel, Delivered, Envelope, Rejected, Result, Unavailable
@@ -13,10 +13,11 @@ from services.notifier.links import links_of
 from shared import telemetry
 from shared.crash import crash_point
 from shared.policy import Bundle
-from shared.secrets import SecretMissingError, Secrets, is_secret
+from shared.secrets import SecretAwayError, SecretMissingError, Secrets, is_secret
 from shared.security import Signer
 
 LONGEST_SECONDS: Final = 15.0
+_MOUNTED_WITHIN: Final = timedelta(minutes=2)  # a secret's file that is not there after that has no such name
 log = telemetry.logger(__name__)
 
 
@@ -40,6 +41,9 @@ class Courier:
             crash_point("notifier.sending")
             async with asyncio.timeout(LONGEST_SECONDS):
                 result = await channel.send(envelope)
+        except SecretAwayError as err:
+            lasting = err.absent and now - delivery.created_at >= _MOUNTED_WITHIN
+            return Rejected(str(err)) if lasting else Unavailable(str(err))
         except SecretMissingError as err:
             return Rejected(str(err))
         except TimeoutError:

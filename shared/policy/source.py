@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from shared.policy.errors import Finding, Path, Place, PolicyError, dotted
 from shared.policy.yaml_words import in_words
+from shared.scarcity import is_scarcity
 
 IGNORED: Final = ".ladderignore"
 _LARGEST: Final = 8 * 1024 * 1024
@@ -106,10 +107,15 @@ def _files(path: FilePath, source: Source) -> list[FilePath]:
 
 
 def _set_aside(folder: FilePath) -> frozenset[str]:
-    """What `.ladderignore` names, as paths in the folder. It is only read to leave out, so it cannot fail."""
+    """What `.ladderignore` names, as paths in the folder. One that is not there leaves nothing out.
+
+    Raises OSError where it may be there and cannot be read just now.
+    """
     try:
         lines = (folder / IGNORED).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+    except OSError as err:
+        if is_scarcity(err):
+            raise
         return frozenset()
     named = (line.strip().strip("/") for line in lines)
     return frozenset(line for line in named if line and not line.startswith("#"))

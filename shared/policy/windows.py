@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from shared.scarcity import is_scarcity
+
 DAY_NAMES: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAYS_PATTERN: Final = (
     f"^(?:{'|'.join(DAY_NAMES)})(?:-(?:{'|'.join(DAY_NAMES)}))?"
@@ -56,7 +58,11 @@ def parse_zone(written: Any) -> str:
         raise ValueError(expected)
     try:
         ZoneInfo(written)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(expected) from None
+    except OSError as err:
+        if is_scarcity(err):
+            raise
         raise ValueError(expected) from None
     return written
 

@@ -29,6 +29,7 @@ from services.router.domain.periods import Period, Size, periods
 from services.router.engine import Engine
 from services.router.reporting import GROUPS, Group, Question, Report, Row
 from shared.problems import Fault, Problem
+from shared.scarcity import is_scarcity
 
 CSV: Final = "text/csv"
 _LAST: Final = timedelta(days=30)  # when `from` is left out
@@ -150,6 +151,8 @@ def _question(asked: _Asked, now: datetime) -> Question:
     try:
         zone = ZoneInfo(asked.tz)
     except (KeyError, ValueError, OSError) as err:  # not found; not a name; a folder
+        if is_scarcity(err):
+            raise
         raise _invalid("query:tz", f"no time zone is called {asked.tz!r}") from err
     try:
         until = _moment(asked.ends, zone) or now
