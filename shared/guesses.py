@@ -47,6 +47,10 @@ class Guesses:
         self._timer: Final = timer
         self._failed: TTLCache[str, _Window] = TTLCache(_REMEMBERED, seconds, timer)
 
+    def __len__(self) -> int:
+        """How many addresses are remembered."""
+        return len(self._failed)
+
     def failed(self, address: str) -> int | None:
         """Count one more; the seconds after which it may guess again, or None while it may."""
         network = network_of(address)

@@ -1,7 +1,7 @@
 """What the system lacks for a moment: files, memory, room, ports. It says nothing of what was asked for.
 
-Whoever turns an OSError into a refusal (no such file, no such time zone) looks here first: what is scarce is a
-reason to try again, never a final word.
+Whoever turns an OSError into a refusal (no such file, no such time zone) looks here first: what is scarce is
+a reason to try again, never a final word.
 """
 
 import errno

@@ -1,7 +1,9 @@
 """Who may ask for what: every operation that needs a key, without one, with an old one, with too small a role."""
 
+import asyncio
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -176,3 +178,20 @@ async def test_health_readiness_and_metrics_have_their_shapes(office: Office) ->
         "ladder_event_to_first_attempt_seconds_count",
     ):
         assert f"# TYPE {name.removesuffix('_total').removesuffix('_count')}" in metrics
+
+
+@pytest.mark.parametrize("asks", [b"", b"Expect: 100-continue\r\n"])
+async def test_whoever_has_no_key_is_refused_before_a_byte_of_the_body_is_read(
+    office: Office, asks: bytes
+) -> None:
+    """Eight megabytes are announced and none is sent: every operation that needs a key says 401 at once."""
+    place = urlsplit(office.url)
+    for method, path in _SECURED:
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        target = f"{method} {re.sub(r'{[a-z_]+}', '1', path)} HTTP/1.1".encode()
+        head = (target, b"Host: ladder", b"Authorization: Bearer wrong", b"Content-Length: 8000000")
+        writer.write(b"\r\n".join(head) + b"\r\nContent-Type: application/json\r\n" + asks + b"\r\n")
+        async with asyncio.timeout(5):
+            line = await reader.readline()
+        assert line.split()[1] == b"401", (method, path, line)
+        writer.close()
