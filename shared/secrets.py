@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shared.errors import AwayError
-
 _PREFIX: Final = "secret:"
 _ABSENT: Final = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
@@ -29,7 +27,7 @@ class SecretMissingError(Exception):
     """The secret cannot be read; the text says which and why, never its value."""
 
 
-class SecretAwayError(SecretMissingError, AwayError):
+class SecretAwayError(SecretMissingError):
     """It cannot be read just now: the system lacks something, or its file is not there.
 
     `absent`: the file itself is the reason. It may still be mounted or be put right; or its name is wrong.
