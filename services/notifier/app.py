@@ -33,6 +33,7 @@ from shared.policy import Bundle
 from shared.policy.feed import PolicyFeed
 from shared.policy.usable_keys import UsableKeys
 from shared.progress import Progress
+from shared.pulse import Pulses
 from shared.retention import forget_old
 from shared.secrets import Secrets
 from shared.service import Service
@@ -61,6 +62,8 @@ class Notifier:
         self._keys = UsableKeys(loopback=settings.loopback)
         self._changed = asyncio.Event()
         self._feed.on_change(lambda _: self._changed.set())
+        self._pulses = Pulses(clock=clock)
+        self._beat = self._pulses.beat_of("notifier consume")
         self._relay = Relay(database, event_log, SCHEMA)
         self.capacity = Capacity(AT_ONCE)
         self._channels = opened(
@@ -78,7 +81,7 @@ class Notifier:
             public_url=settings.public_url.rstrip("/"),
             bundle=self.bundle,
         )
-        self._sender = Sender(database, courier, self.capacity, sent=self._relay.wake)
+        self._sender = Sender(database, courier, self.capacity, sent=self._relay.wake, pulses=self._pulses)
         self._consumption = Consumption(
             database,
             self._sender,
@@ -123,7 +126,8 @@ class Notifier:
     def stuck(self) -> Sequence[str]:
         """Why only a new start would help."""
         silent = self._database_look.look.silent()
-        return [*([] if silent is None else [silent]), *self._progress.stuck(utcnow())]
+        reasons = [] if silent is None else [silent]
+        return [*reasons, *self._progress.stuck(utcnow()), *self._pulses.stopped()]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -145,11 +149,12 @@ class Notifier:
             log.warning("no policy yet", action="policy_awaited")
         await self._starting.worked()
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._pulses.beating())
             await stack.enter_async_context(self._relay.running())
             await stack.enter_async_context(self._sender.running())
             # It ends when its tasks have: the sender, which ends after it, is handed nothing more.
             group = await stack.enter_async_context(asyncio.TaskGroup())
-            consuming = repeat(self._joining, self._consume)
+            consuming = repeat(self._joining, self._consume, beat=self._beat)
             tidying = for_ever("notifier upkeep", self._upkeep, self._database.trouble)
             group.create_task(consuming, name="notifier consume")
             group.create_task(tidying, name="notifier upkeep")
@@ -169,6 +174,7 @@ class Notifier:
                 while True:
                     await self.consume_once(consumer, commits)
                     await self._joining.worked()
+                    self._beat()
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
@@ -188,13 +194,17 @@ class Notifier:
         await until_done(
             self._applying,
             lambda: self._consumption.apply_once(records, self._database.now(), oldest),
-            waits=lambda: self._progress.waits(utcnow()),
+            waits=self._waits,
         )
         if has_come_through(records, utcnow()):
             self._deadman.ping()
         self._progress.took(records, utcnow())
         commits.done(records)
         return len(records)
+
+    def _waits(self) -> None:
+        self._progress.waits(utcnow())
+        self._beat()
 
     async def _newer_policy(self) -> None:
         self._changed.clear()

@@ -33,11 +33,13 @@ from shared.codec import encode
 from shared.database import Database
 from shared.errors import Kind, kind_of, words
 from shared.loops import for_ever
+from shared.pulse import Pulses, unwatched
 
 LEASE: Final = timedelta(seconds=6)
 _BATCH: Final = 500
 _MOST_CLAIMED: Final = 200
 _IDLE_SECONDS: Final = 0.5
+_LONGEST_IDLE_SECONDS: Final = 30.0
 _TEND_SECONDS: Final = 1.0
 _GATHER_SECONDS: Final = 0.02  # results that come so close together share one commit
 _FRESH_SECONDS: Final = 0.5  # a claim so young needs no second look at the database
@@ -68,12 +70,20 @@ class Sender:
     """Sends deliveries. `sent` is called after outcomes were committed (it wakes the relay)."""
 
     def __init__(
-        self, database: Database, courier: Courier, capacity: Capacity, *, sent: Callable[[], None]
+        self,
+        database: Database,
+        courier: Courier,
+        capacity: Capacity,
+        *,
+        sent: Callable[[], None],
+        pulses: Pulses | None = None,
     ) -> None:
         self._database = database
         self._courier = courier
         self._capacity = capacity
         self._sent = sent
+        names = ("claim", "tend", "record")
+        self._beats = {name: pulses.beat_of(f"notifier {name}") if pulses else unwatched for name in names}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._finished: list[Attempt] = []
         self._wanted = Wanted(database)
@@ -318,12 +328,16 @@ class Sender:
         """Claim, send, record and tend until the end of the block; then finish what is under way."""
         loops = [
             asyncio.create_task(
-                for_ever(f"notifier {name}", step, self._database.trouble), name=f"notifier {name}"
+                for_ever(f"notifier {name}", step, self._database.trouble, beat=self._beats[name]),
+                name=f"notifier {name}",
             )
             for name, step in (("claim", self._claim_step), ("tend", self._tend_step))
         ]
         recording = asyncio.create_task(
-            for_ever("notifier record", self._record_step, self._database.trouble), name="notifier record"
+            for_ever(
+                "notifier record", self._record_step, self._database.trouble, beat=self._beats["record"]
+            ),
+            name="notifier record",
         )
         try:
             yield
@@ -377,7 +391,11 @@ class Sender:
                     await self._due.wait()
 
     async def _record_step(self) -> None:
-        await self._results.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_IDLE_SECONDS):
+                await self._results.wait()
+        if not self._results.is_set():
+            return  # it came round: there was nothing to record
         await asyncio.sleep(_GATHER_SECONDS)
         self._results.clear()
         try:

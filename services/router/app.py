@@ -21,6 +21,7 @@ from shared.eventlog import EventLog
 from shared.looks import DatabaseLook
 from shared.loops import Failures, repeat
 from shared.outbox import Relay
+from shared.pulse import Pulses
 from shared.service import Service
 
 _VERSIONS: Final = Path(__file__).parent / "migrations"
@@ -41,11 +42,22 @@ class Router:
         self._keep = settings.keep
         self._relay = Relay(database, log, SCHEMA)
         self.engine = Engine(database, wake_relay=self._relay.wake)
-        self.consuming = [Consuming(log, self.engine, source, clock=clock) for source in (EVENTS, REPORTS)]
-        self.timers = Timers(self.engine)
-        self.spreading = Spreading(self.engine)
-        self.heartbeats = heartbeats.Watch(self.engine, self._takes_beats)
-        self.watch = PolicyWatch(database, self.engine.policies, settings.policy, self._relay.wake)
+        self._pulses = Pulses(clock=clock)
+        beat_of = self._pulses.beat_of
+        self.consuming = [
+            Consuming(log, self.engine, source, clock=clock, beat=beat_of(f"router consume {source.topic}"))
+            for source in (EVENTS, REPORTS)
+        ]
+        self.timers = Timers(self.engine, beat=beat_of("router timers"))
+        self.spreading = Spreading(self.engine, beat=beat_of("router spreading"))
+        self.heartbeats = heartbeats.Watch(self.engine, self._takes_beats, beat=beat_of("router heartbeats"))
+        self.watch = PolicyWatch(
+            database,
+            self.engine.policies,
+            settings.policy,
+            self._relay.wake,
+            beat=beat_of("router policy"),
+        )
         self.wake_relay = self._relay.wake
         self._database_look = DatabaseLook(database, SCHEMA, clock=clock)
         self._starting = Failures("router", database.trouble)
@@ -71,7 +83,8 @@ class Router:
         now = utcnow()
         silent = self._database_look.look.silent()
         reasons = [] if silent is None else [silent]
-        return [*reasons, *(reason for each in self.consuming for reason in each.progress.stuck(now))]
+        reasons += [reason for each in self.consuming for reason in each.progress.stuck(now)]
+        return [*reasons, *self._pulses.stopped()]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -90,20 +103,21 @@ class Router:
     async def _work(self) -> None:
         await migrations.awaited(self._database, SCHEMA, _VERSIONS, self._learned)
         await self._starting.worked()
-        async with self._relay.running(), asyncio.TaskGroup() as group:
-            for name, loop in (
-                ("policy", self.watch.run()),
-                *((f"consume {number}", each.run()) for number, each in enumerate(self.consuming)),
-                ("timers", self.timers.run()),
-                ("heartbeats", self.heartbeats.run()),
-                ("spreading", self.spreading.run()),
-                ("notices", upkeep.notify_for_ever(self._database)),
-                ("upkeep", upkeep.run(self._database, self._keep)),
-                ("canary", self.canary.run()),
-                ("database look", self._database_look.run()),
-                ("schema", migrations.outdated(self._database, SCHEMA, _VERSIONS)),
-            ):
-                group.create_task(loop, name=f"router {name}")
+        with self._pulses.beating():
+            async with self._relay.running(), asyncio.TaskGroup() as group:
+                for name, loop in (
+                    ("policy", self.watch.run()),
+                    *((f"consume {number}", each.run()) for number, each in enumerate(self.consuming)),
+                    ("timers", self.timers.run()),
+                    ("heartbeats", self.heartbeats.run()),
+                    ("spreading", self.spreading.run()),
+                    ("notices", upkeep.notify_for_ever(self._database)),
+                    ("upkeep", upkeep.run(self._database, self._keep)),
+                    ("canary", self.canary.run()),
+                    ("database look", self._database_look.run()),
+                    ("schema", migrations.outdated(self._database, SCHEMA, _VERSIONS)),
+                ):
+                    group.create_task(loop, name=f"router {name}")
 
     def _takes_beats(self) -> bool:
         """Whether what beats is heard: the log answers and the events of this replica are read."""

@@ -18,6 +18,7 @@ from shared.eventlog.committing import Commits
 from shared.events import DELIVERIES, INCIDENTS, HeartbeatReceived
 from shared.loops import Failures, repeat, until_done
 from shared.progress import Progress
+from shared.pulse import Beat, unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,9 @@ class Consuming:
         source: Source,
         *,
         clock: Callable[[], float] = stopwatch,
+        beat: Beat = unwatched,
     ) -> None:
+        self._beat = beat
         self._log = event_log
         self._engine = engine
         self._source = source
@@ -85,10 +88,11 @@ class Consuming:
 
     def _waits(self) -> None:
         self.progress.waits(utcnow())
+        self._beat()
 
     async def run(self) -> None:
         """Consume for ever; whatever goes wrong with the log, the member joins anew."""
-        await repeat(self._joining, self._consume)
+        await repeat(self._joining, self._consume, beat=self._beat)
 
     async def _consume(self) -> None:
         async with (
@@ -101,6 +105,7 @@ class Consuming:
                     if await self.consume_once(consumer, commits) < _MOST:
                         await asyncio.sleep(self._source.gather_seconds)
                     await self._joining.worked()
+                    self._beat()
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)

@@ -31,6 +31,7 @@ from shared.eventlog import Received
 from shared.events import HeartbeatReceived, IncidentEvent
 from shared.loops import for_ever
 from shared.policy import Heartbeat
+from shared.pulse import Beat, unwatched
 
 log = telemetry.logger(__name__)
 
@@ -94,8 +95,9 @@ async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[
 class Watch:
     """Finds what is late. `taking`: whether beats can be taken just now, as far as this replica knows."""
 
-    def __init__(self, engine: Engine, taking: Callable[[], bool]) -> None:
+    def __init__(self, engine: Engine, taking: Callable[[], bool], *, beat: Beat = unwatched) -> None:
         self._engine = engine
+        self._beat = beat
         self._taking = taking
 
     async def look_once(self, now: datetime) -> datetime:
@@ -109,9 +111,8 @@ class Watch:
 
     async def run(self) -> None:
         """Look for ever."""
-        await for_ever(
-            "router heartbeats", self._look_and_wait, self._engine.database.trouble, tell=self._engine.tell
-        )
+        away, tell = self._engine.database.trouble, self._engine.tell
+        await for_ever("router heartbeats", self._look_and_wait, away, beat=self._beat, tell=tell)
 
     async def _look_and_wait(self) -> None:
         server_now = self._engine.database.now

@@ -13,6 +13,7 @@ from shared import telemetry
 from shared.database import Database
 from shared.loops import for_ever
 from shared.policy import PolicyErrors, load
+from shared.pulse import Beat, unwatched
 
 log = telemetry.logger(__name__)
 
@@ -24,8 +25,15 @@ class PolicyWatch:
     """Keeps the file in view, and knows which policy is in force."""
 
     def __init__(
-        self, database: Database, policies: Policies, path: Path | None, wake_relay: Callable[[], None]
+        self,
+        database: Database,
+        policies: Policies,
+        path: Path | None,
+        wake_relay: Callable[[], None],
+        *,
+        beat: Beat = unwatched,
     ) -> None:
+        self._beat = beat
         self._database = database
         self._policies = policies
         self._path = path
@@ -55,7 +63,7 @@ class PolicyWatch:
 
     async def run(self) -> None:
         """Watch for ever."""
-        await for_ever("router policy", self._watch, self._database.trouble)
+        await for_ever("router policy", self._watch, self._database.trouble, beat=self._beat)
 
     async def _watch(self) -> None:
         known = await self.watch_once()

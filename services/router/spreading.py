@@ -27,6 +27,7 @@ from shared import codec, outbox
 from shared.events import RelatedChanged
 from shared.loops import for_ever
 from shared.policy.expressions import ExpressionError
+from shared.pulse import Beat, unwatched
 
 STEP: Final = 500
 _POLL_SECONDS: Final = 1.0
@@ -37,8 +38,9 @@ _decoder: Final = msgspec.json.Decoder(RelatedChanged)
 class Spreading:
     """Takes up what is to be told to many, one step at a time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, beat: Beat = unwatched) -> None:
         self._engine = engine
+        self._beat = beat
 
     async def spread_once(self) -> int:
         """One step of the oldest telling that nobody else is at; how many heard, -1 when there is none."""
@@ -49,9 +51,8 @@ class Spreading:
 
     async def run(self) -> None:
         """Tell for ever."""
-        await for_ever(
-            "router spreading", self._spread, self._engine.database.trouble, tell=self._engine.tell
-        )
+        away = self._engine.database.trouble
+        await for_ever("router spreading", self._spread, away, beat=self._beat, tell=self._engine.tell)
 
     async def _spread(self) -> None:
         self._engine.spread.clear()

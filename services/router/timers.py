@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router import metrics, store
 from services.router.engine import Engine
 from shared.loops import for_ever
+from shared.pulse import Beat, unwatched
 
 _MOST: Final = 500
 _LONGEST: Final = timedelta(seconds=1)
@@ -19,8 +20,9 @@ _OVERDUE_MOST: Final = 1000  # counted per priority, no further
 class Timers:
     """Any replica fires any timer: claims skip what another one holds."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, beat: Beat = unwatched) -> None:
         self._engine = engine
+        self._beat = beat
         self._counted_at: datetime | None = None
 
     async def fire_once(self, now: datetime) -> datetime:
@@ -29,6 +31,7 @@ class Timers:
         fired = _MOST
         while fired == _MOST:
             fired = await self._engine.fire(_MOST)
+            self._beat()
         async with self._engine.database.transaction() as connection:
             due = await store.next_due(connection)
             await self._count_overdue(connection, now)
@@ -37,7 +40,8 @@ class Timers:
 
     async def run(self) -> None:
         """Fire for ever."""
-        await for_ever("router timers", self._fire, self._engine.database.trouble, tell=self._engine.tell)
+        away = self._engine.database.trouble
+        await for_ever("router timers", self._fire, away, beat=self._beat, tell=self._engine.tell)
 
     async def _fire(self) -> None:
         server_now = self._engine.database.now  # due times are its own: no other clock is taken from them
