@@ -15,6 +15,7 @@ DELIVERIES: Final = "ladder.deliveries"
 POLICY: Final = "ladder.policy"
 DEAD_LETTER: Final = "ladder.dead-letter"
 OWN_INTEGRATION: Final = "ladder"  # of incidents about Ladder itself: last_resort is told of each
+REPLAYED: Final = "ladder_replayed"  # header of a record that comes again on purpose: its dead letter's id
 HEARTBEAT: Final = "heartbeat"  # the integration of incidents of late heartbeats; their key is its name
 
 EventAction: TypeAlias = Literal[
@@ -397,6 +398,8 @@ class DeadLetter(Message, frozen=True, kw_only=True, omit_defaults=True):
     record_key: bytes
     record_headers: dict[str, bytes] = {}
     record_value: bytes
+    true_size: int = 0  # of the record's whole value, in bytes
+    sha256: str = ""  # of the record's whole value, in hex
 
     @property
     def id(self) -> str:

@@ -190,6 +190,7 @@ def register(app: typer.Typer) -> None:
     from ladder.client.acting import ACTS
     from ladder.client.directory import customer, customers
     from ladder.client.duty import override, overrides, shifts
+    from ladder.client.letters import letters
     from ladder.client.quiet import maintenance, silence, silences, unsilence
     from ladder.client.reporting import report
     from ladder.client.sending import send
@@ -208,3 +209,4 @@ def register(app: typer.Typer) -> None:
     for command in others:
         app.command()(command)
     app.add_typer(customers)
+    app.add_typer(letters)

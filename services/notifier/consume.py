@@ -37,7 +37,7 @@ from shared.crash import crash_point
 from shared.database import Database
 from shared.errors import words
 from shared.eventlog import Received
-from shared.events import Announced, DeadLetter, DeliveryReport, IncidentChanged, Message
+from shared.events import REPLAYED, Announced, DeadLetter, DeliveryReport, IncidentChanged, Message
 from shared.policy import Bundle
 
 GROUP: Final = "ladder-notifier"
@@ -76,7 +76,11 @@ class Planned:
     @property
     def identity(self) -> str:
         if self.read is not None:
-            return self.read.message.message_id
+            again = self.read.record.headers.get(REPLAYED, b"")
+            # a letter that somebody sends again was done with under its own id
+            return self.read.message.message_id + (
+                f" again {again.decode(errors='replace')}" if again else ""
+            )
         assert self.letter is not None
         return self.letter.letter_id
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from services.router import api, canary, heartbeats, upkeep
-from services.router.consume import EVENTS, REPORTS, Consuming
+from services.router.consume import EVENTS, LETTERS, REPORTS, Consuming, ConsumingLetters
 from services.router.engine import Engine
 from services.router.policy_watch import PolicyWatch
 from services.router.settings import RouterSettings
@@ -48,6 +48,9 @@ class Router:
             Consuming(log, self.engine, source, clock=clock, beat=beat_of(f"router consume {source.topic}"))
             for source in (EVENTS, REPORTS)
         ]
+        self.letters = ConsumingLetters(
+            log, self.engine, LETTERS, clock=clock, beat=beat_of(f"router consume {LETTERS.topic}")
+        )
         self.timers = Timers(self.engine, beat=beat_of("router timers"))
         self.spreading = Spreading(self.engine, beat=beat_of("router spreading"))
         self.heartbeats = heartbeats.Watch(self.engine, self._takes_beats, beat=beat_of("router heartbeats"))
@@ -83,7 +86,7 @@ class Router:
         now = utcnow()
         silent = self._database_look.look.silent()
         reasons = [] if silent is None else [silent]
-        reasons += [reason for each in self.consuming for reason in each.progress.stuck(now)]
+        reasons += [reason for each in (*self.consuming, self.letters) for reason in each.progress.stuck(now)]
         return [*reasons, *self._pulses.stopped()]
 
     @asynccontextmanager
@@ -108,6 +111,7 @@ class Router:
                 for name, loop in (
                     ("policy", self.watch.run()),
                     *((f"consume {number}", each.run()) for number, each in enumerate(self.consuming)),
+                    ("dead letters", self.letters.run()),
                     ("timers", self.timers.run()),
                     ("heartbeats", self.heartbeats.run()),
                     ("spreading", self.spreading.run()),

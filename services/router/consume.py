@@ -5,17 +5,17 @@ moment for others, an event must not wait for a report.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.router import canary, dead_letters, heartbeats, metrics
+from services.router import canary, dead_letters, heartbeats, letters, metrics
 from services.router.arrivals import Arrival
 from services.router.engine import Engine
 from shared.clock import stopwatch, utcnow
-from shared.eventlog import Consumer, EventLog
+from shared.eventlog import Consumer, EventLog, Received
 from shared.eventlog.committing import Commits
-from shared.events import DELIVERIES, INCIDENTS, HeartbeatReceived
+from shared.events import DEAD_LETTER, DELIVERIES, INCIDENTS, HeartbeatReceived
 from shared.loops import Failures, repeat, until_done
 from shared.progress import Progress
 from shared.pulse import Beat, unwatched
@@ -28,12 +28,13 @@ class Source:
     topic: str
     group: str
     gather_seconds: float = 0.0
+    most: int = 500  # records in a batch
 
 
 EVENTS: Final = Source(INCIDENTS, "ladder-router")
 REPORTS: Final = Source(DELIVERIES, "ladder-router-reports", gather_seconds=0.15)
+LETTERS: Final = Source(DEAD_LETTER, "ladder-router-dead-letters", most=20)  # each may be very large
 
-_MOST: Final = 500
 _WAIT_SECONDS: Final = 1.0
 
 
@@ -67,10 +68,16 @@ class Consuming:
 
         Whatever goes wrong, it is tried again: these records come before any others.
         """
-        records = await consumer.fetch(_MOST, wait_seconds)
+        records = await consumer.fetch(self._source.most, wait_seconds)
         self.held_assignment_once = self.held_assignment_once or consumer.held_assignment_once
         if not records:
             return 0
+        await self._take(records)
+        self.progress.took(records, utcnow())
+        commits.done(records)
+        return len(records)
+
+    async def _take(self, records: Sequence[Received]) -> None:
         read = [heartbeats.read(record) or dead_letters.read(record) for record in records]
         beats = [each for each in read if isinstance(each, HeartbeatReceived)]
         canaries = [each for each in read if isinstance(each, Arrival) and canary.is_canary(each)]
@@ -82,9 +89,6 @@ class Consuming:
         if beats:
             await until_done(self._beating, lambda: heartbeats.take(self._engine, beats), waits=self._waits)
         await canary.take(self._engine, canaries)
-        self.progress.took(records, utcnow())
-        commits.done(records)
-        return len(records)
 
     def _waits(self) -> None:
         self.progress.waits(utcnow())
@@ -102,10 +106,17 @@ class Consuming:
             watching = asyncio.create_task(self.progress.watch(consumer), name=f"{self._name} lag")
             try:
                 while True:
-                    if await self.consume_once(consumer, commits) < _MOST:
+                    if await self.consume_once(consumer, commits) < self._source.most:
                         await asyncio.sleep(self._source.gather_seconds)
                     await self._joining.worked()
                     self._beat()
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
+
+
+class ConsumingLetters(Consuming):
+    """Reads the dead letters of all services into the router's table."""
+
+    async def _take(self, records: Sequence[Received]) -> None:
+        await until_done(self._deciding, lambda: letters.take(self._engine, records), waits=self._waits)

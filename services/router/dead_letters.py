@@ -25,7 +25,8 @@ from shared.events import (
     RelatedChanged,
 )
 
-_SERVICE: Final = "router"
+SERVICE: Final = "router"
+_LONGEST_KEY: Final = 1024  # of what is shown of a key, in bytes
 
 
 def read(record: Received) -> Arrival:
@@ -55,7 +56,7 @@ def of_unreadable(record: Received, reason: str) -> Arrival:
     letter = DeadLetter(
         letter_id=derived_id("dead letter", topic, partition, offset),
         at=record.at,
-        service=_SERVICE,
+        service=SERVICE,
         reason=reason[:1000].replace("\0", "\N{REPLACEMENT CHARACTER}"),
         from_topic=topic,
         partition=partition,
@@ -91,7 +92,7 @@ def of_message(
     letter = DeadLetter(
         letter_id=derived_id("dead letter", topic, partition, offset, message.id),
         at=at,
-        service=_SERVICE,
+        service=SERVICE,
         reason=reason.replace("\0", "\N{REPLACEMENT CHARACTER}"),
         from_topic=topic,
         partition=partition,
@@ -103,17 +104,35 @@ def of_message(
     return _telling(letter)
 
 
-def _telling(letter: DeadLetter) -> Arrival:
-    event = IncidentEvent(
+def key_of(topic: str) -> str:
+    """The dedup key of the incident about this topic's letters."""
+    return f"dead-letter:{topic}"
+
+
+def shown_key(letter: DeadLetter) -> str:
+    """The record's key as people read it."""
+    return letter.record_key[:_LONGEST_KEY].decode(errors="replace").replace("\0", "")
+
+
+def event_of(letter: DeadLetter) -> IncidentEvent:
+    """The event that tells of it."""
+    return IncidentEvent(
         event_id=letter.letter_id,
         integration=OWN_INTEGRATION,
-        dedup_key=f"dead-letter:{letter.from_topic}",
+        dedup_key=key_of(letter.from_topic),
         received_at=letter.at,
         title=f"Ladder set aside a record of {letter.from_topic} that it cannot use",
-        description=f"{letter.reason} (partition {letter.partition}, offset {letter.offset})",
+        description=(
+            f"{letter.reason} (partition {letter.partition}, offset {letter.offset}). "
+            f"To look at it: `ladder dead-letters show {letter.letter_id}`"
+        ),
         severity="critical",
-        source=_SERVICE,
+        source=letter.service,
     )
+
+
+def _telling(letter: DeadLetter) -> Arrival:
+    event = event_of(letter)
     return Arrival(
         EventReceived(event), (event.integration, event.dedup_key), letter.letter_id, letter=letter
     )

@@ -121,6 +121,18 @@ def test_every_operation_that_needs_a_key_says_which_and_how_it_is_refused() -> 
         ("delete", "/v1/customers/{customer_id}", {"204", "401", "403", "404", "409", "422", "429", "503"}),
         ("post", "/v1/customers/import", {"200", "401", "403", "408", "413", "415", "422", "429", "503"}),
         *((("get", f"/v1/reports/{name}", {"200", "401", "403", "422", "429", "503"})) for name in _REPORTS),
+        ("get", "/v1/dead-letters", {"200", "401", "403", "422", "429", "503"}),
+        ("get", "/v1/dead-letters/{letter_id}", {"200", "401", "403", "404", "422", "429", "503"}),
+        (
+            "post",
+            "/v1/dead-letters/{letter_id}/replay",
+            {"200", "401", "403", "404", "409", "422", "429", "503"},
+        ),
+        (
+            "post",
+            "/v1/dead-letters/{letter_id}/dismiss",
+            {"200", "400", "401", "403", "404", "408", "409", "413", "422", "429", "503"},
+        ),
         ("put", "/v1/policy", {"200", "401", "403", "408", "413", "422", "429", "503"}),
         ("get", "/v1/deliveries/{delivery_id}", {"200", "401", "403", "404", "422", "429", "503"}),
         ("get", "/v1/replies/link/{token}", {"200", "404", "422", "429", "503"}),

@@ -32,7 +32,14 @@ _WRITES: Final = {
     ("POST", "/v1/customers/import"): "lead",
     ("PUT", "/v1/customers/{customer_id}"): "lead",
     ("DELETE", "/v1/customers/{customer_id}"): "lead",
+    ("POST", "/v1/dead-letters/{letter_id}/replay"): "admin",
+    ("POST", "/v1/dead-letters/{letter_id}/dismiss"): "admin",
     ("POST", "/v1/schedules/{name}/feed"): "viewer",  # it opens nothing that a viewer may not read
+}
+_READS: Final = {  # of others a viewer reads everything
+    "/v1/dead-letters": "lead",
+    "/v1/dead-letters/{letter_id}": "admin",  # a record may hold an address that is secret
+    _INBOX: "responder",  # of somebody else; a viewer's own is another test's
 }
 _ACTIONS: Final = {
     "subscribe": "viewer",
@@ -76,8 +83,7 @@ async def test_without_a_valid_key_every_operation_says_the_same(
 @pytest.mark.parametrize(
     ("method", "path", "least"),
     [
-        *((method, path, "viewer") for method, path in _KEYED if method == "GET" and path != _INBOX),
-        ("GET", _INBOX, "responder"),  # of somebody else; a viewer's own is another test's
+        *((method, path, _READS.get(path, "viewer")) for method, path in _KEYED if method == "GET"),
         *((method, path, least) for (method, path), least in _WRITES.items()),
     ],
 )

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from services.router.api.access import Access
 from services.router.api.customer_import import importing
 from services.router.api.customers import customers
+from services.router.api.dead_letters import dead_letters
 from services.router.api.heartbeats import heartbeats
 from services.router.api.incidents import incidents
 from services.router.api.members import members
@@ -39,6 +40,7 @@ def routes(engine: Engine, settings: RouterSettings, wake_relay: Callable[[], No
     router.include_router(silences(engine, access))
     router.include_router(maintenance(engine, access))
     router.include_router(policy(engine, access, wake_relay))
+    router.include_router(dead_letters(engine, access))
     router.include_router(replies(engine, access, settings))
     router.include_router(reports(engine, access))
     return router
