@@ -16,6 +16,7 @@ _HOUR: Final = timedelta(hours=1)
 STAYS: Final[Mapping[str, str]] = {
     "outbox": "a row goes when the log has acknowledged it",
     "outbox_lease": "one row",
+    "oldest_code": "one row",
     "endpoint_disabled": "a row an address that is switched off, until it is switched on",
 }
 """Tables that need no end, each with what bounds it."""

@@ -36,6 +36,7 @@ STAYS: Final[Mapping[str, str]] = {
     "timeline": "goes with its incident",
     "outbox": "a row goes when the log has acknowledged it",
     "outbox_lease": "one row",
+    "oldest_code": "one row",
     "spread": "a row goes when everybody concerned has been told",
     "rotation": "a row a level of the policies there have been",
     "customer": "goes when somebody removes it",
