@@ -26,12 +26,15 @@ from shared.eventlog.opening import open_log
 from shared.eventlog.settings import EventLogSettings
 from shared.guesses import Guesses
 from shared.policy import Bundle, PolicyErrors, load
+from shared.reading import Limits
 from shared.service import Service
 from shared.settings import BadSettingError, DatabaseSettings, ListenSettings, SecretKeySettings, sentences
 
 SERVICES: Final = ("intake", "router", "notifier")
 _OWNERS: Final = ("router", "notifier")  # of a schema; the event log brings its own
-_CONNECTIONS: Final = 5  # in the pool; beside it a process holds a few that listen
+# A process opens ten connections at most: these, those of whoever reads, and up to three that listen or lead.
+_CONNECTIONS: Final = 5
+_READING: Final = 2
 
 _SCRAPERS: Final = 64  # connections at LADDER_METRICS_LISTEN
 _OLDEST_POSTGRES: Final = 150_000
@@ -63,6 +66,10 @@ class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings, Connecti
     @property
     def own_database(self) -> str | None:
         return self.database_url.get_secret_value() if self.database_url else None
+
+    @property
+    def reading(self) -> Limits:
+        return Limits(_READING, self.read_timeout_seconds, self.report_timeout_seconds)
 
     @field_validator("public_url")
     @classmethod
@@ -140,10 +147,10 @@ async def _refuse_database(database: Database) -> None:
 
 
 @asynccontextmanager
-async def connected(url: str, size: int = _CONNECTIONS) -> AsyncIterator[Database]:
+async def connected(url: str, reading: Limits) -> AsyncIterator[Database]:
     """A pool that is closed at the end. Raises RefusedError for a URL that is none, or of an unknown host."""
     await refuse_unknown_database(url)
-    database = Database(url, size=size)
+    database = Database(url, size=_CONNECTIONS, reading=reading)
     try:
         yield database
     finally:
@@ -212,7 +219,7 @@ async def _one(name: str) -> None:
     await refuse_unknown_brokers(log_settings.kafka_bootstrap_servers)
     sock, address = serving.bind(settings.address)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(connected(url)) if url else None
+        database = await stack.enter_async_context(connected(url, settings.reading)) if url else None
         eventlog = open_log(log_settings, database)
         await stack.enter_async_context(eventlog.running())
         with refusing():
@@ -243,7 +250,7 @@ async def _migrate() -> None:
     if settings.own_database is None:
         raise RefusedError("LADDER_DATABASE_URL is not set: `ladder migrate` makes the tables there.")
     await refuse_unknown_brokers(log_settings.kafka_bootstrap_servers)
-    async with connected(settings.own_database) as database:
+    async with connected(settings.own_database, settings.reading) as database:
         eventlog = open_log(log_settings, database)
         async with eventlog.running():
             await migrate_all(database, eventlog)

@@ -38,7 +38,6 @@ from shared.eventlog.settings import EventLogSettings
 from shared.policy import Bundle, load, load_json
 from shared.service import Service
 
-_CONNECTIONS: Final = 7  # in the pool; those that listen come on top
 _PATIENCE_SECONDS: Final = 10.0
 
 
@@ -108,7 +107,7 @@ async def _database(place: Place) -> AsyncIterator[Database]:
         url = place.settings.own_database
         if url is None:
             url = await stack.enter_async_context(embedded_postgres.running(place.folder / "postgres"))
-        yield await stack.enter_async_context(connected(url, _CONNECTIONS))
+        yield await stack.enter_async_context(connected(url, place.settings.reading))
 
 
 def _policy(place: Place) -> Bundle | None:

@@ -17,10 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from shared import telemetry
 from shared.clock import stopwatch, utcnow
 from shared.connecting import CONNECT_SECONDS, Connection, connect, part_from, server_settings
+from shared.reading import Limits, Reading
 from shared.trouble import Trouble
 
 _SILENT_SECONDS: Final = 3.0
 _TOO_LONG_SECONDS: Final = 0.5
+_READING: Final = Limits()
 
 log = telemetry.logger(__name__)
 
@@ -52,6 +54,9 @@ def fault_of(err: BaseException) -> Fault | None:
 class Database:
     """One pool of connections. `url` is a plain `postgresql://…`; `size` bounds its connections.
 
+    Whoever only looks uses `reading`, which has connections of its own: those of `transaction` are for what
+    must go on whatever is looked at.
+
     A statement that takes longer than `patience_seconds` raises TimeoutError, and its connection is thrown
     away if the server does not answer for as long again: nobody waits for a dead server for ever.
 
@@ -59,7 +64,13 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, size: int = 5, application: str = "ladder", patience_seconds: float = 10.0
+        self,
+        url: str,
+        *,
+        size: int = 5,
+        application: str = "ladder",
+        patience_seconds: float = 10.0,
+        reading: Limits = _READING,
     ) -> None:
         self.url: Final = url
         self.trouble: Final = Trouble(log, "database_away", what="PostgreSQL")
@@ -78,6 +89,7 @@ class Database:
             pool_pre_ping=False,
             connect_args=self._connecting | {"command_timeout": patience_seconds},
         )
+        self.reading: Final = Reading(self._target, self._connecting, application, reading)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -127,6 +139,7 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        await self.reading.close()
 
     @asynccontextmanager
     async def listening(self, channel: str, wake: Callable[[str], None]) -> AsyncIterator[None]:

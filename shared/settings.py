@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeAlias
 
-from pydantic import BeforeValidator, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -123,6 +123,12 @@ class DatabaseSettings(LadderSettings):
     """`LADDER_DATABASE_URL`: a plain `postgresql://user:password@host:port/name`."""
 
     database_url: SecretStr | None = None
+    read_timeout_seconds: float = Field(
+        default=5.0, ge=0.1, le=600, description="how long a query of somebody who only looks may take"
+    )
+    report_timeout_seconds: float = Field(
+        default=20.0, ge=0.1, le=600, description="the same for a report (`/v1/reports`)"
+    )
 
 
 class SecretKeySettings(LadderSettings):

@@ -8,6 +8,7 @@ from shared.access import Holder, KeyCheck, Role, holder_of
 from shared.clock import utcnow
 from shared.policy import Bundle
 from shared.problems import Problem
+from shared.reading import read_by
 
 
 def holder_with(role: Role, bundle: Callable[[], Bundle | None]) -> KeyCheck[Holder]:
@@ -19,6 +20,7 @@ def holder_with(role: Role, bundle: Callable[[], Bundle | None]) -> KeyCheck[Hol
             raise Problem(503, "no-policy", "No policy is known yet", headers={"Retry-After": "1"})
         found = holder_of(presented, policy, utcnow())
         found.require(role)
+        read_by(found.key)
         return found
 
     return KeyCheck(holder)

@@ -1,14 +1,15 @@
 """What can be asked of the notifier: somebody's stored inbox, deliveries, endpoints."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
-from sqlalchemy import Row, Select, Uuid, delete, literal, select, tuple_
+from sqlalchemy import ColumnElement, FromClause, Row, Uuid, delete, literal, select, tuple_
 
 from services.notifier.access import holder_with, may_answer_for, require_reader
 from services.notifier.capacity import Capacity
@@ -31,6 +32,10 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
         (503, "no policy yet, or the database is away"),
     )
 }
+SCANNED: Final = 20_000
+"""Where no index helps, so many deliveries are looked at for one page, and no more."""
+_LOOKED_AT: Final = ("id", "created_at", "incident_id", "page_id", "recipient", "state")
+_NARROWER: Final = "name an `incident`, or ask for fewer at a time (`limit`)"
 _DELIVERIES: Final[list[str | Enum]] = ["deliveries"]
 _NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "there is no such thing", "content": {MEDIA_TYPE: {}}}
@@ -89,10 +94,14 @@ class DeliveryState(BaseModel):
 
 
 class DeliveryStates(BaseModel):
-    """Newest first; `next` is the cursor of the following page."""
+    """Newest first; `next` is the cursor of the following page.
+
+    `partial`: so much was looked at that the page ended before it was full; it goes on at `next`.
+    """
 
     items: list[DeliveryState]
     next: str | None
+    partial: bool = False
 
 
 class Endpoint(BaseModel):
@@ -141,6 +150,7 @@ def _add_inbox(router: APIRouter, database: Database, bundle: Callable[[], Bundl
         tags=["inbox"],
         operation_id="get_inbox",
         summary="Somebody's stored inbox, newest first",
+        response_model=InboxMessages,
         description="One's own for a key that acts as this user, others' from the role responder on.",
     )
     async def inbox(
@@ -148,16 +158,20 @@ def _add_inbox(router: APIRouter, database: Database, bundle: Callable[[], Bundl
         holder: Annotated[Holder, viewer],
         limit: Limit = 50,
         cursor: Cursor = "",
-    ) -> InboxMessages:
+    ) -> Response:
         require_reader(holder, user)
         query = select(inbox_message).where(inbox_message.c.user == _text("path:user", user))
         if cursor:
             query = query.where(inbox_message.c.seq < number_of(cursor))
         rows = await _read(database, query.order_by(inbox_message.c.seq.desc()).limit(limit + 1))
-        items = [InboxMessage.model_validate(_fields(row)) for row in rows[:limit]]
-        if not may_answer_for(holder, user):
-            items = [_without_answer(message) for message in items]
-        return InboxMessages(items=items, next=str(rows[limit - 1].seq) if len(rows) > limit else None)
+        answers = may_answer_for(holder, user)
+
+        def shown(row: Row[Any]) -> bytes:
+            message = InboxMessage.model_validate(_fields(row))
+            return _json(message if answers else _without_answer(message))
+
+        items = await database.reading.made(rows[:limit], shown)
+        return _page(items, str(rows[limit - 1].seq) if len(rows) > limit else None)
 
 
 def _add_deliveries(router: APIRouter, database: Database, viewer: Any) -> None:
@@ -167,11 +181,15 @@ def _add_deliveries(router: APIRouter, database: Database, viewer: Any) -> None:
         tags=_DELIVERIES,
         operation_id="list_deliveries",
         summary="Deliveries, newest first",
+        response_model=DeliveryStates,
     )
-    async def deliveries(asked: Annotated[Filters, Query()]) -> DeliveryStates:
-        rows = await _read(database, _query(asked))
+    async def deliveries(asked: Annotated[Filters, Query()]) -> Response:
+        rows, passed = await _listed(database, asked)
         following = _cursor(rows[asked.limit - 1]) if len(rows) > asked.limit else None
-        return DeliveryStates(items=[_state(row) for row in rows[: asked.limit]], next=following)
+        items = await database.reading.made(rows[: asked.limit], lambda row: _json(_state(row)))
+        if following is None and passed is not None:
+            return _page(items, _cursor(passed), partial=True)
+        return _page(items, following, partial=False)
 
     @router.get(
         "/v1/deliveries/{delivery_id}",
@@ -239,25 +257,56 @@ def _without_answer(message: InboxMessage) -> InboxMessage:
     return message.model_copy(update={"links": links, "text": "\n".join(lines)})
 
 
-def _query(asked: Filters) -> Select[Any]:
-    query = select(delivery).order_by(delivery.c.created_at.desc(), delivery.c.id.desc())
-    query = query.where(delivery.c.incident_id != canary.ID)
+async def _listed(database: Database, asked: Filters) -> tuple[list[Row[Any]], Row[Any] | None]:
+    """Rows, one more than asked for where there are; and where the search ended, if it did before the end.
+
+    An index finds the deliveries of an incident; for anything else `SCANNED` are looked at, newest first.
+    """
     wanted = {"incident_id": asked.incident, "page_id": asked.page, "recipient": asked.recipient}
-    for column, value in wanted.items():
-        if value:
-            query = query.where(delivery.c[column] == _text(f"query:{column.removesuffix('_id')}", value))
-    if asked.state:
-        query = query.where(delivery.c.state.in_(asked.state))
+    equal = {
+        column: _text(f"query:{column.removesuffix('_id')}", value)
+        for column, value in wanted.items()
+        if value
+    }
+    passed = select(*(delivery.c[name] for name in _LOOKED_AT)).order_by(*_newest(delivery))
+    passed = passed.where(delivery.c.incident_id != canary.ID)
+    if asked.incident:
+        passed = passed.where(delivery.c.incident_id == equal.pop("incident_id"))
     if asked.cursor:
         at, identity = _place(asked.cursor)
         place = tuple_(literal(at), literal(identity, Uuid(as_uuid=False)))
-        query = query.where(tuple_(delivery.c.created_at, delivery.c.id) < place)
-    return query.limit(asked.limit + 1)
+        passed = passed.where(tuple_(delivery.c.created_at, delivery.c.id) < place)
+    scanned = passed.limit(SCANNED).subquery("scanned")
+    found = select(scanned.c.id).where(*(scanned.c[column] == value for column, value in equal.items()))
+    if asked.state:
+        found = found.where(scanned.c.state.in_(asked.state))
+    found = found.order_by(*_newest(scanned)).limit(asked.limit + 1)
+    whole = select(delivery).where(delivery.c.id.in_(found)).order_by(*_newest(delivery))
+    async with database.reading.transaction(_NARROWER) as connection:
+        rows = list(await connection.execute(whole))
+        if len(rows) > asked.limit or not (equal or asked.state):
+            return rows, None
+        return rows, (await connection.execute(passed.offset(SCANNED - 1).limit(1))).one_or_none()
+
+
+def _newest(table: FromClause) -> Sequence[ColumnElement[Any]]:
+    return table.c.created_at.desc(), table.c.id.desc()
 
 
 async def _read(database: Database, query: Any) -> list[Row[Any]]:
-    async with database.transaction() as connection:
+    async with database.reading.transaction(_NARROWER) as connection:
         return list(await connection.execute(query))
+
+
+def _json(item: BaseModel) -> bytes:
+    """One item of a page by itself: a whole page at once would hold up whoever pages."""
+    return item.model_dump_json().encode()
+
+
+def _page(items: Sequence[bytes], following: str | None, **more: bool) -> Response:
+    rest = msgspec.json.encode({"next": following} | more)
+    body = b'{"items":[' + b",".join(items) + b"]," + rest[1:]
+    return Response(body, media_type="application/json")
 
 
 def _state(row: Row[Any]) -> DeliveryState:

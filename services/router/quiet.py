@@ -80,9 +80,11 @@ async def find(connection: AsyncConnection, table: Table, wanted: Wanted, now: d
     return [_stored(row) for row in await connection.execute(_FIND[table], given)]
 
 
-async def one(connection: AsyncConnection, table: Table, stored_id: uuid.UUID) -> Stored | None:
-    """The one with this id; locked, so that it ends once."""
-    row = (await connection.execute(_ONE[table], {"id": stored_id})).one_or_none()
+async def one(
+    connection: AsyncConnection, table: Table, stored_id: uuid.UUID, *, lock: bool
+) -> Stored | None:
+    """The one with this id; locked where it is to end, so that it ends once."""
+    row = (await connection.execute(_ONE[table, lock], {"id": stored_id})).one_or_none()
     return None if row is None else _stored(row)
 
 
@@ -110,7 +112,7 @@ async def end(connection: AsyncConnection, table: Table, stored: Stored, now: da
         return None
     await connection.execute(_END[table], {"id": stored.id, "now": now})
     await relations.add_spreads(connection, [_look("suppressed", stored.called, stored)], now)
-    return await one(connection, table, stored.id)
+    return await one(connection, table, stored.id, lock=True)
 
 
 def _look(audience: Literal["matching", "suppressed"], of: str, about: Stored) -> Spread:
@@ -193,8 +195,9 @@ _FIND: Final = {
     for table, columns in _COLUMNS.items()
 }
 _ONE: Final = {
-    table: text(f"SELECT {columns} FROM router.{table} WHERE id = :id FOR UPDATE")
+    (table, lock): text(f"SELECT {columns} FROM router.{table} WHERE id = :id{' FOR UPDATE' * lock}")
     for table, columns in _COLUMNS.items()
+    for lock in (False, True)
 }
 _ADD_SILENCE: Final = text("""
     INSERT INTO router.silence (id, "when", starts, until, comment, by, made_at)

@@ -1,6 +1,6 @@
 """Shifts as an iCalendar file (RFC 5545), for the calendar programs of the people who have them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,8 +25,13 @@ class Feed:
     changed_at: datetime  # when policy or overrides changed last: the stamp of every event
 
 
-def calendar_of(feed: Feed, shifts: Iterable[Shift]) -> bytes:
-    """The file. Times in UTC; the same shift has the same UID each time; nobody's shifts are left out."""
+def of_feed(feed: Feed, shifts: Iterable[Shift]) -> Iterator[Shift]:
+    """Those that the calendar shows; nobody's shifts are left out."""
+    return (shift for shift in shifts if shift.user is not None and feed.user in {"", shift.user})
+
+
+def calendar_of(feed: Feed, events: Iterable[bytes]) -> bytes:
+    """The file with these events, each by `event`."""
     calendar = Calendar()
     calendar.add("prodid", "-//Ladder//on call//EN")
     calendar.add("version", "2.0")
@@ -34,15 +39,13 @@ def calendar_of(feed: Feed, shifts: Iterable[Shift]) -> bytes:
     calendar.add("x-wr-calname", _named(feed))
     calendar.add("refresh-interval", _ASK_AGAIN, parameters={"VALUE": "DURATION"})
     calendar.add("x-published-ttl", _ASK_AGAIN)
-    for shift in shifts:
-        if shift.user is not None and feed.user in {"", shift.user}:
-            calendar.add_component(_event(feed, shift, shift.user))
-    made: bytes = calendar.to_ical()
-    return made
+    head, end, rest = calendar.to_ical().partition(b"END:VCALENDAR")
+    return b"".join((head, *events, end, rest))
 
 
-def _event(feed: Feed, shift: Shift, user: str) -> Event:
-    event = Event()
+def event(feed: Feed, shift: Shift) -> bytes:
+    """One of its events. Times in UTC; the same shift has the same UID each time."""
+    event, user = Event(), shift.user or ""
     began = f"{feed.schedule}/{user}/{shift.begins.isoformat()}"
     event.add("uid", f"{uuid5(_NAMESPACE, began)}@ladder")
     event.add("dtstamp", feed.changed_at)
@@ -51,7 +54,8 @@ def _event(feed: Feed, shift: Shift, user: str) -> Event:
     event.add("summary", f"{_display(feed, user)} on call: {feed.schedule}")
     event.add("description", _why(shift))
     event.add("transp", "TRANSPARENT")  # being on call does not mean being busy
-    return event
+    made: bytes = event.to_ical()
+    return made
 
 
 def _why(shift: Shift) -> str:

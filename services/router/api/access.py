@@ -1,5 +1,6 @@
 """Who is calling, under which policy, and what an unreachable database means to a caller."""
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from shared.clock import utcnow
 from shared.errors import Kind, kind_of
 from shared.policy.usable_keys import UsableKeys
 from shared.problems import Problem
+from shared.reading import read_by
 
 log = telemetry.logger(__name__)
 _LOOKS_A_SECOND: Final = 20
@@ -74,6 +76,8 @@ class Access:
         self._last: CompiledPolicy | None = None
         self._looks = 0
         self._second = 0
+        self._looking: asyncio.Task[CompiledPolicy] | None = None
+        self._coming: asyncio.Task[CompiledPolicy] | None = None
 
     def needs(self, role: Role) -> KeyCheck[Caller]:
         """The dependency of a path that this role and higher ones may use."""
@@ -81,6 +85,7 @@ class Access:
         async def caller(presented: HTTPAuthorizationCredentials | None) -> Caller:
             found = await self._identify(presented)
             found.holder.require(role)
+            read_by(found.holder.key)
             return found
 
         return KeyCheck(caller)
@@ -109,7 +114,26 @@ class Access:
         return self._looks <= _LOOKS_A_SECOND
 
     async def live(self) -> CompiledPolicy:
-        """The policy in force."""
+        """The policy in force.
+
+        One look at a time, which serves all who came before it began: whoever calls often takes one
+        connection of those that page, and no more.
+        """
+        if self._coming is None:
+            self._coming = asyncio.create_task(self._look(self._looking), name="policy in force")
+            self._coming.add_done_callback(_heard)
+        return await asyncio.shield(self._coming)
+
+    async def _look(self, before: "asyncio.Task[CompiledPolicy] | None") -> CompiledPolicy:
+        if before is not None:
+            await asyncio.wait([before])
+        self._looking, self._coming = self._coming, None  # whoever comes from now on needs another look
         async with self._engine.database.transaction() as connection:
             _, in_force = await moment(connection)
             return await self._engine.policies.one(connection, required(in_force).hash)
+
+
+def _heard(look: "asyncio.Task[CompiledPolicy]") -> None:
+    """Its error is for those who wait, and they may be gone."""
+    if not look.cancelled():
+        look.exception()

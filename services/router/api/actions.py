@@ -20,10 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import store
-from services.router.api import queries
+from services.router.api import queries, showing
 from services.router.api.attributes import flaw
 from services.router.api.idempotency import Once
-from services.router.api.showing import shown
 from services.router.api.times import Moment
 from services.router.arrivals import Arrival
 from services.router.domain import actions
@@ -225,7 +224,7 @@ class _Work:
         found = await queries.one(connection, request.incident_id)
         if found is None:
             raise not_found()
-        return _encoder.encode((await shown(self._engine.policies, connection, [found], now))[0])
+        return _encoder.encode(await showing.one(self._engine.policies, connection, found, now))
 
 
 def not_found() -> Problem:

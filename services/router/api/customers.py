@@ -1,6 +1,7 @@
 """`/v1/customers`: those of the database, and those of the policy in force beside them."""
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Generator, Mapping, Sequence
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
-from services.router.api.shapes import CustomerItem, CustomerList, answer, answers, refusals_of
+from services.router.api.shapes import CustomerItem, CustomerList, answer, answers, as_json, page, refusals_of
 from services.router.customers import store
 from services.router.customers.book import customer_of
 from services.router.customers.faults import KEPT, faults
@@ -84,13 +85,19 @@ def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
     ) -> Response:
         filters, after = Filters(q, tier, owner), _opened(cursor)
         own = caller.live.bundle.customers
-        async with engine.database.transaction() as connection:
-            rows = await store.many(connection, filters, after, limit + 1 + len(own))
-        found = [_stored(row, caller) for row in rows if row.id not in own]
-        found += [_of_bundle(name, caller) for name in _in_bundle(caller.live, filters) if name > after]
-        found.sort(key=lambda item: item.id)
-        following = cursor_of(["id", found[limit - 1].id]) if len(found) > limit else None
-        return answer(CustomerList(items=found[:limit], next=following))
+        reading = engine.database.reading
+        async with reading.transaction("narrow it by `q`, `tier` or `owner`, or by `limit`") as connection:
+            rows = await store.many(connection, filters, after, list(own), limit + 1)
+        stored = {row.id: row for row in rows}
+        of_bundle = await reading.result(_in_bundle(caller.live, filters, after))
+        names = heapq.nsmallest(limit + 1, [*stored, *of_bundle])
+        items = await reading.made(
+            names[:limit],
+            lambda name: as_json(
+                _stored(stored[name], caller) if name in stored else _of_bundle(name, caller)
+            ),
+        )
+        return page(items, cursor_of(["id", names[limit - 1]]) if len(names) > limit else None)
 
 
 def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
@@ -104,7 +111,7 @@ def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
     async def one(customer_id: _Id, caller: Annotated[Caller, Depends(access.needs("viewer"))]) -> Response:
         if customer_id in caller.live.bundle.customers:
             return answer(_of_bundle(customer_id, caller))
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("ask again later") as connection:
             row = await store.one(connection, customer_id) if "\0" not in customer_id else None
         if row is None:
             raise _not_found(customer_id)
@@ -192,15 +199,19 @@ def _opened(cursor: str | None) -> str:
     raise bad_cursor()
 
 
-def _in_bundle(live: CompiledPolicy, filters: Filters) -> Sequence[str]:
-    begins = filters.q.casefold()
-    return [
-        name
-        for name, customer in live.bundle.customers.items()
-        if (not filters.tier or customer.tier == filters.tier)
-        and (not filters.owner or customer.owner == filters.owner)
-        and any(each.casefold().startswith(begins) for each in (name, customer.name, *customer.match))
-    ]
+def _in_bundle(live: CompiledPolicy, filters: Filters, after: str) -> Generator[None, None, Sequence[str]]:
+    """Those of the bundle behind this id, unsorted."""
+    begins, found = filters.q.casefold(), []
+    for name, customer in live.bundle.customers.items():
+        if (
+            name > after
+            and (not filters.tier or customer.tier == filters.tier)
+            and (not filters.owner or customer.owner == filters.owner)
+            and any(each.casefold().startswith(begins) for each in (name, customer.name, *customer.match))
+        ):
+            found.append(name)
+        yield
+    return found
 
 
 def _stored(row: Row[Any], caller: Caller, notes: Sequence[str] = ()) -> CustomerItem:

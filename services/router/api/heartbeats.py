@@ -25,7 +25,7 @@ def heartbeats(engine: Engine, access: Access) -> APIRouter:
         responses=answers(HeartbeatList, "By name."),
     )
     async def every(caller: Annotated[Caller, Depends(access.needs("viewer"))]) -> Response:
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("ask again later") as connection:
             watched = await stored.every(connection)
         expected = caller.live.bundle.heartbeats
         return answer(

@@ -1,15 +1,16 @@
 """`/v1/incidents`: list, one, timeline, explain, actions."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy import Row
 
 from services.router import gathering
-from services.router.api import actions, queries
+from services.router.api import actions, queries, showing
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey
 from services.router.api.shapes import (
@@ -22,9 +23,10 @@ from services.router.api.shapes import (
     TimelineItem,
     answer,
     answers,
+    as_json,
+    page,
 )
-from services.router.api.showing import shown
-from services.router.domain.forecast import NextStep, forecast
+from services.router.domain.forecast import NextStep, foreseen
 from services.router.domain.incident import Incident
 from services.router.domain.surroundings import Surroundings
 from services.router.engine import Engine
@@ -38,6 +40,11 @@ log = telemetry.logger(__name__)
 _MOST: Final = 500
 _MOST_ENTRIES: Final = 1000
 _ALL_ENTRIES: Final = 5000  # of one incident's past, in an explanation
+_NARROWER: Final = (
+    "narrow it by `customer`, `service` or `assignee`, by both `integration` and `dedup_key`, or ask for "
+    "fewer at a time (`limit`)"
+)
+_LATER: Final = "ask again later"
 _UNKNOWN: Final = {404: "No incident has this id."}
 _REFUSED_ACTIONS: Final = _UNKNOWN | {
     403: "The key's role is not enough for this action.",
@@ -96,12 +103,11 @@ def _add_list(router: APIRouter, engine: Engine, reading: Any) -> None:
         sort: queries.Sort = "newest",
     ) -> Response:
         filters = queries.Filters(status, integration, dedup_key, customer, service, assignee, priority, q)
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction(_NARROWER) as connection:
             now = await transaction_time(connection)
-            found = await queries.many(connection, filters, sort, cursor, limit + 1)
-            items = await shown(engine.policies, connection, found[:limit], now)
-        following = found[limit - 1].place if len(found) > limit else None
-        return answer(IncidentList(items=items, next=following))
+            found = await queries.many(connection, filters, sort, cursor, limit)
+        items = await showing.page(engine, found.rows, now)
+        return page(items, found.following, partial=found.partial)
 
 
 def _add_one(router: APIRouter, engine: Engine, reading: Any) -> None:
@@ -114,13 +120,13 @@ def _add_one(router: APIRouter, engine: Engine, reading: Any) -> None:
         dependencies=[reading],
     )
     async def one(incident_id: IncidentId) -> Response:
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction(_LATER) as connection:
             now = await transaction_time(connection)
             found = await queries.one(connection, incident_id)
             if found is None:
                 raise actions.not_found()
-            items = await shown(engine.policies, connection, [found], now)
-        return answer(items[0])
+            shown = await showing.one(engine.policies, connection, found, now)
+        return answer(shown)
 
 
 def _add_timeline(router: APIRouter, engine: Engine, reading: Any) -> None:
@@ -137,16 +143,12 @@ def _add_timeline(router: APIRouter, engine: Engine, reading: Any) -> None:
         limit: Annotated[int, Query(ge=1, le=_MOST_ENTRIES)] = 200,
         cursor: _Cursor = None,
     ) -> Response:
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("ask for fewer entries (`limit`)") as connection:
             if await queries.one(connection, incident_id) is None:
                 raise actions.not_found()
             rows = await queries.entries(connection, incident_id, cursor, limit + 1)
-        items = [
-            TimelineItem(at=row.at, kind=row.kind, actor=row.actor, text=row.text, reason=_raw(row.reason))
-            for row in rows[:limit]
-        ]
-        following = str(rows[limit - 1].seq) if len(rows) > limit else None
-        return answer(Timeline(items=items, next=following))
+        items = await engine.database.reading.made(rows[:limit], _entry)
+        return page(items, str(rows[limit - 1].seq) if len(rows) > limit else None)
 
 
 def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
@@ -159,7 +161,8 @@ def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
         dependencies=[reading],
     )
     async def explain(incident_id: IncidentId) -> Response:
-        async with engine.database.transaction() as connection:
+        reading = engine.database.reading
+        async with reading.transaction(_LATER) as connection:
             found = await queries.one(connection, incident_id)
             if found is None:
                 raise actions.not_found()
@@ -168,15 +171,10 @@ def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
             policy = usable[found.incident.policy_hash]
             now, told = await moment(connection)
             around = await gathering.around(connection, found.incident, engine.policies, required(told), now)
-        coming = _coming(found.incident, around, policy, now)
+        coming = await reading.result(_coming(found.incident, around, policy, now))
         return answer(
             Explanation(
-                past=[
-                    PastStep(
-                        at=row.at, kind=row.kind, actor=row.actor, what=row.text, because=_raw(row.reason)
-                    )
-                    for row in rows
-                ],
+                past=await reading.made(rows, _past),
                 next=[ComingStep(at=step.at, what=step.what, unless=step.unless) for step in coming],
                 policy=PolicyName(name=found.incident.chain.policy, hash=found.incident.policy_hash),
             )
@@ -204,7 +202,18 @@ def _add_actions(router: APIRouter, engine: Engine, access: Access) -> None:
         return Response(done, media_type="application/json")
 
 
-def _coming(incident: Incident, around: Surroundings, policy: Compiled, now: datetime) -> Sequence[NextStep]:
+def _entry(row: Row[Any]) -> msgspec.Raw:
+    item = TimelineItem(at=row.at, kind=row.kind, actor=row.actor, text=row.text, reason=_raw(row.reason))
+    return as_json(item)
+
+
+def _past(row: Row[Any]) -> PastStep:
+    return PastStep(at=row.at, kind=row.kind, actor=row.actor, what=row.text, because=_raw(row.reason))
+
+
+def _coming(
+    incident: Incident, around: Surroundings, policy: Compiled, now: datetime
+) -> Generator[None, None, Sequence[NextStep]]:
     """What its policy says comes next; for one that cannot be decided, the next try."""
     if incident.stuck is not None:
         what = f"Ladder tries again to decide; it could not because of {incident.stuck.error}"
@@ -213,7 +222,7 @@ def _coming(incident: Incident, around: Surroundings, policy: Compiled, now: dat
         due = incident.next_due_at
         what = f"Ladder tries to decide; the policy it started with cannot be used: {policy}"
         return [NextStep(due, what, "somebody re-applies the policy in force")] if due is not None else []
-    return forecast(incident, around, policy, since=now)
+    return (yield from foreseen(incident, around, policy, since=now))
 
 
 def _raw(reason: str | None) -> msgspec.Raw | None:

@@ -1,20 +1,20 @@
 """`/v1/incidents/{id}/members`: what is grouped under an incident, or was merged into it."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from services.router.api import actions, queries
+from services.router.api import actions, queries, showing
 from services.router.api.access import Access, Route
 from services.router.api.incidents import IncidentId
-from services.router.api.shapes import IncidentList, answer, answers
-from services.router.api.showing import shown
+from services.router.api.shapes import IncidentList, answers, page
 from services.router.engine import Engine
 from shared.database import transaction_time
 from shared.events import Status
 
-_MOST = 500
+_MOST: Final = 500
+_NARROWER: Final = "ask for fewer at a time (`limit`)"
 
 
 def members(engine: Engine, access: Access) -> APIRouter:
@@ -37,13 +37,12 @@ def members(engine: Engine, access: Access) -> APIRouter:
         cursor: Annotated[str | None, Query(max_length=500)] = None,
     ) -> Response:
         filters = queries.Filters(status=status, parent=incident_id)
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction(_NARROWER) as connection:
             now = await transaction_time(connection)
             if await queries.one(connection, incident_id) is None:
                 raise actions.not_found()
-            found = await queries.many(connection, filters, "newest", cursor, limit + 1)
-            items = await shown(engine.policies, connection, found[:limit], now)
-        following = found[limit - 1].place if len(found) > limit else None
-        return answer(IncidentList(items=items, next=following))
+            found = await queries.many(connection, filters, "newest", cursor, limit)
+        items = await showing.page(engine, found.rows, now)
+        return page(items, found.following, partial=found.partial)
 
     return router

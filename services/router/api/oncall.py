@@ -35,12 +35,12 @@ def oncall(engine: Engine, access: Access) -> APIRouter:
         moment = in_utc(at, "query:at") or caller.now
         schedules = caller.live.bundle.schedules
         try:
-            async with engine.database.transaction() as connection:
+            async with engine.database.reading.transaction("ask again later") as connection:
                 standing = await overrides.by_schedule(connection, moment)
-            items = [
-                _item(name, schedule, moment, standing.get(name, ()))
-                for name, schedule in sorted(schedules.items())
-            ]
+            items = await engine.database.reading.made(
+                sorted(schedules.items()),
+                lambda named: _item(*named, moment, standing.get(named[0], ())),
+            )
         except (OverflowError, ValueError) as err:
             raise invalid(Fault("query:at", "too far away to tell")) from err
         return answer(OnCallList(items=items))

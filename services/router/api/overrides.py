@@ -130,7 +130,7 @@ def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
             _opened(cursor),
             limit + 1,
         )
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("name a `schedule`, or a `to`") as connection:
             found = await stored.find(connection, wanted)
         more = len(found) > limit
         last = found[limit - 1] if more else None
@@ -148,7 +148,7 @@ def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
         dependencies=[Depends(access.needs("viewer"))],
     )
     async def one(override_id: str) -> Response:
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("ask again later") as connection:
             found = await stored.one(connection, _id_of(override_id))
         if found is None:
             raise _not_found()

@@ -43,7 +43,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         dependencies=[Depends(access.needs("viewer"))],
     )
     async def current() -> Response:
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("ask again later") as connection:
             _, in_force = await moment(connection)
             if in_force is None:
                 raise unavailable("no policy is in force yet")

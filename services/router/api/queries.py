@@ -1,12 +1,26 @@
 """Reading incidents: lists with filters and cursors, one, its timeline."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, func, literal, or_, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.domain.incident import Incident, decode
@@ -14,7 +28,13 @@ from services.router.tables import incident, timeline
 from shared.cursors import bad_cursor, cursor_of, number_of, place_of
 
 Sort: TypeAlias = Literal["newest", "pressing"]
+SCANNED: Final = 20_000
+"""Where no index helps, so many incidents are looked at for one page, and no more: a text that nobody has
+must not read years of history in one go."""
 _FOREVER: Final = "infinity"
+_OPEN: Final = frozenset({"triggered", "acknowledged"})
+_EQUAL: Final = ("integration", "dedup_key", "assignee", "customer", "service")
+_INDEXED: Final = ("assignee", "customer", "service")  # each by its own, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +54,55 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One incident with the name of its level, and where it stands in the list."""
+    """One incident with the name of its level."""
 
     incident: Incident
     level: str
-    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows for `found`, and the cursor of what follows. `partial`: it ended before it was full."""
+
+    rows: Sequence[Row[Any]]
+    following: str | None = None
+    partial: bool = False
 
 
 async def one(connection: AsyncConnection, incident_id: uuid.UUID) -> Found | None:
     """The incident of this id."""
     statement = _incidents().where(incident.c.id == incident_id)
     row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else _found(row, "newest")
+    return None if row is None else found(row)
 
 
 async def many(
     connection: AsyncConnection, filters: Filters, sort: Sort, after: str | None, limit: int
-) -> Sequence[Found]:
-    """Up to `limit` incidents behind the cursor. Raises a 422 for a cursor that is none."""
-    statement = _incidents().where(*_conditions(filters))
-    statement = (_pressing if sort == "pressing" else _newest)(statement, filters, _opened(after, sort))
-    return [_found(row, sort) for row in (await connection.execute(statement.limit(limit))).all()]
+) -> Page:
+    """Up to `limit` incidents behind the cursor. Raises a 422 for a cursor that is none.
+
+    Of what no index finds, `SCANNED` incidents are looked at; the cursor then leads on from the last of them.
+    """
+    indexed, looked_at = _conditions(filters, sort)
+    order, behind = _order(incident, sort), _behind(_opened(after, sort), sort)
+    if not looked_at:
+        wanted = _incidents().where(*indexed, *behind).order_by(*order).limit(limit + 1)
+        return _page((await connection.execute(wanted)).all(), sort, limit)
+    passed = _places().where(*indexed, *behind).order_by(*order)
+    scanned = passed.limit(SCANNED).subquery("scanned")
+    matching = select(scanned.c.id).where(*(condition(scanned) for condition in looked_at))
+    matching = matching.order_by(*_order(scanned, sort)).limit(limit + 1)
+    whole = _incidents().where(incident.c.id.in_(matching)).order_by(*order)
+    rows = (await connection.execute(whole)).all()
+    if len(rows) > limit:
+        return _page(rows, sort, limit)
+    last = (await connection.execute(passed.offset(SCANNED - 1).limit(1))).one_or_none()
+    return Page(rows, _place(last, sort), partial=True) if last is not None else Page(rows)
+
+
+def _page(rows: Sequence[Row[Any]], sort: Sort, limit: int) -> Page:
+    more = len(rows) > limit
+    return Page(rows[:limit], _place(rows[limit - 1], sort) if more else None)
 
 
 async def entries(
@@ -70,82 +118,100 @@ async def entries(
 
 
 def _incidents() -> Select[Any]:
+    return _places().add_columns(cast(incident.c.state, Text).label("state"), incident.c.level)
+
+
+def _places() -> Select[Any]:
+    """Where each stands, by either order, and what is looked at where no index helps."""
     table = incident.c
+    breach = _breach(incident).label("breach")
+    searched = (table.integration, table.dedup_key, table.customer, table.service, table.assignee)
     return select(
-        cast(table.state, Text).label("state"),
-        table.level,
-        table.id,
-        table.opened_at,
-        table.priority,
-        cast(_breach(), Text).label("breach"),
-        table.customer_value,
-    )
+        table.id, table.opened_at, table.priority, breach, table.customer_value, table.status, table.title,
+        *searched,
+    )  # fmt: skip
 
 
-def _breach() -> ColumnElement[Any]:
+def _breach(table: FromClause) -> ColumnElement[Any]:
+    if table is not incident:
+        return table.c.breach
     return func.coalesce(incident.c.first_breach_at, text("'infinity'::timestamptz"))
 
 
-def _found(row: Row[Any], sort: Sort) -> Found:
+def found(row: Row[Any]) -> Found:
+    """What a row holds."""
+    return Found(decode(row.state), row.level)
+
+
+def _place(row: Row[Any], sort: Sort) -> str:
+    """The cursor behind this row."""
     if sort == "pressing":
-        place = [row.priority, row.breach, row.customer_value, str(row.id)]
+        breach = row.breach.isoformat() if row.breach.year < MAXYEAR else _FOREVER
+        place = [row.priority, breach, row.customer_value, str(row.id)]
     else:
         place = [row.opened_at.isoformat(), str(row.id)]
-    return Found(decode(row.state), row.level, cursor_of([sort, *place]))
+    return cursor_of([sort, *place])
 
 
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+def _conditions(
+    filters: Filters, sort: Sort
+) -> tuple[list[ColumnElement[bool]], list[Callable[[FromClause], ColumnElement[bool]]]]:
+    """What an index finds, and what rows have to be looked at for."""
     table = incident.c
-    equal = {
-        table.integration: filters.integration,
-        table.dedup_key: filters.dedup_key,
-        table.customer: filters.customer,
-        table.service: filters.service,
-        table.assignee: filters.assignee,
-    }
-    conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value]
-    if filters.status:
-        conditions.append(table.status.in_(filters.status))
-    if filters.priority:
-        conditions.append(table.priority.in_(filters.priority))
+    equal = {name: value for name in _EQUAL if (value := getattr(filters, name))}
+    by_index = {"integration", "dedup_key"} if {"integration", "dedup_key"} <= equal.keys() else set()
+    by_index = by_index or set([name for name in equal if name in _INDEXED][:1])
+    indexed = [table[name] == equal[name] for name in sorted(by_index)]
+    looked_at = [_equals(name, value) for name, value in equal.items() if name not in by_index]
     if filters.parent is not None:
-        conditions.append(table.parent == filters.parent)
+        indexed.append(table.parent == filters.parent)
+    statuses = set(filters.status) or (_OPEN if sort == "pressing" else set())
+    if statuses and statuses <= _OPEN:
+        indexed.append(text("status IN ('triggered', 'acknowledged')"))  # as the index has it
+    if statuses and statuses != _OPEN:
+        looked_at.append(lambda rows: rows.c.status.in_(sorted(statuses)))
+    if sort == "pressing":
+        indexed.append(text("status <> 'closed'"))  # as the index has it
+    if filters.priority:
+        looked_at.append(lambda rows: rows.c.priority.in_(filters.priority))
     if filters.q:
-        pattern = filters.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        searched = (table.title, table.dedup_key)
-        conditions.append(or_(*(column.ilike(f"%{pattern}%", escape="\\") for column in searched)))
-    return conditions
-
-
-def _newest(statement: Select[Any], filters: Filters, after: Sequence[Any] | None) -> Select[Any]:
-    del filters
-    table = incident.c
-    if after is not None:
-        opened_at, incident_id = after
-        statement = statement.where(tuple_(table.opened_at, table.id) < tuple_(opened_at, incident_id))
-    return statement.order_by(table.opened_at.desc(), table.id.desc())
-
-
-def _pressing(statement: Select[Any], filters: Filters, after: Sequence[Any] | None) -> Select[Any]:
-    """Priority, then the time to the first breach, then what the customer is worth; nothing closed."""
-    table, breach = incident.c, _breach()
-    if not filters.status:
-        statement = statement.where(table.status.in_(["triggered", "acknowledged"]))
-    statement = statement.where(text("status <> 'closed'"))  # as the index has it
-    if after is not None:
-        priority, written, value, incident_id = after
-        at = cast(literal(written, Text), incident.c.opened_at.type)
-        same = table.priority == priority
-        statement = statement.where(
-            table.priority >= priority,
-            or_(
-                table.priority > priority,
-                and_(same, breach > at),
-                and_(same, breach == at, table.customer_value < value),
-                and_(same, breach == at, table.customer_value == value, table.id > incident_id),
-            ),
+        escaped = filters.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        pattern = f"%{escaped}%"
+        looked_at.append(
+            lambda rows: or_(*(rows.c[name].ilike(pattern, escape="\\") for name in ("title", "dedup_key")))
         )
-    return statement.order_by(table.priority, breach, table.customer_value.desc(), table.id)
+    return indexed, looked_at
+
+
+def _equals(name: str, value: str) -> Callable[[FromClause], ColumnElement[bool]]:
+    return lambda rows: rows.c[name] == value
+
+
+def _order(table: FromClause, sort: Sort) -> Sequence[ColumnElement[Any]]:
+    """Newest first; or priority, then the time to the first breach, then what the customer is worth."""
+    if sort == "newest":
+        return table.c.opened_at.desc(), table.c.id.desc()
+    return table.c.priority, _breach(table), table.c.customer_value.desc(), table.c.id
+
+
+def _behind(after: Sequence[Any] | None, sort: Sort) -> Sequence[ColumnElement[bool]]:
+    table, breach = incident.c, _breach(incident)
+    if after is None:
+        return ()
+    if sort == "newest":
+        opened_at, incident_id = after
+        return (tuple_(table.opened_at, table.id) < tuple_(opened_at, incident_id),)
+    priority, written, value, incident_id = after
+    at = cast(literal(written, Text), table.opened_at.type)
+    same = and_(table.priority == priority, breach == at)
+    return (
+        tuple_(table.priority, breach) >= tuple_(priority, at),  # where the index begins to be read
+        or_(
+            tuple_(table.priority, breach) > tuple_(priority, at),
+            and_(same, table.customer_value < value),
+            and_(same, table.customer_value == value, table.id > incident_id),
+        ),
+    )
 
 
 def _opened(cursor: str | None, sort: Sort) -> Sequence[Any] | None:

@@ -230,12 +230,14 @@ def _add_list(router: APIRouter, engine: Engine, access: Access, kind: _Kind) ->
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 100,
         cursor: Annotated[str | None, Query(max_length=500)] = None,
     ) -> Response:
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("ask for fewer (`limit`)") as connection:
             wanted = Wanted(past, _opened(cursor), limit + 1)
             found = await quiet.find(connection, kind.table, wanted, caller.now)
         last = found[limit - 1] if len(found) > limit else None
         following = cursor_of([last.made_at.isoformat(), str(last.id)]) if last else None
-        items = [kind.shown(each, caller.live, caller.now) for each in found[:limit]]
+        items = await engine.database.reading.made(
+            found[:limit], lambda each: kind.shown(each, caller.live, caller.now)
+        )
         return answer(kind.items(items=items, next=following))
 
 
@@ -251,7 +253,7 @@ def _add_one(router: APIRouter, engine: Engine, access: Access, kind: _Kind) -> 
         stored_id: Annotated[str, Path(alias=f"{kind.table}_id")],
         caller: Annotated[Caller, Depends(access.needs("viewer"))],
     ) -> Response:
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("ask again later") as connection:
             found = await _found(connection, kind, stored_id)
         return answer(kind.shown(found, caller.live, caller.now))
 
@@ -279,7 +281,7 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access, kind: _Kind) 
             live = await engine.policies.one(connection, in_force.hash)
 
             async def end() -> bytes:
-                found = await _found(connection, kind, stored_id)
+                found = await _found(connection, kind, stored_id, lock=True)
                 _refuse_history(found, now)
                 ended = await quiet.end(connection, kind.table, found, now) or found
                 return _encoder.encode(kind.shown(ended, live, now))
@@ -298,9 +300,9 @@ def _refuse_history(found: Stored, now: datetime) -> None:
         raise Problem(409, "conflict", "It is over already", why)
 
 
-async def _found(connection: AsyncConnection, kind: _Kind, written: str) -> Stored:
+async def _found(connection: AsyncConnection, kind: _Kind, written: str, *, lock: bool = False) -> Stored:
     try:
-        found = await quiet.one(connection, kind.table, uuid.UUID(written))
+        found = await quiet.one(connection, kind.table, uuid.UUID(written), lock=lock)
     except ValueError:
         found = None
     if found is None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import csv
+import heapq
 import io
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeAlias
@@ -23,7 +24,7 @@ from services.router.api.report_shapes import (
     SlaItem,
     SlaReport,
 )
-from services.router.api.shapes import answer, answers
+from services.router.api.shapes import answer, answers, as_json
 from services.router.api.times import MomentOrDay
 from services.router.domain.periods import Period, Size, periods
 from services.router.engine import Engine
@@ -35,6 +36,8 @@ CSV: Final = "text/csv"
 _LAST: Final = timedelta(days=30)  # when `from` is left out
 _MOST_PERIODS: Final = 1100  # three years of days
 _AT_ONCE: Final = 2  # reports of one process: the others wait, pages never do
+_NARROWER: Final = "ask for a shorter time, fewer groups, or less"
+_RUN: Final = 200  # items that are sorted in one go
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _Texts: TypeAlias = Annotated[
     Sequence[Annotated[str, Query(max_length=500, pattern=r"^[^\x00]*$")]], Query(max_length=100)
@@ -112,12 +115,17 @@ class _Teller:
     engine: Engine
     turns: asyncio.Semaphore
 
-    async def tell(self, kind: _Kind, question: Question) -> list[Row]:
-        async with self.turns, self.engine.database.transaction() as connection:
-            try:
-                return await kind.report(connection, question)
-            except reporting.TooMuchError as err:
-                raise _invalid("query", f"{err}: ask for a shorter time, fewer groups, or less") from err
+    async def tell(self, kind: _Kind, question: Question) -> list[Any]:
+        """Its items in order."""
+        reading = self.engine.database.reading
+        async with self.turns, reading.transaction(_NARROWER, report=True) as connection:
+            told = await kind.report(connection, question)
+            placed = await reading.made(told.rows, lambda row: (told.place(row), row))
+        if len(placed) > reporting.MOST_ITEMS:
+            raise _invalid("query", f"it has more than {reporting.MOST_ITEMS} items: {_NARROWER}")
+        runs = [placed[start : start + _RUN] for start in range(0, len(placed), _RUN)]
+        merged = heapq.merge(*await reading.made(runs, sorted))
+        return await reading.made(merged, lambda each: kind.item(**_fields(told.item(each[1]))))
 
 
 def _add(router: APIRouter, access: Access, teller: _Teller, kind: _Kind) -> None:
@@ -137,13 +145,12 @@ def _add(router: APIRouter, access: Access, teller: _Teller, kind: _Kind) -> Non
         accept: Annotated[str, Header(max_length=500, include_in_schema=False)] = "",
     ) -> Response:
         question = _question(asked, caller.now)
-        rows = await teller.tell(kind, question)
-        items = [kind.item(**{name: _shown(value) for name, value in row.items()}) for row in rows]
+        items, reading = await teller.tell(kind, question), teller.engine.database.reading
         if CSV in accept.lower():
             named = f'attachment; filename="ladder-{kind.name}.csv"'
-            body = as_csv(kind.item, question.by, items)
+            body = await reading.result(as_csv(kind.item, question.by, items))
             return Response(body, media_type=CSV, headers={"Content-Disposition": named})
-        return answer(kind.whole(items=items))
+        return answer(kind.whole(items=await reading.made(items, as_json)))
 
 
 def _question(asked: _Asked, now: datetime) -> Question:
@@ -192,11 +199,15 @@ def _moment(said: MomentOrDay | None, zone: ZoneInfo) -> datetime | None:
     return said.astimezone(UTC)
 
 
+def _fields(row: Row) -> Row:
+    return {name: _shown(value) for name, value in row.items()}
+
+
 def _shown(value: Any) -> Any:
     return round(value, 3) if isinstance(value, float) and value > 1 else value
 
 
-def as_csv(item: type[Grouped], by: Sequence[str], items: Sequence[Grouped]) -> str:
+def as_csv(item: type[Grouped], by: Sequence[str], items: Sequence[Grouped]) -> Generator[None, None, str]:
     """A header and a line an item (RFC 4180). A text that a spreadsheet would calculate starts with `'`."""
     columns = [name for name in item.__struct_fields__ if name not in GROUPS or name in by]
     if item is LevelItem and "policy" not in columns:
@@ -204,7 +215,9 @@ def as_csv(item: type[Grouped], by: Sequence[str], items: Sequence[Grouped]) -> 
     written = io.StringIO()
     lines = csv.writer(written)
     lines.writerow(columns)
-    lines.writerows([_cell(getattr(each, name)) for name in columns] for each in items)
+    for each in items:
+        lines.writerow([_cell(getattr(each, name)) for name in columns])
+        yield
     return written.getvalue()
 
 

@@ -1,6 +1,5 @@
 """`/v1/schedules`: who has which shifts, as JSON and (by a private address, without a key) as iCalendar."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, TypeAlias
@@ -26,12 +25,13 @@ from services.router.api.times import Moment
 from services.router.engine import Engine
 from services.router.policies import moment, required
 from services.router.settings import RouterSettings
-from services.router.shift_calendar import Feed, calendar_of
+from services.router.shift_calendar import Feed, calendar_of, event, of_feed
 from shared.clock import utcnow
 from shared.guesses import WrongKey
 from shared.policy import Bundle, Schedule
 from shared.policy.oncall import Override, Shift, TooFineError, shifts
 from shared.problems import MEDIA_TYPE, Fault, Problem
+from shared.reading import Reading
 
 PURPOSE: Final = "shifts"
 _NO_SUCH: Final = (404, "no-such-schedule", "No schedule has this name")
@@ -96,10 +96,10 @@ def _add_shifts(router: APIRouter, engine: Engine, access: Access) -> None:
     ) -> Response:
         schedule = _known(caller.live.bundle, name)
         since, until = _range(in_utc(begins, "query:from") or caller.now, in_utc(ends, "query:to"))
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("ask for a shorter time") as connection:
             standing = await overrides.by_schedule(connection, since, until, name)
         try:
-            found = await _listed(schedule, since, until, standing.get(name, ()))
+            found = await _listed(engine.database.reading, schedule, since, until, standing.get(name, ()))
         except TooFineError as err:
             raise invalid(Fault("query:to", f"{err}: ask for a shorter one")) from err
         except (OverflowError, ValueError) as err:
@@ -151,7 +151,7 @@ def _add_calendar(router: APIRouter, engine: Engine, settings: RouterSettings) -
         claims = settings.signer.verify(PURPOSE, token, now)
         if claims is None or claims.get("schedule") != name:
             raise WrongKey(*_NO_SUCH, sort="link")
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("ask again later") as connection:
             bundle, changed_at = await _in_force(engine, connection)
             if not _still_holds(bundle, claims, now):
                 raise _unknown()
@@ -161,13 +161,15 @@ def _add_calendar(router: APIRouter, engine: Engine, settings: RouterSettings) -
             standing = await overrides.by_schedule(connection, since, until, name)
             latest = await connection.scalar(_LATEST, {"schedule": name})
         try:
-            found = await _listed(schedule, since, until, standing.get(name, ()))
+            found = await _listed(engine.database.reading, schedule, since, until, standing.get(name, ()))
         except TooFineError as err:
             raise Problem(422, "invalid-request", "Its turns are too short for a calendar", str(err)) from err
         listed = [each for each in found if each.ends > day - _BEHIND and each.begins < day + _AHEAD]
         stamp = max(changed_at, latest or changed_at)
+        shown = Feed(name, user, bundle, stamp)
+        events = await engine.database.reading.made(of_feed(shown, listed), lambda each: event(shown, each))
         return Response(
-            calendar_of(Feed(name, user, bundle, stamp), listed),
+            calendar_of(shown, events),
             media_type=CALENDAR,
             headers={
                 "Cache-Control": "private, max-age=300",
@@ -192,10 +194,10 @@ def _still_holds(bundle: Bundle, claims: dict[str, Any], now: datetime) -> bool:
 
 
 async def _listed(
-    schedule: Schedule, begins: datetime, ends: datetime, standing: Sequence[Override]
+    reading: Reading, schedule: Schedule, begins: datetime, ends: datetime, standing: Sequence[Override]
 ) -> list[Shift]:
-    """In a thread: a year of short shifts takes its time."""
-    return await asyncio.to_thread(lambda: list(shifts(schedule, begins, ends, standing)))
+    """A year of short shifts takes its time."""
+    return await reading.made(shifts(schedule, begins, ends, standing), lambda shift: shift)
 
 
 def _range(begins: datetime, ends: datetime | None) -> tuple[datetime, datetime]:

@@ -1,6 +1,6 @@
 """What the API answers with, beside the incident itself (shared.events.IncidentSnapshot)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,10 +17,14 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class IncidentList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of incidents; `next` is the cursor of the following one, null on the last."""
+    """One page of incidents; `next` is the cursor of the following one, null on the last.
+
+    `partial`: so much was looked at that the page ended before it was full; it goes on at `next`.
+    """
 
     items: list[IncidentSnapshot]
     next: str | None
+    partial: bool = False
 
 
 class TimelineItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -350,6 +354,17 @@ def _schema_of(kind: type) -> dict[str, Any]:
 def answer(body: msgspec.Struct, status: int = 200) -> Response:
     """The body as JSON."""
     return Response(_encoder.encode(body), status, media_type=_JSON)
+
+
+def as_json(item: msgspec.Struct) -> msgspec.Raw:
+    """One item of a page, encoded by itself: a whole page at once would hold up whoever pages."""
+    return msgspec.Raw(_encoder.encode(item))
+
+
+def page(items: Sequence[msgspec.Raw], following: str | None, **more: Any) -> Response:
+    """A list's page of encoded items, as the list's shape says."""
+    body = {"items": items, "next": following} | more
+    return Response(_encoder.encode(body), media_type=_JSON)
 
 
 def answers(

@@ -95,11 +95,14 @@ async def one(connection: AsyncConnection, customer_id: str) -> Row[Any] | None:
     return (await connection.execute(_ONE, {"id": customer_id})).one_or_none()
 
 
-async def many(connection: AsyncConnection, filters: Filters, after: str, limit: int) -> Sequence[Row[Any]]:
-    """Rows behind this id, in the order of ids."""
+async def many(
+    connection: AsyncConnection, filters: Filters, after: str, without: Sequence[str], limit: int
+) -> Sequence[Row[Any]]:
+    """Rows behind this id, in the order of ids, `without` these ids."""
     begins = filters.q.casefold()
     given = {
         "after": after,
+        "without": without,
         "limit": limit,
         "q": begins,
         "q_end": begins + _HIGHEST,
@@ -154,6 +157,7 @@ _CONDITIONS: Final = {
     )""",
     "tier": "c.tier = :tier",
     "owner": "c.owner = :owner",
+    "without": "c.id <> ALL(CAST(:without AS text[]))",
 }
 _MANY: Final = f"SELECT {_COLUMNS} FROM router.customer c WHERE {{where}} ORDER BY c.id LIMIT :limit"
 _REMOVE: Final = text("DELETE FROM router.customer WHERE id = :id RETURNING id")

@@ -1,5 +1,6 @@
 """What happens next if nothing else does: the decisions themselves, played forward."""
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -120,6 +121,24 @@ def forecast(
     A page or reminder in the same words as one before it (`finally`, again and again) is told once. What is
     overdue (nothing ran) comes at `since`.
     """
+    playing = foreseen(incident, around, policy, since=since, steps=steps)
+    while True:
+        try:
+            next(playing)
+        except StopIteration as end:
+            found: list[NextStep] = end.value
+            return found
+
+
+def foreseen(
+    incident: Incident,
+    around: Surroundings,
+    policy: CompiledPolicy,
+    *,
+    since: datetime | None = None,
+    steps: int = MOST_STEPS,
+) -> Generator[None, None, list[NextStep]]:
+    """The same as a generator that yields after each decision, for whoever has other work in between."""
     coming: list[NextStep] = []
     told: set[str] = set()
     if since is not None:
@@ -140,4 +159,5 @@ def forecast(
         around = replace(around, rotations={**around.rotations, **decision.rotations})
         if not (incident.is_muted and incident.is_open):
             rest = None
+        yield
     return ([rest, *coming] if rest is not None else coming)[:steps]
