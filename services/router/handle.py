@@ -9,8 +9,9 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 from sqlalchemy import text
@@ -40,6 +41,7 @@ from shared.events import OWN_INTEGRATION, IncidentChanged
 log = telemetry.logger(__name__)
 
 _BREATH: Final = 32  # signals after which the loop's other tasks get their turn
+_ATTEMPTS: Final = 2  # at deciding, before every rotation is held
 _AT_LEAST: Final = timedelta(seconds=1)
 _PAGE_INTERVAL: Final = timedelta(minutes=1)
 
@@ -174,7 +176,7 @@ async def _deciding(
     situation.customers = await gathering.customers(connection, policies, in_force, live, said)
     await gathering.relate(connection, situation, arrivals, live, now)
     usable = [policy for policy in compiled.values() if not isinstance(policy, Exception)]
-    situation.rotations = dict(await rotations.lock(connection, usable, now))
+    situation.rotations = dict(await rotations.read(connection, usable))
     return _Deciding(situation, compiled, live, now, decide)
 
 
@@ -183,7 +185,42 @@ async def _decide_all(
 ) -> Batch:
     if not arrivals:
         return Batch((), None)
+    deciding, handled = await _in_turn(connection, deciding, arrivals)
+    deciding.tell_failures()
     situation = deciding.situation
+    await _tell_last_resort(connection, deciding)
+    await store.apply(connection, situation, deciding.levels, deciding.now)
+    _count(situation, arrivals)
+    dues = [incident.next_due_at for incident in situation.to_write() if incident.next_due_at is not None]
+    return Batch(handled, min(dues, default=None), bool(situation.relations.spreads))
+
+
+async def _in_turn(
+    connection: AsyncConnection, deciding: "_Deciding", arrivals: Sequence[Arrival]
+) -> tuple["_Deciding", list[Handled]]:
+    """Decide, and hold every rotation that was moved; once more where somebody else had moved it meanwhile.
+
+    Other positions may lead to other levels; after a few tries all of them are held, and then nothing can
+    change any more. What is locked in a later try may stand out of order: a deadlock is tried again, whole.
+    """
+    held: dict[rotations.Place, str] = {}
+    for attempt in count(1):
+        handled = await _each(deciding, arrivals)
+        wanted = deciding.situation.moved.keys() - held.keys()
+        if not wanted:
+            break
+        if attempt > _ATTEMPTS:
+            wanted = set(deciding.rotating()) - held.keys()
+        standing = await rotations.lock(connection, wanted, deciding.now)
+        held |= standing
+        if all(deciding.saw(place) == name for place, name in standing.items()):
+            break
+        metrics.DECIDED_AGAIN.inc()
+        deciding = deciding.anew(held)
+    return deciding, handled
+
+
+async def _each(deciding: "_Deciding", arrivals: Sequence[Arrival]) -> list[Handled]:
     started = perf_counter()
     handled = []
     for number, arrival in enumerate(arrivals, 1):
@@ -191,11 +228,7 @@ async def _decide_all(
         if number % _BREATH == 0:
             await asyncio.sleep(0)
     metrics.DECIDE_SECONDS.observe((perf_counter() - started) / len(arrivals))
-    await _tell_last_resort(connection, deciding)
-    await store.apply(connection, situation, deciding.levels, deciding.now)
-    _count(situation, arrivals)
-    dues = [incident.next_due_at for incident in situation.to_write() if incident.next_due_at is not None]
-    return Batch(handled, min(dues, default=None), bool(situation.relations.spreads))
+    return handled
 
 
 class _Deciding:
@@ -215,9 +248,26 @@ class _Deciding:
         self.untold: list[str] = []  # stuck incidents of which last_resort should hear
         known = Surroundings(live=live, customers=situation.customers)
         self.levels = store.Levels(known, self._known_policy)
-        self._failed = False
+        self._failures: list[dict[str, Any]] = []
         self._compiled = compiled
         self._decide_purely = decide
+        self._gathered = situation.as_gathered() if self.rotating() else situation
+
+    def rotating(self) -> Sequence[rotations.Place]:
+        """Every round robin that this batch may meet."""
+        return rotations.rotating(
+            policy for policy in self._compiled.values() if not isinstance(policy, Exception)
+        )
+
+    def saw(self, place: rotations.Place) -> str:
+        """Where this round robin stood when the batch began."""
+        return self._gathered.rotations.get(place, "")
+
+    def anew(self, standing: rotations.Positions) -> "_Deciding":
+        """The same from the beginning, with rotations as they really stand."""
+        gathered = self._gathered.as_gathered()
+        gathered.rotations |= standing
+        return _Deciding(gathered, self._compiled, self.live, self.now, self._decide_purely)
 
     def take(self, arrival: Arrival) -> Handled:
         """Decide about one signal. An exception inside ends here."""
@@ -286,8 +336,7 @@ class _Deciding:
         error = f"{type(err).__name__}: {err}"
         signal = arrival.signal
         about = incident.id if incident is not None else str(arrival.to)
-        self._log_failure("set_aside", about, arrival, err)
-        metrics.SET_ASIDE.inc()
+        self._failed("set_aside", about, arrival, err)
         if isinstance(signal, ActionTaken):
             return Handled(arrival, error=error)  # the person is told; what they did is not kept
         if incident is None:
@@ -298,19 +347,16 @@ class _Deciding:
         self._put_aside(incident.id, signal, error)
         return Handled(arrival, error=error)
 
-    def _log_failure(self, action: str, about: str, arrival: Arrival, err: Exception) -> None:
+    def _failed(self, action: str, about: str, arrival: Arrival, err: Exception) -> None:
+        stack = "" if self._failures else "".join(traceback.format_exception(err))
+        said = {"signal": arrival.kind, "event_id": arrival.id, "error": repr(err)[:500], "stack": stack}
+        self._failures.append({"action": action, "incident": about} | said)
+
+    def tell_failures(self) -> None:
         """One line each; the stack with the first of a batch only, a broken rule fails thousands of times."""
-        stack = "" if self._failed else "".join(traceback.format_exception(err))
-        self._failed = True
-        log.error(
-            "deciding failed",
-            action=action,
-            incident=about,
-            signal=arrival.kind,
-            event_id=arrival.id,
-            error=repr(err)[:500],
-            stack=stack,
-        )
+        for each in self._failures:
+            log.error("deciding failed", **each)
+        metrics.SET_ASIDE.inc(sum(each["action"] == "set_aside" for each in self._failures))
 
     def _put_aside(self, incident_id: str, signal: Signal, error: str) -> None:
         if isinstance(signal, EventReceived | DeliveryReported | RelatedTold):
@@ -334,7 +380,7 @@ class _Deciding:
             self._take_up(incident.id)
             decision = self._decide(self.situation.incidents[incident.id], arrival.signal)
         except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
-            self._log_failure("still_stuck", incident.id, arrival, err)
+            self._failed("still_stuck", incident.id, arrival, err)
             current = self.situation.incidents[incident.id]
             self.stick(replace(current, stuck=before), f"{type(err).__name__}: {err}")
             return Handled(arrival, error=str(err))

@@ -35,6 +35,9 @@ TIMER_LATENESS: Final = Histogram(
 )
 TIMERS_OVERDUE: Final = Gauge("ladder_timers_overdue", "Incidents whose due time is more than a second past")
 HEARTBEATS_LATE: Final = Gauge("ladder_heartbeats_late", "Heartbeats that are late at the moment")
+DECIDED_AGAIN: Final = Counter(
+    "ladder_batches_decided_again_total", "Batches decided once more: another one had taken the same turn"
+)
 SET_ASIDE: Final = Counter("ladder_set_aside_total", "Signals set aside because deciding failed")
 STUCK: Final = Gauge("ladder_incidents_stuck", "Incidents that cannot be decided at the moment")
 DEAD_LETTERS: Final = Counter(

@@ -38,6 +38,10 @@ class Relations:
     explains: list[tuple[Incident, Explains]] = field(default_factory=list)
     spreads: list[Spread] = field(default_factory=list)
 
+    def as_gathered(self) -> "Relations":
+        """A copy to decide on, made before anything is."""
+        return Relations(dict(self.groups), dict(self.causes), dict(self.troubled), self.others)
+
     def follow(self, incident: Incident, decision: Decision) -> None:
         """Later signals of the batch see what was decided."""
         for joined in decision.joined:

@@ -1,7 +1,9 @@
 """Where each round robin stands, in the database: one row a level (POLICY.md, rule 19).
 
-The rows are locked after the incidents of the batch and before anything is written, sorted by policy and
-level, by batches whose policies have such levels and by no others: two batches at once ask two people.
+Positions are read when a batch begins, and locked only where it has moved them: after its decisions, before
+anything is written, sorted by policy and level. Where another batch was faster, the decisions are made once
+more with what it left, so that two batches at once ask two people; and a level that a batch does not page
+keeps nobody waiting.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,25 +15,30 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.domain.compiled import CompiledPolicy
 
-Positions: TypeAlias = Mapping[tuple[str, str], str]
-"""By policy and level, who was asked last."""
+Place: TypeAlias = tuple[str, str]
+"""Policy and level."""
+Positions: TypeAlias = Mapping[Place, str]
+"""Who was asked last, '' for nobody yet."""
 
 
-async def lock(connection: AsyncConnection, policies: Iterable[CompiledPolicy], now: datetime) -> Positions:
-    """Who was asked last by each round robin of these policies; nobody moves them until the commit."""
-    wanted = _rotating(policies)
-    if not wanted:
-        return {}
+def rotating(policies: Iterable[CompiledPolicy]) -> list[Place]:
+    """Every round robin of these policies, in the order in which they are locked."""
+    return sorted({place for policy in policies for place in policy.rotating})
+
+
+async def lock(connection: AsyncConnection, places: Iterable[Place], now: datetime) -> Positions:
+    """Where these stand; nobody else moves them until the commit."""
+    wanted = sorted(places)
     found = await _locked(connection, wanted)
-    if len(found) < len(wanted):  # the first time that these levels are met
+    if len(found) < len(wanted):  # the first time that these levels are paged
         await connection.execute(_ADD, _columns(wanted) | {"now": now})
         found = await _locked(connection, wanted)
-    return {place: name for place, name in found.items() if name}
+    return found
 
 
 async def read(connection: AsyncConnection, policies: Iterable[CompiledPolicy]) -> Positions:
-    """The same to look at only, for a forecast."""
-    wanted = _rotating(policies)
+    """Where the round robins of these policies stand; others may move them at any time."""
+    wanted = rotating(policies)
     if not wanted:
         return {}
     rows = await connection.execute(_READ, _columns(wanted))
@@ -45,16 +52,12 @@ async def write(connection: AsyncConnection, moved: Positions, now: datetime) ->
         await connection.execute(_MOVE, columns | {"now": now})
 
 
-def _rotating(policies: Iterable[CompiledPolicy]) -> list[tuple[str, str]]:
-    return sorted({place for policy in policies for place in policy.rotating})
-
-
-async def _locked(connection: AsyncConnection, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+async def _locked(connection: AsyncConnection, wanted: list[Place]) -> dict[Place, str]:
     rows = await connection.execute(_LOCK, _columns(wanted))
     return {(row.policy, row.level): row.name for row in rows}
 
 
-def _columns(places: list[tuple[str, str]]) -> dict[str, list[str]]:
+def _columns(places: list[Place]) -> dict[str, list[str]]:
     return {"policies": [policy for policy, _ in places], "levels": [level for _, level in places]}
 
 

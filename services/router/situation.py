@@ -50,6 +50,19 @@ class Situation:
     taken_up: list[int] = field(default_factory=list)  # seq of what was set aside and has now been decided
     letters: list[DeadLetter] = field(default_factory=list)  # unreadable records, to be published as such
 
+    def as_gathered(self) -> "Situation":
+        """A copy to decide on, made before anything is: what is decided on one does not show in the other."""
+        return Situation(
+            incidents=dict(self.incidents),
+            newest=dict(self.newest),
+            resolves=dict(self.resolves),
+            waiting={incident_id: list(signals) for incident_id, signals in self.waiting.items()},
+            office=self.office,
+            customers=self.customers,
+            relations=self.relations.as_gathered(),
+            rotations=dict(self.rotations),
+        )
+
     def know(self, incident: Incident) -> None:
         """An incident as the database holds it. Those of one key must come oldest first."""
         self.incidents[incident.id] = incident

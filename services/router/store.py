@@ -1,8 +1,8 @@
 """Gather and apply: the SQL of one batch, one bulk statement a table.
 
 One lock order everywhere (consumer, timers, API): ids in the inbox, sorted; then groups, sorted by rule and
-values, where the policy has grouping; then incident rows, sorted by id, in one statement; then rotations,
-sorted by policy and level, where a policy has such levels; new incidents are inserted after that, sorted by
+values, where the policy has grouping; then incident rows, sorted by id, in one statement; then rotations that
+the decisions have moved, sorted by policy and level; new incidents are inserted after that, sorted by
 key. Two transactions that open the same key at once (two replicas around a change of partitions) meet in the
 unique index `incident_open_key`: the second waits, fails with 23505, is tried again and then sees the first
 one's incident (`is_race`). Timers lock with SKIP LOCKED and so wait for nobody. last_resort's one row comes

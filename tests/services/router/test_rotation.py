@@ -2,14 +2,20 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from services.router.domain.decide import decide
+from services.router.domain.decision import Decision
 from services.router.engine import Engine
 from shared.policy import Bundle
 from tests.domain.tale import bundle, on_main
 from tests.services.router.desk import Desk, event
+from tests.waiting import until
 
 CREW = [f"user:{name}" for name in ("ana", "petra", "karel")]
 FIRST = {"name": "desk", "notify": CREW, "acknowledge_within": "5m", "mode": "round_robin"}
@@ -79,3 +85,86 @@ async def test_a_repeated_event_moves_nothing(crew: Desk) -> None:
 async def test_policies_without_a_rotation_lock_nothing(desk: Desk) -> None:
     await desk.take(event("a"), event("b"))
     assert await desk.count("rotation") == 0
+
+
+LAST = rotating(levels=[SECOND, FIRST])  # asked in turn, but only after five minutes
+
+
+async def test_a_level_asked_in_turn_keeps_nobody_waiting_who_pages_another(desk: Desk) -> None:
+    """Somebody is taking a turn and does not come to an end; whoever pages another level goes on."""
+    await desk.put_in_force(LAST)
+    async with holding(desk, "ana"):
+        async with asyncio.timeout(20):
+            await desk.take(event("a"), event("b"))
+            await desk.take(event("a", "acknowledge"))
+            await desk.make_due()
+            await desk.engine.fire()
+    assert await asked(desk) == ["petra", "petra"]
+
+
+async def test_whoever_was_overtaken_asks_the_next_one(crew: Desk) -> None:
+    """Another router asks Petra while this one decides: it waits only for that commit, and asks Karel."""
+    async with holding(crew, "petra"):
+        paging = asyncio.create_task(crew.take(event("a"), event("b")))
+        await waits_for_a_lock(crew)
+    await paging
+    assert await asked(crew) == ["karel", "ana"]
+    assert "after Petra" in " ".join(row.text for row in await crew.sql("SELECT text FROM router.timeline"))
+
+
+async def test_a_timer_that_was_overtaken_asks_the_next_one(desk: Desk) -> None:
+    await desk.put_in_force(LAST)
+    await desk.take(event("a"))
+    overdue = """jsonb_set(state::jsonb, '{chain,due}', '\"2026-01-01T00:00:00Z\"')"""
+    await desk.sql(f"UPDATE router.incident SET state = {overdue}")
+    await desk.make_due()
+    async with holding(desk, "petra"):
+        firing = asyncio.create_task(desk.engine.fire())
+        await waits_for_a_lock(desk)
+    await firing
+    assert await asked(desk) == ["petra", "karel"]
+
+
+async def test_what_fails_in_a_batch_that_decides_again_is_set_aside_once(crew: Desk) -> None:
+    """Deciding once more starts from what was gathered: nothing of the first time is left."""
+
+    def broken(incident: Any, signal: Any, around: Any, policy: Any, now: Any) -> Decision:
+        if signal.event.dedup_key == "bad":
+            raise RuntimeError("broken")
+        return decide(incident, signal, around, policy, now)
+
+    other = Desk(crew.database, Engine(crew.database, decide=broken))
+    async with holding(crew, "petra"):
+        paging = asyncio.create_task(other.take(event("bad"), event("a"), event("a"), event("b")))
+        await waits_for_a_lock(crew)
+    await paging
+    assert await crew.count("set_aside") == 1
+    assert await crew.count("incident") == 3
+    assert Counter(await asked(crew)) == {"karel": 2, "ana": 1}  # in turn, and Karel as last_resort
+
+
+@asynccontextmanager
+async def holding(desk: Desk, last: str) -> AsyncIterator[None]:
+    """Another router is between its decision and its commit: it has asked this one."""
+    given = {"policy": "main", "level": "desk", "name": last}
+    async with desk.database.transaction() as connection:
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        await connection.execute(_TAKES_A_TURN, given)
+        yield
+
+
+async def waits_for_a_lock(desk: Desk) -> None:
+    async def waits() -> bool:
+        return bool(
+            await desk.sql(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )
+
+    await until(waits)
+
+
+_TAKES_A_TURN = text("""
+    INSERT INTO router.rotation (policy, level, name, at) VALUES (:policy, :level, :name, now())
+    ON CONFLICT (policy, level) DO UPDATE SET name = excluded.name
+""")
