@@ -13,9 +13,10 @@ from services.router.api.queries import Found
 from services.router.api.shapes import as_json
 from services.router.domain.incident import Incident, snapshot
 from services.router.engine import Engine
-from services.router.policies import Calendars, Policies
+from services.router.policies import Policies
 from shared.events import IncidentSnapshot
 from shared.policy import ALWAYS
+from shared.policy.calendars import Calendars
 
 _NARROWER: Final = "ask for fewer incidents at a time (`limit`)"
 
