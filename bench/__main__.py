@@ -3,7 +3,18 @@
 import importlib
 import sys
 
-PARTS = ("customers", "decide", "intake", "latency", "replay", "reports", "start", "memory")
+PARTS = (
+    "customers",
+    "decide",
+    "intake",
+    "latency",
+    "readers",
+    "replay",
+    "reports",
+    "rotation",
+    "start",
+    "memory",
+)
 
 
 def main() -> None:

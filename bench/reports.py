@@ -39,7 +39,7 @@ ASKED: Final[tuple[tuple[Group, ...], ...]] = (
 )
 # levels adds policy and level by itself: 5,000 customers would be 100,000 items, more than it answers with
 ASKED_OF_LEVELS: Final = tuple(by for by in ASKED if "customer" not in by)
-_OUTCOMES: Final = """
+OUTCOMES: Final = """
     INSERT INTO router.outcome
         (incident_id, opened_at, taken_after, solved_after, promises, flags, reopened, rating, priority,
          tier, service, customer, policy)
@@ -84,7 +84,7 @@ async def _run(folder: Path) -> None:
 
 async def _fill(database: Database) -> None:
     async with database.transaction() as connection:
-        await connection.execute(text(_OUTCOMES), {"since": SINCE, "incidents": INCIDENTS})
+        await connection.execute(text(OUTCOMES), {"since": SINCE, "incidents": INCIDENTS})
         await connection.execute(text(_STAYS))
     for table in ("outcome", "stay"):  # as autovacuum does in time
         async with database.transaction() as connection:

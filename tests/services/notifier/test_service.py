@@ -7,8 +7,10 @@ from uuid import uuid4
 import httpx2
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from ladder.host import assemble
+from services.notifier.api import SCANNED
 from services.notifier.app import REVISIONS, build
 from services.notifier.settings import NotifierSettings
 from shared import migrations
@@ -97,6 +99,38 @@ async def test_a_message_on_the_log_reaches_a_person_and_is_reported(database_ur
         assert request.content["data"]["page"]["id"] == "page-1"
         (said,) = await running.reports(1)
         assert (said.page_id, said.page) == ("page-1", "reached")
+
+
+async def test_a_search_among_many_deliveries_goes_on_where_it_stopped(database_url):
+    """Only the oldest was for Ana: what is newer is not read in one go, and following `next` finds it."""
+    async with notifier(database_url) as running:
+        await running.publish_policy(bundle({"ana": {"box": {"inbox": "ana"}}}, api_keys=KEYS))
+        await running.publish(changed(page()))
+
+        async def paged():
+            answer = await running.get("/v1/deliveries?recipient=ana")
+            return answer.status_code == 200 and answer.json()["items"]
+
+        await until(paged)
+        database = Database(database_url)
+        async with database.transaction() as connection:
+            await connection.execute(text(_MANY_OTHERS), {"most": SCANNED + 5})
+        await database.close()
+        first = (await running.get("/v1/deliveries?recipient=ana")).json()
+        assert (first["items"], first["partial"]) == ([], True)
+        rest = (await running.get(f"/v1/deliveries?recipient=ana&cursor={first['next']}")).json()
+        assert [(one["recipient"], rest["partial"], rest["next"]) for one in rest["items"]] == [
+            ("ana", False, None)
+        ]
+
+
+_MANY_OTHERS = """
+    INSERT INTO notifier.delivery (id, incident_id, version, page_id, recipient_kind, recipient, channel,
+        contact, address, event, endpoint, host, state, next_attempt_at, give_up_at, content, created_at)
+    SELECT gen_random_uuid(), 'i' || n, 1, 'p' || n, 'user', 'petra', 'inbox', 'box', 'petra', 'page', 'e', 'h',
+        'delivered', now(), now(), '{}', now() + n * interval '1 second'
+    FROM generate_series(1, :most) AS n
+"""
 
 
 async def test_the_inbox_is_read_newest_first_page_by_page(database_url):

@@ -1,0 +1,131 @@
+"""What a `round_robin` level costs two routers on one PostgreSQL: none, one not asked at, one in use.
+
+Two engines in two processes take batches of new incidents as fast as they can, each from partitions of its
+own. The level that is not used comes after a quarter of an hour; the one that is used is the first. Aim: not
+used ≥ 0.9 × none.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any, Final
+
+from bench.rounds import Ratio, Series, alternating, show
+from ladder.embedded_postgres import running
+from services.router import policy_store
+from services.router.arrivals import Arrival
+from services.router.domain.signals import EventReceived
+from services.router.engine import Engine
+from services.router.migrations import __file__ as _migrations
+from shared import migrations
+from shared.clock import utcnow
+from shared.database import Database
+from shared.events import INCIDENTS, IncidentEvent
+from shared.policy import Bundle
+from tests.domain.tale import bundle, on_main
+from tests.world.programs import REPOSITORY
+
+ROUTERS: Final = 2
+ROUNDS: Final = 5
+SECONDS: Final = 5.0
+BATCH: Final = 50
+_CREW: Final = [f"user:{name}" for name in ("ana", "petra", "karel")]
+_FIRST: Final = {"name": "first", "notify": ["user:ana"], "acknowledge_within": "15m"}
+_TURNS: Final = {"name": "desk", "notify": _CREW, "acknowledge_within": "15m", "mode": "round_robin"}
+NONE, UNUSED, USED = "no such level", "one that is not used", "one that is used"
+LEVELS: Final = {NONE: [_FIRST], UNUSED: [_FIRST, _TURNS], USED: [_TURNS, _FIRST]}
+
+
+def run() -> None:
+    with tempfile.TemporaryDirectory(prefix="ladder-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # PostgreSQL runs under another user where this is root
+        asyncio.run(_run(folder))
+
+
+async def _run(folder: Path) -> None:
+    async with running(folder / "postgres") as url:
+        database = Database(url)
+        try:
+            await migrations.upgrade(database, "router", Path(_migrations).parent)
+            await _measure(database, url)
+        finally:
+            await database.close()
+
+
+async def _measure(database: Database, url: str) -> None:
+    routers = [_router(url) for _ in range(ROUTERS)]
+    made = {name: Series(name, "incidents/s") for name in LEVELS}
+    try:
+        for number in range(-1, ROUNDS):  # the first is to get warm
+            for name in alternating(tuple(LEVELS), number):
+                async with database.transaction() as connection:
+                    await policy_store.switch(connection, _bundle(name), source="api", by="bench")
+                for each in routers:
+                    _tell(each, {"seconds": SECONDS})
+                answers = [await asyncio.to_thread(_hear, each) for each in routers]
+                if number >= 0:
+                    made[name].values.append(sum(answer["taken"] for answer in answers) / SECONDS)
+    finally:
+        for each in routers:
+            each.terminate()
+            each.wait()
+    ratios = [
+        Ratio("not used / none", made[UNUSED], made[NONE], aim="≥ 0.9"),
+        Ratio("used / none", made[USED], made[NONE]),
+    ]
+    title = f"{ROUTERS} routers, batches of {BATCH} new incidents, a bundle with a round_robin level"
+    show(title, list(made.values()), ratios)
+
+
+def _bundle(name: str) -> Bundle:
+    return bundle(**on_main(levels=LEVELS[name]))
+
+
+def _router(url: str) -> "subprocess.Popen[str]":
+    argv = [sys.executable, "-m", "bench.rotation", url]
+    router = subprocess.Popen(argv, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    _hear(router)
+    return router
+
+
+def _tell(router: "subprocess.Popen[str]", order: dict[str, Any]) -> None:
+    assert router.stdin is not None
+    router.stdin.write(json.dumps(order) + "\n")
+    router.stdin.flush()
+
+
+def _hear(router: "subprocess.Popen[str]") -> dict[str, Any]:
+    assert router.stdout is not None
+    answer: dict[str, Any] = json.loads(router.stdout.readline())
+    return answer
+
+
+async def _route(url: str) -> None:
+    """One router: for each order, batches for so many seconds; then how many incidents that were."""
+    database = Database(url)
+    engine = Engine(database)
+    print(json.dumps({"ready": True}), flush=True)
+    while order := await asyncio.to_thread(sys.stdin.readline):
+        until, taken = time.monotonic() + json.loads(order)["seconds"], 0
+        while time.monotonic() < until:
+            taken += len(await engine.take([_arrival() for _ in range(BATCH)]))
+        print(json.dumps({"taken": taken}), flush=True)
+    await database.close()
+
+
+def _arrival() -> Arrival:
+    key = str(uuid.uuid4())
+    event = IncidentEvent(
+        event_id=key, integration="test", dedup_key=key, action="trigger", title="x", received_at=utcnow()
+    )
+    return Arrival(EventReceived(event), ("test", key), key, origin=(INCIDENTS, 0, 0))
+
+
+if __name__ == "__main__":
+    asyncio.run(_route(sys.argv[1]))
