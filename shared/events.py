@@ -363,7 +363,10 @@ class DeliveryReport(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PolicyPublished(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """The policy bundle in force, checked, as JSON. The topic is compacted: its last record is the policy."""
+    """The policy bundle in force, checked, as JSON; of a compacted topic: the newest revision is the policy.
+
+    How it travels, whole or compressed, is settled by `shared.policy.travel`.
+    """
 
     topic: ClassVar[str] = POLICY
     type: ClassVar[str] = "dev.ladder.policy.published"
@@ -383,7 +386,11 @@ class PolicyPublished(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DeadLetter(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """A record that could not be read or applied, whole, with the reason it was set aside."""
+    """A record that could not be read or applied, with the reason it was set aside.
+
+    It holds as much of the record as the log takes: whole where `record_value` has `true_size` bytes
+    (`shared.letters.fitted`).
+    """
 
     topic: ClassVar[str] = DEAD_LETTER
     type: ClassVar[str] = "dev.ladder.dead-letter"

@@ -28,7 +28,8 @@ from shared.crash import crash_point
 from shared.database import Database
 from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.packing import pack, unpack
-from shared.eventlog.placing import size_of
+from shared.eventlog.placing import check_size, size_of
+from shared.eventlog.topics import LARGEST_RECORD
 from shared.events import INCIDENTS, OWN_INTEGRATION, IncidentEvent
 from shared.outbox_lease import FREED, STANDS, Lease
 from shared.outbox_watch import Watch
@@ -80,7 +81,13 @@ WAKING: Final = "SELECT pg_notify(:channel, '')"
 
 
 def columns(schema: str, records: Sequence[Record]) -> dict[str, Any]:
-    """What `insertion` and `WAKING` are given."""
+    """What `insertion` and `WAKING` are given.
+
+    Raises RecordTooLargeError for a record that the log would refuse: it must not get behind the commit,
+    where whoever asked for it is gone.
+    """
+    for record in records:
+        check_size(record, LARGEST_RECORD)
     return {
         "topics": [record.topic for record in records],
         "keys": [record.key for record in records],
@@ -91,7 +98,10 @@ def columns(schema: str, records: Sequence[Record]) -> dict[str, Any]:
 
 
 async def add(connection: AsyncConnection, schema: str, records: Sequence[Record]) -> None:
-    """Write the records into the outbox in the caller's transaction; its commit wakes the relay."""
+    """Write the records into the outbox in the caller's transaction; its commit wakes the relay.
+
+    Raises RecordTooLargeError.
+    """
     if records:
         statement = text(f"WITH added AS ({insertion(schema)}) {WAKING}")
         await connection.execute(statement, columns(schema, records))

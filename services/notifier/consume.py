@@ -38,6 +38,7 @@ from shared.database import Database
 from shared.errors import words
 from shared.eventlog import Received
 from shared.events import REPLAYED, Announced, DeadLetter, DeliveryReport, IncidentChanged, Message
+from shared.letters import fitted
 from shared.policy import Bundle
 
 GROUP: Final = "ladder-notifier"
@@ -377,7 +378,7 @@ def _refused(read: Read, reason: str, now: datetime) -> Planned:
 
 def _letter(record: Received, reason: str, now: datetime) -> DeadLetter:
     place = f"{record.partition.topic}:{record.partition.number}:{record.offset}"
-    return DeadLetter(
+    letter = DeadLetter(
         letter_id=str(uuid5(NAMESPACE, place)),
         at=now,
         service="notifier",
@@ -389,6 +390,7 @@ def _letter(record: Received, reason: str, now: datetime) -> DeadLetter:
         record_headers=dict(record.headers),
         record_value=record.value,
     )
+    return fitted(letter)
 
 
 def _count(planned: Sequence[Planned], fresh: Sequence[Planned]) -> None:

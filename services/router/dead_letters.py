@@ -24,6 +24,7 @@ from shared.events import (
     Message,
     RelatedChanged,
 )
+from shared.letters import fitted
 
 SERVICE: Final = "router"
 _LONGEST_KEY: Final = 1024  # of what is shown of a key, in bytes
@@ -131,7 +132,8 @@ def event_of(letter: DeadLetter) -> IncidentEvent:
     )
 
 
-def _telling(letter: DeadLetter) -> Arrival:
+def _telling(whole: DeadLetter) -> Arrival:
+    letter = fitted(whole)
     event = event_of(letter)
     return Arrival(
         EventReceived(event), (event.integration, event.dedup_key), letter.letter_id, letter=letter

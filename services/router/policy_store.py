@@ -18,9 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router import metrics
 from services.router.policies import InForce, moment
 from services.router.tables import SCHEMA
-from shared import codec, outbox
+from shared import outbox, telemetry
 from shared.events import PolicyPublished
 from shared.policy import Bundle, content_hash, dump_json, hash_of
+from shared.policy.travel import PolicyTooLargeError, record_of
+
+log = telemetry.logger(__name__)
 
 _LOCK: Final = 0x90_11C4
 
@@ -28,7 +31,10 @@ _LOCK: Final = 0x90_11C4
 async def switch(
     connection: AsyncConnection, bundle: Bundle, *, source: Literal["file", "api"], by: str
 ) -> InForce:
-    """Put this bundle in force, in the caller's transaction; the one in force already stays as it is."""
+    """Put this bundle in force, in the caller's transaction; the one in force already stays as it is.
+
+    Raises PolicyTooLargeError for one that intake and notifier could never hear of.
+    """
     raw = await asyncio.to_thread(dump_json, bundle)
     chosen = hash_of(raw)
     await connection.execute(_SERIALISE, {"lock": _LOCK})
@@ -69,7 +75,10 @@ async def publish_again(connection: AsyncConnection) -> InForce | None:
     await connection.execute(_SERIALISE, {"lock": _LOCK})
     _, current = await moment(connection)
     if current is not None:
-        await _publish(connection, current, await stored(connection, current.hash))
+        try:
+            await _publish(connection, current, await stored(connection, current.hash))
+        except PolicyTooLargeError as err:  # taken by a release that did not look
+            log.error("the policy in force cannot be published", action="policy_too_large", why=str(err))  # noqa: TRY400
     return current
 
 
@@ -88,7 +97,7 @@ async def _publish(connection: AsyncConnection, policy: InForce, raw: bytes) -> 
     message = PolicyPublished(
         hash=policy.hash, revision=policy.revision, at=policy.at, bundle=msgspec.Raw(raw)
     )
-    await outbox.add(connection, SCHEMA, [codec.encode(message)])
+    await outbox.add(connection, SCHEMA, [await asyncio.to_thread(record_of, message)])
 
 
 _SERIALISE: Final = text("SELECT pg_advisory_xact_lock(:lock)")

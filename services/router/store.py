@@ -27,12 +27,14 @@ from services.router.domain.decision import Entry, Orphan
 from services.router.domain.incident import Incident, decode, encode
 from services.router.domain.signals import DeliveryReported, EventReceived, RelatedTold, Signal
 from services.router.domain.surroundings import Surroundings
+from services.router.publishing import records_of
 from services.router.situation import SetAside, Situation
 from services.router.tables import SCHEMA
-from shared import codec, outbox
+from shared import outbox
 from shared.events import DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
 
 ORPHANS_KEPT: Final = timedelta(days=7)
+_LONGEST_KEY: Final = 1024  # of what is shown of a dead letter's key, in bytes
 
 
 def is_race(err: BaseException) -> bool:
@@ -201,7 +203,7 @@ async def _write_decisions(
         given |= columns
     if messages:
         parts.append("messages")
-        given |= outbox.columns(SCHEMA, [codec.encode(message) for message in messages])
+        given |= outbox.columns(SCHEMA, records_of(messages))
     if parts:
         await connection.execute(_writing(tuple(parts)), given)
 
@@ -271,7 +273,9 @@ async def _write_letters(connection: AsyncConnection, letters: Sequence[DeadLett
         "topics": [letter.from_topic for letter in letters],
         "partitions": [letter.partition for letter in letters],
         "offsets": [letter.offset for letter in letters],
-        "keys": [letter.record_key.decode(errors="replace").replace("\0", "") for letter in letters],
+        "keys": [
+            letter.record_key[:_LONGEST_KEY].decode(errors="replace").replace("\0", "") for letter in letters
+        ],
     }
     await connection.execute(_LETTER, columns)
 

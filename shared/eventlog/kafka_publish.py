@@ -16,12 +16,12 @@ from shared import telemetry
 from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
 from shared.eventlog.kafka_ending import end
 from shared.eventlog.placing import check_size, partition_of
+from shared.eventlog.topics import OVERHEAD_BYTES
 from shared.trouble import Trouble
 
 _START_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.3
 _EXPIRY_MS: Final = 3_000  # what could not be sent for so long is given up, so that it does not turn up later
-_OVERHEAD_BYTES: Final = 1024  # of a batch around one record, which the broker's limit includes
 
 log = telemetry.logger(__name__)
 
@@ -50,7 +50,7 @@ class Publisher:
     async def publish(self, records: Sequence[Record], timeout_seconds: float) -> None:
         """Return when all are acknowledged. Raises LogUnavailableError, RecordTooLargeError."""
         for record in records:
-            check_size(record, self._max_bytes - _OVERHEAD_BYTES)
+            check_size(record, self._max_bytes - OVERHEAD_BYTES)
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._send(records)

@@ -10,9 +10,10 @@ from typing import Final
 from pydantic import ValidationError
 
 from shared import telemetry
-from shared.codec import UnreadableRecordError, decode
+from shared.codec import UnreadableRecordError
 from shared.eventlog import EventLog, Received
 from shared.events import POLICY, PolicyPublished
+from shared.policy import travel
 from shared.policy.bundle_json import load_json
 from shared.policy.model import Bundle
 
@@ -70,7 +71,8 @@ class PolicyFeed:
     async def take_once(self, records: Sequence[Received]) -> None:
         """Take the newest policy of these records that can be read, if it is newer than the one in force."""
         known = self.current.revision if self.current else -1
-        messages = [message for message in map(_read, records) if message and message.revision > known]
+        read = [await asyncio.to_thread(_read, record) for record in records]
+        messages = [message for message in read if message and message.revision > known]
         for message in sorted(messages, key=lambda each: each.revision, reverse=True):
             try:
                 bundle = await asyncio.to_thread(load_json, bytes(message.bundle))
@@ -99,7 +101,7 @@ class PolicyFeed:
 
 def _read(record: Received) -> PolicyPublished | None:
     try:
-        return decode(PolicyPublished, record.value, record.headers)
+        return travel.read(record)
     except UnreadableRecordError:
         log.exception("policy record unreadable", action="policy_unreadable", offset=record.offset)
         return None

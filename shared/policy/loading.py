@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from shared.policy import references, trial
-from shared.policy.errors import Finding, Path, PolicyErrors, shown
+from shared.policy import references, travel, trial
+from shared.policy.bundle_json import dump_json
+from shared.policy.errors import Finding, Path, Place, PolicyError, PolicyErrors, shown
 from shared.policy.model import Bundle
 from shared.policy.shape import Shaped, at, shape
-from shared.policy.source import Source, read
+from shared.policy.source import read, read_plain
 
 
 def load(path: FilePath) -> Bundle:
@@ -17,25 +18,45 @@ def load(path: FilePath) -> Bundle:
     Shape, names and expressions are checked. Raises PolicyErrors. Blocks for up to a second with a large
     bundle: call it in a thread.
     """
+    quick = read_plain(path)
+    if quick is not None and (sound := _sound(quick)) is not None:
+        return _able_to_travel(sound, path)
     source = read(path)
     if source.errors and not source.tree:
         raise PolicyErrors(source.errors)
     shaped = shape(source.tree)
     findings = list(shaped.findings)
     if source.complete:
-        findings += _secondary_aside(_checks(shaped, source), shaped.wrong, source.tree)
+        findings += _secondary_aside(_checks(shaped, source.tree), shaped.wrong, source.tree)
     else:
         findings = [each for each in findings if len(each.path) > 1 or not each.is_missing]
     told = {error.path for error in source.errors}
     errors = source.errors + [each for each in map(source.error, findings) if each.path not in told]
     if errors:
         raise PolicyErrors(list(dict.fromkeys(errors)))
+    return _able_to_travel(shaped.bundle, path)
+
+
+def _sound(tree: dict[str, Any]) -> Bundle | None:
+    """The bundle; None where anything is wrong, so that it is read again with the places of what is."""
+    shaped = shape({section: value for section, value in tree.items() if value is not None})
+    if shaped.findings or any(True for _ in _checks(shaped, tree)):
+        return None
     return shaped.bundle
 
 
-def _checks(shaped: Shaped, source: Source) -> Iterator[Finding]:
+def _able_to_travel(bundle: Bundle, path: FilePath) -> Bundle:
+    try:
+        travel.check(dump_json(bundle))
+    except travel.PolicyTooLargeError as err:
+        expected = "a policy that intake and notifier can be told of"
+        raise PolicyErrors([PolicyError(Place(str(path), 0, 0), "", str(err), expected)]) from err
+    return bundle
+
+
+def _checks(shaped: Shaped, tree: Mapping[str, Any]) -> Iterator[Finding]:
     bundle = shaped.bundle
-    yield from references.References(bundle, source.tree, shaped.wrong).findings()
+    yield from references.References(bundle, tree, shaped.wrong).findings()
     yield from trial.findings(bundle)
     yield from _templates(bundle)
     last = len(bundle.routes) - 1

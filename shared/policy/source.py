@@ -7,16 +7,20 @@ its line and column. Aliases are followed (not into themselves); tags and merge 
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from json import JSONDecodeError
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from shared.policy import json_nodes
 from shared.policy.errors import Finding, Path, Place, PolicyError, dotted
 from shared.policy.yaml_words import in_words
 from shared.scarcity import is_scarcity
 
 IGNORED: Final = ".ladderignore"
 _LARGEST: Final = 8 * 1024 * 1024
-_MOST_NODES: Final = 100_000
+_MOST_NODES: Final = 100_000  # and one more for each so many characters: aliases multiply what is written
+_NODE_LENGTH: Final = 8
+_LARGEST_FLOW: Final = 256 * 1024  # what begins like JSON and is none is read as YAML up to this size
 _DEEPEST: Final = 60
 _MOST_DIGITS: Final = 40
 _UNSTORABLE: Final = "NUL or half a surrogate pair"
@@ -80,6 +84,16 @@ def read(path: FilePath) -> Source:
     for file in files:
         _read_file(file, source)
     return source
+
+
+def read_plain(path: FilePath) -> dict[str, Any] | None:
+    """The values of a file of sound JSON, without their places; None for everything else."""
+    if not path.is_file() or path.stat().st_size > _LARGEST:
+        return None
+    try:
+        return json_nodes.plain(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _files(path: FilePath, source: Source) -> list[FilePath]:
@@ -159,6 +173,16 @@ def _read_file(file: FilePath, source: Source) -> None:
 
 def _composed(text: str, name: str) -> Any:
     """The root node, None for an empty file, or the error."""
+    if json_nodes.looks_like_json(text):
+        try:
+            return json_nodes.composed(text)
+        except JSONDecodeError as err:
+            if len(text) > _LARGEST_FLOW:
+                return PolicyError(Place(name, err.lineno, err.colno), "", err.msg, "JSON")
+    return _composed_yaml(text, name)
+
+
+def _composed_yaml(text: str, name: str) -> Any:
     from ruamel.yaml import YAML  # noqa: PLC0415 - only who loads YAML pays for it
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
@@ -191,6 +215,7 @@ class _Reader:
         self._name: Final = name
         self._source: Final = source
         self._nodes = 0
+        self._most_nodes = _MOST_NODES + sum(map(len, source.lines[name])) // _NODE_LENGTH
         self._open: set[int] = set()
 
     def merge(self, root: Any) -> None:
@@ -228,8 +253,8 @@ class _Reader:
         """The plain value of a node; notes the place of everything in it."""
         self._nodes += 1
         self._source.values[path] = _place(self._name, node)
-        if self._nodes > _MOST_NODES or len(path) > _DEEPEST:
-            if self._nodes <= _MOST_NODES + 1:
+        if self._nodes > self._most_nodes or len(path) > _DEEPEST:
+            if self._nodes <= self._most_nodes + 1:
                 self._refuse(path, node, "aliases or nesting beyond all measure", "a policy bundle")
             return None
         if id(node) in self._open:

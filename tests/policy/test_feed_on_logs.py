@@ -9,8 +9,10 @@ from shared.codec import encode
 from shared.events import PolicyPublished
 from shared.policy import Bundle, content_hash, dump_json
 from shared.policy.feed import PolicyFeed
+from shared.policy.travel import record_of
 from tests.eventlog.places import Place
 from tests.policy.bundles import smallest
+from tests.policy.large import large
 from tests.waiting import until
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -36,3 +38,23 @@ async def test_a_policy_that_was_published_is_in_force_wherever_it_is_followed(p
     assert first.bundle == ONE
     assert feed.current is not None
     assert feed.current.bundle == TWO
+
+
+async def test_ten_thousand_people_and_a_thousand_policies_reach_everybody(place: Place):
+    """A policy larger than any record goes through the log whole, to those who listen and those who start."""
+    many = Bundle.model_validate(large())
+    body = msgspec.Raw(dump_json(many))
+    message = PolicyPublished(hash=content_hash(many), revision=2, at=AT, bundle=body)
+    async with place.log() as log:
+        await log.publish([record(place, 1, ONE)])
+        listening, starting = (PolicyFeed(log, topic=place.compacted) for _ in range(2))
+        async with listening.running():
+            await listening.wait(20)
+            await log.publish([replace(record_of(message), topic=place.compacted)])
+            await until(lambda: listening.current is not None and listening.current.revision == 2, 20)
+        async with starting.running():
+            taken = await starting.wait(20)
+
+    assert taken is not None
+    assert (taken.revision, len(taken.bundle.users), len(taken.bundle.policies)) == (2, 10_000, 1_000)
+    assert content_hash(taken.bundle) == message.hash

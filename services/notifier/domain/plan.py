@@ -20,7 +20,8 @@ from shared.policy import Bundle
 
 NAMESPACE: Final = UUID("5d0f3f0e-9a3f-5b0e-8f5e-2b8a1f1c7a11")
 _LONGEST_DESCRIPTION: Final = 4_096
-_LARGEST_ATTRIBUTES: Final = 8_192
+_LARGEST_ATTRIBUTES: Final = 8_192  # of labels, too
+_LONGEST_LABEL: Final = 255  # where they are more
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +210,12 @@ def _trimmed(incident: IncidentSnapshot) -> IncidentSnapshot:
         description = description[:_LONGEST_DESCRIPTION] + "…"
     if attributes and len(msgspec.json.encode(attributes)) > _LARGEST_ATTRIBUTES:
         attributes = {}
-    if description is incident.description and attributes is incident.attributes:
+    labels = incident.labels
+    if labels and len(msgspec.json.encode(labels)) > _LARGEST_ATTRIBUTES:
+        labels = {name[:_LONGEST_LABEL]: value[:_LONGEST_LABEL] for name, value in labels.items()}
+    if (description, attributes, labels) == (incident.description, incident.attributes, incident.labels):
         return incident
-    return msgspec.structs.replace(incident, description=description, attributes=attributes)
+    return msgspec.structs.replace(incident, description=description, attributes=attributes, labels=labels)
 
 
 def ordered(deliveries: Iterable[Delivery]) -> list[Delivery]:

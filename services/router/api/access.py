@@ -18,6 +18,7 @@ from shared import telemetry
 from shared.access import Holder, KeyCheck, KeyFirst, Role, holder_of, require_key
 from shared.clock import utcnow
 from shared.errors import Kind, kind_of
+from shared.eventlog import RecordTooLargeError
 from shared.policy.usable_keys import UsableKeys
 from shared.problems import Problem
 from shared.reading import read_by
@@ -52,6 +53,10 @@ class Route(KeyFirst):
                 return await handle(request)
             except Problem:
                 raise
+            except RecordTooLargeError as err:
+                raise Problem(
+                    422, "too-large", "The event log cannot carry what this would tell", str(err)
+                ) from err
             except NoPolicyError as err:
                 raise unavailable("no policy is in force yet") from err
             except Exception as err:
