@@ -16,6 +16,9 @@ POLICY: Final = "ladder.policy"
 DEAD_LETTER: Final = "ladder.dead-letter"
 OWN_INTEGRATION: Final = "ladder"  # of incidents about Ladder itself: last_resort is told of each
 REPLAYED: Final = "ladder_replayed"  # header of a record that comes again on purpose: its dead letter's id
+MAX_BYTES: Final = 3 * 1024 * 1024  # of a record, as Kafka counts it
+OVERHEAD_BYTES: Final = 1024  # of a batch around one record, which Kafka's limit includes
+LARGEST_RECORD: Final = MAX_BYTES - OVERHEAD_BYTES  # key, value and headers: what both logs take
 HEARTBEAT: Final = "heartbeat"  # the integration of incidents of late heartbeats; their key is its name
 
 EventAction: TypeAlias = Literal[

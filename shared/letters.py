@@ -8,8 +8,7 @@ from msgspec.structs import replace
 
 from shared import codec
 from shared.eventlog.placing import size_of
-from shared.eventlog.topics import LARGEST_RECORD
-from shared.events import DeadLetter
+from shared.events import LARGEST_RECORD, DeadLetter
 
 _LONGEST_REASON: Final = 4_000  # characters, six bytes each at most
 _LARGEST_KEY: Final = 64 * 1024

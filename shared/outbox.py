@@ -29,8 +29,7 @@ from shared.database import Database
 from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.packing import pack, unpack
 from shared.eventlog.placing import check_size, size_of
-from shared.eventlog.topics import LARGEST_RECORD
-from shared.events import INCIDENTS, OWN_INTEGRATION, IncidentEvent
+from shared.events import INCIDENTS, LARGEST_RECORD, OWN_INTEGRATION, IncidentEvent
 from shared.outbox_lease import FREED, STANDS, Lease
 from shared.outbox_watch import Watch
 from shared.trouble import Trouble

@@ -21,7 +21,8 @@ from services.router.tables import SCHEMA
 from shared import outbox, telemetry
 from shared.events import PolicyPublished
 from shared.policy import Bundle, content_hash, dump_json, hash_of
-from shared.policy.travel import PolicyTooLargeError, record_of
+from shared.policy.packing import PolicyTooLargeError
+from shared.policy.travel import record_of
 
 log = telemetry.logger(__name__)
 

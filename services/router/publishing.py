@@ -16,8 +16,7 @@ from services.router.domain.draft import derived_id
 from shared import codec
 from shared.eventlog import Record
 from shared.eventlog.placing import size_of
-from shared.eventlog.topics import LARGEST_RECORD
-from shared.events import IncidentChanged, IncidentSnapshot, Message, Notice, Page
+from shared.events import LARGEST_RECORD, IncidentChanged, IncidentSnapshot, Message, Notice, Page
 
 _LARGEST_INCIDENT: Final = 256 * 1024  # within a message that outgrows a record
 _LARGEST_ATTRIBUTES: Final = 64 * 1024

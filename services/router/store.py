@@ -30,7 +30,7 @@ from services.router.domain.surroundings import Surroundings
 from services.router.publishing import records_of
 from services.router.situation import SetAside, Situation
 from services.router.tables import SCHEMA
-from shared import outbox
+from shared import codec, outbox
 from shared.events import DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
 
 ORPHANS_KEPT: Final = timedelta(days=7)

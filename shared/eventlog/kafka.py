@@ -17,7 +17,8 @@ from shared.eventlog.kafka_ending import end
 from shared.eventlog.kafka_group import KafkaConsumer, received
 from shared.eventlog.kafka_publish import Publisher
 from shared.eventlog.kafka_quiet import quieten
-from shared.eventlog.topics import MAX_BYTES, Topic, ladder_topics
+from shared.eventlog.topics import Topic, ladder_topics
+from shared.events import MAX_BYTES
 from shared.trouble import Trouble
 
 _START_SECONDS: Final = 15.0

@@ -16,7 +16,7 @@ from shared import telemetry
 from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
 from shared.eventlog.kafka_ending import end
 from shared.eventlog.placing import check_size, partition_of
-from shared.eventlog.topics import OVERHEAD_BYTES
+from shared.events import OVERHEAD_BYTES
 from shared.trouble import Trouble
 
 _START_SECONDS: Final = 10.0

@@ -17,8 +17,9 @@ from shared.eventlog import Consumer, Received, Record
 from shared.eventlog.postgres_append import CHANNEL, Appender
 from shared.eventlog.postgres_group import PostgresConsumer, received
 from shared.eventlog.postgres_retention import clean_for_ever
-from shared.eventlog.topics import MAX_BYTES, RETENTION, Topic, ladder_topics
+from shared.eventlog.topics import RETENTION, Topic, ladder_topics
 from shared.eventlog.wakeups import Wakeups, wait
+from shared.events import MAX_BYTES
 
 OWNER: Final = "eventlog"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

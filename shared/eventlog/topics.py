@@ -10,11 +10,9 @@ from datetime import timedelta
 from typing import Final
 
 from shared import events
+from shared.events import MAX_BYTES
 
 PARTITIONS: Final = 48
-MAX_BYTES: Final = 3 * 1024 * 1024
-OVERHEAD_BYTES: Final = 1024  # of a batch around one record, which Kafka's limit includes
-LARGEST_RECORD: Final = MAX_BYTES - OVERHEAD_BYTES  # key, value and headers: what both logs take
 RETENTION: Final = timedelta(days=7)
 
 

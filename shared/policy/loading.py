@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from shared.policy import references, travel, trial
+from shared.policy import packing, references, trial
 from shared.policy.bundle_json import dump_json
 from shared.policy.errors import Finding, Path, Place, PolicyError, PolicyErrors, shown
 from shared.policy.model import Bundle
@@ -47,8 +47,8 @@ def _sound(tree: dict[str, Any]) -> Bundle | None:
 
 def _able_to_travel(bundle: Bundle, path: FilePath) -> Bundle:
     try:
-        travel.check(dump_json(bundle))
-    except travel.PolicyTooLargeError as err:
+        packing.check(dump_json(bundle))
+    except packing.PolicyTooLargeError as err:
         expected = "a policy that intake and notifier can be told of"
         raise PolicyErrors([PolicyError(Place(str(path), 0, 0), "", str(err), expected)]) from err
     return bundle

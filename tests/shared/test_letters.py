@@ -8,8 +8,7 @@ import pytest
 
 from shared import codec
 from shared.eventlog.placing import size_of
-from shared.eventlog.topics import LARGEST_RECORD, MAX_BYTES
-from shared.events import INCIDENTS, DeadLetter
+from shared.events import INCIDENTS, LARGEST_RECORD, MAX_BYTES, DeadLetter
 from shared.letters import fitted
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)

@@ -10,8 +10,7 @@ from services.router.publishing import records_of
 from shared import codec, outbox
 from shared.eventlog import Record, RecordTooLargeError
 from shared.eventlog.placing import size_of
-from shared.eventlog.topics import LARGEST_RECORD
-from shared.events import ESCALATIONS, ClockEvent, Contact, IncidentChanged, Recipient
+from shared.events import ESCALATIONS, LARGEST_RECORD, ClockEvent, Contact, IncidentChanged, Recipient
 from shared.policy import Bundle
 from tests.domain.tale import bundle, ladder
 from tests.services.notifier import building
