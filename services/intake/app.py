@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -23,6 +23,7 @@ from shared.clock import utcnow
 from shared.eventlog import EventLog
 from shared.policy.feed import PolicyFeed, PublishedPolicy
 from shared.policy.usable_keys import UsableKeys
+from shared.pulse import Pulses
 from shared.secrets import Secrets
 from shared.service import Service
 
@@ -40,7 +41,10 @@ class Intake:
         self._feed = PolicyFeed(eventlog)
         self._topics: Sequence[str] | None = None  # what is wrong with them; None: not looked at yet
         self.admission: Admission | None = None
-        self._canary = Canary(eventlog, canary_every, lambda: not self.unready())
+        self._pulses = Pulses()
+        self._canary = Canary(
+            eventlog, canary_every, lambda: not self.unready(), beat=self._pulses.beat_of("intake canary")
+        )
         self._feed.on_change(self._take)
 
     def _take(self, published: PublishedPolicy) -> None:
@@ -70,9 +74,15 @@ class Intake:
             await asyncio.sleep(_BETWEEN_TRIES)
             good = await self.verify_once()
 
+    def stuck(self) -> Sequence[str]:
+        """Why only a new start would help: what hands events to the log does not come back."""
+        return self._pulses.stopped()
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with self._feed.running():
+        async with self._feed.running(), AsyncExitStack() as stack:
+            if self._canary.every:
+                stack.enter_context(self._pulses.beating())
             tasks = [
                 asyncio.create_task(self._verify(), name="intake topics"),
                 asyncio.create_task(self._canary.run(), name="intake canary"),
@@ -97,6 +107,7 @@ def build(settings: IntakeSettings, *, log: EventLog) -> Service:
         api=APIRouter(),
         running=intake.running,
         unready=intake.unready,
+        stuck=intake.stuck,
         routes=[
             Route("/v1/events", Events(native, *rest), methods=["POST"]),
             Route("/v2/enqueue", ByBody(pagerduty, *rest), methods=["POST"]),

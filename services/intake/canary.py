@@ -11,6 +11,7 @@ from shared.clock import utcnow
 from shared.codec import encode
 from shared.eventlog import EventLog
 from shared.loops import for_ever
+from shared.pulse import Beat, unwatched
 from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
@@ -21,15 +22,23 @@ _EVERY_SECONDS: Final = 1.0
 class Canary:
     """This process's. `open_doors`: whether posts are accepted; a canary takes no way that they cannot."""
 
-    def __init__(self, eventlog: EventLog, every: timedelta, open_doors: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        eventlog: EventLog,
+        every: timedelta,
+        open_doors: Callable[[], bool],
+        *,
+        beat: Beat = unwatched,
+    ) -> None:
         self._log = eventlog
-        self._every = every
+        self.every: Final = every
+        self._beat = beat
         self._open_doors = open_doors
         self._let_in: datetime | None = None
 
     async def let_in_once(self, now: datetime) -> bool:
         """Publish the canary of this moment, once; whether it was done now. Raises LogUnavailableError."""
-        moment = moment_of(now, self._every)
+        moment = moment_of(now, self.every)
         if moment == self._let_in or not self._open_doors():
             return False
         await self._log.publish([encode(event(moment, now))])
@@ -38,8 +47,8 @@ class Canary:
 
     async def run(self) -> None:
         """Let one in at each moment, for ever; not at all where that is switched off."""
-        if self._every:
-            await for_ever("intake canary", self._step, Trouble(log, "canary_waits"))
+        if self.every:
+            await for_ever("intake canary", self._step, Trouble(log, "canary_waits"), beat=self._beat)
 
     async def _step(self) -> None:
         await self.let_in_once(utcnow())

@@ -13,6 +13,7 @@ from shared import telemetry
 from shared.eventlog import Consumer, LogUnavailableError, Partition, Received
 
 _EVERY_SECONDS: Final = 0.1
+_PAUSE_SECONDS: Final = 1.0
 
 log = telemetry.logger(__name__)
 
@@ -33,22 +34,32 @@ class Commits:
                 self._last[record.partition] = record
         self._done.set()
 
-    async def store_once(self) -> None:
-        """Store what is done so far. What cannot be stored comes again to somebody, and is dropped there."""
+    async def store_once(self) -> bool:
+        """Store what is done so far; whether that went well. What could not be stored is tried with the next.
+
+        Even if nothing more comes: what is done and not stored counts as lag, and its age would grow.
+        """
         self._done.clear()
         waiting, self._last = self._last, {}
         if not waiting:
-            return
+            return True
         try:
             await self._consumer.commit(waiting.values())
-        except LogUnavailableError as err:
-            log.warning("offsets not committed", action="commit_failed", error=str(err))
+        except Exception as err:
+            if isinstance(err, LogUnavailableError):
+                log.warning("offsets not committed", action="commit_failed", error=str(err))
+            else:
+                log.exception("offsets not committed", action="commit_failed")
+            self._last = waiting | self._last
+            self._done.set()
+            return False
+        return True
 
     async def _store_for_ever(self) -> None:
         while True:
             await self._done.wait()
-            await self.store_once()
-            await asyncio.sleep(_EVERY_SECONDS)
+            went_well = await self.store_once()
+            await asyncio.sleep(_EVERY_SECONDS if went_well else _PAUSE_SECONDS)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Commits"]:

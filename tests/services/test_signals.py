@@ -127,6 +127,7 @@ async def test_every_loop_that_pages_has_a_pulse_and_keeps_it_while_it_runs(trio
         "router heartbeats",
         "router spreading",
         "router policy",
+        "intake canary",
         "notifier consume",
         "notifier claim",
         "notifier tend",
