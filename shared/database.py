@@ -1,7 +1,6 @@
-"""PostgreSQL: one engine a process, transactions, wake-ups, and what an SQL error means for a batch."""
+"""PostgreSQL: one engine a process, transactions, wake-ups. What its errors mean: shared.errors."""
 
 import asyncio
-import enum
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -10,45 +9,21 @@ from typing import Final
 import asyncpg
 from sqlalchemy import NullPool, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared import telemetry
 from shared.clock import stopwatch, utcnow
 from shared.connecting import CONNECT_SECONDS, Connection, connect, part_from, server_settings
+from shared.loops import Failures, repeat
 from shared.reading import Limits, Reading
 from shared.trouble import Trouble
 
 _SILENT_SECONDS: Final = 3.0
+_LONGEST_PAUSE_SECONDS: Final = 0.5
 _TOO_LONG_SECONDS: Final = 0.5
 _READING: Final = Limits()
 
 log = telemetry.logger(__name__)
-
-_RETRY: Final = frozenset({"08", "25", "40", "53", "57"})  # 25: ended because the process stood still
-_POISON: Final = frozenset({"22", "23", "54"})
-
-
-class Fault(enum.Enum):
-    """What a failed statement means for the batch it belonged to."""
-
-    AWAY = "the database is away or asks to try again"
-    POISON = "a value in the batch is refused: bisect and set the culprit aside"
-    SCHEMA = "statement and schema do not fit (an upgrade under way): stop and try again"
-
-
-def fault_of(err: BaseException) -> Fault | None:
-    """Classify an error by its SQLSTATE; None for an error that is not the database's."""
-    if isinstance(err, PoolTimeoutError | InterfaceError | OSError | asyncpg.InterfaceError | TimeoutError):
-        return Fault.AWAY
-    cause = err.orig if isinstance(err, DBAPIError) else err
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    if state is None:
-        return Fault.AWAY if isinstance(err, DBAPIError) else None
-    if state[:2] in _RETRY:
-        return Fault.AWAY
-    return Fault.POISON if state[:2] in _POISON else Fault.SCHEMA
 
 
 class Database:
@@ -157,25 +132,29 @@ class Database:
                 await task
 
     async def _listen(self, channel: str, wake: Callable[[str], None]) -> None:
-        while True:
+        failures = Failures(f"listen {channel}", self.trouble, longest=_LONGEST_PAUSE_SECONDS)
+
+        async def step() -> None:
             gone = asyncio.Event()
             connection: asyncpg.Connection | None = None
             try:
                 connection = await connect(
                     self.url, f"ladder listen {channel}", patience_seconds=_SILENT_SECONDS
                 )
-                connection.add_termination_listener(lambda _: gone.set())  # noqa: B023 - of this round
+                connection.add_termination_listener(lambda _: gone.set())
                 await connection.add_listener(channel, lambda *args: wake(args[3]))
-                self.trouble.is_over(f"listen {channel}")
+                await failures.worked()
                 wake("")
                 await _until_silent(connection, gone)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as err:
-                self.trouble.is_on(err, f"listen {channel}")
+            except Exception:
                 if connection is not None:
                     connection.terminate()
+                raise
             finally:
                 await part_from(connection)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(_LONGEST_PAUSE_SECONDS)
+
+        await repeat(failures, step)
 
 
 async def _until_silent(connection: asyncpg.Connection, gone: asyncio.Event) -> None:

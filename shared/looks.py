@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from shared.clock import stopwatch
 from shared.database import Database
 from shared.eventlog import LogSilentError
+from shared.loops import for_ever
 
 STALE_AFTER_SECONDS: Final = 15.0
 SILENT_AFTER_SECONDS: Final = 60.0
@@ -104,9 +105,12 @@ class DatabaseLook:
 
     async def run(self) -> None:
         """Look for ever."""
-        while True:
+
+        async def step() -> None:
             await self.look_once()
             await asyncio.sleep(_EVERY_SECONDS)
+
+        await for_ever(self.look.name, step, self._database.trouble)
 
     def _why(self, err: Exception) -> str:
         if not is_silence(err):

@@ -13,6 +13,7 @@ Pauses double from the first to the longest. Each failure counts in `ladder_loop
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, TypeVar, assert_never
 
@@ -53,17 +54,24 @@ async def nobody(name: str, why: str) -> None:
 class Failures:
     """What goes wrong in one loop. `away` is said for the server that it works with.
 
-    `clock` counts seconds.
+    `longest` bounds its pauses (seconds), for loops on which pages wait. `clock` counts seconds.
     """
 
     def __init__(
-        self, name: str, away: Trouble, *, tell: Tell = nobody, clock: Callable[[], float] = stopwatch
+        self,
+        name: str,
+        away: Trouble,
+        *,
+        tell: Tell = nobody,
+        longest: float = math.inf,
+        clock: Callable[[], float] = stopwatch,
     ) -> None:
         self._name = name
         self._away = away
         self._own = Trouble(log, "loop_failed", what=name, own=True, loop=name)
         self._untold = Trouble(log, "loop_untold", what=f"whoever should hear of {name}", loop=name)
         self._tell = tell
+        self._longest = longest
         self._clock = clock
         self._pause = 0.0
         self._kind: Kind | None = None
@@ -89,7 +97,7 @@ class Failures:
         first, longest = _PAUSES[kind]
         self._pause = min(self._pause * 2, longest) if kind is self._kind else first
         self._kind = kind
-        return kind, self._pause
+        return kind, min(self._pause, self._longest)
 
     async def worked(self) -> None:
         """A step came through."""
@@ -138,6 +146,7 @@ async def for_ever(
     *,
     beat: Callable[[], None] = lambda: None,
     tell: Tell = nobody,
+    longest: float = math.inf,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = stopwatch,
 ) -> None:
@@ -145,9 +154,9 @@ async def for_ever(
 
     `name` is the loop's in logs and metrics ("router timers"). `beat` is called whenever the step came round:
     done, or put off because somebody else is away. It is not called while a step hangs or fails by a fault
-    of Ladder's own.
+    of Ladder's own. `longest` bounds the pauses, in seconds.
     """
-    await repeat(Failures(name, away, tell=tell, clock=clock), step, beat=beat, pause=pause)
+    await repeat(Failures(name, away, tell=tell, longest=longest, clock=clock), step, beat=beat, pause=pause)
 
 
 async def repeat(

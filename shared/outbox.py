@@ -30,6 +30,7 @@ from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.packing import pack, unpack
 from shared.eventlog.placing import check_size, size_of
 from shared.events import INCIDENTS, LARGEST_RECORD, OWN_INTEGRATION, IncidentEvent
+from shared.loops import for_ever
 from shared.outbox_lease import FREED, STANDS, Lease
 from shared.outbox_watch import Watch
 from shared.trouble import Trouble
@@ -38,7 +39,7 @@ _BATCH: Final = 500
 _BATCH_BYTES: Final = 4 * 1024 * 1024
 _CALL_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.5  # wake-ups come by NOTIFY and wake(); a relay that stands by tries this often
-_PAUSE_SECONDS: Final = 0.3
+_LONGEST_PAUSE_SECONDS: Final = 0.5
 _TELLS: Final = "outbox-refused"  # the dedup keys of what tells of refused records begin with it
 
 log = telemetry.logger(__name__)
@@ -126,6 +127,7 @@ class Relay:
         self._connection: asyncpg.Connection | None = None
         self._woken = asyncio.Event()
         self._blocked = ""
+        self._publishing = Trouble(telemetry.logger(__name__), "relay_blocked", schema=schema)
         self._announced = False
 
     @property
@@ -252,30 +254,28 @@ class Relay:
             self._woken.set()
 
     async def _relay_for_ever(self) -> None:
-        publishing = Trouble(log, "relay_blocked", schema=self._schema)
-        part = f"relay {self._schema}"
-        while True:
-            self._woken.clear()
-            try:
-                sent = await self.relay_once()
-            except LogUnavailableError as err:
-                self._blocked = str(err)[:200]
-                publishing.is_on(err)
-                await asyncio.sleep(_PAUSE_SECONDS)
-            except Exception as err:  # noqa: BLE001 - a relay that ended would hold back every page
-                self._database.trouble.is_on(err, part)
-                if self._connection is not None:
-                    self._connection.terminate()
-                await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                self._blocked = ""
-                publishing.is_over()
-                self._database.trouble.is_over(part)
-                self._announce()
-                if sent == 0:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_POLL_SECONDS):
-                            await self._woken.wait()
+        trouble = self._database.trouble
+        await for_ever(f"relay {self._schema}", self._relay, trouble, longest=_LONGEST_PAUSE_SECONDS)
+
+    async def _relay(self) -> None:
+        self._woken.clear()
+        try:
+            sent = await self.relay_once()
+        except LogUnavailableError as err:
+            self._blocked = str(err)[:200]
+            self._publishing.is_on(err)
+            raise
+        except Exception:
+            if self._connection is not None:
+                self._connection.terminate()
+            raise
+        self._blocked = ""
+        self._publishing.is_over()
+        self._announce()
+        if sent == 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._woken.wait()
 
     def _announce(self) -> None:
         """Say once that this relay leads; a connection that was lost meanwhile is no news."""

@@ -9,8 +9,9 @@ from sqlalchemy import text
 
 from shared import telemetry
 from shared.clock import stopwatch
-from shared.database import Database, fault_of
+from shared.database import Database
 from shared.looks import Look
+from shared.loops import for_ever
 
 STALLED_AFTER: Final = 30.0
 _EVERY_SECONDS: Final = 1.0
@@ -73,19 +74,16 @@ class Watch:
 
     async def run(self) -> None:
         """Look for ever."""
-        part = f"outbox {self._schema}"
-        while True:
+
+        async def step() -> None:
             try:
                 await self.look_once()
             except Exception as err:
                 self._look.failed(err)
-                if fault_of(err) is None:
-                    log.exception("cannot look at the outbox", action="outbox_unseen", schema=self._schema)
-                else:
-                    self._database.trouble.is_on(err, part)
-            else:
-                self._database.trouble.is_over(part)
+                raise
             await asyncio.sleep(_EVERY_SECONDS)
+
+        await for_ever(f"outbox {self._schema}", step, self._database.trouble)
 
     def _unless_stale(self, figure: float) -> float:
         return math.nan if self._look.stale else figure

@@ -18,6 +18,8 @@ from shared import telemetry
 from shared.clock import stopwatch, utcnow
 from shared.eventlog import Consumer, Lag, Partition, Received
 from shared.looks import Look
+from shared.loops import for_ever
+from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 
@@ -102,16 +104,18 @@ class Progress:
 
     async def watch(self, consumer: Consumer) -> None:
         """Look every few seconds, for as long as the member lives."""
-        while True:
+
+        async def step() -> None:
             await asyncio.sleep(_EVERY_SECONDS)
             try:
                 async with asyncio.timeout(_LOOK_SECONDS):
                     lags = await consumer.lag(utcnow())
-            except Exception as err:  # noqa: BLE001 - the figure goes stale, and says so
+            except Exception as err:
                 self.unseen(err)
-                log.debug("lag unknown", action="lag_unknown", group=self._group, error=repr(err))
-            else:
-                self.saw(lags, utcnow())
+                raise
+            self.saw(lags, utcnow())
+
+        await for_ever(f"lag of {self._group}", step, Trouble(log, "lag_unknown", group=self._group))
 
     def _of(self, topic: str) -> Sequence[Lag]:
         return [lag for partition, lag in self._lags.items() if partition.topic == topic]

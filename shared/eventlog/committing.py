@@ -11,6 +11,8 @@ from typing import Final
 
 from shared import telemetry
 from shared.eventlog import Consumer, LogUnavailableError, Partition, Received
+from shared.loops import for_ever
+from shared.trouble import Trouble
 
 _EVERY_SECONDS: Final = 0.1
 _PAUSE_SECONDS: Final = 1.0
@@ -56,10 +58,12 @@ class Commits:
         return True
 
     async def _store_for_ever(self) -> None:
-        while True:
+        async def step() -> None:
             await self._done.wait()
             went_well = await self.store_once()
             await asyncio.sleep(_EVERY_SECONDS if went_well else _PAUSE_SECONDS)
+
+        await for_ever("commit offsets", step, Trouble(log, "commit_failed"))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Commits"]:

@@ -19,10 +19,11 @@ from shared.eventlog.kafka_publish import Publisher
 from shared.eventlog.kafka_quiet import quieten
 from shared.eventlog.topics import Topic, ladder_topics
 from shared.events import MAX_BYTES
+from shared.loops import Failures
 from shared.trouble import Trouble
 
 _START_SECONDS: Final = 15.0
-_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 0.5
 _READ_SECONDS: Final = 1.0
 
 log = telemetry.logger(__name__)
@@ -74,7 +75,8 @@ class KafkaEventLog:
     async def follow(self, topic: str) -> AsyncIterator[Sequence[Received]]:
         positions: dict[int, int] = {}
         first = True
-        trouble = Trouble(log, "log_unavailable", topic=topic)
+        name, trouble = f"follow {topic}", Trouble(log, "log_unavailable", topic=topic)
+        failures = Failures(name, trouble, longest=_LONGEST_PAUSE_SECONDS)
         while True:
             consumer = AIOKafkaConsumer(
                 **self._options,
@@ -87,7 +89,7 @@ class KafkaEventLog:
                 async with asyncio.timeout(_START_SECONDS):
                     ends = await _open(consumer, topic, positions)
                     begun = await _read_to(consumer, ends)
-                trouble.is_over()
+                await failures.worked()
                 _move(positions, begun)
                 if first or begun:
                     first = False
@@ -97,11 +99,14 @@ class KafkaEventLog:
                     _move(positions, found)
                     if found:
                         yield found
-            except (KafkaError, LogUnavailableError, OSError, TimeoutError) as err:
-                trouble.is_on(err)
+            except (KafkaError, LogUnavailableError) as err:
+                trouble.is_on(err, name)
+                _, pause = await failures.failed(LogUnavailableError(repr(err)))
+            except Exception as err:  # noqa: BLE001 - the policy must be followed whatever comes
+                _, pause = await failures.failed(err)
             finally:
                 await end(consumer)
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
 
     async def create_topics(self) -> None:
         async with topic_work.administration(self._options) as client:

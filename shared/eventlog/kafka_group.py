@@ -16,12 +16,14 @@ from shared.clock import utcnow
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
 from shared.eventlog.kafka_connection import refused
 from shared.eventlog.kafka_ending import end
+from shared.loops import Failures, repeat
 from shared.trouble import Trouble
 
 _START_SECONDS: Final = 15.0
 _CALL_SECONDS: Final = 5.0
 _LAG_SECONDS: Final = 3.0
 _PAUSE_SECONDS: Final = 0.3
+_LONGEST_PAUSE_SECONDS: Final = 0.5
 _REBALANCE_MS: Final = 15_000  # above the worst time that a batch takes
 # While a broker holds an empty fetch open, aiokafka asks it for nothing else: a partition that was drained
 # meanwhile waits for so long. Every fetch names all partitions (20 ms: 9 % of a core when idle, 50 ms: 4 %).
@@ -199,7 +201,10 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _stay_connected(self) -> None:
         trouble = Trouble(log, "log_unavailable", group=self._group)
-        while True:
+        name = f"kafka consumer {self._group}"
+        failures = Failures(name, trouble, longest=_LONGEST_PAUSE_SECONDS)
+
+        async def step() -> None:
             consumer = self._new_consumer()
             try:
                 async with asyncio.timeout(_START_SECONDS):
@@ -207,17 +212,20 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._require_topics(consumer)
                 consumer.subscribe(self._topics, listener=self)
                 self._consumer = consumer
-                trouble.is_over()
+                await failures.worked()
                 self._broken.clear()
                 self._up.set()
                 await self._broken.wait()
             except (KafkaError, LogUnavailableError, OSError, TimeoutError) as err:
-                trouble.is_on(err)
+                trouble.is_on(err, name)
+                raise LogUnavailableError(f"not connected: {err!r}") from err
             finally:
                 self._up.clear()
                 self._consumer = None
                 await end(consumer)
             await asyncio.sleep(_PAUSE_SECONDS)
+
+        await repeat(failures, step)
 
     async def _require_topics(self, consumer: AIOKafkaConsumer) -> None:
         if missing := set(self._topics) - await consumer.topics():

@@ -17,10 +17,12 @@ from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
 from shared.eventlog.kafka_ending import end
 from shared.eventlog.placing import check_size, partition_of
 from shared.events import OVERHEAD_BYTES
+from shared.loops import Failures, repeat
 from shared.trouble import Trouble
 
 _START_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.3
+_LONGEST_PAUSE_SECONDS: Final = 0.5
 _EXPIRY_MS: Final = 3_000  # what could not be sent for so long is given up, so that it does not turn up later
 
 log = telemetry.logger(__name__)
@@ -97,8 +99,10 @@ class Publisher:
         return count
 
     async def _stay_connected(self) -> None:
-        trouble = Trouble(log, "log_unavailable", role="producer")
-        while True:
+        name, trouble = "kafka producer", Trouble(log, "log_unavailable", role="producer")
+        failures = Failures(name, trouble, longest=_LONGEST_PAUSE_SECONDS)
+
+        async def step() -> None:
             producer = AIOKafkaProducer(
                 **self._options,
                 acks="all",
@@ -112,16 +116,19 @@ class Publisher:
                 async with asyncio.timeout(_START_SECONDS):
                     await producer.start()
                 self._producer = producer
-                trouble.is_over()
+                await failures.worked()
                 self._broken.clear()
                 self._up.set()
                 await self._broken.wait()
             except (KafkaError, OSError, TimeoutError) as err:
-                trouble.is_on(err)
+                trouble.is_on(err, name)
+                raise LogUnavailableError(f"not connected: {err!r}") from err
             finally:
                 self._up.clear()
                 await end(producer)
             await asyncio.sleep(_PAUSE_SECONDS)
+
+        await repeat(failures, step)
 
 
 def _ignore(future: asyncio.Future[Any]) -> None:

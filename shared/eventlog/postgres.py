@@ -12,7 +12,8 @@ from typing import Final
 from sqlalchemy import text
 
 from shared import migrations
-from shared.database import Database, fault_of
+from shared.database import Database
+from shared.errors import Kind, kind_of
 from shared.eventlog import Consumer, Received, Record
 from shared.eventlog.postgres_append import CHANNEL, Appender
 from shared.eventlog.postgres_group import PostgresConsumer, received
@@ -120,7 +121,7 @@ class PostgresEventLog:
                 async with self._database.transaction() as connection:
                     rows = (await connection.execute(_TOPICS)).all()
         except Exception as err:
-            if fault_of(err) is None:
+            if kind_of(err) is Kind.BROKEN:
                 raise
             return [f"the event log does not answer: {err!r}"]
         there = {name: compacted for name, _, compacted in rows}
@@ -158,7 +159,7 @@ class PostgresEventLog:
                         found += page
                         position = page[-1].offset + 1
         except Exception as err:
-            if fault_of(err) is None:
+            if kind_of(err) is Kind.BROKEN:
                 raise
             self._database.trouble.is_on(err, f"follow {topic}")
             return None

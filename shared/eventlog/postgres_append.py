@@ -8,12 +8,14 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.database import Database, Fault, fault_of
+from shared.bisect import bisect
+from shared.database import Database
+from shared.errors import Kind, kind_of
 from shared.eventlog import LogUnavailableError, Record
 from shared.eventlog.packing import pack
 from shared.eventlog.placing import check_size, partition_of, size_of
@@ -102,19 +104,22 @@ class Appender:
         while self._queue:
             batch = self._take()
             try:
-                async with asyncio.timeout(_STATEMENT_SECONDS):
-                    await self._write_once([record for waiting in batch for record in waiting.records])
+                await bisect(batch, self._write, _refuse)
             except asyncio.CancelledError:
                 self._queue.extendleft(reversed(batch))
                 raise
             except Exception as err:  # noqa: BLE001 - every waiter must hear of it, whatever it is
-                await self._refuse(batch, err)
-            else:
-                self._database.trouble.is_over("append")
-                self._error = None
-                for waiting in batch:
-                    if not waiting.done.done():
-                        waiting.done.set_result(None)
+                await self._fail([waiting for waiting in batch if not waiting.done.done()], err)
+
+    async def _write(self, batch: Sequence[_Waiting]) -> Sequence[None]:
+        async with asyncio.timeout(_STATEMENT_SECONDS):
+            await self._write_once([record for waiting in batch for record in waiting.records])
+        self._database.trouble.is_over("append")
+        self._error = None
+        for waiting in batch:
+            if not waiting.done.done():
+                waiting.done.set_result(None)
+        return ()
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -128,19 +133,24 @@ class Appender:
             size += sum(map(size_of, waiting.records))
         return batch
 
-    async def _refuse(self, batch: list[_Waiting], err: Exception) -> None:
+    async def _fail(self, batch: Sequence[_Waiting], err: Exception) -> None:
         """The server is away: try again while somebody waits. Anything else: tell them."""
-        if fault_of(err) is Fault.AWAY:
-            self._database.trouble.is_on(err, "append")
-            self._error = err
-            self._queue.extendleft(reversed(batch))
-            await asyncio.sleep(_PAUSE_SECONDS)
-            return
-        for waiting in batch:
-            if fault_of(err) is Fault.SCHEMA:
-                _fail(waiting, LogUnavailableError(f"the log's tables are not as expected: {err}"))
-            else:
-                _fail(waiting, err)
+        kind = kind_of(err)
+        match kind:
+            case Kind.AWAY if not isinstance(err, LogUnavailableError):
+                self._database.trouble.is_on(err, "append")
+                self._error = err
+                self._queue.extendleft(reversed(batch))
+                await asyncio.sleep(_PAUSE_SECONDS)
+            case Kind.MISMATCH:
+                why = LogUnavailableError(f"the log's tables are not as expected: {err}")
+                for waiting in batch:
+                    _fail(waiting, why)
+            case Kind.AWAY | Kind.REFUSED | Kind.BROKEN:
+                for waiting in batch:
+                    _fail(waiting, err)
+            case _:
+                assert_never(kind)
 
     async def _write_once(self, records: Sequence[Record]) -> None:
         async with self._database.transaction() as connection:
@@ -191,6 +201,12 @@ async def _lock(
         _LOCK, {"topics": [topic for topic, _ in wanted], "numbers": [number for _, number in wanted]}
     )
     return {(topic, number): next_offset for topic, number, next_offset in rows}
+
+
+async def _refuse(waiting: _Waiting, err: Exception) -> Sequence[None]:
+    """Whoever publishes what the tables do not take hears it; those who publish beside it do not."""
+    _fail(waiting, err)
+    return ()
 
 
 def _fail(waiting: _Waiting, err: Exception) -> None:

@@ -20,14 +20,17 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import telemetry
-from shared.database import Database, fault_of
+from shared.database import Database
+from shared.errors import Kind, kind_of
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
 from shared.eventlog.packing import unpack
 from shared.eventlog.postgres_append import CHANNEL, STANDSTILL_MS
 from shared.eventlog.sharing import share_out
 from shared.eventlog.wakeups import Wakeups, wait
+from shared.loops import for_ever
 
 _CALL_SECONDS: Final = 5.0
+_LONGEST_PAUSE_SECONDS: Final = 0.5
 _FETCH_BYTES: Final = 16 * 1024 * 1024
 _POLL_SECONDS: Final = 1.0  # wake-ups come by NOTIFY; this is for one that was lost
 
@@ -182,7 +185,7 @@ class PostgresConsumer:
                 if records:
                     return records
             except Exception as err:
-                if fault_of(err) is None:
+                if kind_of(err) is Kind.BROKEN:
                     raise
                 self._database.trouble.is_on(err, f"fetch {self._group}")
                 await asyncio.sleep(min(0.2, max(0.0, deadline - loop.time())))
@@ -202,7 +205,7 @@ class PostgresConsumer:
         try:
             await self._commit_twice(owned)
         except Exception as err:
-            if fault_of(err) is None:
+            if kind_of(err) is Kind.BROKEN:
                 raise
             raise LogUnavailableError(f"offsets of group {self._group} not stored") from err
         for partition, lease in owned.items():
@@ -223,7 +226,7 @@ class PostgresConsumer:
         except (TimeoutError, PoolTimeoutError) as err:
             raise LogSilentError("PostgreSQL does not answer") from err
         except Exception as err:
-            if fault_of(err) is None:
+            if kind_of(err) is Kind.BROKEN:
                 raise
             raise LogUnavailableError(f"lag not known: {err!r}") from err
         return {
@@ -255,25 +258,20 @@ class PostgresConsumer:
                 async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
                     await connection.execute(_COMMIT, self._who | _columns(owned))
             except Exception as err:
-                if attempt == 2 or fault_of(err) is None:
+                if attempt == 2 or kind_of(err) is Kind.BROKEN:
                     raise
             else:
                 return
 
     async def _beat(self, changed: asyncio.Event) -> None:
-        while True:
+        async def step() -> None:
             changed.clear()
-            pause = self._session_seconds / 3
-            try:
-                async with asyncio.timeout(_CALL_SECONDS):
-                    pause = min(pause, await self.beat_once())
-            except Exception as err:  # noqa: BLE001 - a member that stops beating would lose its share for ever
-                self._database.trouble.is_on(err, f"heartbeat {self._group}")
-                pause = min(0.5, pause)
-                changed.clear()
-            else:
-                self._database.trouble.is_over(f"heartbeat {self._group}")
+            async with asyncio.timeout(_CALL_SECONDS):
+                pause = min(self._session_seconds / 3, await self.beat_once())
             await wait(changed, pause)
+
+        trouble = self._database.trouble
+        await for_ever(f"heartbeat {self._group}", step, trouble, longest=_LONGEST_PAUSE_SECONDS)
 
     async def beat_once(self) -> float:
         """Say that this member lives; give up and take partitions until its share is what it should be.

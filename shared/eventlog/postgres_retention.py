@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import telemetry
 from shared.database import Database
+from shared.loops import for_ever
 from shared.retention import Forget, Forgotten, Kept, forget_old
 
 _PAUSE_SECONDS: Final = 60.0
@@ -123,12 +124,11 @@ def _compaction(topic: str) -> Forget:
 
 
 async def clean_for_ever(database: Database, retention: timedelta) -> None:
-    """The loop around `clean_once`; a server that is away is tried again a minute later."""
-    while True:
+    """The loop around `clean_once`."""
+
+    async def step() -> None:
         await asyncio.sleep(_PAUSE_SECONDS)
-        try:
-            deleted = await clean_once(database, retention, database.now())
-        except Exception as err:  # noqa: BLE001 - cleaning must never end the process
-            log.warning("cleaning failed", action="clean_failed", error=repr(err))
-        else:
-            log.debug("cleaned", action="cleaned", records=deleted)
+        deleted = await clean_once(database, retention, database.now())
+        log.debug("cleaned", action="cleaned", records=deleted)
+
+    await for_ever("eventlog retention", step, database.trouble)

@@ -13,12 +13,13 @@ from shared import telemetry
 from shared.codec import UnreadableRecordError
 from shared.eventlog import EventLog, Received
 from shared.events import POLICY, PolicyPublished
+from shared.loops import Failures, repeat
 from shared.policy import travel
 from shared.policy.bundle_json import load_json
 from shared.policy.model import Bundle
+from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
-_PAUSE_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,14 @@ class PolicyFeed:
             callback(policy)
 
     async def _follow(self) -> None:
-        while True:
-            try:
-                async for records in self._log.follow(self._topic):
-                    await self.take_once(records)
-            except Exception:
-                log.exception("policy feed lost", action="policy_feed_lost")
-            await asyncio.sleep(_PAUSE_SECONDS)
+        failures = Failures("policy feed", Trouble(log, "policy_feed_lost"))
+
+        async def step() -> None:
+            async for records in self._log.follow(self._topic):
+                await self.take_once(records)
+                await failures.worked()
+
+        await repeat(failures, step)
 
 
 def _read(record: Received) -> PolicyPublished | None:
