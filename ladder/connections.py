@@ -47,7 +47,8 @@ TICK: Final = 0.5  # seconds between two looks at all connections
 _DRAINED_SECONDS: Final = 5.0  # for the rest of a body that nobody wants, so that its sender hears the answer
 _DRAINED_BYTES: Final = 16 * 1024 * 1024
 _STALLED_SECONDS: Final = 30.0  # without anything of an answer being read
-_LAST_SECONDS: Final = 2.0  # after a refusal, to hear it
+_LAST_SECONDS: Final = 2.0  # after a refusal, to hear it; at most so many bytes come in vain
+_LAST_BYTES: Final = 1024 * 1024
 _PIPELINED: Final = 8  # requests that may wait for the answer to one before them
 _SETTLED: Final = 1.0  # seconds in which a new connection counts toward no address: it may just have come
 
@@ -387,7 +388,7 @@ class Connection(HttpToolsProtocol):
 
     def _drain(self, size: int) -> None:
         self._body_bytes += size
-        if self._body_bytes > _DRAINED_BYTES:
+        if self._body_bytes > _LAST_BYTES:
             self.break_off()
 
     def on_message_begin(self) -> None:

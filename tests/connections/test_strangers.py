@@ -262,3 +262,26 @@ async def test_an_answer_that_nobody_reads_is_not_kept_for_a_stranger() -> None:
 async def _posts(here: Door) -> bool:
     status, seconds = await here.posts("127.0.0.9")
     return status == 202 and seconds < 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: l\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
+        (
+            b"GET /healthz HTTP/1.1\r\nHost: l\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n",
+            200,
+        ),
+        (b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),  # TLS on a port that does not speak it
+        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    ],
+)
+async def test_what_is_no_request_of_ours_is_answered_and_ends(request_: bytes, status: int) -> None:
+    """Upgrades that are not offered are passed over; what is not HTTP is a 400, and neither stays open."""
+    async with door(head_seconds=0.5, keep_alive_seconds=0.5) as here:
+        wire = await here.connect()
+        wire.send(request_)
+        assert (await wire.answer())[0] == status
+        await wire.ended()
+        assert (await here.posts())[0] == 202
