@@ -94,10 +94,16 @@ class IncidentEvent(Message, frozen=True, kw_only=True, omit_defaults=True):
     until: datetime | None = None  # snooze
     to: str | None = None  # assign: who; escalate: a policy or level, None for the next level
     notes: tuple[str, ...] = ()  # what intake mapped, cut or replaced, in words
+    said: str = ""  # hash of what was sent, where the sender named the event itself
 
     @property
     def id(self) -> str:
         return self.event_id
+
+    @property
+    def identity(self) -> str:
+        """What a repeat has in common with the first one: a sender's own id twice can mean two events."""
+        return f"{self.event_id}/{self.said}" if self.said else self.event_id
 
     @property
     def key(self) -> str:

@@ -20,6 +20,7 @@ from services.intake.bodies import HungUpError, is_lines
 from services.intake.cleaning import clean
 from services.intake.formats import Answer, Format, Post, Reading, Refused, cloudevents
 from services.intake.formats.grafana import is_genuine
+from services.intake.said import Said
 from services.intake.settings import IntakeSettings
 from shared import telemetry
 from shared.codec import encode
@@ -59,6 +60,7 @@ class Publisher:
         self._seconds = settings.intake_publish_seconds
         self._most_bytes = settings.intake_in_flight_bytes
         self._bytes = 0
+        self.said = Said()
         self._trouble = Trouble(log, "intake.unacknowledged")
 
     async def publish(self, events: Sequence[Message], size: int) -> None:
@@ -160,7 +162,12 @@ class Endpoint:
             raise Problem(422, "invalid-event", "The event cannot be accepted", faults=faults)
         if events:
             events = [admission.noted(event) for event in events]
+            named_in = "id" if form.kind == "cloudevents" else "Idempotency-Key" if idempotency_key else ""
+            if named_in:
+                events = self._publisher.said.told_apart(events, read.events, named_in)
             await self._publish(sender, events, len(body), now)
+            if named_in:
+                self._publisher.said.remember(events)
             crash_point("intake.published")
             metrics.accepted(sender.name, form.kind).inc(len(events))
             if telemetry.tells(logging.DEBUG):

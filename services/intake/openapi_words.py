@@ -38,7 +38,9 @@ IDEMPOTENCY: Final[Mapping[str, Any]] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The sender's own id of this post: the same key again is the same events.",
+    "description": "The sender's own id of this post: the same key again is the same events. With another "
+    "content it is refused (422, `idempotency-key-reused`) where that is known, and counts as another "
+    "event where it is not.",
     "schema": {"type": "string", "maxLength": 255},
 }
 NAME: Final[Mapping[str, Any]] = {

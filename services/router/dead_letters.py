@@ -48,7 +48,7 @@ def _read_incident(record: Received, origin: tuple[str, int, int]) -> Arrival:
         told = codec.decode(RelatedChanged, record.value, record.headers)
         return Arrival(RelatedTold(told), str(uuid.UUID(told.to)), told.message_id, origin=origin)
     event = codec.decode(IncidentEvent, record.value, record.headers)
-    return Arrival(EventReceived(event), (event.integration, event.dedup_key), event.event_id, origin=origin)
+    return Arrival(EventReceived(event), (event.integration, event.dedup_key), event.identity, origin=origin)
 
 
 def of_unreadable(record: Received, reason: str) -> Arrival:

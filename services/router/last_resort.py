@@ -41,7 +41,7 @@ def is_stand_in(incident: Incident) -> bool:
 def stand_in(event: IncidentEvent, policy_hash: str, lowest_tier: str, now: datetime) -> Incident:
     """An incident made of the event alone. Priority 1: nobody knows what it is worth."""
     return Incident(
-        id=derived_id("stand-in", event.event_id),
+        id=derived_id("stand-in", event.identity),
         integration=event.integration,
         dedup_key=event.dedup_key,
         policy_hash=policy_hash,

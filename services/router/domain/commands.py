@@ -15,7 +15,7 @@ def obey(draft: Draft, event: IncidentEvent) -> None:
     sender = lifecycle.sender(event)
     draft.set(events=draft.incident.events + 1)
     said = len(draft.entries)
-    wanted = ActionTaken(event.action, Actor(sender, "responder"), _arguments(draft, event), event.event_id)
+    wanted = ActionTaken(event.action, Actor(sender, "responder"), _arguments(draft, event), event.identity)
     refusal = actions.act(draft, wanted)
     draft.actor = sender
     for note in event.notes:

@@ -31,7 +31,7 @@ _COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})
 def new_record(event: IncidentEvent, policy_hash: str, now: datetime, previous: str) -> Incident:
     """The record of a new incident, before anything was decided about it (version 0)."""
     return Incident(
-        id=derived_id("incident", event.event_id),
+        id=derived_id("incident", event.identity),
         integration=event.integration,
         dedup_key=event.dedup_key,
         policy_hash=policy_hash,

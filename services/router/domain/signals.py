@@ -19,7 +19,7 @@ class EventReceived:
 
     @property
     def id(self) -> str:
-        return self.event.event_id
+        return self.event.identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,9 @@ async def test_data_in_the_native_format_are_a_native_event(client, log):
         "impact": "high",
     }
     await client.post("/v1/events", json=said, headers=BINARY)
-    await client.post("/v1/events", json={"action": "resolve", "dedup_key": "disk"}, headers=BINARY)
+    await client.post(
+        "/v1/events", json={"action": "resolve", "dedup_key": "disk"}, headers=BINARY | {"ce-id": "2"}
+    )
     opened, resolved = log.events
     assert (opened.title, opened.dedup_key, opened.severity) == ("Disk full", "disk", "critical")
     assert (opened.service, opened.attributes) == ("checkout", {"used": 0.99})

@@ -1,0 +1,69 @@
+"""What was posted under senders' own ids: the same id with another content is refused where that is known.
+
+A process remembers the last 50,000 ids that it accepted. Another process, or this one later, does not know:
+then the event is accepted, and the content's hash, which travels with it, tells the router that it is another
+one. Either way nothing is accepted and then dropped.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from cachetools import LRUCache
+from msgspec.structs import replace
+
+from shared.events import IncidentEvent
+from shared.problems import Fault, Problem
+
+_KEPT: Final = 50_000
+_MOST_FAULTS: Final = 100
+_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_HASH_BYTES: Final = 8
+_json: Final = msgspec.json.Encoder()
+
+
+def hash_of(event: IncidentEvent) -> str:
+    """Of what the sender said: the same body read again has the same one, whenever it is received."""
+    plain = _json.encode(replace(event, received_at=_ANY_TIME))
+    return hashlib.blake2b(plain, digest_size=_HASH_BYTES).hexdigest()
+
+
+class Said:
+    """The ids that this process accepted, each with the hash of its content."""
+
+    def __init__(self, kept: int = _KEPT) -> None:
+        self._known: LRUCache[str, str] = LRUCache(kept)
+
+    def told_apart(
+        self, events: Sequence[IncidentEvent], read: Sequence[IncidentEvent], field: str
+    ) -> list[IncidentEvent]:
+        """The events with the hashes of what was sent; `read`: the body's, without what a policy adds.
+
+        Raises a Problem 422 where an id came before, or stands twice in this post, with another content.
+        `field`: where the sender wrote the id, for the fault.
+        """
+        told = [replace(event, said=hash_of(sent)) for event, sent in zip(events, read, strict=True)]
+        faults = list(self._faults(told, field))
+        if faults:
+            raise Problem(
+                422,
+                "idempotency-key-reused",
+                "This id came before with another content; nothing was accepted",
+                faults=faults[:_MOST_FAULTS],
+            )
+        return told
+
+    def remember(self, accepted: Sequence[IncidentEvent]) -> None:
+        """These were accepted."""
+        for event in accepted:
+            self._known[event.event_id] = event.said
+
+    def _faults(self, told: Sequence[IncidentEvent], field: str) -> Iterator[Fault]:
+        here: dict[str, str] = {}
+        for index, event in enumerate(told):
+            known = here.setdefault(event.event_id, self._known.get(event.event_id, event.said))
+            if known != event.said:
+                where = field if len(told) == 1 else f"/{index}: {field}"
+                yield Fault(where, "use a new one for each event: the same again is the same event")
