@@ -11,6 +11,7 @@ PARTS = (
     "readers",
     "replay",
     "reports",
+    "retention",
     "rotation",
     "start",
     "memory",

@@ -133,8 +133,14 @@ async def find(connection: AsyncConnection, wanted: Wanted) -> Sequence[Letter]:
 
 
 async def one(connection: AsyncConnection, letter_id: str) -> Letter | None:
-    """The whole letter; locked, so that it is decided once."""
+    """The whole letter."""
     row = (await connection.execute(_ONE, {"id": letter_id})).one_or_none()
+    return None if row is None else _letter(row)
+
+
+async def locked(connection: AsyncConnection, letter_id: str) -> Letter | None:
+    """The same, locked, so that it is decided once."""
+    row = (await connection.execute(_LOCKED, {"id": letter_id})).one_or_none()
     return None if row is None else _letter(row)
 
 
@@ -271,9 +277,9 @@ _FIND: Final = text(f"""
            OR (at, id) < (CAST(:after_at AS timestamptz), CAST(:after_id AS text)))
     ORDER BY at DESC, id DESC LIMIT :most
 """)
-_ONE: Final = text(
-    f"SELECT {_COLUMNS}, key, headers, value FROM router.dead_letter WHERE id = :id FOR UPDATE"
-)
+_WHOLE: Final = f"SELECT {_COLUMNS}, key, headers, value FROM router.dead_letter WHERE id = :id"
+_ONE: Final = text(_WHOLE)
+_LOCKED: Final = text(f"{_WHOLE} FOR UPDATE")
 _KEEP: Final = text("""
     INSERT INTO router.dead_letter AS d (id, at, service, reason, from_topic, partition, "offset", record_key,
                                          key, headers, value, size, sha256)

@@ -75,7 +75,7 @@ def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
         cursor: Annotated[str | None, Query(max_length=500)] = None,
     ) -> Response:
         wanted = Wanted(state, topic, service, _opened(cursor), limit + 1)
-        async with engine.database.transaction() as connection:
+        async with engine.database.reading.transaction("name a `topic`, or ask for fewer") as connection:
             found = await letters.find(connection, wanted)
         last = found[limit - 1] if len(found) > limit else None
         following = cursor_of([last.at.isoformat(), last.id]) if last else None
@@ -92,8 +92,8 @@ def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
         dependencies=[Depends(access.needs("admin"))],
     )
     async def one(letter_id: _LetterId) -> Response:
-        async with engine.database.transaction() as connection:
-            found = await _found(connection, letter_id)
+        async with engine.database.reading.transaction("ask again later") as connection:
+            found = _known(await letters.one(connection, _id_of(letter_id)))
         return answer(_shown(found))
 
 
@@ -154,7 +154,7 @@ async def _decide(
         batches.clear()
 
         async def decided() -> bytes:
-            letter = await _found(connection, letter_id)
+            letter = _known(await letters.locked(connection, _id_of(letter_id)))
             _refuse_decided(letter)
             await carry_out(connection, letter)
             after = await letters.decide(connection, letter, what, now)
@@ -189,8 +189,12 @@ def _refuse_incomplete(letter: Letter) -> None:
     raise Problem(409, "conflict", "It cannot be replayed", why)
 
 
-async def _found(connection: AsyncConnection, letter_id: str) -> Letter:
-    found = None if "\0" in letter_id else await letters.one(connection, letter_id)
+def _id_of(written: str) -> str:
+    """As it was written; a text that the database cannot hold is no letter's."""
+    return _known(None).id if "\0" in written else written
+
+
+def _known(found: Letter | None) -> Letter:
     if found is None:
         why = "there never was one, or it is so old that it is no longer kept"
         raise Problem(404, "no-such-dead-letter", "No dead letter has this id", why)

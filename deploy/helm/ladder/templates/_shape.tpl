@@ -106,7 +106,13 @@ capabilities: {drop: [ALL]}
 {{- if and (eq .service "router") (include "ladder.policyConfigMap" .root) }}
 - {name: LADDER_POLICY, value: /etc/ladder/policy}
 {{- end }}
+{{- if eq .service "router" }}
+- {name: LADDER_KEEP_INCIDENTS_DAYS, value: {{ int .root.Values.keep.incidents | quote }}}
+- {name: LADDER_KEEP_REPORTS_DAYS, value: {{ int .root.Values.keep.reports | quote }}}
+- {name: LADDER_KEEP_DEAD_LETTERS_DAYS, value: {{ int .root.Values.keep.deadLetters | quote }}}
+{{- end }}
 {{- if eq .service "notifier" }}
+- {name: LADDER_NOTIFIER_KEEP_DAYS, value: {{ int .root.Values.keep.deliveries | quote }}}
 - {name: LADDER_PUBLIC_URL, value: {{ include "ladder.publicUrl" .root | quote }}}
 {{- if .root.Values.mail.enabled }}
 - {name: LADDER_MAIL_FROM, value: {{ .root.Values.mail.from | quote }}}
