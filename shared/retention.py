@@ -140,7 +140,9 @@ async def _forget(
 
 
 # Old rows stand at one end of an index; a plan made for any two moments would rather read the whole table.
+# A deletion that a crash takes back is made again: nobody waits for the disk.
 _ALONE: Final = text("""
     SELECT pg_try_advisory_xact_lock(hashtextextended(:owner, 0)),
-           set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)
+           set_config('synchronous_commit', 'off', true), set_config('enable_seqscan', 'off', true),
+           set_config('enable_bitmapscan', 'off', true)
 """)
