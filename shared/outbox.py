@@ -45,6 +45,7 @@ _TELLS: Final = "outbox-refused"  # the dedup keys of what tells of refused reco
 log = telemetry.logger(__name__)
 
 WAITING_ROWS = Gauge("ladder_outbox_batch_rows", "Rows in the relay's last batch", ["schema"])
+LEADING = Gauge("ladder_outbox_leading", "Whether this process publishes the outbox: one does", ["schema"])
 REFUSED = Counter("ladder_outbox_refused_total", "Records that the log will never take", ["schema"])
 
 
@@ -129,6 +130,7 @@ class Relay:
         self._blocked = ""
         self._publishing = Trouble(telemetry.logger(__name__), "relay_blocked", schema=schema)
         self._announced = False
+        LEADING.labels(schema).set_function(lambda: self.leading)
 
     @property
     def leading(self) -> bool:

@@ -17,7 +17,6 @@ from services.notifier.domain.values import State, without_secrets
 from services.notifier.tables import delivery, endpoint_disabled, inbox_message
 from shared import canary
 from shared.access import Holder, KeyFirst
-from shared.clock import utcnow
 from shared.cursors import bad_cursor, cursor_of, number_of, place_of
 from shared.database import Database
 from shared.policy import Bundle
@@ -227,7 +226,7 @@ def _add_endpoints(
         why = "unavailable again and again"
         resting = [
             Endpoint(endpoint=without_secrets(name), state="resting", until=until, reason=why)
-            for name, until in sorted(capacity.open_breakers(utcnow()).items())
+            for name, until in sorted(capacity.open_breakers(database.now()).items())
         ]
         return Endpoints(items=disabled + resting)
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from shared import codec, outbox, outbox_lease
+from shared.clock import stopwatch
 from shared.crash import EXIT_CODE
 from shared.database import Database
 from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
@@ -20,6 +22,7 @@ from shared.events import INCIDENTS, IncidentEvent
 from shared.outbox import Relay
 from shared.outbox_watch import STALLED_AFTER, Watch
 from tests.eventlog.places import Place, read, values
+from tests.servers.swallowing import swallowing
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -437,3 +440,32 @@ async def _listens(database: Database, relays: int) -> bool:
 async def _ends_leading(relay: Relay) -> None:
     async with relay.running():
         await until(lambda: relay.leading)
+
+
+async def test_a_relay_cut_off_from_its_database_is_followed_within_seconds(
+    database: Database, database_url: str
+) -> None:
+    """Its session, and whatever lock it held, would stay for as long as TCP waits; a lease does not."""
+    log = AbsentLog()
+    log.there = True
+    at = make_url(database_url)
+    async with swallowing(at.host, at.port) as proxy:
+        cut_off = Database(at.set(port=proxy.port).render_as_string(hide_password=False))
+        leader, follower = Relay(cut_off, log, "owner"), Relay(database, log, "owner")
+        async with leader.running():
+            await until(lambda: leader.leading)
+            async with follower.running():
+                await write(database, [Record("t", b"k", b"before")])
+                await until(lambda: _is_empty(database))
+                proxy.swallow(new=True)
+                started = stopwatch()
+                await write(database, [Record("t", b"k", b"after")])
+                await until(lambda: log.records[-1].value == b"after", 10)
+                assert stopwatch() - started < 8
+                assert (leader.leading, follower.leading) == (False, True)
+
+                proxy.let_go()
+                await write(database, [Record("t", b"k", b"last")])
+                await until(lambda: log.records[-1].value == b"last")
+        await cut_off.close()
+    assert [record.value for record in log.records] == [b"before", b"after", b"last"]

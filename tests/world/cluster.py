@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers.ports import free_port
-from tests.world.programs import LADDER, REPOSITORY, Program, bare_environment, ready
+from tests.world.programs import LADDER, REPOSITORY, SKEWED, Program, bare_environment, ready
 
 SECRET = "a secret that signs links in tests, long enough"
 
@@ -23,6 +23,7 @@ class Cluster:
     database_url: str = ""
     kafka: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    skews: Mapping[str, int] = field(default_factory=dict)  # how many seconds ahead a process's clock is
     programs: dict[str, Program] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
@@ -45,7 +46,8 @@ class Cluster:
         """Start `router-2` as a router of that name; `extra` variables hold for this run only."""
         if name not in self.programs:
             self.ports[name] = free_port()
-            argv = [*LADDER, name.partition("-")[0]]
+            ladder = (*SKEWED, str(self.skews[name])) if name in self.skews else LADDER
+            argv = [*ladder, name.partition("-")[0]]
             log = self.folder / f"{name}.log"
             self.programs[name] = Program(name, argv, self._environment(name), log)
         program = self.programs[name]
@@ -79,7 +81,7 @@ class Cluster:
             "LADDER_LISTEN": f"127.0.0.1:{self.ports.get(name, 0)}",
             "LADDER_OUTBOUND_ALLOW": "127.0.0.1/32",
             "LADDER_KAFKA_BOOTSTRAP_SERVERS": self.kafka,
-            "LADDER_DATABASE_URL": self.database_url if service != "intake" else "",
+            "LADDER_DATABASE_URL": self.database_url if service != "intake" or not self.kafka else "",
             "LADDER_POLICY": str(self.policy) if service in {"router", "up"} else "",
             "LADDER_SECRET_KEY": SECRET if service in {"router", "notifier"} else "",
             "LADDER_PUBLIC_URL": "http://ladder.test" if service == "notifier" else "",

@@ -14,6 +14,7 @@ from tests.waiting import until
 from tests.world.wire import Connection
 
 REPOSITORY: Final = Path(__file__).parents[2]
+SKEWED: Final = (sys.executable, "-m", "tests.world.skewed")
 LADDER: Final = (sys.executable, "-c", "from ladder.cli import main; main()")
 
 
@@ -64,11 +65,22 @@ class Program:
         """SIGTERM, the clean end; SIGKILL when it does not come."""
         self._end(signal.SIGTERM, 20)
 
+    def freeze(self) -> None:
+        """SIGSTOP: to everybody else it is as dead as a machine without a network; what it holds, it holds."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: it goes on as if no time had passed."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
     def _end(self, sign: signal.Signals, patience: float) -> None:
         if self.process is None:
             return
         if self.alive:
             self.process.send_signal(sign)
+            self.thaw()  # one that stands still would never hear of it
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:

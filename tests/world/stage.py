@@ -20,6 +20,7 @@ from tests.world.cluster import Cluster, ended_after
 from tests.world.posting import Body, Loader
 from tests.world.reading import Reader, arrivals, held_incidents
 from tests.world.sink import Sink, listening
+from tests.world.wire import Connection
 
 # a delivery that a dead notifier had claimed is another's after its lease, and may be sent again
 LEASE_SECONDS = 30
@@ -56,6 +57,25 @@ class World:
         """The dedup keys, beginning like this, about which a page has arrived."""
         keys = {str(hit.incident["dedup_key"]) for hit in self.sink.pages()}
         return {key for key in keys if key.startswith(prefix)}
+
+    async def leader(self, *names: str) -> str:
+        """Which of these processes publishes its service's outbox; AssertionError when none does soon."""
+        found: list[str] = []
+
+        async def somebody_leads() -> bool:
+            found[:] = [name for name in names if await self.shown(name, "ladder_outbox_leading")]
+            return bool(found)
+
+        await until(somebody_leads, 20)
+        return found[0]
+
+    async def shown(self, name: str, metric: str) -> float:
+        """The sum of a metric's series, as the process of this name shows it; 0 for one it does not have."""
+        connection = Connection(self.cluster.url(name))
+        text = (await connection.request("GET", "/metrics")).body.decode()
+        connection.close()
+        lines = [line.split() for line in text.splitlines() if line.startswith((f"{metric}{{", f"{metric} "))]
+        return sum(float(line[-1]) for line in lines)
 
     @property
     def sent_again(self) -> int:
@@ -115,6 +135,23 @@ def require_kafka() -> None:
     if os.environ.get("LADDER_TEST_REQUIRE_KAFKA") or os.environ.get("CI"):
         pytest.fail(why)
     pytest.skip(why)
+
+
+@asynccontextmanager
+async def without_kafka(postgres: PostgresServer, *, step: str = "3s") -> AsyncIterator[World]:
+    """Intake, router and notifier on the event log in a database of their own; nothing is started yet."""
+    with tempfile.TemporaryDirectory(prefix="ladder-world-") as place:
+        folder, url = Path(place), postgres.create_database()
+        try:
+            async with listening(Sink()) as sink:
+                policy = folder / "policy.yaml"
+                policy.write_text(bundle(sink, step=step), encoding="utf-8")
+                cluster = Cluster(folder, policy, database_url=url)
+                cluster.migrate()
+                async with ended_after(cluster):
+                    yield World(sink, cluster, postgres)
+        finally:
+            postgres.drop_database(url)
 
 
 @asynccontextmanager

@@ -2,14 +2,16 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from services.notifier import leases, store
 from services.notifier.channels.webhook import signing_keys
 from services.notifier.deliver import LEASE
 from services.notifier.unbroken import unbroken
-from shared.clock import utcnow
+from shared.clock import stopwatch, utcnow
 from shared.events import DeadLetter, DeliveryReport
 from tests.channels.receiver import HANG
 from tests.services.notifier.building import (
@@ -197,6 +199,57 @@ async def test_a_send_whose_notifier_was_killed_goes_out_again_with_the_same_id(
             await until(lambda: other.sender.record_once(utcnow()))
             assert await other.states() == {"delivered": 1}
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+
+
+async def test_a_notifier_that_stood_still_asks_before_it_sends(database_url, receiver):
+    """Its stopwatch says that the lease may be over: it was, so the page is the other one's alone."""
+    async with (
+        office(database_url, to(receiver), sending=False) as frozen,
+        office(database_url, to(receiver), sending=False) as other,
+    ):
+        held = [changed(page(page_id=f"p{n}"), incident=incident(id=f"i{n}")) for n in range(2)]
+        await frozen.hear(*held, age=timedelta(seconds=2))  # behind, so they wait in the database
+        await frozen.consumption.caught_up(utcnow())
+        lost, kept = await _claimed(frozen)
+        await frozen.execute(
+            "UPDATE notifier.delivery SET state = 'pending', lease_until = NULL WHERE id = CAST(:id AS uuid)",
+            id=lost.id,
+        )
+        assert await other.sender.claim_once(utcnow() + timedelta(seconds=1)) == 1
+        await until(lambda: len(receiver.requests) == 1)
+
+        frozen.sender.start([lost, kept], stopwatch() - LEASE.total_seconds())  # as after SIGCONT
+        await until(lambda: len(receiver.requests) == 2)
+        await until(
+            lambda: frozen.capacity.free == 1_024 + 2
+        )  # both are through (their places were not taken)
+
+    sent = [request.headers["webhook-id"] for request in receiver.requests]
+    assert sent == [lost.id, kept.id]
+
+
+async def _claimed(place):
+    """Every delivery that waits, claimed in the database as by a process that then stands still."""
+    async with place.database.transaction() as connection:
+        found = await store.due(
+            connection, utcnow() + timedelta(seconds=1), endpoints=[], hosts=[], each=9, most=9
+        )
+        await store.take(connection, [one.id for one in found], utcnow())
+    return [replace(one, attempts=1) for one in found]
+
+
+async def test_what_another_one_claimed_is_neither_renewed_nor_given_back(database_url, receiver):
+    """A claim is known by its attempt: whoever comes back to life does not touch its successor's."""
+    async with office(database_url, to(receiver), sending=False) as place:
+        await place.hear(changed(page()), age=timedelta(seconds=2))
+        await place.consumption.caught_up(utcnow())
+        (ours,) = await _claimed(place)
+        await place.execute("UPDATE notifier.delivery SET attempts = 2")
+        async with place.database.transaction() as connection:
+            assert not await leases.renew(connection, {ours.id: 1}, utcnow() + LEASE)
+            assert await leases.renew(connection, {ours.id: 2}, utcnow() + LEASE) == {ours.id}
+            await leases.give_back(connection, {ours.id: 1}, utcnow())
+        assert await place.states() == {"sending": 1}
 
 
 async def test_a_send_under_way_keeps_its_lease(database_url, receiver):

@@ -1,0 +1,159 @@
+"""A server that is silent, and a process that stands still: nobody waits for either for long."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import uvloop
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from shared.clock import stopwatch
+from shared.connecting import connect, part_from
+from shared.database import Database
+from shared.errors import Kind, kind_of
+from tests.servers.swallowing import Proxy, swallowing
+from tests.waiting import until
+
+HERE = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+THERE = (
+    "tcp_keepalives_idle",
+    "tcp_keepalives_interval",
+    "tcp_keepalives_count",
+    "tcp_user_timeout",
+    "idle_in_transaction_session_timeout",
+)
+
+
+@pytest.fixture
+async def proxy(database_url: str) -> AsyncIterator[Proxy]:
+    """A network between a process and the server."""
+    at = make_url(database_url)
+    assert at.host is not None
+    assert at.port is not None
+    async with swallowing(at.host, at.port) as made:
+        yield made
+
+
+@pytest.fixture
+def through(database_url: str, proxy: Proxy) -> str:
+    """The database's address by way of the proxy."""
+    return make_url(database_url).set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+
+
+async def asked(database: Database, question: str) -> object:
+    async with database.transaction() as connection:
+        return (await connection.execute(text(question))).scalar_one()
+
+
+async def test_a_connection_that_the_network_swallowed_is_thrown_away(through: str, proxy: Proxy) -> None:
+    """The statement fails within its patience, and so does its rollback; the next one has a new connection."""
+    database = Database(through, size=1, patience_seconds=0.5)
+    assert await asked(database, "SELECT 1") == 1
+    proxy.swallow()
+    started = stopwatch()
+
+    with pytest.raises(TimeoutError):
+        await asked(database, "SELECT 2")
+    assert await asked(database, "SELECT 3") == 3
+    assert stopwatch() - started < 4
+    await database.close()
+
+
+async def test_who_only_listens_finds_out_that_nobody_speaks(
+    through: str, proxy: Proxy, database_url: str
+) -> None:
+    """A network that swallows looks like a quiet one: the listener asks, and comes back on another way."""
+    listener, speaker = Database(through), Database(database_url)
+    heard: list[str] = []
+    async with listener.listening("news", heard.append):
+        await until(lambda: heard)
+        proxy.swallow()
+        await asked(speaker, "SELECT pg_notify('news', 'swallowed')")
+        await until(lambda: heard == ["", ""], 10)  # connected anew: there may have been news
+        await asked(speaker, "SELECT pg_notify('news', 'after')")
+        await until(lambda: heard == ["", "", "after"])
+    await listener.close()
+    await speaker.close()
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_both_ends_of_a_connection_notice_that_the_other_is_gone(
+    database_url: str, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Keepalives and the longest time without an answer, on the socket here and on the one there."""
+
+    async def settings() -> tuple[list[int], list[str]]:
+        connection = await connect(database_url, "a test", patience_seconds=1)
+        ours = connection._transport.get_extra_info("socket")
+        here = [ours.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in HERE]
+        there = [await connection.fetchval(f"SHOW {name}") for name in THERE]
+        await part_from(connection)
+        return here, there
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(settings()) == ([3, 2, 3, 8000], ["3", "2", "3", "8000", "6s"])
+
+
+async def test_the_locks_of_a_process_that_stands_still_are_free_within_ten_seconds(
+    database_url: str,
+) -> None:
+    """In the middle of its transaction; when it goes on, that has failed and is tried again."""
+    frozen, living = Database(database_url), Database(database_url)
+    async with living.transaction() as connection:
+        await connection.execute(text("CREATE TABLE row AS SELECT 1 AS id"))
+    started = stopwatch()
+
+    with pytest.raises(DBAPIError) as failed:  # noqa: PT012 - it is what comes after the wait that fails
+        async with frozen.transaction() as connection:
+            await connection.execute(text("SELECT * FROM row FOR UPDATE"))
+            assert await asked(living, "SELECT id FROM row FOR UPDATE") == 1
+            assert stopwatch() - started < 9
+            await connection.execute(text("UPDATE row SET id = 2"))
+    assert kind_of(failed.value) is Kind.AWAY
+    assert await asked(living, "SELECT id FROM row") == 1
+    await frozen.close()
+    await living.close()
+
+
+async def test_the_servers_time_is_told_however_wrong_the_process_is(database_url: str) -> None:
+    """It is heard once and counted on; an answer over which the process stood still says nothing."""
+    database = Database(database_url)
+    await database.ask_time()
+    servers = await asked(database, "SELECT clock_timestamp()")
+    assert abs((database.now() - servers).total_seconds()) < 0.5
+
+    database.heard(servers.replace(year=2001), stopwatch() - 10)
+    assert abs((database.now() - servers).total_seconds()) < 5
+    await database.close()
+
+
+async def test_a_migration_may_take_its_time(database_url: str) -> None:
+    """No patience and no idle limit cuts it off."""
+    database = Database(database_url, patience_seconds=0.2)
+    async with database.unhurried() as connection:
+        await connection.execute(text("SELECT pg_sleep(0.5)"))
+        idle = await connection.execute(text("SHOW idle_in_transaction_session_timeout"))
+        assert idle.scalar_one() == "0"
+    await database.close()
+
+
+async def test_a_member_that_freezes_with_the_logs_locks_holds_up_nobody_for_a_session(
+    database_url: str,
+) -> None:
+    """Partitions and groups are everybody's: there the server waits for two seconds only."""
+    from shared.eventlog.postgres_append import STANDSTILL_MS  # noqa: PLC0415
+    from shared.eventlog.postgres_group import _LOCK_GROUP  # noqa: PLC0415
+
+    frozen, living = Database(database_url), Database(database_url)
+    async with asyncio.timeout(STANDSTILL_MS / 1000 + 2):
+        with pytest.raises(DBAPIError):  # noqa: PT012 - as above
+            async with frozen.transaction() as connection:
+                await connection.execute(_LOCK_GROUP, {"group": "g"})
+                async with living.transaction() as other:
+                    await other.execute(_LOCK_GROUP, {"group": "g"})
+                await connection.execute(text("SELECT 1"))
+    await frozen.close()
+    await living.close()
