@@ -196,7 +196,7 @@ class Notifier:
             lambda: self._consumption.apply_once(records, self._database.now(), oldest),
             waits=self._waits,
         )
-        if has_come_through(records, utcnow()):
+        if has_come_through(records, self._database.now()):
             self._deadman.ping()
         self._progress.took(records, utcnow())
         commits.done(records)
