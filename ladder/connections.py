@@ -25,8 +25,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from ladder.files import reserve
 from shared import telemetry
 from shared.guesses import network_of
+from shared.loops import for_ever
 from shared.problems import MEDIA_TYPE, Problem
 from shared.settings import CommaSeparated, LadderSettings
+from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -221,16 +223,17 @@ class Connections:
 
     async def _tend(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+
+        async def step() -> None:
             before = loop.time()
             await asyncio.sleep(TICK)
             now = loop.time()
-            if now - before > 2 * TICK:
-                continue  # this process was late, not they: what they sent meanwhile is read first
-            try:
+            if now - before <= 2 * TICK:  # else this process was late, not they: what they sent is read first
                 self.tend_once(now)
-            except Exception:
-                log.exception("connections not looked after", action="connections_failed")
+
+        await for_ever(
+            "connections", step, Trouble(log, "connections_failed", what="looking after connections")
+        )
 
 
 def _oldest(crowd: "OrderedDict[Connection, None]", settled_by: float | None = None) -> "Connection | None":

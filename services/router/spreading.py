@@ -15,19 +15,23 @@ from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import office
+from services.router import dead_letters, office
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.draft import Draft, derived_id
 from services.router.domain.incident import decode
 from services.router.domain.surroundings import Surroundings
 from services.router.engine import Engine
+from services.router.handle import Batch
 from services.router.policies import InForce
 from services.router.tables import SCHEMA
-from shared import codec, outbox
+from shared import codec, outbox, telemetry
+from shared.errors import Kind, kind_of, words
 from shared.events import RelatedChanged
 from shared.loops import for_ever
 from shared.policy.expressions import ExpressionError
 from shared.pulse import Beat, unwatched
+
+log = telemetry.logger(__name__)
 
 STEP: Final = 500
 _POLL_SECONDS: Final = 1.0
@@ -41,10 +45,17 @@ class Spreading:
     def __init__(self, engine: Engine, *, beat: Beat = unwatched) -> None:
         self._engine = engine
         self._beat = beat
+        self._at: tuple[int, RelatedChanged] | None = None  # what the step under way tells
 
     async def spread_once(self) -> int:
         """One step of the oldest telling that nobody else is at; how many heard, -1 when there is none."""
-        told = await self._engine.transaction(self._step)
+        try:
+            told = await self._engine.transaction(self._step)
+        except Exception as err:
+            if kind_of(err) is not Kind.REFUSED or self._at is None:
+                raise
+            await self._set_aside(*self._at, err)
+            return 0
         if told > 0:
             self._engine.wake_relay()
         return told
@@ -61,11 +72,25 @@ class Spreading:
                 async with asyncio.timeout(_POLL_SECONDS):
                     await self._engine.spread.wait()
 
+    async def _set_aside(self, row_id: int, message: RelatedChanged, err: Exception) -> None:
+        """What it tells is refused, whoever hears it: a dead letter, and the tellings behind it go on."""
+        why = f"it cannot be told to those whom it concerns: {words(err)}"
+        log.error("telling refused", action="spread_refused", incident=message.incident_id, error=why)
+
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+            await connection.execute(_DONE, {"id": row_id})
+            letter = dead_letters.of_message(message, message.at, why)
+            return await self._engine.within([letter], connection, now, in_force)
+
+        self._engine.committed(await self._engine.transaction(work))
+
     async def _step(self, connection: AsyncConnection, now: datetime, in_force: InForce) -> int:
+        self._at = None
         row = (await connection.execute(_TAKE)).one_or_none()
         if row is None:
             return -1
         message = _decoder.decode(row.message)
+        self._at = row.id, message
         place = {"after_at": row.after_at} if row.audience == "matching" else {"meant": row.meant}
         given = {**place, "after_id": row.after_id, "most": STEP}
         found = (await connection.execute(_AUDIENCES[row.audience], given)).all()

@@ -131,6 +131,31 @@ async def test_over_a_thousand_members_hear_of_their_parents_end_step_by_step(de
     assert await desk.count("spread") == 0
 
 
+async def test_what_cannot_be_told_to_many_does_not_hold_up_what_is_told_after_it(desk: Desk) -> None:
+    """It becomes a dead letter, of which `last_resort` hears."""
+    await desk.put_in_force(bundle(**GROUPING))
+    for name in ("checkout", "search"):
+        await desk.take(event(f"{name}-parent", service=name), event(f"{name}-member", service=name))
+    await hand_on(desk)
+    open_now = await by_key(desk)
+    refused, later = open_now["checkout-parent"], open_now["search-parent"]
+    await desk.sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'no such value' USING ERRCODE = '22000'; END $$"
+    )
+    await desk.sql(
+        "CREATE TRIGGER refuses BEFORE INSERT ON router.outbox FOR EACH ROW WHEN (NEW.topic = 'ladder.incidents'"
+        f" AND convert_from(NEW.value, 'UTF8') LIKE '%{refused.id}%') EXECUTE FUNCTION refuse()"
+    )
+    await act(desk, refused, "resolve")
+    await act(desk, later, "resolve")
+    await hand_on(desk)
+    found = await by_key(desk)
+    assert (found["search-member"].status, found["checkout-member"].status) == ("resolved", "triggered")
+    assert found["dead-letter:ladder.incidents"].status == "triggered"
+    assert await desk.count("spread") == 0
+
+
 async def test_what_is_open_hears_of_a_cause_and_of_its_end(desk: Desk) -> None:
     await desk.put_in_force(bundle(**CAUSES))
     await desk.take(event("c", service="checkout"), event("x", service="other"))
