@@ -15,7 +15,9 @@ from services.router.customers.lines import BrokenError, CsvLines, JsonLines, Li
 from services.router.customers.taking_over import SHOWN, Given, Imported
 from services.router.engine import Engine
 from shared import telemetry
+from shared.bisect import bisect
 from shared.database import transaction_time
+from shared.errors import words
 from shared.problems import Fault, Problem
 
 log = telemetry.logger(__name__)
@@ -151,8 +153,17 @@ class _Reading:
 
     async def _lay_down(self) -> None:
         if self._batch and not self.count:
-            await taking_over.lay_down(self.engine.database, self.id, self._batch, self.caller.now)
+            await bisect(self._batch, self._keep, self._refuse)
         self._batch.clear()
+
+    async def _keep(self, some: Sequence[Given]) -> Sequence[None]:
+        await taking_over.lay_down(self.engine.database, self.id, some, self.caller.now)
+        return ()
+
+    async def _refuse(self, given: Given, err: Exception) -> Sequence[None]:
+        """What the database does not take is that line's mistake, and told like the others."""
+        self._note([LineFault(given.line, "", f"it cannot be stored: {words(err)}")])
+        return ()
 
 
 async def _take_over(engine: Engine, reading: _Reading, *, replace: bool, dry_run: bool) -> Imported:

@@ -232,6 +232,19 @@ async def test_all_mistakes_are_counted_and_the_first_hundred_told(imports: Impo
     assert [error["line"] for error in answer.json()["errors"]] == list(range(1, 101))
 
 
+async def test_a_customer_that_the_database_refuses_is_told_with_its_line(imports: Imports) -> None:
+    """Its neighbours are not to blame, and nothing of the file is taken."""
+    await imports.api.desk.sql(
+        "ALTER TABLE router.customer_import ADD CONSTRAINT refuses CHECK (name NOT LIKE 'Poison%')"
+    )
+    answer = await imports.send("id,name\na,Acme\nb,Poison Ltd\nc,Globex\n")
+    assert answer.status_code == 422, answer.text
+    (wrong,) = answer.json()["errors"]
+    assert "it cannot be stored" in str(wrong)
+    assert wrong["line"] == 3
+    assert await imports.stored() == {}
+
+
 async def test_only_a_lead_imports_and_only_what_can_be_read(imports: Imports) -> None:
     assert (await imports.send(CSV, key="responder")).status_code == 403
     assert (await imports.send(CSV, key="")).status_code == 401
