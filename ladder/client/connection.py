@@ -23,6 +23,7 @@ from shared.demo_keys import DEMO_KEY, is_loopback
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 PAGE: Final = 500
+_PUT_SECONDS: Final = 60.0
 
 Params = list[tuple[str, str]]
 
@@ -197,9 +198,13 @@ class Connection:
         return answer
 
     def put(self, path: str, body: bytes, content_type: str) -> Any:
-        """PUT to the API."""
-        headers = {"content-type": content_type}
-        return self._call("PUT", self.place.url + path, self.place.api_key, content=body, headers=headers)
+        """PUT to the API, and wait for the answer a while: checking 8 MiB of policy takes seconds."""
+        return self._call(
+            *("PUT", self.place.url + path, self.place.api_key),
+            content=body,
+            headers={"content-type": content_type},
+            timeout=_PUT_SECONDS,
+        )
 
     def upload(
         self, path: str, body: Iterator[bytes], content_type: str, params: Params, timeout: float
