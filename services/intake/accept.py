@@ -80,7 +80,7 @@ class Publisher:
                 "log-unavailable", "The event log did not acknowledge; nothing was accepted"
             ) from err
         except RecordTooLargeError as err:
-            raise Problem(413, "too-large", "An event is larger than the event log takes") from err
+            raise Problem(413, "too-large", "An event is larger than the event log takes", str(err)) from err
         finally:
             self._bytes -= size
         self._trouble.is_over()

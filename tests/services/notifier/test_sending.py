@@ -1,6 +1,7 @@
 """Messages become deliveries, and deliveries reach people: on a real PostgreSQL, over real sockets."""
 
 import asyncio
+import hashlib
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ from services.notifier.channels.webhook import signing_keys
 from services.notifier.deliver import LEASE
 from services.notifier.unbroken import unbroken
 from shared.clock import stopwatch, utcnow
-from shared.events import DeadLetter, DeliveryReport
+from shared.events import LARGEST_RECORD, DeadLetter, DeliveryReport
 from tests.channels.receiver import HANG
 from tests.services.notifier.building import (
     address,
@@ -374,6 +375,18 @@ async def test_a_record_that_cannot_be_read_is_set_aside_and_its_neighbours_pass
         (letter,) = [one for one in await place.outbox() if isinstance(one, DeadLetter)]
         assert "cannot be read" in letter.reason
         assert letter.record_value == bad.value
+
+
+async def test_the_largest_record_that_cannot_be_read_holds_up_nobody(database_url, receiver):
+    """Its letter would outgrow the log by a third: it carries the beginning, and its neighbours pass."""
+    async with office(database_url, to(receiver)) as place:
+        now = utcnow()
+        bad = replace(received(changed(page()), at=now), value=b"x" * (LARGEST_RECORD - 500))
+        await place.consumption.apply_once([bad, received(changed(page()), at=now)], now)
+        await until(lambda: receiver.to("/ana"))
+        (letter,) = [one for one in await place.outbox() if isinstance(one, DeadLetter)]
+        assert (letter.true_size, letter.sha256) == (len(bad.value), hashlib.sha256(bad.value).hexdigest())
+        assert bad.value.startswith(letter.record_value)
 
 
 async def test_a_message_the_database_refuses_is_set_aside_and_its_pages_reported(database_url, receiver):

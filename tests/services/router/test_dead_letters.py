@@ -12,7 +12,7 @@ from shared import codec
 from shared.clock import utcnow
 from shared.eventlog import Partition, Received
 from shared.eventlog.packing import unpack
-from shared.events import DEAD_LETTER, ESCALATIONS, INCIDENTS, REPLAYED, DeadLetter
+from shared.events import DEAD_LETTER, ESCALATIONS, INCIDENTS, LARGEST_RECORD, REPLAYED, DeadLetter
 from tests.services.router.desk import Desk, arrival, event
 from tests.services.router.test_api import Api, api_of, keys
 
@@ -186,3 +186,14 @@ async def test_one_that_the_database_refuses_does_not_keep_the_others_out(served
     """There is no dead letter for a dead letter: the log has it, and its neighbours are kept."""
     await bring(desk, letter("a"), letter("b", offset=2**63), letter("c"))
     assert sorted(await listed(served)) == ["a", "c"]
+
+
+async def test_the_largest_record_that_cannot_be_read_is_told_of_with_its_beginning(desk: Desk) -> None:
+    """The letter fits into the log, its size and hash are those of the whole, and what stands beside it passes."""
+    value = b"x" * (LARGEST_RECORD - 500)
+    bad = dead_letters.read(received(INCIDENTS, b"k", value, {}))
+    await desk.engine.take([bad, arrival(event("beside"))])
+    rows = await desk.sql("SELECT key, value, headers FROM router.outbox WHERE topic = :t", t=DEAD_LETTER)
+    [told] = [codec.decode(DeadLetter, row.value, unpack(row.headers)) for row in rows]
+    assert told.true_size == len(value) > len(told.record_value) > 2_000_000
+    assert "beside" in {incident.dedup_key for incident in await desk.incidents()}
