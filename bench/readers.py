@@ -27,7 +27,7 @@ from tests.world.bundle import KEY
 from tests.world.programs import REPOSITORY
 
 ROUNDS: Final = 5
-SECONDS: Final = 8.0
+SECONDS: Final = 6.0
 RATE: Final = 20
 ROWS: Final = 200_000
 AT_ONCE: Final = 8

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Select,
     Text,
+    TextClause,
     and_,
     cast,
     func,
@@ -28,6 +29,7 @@ from services.router.tables import incident, timeline
 from shared.cursors import bad_cursor, cursor_of, number_of, place_of
 
 Sort: TypeAlias = Literal["newest", "pressing"]
+Condition: TypeAlias = ColumnElement[bool] | TextClause
 SCANNED: Final = 20_000
 """Where no index helps, so many incidents are looked at for one page, and no more: a text that nobody has
 must not read years of history in one go."""
@@ -155,13 +157,15 @@ def _place(row: Row[Any], sort: Sort) -> str:
 
 def _conditions(
     filters: Filters, sort: Sort
-) -> tuple[list[ColumnElement[bool]], list[Callable[[FromClause], ColumnElement[bool]]]]:
+) -> tuple[list[Condition], list[Callable[[FromClause], ColumnElement[bool]]]]:
     """What an index finds, and what rows have to be looked at for."""
     table = incident.c
     equal = {name: value for name in _EQUAL if (value := getattr(filters, name))}
     by_index = {"integration", "dedup_key"} if {"integration", "dedup_key"} <= equal.keys() else set()
     by_index = by_index or set([name for name in equal if name in _INDEXED][:1])
-    indexed = [table[name] == equal[name] for name in sorted(by_index)]
+    indexed: list[Condition] = [table[name] == equal[name] for name in sorted(by_index)]
+    if not by_index and "dedup_key" in equal:
+        indexed.append(_OF_ANY_INTEGRATION.bindparams(dedup_key=equal.pop("dedup_key")))
     looked_at = [_equals(name, value) for name, value in equal.items() if name not in by_index]
     if filters.parent is not None:
         indexed.append(table.parent == filters.parent)
@@ -239,3 +243,18 @@ def _instant(written: str) -> datetime:
     if at.tzinfo is None:
         raise ValueError("without an offset")
     return at.astimezone(UTC)
+
+
+# The index leads with the integration: of these there are few, found by going from one to the next.
+_OF_ANY_INTEGRATION: Final = text("""
+    id = ANY(ARRAY(
+        WITH RECURSIVE known AS (
+            SELECT min(integration) AS name FROM router.incident
+            UNION ALL
+            SELECT (SELECT min(integration) FROM router.incident WHERE integration > known.name)
+            FROM known WHERE known.name IS NOT NULL
+        )
+        SELECT i.id FROM known
+        JOIN router.incident AS i ON i.integration = known.name AND i.dedup_key = :dedup_key
+    ))
+""")

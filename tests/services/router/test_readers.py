@@ -142,6 +142,15 @@ async def test_a_long_search_goes_on_where_it_stopped(served: Api) -> None:
     assert (rest["partial"], rest["next"]) == (False, None)
 
 
+async def test_a_dedup_key_is_found_however_old(served: Api) -> None:
+    """Somebody has nothing but the key of an old incident: an index finds it, whichever integration sent it."""
+    await served.opened("needle")
+    await _hay(served.desk, queries.SCANNED + 5)
+    for more in ({}, {"sort": "pressing"}, {"integration": "test"}):
+        found = (await served.get("/v1/incidents", dedup_key="needle", **more)).json()
+        assert ([each["dedup_key"] for each in found["items"]], found["partial"]) == (["needle"], False)
+
+
 async def _hay(desk: Desk, straws: int) -> None:
     """So many incidents that are like the one that there is, each newer."""
     columns = [
