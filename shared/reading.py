@@ -1,9 +1,9 @@
 """Whoever only looks has connections of their own, and an end: what is asked there delays no page.
 
 Reads run in read-only transactions without helper processes of the server, each statement for a bounded time.
-Nobody has every place: one key may use all but one, and what it asks beyond that waits behind its own. What
-is made of the rows is made by one request at a time, with as much rest as work, so that the event loop
-belongs to whoever pages.
+Nobody has every place: one key may use all but one, and what it asks beyond that waits behind its own. After
+a read that took long the server rests from that key for as long again. What is made of the rows is made by
+one request at a time, with as much rest as work, so that the event loop belongs to whoever pages.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ REFUSED: Final = Counter(
 )
 _CANCELLED: Final = "57014"  # by statement_timeout
 _WAITING_MOST: Final = 20  # of one key
+_QUICK_SECONDS: Final = 0.02
 _AT_A_STRETCH: Final = 0.001  # seconds
 _SPARE_SECONDS: Final = 5.0  # for the server to end a statement by itself before the client does
 _SESSION: Final = {
@@ -66,7 +67,7 @@ class _Reader:
 
 @dataclass(slots=True)
 class _Places:
-    """Who reads: so many at once, and of one key one fewer (but one)."""
+    """Who reads: so many at once, and of one key one fewer (but one), whose place then rests."""
 
     count: int
     free: asyncio.Semaphore = field(init=False)
@@ -83,20 +84,34 @@ class _Places:
         if reader.wanting >= own + _WAITING_MOST:
             raise _many()
         reader.wanting += 1
+        rest = 0.0
         try:
             await _in_time(reader.turns.acquire(), seconds)
             try:
                 await _in_time(self.free.acquire(), seconds)
+                began = perf_counter()
                 try:
                     yield
                 finally:
                     self.free.release()
+                    rest = perf_counter() - began
             finally:
-                reader.turns.release()
+                _later(rest, reader.turns.release)
         finally:
-            reader.wanting -= 1
-            if not reader.wanting:
-                del self.readers[key]
+            _later(rest, lambda: self._gone(key, reader))
+
+    def _gone(self, key: str, reader: _Reader) -> None:
+        reader.wanting -= 1
+        if not reader.wanting:
+            del self.readers[key]
+
+
+def _later(seconds: float, do: Callable[[], None]) -> None:
+    """At once where the read was quick."""
+    if seconds < _QUICK_SECONDS:
+        do()
+    else:
+        asyncio.get_running_loop().call_later(seconds, do)
 
 
 class Reading:

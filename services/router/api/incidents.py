@@ -147,8 +147,9 @@ def _add_timeline(router: APIRouter, engine: Engine, reading: Any) -> None:
             if await queries.one(connection, incident_id) is None:
                 raise actions.not_found()
             rows = await queries.entries(connection, incident_id, cursor, limit + 1)
-        items = await engine.database.reading.made(rows[:limit], _entry)
-        return page(items, str(rows[limit - 1].seq) if len(rows) > limit else None)
+            items = await engine.database.reading.made(rows, lambda row: (row.seq, _entry(row)))
+        following = str(items[limit - 1][0]) if len(items) > limit else None
+        return page([entry for _, entry in items[:limit]], following)
 
 
 def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
@@ -167,6 +168,7 @@ def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
             if found is None:
                 raise actions.not_found()
             rows = await queries.entries(connection, incident_id, None, _ALL_ENTRIES)
+            past: Any = await reading.made(rows, _past)  # encoded one by one
             usable = await engine.policies.get(connection, [found.incident.policy_hash])
             policy = usable[found.incident.policy_hash]
             now, told = await moment(connection)
@@ -174,7 +176,7 @@ def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
         coming = await reading.result(_coming(found.incident, around, policy, now))
         return answer(
             Explanation(
-                past=await reading.made(rows, _past),
+                past=past,
                 next=[ComingStep(at=step.at, what=step.what, unless=step.unless) for step in coming],
                 policy=PolicyName(name=found.incident.chain.policy, hash=found.incident.policy_hash),
             )
@@ -207,8 +209,9 @@ def _entry(row: Row[Any]) -> msgspec.Raw:
     return as_json(item)
 
 
-def _past(row: Row[Any]) -> PastStep:
-    return PastStep(at=row.at, kind=row.kind, actor=row.actor, what=row.text, because=_raw(row.reason))
+def _past(row: Row[Any]) -> msgspec.Raw:
+    step = PastStep(at=row.at, kind=row.kind, actor=row.actor, what=row.text, because=_raw(row.reason))
+    return as_json(step)
 
 
 def _coming(

@@ -1,7 +1,7 @@
 """Reading incidents: lists with filters and cursors, one, its timeline."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
@@ -109,14 +109,17 @@ def _page(rows: Sequence[Row[Any]], sort: Sort, limit: int) -> Page:
 
 async def entries(
     connection: AsyncConnection, incident_id: uuid.UUID, after: str | None, limit: int
-) -> Sequence[Row[Any]]:
-    """Timeline entries behind the cursor, oldest first: seq, at, kind, actor, text, reason (JSON text)."""
+) -> Iterable[Row[Any]]:
+    """Timeline entries behind the cursor, oldest first: seq, at, kind, actor, text, reason (JSON text).
+
+    Each row is made when it is asked for: thousands at once would hold up whoever pages.
+    """
     columns = (timeline.c.seq, timeline.c.at, timeline.c.kind, timeline.c.actor, timeline.c.text)
     statement = select(*columns, cast(timeline.c.reason, Text).label("reason"))
     statement = statement.where(timeline.c.incident_id == incident_id)
     if after is not None:
         statement = statement.where(timeline.c.seq > number_of(after))
-    return (await connection.execute(statement.order_by(timeline.c.seq).limit(limit))).all()
+    return await connection.execute(statement.order_by(timeline.c.seq).limit(limit))
 
 
 def _incidents() -> Select[Any]:

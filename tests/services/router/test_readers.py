@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from services.router.api import queries
 from services.router.engine import Engine
 from shared.database import Database
-from shared.reading import Limits
+from shared.reading import Limits, read_by
 from tests.domain.tale import bundle
 from tests.services.router.desk import Desk
 from tests.services.router.test_api import Api, api_of, keys
@@ -96,6 +96,25 @@ async def test_one_key_in_a_loop_leaves_a_place_for_others(served: Api) -> None:
     assert refused[0].headers["retry-after"] == "1"
     assert "Wait for answers" in refused[0].json()["detail"]
     assert {(await each).status_code for each in asking} <= {200, 429, 503}
+
+
+async def test_after_a_slow_read_its_key_rests_and_others_do_not(served: Api) -> None:
+    """As much rest as work: one key in a loop leaves the server half of the time, and others all of it."""
+    reading, order = served.desk.database.reading, []
+
+    async def read(key: str, seconds: float) -> None:
+        read_by(key)
+        async with reading.transaction("") as connection:
+            order.append(f"{key} begins")
+            await connection.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+        order.append(f"{key} ends")
+
+    await asyncio.create_task(read("often", 0.5))
+    again = asyncio.create_task(read("often", 0))
+    await asyncio.create_task(read("seldom", 0))
+    await again
+    expected = ["often begins", "often ends", "seldom begins", "seldom ends", "often begins", "often ends"]
+    assert order == expected
 
 
 async def test_a_read_writes_nothing_and_gets_no_helpers(served: Api) -> None:
