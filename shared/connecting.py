@@ -29,6 +29,17 @@ _OPTIONS: Final = {
 }
 
 
+SOCKET_OPTIONS: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in _OPTIONS.items()
+        if hasattr(socket, name)
+    ),
+)
+"""What lets a TCP socket notice that the other side is gone, as far as the system has it."""
+
+
 def server_settings(application: str, **more: str) -> dict[str, str]:
     """What a session asks of the server. Over a Unix socket the server passes over those of TCP."""
     return {
@@ -51,13 +62,11 @@ class Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no typ
 
 
 def watch_over(sock: Any) -> None:
-    """Set keepalives and the longest time without an answer, as far as the system has them."""
+    """Set keepalives and the longest time without an answer."""
     if sock is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
         return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _OPTIONS.items():
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    for option in SOCKET_OPTIONS:
+        sock.setsockopt(*option)
 
 
 async def connect(

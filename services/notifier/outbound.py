@@ -17,6 +17,8 @@ from typing import Final, TypeAlias
 import httpcore2
 import httpx2
 
+from shared.connecting import SOCKET_OPTIONS
+
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
@@ -147,4 +149,5 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             max_keepalive_connections=connections,
             keepalive_expiry=30.0,
             network_backend=GuardedBackend(outbound),
+            socket_options=SOCKET_OPTIONS,  # one that was swallowed while it was idle is not used again
         )

@@ -1,5 +1,7 @@
 """Where messages may go, and where not."""
 
+import socket
+
 import httpcore2
 import httpx2
 import pytest
@@ -100,3 +102,15 @@ async def test_the_connection_goes_to_the_address_that_was_checked(receiver):
 async def test_a_name_without_address_is_a_connection_error():
     with pytest.raises(httpcore2.ConnectError):
         await GuardedBackend(Outbound()).connect_tcp("no-such-host.invalid", 80, timeout=2)
+
+
+async def test_a_connection_that_is_kept_notices_that_the_other_side_is_gone(receiver):
+    """One that the network swallowed while it was idle would cost the next page its first attempt."""
+    transport = GuardedTransport(Outbound.allowing(["127.0.0.0/8"]), connections=4)
+    async with (
+        httpx2.AsyncClient(transport=transport) as client,
+        client.stream("POST", f"http://127.0.0.1:{receiver.port}/ana") as answer,
+    ):
+        ours = answer.extensions["network_stream"].get_extra_info("socket")
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 8_000
