@@ -21,7 +21,7 @@ from services.router.upkeep import tidy_once
 from shared import codec, migrations
 from shared.clock import utcnow
 from shared.database import Database
-from shared.eventlog import Consumer, EventLog
+from shared.eventlog import Consumer, EventLog, Record
 from shared.eventlog.committing import Commits
 from shared.eventlog.kafka import KafkaEventLog
 from shared.eventlog.kafka_connection import KafkaConnection
@@ -96,6 +96,24 @@ async def test_a_record_in_the_log_becomes_a_page_in_the_log(
     assert pages[:2] == ["ana", "karel"]
     assert [message.incident.version for message in told] == sorted({m.incident.version for m in told})
     assert await desk.count("outbox") == 0
+
+
+async def test_what_the_router_sets_aside_comes_back_whole_by_the_log(
+    log: EventLog, database: Database, policy_file: Path
+) -> None:
+    """So that it can be looked at and sent again, whichever service it was that could not use it."""
+    desk = Desk(database, Engine(database))
+    garbage = f"no JSON {uuid.uuid4()}".encode()
+    async with ready(router(log, database, policy_file)):
+        await log.publish([Record(INCIDENTS, b"k", garbage)])
+        await until(lambda: desk.sql("SELECT 1 FROM router.dead_letter WHERE value = :v", v=garbage), 20)
+    (row,) = await desk.sql("SELECT * FROM router.dead_letter WHERE value = :v", v=garbage)
+    assert (row.service, row.from_topic, row.state, row.size) == (
+        "router",
+        INCIDENTS,
+        "waiting",
+        len(garbage),
+    )
 
 
 async def test_two_replicas_share_the_work_and_do_none_of_it_twice(
