@@ -27,6 +27,7 @@ class Commits:
         self._consumer = consumer
         self._last: dict[Partition, Received] = {}
         self._done = asyncio.Event()
+        self._failing = False
 
     def done(self, records: Iterable[Received]) -> None:
         """These are applied, and committed: what comes before them, too."""
@@ -48,13 +49,14 @@ class Commits:
         try:
             await self._consumer.commit(waiting.values())
         except Exception as err:
-            if isinstance(err, LogUnavailableError):
-                log.warning("offsets not committed", action="commit_failed", error=str(err))
-            else:
-                log.exception("offsets not committed", action="commit_failed")
+            if not self._failing:  # once, not with every try while it lasts
+                broken = None if isinstance(err, LogUnavailableError) else err
+                log.warning("offsets not committed", action="commit_failed", error=str(err), exc_info=broken)
+            self._failing = True
             self._last = waiting | self._last
             self._done.set()
             return False
+        self._failing = False
         return True
 
     async def _store_for_ever(self) -> None:
