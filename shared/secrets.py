@@ -2,6 +2,7 @@
 
 import errno
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,8 @@ _PREFIX: Final = "secret:"
 _ABSENT: Final = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
 )
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$"
+_NAME: Final = re.compile(NAME_PATTERN[1:-1])
 
 
 def is_secret(text: str) -> bool:
@@ -21,6 +23,13 @@ def is_secret(text: str) -> bool:
 def is_well_named(text: str) -> bool:
     """Whether what stands behind `secret:` can be the name of a file in the folder."""
     return _NAME.fullmatch(text.removeprefix(_PREFIX)) is not None
+
+
+def named_in(*texts: str | None) -> Iterator[str]:
+    """The names of those among the texts that stand for secrets."""
+    for text in texts:
+        if text and is_secret(text):
+            yield text.removeprefix(_PREFIX)
 
 
 class SecretMissingError(Exception):

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from shared.policy.durations import Duration, DurationOrNone, RateLimit
 from shared.policy.part import Expression, LongText, Name, Part, Role, Text
 from shared.policy.windows import Instant
+from shared.secrets import NAME_PATTERN as SECRET_NAME_PATTERN
 
 IntegrationKind = Literal["native", "pagerduty", "alertmanager", "grafana", "opsgenie", "cloudevents", "json"]
 EVENT_FIELDS: Final = [
@@ -98,6 +99,12 @@ class Heartbeat(Part):
     every: Duration
     late_after: Duration
     event: dict[EventField, Any]
+
+
+class NamedSecrets(Part):
+    """Who beside the bundle itself may say `secret:NAME`, and which: `customers` those of API and import."""
+
+    customers: tuple[Annotated[str, StringConstraints(strict=True, pattern=SECRET_NAME_PATTERN)], ...] = ()
 
 
 class Template(Part):

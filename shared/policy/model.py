@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from shared.policy.doors import ApiKey, Call, Heartbeat, Integration, Template
+from shared.policy.doors import ApiKey, Call, Heartbeat, Integration, NamedSecrets, Template
 from shared.policy.escalation import (
     Grouping,
     Kind,
@@ -53,6 +53,7 @@ class Bundle(Part):
     calls: dict[Name, Call] = Field(default_factory=dict)
     heartbeats: dict[Name, Heartbeat] = Field(default_factory=dict)
     templates: dict[Name, Template] = Field(default_factory=dict)
+    secrets: NamedSecrets = NamedSecrets()
 
     def tier_of(self, name: str | None) -> str:
         """The tier as named, or the last one for what is unknown."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from typing import Any, Final
 
+from shared.addresses import expected
 from shared.policy.calendars import unknown_holidays
 from shared.policy.durations import SLA_TARGETS
 from shared.policy.errors import Finding, Path, shown
@@ -367,8 +368,7 @@ def address_expected(channel: str, address: str) -> str | None:
     """What an address of this channel should be; None: it is, as far as can be seen without using it."""
     if is_secret(address):
         return None if is_well_named(address) else "secret:NAME, NAME being a file of the secret folder"
-    if channel in ("webhook", "teams") and not address.startswith(("http://", "https://")):
-        return "a URL that begins with http:// or https://, or secret:NAME"
-    if channel == "email" and "@" not in address.strip("@"):
-        return "a mail address, or secret:NAME"
-    return None
+    if channel == "secret" or not address:
+        return None
+    wanted = expected(channel, address)
+    return wanted and f"{wanted}, or secret:NAME"

@@ -16,6 +16,7 @@ from shared.policy.model import Bundle
 from shared.policy.remains import Remains
 from shared.policy.source import nearest
 from shared.policy.targets import NAME_PATTERN
+from shared.secrets import NAME_PATTERN as SECRET_NAME_PATTERN
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ _PATTERNS: Final = {
     "^[0-9a-fA-F]{64}$": "the SHA-256 of a key: 64 hexadecimal digits",
     "^[A-Z]{2}$": "a country of two capital letters, such as CZ",
     r"^(?:https?://\S+|secret:\S+)$": "a URL that begins with http:// or https://, or secret:NAME",
+    SECRET_NAME_PATTERN: "the name of a file of the secret folder: letters, digits, `.`, `_` and `-`",
     "^(?:inform|page|none)$": "inform, page or none",
 }
 

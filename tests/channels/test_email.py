@@ -2,14 +2,19 @@
 
 import email
 import email.policy
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from email.header import decode_header, make_header
 
 import pytest
 from aiosmtpd.controller import Controller
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.notifier.channels import Delivered, MailServer, Rejected, Unavailable
-from services.notifier.channels.email import EmailChannel
+from services.notifier.channels.email import EmailChannel, written
+from services.notifier.domain.compose import one_line
 from tests.channels.envelopes import envelope
 from tests.services.notifier.building import address, notice
 
@@ -19,6 +24,7 @@ class Postbox:
     """Keeps mails; `refuse` is what it answers to RCPT TO instead of 250."""
 
     mails: list = field(default_factory=list)
+    raw: list = field(default_factory=list)
     refuse: str = ""
     port: int = 0
 
@@ -29,6 +35,7 @@ class Postbox:
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the server's interface
+        self.raw.append(envelope.content)
         self.mails.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
         return "250 taken"
 
@@ -149,6 +156,73 @@ async def test_line_breaks_in_a_title_make_no_header(postbox):
 async def test_a_title_in_any_script_arrives(postbox):
     await channel(postbox).send(envelope("ana@example.com", title="Platba nefunguje – 支払い 🔥"))
     assert postbox.mails[0]["Subject"] == "[P1] Platba nefunguje – 支払い 🔥"
+
+
+HIDDEN = "=?utf-8?q?Down=0D=0ABcc:_all=40example.com=0D=0A=0D=0Abody?="
+HEADERS = [
+    "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
+    "X-Ladder-Event", "MIME-Version", "Content-Type",
+]  # fmt: skip
+
+
+def headers_of(raw: bytes) -> list[str]:
+    """Their names in the bytes themselves, whatever a parser would make of them."""
+    head = raw.partition(b"\r\n\r\n")[0].decode("ascii")
+    return [line.partition(":")[0] for line in head.split("\r\n") if not line.startswith((" ", "\t"))]
+
+
+def subject_of(raw: bytes) -> str:
+    """As a mail program shows it."""
+    return str(make_header(decode_header(email.message_from_bytes(raw)["Subject"])))
+
+
+async def test_a_title_writes_no_header_however_it_hides_its_line_breaks(postbox):
+    """What looks like an encoded word in a title is shown as it was written, and is decoded by nobody."""
+    await channel(postbox).send(envelope("ana@example.com", title=HIDDEN))
+    (raw,) = postbox.raw
+    assert headers_of(raw) == HEADERS
+    assert b"Bcc" not in raw.partition(b"\r\n\r\n")[0]
+    assert subject_of(raw) == f"[P1] {HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        f"{HIDDEN} <ana@example.com>",
+        'Ana "the\\" Novak, (desk): <ana@example.com>',
+        "Ána Nováková <ana@example.com>",
+        "ana@příklad.example",
+    ],
+)
+async def test_a_name_beside_an_address_writes_no_header_either(postbox, to):
+    assert await channel(postbox, to).send(envelope(to)) == Delivered(confirmed=False)
+    (raw,) = postbox.raw
+    assert headers_of(raw) == [*HEADERS[:9], "Reply-To", *HEADERS[9:]]
+    assert re.search(rb"\r\nTo: (?:.*\r\n )*.*\bana@(example\.com|xn--pklad-zsa96e\.example)", raw)
+
+
+hostile = st.lists(
+    st.one_of(
+        st.text(),
+        st.sampled_from(
+            ["\r\n", "\n", "\0", " ", "=?", "?=", "=?utf-8?q?", "=0D=0A", "=?utf-8?b?DQpCY2M6?="]
+        ),
+        st.sampled_from([HIDDEN, "Bcc: x@y", "\u2028", "\x85", "\ud800", "🔥" * 40, "x" * 90]),
+    ),
+    max_size=8,
+).map("".join)
+
+
+@given(title=hostile, name=hostile)
+def test_whatever_a_title_holds_the_mail_has_the_headers_that_we_set_and_the_subject_reads_back(title, name):
+    """Read back by the standard library and by our own eyes, on any release of Python."""
+    letter = envelope("ana@example.com", title=title)
+    sender = f"{''.join(filter(str.isprintable, name))} <ladder@ops.example>"
+    raw = written(letter, sender).content
+    assert headers_of(raw) == HEADERS
+    assert email.message_from_bytes(raw).keys() == HEADERS
+    assert subject_of(raw) == one_line(letter.letter.title, 1_000)
+    assert all(len(line) < 200 for line in raw.split(b"\r\n"))
 
 
 @pytest.mark.parametrize(

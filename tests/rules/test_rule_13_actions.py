@@ -199,6 +199,11 @@ def test_an_address_is_subscribed_by_a_lead_and_reads_nothing_internal():
         ({"who": "no-at", "via": "email"}, "a mail address"),
         ({"who": "ftp://x", "via": "webhook"}, "a URL"),
         ({"who": "secret:token", "via": "sms"}, "not an address"),
+        ({"who": "a@b.example\r\nBcc: all@c.example", "via": "email"}, "one line"),
+        ({"who": "=?utf-8?q?a=0D=0Ab?=@b.example", "via": "email"}, "a mail address"),
+        ({"who": "http://[", "via": "webhook"}, "a URL"),
+        ({"who": "call me", "via": "sms"}, "a phone number"),
+        ({"who": "#desk\n", "via": "slack"}, "one line"),
     ],
 )
 def test_whoever_cannot_hear_is_not_subscribed(arguments, why):

@@ -5,21 +5,25 @@ The SMTP server is the operator's choice (`LADDER_SMTP_URL`) and passes the outb
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import aiosmtplib
 from jinja2 import DictLoader
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.notifier.channels.envelope import Envelope
+from services.notifier.channels.mail_headers import BadHeaderError, head, identity, mailbox, phrase
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.domain.compose import Letter, link_name
+from shared.addresses import MailAddress, NoMailAddressError
+from shared.addresses import mail_address as parsed
 
 TIMEOUT_SECONDS: Final = 15.0
+_BODY: Final = SMTP.clone(cte_type="7bit")
 _HTML: Final = """<!doctype html>
 <html><body style="font-family: sans-serif; line-height: 1.4">
 <h2 style="font-size: 1.1em">{{ letter.title }}</h2>
@@ -93,23 +97,26 @@ class EmailChannel:
         if self._server is None:
             return Rejected("LADDER_SMTP_URL is not set")
         try:
-            message = written(envelope, self._server.sender, self._server.reply_to)
-        except BadHeaderError as err:
-            return Rejected(str(err))
-        try:
-            await self._hand_in(message, self._server)
+            mail = written(envelope, self._server.sender, self._server.reply_to)
+            await self._hand_in(mail, self._server)
         except aiosmtplib.SMTPRecipientsRefused as err:
             return _judged(err.recipients[0].code, err.recipients[0].message)
         except aiosmtplib.SMTPResponseException as err:
             return _judged(err.code, err.message)
+        except (BadHeaderError, aiosmtplib.SMTPNotSupported) as err:
+            return Rejected(str(err))
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as err:
             return Unavailable(f"{type(err).__name__}: {err}")
         return Delivered(confirmed=False)
 
     @staticmethod
-    async def _hand_in(message: EmailMessage, server: MailServer) -> None:
+    async def _hand_in(mail: "Mail", server: MailServer) -> None:
+        foreign = not (mail.sender + mail.to).isascii()
         await aiosmtplib.send(
-            message,
+            mail.content,
+            sender=mail.sender,
+            recipients=[mail.to],
+            mail_options=["SMTPUTF8"] if foreign else [],
             hostname=server.host,
             port=server.port,
             use_tls=server.tls,
@@ -120,36 +127,54 @@ class EmailChannel:
         )
 
 
-class BadHeaderError(ValueError):
-    """A value that cannot stand in a mail header."""
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What is handed in: the two addresses of the envelope, and the content with CRLF line ends."""
+
+    sender: str
+    to: str
+    content: bytes
 
 
-def written(envelope: Envelope, sender: str, reply_to: str = "") -> EmailMessage:
+def written(envelope: Envelope, sender: str, reply_to: str = "") -> Mail:
     """The mail. Raises BadHeaderError for an address that no header can hold.
 
     A subscription is the operator's to end: without somebody who reads answers no mail promises it.
     """
     delivery, letter = envelope.delivery, envelope.letter
-    domain = mail_address("LADDER_MAIL_FROM", sender).domain or "localhost"
-    thread = f"<incident-{delivery.incident_id}@{domain}>"
-    message = EmailMessage()
-    _set(message, "From", str(mail_address("LADDER_MAIL_FROM", sender)))
-    _set(message, "To", str(mail_address("the address", envelope.address)))
-    _set(message, "Subject", letter.title)
-    _set(message, "Date", format_datetime(envelope.at))
-    _set(message, "Message-ID", f"<{delivery.id}@{domain}>")
-    _set(message, "In-Reply-To", thread)
-    _set(message, "References", thread)
-    _set(message, "Auto-Submitted", "auto-generated")
-    _set(message, "X-Ladder-Event", delivery.event)
+    ours, to = mail_address("LADDER_MAIL_FROM", sender), mail_address("the address", envelope.address)
+    thread = identity("incident", delivery.incident_id, ours.domain)
+    headers = [
+        ("From", mailbox(ours)),
+        ("To", mailbox(to)),
+        ("Subject", phrase(letter.title) or "(without a title)"),
+        ("Date", format_datetime(envelope.at)),
+        ("Message-ID", identity(delivery.id, ours.domain)),
+        ("In-Reply-To", thread),
+        ("References", thread),
+        ("Auto-Submitted", "auto-generated"),
+        ("X-Ladder-Event", phrase(delivery.event)),
+    ]
     if reply_to:
         answers = mail_address("LADDER_MAIL_REPLY_TO", reply_to)
-        _set(message, "Reply-To", str(answers))
+        headers.append(("Reply-To", mailbox(answers)))
         if letter.stakeholder:
-            _set(message, "List-Unsubscribe", f"<mailto:{answers.addr_spec}?subject=unsubscribe>")
-    message.set_content(letter.text + "\n")
-    message.add_alternative(_html(envelope, letter), subtype="html")
-    return message
+            to_end = f"<mailto:{quote(answers.local)}@{answers.domain}?subject=unsubscribe>"
+            headers.append(("List-Unsubscribe", to_end))
+    return Mail(ours.spec, to.spec, head(headers) + _content(envelope, letter))
+
+
+def _content(envelope: Envelope, letter: Letter) -> bytes:
+    """Both forms of the text with the headers that describe them, which hold nothing of anybody's."""
+    message = EmailMessage(_BODY)
+    message.set_content(_sound(letter.text + "\n"))
+    message.add_alternative(_sound(_html(envelope, letter)), subtype="html")
+    return message.as_bytes()
+
+
+def _sound(text: str) -> str:
+    """Without halves of characters, which no encoding can write."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _html(envelope: Envelope, letter: Letter) -> str:
@@ -160,25 +185,12 @@ def _html(envelope: Envelope, letter: Letter) -> str:
     return _environment.get_template("mail").render(shown)
 
 
-def _set(message: EmailMessage, name: str, value: str) -> None:
-    if any(character in value for character in "\r\n\0"):
-        raise BadHeaderError(f"{name}: line breaks and NUL have no place in a mail header")
-    message[name] = value
-
-
-def mail_address(what: str, text: str) -> Address:
+def mail_address(what: str, text: str) -> MailAddress:
     """`ana@example.com` or `Ana Novak <ana@example.com>`. Raises BadHeaderError, a ValueError."""
-    if any(character in text for character in "\r\n\0"):
-        raise BadHeaderError(f"{what}: line breaks and NUL have no place in a mail address")
-    name, _, rest = text.rpartition("<")
-    spec = rest.rstrip("> ").strip() if name else text.strip()
     try:
-        address = Address(display_name=name.strip().strip('"'), addr_spec=spec)
-    except (ValueError, IndexError) as err:
-        raise BadHeaderError(f"{what} {spec!r} is not a mail address") from err
-    if not address.domain:
-        raise BadHeaderError(f"{what} {spec!r} is not a mail address: no domain")
-    return address
+        return parsed(text)
+    except NoMailAddressError as err:
+        raise BadHeaderError(f"{what} {err}") from err
 
 
 def _judged(code: int, message: str) -> Result:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.router.domain.compiled import CompiledPolicy
+from shared.policy import Bundle, ContactSpec
 from shared.policy.people import Customer
 from shared.policy.references import address_expected
 from shared.policy.source import nearest
+from shared.secrets import is_well_named, named_in
 
 KEPT: Final = "***"  # how a secret is shown; put back, it means: as it is
 MOST_MATCH: Final = 100
@@ -39,6 +41,16 @@ def faults(customer: Customer, live: CompiledPolicy) -> Iterator[CustomerFault]:
             yield CustomerFault(("contacts", name, contact.channel), f"expected {expected}")
         if contact.secret and (expected := address_expected("secret", contact.secret)) is not None:
             yield CustomerFault(("contacts", name, "secret"), f"expected {expected}")
+        yield from _not_theirs(name, contact, bundle)
+
+
+def _not_theirs(name: str, contact: ContactSpec, bundle: Bundle) -> Iterator[CustomerFault]:
+    """The secrets are the policy's: whoever writes customers names those that it lists for them."""
+    for part, said in ((contact.channel, contact.address), ("secret", contact.secret)):
+        for secret in named_in(said):
+            if is_well_named(secret) and secret not in bundle.secrets.customers:
+                why = f"the secret {secret!r} is not listed under secrets.customers of the policy"
+                yield CustomerFault(("contacts", name, part), why)
 
 
 def _unknown(said: str, what: str, known: list[str] | tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from shared.events import Contact, Recipient
 from shared.policy import Bundle
 from shared.policy.oncall import Override, on_call, stretch_at
 from shared.policy.oncall_turns import local
+from shared.policy.people import Customer
 from shared.policy.targets import (
     AddressTarget,
     AssigneeTarget,
@@ -30,6 +31,7 @@ from shared.policy.targets import (
     TeamTarget,
     UserTarget,
 )
+from shared.secrets import named_in
 
 
 def shown_address(name: str) -> str:
@@ -176,14 +178,27 @@ class Directory(msgspec.Struct, frozen=True):
         customer = known.customer
         if customer is None:
             return nobody(f"customer {said!r}: {known.how}")
-        contacts = tuple(
-            Contact(name=name, channel=spec.channel, address=spec.address, secret=spec.secret or "")
-            for name, spec in customer.contacts.items()
-        )
+        contacts, hidden = self._contacts(known.id, customer)
         if not contacts:
-            return nobody(f"customer: {known.id} has no contacts")
+            return nobody(f"customer: {known.id} has no contacts{hidden}")
         recipient = Recipient(kind="customer", name=known.id, contacts=contacts)
         return Resolved((Found(recipient, "it concerns you as our customer"),))
+
+    def _contacts(self, customer_id: str, customer: Customer) -> tuple[tuple[Contact, ...], str]:
+        """Without those by a secret that the policy does not let customers of the database name; and that."""
+        shared = None if customer_id in self.bundle.customers else self.bundle.secrets.customers
+        theirs = {
+            name: spec
+            for name, spec in customer.contacts.items()
+            if shared is None or set(named_in(spec.address, spec.secret)) <= set(shared)
+        }
+        made = tuple(
+            Contact(name=name, channel=spec.channel, address=spec.address, secret=spec.secret or "")
+            for name, spec in theirs.items()
+        )
+        left_out = ", ".join(sorted(customer.contacts.keys() - theirs.keys()))
+        why = f" (secrets.customers of the policy does not list what {left_out} names)" if left_out else ""
+        return made, why
 
     def _owner(self) -> Resolved:
         customer = customers.find(self.around, self.incident.customer).customer

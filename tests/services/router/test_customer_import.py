@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.domain.tale import bundle
 from tests.services.router.desk import event
-from tests.services.router.test_api import Api, served  # noqa: F401 - the fixture
+from tests.services.router.test_api import Api, keys, served  # noqa: F401 - the fixture
 from tests.services.router.test_customers import GLOBEX, Customers
 
 CSV = '''\ufeffid,name,tier,value,owner,match,email,contacts.bot.webhook,contacts.bot.secret
@@ -42,6 +43,7 @@ class Imports(Customers):
 
 @pytest.fixture
 async def imports(served: Api) -> Imports:  # noqa: F811 - pytest's way
+    await served.desk.put_in_force(bundle(api_keys=keys(), secrets={"customers": ["globex"]}))
     return Imports(served)
 
 
@@ -51,6 +53,14 @@ def done(**figures: int) -> dict[str, Any]:
         "notes": [],
         **figures,
     }
+
+
+async def test_an_imported_customer_names_no_secret_that_the_policy_does_not_list(imports: Imports) -> None:
+    refused = await imports.send("id,name,webhook\nx,X,secret:ana-hook\n")
+    assert refused.status_code == 422
+    [error] = refused.json()["errors"]
+    assert (error["line"], error["path"]) == (2, "webhook")
+    assert "'ana-hook' is not listed under secrets.customers" in error["reason"]
 
 
 async def test_a_spreadsheet_becomes_customers(imports: Imports) -> None:

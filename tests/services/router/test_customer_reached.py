@@ -31,7 +31,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def customers(served: Api) -> Customers:  # noqa: F811 - pytest's way
-    await served.desk.put_in_force(bundle(api_keys=keys(), subscriptions=[TOLD]))
+    theirs = {"customers": ["globex-address", "globex-hook", "globex-box"]}
+    await served.desk.put_in_force(bundle(api_keys=keys(), subscriptions=[TOLD], secrets=theirs))
     return Customers(served)
 
 
@@ -91,6 +92,23 @@ async def test_a_secret_that_is_not_there_is_the_reason_why_it_is_not_told_yet(
         await until(tried)
         [(_, why)] = await post.states()
         assert why == "secret 'globex-address' cannot be read: No such file or directory"
+
+
+async def test_a_secret_that_the_policy_lists_no_longer_is_read_for_no_customer(
+    customers: Customers, receiver: Receiver, database_url: str, tmp_path: Path
+) -> None:
+    """The owner of the bundle decides who may name a secret: a key of the API, or a file, does not."""
+    contacts = {"hook": {"webhook": "secret:globex-address"}, "box": {"webhook": receiver.url("/box")}}
+    await customers.have("globex", contacts=contacts)
+    await customers.api.desk.put_in_force(bundle(api_keys=keys(), subscriptions=[TOLD]))
+    (tmp_path / "globex-address").write_text(receiver.url("/secret"))
+    async with office(database_url, bundle(), secrets=tmp_path) as notifier:
+        post = Post(customers, notifier)
+        await post.desk.take(event(customer="globex"))
+        await post.carries()
+        await until(lambda: receiver.to("/box"))
+        assert len(await post.states()) == 1
+    assert not receiver.to("/secret")
 
 
 async def test_an_address_that_stands_in_a_secret_is_told_to_nobody_and_can_be_put_right(

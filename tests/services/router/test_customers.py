@@ -97,6 +97,15 @@ async def test_only_a_lead_changes_customers(customers: Customers, key: str, sta
         ({"contacts": {"mail": {"email": "nobody"}}}, "/contacts/mail/email", "a mail address"),
         ({"contacts": {"bot": {"webhook": "ftp://x"}}}, "/contacts/bot/webhook", "a URL"),
         ({"contacts": {"bot": {"webhook": "secret:../key"}}}, "/contacts/bot/webhook", "secret:NAME"),
+        ({"contacts": {"m": {"email": "a@b.example\r\nBcc: c@d"}}}, "/contacts/m", "one line"),
+        ({"contacts": {"bot": {"webhook": "http://["}}}, "/contacts/bot/webhook", "a URL"),
+        ({"contacts": {"phone": {"sms": "call me"}}}, "/contacts/phone/sms", "a phone number"),
+        ({"contacts": {"bot": {"webhook": "secret:ana-hook"}}}, "/contacts/bot/webhook", "secrets.customers"),
+        (
+            {"contacts": {"bot": {"webhook": "https://x", "secret": "secret:key"}}},
+            "/contacts/bot/secret",
+            "'key' is not listed under secrets.customers",
+        ),
         ({"contacts": {"bot": {"pigeon": "x"}}}, "/contacts/bot", "one of email, webhook"),
     ],
 )

@@ -1,0 +1,63 @@
+"""The head of a mail, written by ourselves: what is a header was decided by us, what is in it by anybody.
+
+The standard library decodes encoded words (RFC 2047) in what it is *given* and folds what came out; releases
+differ in whether a line break that was hidden in one then ends the header. Here nothing is decoded: a text
+that is not plain, or that looks like an encoded word, is encoded, and so is shown as it was written.
+"""
+
+import re
+from collections.abc import Iterable
+from email.charset import BASE64, Charset
+from email.header import Header
+from typing import Final
+
+from shared.addresses import MailAddress
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_LINE: Final = re.compile(r"[\x20-\x7e\xa0-\U0010ffff]*")
+_ATOMS: Final = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]+")
+_SHORT: Final = 60  # characters that surely fit into a line with the header's name
+_UTF8: Final = Charset("utf-8")
+_UTF8.header_encoding = BASE64
+
+
+class BadHeaderError(ValueError):
+    """A value that cannot stand in a mail header."""
+
+
+def head(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Lines that end in CRLF, one header each, or more where a value is folded. Raises BadHeaderError."""
+    return "".join(f"{name}: {_checked(name, value)}\r\n" for name, value in headers).encode()
+
+
+def _checked(name: str, value: str) -> str:
+    """Whatever made it: each line of a folded value is plain, and begins with a blank."""
+    lines = value.split("\r\n ")
+    if not _NAME.fullmatch(name) or not all(map(_LINE.fullmatch, lines)) or not all(map(str.strip, lines)):
+        raise BadHeaderError(f"{name}: line breaks and NUL have no place in a mail header")
+    return value
+
+
+def phrase(text: str) -> str:
+    """A text for people – a subject, a name – as a header's value. Control characters become blanks."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if shown.isascii() and "=?" not in shown and len(shown) <= _SHORT:
+        return shown
+    return Header(shown, _UTF8, maxlinelen=75, header_name="Reply-To").encode(linesep="\r\n")
+
+
+def mailbox(address: MailAddress) -> str:
+    """An address with its name as a header's value (RFC 5322, §3.4)."""
+    name = phrase(address.name)
+    if not name:
+        return address.spec
+    if name.startswith("=?") or _ATOMS.fullmatch(name):
+        return f"{name} <{address.spec}>"
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address.spec}>'
+
+
+def identity(*parts: str) -> str:
+    """`<part-part@domain>` of a Message-ID and what refers to one (RFC 5322, §3.6.4); its domain is last."""
+    *left, domain = parts
+    return f"<{'-'.join(re.sub(r'[^A-Za-z0-9._-]', '_', part) for part in left)}@{domain}>"

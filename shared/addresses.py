@@ -1,0 +1,91 @@
+"""What an address of each channel looks like, as far as can be seen without using it.
+
+One rule for every door: the policy, the API, an import, and the channel that writes it into a header.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+LONGEST: Final = 2_000  # characters
+_LOCAL: Final = re.compile(r"[^\x00-\x20\x7f-\x9f()<>@,;:\\\"\[\]]{1,64}")
+_DOMAIN: Final = re.compile(r"(?:[^\W_]|-|\.)+|\[[0-9A-Fa-f:.]+\]")
+_NUMBER: Final = re.compile(r"\+?(?:[0-9][ ().-]*){3,15}")
+
+
+class NoMailAddressError(ValueError):
+    """The text says whose part of the address is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailAddress:
+    """`Ana Novak <ana@example.com>`: `name` may be empty; a domain in another script is written in ASCII."""
+
+    name: str
+    local: str
+    domain: str
+
+    @property
+    def spec(self) -> str:
+        """`ana@example.com`."""
+        return f"{self.local}@{self.domain}"
+
+    def __str__(self) -> str:
+        """For people and settings; a mail's header needs more (`mail_headers.py`)."""
+        return f"{self.name} <{self.spec}>" if self.name else self.spec
+
+
+def mail_address(text: str) -> MailAddress:
+    """`ana@example.com` or `Ana Novak <ana@example.com>` (RFC 5321, dot-atoms). Raises NoMailAddressError."""
+    if not text.isprintable():
+        raise NoMailAddressError("line breaks, NUL and their like have no place in a mail address")
+    name, angle, rest = text.rpartition("<")
+    spec = rest.strip().removesuffix(">") if angle else text.strip()
+    local, at, domain = spec.rpartition("@")
+    dots = local.startswith(".") or local.endswith(".") or ".." in local
+    if not at or dots or "=?" in local or not _LOCAL.fullmatch(local):
+        raise NoMailAddressError(f"{spec!r} is not a mail address")
+    return MailAddress(name.strip().strip('"').strip(), local, _in_ascii(spec, domain))
+
+
+def _in_ascii(spec: str, domain: str) -> str:
+    if not _DOMAIN.fullmatch(domain):
+        raise NoMailAddressError(f"{spec!r} is not a mail address: no domain")
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode()
+    except UnicodeError as err:
+        raise NoMailAddressError(f"{spec!r} is not a mail address: no domain") from err
+
+
+def expected(channel: str, address: str) -> str | None:
+    """What an address of this channel should be; None: it is, as far as can be seen."""
+    if not address.strip() or len(address) > LONGEST or not address.isprintable():
+        return f"one line of at most {LONGEST:,} characters"
+    match channel:
+        case "email" if not _is_mail(address):
+            return "a mail address"
+        case "webhook" | "teams" if not _is_url(address):
+            return "a URL that begins with http:// or https://"
+        case "sms" | "voice" if not _NUMBER.fullmatch(address.strip()):
+            return "a phone number such as +420777000111"
+        case _:
+            return None
+
+
+def _is_mail(address: str) -> bool:
+    try:
+        mail_address(address)
+    except NoMailAddressError:
+        return False
+    return True
+
+
+def _is_url(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
