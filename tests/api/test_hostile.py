@@ -8,7 +8,9 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from tests.api.office import Office, problem
+from ladder.edge import Edge
+from tests.api.assembled import APP
+from tests.api.office import PAGER, Office, problem
 
 _AN_ID: Final = "6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"
 _TOO_EARLY: Final = f'["0001-01-01T00:00:00+14:00","{_AN_ID}"]'
@@ -422,3 +424,113 @@ async def test_what_is_odd_in_an_event_is_kept_as_something_that_can_be_read_aga
     for path in ("", "/timeline", "/explain"):
         assert (await office.get(f"/v1/incidents/{found['id']}{path}")).status_code == 200
     assert (await office.get(f"/v1/incidents?q={quote('odd-one')}")).json()["items"]
+
+
+def packed(raw: bytes) -> str:
+    """As tokens, cursors and request ids are written."""
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+_DEEP: Final = packed(b"[" * 100_000)
+_HOSTILE: Final = (
+    b"[" * 30_000,
+    b'{"a":' * 20_000,
+    b'{"exp":1e999,"action":"acknowledge","incident":"x"}',
+    b'{"exp":' + b"9" * 5_000 + b"}",
+    b"\xff\xfe",
+    b"null",
+    b"",
+)
+_TAKE_A_TOKEN: Final = {
+    "a link": ("GET", "/v1/replies/link/{}"),
+    "a link that acts": ("POST", "/v1/replies/link/{}"),
+    "a calendar": ("GET", "/v1/schedules/desk/shifts.ics?token={}"),
+    "a request of Opsgenie": ("GET", "/v2/alerts/requests/{}"),
+    "a cursor of incidents": ("GET", "/v1/incidents?cursor={}"),
+    "a cursor of customers": ("GET", "/v1/customers?cursor={}"),
+    "a cursor of deliveries": ("GET", "/v1/deliveries?cursor={}"),
+    "an id": ("GET", "/v1/incidents/{}"),
+}
+
+
+async def test_a_link_that_nobody_signed_is_a_broken_link_however_deep_it_is(office: Office) -> None:
+    """What a stranger packs into a token reaches no parser: not ours comes before not JSON."""
+    for token in (
+        f"{packed(b'[' * 1_500)}.{packed(b'x' * 32)}",
+        f"{_DEEP[:40_000]}.AAAA",
+        f"{_DEEP[:40_000]}",
+    ):
+        answer = await office.get(f"/v1/replies/link/{token}", key="")
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(("method", "path"), _TAKE_A_TOKEN.values(), ids=_TAKE_A_TOKEN)
+async def test_whatever_is_packed_into_a_token_is_refused(office: Office, method: str, path: str) -> None:
+    """Depth, numbers without end, bytes that are no text: no place turns them into a 500."""
+    for raw in _HOSTILE:
+        for mark in ("", "ladder-request-", "ladder."):
+            for rest in ("", ".AAAA", "." + packed(b"x" * 32), ".\u00e9", "." + "A" * 500):
+                said = (mark + packed(raw))[:50_000] + rest
+                for key in ("admin", "genie"):
+                    answer = await office.ask(method, path.format(quote(said)), key)
+                    assert answer.status_code in {200, 400, 401, 404, 405, 414, 422}, (raw[:40], answer.text)
+                    assert answer.status_code != 200 or raw in {b"", b"null"}, answer.text
+
+
+_TAKE_A_BODY: Final = (
+    ("scripts", "/v1/events"),
+    ("scripts", "/v1/integrations/scripts"),
+    ("prometheus", "/v1/integrations/prometheus"),
+    ("boards", "/v1/integrations/boards"),
+    (PAGER, "/v2/enqueue"),
+    ("genie", "/v2/alerts"),
+    ("genie", "/v2/alerts/x/close"),
+    ("scripts", "/v1/heartbeats/backup"),
+    ("lead", f"/v1/incidents/{_AN_ID}/actions"),
+    ("admin", "/v1/policy"),
+)
+
+
+@pytest.mark.parametrize(("key", "path"), _TAKE_A_BODY, ids=[path for _, path in _TAKE_A_BODY])
+async def test_a_body_without_end_or_bottom_is_refused_at_every_door(
+    office: Office, key: str, path: str
+) -> None:
+    bodies = (
+        b"[" * 200_000,
+        b'{"a":' * 100_000,
+        b'{"title": ' + b"9" * 20_000 + b', "dedup_key": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+        b"a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + b"".join(b"%c: &%c [%s]\n" % (c + 1, c + 1, b",".join([b"*%c" % c] * 9)) for c in range(97, 110)),
+        b"\xff\xfe" * 100,
+    )
+    for body in bodies:
+        for kind in (
+            "application/json",
+            "application/yaml",
+            "application/cloudevents-batch+json",
+            "text/plain",
+        ):
+            method = "PUT" if path == "/v1/policy" else "POST"
+            answer = await office.ask(method, path, key, content=body, headers={"Content-Type": kind})
+            assert answer.status_code < 500, (kind, body[:40], answer.text)
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        b"Basic \xff",
+        b"Basic " + b"A" * 6_000,
+        b"Basic ====",
+        b"Bearer \xff\xfe",
+        b"Bearer " + b"[" * 4_000,
+        b"\x80",
+    ],
+)
+async def test_odd_credentials_are_no_key_and_no_surprise(credentials: bytes) -> None:
+    """Where the demo key is refused they are looked at twice."""
+    outside = Edge(APP._app, (), {}, loopback=False)
+    transport = httpx2.ASGITransport(outside, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://ladder") as client:
+        answer = await client.get("/v1/nowhere", headers={b"authorization": credentials})
+    assert answer.status_code == 404, answer.text

@@ -3,10 +3,13 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -90,6 +93,97 @@ async def test_writes_are_durable_and_text_is_utf8(folder: Path) -> None:
         await connection.close()
 
 
+async def test_what_the_services_use_is_no_superuser_and_owns_its_database(folder: Path) -> None:
+    """A hole in a query of Ladder's is no hole in the machine: no COPY … PROGRAM, no files, no other roles."""
+    async with embedded_postgres.running(folder) as url:
+        connection = await asyncpg.connect(url)
+        try:
+            assert not await connection.fetchval("SELECT bool_or(rolsuper OR rolcreaterole) FROM pg_roles"
+                                                 " WHERE rolname = current_user")  # fmt: skip
+            for forbidden in ("COPY kept FROM PROGRAM 'id'", "SELECT pg_read_file('PG_VERSION')"):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connection.execute(forbidden)
+            await connection.execute("CREATE SCHEMA made; CREATE TABLE made.by_us (id bigserial)")
+        finally:
+            await connection.close()
+
+
+async def test_a_folder_of_an_older_release_is_handed_to_the_services_role(folder: Path) -> None:
+    """There the superuser was the only role and owned everything."""
+    server = EmbeddedPostgres(folder)
+    await server.start()
+    port = server._port
+    old = await asyncpg.connect(server.superuser_url(port, "ladder"))
+    await old.execute("""
+        REASSIGN OWNED BY ladder_services TO ladder;
+        DROP OWNED BY ladder_services;
+        CREATE SCHEMA router;
+        CREATE TYPE router.colour AS ENUM ('red');
+        CREATE TABLE router.incident (id bigserial PRIMARY KEY, other int GENERATED ALWAYS AS IDENTITY);
+        CREATE SEQUENCE router.free;
+        CREATE VIEW router.seen AS SELECT id FROM router.incident;
+        CREATE FUNCTION router.one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+        INSERT INTO router.incident DEFAULT VALUES;
+    """)
+    await old.close()
+    old = await asyncpg.connect(server.superuser_url(port))
+    await old.execute("ALTER DATABASE ladder OWNER TO ladder; DROP ROLE ladder_services")
+    await old.close()
+    await server.stop()
+    (folder / "services-password").unlink()
+    async with embedded_postgres.running(folder) as url:
+        assert await _words(url) == ["clean"]
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute("""
+                ALTER TABLE router.incident ADD COLUMN more int;
+                INSERT INTO router.incident DEFAULT VALUES;
+                ALTER TYPE router.colour ADD VALUE 'blue';
+                DROP VIEW router.seen;
+                DROP FUNCTION router.one();
+                ALTER SEQUENCE router.free RESTART;
+                CREATE INDEX ON router.incident (more);
+                ALTER TABLE kept ADD COLUMN more int;
+            """)
+            assert await connection.fetchval("SELECT count(*) FROM router.incident") == 2
+        finally:
+            await connection.close()
+
+
+async def test_nobody_else_on_the_machine_reads_its_log_or_its_passwords(tmp_path: Path) -> None:
+    """Also not for the moment in which the cluster is made, and whatever the umask is."""
+    folder = tmp_path / "postgres"
+    before = os.umask(0)
+    seen: dict[str, int] = {}
+    watching = True
+
+    def watch() -> None:
+        while watching:
+            for place in folder.glob("*"):
+                with suppress(OSError):
+                    if place.is_file() and place.name != "port":
+                        seen[place.name] = seen.get(place.name, 0) | stat.S_IMODE(place.stat().st_mode)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        async with embedded_postgres.running(folder):
+            pass
+    finally:
+        watching = False
+        watcher.join()
+        os.umask(before)
+    assert {"server.log", "password", "services-password", "password.initdb"} <= seen.keys()
+    assert set(seen.values()) == {0o600}, seen
+    assert not (folder / "password.initdb").exists()
+
+
+async def test_a_log_that_an_older_release_left_open_is_closed(folder: Path) -> None:
+    (folder / "server.log").chmod(0o644)
+    async with embedded_postgres.running(folder):
+        assert stat.S_IMODE((folder / "server.log").stat().st_mode) == 0o600
+
+
 async def test_a_server_that_outlived_its_owner_is_attached_to_and_ended_in_the_end(folder: Path) -> None:
     survivor = _own(folder, "killed")
     async with embedded_postgres.running(folder) as url:
@@ -161,7 +255,7 @@ async def test_a_cluster_that_was_cut_short_while_being_made_is_made_anew(tmp_pa
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
     async with embedded_postgres.running(tmp_path / "postgres") as url:
-        assert url.startswith("postgresql://ladder:")
+        assert url.startswith("postgresql://ladder_services:")
 
 
 async def test_the_folder_of_another_major_version_is_refused_with_what_to_do(folder: Path) -> None:

@@ -77,7 +77,7 @@ def request_of(identifier: str) -> Request | None:
     raw = _unpacked(identifier, _REQUEST)
     try:
         return None if raw is None else msgspec.json.decode(raw, type=Request)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
