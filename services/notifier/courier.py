@@ -37,7 +37,7 @@ class Courier:
         if channel is None:
             return Rejected(f"channel {delivery.channel} is not available in this release")
         try:
-            envelope = self._envelope(delivery, now)
+            envelope = await self._envelope(delivery, now)
             crash_point("notifier.sending")
             async with asyncio.timeout(LONGEST_SECONDS):
                 result = await channel.send(envelope)
@@ -56,9 +56,13 @@ class Courier:
         crash_point("notifier.sent")
         return _unrevealed(result, delivery.address, envelope.address)
 
-    def _envelope(self, delivery: Delivery, now: datetime) -> Envelope:
-        links = links_of(delivery, self.public_url, self.signer)
-        letter = write(delivery, self.bundle(), links, now)
+    async def _envelope(self, delivery: Delivery, now: datetime) -> Envelope:
+        links, bundle = links_of(delivery, self.public_url, self.signer), self.bundle()
+        notice = delivery.content.notice
+        if notice is not None and notice.template:  # a program of whoever writes the policy
+            letter = await asyncio.to_thread(write, delivery, bundle, links, now)
+        else:
+            letter = write(delivery, bundle, links, now)
         if letter.note:
             log.warning(
                 "template not used", action="template_failed", incident=delivery.incident_id, why=letter.note

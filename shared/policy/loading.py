@@ -81,15 +81,6 @@ def _secondary_aside(
 def _templates(bundle: Bundle) -> Iterator[Finding]:
     if not bundle.templates:
         return
-    from jinja2 import TemplateSyntaxError  # noqa: PLC0415 - only bundles with templates pay for it
-    from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415
+    from shared.policy import template_trial  # noqa: PLC0415 - only bundles with templates pay for Jinja
 
-    environment = SandboxedEnvironment(autoescape=True)
-    for name, template in bundle.templates.items():
-        for part in ("title", "body"):
-            text: str = getattr(template, part)
-            try:
-                environment.parse(text)
-            except TemplateSyntaxError as err:
-                expected = f"a Jinja template: {err.message}"
-                yield Finding(("templates", name, part), shown(text), expected, line=err.lineno, column=1)
+    yield from template_trial.findings(bundle)

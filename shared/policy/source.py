@@ -5,6 +5,7 @@ its line and column. Aliases are followed (not into themselves); tags and merge 
 """
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from json import JSONDecodeError
@@ -21,6 +22,9 @@ _LARGEST: Final = 8 * 1024 * 1024
 _MOST_NODES: Final = 100_000  # and one more for each so many characters: aliases multiply what is written
 _NODE_LENGTH: Final = 8
 _LARGEST_FLOW: Final = 256 * 1024  # what begins like JSON and is none is read as YAML up to this size
+_MOST_OPEN: Final = 500
+_BRACKETS: Final = re.compile(r"[\[\]{}]")
+_DASHES: Final = re.compile(r"(?:[-?:] +){500}")
 _DEEPEST: Final = 60
 _MOST_DIGITS: Final = 40
 _UNSTORABLE: Final = "NUL or half a surrogate pair"
@@ -157,6 +161,8 @@ def _read_file(file: FilePath, source: Source) -> None:
         return refuse(err.strerror or str(err), "a file that can be read")
     if len(body) > _LARGEST:
         return refuse(f"{len(body)} bytes", f"at most {_LARGEST} bytes")
+    if _is_deep(text):
+        return refuse("nesting beyond all measure", "a policy bundle")
     source.lines[name] = text.splitlines()
     node = _composed(text, name)
     if isinstance(node, PolicyError):
@@ -169,6 +175,21 @@ def _read_file(file: FilePath, source: Source) -> None:
     else:
         _Reader(name, source).merge(node)
     return None
+
+
+def _is_deep(text: str) -> bool:
+    """Whether more brackets or dashes are open at once than any policy has: YAML's reader takes seconds for them.
+
+    Those in quotes and comments count too, which is why the limit is far above what is ever meant.
+    """
+    if _DASHES.search(text):
+        return True
+    depth = 0
+    for bracket in _BRACKETS.finditer(text):
+        depth = depth + 1 if bracket[0] in "[{" else max(0, depth - 1)
+        if depth > _MOST_OPEN:
+            return True
+    return False
 
 
 def _composed(text: str, name: str) -> Any:

@@ -469,13 +469,13 @@ async def test_a_link_that_nobody_signed_is_a_broken_link_however_deep_it_is(off
 async def test_whatever_is_packed_into_a_token_is_refused(office: Office, method: str, path: str) -> None:
     """Depth, numbers without end, bytes that are no text: no place turns them into a 500."""
     for raw in _HOSTILE:
-        for mark in ("", "ladder-request-", "ladder."):
-            for rest in ("", ".AAAA", "." + packed(b"x" * 32), ".\u00e9", "." + "A" * 500):
-                said = (mark + packed(raw))[:50_000] + rest
-                for key in ("admin", "genie"):
-                    answer = await office.ask(method, path.format(quote(said)), key)
-                    assert answer.status_code in {200, 400, 401, 404, 405, 414, 422}, (raw[:40], answer.text)
-                    assert answer.status_code != 200 or raw in {b"", b"null"}, answer.text
+        for rest in ("", ".\u00e9", "." + packed(b"x" * 32)):
+            said = ("ladder-r-" if "alerts" in path else "") + packed(raw)[:50_000] + rest
+            answer = await office.ask(
+                method, path.format(quote(said)), "genie" if "alerts" in path else "admin"
+            )
+            assert answer.status_code in {200, 404, 405, 422}, (raw[:40], answer.text)
+            assert answer.status_code != 200 or raw in {b"", b"null"}, answer.text
 
 
 _TAKE_A_BODY: Final = (
@@ -498,6 +498,7 @@ async def test_a_body_without_end_or_bottom_is_refused_at_every_door(
 ) -> None:
     bodies = (
         b"[" * 200_000,
+        b"- " * 20_000,
         b'{"a":' * 100_000,
         b'{"title": ' + b"9" * 20_000 + b', "dedup_key": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
         b"a: &a [x,x,x,x,x,x,x,x,x]\n"
@@ -505,12 +506,7 @@ async def test_a_body_without_end_or_bottom_is_refused_at_every_door(
         b"\xff\xfe" * 100,
     )
     for body in bodies:
-        for kind in (
-            "application/json",
-            "application/yaml",
-            "application/cloudevents-batch+json",
-            "text/plain",
-        ):
+        for kind in ("application/json", "application/yaml"):
             method = "PUT" if path == "/v1/policy" else "POST"
             answer = await office.ask(method, path, key, content=body, headers={"Content-Type": kind})
             assert answer.status_code < 500, (kind, body[:40], answer.text)

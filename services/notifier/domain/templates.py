@@ -1,20 +1,13 @@
-"""The bundle's templates: Jinja in a sandbox, the incident's fields by the names that expressions use."""
+"""The bundle's templates for one message: the incident's fields by the names that expressions use."""
 
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import msgspec
-from jinja2 import StrictUndefined, Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from shared.events import IncidentSnapshot, Notice
+from shared.policy.rendering import BrokenTemplateError, rendered
 
-_LONGEST: Final = 10_000
-_environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-
-
-class BrokenTemplateError(Exception):
-    """The template cannot be rendered for this incident; the text says why."""
+__all__ = ["BrokenTemplateError", "render"]
 
 
 class _Customer(str):
@@ -26,28 +19,12 @@ class _Customer(str):
 
 
 def render(title: str, body: str, incident: IncidentSnapshot, notice: Notice) -> tuple[str, str]:
-    """Title and body of a message, at most 10,000 characters each. Raises BrokenTemplateError."""
+    """Title and body of a message, at most 10,000 characters each. Raises BrokenTemplateError.
+
+    Takes up to some hundred milliseconds of the processor, whatever the template is: not for the event loop.
+    """
     names = _names(incident, notice)
-    try:
-        return (
-            _compiled(title).render(names)[:_LONGEST].strip(),
-            _compiled(body).render(names)[:_LONGEST].strip(),
-        )
-    except (
-        TemplateError,
-        ArithmeticError,
-        LookupError,
-        TypeError,
-        ValueError,
-        MemoryError,
-        RecursionError,
-    ) as err:
-        raise BrokenTemplateError(str(err) or type(err).__name__) from err
-
-
-@lru_cache(maxsize=256)
-def _compiled(source: str) -> Template:
-    return _environment.from_string(source)
+    return rendered(title, names), rendered(body, names)
 
 
 def _names(incident: IncidentSnapshot, notice: Notice) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from services.notifier.domain.compose import write
 from services.notifier.domain.outcome import after_failure, report
 from services.notifier.domain.plan import plan, told_who_took_it
 from services.notifier.domain.retries import gives_up_at
+from services.notifier.domain.templates import _names
 from services.notifier.domain.times import local, relative
 from services.notifier.links import links_of
 from shared.events import Contact, Recipient
+from shared.policy.template_trial import sample
 from shared.security import Signer
 from tests.services.notifier.building import (
     T0,
@@ -195,6 +197,7 @@ def test_a_template_writes_the_message():
         "{{ title.__class__.__mro__ }}",  # what the sandbox refuses
         "{% if %}",  # no template at all
         "{{ 1 // 0 }}",
+        "{{ 'x' * 400000000 }}",
     ],
 )
 def test_a_broken_template_falls_back_to_the_default_text(body):
@@ -203,6 +206,13 @@ def test_a_broken_template_falls_back_to_the_default_text(body):
     _, letter = letter_of(changed(notices=[told]), bundle(templates=templates))
     assert "The problem is resolved." in letter.text
     assert "customer" in letter.note
+
+
+def test_what_a_template_is_tried_with_has_the_names_of_a_message():
+    told = notice("update", address("http://x.test/b"), stakeholder=True, text="Soon.", template="customer")
+    names = _names(incident(), told)
+    assert names.keys() == sample().keys() == sample(hostile=True).keys()
+    assert names["incident"].keys() == sample()["incident"].keys()
 
 
 def test_a_webhook_body_has_the_promised_shape():

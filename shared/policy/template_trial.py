@@ -1,0 +1,91 @@
+"""Each template rendered for an ordinary incident and for a hostile one, before it may be in force."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Final
+
+from shared.policy.errors import Finding, shown
+from shared.policy.model import Bundle
+from shared.policy.rendering import BrokenTemplateError, TooCostlyError, rendered
+
+_BEGAN: Final = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+_NASTY: Final = "{{ x }} {% for %} </b>&amp;\r\n%1000000000d \\ ' \" \N{RIGHT-TO-LEFT OVERRIDE}\N{FIRE} "
+_NUMBERS: Final = ("priority", "round", "rating", "members", "members_open", "reopened", "events", "version")
+_TEXTS: Final = """
+    id integration dedup_key title description kind source severity status tier customer_name service policy
+    level assignee waiting_for decision decided_by parent suppressed_by text event
+"""
+_TIMES: Final = """
+    waiting_until snoozed_until suppressed_until opened_at acknowledged_at resolved_at closed_at next_due_at
+"""
+
+
+class _Customer(str):
+    """As messages have it: writes itself as the id, and has both."""
+
+    __slots__ = ("id", "name")
+    id: str
+    name: str
+
+
+class _Open(dict[str, Any]):
+    """Attributes or labels of which any may be there; whether one was asked for that the sample made up."""
+
+    asked = False
+
+    def __missing__(self, key: str) -> Any:
+        self.asked = True
+        return "1"
+
+
+def findings(bundle: Bundle) -> Iterator[Finding]:
+    """What fails, with its place."""
+    for name, template in bundle.templates.items():
+        for part in ("title", "body"):
+            text: str = getattr(template, part)
+            for what, names in (("an ordinary", sample()), ("a hostile", sample(hostile=True))):
+                try:
+                    rendered(text, names)
+                except BrokenTemplateError as err:
+                    if isinstance(err.__cause__, TooCostlyError) or not _guessed(names):
+                        expected = f"a Jinja template that renders for {what} incident: {err}"
+                        path = ("templates", name, part)
+                        yield Finding(path, shown(text), expected, line=err.line, column=1)
+                        break
+
+
+def _guessed(names: Mapping[str, Any]) -> bool:
+    """What an attribute really is, is not known: with another one it might have worked."""
+    return bool(names["attributes"].asked or names["labels"].asked)
+
+
+def sample(*, hostile: bool = False) -> dict[str, Any]:
+    """The names that a message's template has, for an incident that never was."""
+    text = _NASTY * 100 if hostile else "sample"
+    number = 1_000_000 if hostile else 1
+    many = 100 if hostile else 2
+    customer = _Customer(text)
+    customer.id = customer.name = text
+    link = SimpleNamespace(href="https://example.com/", text=text)
+    upstream = SimpleNamespace(id=text, title=text, service=text)
+    clock = SimpleNamespace(
+        target="resolve",
+        state="running",
+        goal_seconds=number,
+        elapsed_seconds=number,
+        due_at=_BEGAN + timedelta(hours=1),
+        breached=hostile,
+    )
+    fields: dict[str, Any] = dict.fromkeys(_TEXTS.split(), text) | dict.fromkeys(_NUMBERS, number)
+    fields |= dict.fromkeys(_TIMES.split(), _BEGAN)
+    fields |= {
+        "labels": _Open({f"label{each}": text[:500] for each in range(many)}),
+        "attributes": _Open({f"attribute{each}": number * 1.5 for each in range(many)}),
+        "links": (link,) * many,
+        "may_follow_from": (upstream,) * many,
+        "clocks": (clock,) * 5,
+    }
+    told = {name: fields.pop(name) for name in ("text", "event")}
+    incident = fields | {"customer": text}
+    return incident | told | {"customer": customer, "incident": incident}
