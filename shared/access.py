@@ -18,7 +18,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from shared.guesses import WrongKey, passed
 from shared.policy import Bundle
 from shared.problems import Problem
-from shared.security import owner_of
+from shared.security import digest, owner_of
 
 Role: TypeAlias = Literal["viewer", "responder", "lead", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "responder", "lead", "admin")
@@ -34,11 +34,15 @@ _ASKED_FOR: Final = {"WWW-Authenticate": "Bearer"}
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A key's name, its role, and the user it acts as; `user` is empty for a key that acts for nobody."""
+    """A key's name, its role, and the user it acts as; `user` is empty for a key that acts for nobody.
+
+    `mark` tells this key from others of the same name: the beginning of its SHA-256.
+    """
 
     key: str
     role: Role
     user: str = ""
+    mark: str = ""
 
     def may(self, needed: Role) -> bool:
         """Whether the role is high enough."""
@@ -61,7 +65,7 @@ def holder_of(presented: HTTPAuthorizationCredentials | None, bundle: Bundle, no
         raise WrongKey(*_NO_KEY, headers=_ASKED_FOR)
     role = bundle.role_of(name)
     assert role in ROLES
-    return Holder(name, role, keys[name].acts_as or "")
+    return Holder(name, role, keys[name].acts_as or "", digest(secret)[:16])
 
 
 def require_key(presented: HTTPAuthorizationCredentials | None) -> None:

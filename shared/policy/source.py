@@ -178,7 +178,7 @@ def _read_file(file: FilePath, source: Source) -> None:
 
 
 def _is_deep(text: str) -> bool:
-    """Whether more brackets or dashes are open at once than any policy has: YAML's reader takes seconds for them.
+    """Whether more brackets or dashes are open at once than in any policy: YAML's reader is slow at them.
 
     Those in quotes and comments count too, which is why the limit is far above what is ever meant.
     """

@@ -35,6 +35,7 @@ _WRITES: Final = {
     ("POST", "/v1/dead-letters/{letter_id}/replay"): "admin",
     ("POST", "/v1/dead-letters/{letter_id}/dismiss"): "admin",
     ("POST", "/v1/schedules/{name}/feed"): "viewer",  # it opens nothing that a viewer may not read
+    ("DELETE", "/v1/schedules/{name}/feed"): "viewer",  # one's own; those of others take a lead
 }
 _READS: Final = {  # of others a viewer reads everything
     "/v1/dead-letters": "lead",

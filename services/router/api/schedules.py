@@ -1,7 +1,7 @@
 """`/v1/schedules`: who has which shifts, as JSON and (by a private address, without a key) as iCalendar."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -20,18 +20,24 @@ from services.router.api.shapes import (
     ShiftList,
     answer,
     answers,
+    refusals_of,
 )
 from services.router.api.times import Moment
 from services.router.engine import Engine
 from services.router.policies import moment, required
 from services.router.settings import RouterSettings
 from services.router.shift_calendar import Feed, calendar_of, event, of_feed
+from shared import telemetry
 from shared.clock import utcnow
+from shared.database import transaction_time
 from shared.guesses import WrongKey
 from shared.policy import Bundle, Schedule
 from shared.policy.oncall import Override, Shift, TooFineError, shifts
 from shared.problems import MEDIA_TYPE, Fault, Problem
 from shared.reading import Reading
+from shared.security import Key
+
+log = telemetry.logger(__name__)
 
 PURPOSE: Final = "shifts"
 _NO_SUCH: Final = (404, "no-such-schedule", "No schedule has this name")
@@ -41,6 +47,7 @@ _FURTHEST: Final = timedelta(days=366)
 _BEHIND: Final = timedelta(days=28)  # in a calendar
 _AHEAD: Final = timedelta(days=182)
 _LONGEST_SHIFT: Final = timedelta(days=35)  # looked for its true begin and end in a calendar
+_HOLDER: Final = r"^(?:everybody|(?:user|api):[a-z0-9][a-z0-9_-]*)?$"
 _UNKNOWN: Final = {404: "No schedule has this name."}
 _Filter: TypeAlias = Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$")]
 _Token: TypeAlias = Annotated[str, Query(max_length=2000, description="the token of a private address")]
@@ -58,7 +65,8 @@ def schedules(engine: Engine, access: Access, settings: RouterSettings) -> APIRo
     router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=Route)
     _add_list(router, access)
     _add_shifts(router, engine, access)
-    _add_feed(router, access, settings)
+    _add_feed(router, engine, access, settings)
+    _add_end(router, engine, access)
     _add_calendar(router, engine, settings)
     return router
 
@@ -110,14 +118,16 @@ def _add_shifts(router: APIRouter, engine: Engine, access: Access) -> None:
         )
 
 
-def _add_feed(router: APIRouter, access: Access, settings: RouterSettings) -> None:
+def _add_feed(router: APIRouter, engine: Engine, access: Access, settings: RouterSettings) -> None:
     @router.post(
         "/{name}/feed",
         operation_id="create_calendar_feed",
         summary="A private address of the shifts for a calendar program",
         response_class=Response,
         responses=answers(
-            CalendarFeed, "It works as long as its holder is in the policy in force.", _UNKNOWN
+            CalendarFeed,
+            "It works until it is ended, and while its user and the key that asked for it are in the policy.",
+            _UNKNOWN,
         ),
     )
     async def feed(
@@ -129,13 +139,47 @@ def _add_feed(router: APIRouter, access: Access, settings: RouterSettings) -> No
         _known(caller.live.bundle, name)
         if user and user not in caller.live.bundle.users:
             raise invalid(Fault("query:user", f"no user {user!r} in the policy in force"))
+        async with engine.database.transaction() as connection:
+            made_at = await transaction_time(connection)
         holder = {"user": caller.holder.user} if caller.holder.user else {"key": caller.holder.key}
-        query = {"token": settings.signer.sign(PURPOSE, {"schedule": name} | holder)}
+        claims = {"schedule": name, "by": caller.holder.mark, "at": made_at.isoformat()} | holder
+        query = {"token": settings.signer.sign(PURPOSE, claims)}
         if user:
             query["user"] = user
         place = settings.public_url or str(request.base_url)
         url = f"{place.rstrip('/')}/v1/schedules/{quote(name)}/shifts.ics?{urlencode(query)}"
         return answer(CalendarFeed(schedule=name, user=user, url=url))
+
+
+def _add_end(router: APIRouter, engine: Engine, access: Access) -> None:
+    @router.delete(
+        "/{name}/feed",
+        operation_id="end_calendar_feeds",
+        summary="End the private addresses of a schedule that somebody has",
+        status_code=204,
+        response_class=Response,
+        responses=refusals_of(_UNKNOWN | {403: "Only a lead ends those of others."})
+        | {204: {"description": "Those that were made until now show nothing any more."}},
+    )
+    async def end(
+        name: str,
+        caller: Annotated[Caller, Depends(access.needs("viewer"))],
+        holder: Annotated[
+            str,
+            Query(max_length=200, pattern=_HOLDER, description="user:NAME, api:NAME or everybody; yourself"),
+        ] = "",
+    ) -> Response:
+        _known(caller.live.bundle, name)
+        mine = caller.actor.name
+        whose = holder or mine
+        if whose != mine:
+            caller.holder.require("lead")
+        async with engine.database.transaction() as connection:
+            await connection.execute(_END, {"schedule": name, "holder": whose, "by": mine})
+        log.info(
+            "calendars ended", action="calendars_ended", schedule=name, holder=whose, actor=mine
+        )
+        return Response(status_code=204)
 
 
 def _add_calendar(router: APIRouter, engine: Engine, settings: RouterSettings) -> None:
@@ -153,7 +197,7 @@ def _add_calendar(router: APIRouter, engine: Engine, settings: RouterSettings) -
             raise WrongKey(*_NO_SUCH, sort="link")
         async with engine.database.reading.transaction("ask again later") as connection:
             bundle, changed_at = await _in_force(engine, connection)
-            if not _still_holds(bundle, claims, now):
+            if not _still_holds(bundle, claims, now) or await _was_ended(connection, claims):
                 raise _unknown()
             schedule = _known(bundle, name)
             day = now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -185,12 +229,30 @@ async def _in_force(engine: Engine, connection: AsyncConnection) -> tuple[Bundle
     return (await engine.policies.one(connection, in_force.hash)).bundle, in_force.at
 
 
+async def _was_ended(connection: AsyncConnection, claims: dict[str, Any]) -> bool:
+    holder = f"user:{claims['user']}" if "user" in claims else f"api:{claims.get('key')}"
+    ended_at = await connection.scalar(_ENDED, {"schedule": claims["schedule"], "holder": holder})
+    return ended_at is not None and _made_at(claims) <= ended_at
+
+
+def _made_at(claims: dict[str, Any]) -> datetime:
+    """When the address was given; older releases did not say."""
+    return datetime.fromisoformat(claims["at"]) if "at" in claims else datetime.min.replace(tzinfo=UTC)
+
+
 def _still_holds(bundle: Bundle, claims: dict[str, Any], now: datetime) -> bool:
-    """Whether the one to whom the address was given may still read."""
+    """Whether the one to whom the address was given may still read, with the key that asked for it."""
+    keys = [key for owner in bundle.api_keys.values() for key in owner.keys if _works(key, now)]
+    if "by" in claims and not any(key.sha256.lower().startswith(claims["by"]) for key in keys):
+        return False
     if "user" in claims:
         return claims["user"] in bundle.users
     owner = bundle.api_keys.get(str(claims.get("key")))
-    return owner is not None and any(key.expires is None or now < key.expires for key in owner.keys)
+    return owner is not None and any(_works(key, now) for key in owner.keys)
+
+
+def _works(key: Key, now: datetime) -> bool:
+    return key.expires is None or now < key.expires
 
 
 async def _listed(
@@ -241,4 +303,13 @@ def _unknown() -> Problem:
     return Problem(*_NO_SUCH)
 
 
+_END: Final = text("""
+    INSERT INTO router.calendar_end (schedule, holder, ended_at, ended_by)
+    VALUES (:schedule, :holder, now(), :by)
+    ON CONFLICT (schedule, holder) DO UPDATE SET ended_at = excluded.ended_at, ended_by = excluded.ended_by
+""")
+_ENDED: Final = text("""
+    SELECT max(ended_at) FROM router.calendar_end
+    WHERE schedule = :schedule AND holder IN (:holder, 'everybody')
+""")
 _LATEST: Final = text("SELECT max(made_at) FROM router.override WHERE schedule = :schedule")

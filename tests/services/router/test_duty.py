@@ -10,7 +10,7 @@ import pytest
 from icalendar import Calendar
 
 from shared.clock import utcnow
-from shared.security import digest
+from shared.security import Signer, digest
 from tests.domain.tale import bundle, on_main
 from tests.services.router.desk import Desk, event
 from tests.services.router.test_api import Api, api_of, keys
@@ -383,6 +383,43 @@ async def test_the_address_dies_with_its_holder(served: Api, key: str) -> None:
         bundle(api_keys=left, users=people, schedules=schedule, teams=teams, **parts)
     )
     assert (await served.client.get(url)).status_code == 404
+
+
+async def end(served: Api, key: str, **query: str) -> int:
+    status: int = (await ask(served, "DELETE", "/v1/schedules/desk/feed", key, params=query)).status_code
+    return status
+
+
+async def test_an_address_that_went_astray_is_ended_and_the_next_one_works(served: Api) -> None:
+    """Whoever has it ends it; those of others take a lead; nobody else's are touched."""
+    astray, leads, viewers = [await feed(served, key) for key in ("ana", "lead", "viewer")]
+    assert await end(served, "ana") == 204
+    assert (await served.client.get(astray)).status_code == 404
+    assert await end(served, "viewer", holder="user:petra") == 403
+    for url in (leads, viewers, await feed(served, "ana")):
+        assert (await served.client.get(url)).status_code == 200
+    assert await end(served, "lead", holder="api:viewer") == 204
+    assert (await served.client.get(viewers)).status_code == 404
+    assert await end(served, "lead", holder="everybody") == 204
+    assert (await served.client.get(leads)).status_code == 404
+    assert await end(served, "lead", holder="somebody") == 422
+
+
+async def test_an_address_ends_with_the_key_that_asked_for_it(served: Api) -> None:
+    """A key that was changed because it leaked takes along what was made with it."""
+    url = await feed(served, "viewer")
+    await served.desk.put_in_force(policy())
+    assert (await served.client.get(url)).status_code == 200
+    changed = {"keys": [{"sha256": digest("another viewer")}], "role": "viewer"}
+    await served.desk.put_in_force(policy(api_keys=keys() | {"viewer": changed}))
+    assert (await served.client.get(url)).status_code == 404
+
+
+def test_a_token_ends_with_the_secret_key_that_signed_it() -> None:
+    """While the key is changed both count; once the old one is gone, so is what it signed."""
+    token = Signer(("old",)).sign("shifts", {"schedule": "desk"})
+    assert Signer(("new", "old")).verify("shifts", token, utcnow()) == {"schedule": "desk"}
+    assert Signer(("new",)).verify("shifts", token, utcnow()) is None
 
 
 async def test_an_address_is_given_for_schedules_and_people_that_exist(served: Api) -> None:
