@@ -26,7 +26,8 @@
      │   └─ every other SQLSTATE          42 (no such column), 0A, 26, 28, …
      └─ BROKEN      everything else: a fault of Ladder's own. Tried again, counted, its stack is logged, and
                     when it lasts `last_resort` is told. Never blamed on what was being worked on: an accepted
-                    event is decided late, and never becomes a dead letter for it.
+                    event is decided late, and never becomes a dead letter for it. Who brings it out again and
+                    again stands aside for a while (`shared.bisect.WHOEVER`).
 
 An exception inside the pure `decide` does not come here: it stays with its signal (POLICY.md, rule 18). A
 group of exceptions is of the gravest kind in it.

@@ -27,6 +27,7 @@ from shared.trouble import Trouble
 log = telemetry.logger(__name__)
 
 TOLD_AFTER_SECONDS: Final = 60.0
+APART_AFTER_SECONDS: Final = 10.0  # of a fault of Ladder's own: then whoever brings it out stands aside
 TOLD_AGAIN_SECONDS: Final = 900.0
 _PAUSES: Final = {
     Kind.AWAY: (0.1, 2.0),
@@ -98,6 +99,11 @@ class Failures:
         self._pause = min(self._pause * 2, longest) if kind is self._kind else first
         self._kind = kind
         return kind, min(self._pause, self._longest)
+
+    def lasts(self, seconds: float) -> bool:
+        """Whether it has been failing for so long by a fault of Ladder's own."""
+        broken = self._kind is Kind.BROKEN and self._since is not None
+        return broken and self._clock() - (self._since or 0.0) >= seconds
 
     async def worked(self) -> None:
         """A step came through."""

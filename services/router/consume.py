@@ -16,7 +16,7 @@ from shared.clock import stopwatch, utcnow
 from shared.eventlog import Consumer, EventLog, Received
 from shared.eventlog.committing import Commits
 from shared.events import DEAD_LETTER, DELIVERIES, INCIDENTS, HeartbeatReceived
-from shared.loops import Failures, repeat, until_done
+from shared.loops import APART_AFTER_SECONDS, Failures, repeat, until_done
 from shared.progress import Progress
 from shared.pulse import Beat, unwatched
 
@@ -85,10 +85,13 @@ class Consuming:
         metrics.BATCH_SIGNALS.observe(len(records))
         # Beats last: what is wrong with them must not keep events waiting.
         if arrivals:
-            await until_done(self._deciding, lambda: self._engine.take(arrivals), waits=self._waits)
+            await until_done(self._deciding, lambda: self._decide(arrivals), waits=self._waits)
         if beats:
             await until_done(self._beating, lambda: heartbeats.take(self._engine, beats), waits=self._waits)
         await canary.take(self._engine, canaries)
+
+    async def _decide(self, arrivals: Sequence[Arrival]) -> None:
+        await self._engine.take(arrivals, apart=self._deciding.lasts(APART_AFTER_SECONDS))
 
     def _waits(self) -> None:
         self.progress.waits(utcnow())

@@ -17,12 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router import ailing, dead_letters, last_resort, metrics, store
 from services.router.arrivals import Arrival
 from services.router.domain.decide import decide
+from services.router.domain.decision import Decision
 from services.router.domain.signals import ActionTaken
 from services.router.handle import Batch, Decide, Handled, handle, handle_due, mark_stuck
 from services.router.policies import InForce, Policies, moment, required
 from services.router.situation import Situation
 from shared import telemetry
-from shared.bisect import bisect
+from shared.bisect import REFUSED, WHOEVER, bisect
 from shared.crash import crash_point
 from shared.database import Database
 from shared.errors import Kind, kind_of, sqlstate, words
@@ -80,24 +81,29 @@ class Engine:
         self.spread: Final = asyncio.Event()  # many are to be told something
         self._decide = decide
 
-    async def take(self, arrivals: Sequence[Arrival]) -> Sequence[Handled]:
+    async def take(self, arrivals: Sequence[Arrival], *, apart: bool = False) -> Sequence[Handled]:
         """Decide about these and store the result; when it returns, all of it is committed.
 
         A signal that the database refuses is set aside as a dead letter, its neighbours pass. Raises what
         is nobody's fault among them (`shared.errors`): they come again, and what is committed is not decided
         twice. What a person did and is refused is raised, too.
+
+        `apart`: a fault of Ladder's own has lasted for a while. Whoever brings it out goes the way of what
+        cannot be decided (POLICY.md, rule 18) – kept, tried again, told to `last_resort` –, and nobody else
+        waits for it.
         """
-        return await bisect(arrivals, self._take, self._refuse)
+        return await bisect(arrivals, self._take, self._refuse, WHOEVER if apart else REFUSED)
 
     async def _take(self, arrivals: Sequence[Arrival]) -> Sequence[Handled]:
         batch = await self.transaction(lambda *given: self.within(arrivals, *given))
         self.committed(batch)
         return batch.handled
 
-    async def fire(self, most: int = 500) -> int:
+    async def fire(self, most: int = 500, *, apart: bool = False) -> int:
         """Let every incident whose time has come take its step, up to a number; how many did.
 
-        One for which the database refuses what was decided is marked as stuck (POLICY.md, rule 18).
+        One for which the database refuses what was decided is marked as stuck (POLICY.md, rule 18); with
+        `apart` also one whose step fails by a fault of Ladder's own.
         """
         claimed: list[str] = []
 
@@ -109,9 +115,10 @@ class Engine:
         try:
             batch = await self.transaction(work)
         except Exception as err:
-            if kind_of(err) is not Kind.REFUSED or not claimed:
+            culprits = WHOEVER if apart else REFUSED
+            if kind_of(err) not in culprits or not claimed:
                 raise
-            return sum(await bisect(claimed, self._fire_these, self._stick))
+            return sum(await bisect(claimed, self._fire_these, self._stick, culprits))
         self.committed(batch)
         return len(batch.handled)
 
@@ -125,9 +132,11 @@ class Engine:
         return [len(batch.handled)]
 
     async def _stick(self, incident_id: str, err: Exception) -> Sequence[int]:
-        """The database refuses what its timer decided: it goes the way of what cannot be decided at all."""
-        why = f"the database refuses what its timer decided: {words(err)}"
-        log.error("timer refused by the database", action="timer_refused", incident=incident_id, error=why)
+        """Its timer's step cannot be taken: it goes the way of what cannot be decided at all."""
+        refused = kind_of(err) is Kind.REFUSED
+        said = "the database refuses what its timer decided" if refused else "its timer's step fails"
+        why = f"{said}: {words(err)}"
+        log.error("timer set aside", action="timer_refused", incident=incident_id, error=why)
 
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
             situation = await store.due(connection, 1, among=[incident_id])
@@ -138,7 +147,7 @@ class Engine:
         try:
             batch = await self.transaction(work)
         except Exception as again:
-            if kind_of(again) is not Kind.REFUSED:
+            if kind_of(again) not in WHOEVER:
                 raise
             log.exception("not even marked as stuck", action="timer_postponed", incident=incident_id)
             await self._postpone(incident_id)
@@ -210,9 +219,27 @@ class Engine:
         """
         if isinstance(arrival.signal, ActionTaken) or arrival.letter is not None:
             raise err
+        if kind_of(err) is not Kind.REFUSED:
+            return await self._keep_for_later(arrival, err)
         reason = f"it cannot be stored: {words(err)}"
         log.error("signal refused", action="dead_letter", event_id=arrival.id, reason=reason)
         return await self.set_aside(dead_letters.of_refused(arrival, reason))
+
+    async def _keep_for_later(self, arrival: Arrival, err: Exception) -> Sequence[Handled]:
+        """As when deciding fails: the signal is kept, its incident is stuck. Raises if even that fails."""
+
+        def fails(*_: object, **__: object) -> Decision:
+            raise err
+
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+            return await handle(
+                connection, [arrival], policies=self.policies, in_force=in_force, now=now, decide=fails
+            )
+
+        log.error("signal kept for later", action="kept_for_later", event_id=arrival.id, exc_info=err)
+        batch = await self.transaction(work)
+        self.committed(batch)
+        return batch.handled
 
     async def set_aside(self, letter: Arrival) -> Sequence[Handled]:
         """Publish a dead letter, with the incident that tells of it. Raises when that cannot be, too."""

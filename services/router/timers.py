@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import metrics, store
 from services.router.engine import Engine
-from shared.loops import for_ever
+from shared.loops import APART_AFTER_SECONDS, Failures, repeat
 from shared.pulse import Beat, unwatched
 
 _MOST: Final = 500
@@ -23,14 +23,18 @@ class Timers:
     def __init__(self, engine: Engine, *, beat: Beat = unwatched) -> None:
         self._engine = engine
         self._beat = beat
+        self._failing = Failures("router timers", engine.database.trouble, tell=engine.tell)
         self._counted_at: datetime | None = None
 
-    async def fire_once(self, now: datetime) -> datetime:
-        """Fire everything that is due; when to look again (at most a second from now, the database's)."""
+    async def fire_once(self, now: datetime, *, apart: bool = False) -> datetime:
+        """Fire everything that is due; when to look again (at most a second from now, the database's).
+
+        `apart`: see `Engine.fire`.
+        """
         self._engine.alarm.begin(now + _LONGEST)
         fired = _MOST
         while fired == _MOST:
-            fired = await self._engine.fire(_MOST)
+            fired = await self._engine.fire(_MOST, apart=apart)
             self._beat()
         async with self._engine.database.transaction() as connection:
             due = await store.next_due(connection)
@@ -40,12 +44,11 @@ class Timers:
 
     async def run(self) -> None:
         """Fire for ever."""
-        away = self._engine.database.trouble
-        await for_ever("router timers", self._fire, away, beat=self._beat, tell=self._engine.tell)
+        await repeat(self._failing, self._fire, beat=self._beat)
 
     async def _fire(self) -> None:
         server_now = self._engine.database.now  # due times are its own: no other clock is taken from them
-        at = await self.fire_once(server_now())
+        at = await self.fire_once(server_now(), apart=self._failing.lasts(APART_AFTER_SECONDS))
         await self._engine.alarm.wait((at - server_now()).total_seconds())
 
     async def _count_overdue(self, connection: AsyncConnection, now: datetime) -> None:

@@ -105,6 +105,22 @@ async def test_a_fault_of_our_own_that_lasts_is_told_to_last_resort() -> None:
     assert run.told == ["KeyError: 'acme'", "KeyError: 'acme'", ""]
 
 
+async def test_a_fault_lasts_from_its_first_failure_and_an_outage_is_none() -> None:
+    seconds = [0.0]
+    failures = Failures("x", Trouble(telemetry.logger(__name__), "away"), clock=lambda: seconds[0])
+    await failures.failed(KeyError("acme"))
+    seconds[0] = 9.9
+    await failures.failed(KeyError("acme"))
+    assert not failures.lasts(10)
+    seconds[0] = 10.0
+    assert failures.lasts(10)
+    await failures.failed(TimeoutError())
+    assert not failures.lasts(0)
+    await failures.failed(KeyError("acme"))
+    await failures.worked()
+    assert not failures.lasts(0)
+
+
 async def test_a_short_fault_and_a_long_outage_are_not_told() -> None:
     """An outage has its own alarms, and nobody can mend it by looking at Ladder."""
     assert (await Run([KeyError("acme")] * 5 + [None]).to_the_end()).told == []

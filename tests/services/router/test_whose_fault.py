@@ -23,6 +23,7 @@ from services.router.domain.surroundings import Surroundings
 from services.router.engine import Engine
 from services.router.handle import Batch
 from services.router.policies import InForce
+from services.router.situation import Situation
 from services.router.timers import Timers
 from shared import codec
 from shared.database import Database
@@ -31,7 +32,7 @@ from shared.eventlog.postgres import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from shared.events import DEAD_LETTER, DeadLetter, HeartbeatReceived
 from tests.domain.tale import bundle
-from tests.services.router.desk import NOON, Desk, event
+from tests.services.router.desk import NOON, Desk, arrival, event
 from tests.waiting import until
 
 
@@ -215,17 +216,88 @@ async def test_what_a_person_did_and_cannot_be_stored_is_no_dead_letter(desk: De
     assert await letters(desk) == []
 
 
+class BreaksOver(Engine):
+    """The real engine, except that whatever it does about this key breaks it by a fault of its own."""
+
+    key = "bad"
+
+    async def within(
+        self, arrivals: Sequence[Arrival], connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> Batch:
+        if any(isinstance(each.to, tuple) and each.to[1] == self.key for each in arrivals):
+            raise KeyError(self.key)
+        return await super().within(arrivals, connection, now, in_force)
+
+    async def _due(
+        self, situation: Situation, connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> Batch:
+        if any(each.dedup_key == self.key for each in situation.incidents.values()):
+            raise KeyError(self.key)
+        return await super()._due(situation, connection, now, in_force)
+
+
+async def test_a_fault_of_the_shell_that_one_event_brings_out_stops_nobody_elses_pages(
+    database: Database,
+) -> None:
+    """Once it has lasted: the others are decided, that one is kept, tried again and told to last_resort."""
+    engine = BreaksOver(database)
+    desk = Desk(database, engine)
+    await desk.put_in_force(bundle())
+    given = [arrival(event(key)) for key in ("a", "bad", "c")]
+    with pytest.raises(KeyError):
+        await engine.take(given)
+    await engine.take(given, apart=True)
+    found = {each.dedup_key: each for each in await desk.incidents()}
+    assert (found["a"].stuck, found["c"].stuck) == (None, None)
+    assert found["bad"].stuck is not None
+    assert "KeyError" in found["bad"].stuck.error
+    assert {page.recipient.name for page in await desk.pages() if page.through == "last_resort"} == {"karel"}
+    assert await letters(desk) == []
+
+    engine.key = "mended"
+    await desk.sql(
+        "UPDATE router.incident SET state = jsonb_set(CAST(state AS jsonb), '{stuck,retry_at}',"
+        " to_jsonb(CAST('2026-01-01T00:00:00Z' AS text)))::json WHERE stuck"
+    )
+    await desk.make_due()
+    await engine.fire()
+    open_ones = {each.dedup_key: each for each in await desk.incidents() if each.is_open}
+    assert open_ones["bad"].stuck is None
+    assert open_ones["bad"].chain.policy, "it is decided as if nothing had been"
+
+
+async def test_a_fault_of_the_shell_that_one_timer_brings_out_stops_no_other_timer(
+    database: Database,
+) -> None:
+    engine = BreaksOver(database)
+    engine.key = ""
+    desk = Desk(database, engine)
+    await desk.put_in_force(bundle())
+    await desk.take(*(event(key) for key in ("a", "bad", "c")))
+    await desk.sql("DELETE FROM router.outbox")
+    await desk.make_due()
+    engine.key = "bad"
+    with pytest.raises(KeyError):
+        await engine.fire()
+    assert await engine.fire(apart=True) == 3
+    found = {each.dedup_key: each for each in await desk.incidents()}
+    assert (found["a"].stuck, found["c"].stuck) == (None, None)
+    assert found["bad"].stuck is not None
+    assert await _nothing_due(desk)
+    assert "karel" in {page.recipient.name for page in await desk.pages() if page.through == "last_resort"}
+
+
 async def test_timers_go_on_after_a_fault_of_the_shell(database: Database) -> None:
     """The loop does not end, and what was due is done."""
 
     class Broken(Engine):
         broke = 0
 
-        async def fire(self, most: int = 500) -> int:
+        async def fire(self, most: int = 500, *, apart: bool = False) -> int:
             if self.broke < 2:
                 self.broke += 1
                 raise KeyError("acme")
-            return await super().fire(most)
+            return await super().fire(most, apart=apart)
 
     engine = Broken(database)
     desk = Desk(database, engine)
