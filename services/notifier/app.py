@@ -27,7 +27,7 @@ from shared.eventlog import Consumer, EventLog
 from shared.eventlog.committing import Commits
 from shared.events import ESCALATIONS
 from shared.looks import DatabaseLook
-from shared.loops import Failures, for_ever, repeat, until_done
+from shared.loops import APART_AFTER_SECONDS, Failures, for_ever, repeat, until_done
 from shared.outbox import Relay
 from shared.policy import Bundle
 from shared.policy.feed import PolicyFeed
@@ -193,7 +193,12 @@ class Notifier:
             return 0
         await until_done(
             self._applying,
-            lambda: self._consumption.apply_once(records, self._database.now(), oldest),
+            lambda: self._consumption.apply_once(
+                records,
+                self._database.now(),
+                oldest,
+                apart=self._applying.lasts(APART_AFTER_SECONDS),
+            ),
             waits=self._waits,
         )
         if has_come_through(records, self._database.now()):

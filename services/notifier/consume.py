@@ -30,12 +30,12 @@ from services.notifier.store import Row, Seen
 from services.notifier.tables import SCHEMA
 from services.notifier.unbroken import unbroken
 from shared import outbox, telemetry
-from shared.bisect import bisect
+from shared.bisect import REFUSED, WHOEVER, bisect
 from shared.clock import stopwatch
 from shared.codec import UnreadableRecordError, decode, encode
 from shared.crash import crash_point
 from shared.database import Database
-from shared.errors import words
+from shared.errors import Kind, kind_of, words
 from shared.eventlog import Received
 from shared.events import REPLAYED, Announced, DeadLetter, DeliveryReport, IncidentChanged, Message
 from shared.letters import fitted
@@ -119,7 +119,12 @@ class Consumption:
         return bool(self._held)
 
     async def apply_once(
-        self, records: Sequence[Received], now: datetime, oldest: timedelta | None = None
+        self,
+        records: Sequence[Received],
+        now: datetime,
+        oldest: timedelta | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
         """Apply a batch in the order of the log. Raises the database's errors when it is away.
 
@@ -127,6 +132,7 @@ class Consumption:
         where it has seen the log empty; the log's clock may be another one than the database's.
 
         A record that cannot be read or applied goes to the dead letter with its reason; its neighbours pass.
+        `apart`: a fault of Ladder's own has lasted for a while; whoever brings it out counts as one of those.
         """
         self._began = stopwatch()
         bundle, planned = await self._planned_with_everybody(records, now)
@@ -135,7 +141,7 @@ class Consumption:
         # a batch that is not full brought all there was: a partition that is not in it has nothing more
         caught_up = (self._held & present if len(records) >= MOST else set(self._held)) - behind
         self._held = (self._held | behind) - caught_up
-        await self._apply(planned, bundle, behind, now)
+        await self._apply(planned, bundle, behind, now, WHOEVER if apart else REFUSED)
         await self._release(caught_up, now)
 
     async def _planned_with_everybody(
@@ -184,7 +190,12 @@ class Consumption:
             return _aside(read, f"cannot be planned: {err!r}", now)
 
     async def _apply(
-        self, planned: Sequence[Planned], bundle: Bundle, behind: set[int], now: datetime
+        self,
+        planned: Sequence[Planned],
+        bundle: Bundle,
+        behind: set[int],
+        now: datetime,
+        culprits: frozenset[Kind],
     ) -> None:
         """Commit; what is refused is set aside, its neighbours pass."""
 
@@ -197,9 +208,10 @@ class Consumption:
                 raise err
             why = words(err)
             log.warning("message set aside", action="set_aside", error=why)
-            return await commit([_refused(culprit.read, f"refused by the database: {why}", now)])
+            said = "refused by the database" if kind_of(err) is Kind.REFUSED else "cannot be applied"
+            return await commit([_refused(culprit.read, f"{said}: {why}", now)])
 
-        await bisect(planned, commit, refuse)
+        await bisect(planned, commit, refuse, culprits)
 
     async def _commit(
         self, planned: Sequence[Planned], bundle: Bundle, behind: set[int], now: datetime

@@ -87,11 +87,14 @@ class Consuming:
         if arrivals:
             await until_done(self._deciding, lambda: self._decide(arrivals), waits=self._waits)
         if beats:
-            await until_done(self._beating, lambda: heartbeats.take(self._engine, beats), waits=self._waits)
+            await until_done(self._beating, lambda: self._hear(beats), waits=self._waits)
         await canary.take(self._engine, canaries)
 
     async def _decide(self, arrivals: Sequence[Arrival]) -> None:
         await self._engine.take(arrivals, apart=self._deciding.lasts(APART_AFTER_SECONDS))
+
+    async def _hear(self, beats: Sequence[HeartbeatReceived]) -> None:
+        await heartbeats.take(self._engine, beats, apart=self._beating.lasts(APART_AFTER_SECONDS))
 
     def _waits(self) -> None:
         self.progress.waits(utcnow())

@@ -25,7 +25,7 @@ from services.router.engine import Engine
 from services.router.handle import Batch, Handled
 from services.router.policies import InForce
 from shared import codec, telemetry
-from shared.bisect import bisect
+from shared.bisect import REFUSED, WHOEVER, bisect
 from shared.errors import words
 from shared.eventlog import Received
 from shared.events import HeartbeatReceived, IncidentEvent
@@ -56,10 +56,11 @@ def read(record: Received) -> HeartbeatReceived | None:
     return replace(beat, at=record.at)
 
 
-async def take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> None:
+async def take(engine: Engine, beats: Sequence[HeartbeatReceived], *, apart: bool = False) -> None:
     """Remember when each came last; what was late is resolved in the same transaction. Twice is once.
 
-    One that the database refuses becomes a dead letter, its neighbours pass.
+    One that the database refuses becomes a dead letter, its neighbours pass. With `apart` (a fault of
+    Ladder's own has lasted for a while) also whichever brings that out: it is late then, and somebody hears.
     """
 
     async def refuse(beat: HeartbeatReceived, err: Exception) -> Sequence[Handled]:
@@ -68,7 +69,8 @@ async def take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> None:
         )
 
     latest = {beat.name: beat for beat in sorted(beats, key=lambda beat: beat.at)}
-    await bisect(list(latest.values()), lambda some: _take(engine, some), refuse)
+    culprits = WHOEVER if apart else REFUSED
+    await bisect(list(latest.values()), lambda some: _take(engine, some), refuse, culprits)
 
 
 async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[Handled]:

@@ -32,7 +32,13 @@ SIGNER = Signer(("a key",))
 class Office:
     """One notifier: `hear` messages, then look at rows and reports."""
 
-    def __init__(self, database: Database, bundle: Bundle, secrets: Path | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bundle: Bundle,
+        secrets: Path | None = None,
+        sender: type[Sender] = Sender,
+    ) -> None:
         self.database = database
         self.bundle = bundle
         self.capacity = Capacity(AT_ONCE)
@@ -44,7 +50,7 @@ class Office:
             )
         )
         courier = Courier(self.channels, Secrets(secrets), SIGNER, "http://ladder.test", lambda: self.bundle)
-        self.sender = Sender(database, courier, self.capacity, sent=lambda: None)
+        self.sender = sender(database, courier, self.capacity, sent=lambda: None)
         self.policies_awaited = 0
         self.consumption = Consumption(
             database,
@@ -61,12 +67,17 @@ class Office:
         self.bundle = self.next_bundle or self.bundle
 
     async def hear(
-        self, *messages, now: datetime | None = None, age: timedelta = timedelta(0), partition=0
+        self,
+        *messages,
+        now: datetime | None = None,
+        age: timedelta = timedelta(0),
+        partition=0,
+        apart: bool = False,
     ) -> None:
         """Apply these messages in one batch; `age` is how long ago the log took them."""
         now = now or utcnow()
         await self.consumption.apply_once(
-            [received(message, at=now - age, partition=partition) for message in messages], now
+            [received(message, at=now - age, partition=partition) for message in messages], now, apart=apart
         )
 
     async def rows(self, where: str = "true", **values) -> list:
@@ -101,11 +112,16 @@ class Office:
 
 @asynccontextmanager
 async def office(
-    database_url: str, bundle: Bundle, *, sending: bool = True, secrets: Path | None = None
+    database_url: str,
+    bundle: Bundle,
+    *,
+    sending: bool = True,
+    secrets: Path | None = None,
+    sender: type[Sender] = Sender,
 ) -> AsyncIterator[Office]:
     """An office on a migrated database; with `sending` its loops run. `secrets`: its secret folder."""
     database = Database(database_url)
-    place = Office(database, bundle, secrets)
+    place = Office(database, bundle, secrets, sender)
     try:
         await migrations.upgrade(database, "notifier", REVISIONS)
         async with AsyncExitStack() as stack:

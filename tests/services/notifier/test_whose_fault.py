@@ -1,12 +1,16 @@
 """One outcome or letter that the database refuses: its neighbours never notice."""
 
 import asyncio
+from collections.abc import Iterable
+from datetime import datetime
 
 import pytest
 
 from services.notifier.channels import Delivered, Rejected, Unavailable
 from services.notifier.channels.inbox import InboxChannel
-from shared.events import DeliveryReport
+from services.notifier.deliver import Sender
+from services.notifier.domain.values import Delivery
+from shared.events import DeadLetter, DeliveryReport
 from tests.channels.envelopes import envelope
 from tests.services.notifier.building import bundle, changed, incident, page
 from tests.services.notifier.office import Office, office
@@ -77,3 +81,32 @@ async def test_an_inbox_that_fails_answers_everybody(err):
     channel = InboxChannel(keep)
     results = await asyncio.gather(*(channel.send(envelope("ana")) for _ in range(3)))
     assert {type(each) for each in results} == {Unavailable}
+
+
+class BreaksOver(Sender):
+    """The real sender, except that whatever it does about this incident breaks it by a fault of its own."""
+
+    def reserve(self, deliveries: Iterable[Delivery], now: datetime) -> frozenset[str]:
+        given = list(deliveries)
+        if any(delivery.incident_id == "bad" for delivery in given):
+            raise KeyError("bad")
+        return super().reserve(given, now)
+
+
+async def test_a_fault_of_the_shell_that_one_message_brings_out_stops_nobody_elses_pages(
+    database_url, receiver
+):
+    """Once it has lasted: the others go out; of that one the router hears, so that the next level is asked."""
+    bot = bundle({"ana": {"bot": {"webhook": receiver.url("/ana")}}})
+    async with office(database_url, bot, sender=BreaksOver) as place:
+        names = ("first", "bad", "last")
+        said = [changed(page(page_id=f"p-{name}"), incident=incident(id=name)) for name in names]
+        with pytest.raises(KeyError):
+            await place.hear(*said)
+        await place.hear(*said, apart=True)
+        await until(lambda: len(receiver.to("/ana")) == 2)
+        said_of_it = [one for one in await place.outbox() if getattr(one, "incident_id", "bad") == "bad"]
+        (report,) = [one for one in said_of_it if isinstance(one, DeliveryReport)]
+        assert report.page == "unreachable"
+        (letter,) = [one for one in said_of_it if isinstance(one, DeadLetter)]
+        assert "cannot be applied: KeyError" in letter.reason
