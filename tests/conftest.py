@@ -14,9 +14,23 @@ from tests.servers.postgres import PostgresServer
 
 os.environ.setdefault("LADDER_CANARY_SECONDS", "0")  # a test that wants canaries says so
 
+HERE = Path(__file__).parent
+PROCESSES = {"bad_days", "stories"}
+
 
 def pytest_report_header() -> str:
     return f"seed: {seeds.chosen()} ({seeds.VARIABLE}={seeds.chosen()} plays the same histories again)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A worker takes files whole; what starts a whole Ladder of processes is one worker's, one after the other.
+
+    Two of those at a time would compete for the cores by which they are judged.
+    """
+    for item in items:
+        place = item.path.relative_to(HERE)
+        group = "processes" if place.parts[0] in PROCESSES else str(place)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

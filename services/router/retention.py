@@ -45,6 +45,7 @@ STAYS: Final[Mapping[str, str]] = {
     "heartbeat": "a row a heartbeat of the policy in force",
     "heartbeat_watch": "one row",
     "office": "one row",
+    "calendar_end": "a row a schedule and holder whose address somebody ended: what was ended stays so",
     "last_resort": "one row",
     "policy_in_force": "one row",
     "policy_source": "the hash of each content that a file brought: an old file never undoes a newer policy",

@@ -128,7 +128,9 @@ class Office:
         return next((item for item in items if item["incident_id"] == incident_id), None)
 
     async def _first(self, path: str, **query: Any) -> dict[str, Any] | None:
-        items = (await self.get(path, **query)).json()["items"]
+        answer = await self.get(path, **query)
+        assert answer.status_code == 200, answer.text
+        items = answer.json()["items"]
         return items[0] if items else None
 
 
