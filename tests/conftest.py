@@ -15,7 +15,9 @@ from tests.servers.postgres import PostgresServer
 os.environ.setdefault("LADDER_CANARY_SECONDS", "0")  # a test that wants canaries says so
 
 HERE = Path(__file__).parent
-PROCESSES = {"bad_days", "stories"}
+# Folders that one worker takes whole: whole Ladders, which would compete for the cores by which they are judged;
+# and what shares one running Ladder, whose database no other test may take away in between.
+TOGETHER = {"bad_days": "processes", "stories": "processes", "api": "api", "client": "client"}
 
 
 def pytest_report_header() -> str:
@@ -23,14 +25,10 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker takes files whole; what starts a whole Ladder of processes is one worker's, one after the other.
-
-    Two of those at a time would compete for the cores by which they are judged.
-    """
+    """A worker takes files whole, and some folders."""
     for item in items:
         place = item.path.relative_to(HERE)
-        group = "processes" if place.parts[0] in PROCESSES else str(place)
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(place.parts[0], str(place))))
 
 
 @pytest.fixture(scope="session")
