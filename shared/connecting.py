@@ -21,6 +21,10 @@ _PROBES: Final = 3
 _UNANSWERED_MS: Final = 8_000
 IDLE_IN_TRANSACTION_MS: Final = 6_000
 
+# A client that stops after half of a statement's messages leaves its session neither idle nor at work: only
+# this ends what it holds. Less than what the client waits for its answer.
+STATEMENT_MS: Final = 7_000
+
 _OPTIONS: Final = {
     "TCP_KEEPIDLE": _IDLE_SECONDS,
     "TCP_KEEPINTVL": _BETWEEN_SECONDS,
@@ -50,6 +54,7 @@ def server_settings(application: str, **more: str) -> dict[str, str]:
         "tcp_keepalives_count": str(_PROBES),
         "tcp_user_timeout": str(_UNANSWERED_MS),
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+        "statement_timeout": str(STATEMENT_MS),
     } | more
 
 

@@ -75,7 +75,9 @@ class Database:
     @asynccontextmanager
     async def unhurried(self) -> AsyncIterator[AsyncConnection]:
         """One transaction on a connection of its own, whose statements may take any time: for migrations."""
-        settings = server_settings("ladder migrate", idle_in_transaction_session_timeout="0")
+        settings = server_settings(
+            "ladder migrate", idle_in_transaction_session_timeout="0", statement_timeout="0"
+        )
         engine = create_async_engine(
             self._target, poolclass=NullPool, connect_args=self._connecting | {"server_settings": settings}
         )

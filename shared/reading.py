@@ -127,6 +127,7 @@ class Reading:
             pool_size=limits.places,
             max_overflow=0,
             pool_timeout=10,
+            pool_pre_ping=True,  # nobody else finds out that the server was away: no reader is to pay for it
             connect_args=dict(connecting)
             | {"server_settings": settings, "command_timeout": longest + _SPARE_SECONDS},
         )
