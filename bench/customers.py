@@ -75,11 +75,11 @@ async def _imports(database: Database) -> None:
 async def _look_ups(database: Database) -> None:
     medians = {}
     for count in (FEW, MANY):
-        async with database.transaction() as connection:
+        async with database.unhurried() as connection:
             await connection.execute(text("TRUNCATE router.customer, router.customer_name"))
             for statement in (_CUSTOMERS, _NAMES):
                 await connection.execute(text(statement), {"count": count})
-        async with database.transaction() as connection:
+        async with database.unhurried() as connection:
             await connection.execute(text("ANALYZE router.customer, router.customer_name"))
         medians[count] = await _median(database, count)
         print(f"look-up of {ASKED} texts among {count:,} customers: {medians[count] * 1000:.1f} ms a batch")

@@ -93,9 +93,9 @@ def _viewer(where: Stage, incident: str) -> Iterator[Counter[str]]:
 
 async def _fill(where: Stage) -> str:
     """Copies of what was paged, long over; the id of one with a long history."""
-    database = Database(where.cluster.database_url, patience_seconds=600)
+    database = Database(where.cluster.database_url)
     try:
-        async with database.transaction() as connection:
+        async with database.unhurried() as connection:
             incident = str(
                 (await connection.execute(text("SELECT id FROM router.incident LIMIT 1"))).scalar_one()
             )

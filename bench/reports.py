@@ -83,11 +83,11 @@ async def _run(folder: Path) -> None:
 
 
 async def _fill(database: Database) -> None:
-    async with database.transaction() as connection:
+    async with database.unhurried() as connection:
         await connection.execute(text(OUTCOMES), {"since": SINCE, "incidents": INCIDENTS})
         await connection.execute(text(_STAYS))
     for table in ("outcome", "stay"):  # as autovacuum does in time
-        async with database.transaction() as connection:
+        async with database.unhurried() as connection:
             await connection.execute(text(f"ANALYZE router.{table}"))
 
 

@@ -129,7 +129,7 @@ async def _fill(database: Database, today: datetime) -> None:
 
 
 async def _write(database: Database, statement: str, **given: Any) -> None:
-    async with database.transaction() as connection:
+    async with database.unhurried() as connection:
         await connection.execute(text(statement), given)
 
 
