@@ -21,8 +21,8 @@ _PROBES: Final = 3
 _UNANSWERED_MS: Final = 8_000
 IDLE_IN_TRANSACTION_MS: Final = 6_000
 
-# A client that stops after half of a statement's messages leaves its session neither idle nor at work: only
-# this ends what it holds. Less than what the client waits for its answer.
+# A stopped client's last statement may itself wait for a lock: then this ends it, and with it what it holds.
+# (One of which only a half arrived: shared.stopped_clients.) Less than what the client waits for its answer.
 STATEMENT_MS: Final = 7_000
 
 _OPTIONS: Final = {

@@ -20,7 +20,7 @@ from services.notifier.emptiness import Emptiness
 from services.notifier.outbound import Outbound
 from services.notifier.settings import NotifierSettings
 from services.notifier.tables import SCHEMA
-from shared import migrations, telemetry
+from shared import migrations, stopped_clients, telemetry
 from shared.clock import stopwatch, utcnow
 from shared.database import Database
 from shared.eventlog import Consumer, EventLog
@@ -159,6 +159,7 @@ class Notifier:
             group.create_task(consuming, name="notifier consume")
             group.create_task(tidying, name="notifier upkeep")
             group.create_task(self._database_look.run(), name="notifier database look")
+            group.create_task(stopped_clients.run(self._database), name="notifier stopped clients")
             group.create_task(migrations.outdated(self._database, SCHEMA, REVISIONS), name="notifier schema")
 
     def _learned(self, why: str | None) -> None:

@@ -14,7 +14,7 @@ from services.router.settings import RouterSettings
 from services.router.spreading import Spreading
 from services.router.tables import SCHEMA
 from services.router.timers import Timers
-from shared import migrations
+from shared import migrations, stopped_clients
 from shared.clock import stopwatch, utcnow
 from shared.database import Database
 from shared.eventlog import EventLog
@@ -119,6 +119,7 @@ class Router:
                     ("upkeep", upkeep.run(self._database, self._keep)),
                     ("canary", self.canary.run()),
                     ("database look", self._database_look.run()),
+                    ("stopped clients", stopped_clients.run(self._database)),
                     ("schema", migrations.outdated(self._database, SCHEMA, _VERSIONS)),
                 ):
                     group.create_task(loop, name=f"router {name}")

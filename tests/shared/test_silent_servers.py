@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 import pytest
 import uvloop
@@ -10,8 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from shared import stopped_clients
 from shared.clock import stopwatch
-from shared.connecting import connect, part_from
+from shared.connecting import connect, part_from, server_settings
 from shared.database import Database
 from shared.errors import Kind, kind_of
 from tests.servers.swallowing import Proxy, swallowing
@@ -157,3 +160,97 @@ async def test_a_member_that_freezes_with_the_logs_locks_holds_up_nobody_for_a_s
                 await connection.execute(text("SELECT 1"))
     await frozen.close()
     await living.close()
+
+
+@dataclass
+class Half:
+    """A client that speaks the protocol by hand, so that it can stop between the messages of a statement.
+
+    https://www.postgresql.org/docs/current/protocol-message-formats.html
+    """
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @classmethod
+    async def connected(cls, url: str, application: str) -> "Half":
+        """As Ladder's own connections are, with their settings."""
+        at = make_url(url)
+        client = cls(*await asyncio.open_connection(at.host, at.port))
+        said = {"user": at.username, "database": at.database, **server_settings(application)}
+        parts = b"".join(f"{name}\0{value}\0".encode() for name, value in said.items())
+        client.writer.write(struct.pack("!II", len(parts) + 9, 196608) + parts + b"\0")
+        await client.ready()
+        return client
+
+    def say(self, kind: bytes, body: bytes) -> None:
+        self.writer.write(kind + struct.pack("!I", len(body) + 4) + body)
+
+    async def ready(self) -> None:
+        """Read up to ReadyForQuery."""
+        kind = b""
+        while kind != b"Z":
+            kind = await self.reader.readexactly(1)
+            (length,) = struct.unpack("!I", await self.reader.readexactly(4))
+            await self.reader.readexactly(length - 4)
+
+    async def locks_and_stops_amid_a_statement(self, change: str) -> None:
+        self.say(b"Q", f"BEGIN; {change}\0".encode())
+        await self.ready()
+        self.say(b"P", b"\0SELECT 1\0" + struct.pack("!H", 0))
+        self.say(b"B", b"\0\0" + struct.pack("!HHH", 0, 0, 0))  # neither Execute nor Sync
+        await self.writer.drain()
+
+
+@pytest.fixture
+async def half(database_url: str) -> AsyncIterator[Half]:
+    """A client of the server that stops where its test says."""
+    client = await Half.connected(database_url, "ladder")
+    yield client
+    client.writer.close()
+
+
+async def test_a_process_that_stood_still_amid_a_statement_holds_nothing_for_long(
+    database_url: str, half: Half
+) -> None:
+    """Its session is neither idle nor at work, so no limit of the server's ends it: another process does."""
+    living = Database(database_url)
+    async with living.transaction() as connection:
+        await connection.execute(text("CREATE TABLE seat (id integer PRIMARY KEY)"))
+    await half.locks_and_stops_amid_a_statement("INSERT INTO seat VALUES (1)")
+    looking = asyncio.create_task(stopped_clients.run(living))
+    started = stopwatch()
+
+    async with living.transaction() as connection:
+        await connection.execute(text("INSERT INTO seat VALUES (1)"))
+
+    assert stopwatch() - started < 9
+    looking.cancel()
+    await living.close()
+
+
+async def test_a_process_that_goes_on_is_never_taken_for_one_that_stood_still(
+    database_url: str, half: Half
+) -> None:
+    """One whose statement takes long, one that is idle in its transaction, one that only reads, and another's
+    program: they go on; whoever stopped amid a statement does not.
+    """
+    database = Database(database_url, size=3)
+    reader = await Half.connected(database_url, "ladder read")
+    stranger = await Half.connected(database_url, "psql")
+    for client in (reader, stranger, half):
+        await client.locks_and_stops_amid_a_statement("SELECT 1")
+    async with database.transaction() as idle:
+        await idle.execute(text("SELECT 1"))
+        working = asyncio.create_task(asked(database, "SELECT 1 FROM pg_sleep(1)"))
+        await until(lambda: stopped_clients.end_once(database, 0.3))
+
+        with pytest.raises(asyncio.IncompleteReadError):
+            await half.ready()
+        assert (await idle.execute(text("SELECT 2"))).scalar_one() == 2
+        assert await working == 1
+    for client in (reader, stranger):
+        client.say(b"S", b"")
+        await client.ready()
+        client.writer.close()
+    await database.close()
