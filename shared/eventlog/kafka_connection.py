@@ -7,9 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from aiokafka import conn
 from aiokafka.helpers import create_ssl_context
 
+from shared.connecting import watch_over
+
 _KNOCK_SECONDS: Final = 1.0
+
+
+class WatchedProtocol(conn.AIOKafkaProtocol):  # type: ignore[misc] # aiokafka has no types
+    """aiokafka's, whose socket notices that the broker is gone without a word."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        watch_over(transport.get_extra_info("socket"))
+        super().connection_made(transport)
+
+
+# No client of aiokafka takes options for its sockets, nor a protocol of ours: it looks the name up here.
+conn.AIOKafkaProtocol = WatchedProtocol
 
 
 @dataclass(frozen=True, slots=True)

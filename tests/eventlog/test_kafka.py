@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
 
 from shared.codec import encode
+from shared.connecting import SOCKET_OPTIONS
 from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.kafka import KafkaEventLog
+from shared.eventlog.kafka_connection import KafkaConnection
 from shared.eventlog.kafka_quiet import OnceAMinute
 from shared.eventlog.opening import open_log
 from shared.eventlog.settings import EventLogSettings
@@ -150,6 +153,31 @@ async def test_records_pass_over_a_secured_connection(
         await log.publish([Record("ladder.deliveries", b"k", mechanism.encode())])
         await until(lambda: consumer.held_assignment_once)
         assert mechanism in values(await read(consumer, 1))
+
+
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SASL_SSL"])
+async def test_a_connection_to_a_broker_that_vanished_ends_by_itself(
+    secured: KafkaServer, authority: Authority, protocol: str
+) -> None:
+    """Keepalives and the longest time without an answer are on every socket, also below TLS."""
+    login = {"sasl_mechanism": "SCRAM-SHA-256", "sasl_username": USER, "sasl_password": PASSWORD}
+    way = KafkaConnection(
+        secured.address(protocol),
+        security_protocol=protocol,
+        tls_ca=authority.ca_file,
+        **(login if protocol.startswith("SASL") else {}),
+    )
+    client = AIOKafkaClient(**way.options())
+    await client.bootstrap()
+    assert await client.ready(client.get_random_node())
+
+    sockets = [each._writer.get_extra_info("socket") for each in client._conns.values()]
+    assert sockets
+    for each in sockets:
+        assert [each.getsockopt(level, name) for level, name, _ in SOCKET_OPTIONS] == [
+            value for _, _, value in SOCKET_OPTIONS
+        ]
+    await client.close()
 
 
 async def test_a_wrong_password_is_said_and_publishing_fails(secured: KafkaServer) -> None:
