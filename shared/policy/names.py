@@ -43,7 +43,7 @@ def mentioned(source: str) -> tuple[str, ...]:
 
 def _names(source: str) -> Iterator[str]:
     keyed = _KEYED.sub(lambda hit: f"{hit[1]}.{hit[2] or hit[3]}", source)
-    bare = _LITERAL.sub(lambda hit: " " if hit[0].startswith("//") else "''", keyed)
+    bare = without_literals(keyed)
     for hit in _PATH.finditer(bare):
         parts = re.split(r"\s*\.\s*", hit[0])
         if _CALLED.match(bare, hit.end()):
@@ -81,5 +81,9 @@ def advice(source: str) -> str:
 
 def reads_time(source: str) -> bool:
     """Whether the expression calls a function whose answer changes with the time alone."""
-    bare = _LITERAL.sub("''", source)
-    return re.search(r"(?<![\w.])(?:open|on_call)\s*\(", bare) is not None
+    return re.search(r"(?<![\w.])(?:open|on_call)\s*\(", without_literals(source)) is not None
+
+
+def without_literals(source: str) -> str:
+    """The text with every literal emptied and without comments."""
+    return _LITERAL.sub(lambda hit: " " if hit[0].startswith("//") else "''", source)

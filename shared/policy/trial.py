@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shared.policy.constants import Constants
 from shared.policy.errors import Finding, Path, dotted, shown
 from shared.policy.escalation import Policy
 from shared.policy.expressions import (
@@ -22,7 +23,7 @@ from shared.policy.expressions import (
     Failed,
     FieldMapping,
 )
-from shared.policy.model import Bundle
+from shared.policy.model import ALWAYS, Bundle
 from shared.policy.names import ABSENT, NUMBERS, reads_time
 
 _COMPARED: Final = re.compile(
@@ -78,16 +79,19 @@ def _of_policy(policy: Policy, path: Path) -> Iterator[Written]:
 def findings(bundle: Bundle) -> Iterator[Finding]:
     """What is wrong with the bundle's expressions."""
     expressions = Expressions(bundle.calendars, bundle.schedules)
+    constants = Constants({*bundle.calendars, ALWAYS}, bundle.schedules)
     for each in written(bundle):
         try:
             condition = expressions.condition(each.source, dotted(each.path))
         except ExpressionError as err:
             yield _finding(each.path, each.source, err)
             continue
+        faults = constants.faults(each.source)
+        yield from (_finding(each.path, each.source, fault) for fault in faults)
         if each.timeless and reads_time(each.source):
             expected = "a condition that does not read the time (use `at`, `held_for`)"
             yield Finding(each.path, shown(each.source), expected)
-        reason = _fails_everywhere(condition, bundle)
+        reason = "" if faults else _fails_everywhere(condition, bundle)  # a sample would tell it again
         if reason:
             advice = " (numbers in attributes are doubles: write 2.0)" if "int64" in reason else ""
             yield Finding(
@@ -95,10 +99,14 @@ def findings(bundle: Bundle) -> Iterator[Finding]:
             )
     for name, integration in bundle.integrations.items():
         for field, source in integration.map.items():
+            path: Path = ("integrations", name, "map", field)
             try:
                 FieldMapping({field: source})
             except ExpressionError as err:
-                yield _finding(("integrations", name, "map", field), source, err)
+                yield _finding(path, source, err)
+            else:
+                for fault in constants.faults(source, untyped=True):
+                    yield _finding(path, source, fault)
 
 
 def _finding(path: Path, source: str, err: ExpressionError) -> Finding:

@@ -211,7 +211,7 @@ class CustomersImported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SilenceItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """A silence. `state`: in_force or over. `broken`: why its condition does not apply under this policy."""
+    """A silence. `state`: in_force or over. `broken`: why its condition, or a part of it, cannot work now."""
 
     id: str
     when: str

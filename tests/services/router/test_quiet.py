@@ -1,5 +1,6 @@
 """Silences, maintenance and members over HTTP, with a real database behind them."""
 
+import uuid
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -106,6 +107,30 @@ async def test_a_condition_that_is_wrong_is_refused_with_its_column(served: Api)
         {"field": "/when", "reason": "column 1: no name 'servce'; did you mean 'service'?"}
     ]
     assert problem["column"] == 1
+
+
+async def test_a_silence_that_can_never_match_is_not_called_in_force(served: Api) -> None:
+    when = "service == 'checkout' ||\n labels.host.matches('[')"
+    weekly = {"name": "upgrade", "window": {"days": "sun", "from": "02:00", "to": "04:00"}}
+    for path, more in ((SILENCES, {"until": at(hours=1)}), (MAINTENANCE, weekly)):
+        answer = await ask(served, "POST", path, json={"when": when} | more)
+        assert answer.status_code == 422
+        problem = answer.json()
+        why = "line 2, column 22: this can never work: invalid regular expression: missing ]: ["
+        assert problem["errors"] == [{"field": "/when", "reason": why}]
+        assert (problem["line"], problem["column"]) == (2, 22)
+        assert (await served.get(path)).json()["items"] == []
+
+
+async def test_a_silence_of_an_earlier_release_says_what_can_never_work_in_it(
+    served: Api, desk: Desk
+) -> None:
+    now = utcnow()
+    held = quiet.Stored(uuid.uuid4(), "title.matches('*')", now, now + timedelta(hours=1), "user:ana", now)
+    async with desk.engine.database.transaction() as connection:
+        await quiet.add(connection, held)
+    (shown,) = (await served.get(SILENCES)).json()["items"]
+    assert "no argument for repetition operator: *" in shown["broken"]
 
 
 @pytest.mark.parametrize(
