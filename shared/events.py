@@ -118,7 +118,9 @@ class ClockSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     goal_seconds: float
     elapsed_seconds: float
     due_at: datetime | None
-    breached: bool
+    breached: bool  # it was broken at least once, by what is promised now or before
+    broken_before: bool = False  # broken under an earlier goal, or in an earlier period of `update`
+    breaches: int = 0  # how often in all
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

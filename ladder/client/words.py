@@ -135,8 +135,14 @@ def clock_text(clock: Document, now: datetime) -> str:
     text = f"{clock['target']} within {span(clock['goal_seconds'])}: {span(clock['elapsed_seconds'])} used"
     if clock.get("due_at"):
         text += f", due {moment(clock['due_at'], now)} ({distance(clock['due_at'], now)})"
-    broken = ", promise broken" if clock.get("breached") and clock["state"] != "breached" else ""
-    return f"{text}, {clock['state']}{broken}"
+    return f"{text}, {clock['state']}{_broken(clock)}"
+
+
+def _broken(clock: Document) -> str:
+    """What its state does not say."""
+    if not clock.get("breached") or clock["state"] == "breached":
+        return ""
+    return ", broken before" if clock["state"] in {"running", "paused"} else ", promise broken"
 
 
 def timeline_lines(items: Iterable[Document], now: datetime) -> list[str]:

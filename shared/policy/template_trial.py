@@ -76,6 +76,8 @@ def sample(*, hostile: bool = False) -> dict[str, Any]:
         elapsed_seconds=number,
         due_at=_BEGAN + timedelta(hours=1),
         breached=hostile,
+        broken_before=hostile,
+        breaches=number,
     )
     fields: dict[str, Any] = dict.fromkeys(_TEXTS.split(), text) | dict.fromkeys(_NUMBERS, number)
     fields |= dict.fromkeys(_TIMES.split(), _BEGAN)

@@ -277,7 +277,19 @@ histories = st.lists(
 _EVERY_ACTION = st.sampled_from(
     [
         *("acknowledge", "acknowledge", "unacknowledge", "resolve", "reopen", "confirm", "refuse", "close"),
-        *("escalate", "assign", "snooze", "wait", "resume", "set", "note", "update", "decide", "merge"),
+        *(
+            "escalate",
+            "assign",
+            "snooze",
+            "wait",
+            "resume",
+            "set",
+            "note",
+            "update",
+            "decide",
+            "merge",
+            "reapply",
+        ),
         *("subscribe", "unsubscribe"),
     ]
 )

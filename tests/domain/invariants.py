@@ -2,14 +2,18 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
 
+from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decision import Decision, Entry
-from services.router.domain.incident import Clock, Incident, Interval, decode, encode
+from services.router.domain.due import SOONEST
+from services.router.domain.incident import LIVE, Clock, Incident, Interval, decode, encode
 from services.router.domain.signals import ActionTaken, DeliveryReported, EventReceived, Signal, TimerFired
+from shared.policy.calendars import Calendars
 from tests.domain.histories import SECRET
 
 MOST_ENTRIES = 60
@@ -24,9 +28,14 @@ class Watch:
 
     pages: set[str] = field(default_factory=set)
     notices: set[str] = field(default_factory=set)
-    breaches: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def look(self, before: Incident | None, signal: Signal, decision: Decision) -> None:
+    def look(
+        self,
+        before: Incident | None,
+        signal: Signal,
+        decision: Decision,
+        policy_of: Callable[[Incident], CompiledPolicy],
+    ) -> None:
         if decision.refusal is not None:
             assert decision.incident is before
             assert not decision.entries
@@ -40,22 +49,16 @@ class Watch:
             return
         assert len(decision.entries) <= MOST_ENTRIES
         assert decode(encode(after)) == after
-        self._counts(after, decision)
         same = before if before is not None and before.id == after.id else None
         versions(same, after, decision)
         nothing_stands_still(same, after, signal, decision)
         clocks_only_run_forward(same, after)
+        promises_are_watched(after, decision, policy_of(after).calendars)
+        a_breach_is_told_once(same, decision)
         self._pages(after, decision)
         passed_levels_are_told(same, after, decision)
         pages_are_called_off(same, after, signal, decision)
         nothing_internal_goes_out(decision)
-
-    def _counts(self, after: Incident, decision: Decision) -> None:
-        for entry in decision.entries:
-            if entry.kind == "breach":
-                self.breaches[after.id, entry.text.split()[1]] += 1
-        once = [count for (_, target), count in self.breaches.items() if target != "update"]
-        assert all(count == 1 for count in once), self.breaches
 
     def _pages(self, after: Incident, decision: Decision) -> None:
         pages = decision.message.pages if decision.message is not None else ()
@@ -155,6 +158,29 @@ def clocks_only_run_forward(before: Incident | None, after: Incident) -> None:
         assert passed >= -0.001, (was, clock)
         limit = (after.decided_at - before.decided_at) / timedelta(seconds=1)
         assert passed <= (0.0 if was.state != "running" else limit) + 0.001
+
+
+def promises_are_watched(after: Incident, decision: Decision, calendars: Calendars) -> None:
+    """What runs towards its goal is looked at when it gets there; only what is past its goal is broken."""
+    for clock in after.clocks:
+        if clock.state not in LIVE:
+            continue
+        if clock.breached:
+            assert clock.is_used_up(clock.elapsed(after.decided_at, calendars)), clock
+            assert clock.breaches, clock
+        due = clock.reaches(1.0, calendars)
+        if clock.state == "running" and not clock.breached and due is not None and decision.changed:
+            assert after.next_due_at is not None
+            assert after.next_due_at <= max(due, after.decided_at + SOONEST), clock
+
+
+def a_breach_is_told_once(before: Incident | None, decision: Decision) -> None:
+    """One a promise: only what was not broken yet breaks; `update` can begin again in the same decision."""
+    told = Counter(entry.text.split()[1] for entry in decision.entries if entry.kind == "breach")
+    broken = {clock.target for clock in before.clocks if clock.breached} if before is not None else set()
+    for target in told.keys() - {"update"}:
+        assert told[target] == 1, told
+        assert target not in broken, decision.entries
 
 
 def passed_levels_are_told(before: Incident | None, after: Incident, decision: Decision) -> None:

@@ -38,7 +38,7 @@ class Watched(Tale):
             assert encode(before) == stored, "a decision changed what it was given"
         policy = self.frozen[before.policy_hash] if before else self.policy
         assert decide(before, signal, around, policy, self.now) == decision
-        self.watch.look(before, signal, decision)
+        self.watch.look(before, signal, decision, lambda incident: self.frozen[incident.policy_hash])
         self._nothing_is_left_over(decision)
         if before is not None and isinstance(signal, TimerFired):
             self._comes_as_the_page_said(before, decision)

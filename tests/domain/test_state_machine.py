@@ -169,7 +169,8 @@ class AnythingHappens(RuleBasedStateMachine):
         after = decision.incident or before
         if after is None:
             return
-        self.watches.setdefault(after.id, Watch()).look(before, signal, decision)
+        watch = self.watches.setdefault(after.id, Watch())
+        watch.look(before, signal, decision, lambda incident: self.board.policies[incident.policy_hash])
         if decision.message is not None and decision.refusal is None:
             self.pages += [(after.id, page) for page in decision.message.pages]
 

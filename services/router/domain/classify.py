@@ -73,7 +73,8 @@ def set_priority(draft: Draft) -> None:
 def choose_sla(draft: Draft, *, anew: bool = False) -> None:
     """The first SLA that matches; after a change the same time is measured against the new promise.
 
-    `anew`: its promises may have changed although it is called the same.
+    `anew`: its promises may have changed although it is called the same, and so may its calendars: what the
+    old ones had broken was noticed before.
     """
     chosen = draft.policy.slas.first(draft.activation)
     sla = chosen.rule.spec if chosen.rule is not None else None
@@ -82,6 +83,8 @@ def choose_sla(draft: Draft, *, anew: bool = False) -> None:
         reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
         promises.activate(draft, sla, reason)
     elif anew or (promising.name if promising is not None else "") != draft.incident.promised_by:
+        if not anew:
+            promises.notice(draft)
         reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
         promises.retarget(draft, promising, reason)
 

@@ -6,11 +6,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from services.router.domain.incident import Clock, Interval
+from services.router.domain.incident import LIVE, TOLERANCE, Clock, Interval
 from shared.policy import Sla
 from shared.policy.calendars import Calendars
 
-TOLERANCE: Final = 0.001  # seconds: a timer that fires a rounding error early has still fired
 TARGETS: Final = ("acknowledge", "respond", "update", "resolve", "close")
 
 
@@ -42,7 +41,7 @@ def activate(sla: Sla | None, since: datetime) -> tuple[Clock, ...]:
 
 def is_live(clock: Clock) -> bool:
     """Whether its promise is still to be kept."""
-    return clock.state in {"running", "paused"}
+    return clock.state in LIVE
 
 
 def _stop(clock: Clock, now: datetime) -> tuple[Interval, ...]:
@@ -115,7 +114,7 @@ def not_begun(clock: Clock) -> Clock:
 
 
 def retarget(clock: Clock, sla: Sla, now: datetime, calendars: Calendars) -> Clock:
-    """The same intervals against another SLA, on its calendar; shares not reached yet are still to come."""
+    """The same intervals against another SLA, on its calendar."""
     made = replace(
         clock,
         goal=goals(sla)[clock.target],
@@ -124,11 +123,30 @@ def retarget(clock: Clock, sla: Sla, now: datetime, calendars: Calendars) -> Clo
         warn_at=tuple(share / 100 for share in sla.warn_at),
         pause_while=tuple(sla.pause_while),
     )
-    passed = made.elapsed(now, calendars)
+    return watched_anew(made, now, calendars)
+
+
+def promised_again(fresh: Clock, before: Clock, now: datetime, calendars: Calendars) -> Clock:
+    """A fresh clock in the place of a cancelled one: what was told of the one before is not told again."""
+    made = replace(fresh, breached=before.breached, breaches=before.breaches, thresholds=before.thresholds)
+    return watched_anew(made, now, calendars)
+
+
+def watched_anew(clock: Clock, now: datetime, calendars: Calendars) -> Clock:
+    """The clock after its goal or its hours changed: what is past stays told, all else is still to come.
+
+    A broken promise whose time is not over any more is watched like a new one; that it was broken before
+    stays on record. Of `update` nobody has been reminded yet when this promise was not broken.
+    """
+    passed = clock.elapsed(now, calendars)
+    broken = clock.breached and clock.is_used_up(passed)
+    periods = int((passed + TOLERANCE) / clock.goal) if clock.target == "update" and broken else 0
     return replace(
-        made,
-        thresholds=tuple(share for share in clock.thresholds if reached(made, share, passed)),
-        reminded=int((passed + TOLERANCE) / made.goal) if clock.target == "update" else 0,
+        clock,
+        breached=broken,
+        breaches=clock.times_broken,
+        thresholds=tuple(share for share in clock.thresholds if reached(clock, share, passed)),
+        reminded=periods,
     )
 
 

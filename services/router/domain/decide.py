@@ -84,6 +84,7 @@ def _draft(
 ) -> Draft:
     assert incident is not None, "only an event may meet no incident"
     draft = Draft(incident, policy, around, now, caused_at=caused_at(signal))
+    promises.watch_again(draft)
     if incident.is_open:
         suppression.begin(draft)
     return draft

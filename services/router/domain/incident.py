@@ -16,6 +16,8 @@ ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
 # grace: automation has its chance; held: the level waits for its calendar to open
 ChainState: TypeAlias = Literal["climbing", "assignee", "finally", "resting", "grace", "held"]
 PageState: TypeAlias = Literal["sent", "reached", "unreachable"]
+LIVE: Final[frozenset[ClockState]] = frozenset({"running", "paused"})
+TOLERANCE: Final = 0.001  # seconds: a timer that fires a rounding error early has still fired
 OPEN: Final[frozenset[Status]] = frozenset({"triggered", "acknowledged"})
 
 
@@ -32,16 +34,27 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target: str
     goal: float
     state: ClockState = "running"
-    breached: bool = False
+    breached: bool = False  # what is promised now was not kept
     intervals: tuple[Interval, ...] = ()
     thresholds: tuple[float, ...] = ()  # shares of the goal already acted on or recorded (0.8, 1.0)
     warn_at: tuple[float, ...] = ()
     pause_while: tuple[str, ...] = ()
     sla: str = ""
     calendar: str = "always"
-    breaches: int = 0  # how often its promise was broken; only `update` can break it more than once
+    breaches: int = (
+        0  # how often a promise of this target was broken: this one, an earlier one, a period of `update`
+    )
     took: float | None = None  # seconds that had counted when it was fulfilled or cancelled
     reminded: int = 0  # `update`: how many of its periods have passed in silence
+
+    @property
+    def times_broken(self) -> int:
+        """How often it was broken in all; the first releases kept no count."""
+        return max(self.breaches, int(self.breached))
+
+    def is_used_up(self, passed: float) -> bool:
+        """Whether the goal is reached when so many seconds have counted."""
+        return passed + TOLERANCE >= self.goal
 
     def elapsed(self, now: datetime, calendars: Calendars) -> float:
         """Seconds of its calendar's time that counted up to now."""
@@ -272,14 +285,17 @@ def decode(raw: bytes | str) -> Incident:
 
 
 def _clock_snapshot(clock: Clock, now: datetime, calendars: Calendars) -> ClockSnapshot:
-    state = "breached" if clock.breached and clock.state in {"running", "paused"} else clock.state
+    elapsed = clock.elapsed(now, calendars)
+    broken = clock.breached and (clock.state not in LIVE or clock.is_used_up(elapsed))
     return ClockSnapshot(
         target=clock.target,
-        state=state,
+        state="breached" if broken and clock.state in LIVE else clock.state,
         goal_seconds=clock.goal,
-        elapsed_seconds=round(clock.elapsed(now, calendars), 3),
+        elapsed_seconds=round(elapsed, 3),
         due_at=clock.reaches(1.0, calendars),
         breached=clock.breached or clock.breaches > 0,
+        broken_before=clock.times_broken > broken,
+        breaches=clock.times_broken,
     )
 
 

@@ -14,7 +14,7 @@ from services.router.domain.draft import Draft
 from services.router.domain.incident import Clock, Interval
 from services.router.domain.reason import Reason
 from services.router.domain.steps import span
-from shared.policy import ALWAYS, Sla
+from shared.policy import ALWAYS, AtShare, Sla
 
 _ENDS_WHEN_RESOLVED = ("acknowledge", "update", "resolve")
 
@@ -36,6 +36,7 @@ def activate(draft: Draft, sla: Sla | None, reason: Reason) -> None:
 def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
     """Another SLA applies (None: none): the same intervals, on its calendar; what is fulfilled stays.
 
+    What is already past stays broken, or is one breach; what is not (any more) is watched like a new promise.
     A target that was not promised before counts from the opening. What is promised no longer is cancelled.
     """
     known, now = draft.incident.clocks, draft.now
@@ -47,25 +48,72 @@ def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
         if clock.state == "fulfilled":
             made.append(clock)
         elif sla is None or fresh is None:
-            made.append(clocks.cancel(clock, now, draft.calendars))
+            made.append(replace(clocks.cancel(clock, now, draft.calendars), sla=""))
             ended += [clock.target] if clocks.is_live(clock) else []
         elif clock.state == "cancelled":
-            promised[clock.target] = replace(
-                fresh, breached=clock.breached, breaches=clock.breaches, thresholds=clock.thresholds
-            )
+            promised[clock.target] = clocks.promised_again(fresh, clock, now, draft.calendars)
         else:
             made.append(clocks.retarget(clock, sla, now, draft.calendars))
     made += promised.values()
     draft.set(clocks=tuple(_in_order(made)), sla=sla.name if sla is not None else "")
     text = f"SLA {sla.name} applies now" if sla is not None else "no SLA applies any more"
     moved = [each for each in made if clocks.is_live(each) and each.target not in promised]
-    told = ", ".join(f"{clock.target} within {_goal(clock)}" for clock in moved)
+    told = ", ".join(f"{clock.target} within {_goal(clock)}{_history(clock)}" for clock in moved)
     parts = [f"{text}: {told}" if told else text, *(f"{target} is no longer promised" for target in ended)]
     draft.say("sla", "; ".join(parts), reason)
     draft.change("sla")
     for clock in promised.values():
         _started(draft, clock)
+    _points_to_come(draft)
     pause_or_go_on(draft)
+
+
+def notice(draft: Draft) -> None:
+    """A breach that no timer found in time is told now, before another promise takes its place."""
+    for clock in draft.incident.clocks:
+        if clocks.is_live(clock):
+            _breached_if_past(draft, clock)
+
+
+def watch_again(draft: Draft) -> None:
+    """What the last release left broken although its time is not over any more is watched again."""
+    if any(clock.breached and clocks.is_live(clock) for clock in draft.incident.clocks):
+        draft.set(clocks=tuple(_still_broken(draft, clock) for clock in draft.incident.clocks))
+
+
+def _still_broken(draft: Draft, clock: Clock) -> Clock:
+    if not clock.breached or not clocks.is_live(clock):
+        return clock
+    if clock.is_used_up(clock.elapsed(draft.now, draft.calendars)):
+        return clock
+    return clocks.watched_anew(clock, draft.now, draft.calendars)
+
+
+def _points_to_come(draft: Draft) -> None:
+    """Points at shares that the new promise has not reached are still to act."""
+    live = {clock.target: clock for clock in draft.incident.clocks if clocks.is_live(clock)}
+    ahead = {
+        rule.where
+        for ladder in draft.policy.ladders.values()
+        for rule in ladder.shares
+        if rule.where in draft.incident.points
+        and isinstance(rule.spec.at, AtShare)
+        and rule.spec.at.target in live
+        and not _has_reached(draft, live[rule.spec.at.target], rule.spec.at.percent / 100)
+    }
+    if ahead:
+        points = {where: was for where, was in draft.incident.points.items() if where not in ahead}
+        draft.set(points=points)
+
+
+def _has_reached(draft: Draft, clock: Clock, share: float) -> bool:
+    return clocks.reached(clock, share, clock.elapsed(draft.now, draft.calendars))
+
+
+def _history(clock: Clock) -> str:
+    if clock.breached or not clock.breaches:
+        return ""
+    return " (broken before, watched again)"
 
 
 def _since(draft: Draft) -> datetime:

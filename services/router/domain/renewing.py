@@ -5,7 +5,7 @@ It stays where it stands when the new policy has a level of that name; otherwise
 
 from msgspec.structs import replace
 
-from services.router.domain import chain, classify, rests
+from services.router.domain import chain, classify, promises, rests
 from services.router.domain.compiled import CompiledPolicy, Ladder
 from services.router.domain.draft import Draft
 from services.router.domain.incident import PointState
@@ -18,6 +18,7 @@ def reapply(draft: Draft, *, cause: str) -> None:
     """Priority, SLA, levels and points by the policy in force; clocks keep the time that has passed."""
     old, level, before = draft.policy, draft.level_name, draft.incident
     reason = Reason(_RULE, values={"from": old.hash, "to": draft.live.hash})
+    promises.notice(draft)  # by the calendars that held so far
     points = _points(draft, old.ladders[draft.incident.chain.policy], draft.live)
     draft.follow_policy(draft.live)
     draft.set(points=points)

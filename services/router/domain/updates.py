@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from services.router.domain import clocks, promises
 from services.router.domain.directory import Found
 from services.router.domain.draft import Draft
-from services.router.domain.incident import Clock
+from services.router.domain.incident import TOLERANCE, Clock
 from services.router.domain.steps import candidates, onward, span
 from shared.events import Recipient
 from shared.policy import AtShare
@@ -85,7 +85,7 @@ def reminders(clock: Clock) -> list[float]:
 
 def remind(draft: Draft, clock: Clock) -> None:
     """So many periods have passed without an update: somebody is reminded, once however many there were."""
-    periods = int((clock.elapsed(draft.now, draft.calendars) + clocks.TOLERANCE) / clock.goal)
+    periods = int((clock.elapsed(draft.now, draft.calendars) + TOLERANCE) / clock.goal)
     if periods <= clock.reminded:
         return
     first = clock.reminded == 0

@@ -5,9 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
 from services.router.arrivals import Arrival
+from services.router.domain.incident import Interval, encode
 from services.router.domain.signals import RelatedTold
 from shared.events import INCIDENTS, RelatedChanged
 from shared.policy import Bundle
@@ -86,6 +88,35 @@ async def test_turns_of_clocks_stand_in_timeline_message_and_metric_by_the_same_
         ("acknowledge", "fulfil"),
     ]
     assert {word: counted(word) - before[word] for word in before} == {"activate": 1, "fulfil": 1}
+
+
+async def test_what_was_broken_and_may_take_longer_now_is_shown_running_and_is_less_pressing_than_before(
+    desk,
+):
+    slas = [{"name": "urgent", "when": "priority == 1", "resolve": "1h"}, {"name": "s", "resolve": "1d"}]
+    async with api_of(desk, keys()) as api:
+        await desk.put_in_force(office(opens_in_three_days()[1], slas=slas))
+        opened = await api.opened("broken", severity="critical")
+        (stored,) = await desk.incidents()
+        began = stored.opened_at - timedelta(hours=2)
+        clocks = tuple(replace(clock, intervals=(Interval(began),)) for clock in stored.clocks)
+        await desk.sql(
+            "UPDATE router.incident SET state = CAST(:state AS json)",
+            state=encode(replace(stored, clocks=clocks)).decode(),
+        )
+        await desk.make_due()
+        await desk.engine.fire(1)
+        await api.opened("other", severity="info")
+        before = (await api.get(f"/v1/incidents/{opened}")).json()["clocks"][0]
+        (now,) = (await api.act(opened, "set", "lead", priority=4)).json()["clocks"]
+        coming = (await api.get(f"/v1/incidents/{opened}/explain")).json()
+        pressing = [item["dedup_key"] for item in await api.items(sort="pressing")]
+    assert (before["state"], before["broken_before"], before["breaches"]) == ("breached", False, 1)
+    assert (now["state"], now["breached"], now["broken_before"]) == ("running", True, True)
+    assert datetime.fromisoformat(now["due_at"]) == began + timedelta(days=1)
+    assert any(step["what"].startswith("breach: resolve") for step in coming["next"])
+    assert pressing == ["broken", "other"]
+    assert (await desk.messages())[-1].incident.clocks[0].state == "running"
 
 
 @pytest.fixture
