@@ -176,6 +176,7 @@ class IncidentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     clocks: tuple[ClockSnapshot, ...] = ()
     events: int = 1
     version: int = 1
+    opened_as: str = ""  # its first title, where it has another one by now
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

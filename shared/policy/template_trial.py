@@ -13,8 +13,8 @@ _BEGAN: Final = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 _NASTY: Final = "{{ x }} {% for %} </b>&amp;\r\n%1000000000d \\ ' \" \N{RIGHT-TO-LEFT OVERRIDE}\N{FIRE} "
 _NUMBERS: Final = ("priority", "round", "rating", "members", "members_open", "reopened", "events", "version")
 _TEXTS: Final = """
-    id integration dedup_key title description kind source severity status tier customer_name service policy
-    level assignee waiting_for decision decided_by parent suppressed_by text event
+    id integration dedup_key title opened_as description kind source severity status tier customer_name
+    service policy level assignee waiting_for decision decided_by parent suppressed_by text event
 """
 _TIMES: Final = """
     waiting_until snoozed_until suppressed_until opened_at acknowledged_at resolved_at closed_at next_due_at

@@ -6,15 +6,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.header import decode_header, make_header
+from email.utils import parseaddr
 
 import pytest
 from aiosmtpd.controller import Controller
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.notifier.channels import Delivered, MailServer, Rejected, Unavailable
 from services.notifier.channels.email import EmailChannel, written
+from services.notifier.channels.mail_headers import mailbox, phrase
 from services.notifier.domain.compose import one_line
+from shared.addresses import MailAddress
 from tests.channels.envelopes import envelope
 from tests.services.notifier.building import address, notice
 
@@ -68,10 +71,12 @@ async def test_a_page_arrives_as_plain_text_and_html(postbox):
     (mail,) = postbox.mails
     assert mail["To"] == "ana@example.com"
     assert mail["From"] == "Ladder <ladder@ops.example>"
-    assert mail["Subject"] == "[P1] Checkout <b> is down"
+    assert mail["Subject"] == "Checkout <b> is down"
+    assert mail["X-Ladder-Priority"] == "1"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert "List-Unsubscribe" not in mail
     plain, html = mail.get_body(("plain",)).get_content(), mail.get_body(("html",)).get_content()
+    assert plain.splitlines()[:3] == ["[P1] Checkout <b> is down", "", "You are asked to take this."]
     assert "Why you: Ana is on call" in plain
     assert "/v1/replies/link/" in plain
     assert "Checkout &lt;b&gt; is down" in html
@@ -149,19 +154,19 @@ async def test_an_address_that_no_header_can_hold_is_rejected(postbox, to):
 async def test_line_breaks_in_a_title_make_no_header(postbox):
     await channel(postbox).send(envelope("ana@example.com", title="Down\r\nBcc: all@example.com"))
     (mail,) = postbox.mails
-    assert mail["Subject"] == "[P1] Down Bcc: all@example.com"
+    assert mail["Subject"] == "Down Bcc: all@example.com"
     assert mail["Bcc"] is None
 
 
 async def test_a_title_in_any_script_arrives(postbox):
     await channel(postbox).send(envelope("ana@example.com", title="Platba nefunguje – 支払い 🔥"))
-    assert postbox.mails[0]["Subject"] == "[P1] Platba nefunguje – 支払い 🔥"
+    assert postbox.mails[0]["Subject"] == "Platba nefunguje – 支払い 🔥"
 
 
 HIDDEN = "=?utf-8?q?Down=0D=0ABcc:_all=40example.com=0D=0A=0D=0Abody?="
 HEADERS = [
     "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
-    "X-Ladder-Event", "MIME-Version", "Content-Type",
+    "X-Ladder-Event", "X-Ladder-Priority", "MIME-Version", "Content-Type",
 ]  # fmt: skip
 
 
@@ -182,7 +187,7 @@ async def test_a_title_writes_no_header_however_it_hides_its_line_breaks(postbox
     (raw,) = postbox.raw
     assert headers_of(raw) == HEADERS
     assert b"Bcc" not in raw.partition(b"\r\n\r\n")[0]
-    assert subject_of(raw) == f"[P1] {HIDDEN}"
+    assert subject_of(raw) == HIDDEN
 
 
 @pytest.mark.parametrize(
@@ -197,7 +202,7 @@ async def test_a_title_writes_no_header_however_it_hides_its_line_breaks(postbox
 async def test_a_name_beside_an_address_writes_no_header_either(postbox, to):
     assert await channel(postbox, to).send(envelope(to)) == Delivered(confirmed=False)
     (raw,) = postbox.raw
-    assert headers_of(raw) == [*HEADERS[:9], "Reply-To", *HEADERS[9:]]
+    assert headers_of(raw) == [*HEADERS[:10], "Reply-To", *HEADERS[10:]]
     assert re.search(rb"\r\nTo: (?:.*\r\n )*.*\bana@(example\.com|xn--pklad-zsa96e\.example)", raw)
 
 
@@ -221,8 +226,75 @@ def test_whatever_a_title_holds_the_mail_has_the_headers_that_we_set_and_the_sub
     raw = written(letter, sender).content
     assert headers_of(raw) == HEADERS
     assert email.message_from_bytes(raw).keys() == HEADERS
-    assert subject_of(raw) == one_line(letter.letter.title, 1_000)
+    assert subject_of(raw) == (one_line(title) or "(without a title)")
     assert all(len(line) < 200 for line in raw.split(b"\r\n"))
+
+
+WORDS = st.one_of(
+    st.text(alphabet="abcdefghijklmnopqrstuvwxyzABC0123456789.,:;-_()[]<>@\"'\\?=/", min_size=1, max_size=12),
+    st.text(alphabet="žluťoučkýкраснаяταληψη支払いデータ한국어नमस्तेهذا", min_size=1, max_size=12),
+    st.text(
+        alphabet="ae\N{COMBINING ACUTE ACCENT}\N{COMBINING CARON}n\N{COMBINING TILDE}", min_size=1, max_size=9
+    ),
+    st.sampled_from(["🔥", "👩‍👩‍👧", "🏳️‍🌈", "می‌خواهم", "क्‍ष", "x" * 90, "ž" * 70, "🔥" * 30, "=?", "?="]),
+    st.sampled_from(["=?utf-8?q?Down?=", "=?utf-8?b?RG93bg==?=", "[P1]", "Re:", "50%", "a=20b", "&amp;"]),
+)
+SUBJECTS = st.lists(WORDS, min_size=1, max_size=12).map(" ".join)
+
+
+def shown_by(mail_program: str, raw: bytes) -> str:
+    if mail_program == "modern":
+        return str(email.message_from_bytes(raw, policy=email.policy.default)["Subject"])
+    return subject_of(raw)
+
+
+@settings(max_examples=300)
+@given(subject=SUBJECTS)
+@example(
+    subject="Server db-prod-01 nelze připojit after 5 minutes, čekáme na odpověď from vendor 支払い 3 of 7"
+)
+@example(subject="می‌خواهم 👩‍👩‍👧 =?utf-8?q?Down?= down")
+def test_a_subject_of_any_letters_reads_back_blank_by_blank(subject):
+    """By the standard library's new parser and by its old one, with joiners and what looks encoded."""
+    raw = b"Subject: " + phrase(subject).encode("ascii") + b"\r\n\r\n"
+    assert shown_by("modern", raw) == subject
+    assert shown_by("classic", raw) == subject
+    assert all(len(line) <= 76 for line in raw.split(b"\r\n"))
+
+
+def test_a_name_of_any_letters_beside_a_long_address_keeps_its_lines_short():
+    address = MailAddress("Jiří Žluťoučký z oddělení plateb a fakturace", "j" * 60, "platby.example.com")
+    raw = b"Reply-To: " + mailbox(address).encode() + b"\r\n\r\n"
+    name, spec = parseaddr(str(email.message_from_bytes(raw)["Reply-To"]))
+    assert (str(make_header(decode_header(name))), spec) == (address.name, address.spec)
+    assert max(len(line) for line in raw.split(b"\r\n") if b"=?" in line) <= 76
+
+
+async def test_gmail_shows_one_incident_as_one_conversation(postbox):
+    """Its title and priority change meanwhile; each mail begins with what is new."""
+    mail = channel(postbox)
+    first = {"title": "Disk of db-1 at 80%", "priority": 3}
+    later = {"title": "Disk of db-1 at 99%", "opened_as": "Disk of db-1 at 80%", "priority": 1}
+    outside = notice("resolved", address("board@example.com", "email"), stakeholder=True)
+    for told, said in (
+        (None, first),
+        (None, later),
+        (notice("update", text="We delete logs."), later),
+        (notice("resolved"), later | {"status": "resolved"}),
+        (outside, later | {"status": "resolved"}),
+    ):
+        await mail.send(envelope("ana@example.com", told=told, **said))
+    assert {(each["Subject"], each["References"]) for each in postbox.mails} == {
+        ("Disk of db-1 at 80%", "<incident-inc-1@ops.example>")
+    }
+    begins = [each.get_body(("plain",)).get_content().splitlines()[0] for each in postbox.mails]
+    assert begins == [
+        "[P3] Disk of db-1 at 80%",
+        "[P1] Disk of db-1 at 99%",
+        "Update: [P1] Disk of db-1 at 99%",
+        "Resolved: [P1] Disk of db-1 at 99%",
+        "Resolved: Disk of db-1 at 99%",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -275,3 +275,16 @@ def test_who_is_paged_is_not_told_of_the_same_thing_besides():
     story.event("resolve")
     resolved = [notice.recipient.name for notice in story.notices if notice.event == "resolved"]
     assert resolved == ["ana", "karel"]
+
+
+def test_however_often_its_title_changes_it_is_known_by_its_first_one():
+    """So that the mails about it are one thread."""
+    story = tale()
+    opened = story.event(title="Disk at 80%")
+    assert opened.message is not None
+    assert (opened.message.incident.title, opened.message.incident.opened_as) == ("Disk at 80%", "")
+    story.event(title="Disk at 90%")
+    story.event(title="Disk at 99%")
+    taken = story.act("acknowledge")
+    assert taken.message is not None
+    assert (taken.message.incident.title, taken.message.incident.opened_as) == ("Disk at 99%", "Disk at 80%")

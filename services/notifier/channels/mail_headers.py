@@ -1,24 +1,26 @@
 """The head of a mail, written by ourselves: what is a header was decided by us, what is in it by anybody.
 
 The standard library decodes encoded words (RFC 2047) in what it is *given* and folds what came out; releases
-differ in whether a line break that was hidden in one then ends the header. Here nothing is decoded: a text
-that is not plain, or that looks like an encoded word, is encoded, and so is shown as it was written.
+differ in whether a line break that was hidden in one then ends the header, and it loses blanks where it folds
+between letters of different kinds. Here nothing is decoded: a text that is not plain, or that looks like an
+encoded word, is encoded whole, blanks and all, and so is shown as it was written.
 """
 
 import re
-from collections.abc import Iterable
-from email.charset import BASE64, Charset
-from email.header import Header
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+from services.notifier.domain.compose import one_line
 from shared.addresses import MailAddress
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _LINE: Final = re.compile(r"[\x20-\x7e\xa0-\U0010ffff]*")
 _ATOMS: Final = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]+")
 _SHORT: Final = 60  # characters that surely fit into a line with the header's name
-_UTF8: Final = Charset("utf-8")
-_UTF8.header_encoding = BASE64
+_LONGEST_LINE: Final = 76  # RFC 2047, §2, of a line with an encoded word
+_BYTES: Final = 39  # of one encoded word: 64 characters, which leave room for the header's name
+_LONGEST_NAME: Final = len("Reply-To: ")
 
 
 class BadHeaderError(ValueError):
@@ -40,10 +42,23 @@ def _checked(name: str, value: str) -> str:
 
 def phrase(text: str) -> str:
     """A text for people – a subject, a name – as a header's value. Control characters become blanks."""
-    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    shown = one_line(text, len(text))
     if shown.isascii() and "=?" not in shown and len(shown) <= _SHORT:
         return shown
-    return Header(shown, _UTF8, maxlinelen=75, header_name="Reply-To").encode(linesep="\r\n")
+    return "\r\n ".join(f"=?utf-8?b?{b64encode(piece).decode()}?=" for piece in _pieces(shown))
+
+
+def _pieces(text: str) -> Iterator[bytes]:
+    """Whole characters in each: a reader drops the folds between them, and nothing else."""
+    piece = b""
+    for character in text:
+        raw = character.encode()
+        if len(piece) + len(raw) > _BYTES:
+            yield piece
+            piece = b""
+        piece += raw
+    if piece:
+        yield piece
 
 
 def mailbox(address: MailAddress) -> str:
@@ -51,7 +66,12 @@ def mailbox(address: MailAddress) -> str:
     name = phrase(address.name)
     if not name:
         return address.spec
-    if name.startswith("=?") or _ATOMS.fullmatch(name):
+    if name.startswith("=?"):
+        before, fold, last = name.rpartition("\r\n ")
+        room = _LONGEST_LINE - (1 if fold else _LONGEST_NAME) - len(last)
+        between = " " if len(address.spec) + 3 <= room else "\r\n "
+        return f"{before}{fold}{last}{between}<{address.spec}>"
+    if _ATOMS.fullmatch(name):
         return f"{name} <{address.spec}>"
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{quoted}" <{address.spec}>'

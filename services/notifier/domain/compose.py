@@ -15,8 +15,16 @@ from services.notifier.domain.times import both
 from services.notifier.domain.values import Content, Delivery
 from shared.events import IncidentSnapshot, Notice, Page
 from shared.policy import Bundle
+from shared.policy.rendering import rendered
 
 _LONGEST_TITLE: Final = 300
+_JOINERS: Final = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # words of Persian, families of emoji
+_NEVER_CHANGES: Final = (
+    "id",
+    "integration",
+    "dedup_key",
+    "opened_at",
+)  # of an incident, beside its first title
 _OPENINGS: Final[dict[str, str]] = {
     "opened": "A new problem was opened.",
     "escalated": "It was handed up.",
@@ -46,10 +54,13 @@ _OPENINGS_OUTSIDE: Final[dict[str, str]] = _OPENINGS | {
 class Letter:
     """A message, written for one recipient, before a channel gives it its form.
 
-    `facts` are labelled lines; `note` says why the default text was used instead of a template.
+    `subject` is the same in every letter about one incident, so that mail programs keep them together; what
+    this one says is its `title`. `facts` are labelled lines; `note` says why the default text was used
+    instead of a template.
     """
 
     event: str
+    subject: str
     title: str
     opening: str
     text: str
@@ -81,9 +92,15 @@ def heading(incident: IncidentSnapshot) -> str:
     return f"[P{incident.priority}] {one_line(incident.title)}"
 
 
+def subject(incident: IncidentSnapshot) -> str:
+    """What it was called when it was opened, in one line: no priority, which may rise, and no later title."""
+    return one_line(incident.opened_as or incident.title)
+
+
 def one_line(text: str, longest: int = _LONGEST_TITLE) -> str:
     """The text without line breaks and control characters, cut to a length."""
-    shown = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+    plain = text.isprintable()
+    shown = text if plain else "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
     flat = " ".join(shown.split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
 
@@ -115,6 +132,7 @@ def _page(
     opening = _asked(incident, page, bundle)
     return Letter(
         event="page",
+        subject=subject(incident),
         title=heading(incident),
         opening=opening,
         text=_plain(opening, incident.description, facts, links),
@@ -164,6 +182,7 @@ def _inside(
     facts = [(label, one_line(value, 1_000)) for label, value in facts]
     default = Letter(
         event=notice.event,
+        subject=subject(incident),
         title=f"{notice.event.replace('_', ' ').capitalize()}: {heading(incident)}",
         opening=opening,
         text=_plain(opening, "", facts, links),
@@ -179,6 +198,7 @@ def _announcement(content: Content, notice: Notice) -> Letter:
     facts = [("Why you", one_line(notice.reason, 1_000))] if notice.reason else []
     return Letter(
         event=notice.event,
+        subject=one_line(content.incident.title),
         title=one_line(content.incident.title),
         opening=notice.text,
         text=_plain(notice.text, "", facts, {}),
@@ -197,6 +217,7 @@ def _outside(
         facts.append(("Resolved", both(incident.resolved_at, now, zone)))
     default = Letter(
         event=notice.event,
+        subject=subject(incident),
         title=f"{notice.event.replace('_', ' ').capitalize()}: {one_line(incident.title)}",
         opening=opening,
         text=_plain(opening, "", facts, answers),
@@ -229,11 +250,21 @@ def _templated(default: Letter, content: Content, notice: Notice, bundle: Bundle
     answers = default.links if notice.event == "confirm" else {}
     return replace(
         default,
+        subject=_lasting(template.title or "", content.incident) or default.subject,
         title=one_line(title) or default.title,
         opening=body or default.opening,
         text=_plain(body, "", [], answers) if body else default.text,
         facts=() if body else default.facts,
     )
+
+
+def _lasting(title: str, incident: IncidentSnapshot) -> str:
+    """A template's title as a subject, if it asks for nothing that may change from mail to mail; else ''."""
+    fixed = {name: getattr(incident, name) for name in _NEVER_CHANGES} | {"title": subject(incident)}
+    try:
+        return one_line(rendered(title, fixed | {"incident": fixed}))
+    except BrokenTemplateError:
+        return ""
 
 
 def _plain(opening: str, description: str, facts: list[tuple[str, str]], links: Mapping[str, str]) -> str:

@@ -169,6 +169,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dedup_key: str
     policy_hash: str
     title: str
+    opened_as: str = ""  # its first title, where it has another one by now
     description: str = ""
     kind: str = "incident"
     source: str = ""
@@ -344,4 +345,5 @@ def snapshot(incident: Incident, level_name: str, now: datetime, calendars: Cale
         clocks=tuple(_clock_snapshot(clock, now, calendars) for clock in incident.clocks),
         events=incident.events,
         version=incident.version,
+        opened_as=incident.opened_as,
     )

@@ -116,6 +116,8 @@ def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
     if event.links:
         said["links"] = tuple(dict.fromkeys((*incident.links, *event.links)))[:50]
     differing = {name: value for name, value in said.items() if getattr(incident, name) != value}
+    if "title" in differing and not incident.opened_as:
+        draft.set(opened_as=incident.title)
     if differing:
         draft.set(**differing)
     said_customer = event.customer if "customer" not in incident.pinned else None

@@ -191,6 +191,32 @@ def test_a_template_writes_the_message():
 
 
 @pytest.mark.parametrize(
+    ("title", "subjects"),
+    [
+        ("[{{ priority }}] {{ title }}", {"Disk at 80%"}),  # it would change: then it only begins the text
+        ("{{ event }}: {{ title }}", {"Disk at 80%"}),
+        ("Example Hosting, {{ title }} ({{ id }})", {"Example Hosting, Disk at 80% (inc-1)"}),
+        ("Status of your service", {"Status of your service"}),
+        ("", {"Disk at 80%"}),
+    ],
+)
+def test_a_templates_title_breaks_no_thread(title, subjects):
+    policy = bundle(templates={"customer": {"title": title, "body": "{{ text }}"}})
+    to = address("ops@acme.example", "email")
+    told = [
+        notice(event, to, stakeholder=True, text="Soon.", template="customer")
+        for event in ("update", "resolved")
+    ]
+    first = changed(notices=told[:1], incident=incident(title="Disk at 80%", priority=3))
+    later = changed(
+        notices=told[1:], incident=incident(title="Disk at 99%", opened_as="Disk at 80%", priority=1)
+    )
+    letters = [letter_of(message, policy)[1] for message in (first, later)]
+    assert {letter.subject for letter in letters} == subjects
+    assert not any(letter.note for letter in letters)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "{{ nonsense }}",  # a name that is not there
