@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import gathering, last_resort, metrics, rotations, store
 from services.router.arrivals import Arrival
+from services.router.domain import late
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision
@@ -476,6 +477,9 @@ def _count(situation: Situation, arrivals: Sequence[Arrival]) -> None:
                 metrics.CLOCK_EVENTS.labels(each.target, each.event).inc()
             if "avoided" in message.changes:
                 metrics.ESCALATIONS_AVOIDED.inc()
+    for incident_id, entry in situation.entries:
+        if entry.kind == late.HELD:
+            metrics.TRIGGERS_HELD.labels(situation.incidents[incident_id].integration).inc()
     for letter in situation.letters:
         metrics.DEAD_LETTERS.labels(letter.from_topic).inc()
 

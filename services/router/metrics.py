@@ -25,6 +25,11 @@ PAGES: Final = Counter("ladder_pages_requested_total", "Pages asked for, by what
 ESCALATIONS_AVOIDED: Final = Counter(
     "ladder_escalations_avoided_total", "Incidents that automation solved before anybody was paged"
 )
+TRIGGERS_HELD: Final = Counter(
+    "ladder_triggers_held_total",
+    "Triggers dated before the last resolve of their key: nobody is paged for two minutes",
+    ["integration"],
+)
 CLOCK_EVENTS: Final = Counter(
     "ladder_clock_events_total",
     "What happened to SLA clocks: activate, pause, resume, fulfil, warn, breach",

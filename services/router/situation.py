@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.router.arrivals import Key
+from services.router.domain import late
 from services.router.domain.decision import Decision, Entry, Orphan
 from services.router.domain.incident import Incident
 from services.router.domain.signals import Signal
@@ -122,6 +123,7 @@ class Situation:
     def _remember(self, orphan: Orphan) -> None:
         self.orphans.append(orphan)
         event = orphan.event
-        if event.action == "resolve" and event.occurred_at is not None:
+        at = late.counted(event)
+        if event.action == "resolve" and at is not None:
             key = (event.integration, event.dedup_key)
-            self.resolves[key] = max(event.occurred_at, self.resolves.get(key, event.occurred_at))
+            self.resolves[key] = max(at, self.resolves.get(key, at))

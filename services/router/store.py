@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import outcomes, relations, rotations
 from services.router.arrivals import Arrival
-from services.router.domain import customers
+from services.router.domain import customers, late
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decision import Entry, Orphan
 from services.router.domain.incident import Incident, decode, encode
@@ -242,7 +242,7 @@ async def _write_orphans(connection: AsyncConnection, orphans: Iterable[Orphan],
         "keys": [event.dedup_key for event, _ in events],
         "actions": [event.action for event, _ in events],
         "ids": [event.event_id for event, _ in events],
-        "occurred": [event.occurred_at for event, _ in events],
+        "occurred": [late.counted(event) for event, _ in events],  # what was said stands in `event`
         "reasons": [reason for _, reason in events],
         "events": [codec.json_text(event) for event, _ in events],
     }
@@ -339,7 +339,7 @@ _LOCK: Final = text("""
     SELECT ordinal, state, NULL AS integration, NULL AS dedup_key, CAST(NULL AS timestamptz) AS occurred_at
     FROM locked
     UNION ALL
-    SELECT NULL, NULL, integration, dedup_key, max(o.occurred_at)
+    SELECT NULL, NULL, integration, dedup_key, max(least(o.occurred_at, o.at))
     FROM wanted JOIN router.orphan o USING (integration, dedup_key)
     WHERE o.action = 'resolve' AND o.occurred_at IS NOT NULL AND o.at > :since
     GROUP BY integration, dedup_key

@@ -43,6 +43,7 @@ class Watch:
         after = decision.incident
         for entry in decision.entries:
             readable(entry)
+        no_trigger_is_ignored(signal, after)
         if after is None:
             assert decision.orphan is not None
             assert decision.message is None
@@ -59,6 +60,7 @@ class Watch:
         passed_levels_are_told(same, after, decision)
         pages_are_called_off(same, after, signal, decision)
         nothing_internal_goes_out(decision)
+        held_ones_page_nobody(after, signal, decision)
 
     def _pages(self, after: Incident, decision: Decision) -> None:
         pages = decision.message.pages if decision.message is not None else ()
@@ -135,6 +137,25 @@ def pages_are_called_off(
     if rested and after.status == "triggered" and not escalated:
         assert isinstance(signal, EventReceived | ActionTaken)
         assert after.chain.due is None
+
+
+def no_trigger_is_ignored(signal: Signal, after: Incident | None) -> None:
+    """Whatever its sender's clock says, what was triggered is open; or was merged, and is told there."""
+    if isinstance(signal, EventReceived) and signal.event.action == "trigger":
+        assert after is not None
+        assert after.is_open or after.merged
+
+
+def held_ones_page_nobody(after: Incident, signal: Signal, decision: Decision) -> None:
+    """While a late trigger is held nobody is paged; two minutes later at most it is held no longer."""
+    if after.late is None:
+        return
+    assert after.is_open
+    assert after.late.until - after.decided_at <= timedelta(minutes=2)
+    assert decision.message is None or not decision.message.pages
+    assert after.next_due_at is not None
+    assert after.next_due_at <= max(after.late.until, after.decided_at + timedelta(milliseconds=1))
+    assert not isinstance(signal, TimerFired) or after.decided_at < after.late.until
 
 
 def ran_for(clock: Clock, now: datetime) -> float:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from services.router.domain import late
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision, Refusal, Spread
@@ -125,9 +126,10 @@ class Switchboard:
             return
         if decision.orphan is not None and isinstance(signal, EventReceived):
             event = signal.event
-            if event.action == "resolve" and event.occurred_at is not None:
-                known = self.resolves.get((event.integration, event.dedup_key), event.occurred_at)
-                self.resolves[event.integration, event.dedup_key] = max(event.occurred_at, known)
+            at = late.counted(event)
+            if event.action == "resolve" and at is not None:
+                known = self.resolves.get((event.integration, event.dedup_key), at)
+                self.resolves[event.integration, event.dedup_key] = max(at, known)
         incident = decision.incident
         if incident is None:
             return

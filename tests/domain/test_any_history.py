@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from services.router.domain import late
 from services.router.domain.compiled import Rung
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision
@@ -143,7 +144,7 @@ def _event(story: Watched, action: str, fields: dict[str, Any]) -> None:
         fields["occurred_at"] = story.now + timedelta(minutes=fields.pop("source_minutes"))
     decision = story.event(action, **fields)
     if decision.orphan is not None and action == "resolve":
-        story.remembered = decision.orphan.event.occurred_at
+        story.remembered = late.counted(decision.orphan.event)
 
 
 def _act(story: Watched, action: str, user: str, arguments: dict[str, Any]) -> None:

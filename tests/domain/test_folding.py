@@ -1,10 +1,8 @@
 """How what an event says becomes part of the record (POLICY.md, rules 14, 16, 17)."""
 
-from datetime import timedelta
-
 import msgspec
 
-from tests.domain.tale import START, bundle, compiled, on_main, tale
+from tests.domain.tale import bundle, compiled, on_main, tale
 
 CUSTOMERS = {
     "big": {"name": "Big", "match": ["shared.example"]},
@@ -24,17 +22,6 @@ def test_the_same_customer_said_by_another_name_is_no_change():
     story.event(customer="Acme Ltd")
     assert len(story.said("customer")) == 1
     assert story.said("repeated") == ["repeated (2 events)"]
-
-
-def test_of_two_resolves_the_later_source_time_holds_back_a_late_trigger():
-    story = tale()
-    story.event(occurred_at=START)
-    story.event("resolve", occurred_at=START + timedelta(minutes=5))
-    story.event("resolve", occurred_at=START + timedelta(minutes=10))
-    story.event(occurred_at=START + timedelta(minutes=7))
-    assert story.standing.status == "resolved"
-    story.event(occurred_at=START + timedelta(minutes=11))
-    assert story.standing.status == "triggered"
 
 
 def test_a_record_stays_bounded_however_many_attributes_come_one_by_one():

@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
-
 from tests.domain.tale import START, Tale, bundle, compiled, ladder, on_main, tale
 
 
@@ -123,35 +121,6 @@ def test_priority_rises_by_itself_and_does_not_fall():
     assert story.standing.priority == 1
     story.event(severity="info")
     assert story.standing.priority == 1
-
-
-def test_a_resolve_for_an_unknown_key_is_kept_and_a_trigger_from_before_it_opens_nothing():
-    story = tale()
-    decision = story.event("resolve", occurred_at=START)
-    assert decision.orphan is not None
-    story.remembered = START
-    late = story.event(occurred_at=START - timedelta(seconds=1))
-    assert late.orphan is not None
-    assert "rule 16" in late.orphan.reason
-    fresh = story.event(occurred_at=START + timedelta(seconds=1))
-    assert fresh.incident is not None
-
-
-@pytest.mark.parametrize(
-    ("trigger", "opens"),
-    [
-        (timedelta(seconds=-1), False),  # older than the resolve
-        (timedelta(0), False),  # not later
-        (timedelta(seconds=1), True),
-        (None, True),  # without a source time the log's order counts
-    ],
-)
-def test_a_trigger_older_than_the_resolve_is_recorded_only(trigger, opens):
-    story = tale()
-    story.event(occurred_at=START - timedelta(minutes=1))
-    story.event("resolve", occurred_at=START)
-    story.event(occurred_at=None if trigger is None else START + trigger)
-    assert (story.standing.status == "triggered") is opens
 
 
 def test_waiting_stops_the_levels_and_the_clocks_that_say_so():

@@ -63,9 +63,13 @@ class AnythingHappens(RuleBasedStateMachine):
     def something_is_reported(self, key: str, action: str, said: dict[str, Any]) -> None:
         self._event(key, action, said)
 
-    @rule(key=st.sampled_from(KEYS), action=st.sampled_from(["acknowledge", "resolve", "note", "change"]))
-    def a_sender_says_how_it_goes_on(self, key: str, action: str) -> None:
-        self._event(key, action, {})
+    @rule(
+        key=st.sampled_from(KEYS),
+        action=st.sampled_from(["acknowledge", "resolve", "note", "change"]),
+        said=st.fixed_dictionaries({}, optional={"source_minutes": st.integers(-60, 60)}),
+    )
+    def a_sender_says_how_it_goes_on(self, key: str, action: str, said: dict[str, Any]) -> None:
+        self._event(key, action, said)
 
     @precondition(lambda self: self.board.incidents)
     @rule(number=st.integers(0, 20), act=acts_of_all_kinds)

@@ -15,6 +15,7 @@ from services.router.domain.draft import Draft
 from services.router.domain.incident import ChainState
 from services.router.domain.reason import Reason
 from services.router.domain.steps import Candidate, otherwise, span
+from shared.events import Recipient
 
 
 def wait_for(draft: Draft, rung: Rung, hold: held.Hold, cause: str, *, joins: bool) -> None:
@@ -116,6 +117,22 @@ def take_turn(draft: Draft, turn: turns.Turn, *, cause: str, reason: Reason) -> 
     draft.say("paged", f"{name} is paged next{_because(cause)}: {place}{until}", reason)
     then = _next_asked(draft, rung, turn) or otherwise(draft)
     _ask(draft, _Step("level", place, cause, due, then, joins=False), turn.paged)
+
+
+def page_assignee(draft: Draft, known: str, *, cause: str, reason: Reason) -> None:
+    """What was reopened is first asked of whoever had it (rule 15)."""
+    window = draft.ladder.rungs[draft.incident.chain.lowest].spec.acknowledge_within
+    due, why = draft.now + window, "you had it before it was reopened"
+    draft.set_chain(since=draft.now, state="assignee", due=due)
+    draft.forget_step()
+    name = draft.directory.display(known)
+    text = f"{name} is paged first, who had it; {span(window)} to take it"
+    if cause:
+        text += f" ({cause})"
+    draft.say("paged", text, reason)
+    found = Found(Recipient(kind="user", name=known), why)
+    draft.page(found, through="assignee", why=why, act_by=due, otherwise=otherwise(draft))
+    draft.change("paged")
 
 
 class _Step(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from services.router.domain import (
     due,
     grouping,
     handoff,
+    late,
     lifecycle,
     points,
     promises,
@@ -134,8 +135,7 @@ def _on_event(
         (lifecycle.update if event.action == "update" else lifecycle.note)(draft, event)
         return _conclude(draft)
     if event.action == "resolve" and event.occurred_at is not None:
-        latest = max(event.occurred_at, incident.source_time or event.occurred_at)
-        draft.set(source_time=latest)  # a late trigger is measured against the last resolve (rule 16)
+        draft.set(source_time=late.latest(event, incident.source_time))
     return _recorded(draft, event, f"{event.action} of an incident that is {incident.status}: recorded only")
 
 
@@ -148,10 +148,10 @@ def _passed_on(draft: Draft, event: IncidentEvent) -> Decision:
     return draft.finish()
 
 
-def _recorded(draft: Draft, event: IncidentEvent, text: str, reason: Reason | None = None) -> Decision:
+def _recorded(draft: Draft, event: IncidentEvent, text: str) -> Decision:
     draft.actor = lifecycle.sender(event)
     draft.set(events=draft.incident.events + 1)
-    draft.say("recorded", text, reason)
+    draft.say("recorded", text)
     return draft.finish()
 
 
@@ -163,22 +163,17 @@ def _on_trigger(
     now: datetime,
 ) -> Decision:
     if incident is None:
-        late = _not_later(event, around.remembered_resolve)
-        if late:
-            return _orphaned(event, "rule 16: it was resolved before: " + late)
-        return _open(event, around, now, "")
+        return _open(event, around, now, "", around.remembered_resolve)
     draft = _draft(incident, EventReceived(event), around, policy, now)
-    late = _not_later(event, incident.source_time)
-    if incident.is_open and not (incident.ended_itself and late):
+    if incident.is_open:
         lifecycle.repeat(draft, event)
         return _conclude(draft)
-    if late:
-        return _recorded(draft, event, f"a trigger from before the resolve: {late}", Reason("rule 16"))
     if incident.status == "resolved" and now < due.reopens_until(draft):
         window = span(due.reopen_within(draft))
         reopening.by_event(draft, event, why=f"triggered again within {window} of being resolved")
         return _conclude(draft)
-    return _open(event, around, now, incident.id, unconfirmed=_is_unconfirmed(draft))
+    unconfirmed = _is_unconfirmed(draft)
+    return _open(event, around, now, incident.id, incident.source_time, unconfirmed=unconfirmed)
 
 
 def _is_unconfirmed(draft: Draft) -> bool:
@@ -186,17 +181,16 @@ def _is_unconfirmed(draft: Draft) -> bool:
     return draft.incident.status == "resolved" and draft.ladder.spec.close is not None
 
 
-def _not_later(event: IncidentEvent, resolved: datetime | None) -> str:
-    """Why a trigger is older than what resolved its key; '' when it is not or a time is unknown."""
-    if event.occurred_at is None or resolved is None or event.occurred_at > resolved:
-        return ""
-    return f"its source time {event.occurred_at.isoformat()} is not later than {resolved.isoformat()}"
-
-
 def _open(
-    event: IncidentEvent, around: Surroundings, now: datetime, previous: str, *, unconfirmed: bool = False
+    event: IncidentEvent,
+    around: Surroundings,
+    now: datetime,
+    previous: str,
+    resolved: datetime | None,
+    *,
+    unconfirmed: bool = False,
 ) -> Decision:
-    record = lifecycle.new_record(event, around.live.hash, now, previous)
+    record = lifecycle.new_record(event, around.live.hash, now, previous, resolved)
     draft = Draft(record, around.live, around, now, caused_at=event.received_at)
     lifecycle.open_new(draft, event)
     if unconfirmed:
@@ -234,6 +228,7 @@ def _on_timer(draft: Draft) -> Decision:
         closing.check(draft)
         return _conclude(draft)
     rests.check(draft)
+    late.check(draft)
     related.check(draft)
     points.check_shares(draft)
     position = draft.incident.chain

@@ -72,6 +72,7 @@ _TELLING: Final = frozenset(
             "decided",
             "policy",
             "merged",
+            "late",
         ),
     }
 )

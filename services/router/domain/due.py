@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.router.domain import grouping, handoff, points, rests, suppression
+from services.router.domain import grouping, handoff, late, points, rests, suppression
 from services.router.domain.draft import Draft
 
 FOLLOW_UP: Final = timedelta(days=1)  # the net under every other moment
@@ -31,6 +31,7 @@ def _moments(draft: Draft) -> Iterator[datetime]:
         yield from _shares(draft)
         return
     yield from rests.moments(draft)
+    yield from late.moments(draft)
     yield from suppression.moments(draft)
     yield from grouping.moments(draft)
     yield from handoff.moments(draft)
@@ -38,6 +39,8 @@ def _moments(draft: Draft) -> Iterator[datetime]:
         yield forgotten_at(draft)
     if incident.chain.due is not None:
         yield incident.chain.due
+    if incident.late is not None:
+        return  # points and shares wait as well
     yield from _shares(draft)
     if not incident.is_muted:
         yield from _held_points(draft)

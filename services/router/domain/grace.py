@@ -1,5 +1,7 @@
 """Automation gets its chance before anybody is paged (a policy's `grace`)."""
 
+from datetime import datetime
+
 from services.router.domain import calls
 from services.router.domain.compiled import Ladder
 from services.router.domain.draft import Draft
@@ -11,11 +13,12 @@ CAUSE = "automation did not solve it"
 
 
 def begin(draft: Draft) -> None:
-    """Nobody is paged for `wait`; the call is started."""
+    """Nobody is paged for `wait`, or until a late trigger is held no longer; the call is started."""
     ladder = draft.ladder
     chance = ladder.spec.grace
     assert chance is not None
-    due, wait = draft.now + chance.wait, span(chance.wait)
+    late, wait = draft.incident.late, span(chance.wait)
+    due = max(draft.now + chance.wait, late.until) if late is not None else draft.now + chance.wait
     draft.set_chain(since=draft.now, state="grace", due=due, grace_due=False)
     reason = Reason(f"policies.{ladder.name}.grace", values={"wait": wait})
     draft.say("grace", f"nobody is paged for {wait}: automation gets its chance", reason)
@@ -32,6 +35,14 @@ def over(draft: Draft) -> tuple[str, Reason]:
     return f"{CAUSE} within {wait}", Reason(f"policies.{ladder.name}.grace", values=values)
 
 
+def ends(draft: Draft) -> datetime | None:
+    """When automation's chance is over; None while it has none."""
+    chain, chance = draft.incident.chain, draft.ladder.spec.grace
+    if chance is None or chain.state != "grace" or chain.grace_due or draft.incident.reopened:
+        return None
+    return chain.since + chance.wait
+
+
 def is_enough(incident: Incident, ladder: Ladder) -> bool:
     """Whether it is solved while automation had its chance: nobody was paged, no person took it."""
     chain = incident.chain
@@ -40,7 +51,7 @@ def is_enough(incident: Incident, ladder: Ladder) -> bool:
         and chain.unasked
         and not chain.grace_due
         and chain.state in {"grace", "resting"}
-        and not (incident.assignee or incident.pages_made or incident.reopened)
+        and not (incident.assignee or incident.pages_made or incident.reopened or incident.late)
     )
 
 

@@ -82,7 +82,7 @@ def at_reopening(draft: Draft) -> None:
     draft.set(ended_itself=False)
     if found is None or found.key not in draft.around.groups:
         if before:
-            draft.signal(before, "joined", again=True)
+            draft.signal(before, "joined", again=True, late=draft.incident.late is not None)
         return
     draft.set(parent="")
     _join_or_open(draft, found)
@@ -102,7 +102,8 @@ def _join_or_open(draft: Draft, found: Place) -> None:
     text = f"grouped under {group.title} ({group.parent}) by rule {rule.name}: nobody is asked for it alone"
     draft.say("grouped", text, reason, LADDER)
     draft.change("grouped")
-    draft.signal(group.parent, "joined", again=draft.initial.parent == group.parent)
+    again, late = draft.initial.parent == group.parent, incident.late is not None
+    draft.signal(group.parent, "joined", again=again, late=late)
 
 
 def keeps_open(draft: Draft) -> bool:
@@ -177,6 +178,7 @@ def merge(draft: Draft, into: str) -> Refusal | None:
         waiting_until=None,
         snoozed_until=None,
         snoozed_by="",
+        late=None,
         members_open=0,
     )
     draft.touch()

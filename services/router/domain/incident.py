@@ -13,7 +13,7 @@ from shared.events import ClockSnapshot, IncidentSnapshot, Link, Severity, Statu
 from shared.policy.calendars import Calendars, named
 
 ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
-# grace: automation has its chance; held: the level waits for its calendar to open
+# grace: automation has its chance, or a late trigger is held; held: the level waits for its calendar to open
 ChainState: TypeAlias = Literal["climbing", "assignee", "finally", "resting", "grace", "held"]
 PageState: TypeAlias = Literal["sent", "reached", "unreachable"]
 LIVE: Final[frozenset[ClockState]] = frozenset({"running", "paused"})
@@ -120,6 +120,17 @@ class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     held_since: datetime | None = None
     fired: int = 0
     fired_at: datetime | None = None
+
+
+class Late(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A trigger from before the last resolve opened or reopened it: until then nobody is paged (rule 16).
+
+    `first`: whoever had it and is asked before the levels. `reopens`: it was resolved and counts as reopened.
+    """
+
+    until: datetime
+    first: str = ""
+    reopens: bool = False
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -233,7 +244,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pages: tuple[OpenPage, ...] = ()
     pages_made: int = 0
     followers: tuple[str, ...] = ()
-    source_time: datetime | None = None  # of the last trigger or resolve that carried one
+    source_time: datetime | None = None  # of the key's last resolve, as it counts; None: it carried none
+    late: Late | None = None
     previous: str = ""  # the incident of the same key before this one
     stuck: Stuck | None = None
     events: int = 1
@@ -259,7 +271,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return "suppressed"
         if self.snoozed_until is not None:
             return "snoozed"
-        return "waiting" if self.waiting_for else ""
+        if self.waiting_for:
+            return "waiting"
+        return "held" if self.late is not None else ""
 
     @property
     def promised_by(self) -> str:

@@ -12,6 +12,7 @@ from services.router.domain import (
     grace,
     grouping,
     handoff,
+    late,
     promises,
     rests,
     suppression,
@@ -28,8 +29,13 @@ ATTRIBUTE_BYTES_KEPT: Final = 64 * 1024  # of attributes as JSON, as of one even
 _COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})
 
 
-def new_record(event: IncidentEvent, policy_hash: str, now: datetime, previous: str) -> Incident:
-    """The record of a new incident, before anything was decided about it (version 0)."""
+def new_record(
+    event: IncidentEvent, policy_hash: str, now: datetime, previous: str, resolved: datetime | None = None
+) -> Incident:
+    """The record of a new incident, before anything was decided about it (version 0).
+
+    `resolved`: the source time of the last resolve of its key.
+    """
     return Incident(
         id=derived_id("incident", event.identity),
         integration=event.integration,
@@ -52,7 +58,7 @@ def new_record(event: IncidentEvent, policy_hash: str, now: datetime, previous: 
         touched_at=now,
         decided_at=now,
         chain=Chain(policy="", since=now),
-        source_time=event.occurred_at,
+        source_time=resolved,
         previous=previous,
         events=1,
         version=0,
@@ -64,6 +70,7 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
     draft.actor = sender(event)
     draft.say("opened", f"opened: {draft.incident.title}", Reason("rule 15: no open incident has this key"))
     draft.change("opened")
+    late.hold(draft, event)
     _notes(draft, event)
     draft.actor = LADDER
     if draft.incident.previous:
@@ -90,6 +97,8 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
         paging=not draft.incident.stands_still,
         opening=True,
     )
+    if draft.incident.stands_still == "held":
+        late.stand_back(draft)
 
 
 def sender(event: IncidentEvent) -> str:
@@ -183,15 +192,24 @@ def _classify(draft: Draft, changed: set[str]) -> None:
 def repeat(draft: Draft, event: IncidentEvent) -> None:
     """The same trigger again: it counts and refreshes, and pages nobody by itself (rule 14)."""
     draft.actor = sender(event)
-    draft.set(events=draft.incident.events + 1, source_time=event.occurred_at or draft.incident.source_time)
+    draft.set(events=draft.incident.events + 1)
+    is_late = late.before_the_resolve(event, draft.incident.source_time) if _has_ended(draft) else ""
     if draft.incident.ended_itself:
         draft.set(ended_itself=False)
     changed = refresh(draft, event)
     text = f"repeated ({draft.incident.events} events)"
+    if is_late:
+        text += f"; {is_late}"
     if changed:
         text += f"; changed: {', '.join(sorted(changed))}"
         draft.change("changed")
     draft.say("repeated", text, Reason("rule 14: a repeat never pages again by itself"))
+    late.repeated(draft, event)
+
+
+def _has_ended(draft: Draft) -> bool:
+    """Whether its sender said that it is over, so that a trigger's time is held against that (rule 16)."""
+    return draft.incident.ended_itself or draft.incident.late is not None
 
 
 def update(draft: Draft, event: IncidentEvent) -> None:
@@ -226,7 +244,7 @@ def note(draft: Draft, event: IncidentEvent) -> None:
 
 def take(draft: Draft, user: str, *, by: str) -> None:
     """A person takes it: assignee, levels rest, clock fulfilled, unsent pages called off (rule 3)."""
-    draft.set(status="acknowledged", assignee=user, acknowledged_at=draft.now)
+    draft.set(status="acknowledged", assignee=user, acknowledged_at=draft.now, late=None)
     draft.touch()
     draft.say(
         "taken", f"taken by {draft.directory.display(user)}", Reason("rule 3: taking it rests the levels"), by
@@ -245,7 +263,7 @@ def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
     """
     had_it, display = draft.incident.assignee, draft.directory.display
     since = draft.incident.acknowledged_at or draft.now
-    draft.set(status="acknowledged", assignee=name, acknowledged_at=since)
+    draft.set(status="acknowledged", assignee=name, acknowledged_at=since, late=None)
     draft.touch()
     instead = f" instead of {display(had_it)}" if had_it else ""
     draft.say("taken", f"assigned to {display(name)}{instead}", reason, by)
@@ -293,7 +311,7 @@ def tell_stakeholders(draft: Draft, text: str) -> None:
 
 def rest(draft: Draft, by: str) -> None:
     """A machine acknowledges: no assignee, the levels rest for a while (rule 3)."""
-    draft.set(status="acknowledged", acknowledged_at=draft.now)
+    draft.set(status="acknowledged", acknowledged_at=draft.now, late=None)
     draft.touch()
     chain.rest(draft)
     due = draft.incident.chain.due
@@ -310,16 +328,17 @@ def resolved_by_sender(draft: Draft, event: IncidentEvent) -> None:
     draft.set(events=draft.incident.events + 1)
     _notes(draft, event)
     merge_fields(draft, event)
+    resolved = late.latest(event, draft.incident.source_time)
     if grouping.keeps_open(draft):
-        draft.set(source_time=event.occurred_at or draft.incident.source_time)
+        draft.set(source_time=resolved)
         return
-    resolve(draft, by=draft.actor, text="resolved by its sender", source_time=event.occurred_at)
+    resolve(draft, by=draft.actor, text="resolved by its sender", source_time=resolved)
 
 
 def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -> None:
     """Solved: clocks fulfilled, pages called off, whoever was asked hears of it."""
     asked = [page for page in draft.incident.pages if page.user and page.name != by]
-    avoided = grace.is_enough(draft.incident, draft.ladder)
+    avoided, held = grace.is_enough(draft.incident, draft.ladder), draft.incident.late
     draft.set(
         status="resolved",
         resolved_at=draft.now,
@@ -330,9 +349,12 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -
         snoozed_until=None,
         snoozed_by="",
         source_time=source_time,
+        late=None,
     )
     draft.touch()
     draft.say("resolved", text, None, by)
+    if held is not None:
+        late.solved(draft, held)
     if avoided:
         grace.tell_avoided(draft)
     promises.resolved(draft)

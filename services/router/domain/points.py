@@ -50,7 +50,8 @@ def _look(draft: Draft, ladder: Ladder, seen: Activation, fired: set[str]) -> No
         if state.held_since is None:
             state = replace(state, held_since=draft.now)
             _store(draft, rule, state)
-        if rule.where not in fired and _is_due(rule.spec, state, draft.now):
+        held = draft.incident.late is not None  # nobody is paged yet: it waits (rule 16)
+        if rule.where not in fired and not held and _is_due(rule.spec, state, draft.now):
             fired.add(rule.where)
             _store(draft, rule, replace(state, fired=state.fired + 1, fired_at=draft.now))
             verbs.fire(draft, ladder, rule, rule.reason(seen), "")
@@ -72,7 +73,12 @@ def _is_due(point: Point, state: PointState, now: datetime) -> bool:
 
 
 def check_shares(draft: Draft) -> None:
-    """Fire what running clocks have reached: warnings, the breach, and the points at their shares."""
+    """Fire what running clocks have reached: warnings, the breach, and the points at their shares.
+
+    While a late trigger is held they wait (rule 16).
+    """
+    if draft.incident.late is not None:
+        return
     for target in [clock.target for clock in draft.incident.clocks]:
         for clock in draft.incident.clocks:
             if clock.target == target and clock.state == "running":

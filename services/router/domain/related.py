@@ -9,7 +9,16 @@ from typing import Final
 
 import msgspec
 
-from services.router.domain import awakening, changing, closing, grouping, lifecycle, promises, reopening
+from services.router.domain import (
+    awakening,
+    changing,
+    closing,
+    grouping,
+    late,
+    lifecycle,
+    promises,
+    reopening,
+)
 from services.router.domain.draft import LADDER, Draft
 from services.router.domain.incident import Subscriber
 from services.router.domain.reason import Reason
@@ -44,6 +53,8 @@ def _joined(draft: Draft, message: RelatedChanged) -> None:
         verb = "stands again" if again else "joined"
         more = f"; {grouping.count(incident.members)} in all" if incident.members > 1 else ""
         draft.say("joined", f"{message.title} ({message.incident_id}) {verb}{more}", _RULE)
+    if incident.late is not None and not message.values.get("late"):
+        late.end(draft, f"{message.title} joined it")
     _rise(draft, message)
     if incident.status == "acknowledged":
         draft.signal(message.incident_id, "stands", assignee=incident.assignee)
@@ -97,7 +108,7 @@ def _ended(draft: Draft, message: RelatedChanged) -> None:
         draft.say("ended", f"{message.title} ({message.incident_id}) is over; {standing}", _RULE)
     if left == 0 and incident.ended_itself:
         text = "resolved: its sender said so, and the last incident grouped under it is over"
-        lifecycle.resolve(draft, by=LADDER, text=text, source_time=incident.source_time)
+        lifecycle.resolve(draft, by=LADDER, text=text, source_time=incident.source_time)  # its sender's own
 
 
 def _left(draft: Draft, message: RelatedChanged) -> None:
@@ -118,7 +129,7 @@ def _over(draft: Draft, message: RelatedChanged) -> None:
         return
     by = str(message.values.get("by") or LADDER)
     text = f"resolved with {message.title} ({message.incident_id}), under which it is grouped"
-    lifecycle.resolve(draft, by=by, text=text, source_time=draft.incident.source_time)
+    lifecycle.resolve(draft, by=by, text=text, source_time=None)
 
 
 def _stands(draft: Draft, message: RelatedChanged) -> None:
@@ -134,7 +145,7 @@ def _stands(draft: Draft, message: RelatedChanged) -> None:
         draft.say("given_back", f"nobody has {message.title} any more, under which it is grouped", _RULE)
         draft.change("unacknowledged")
         return
-    draft.set(status="acknowledged", assignee=assignee, acknowledged_at=draft.now)
+    draft.set(status="acknowledged", assignee=assignee, acknowledged_at=draft.now, late=None)
     who = draft.directory.display(assignee) if assignee else "a machine"
     draft.say("taken", f"taken with {message.title} by {who}: it is grouped under it", _RULE)
     promises.fulfil(draft, "acknowledge")
@@ -219,6 +230,8 @@ def _repeated(draft: Draft, message: RelatedChanged) -> None:
         return
     said, action = str(message.values.get("said") or message.title), message.values.get("action")
     draft.set(events=draft.incident.events + 1)
+    if draft.incident.late is not None and action == "trigger":
+        late.end(draft, f"merged incident {message.incident_id} was triggered again")
     text = f"{said} (merged incident {message.incident_id}): {_HEARD.get(str(action), action)}"
     draft.say("repeated", text, Reason("rule 14: a repeat never pages again by itself"))
 

@@ -2,11 +2,9 @@
 
 from msgspec.structs import replace
 
-from services.router.domain import chain, grouping, lifecycle, promises, suppression
-from services.router.domain.directory import Found
+from services.router.domain import asking, chain, grouping, late, lifecycle, promises, suppression
 from services.router.domain.draft import LADDER, Draft
 from services.router.domain.reason import Reason
-from services.router.domain.steps import otherwise, span
 from shared.events import IncidentEvent
 
 _RULE = Reason("rule 15")
@@ -15,8 +13,9 @@ _RULE = Reason("rule 15")
 def by_event(draft: Draft, event: IncidentEvent, *, why: str) -> None:
     """The same key was triggered again soon enough: whoever had it is paged first."""
     draft.actor = lifecycle.sender(event)
-    draft.set(events=draft.incident.events + 1, source_time=event.occurred_at)
+    draft.set(events=draft.incident.events + 1)
     known = _triggered_again(draft, why, _RULE)
+    late.hold(draft, event, first=known, reopens=True)
     lifecycle.refresh(draft, event, moves=False)
     draft.actor = LADDER
     _ask_again(draft, known)
@@ -79,24 +78,11 @@ def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
 def _ask_again(draft: Draft, known: str) -> None:
     suppression.at_reopening(draft)
     grouping.at_reopening(draft)
-    if draft.incident.stands_still:
+    if draft.incident.stands_still == "held":
+        late.stand_back(draft)
+    elif draft.incident.stands_still:
         draft.follow(known)
-        return
-    if known in draft.live.bundle.users:
-        _page_assignee(draft, known)
+    elif known in draft.live.bundle.users:
+        asking.page_assignee(draft, known, cause="", reason=_RULE)
     else:
         chain.restart(draft, cause="it was reopened", reason=_RULE)
-
-
-def _page_assignee(draft: Draft, known: str) -> None:
-    position, ladder = draft.incident.chain, draft.ladder
-    window = ladder.rungs[position.lowest].spec.acknowledge_within
-    due, why = draft.now + window, "you had it before it was reopened"
-    draft.set_chain(since=draft.now, state="assignee", due=due)
-    draft.forget_step()
-    name = draft.directory.display(known)
-    text = f"{name} is paged first, who had it; {span(window)} to take it"
-    draft.say("paged", text, _RULE)
-    found = Found(lifecycle.user(known), why)
-    draft.page(found, through="assignee", why=why, act_by=due, otherwise=otherwise(draft))
-    draft.change("paged")

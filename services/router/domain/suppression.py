@@ -119,11 +119,12 @@ def moments(draft: Draft) -> Iterator[datetime]:
 
 
 def explain(draft: Draft) -> None:
-    """Whether it is the cause by which rules suppress others: open, and not suppressed itself."""
+    """Whether it is the cause by which rules suppress others: open, and not suppressed or held itself."""
     causes, incident = draft.live.causes, draft.incident
     if not causes.rules and not incident.explains:
         return
-    stands = incident.is_open and not incident.suppressed_by and incident.integration != LADDER
+    heard_of = not incident.suppressed_by and incident.late is None
+    stands = incident.is_open and heard_of and incident.integration != LADDER
     matching = causes.matching(draft.activation) if stands else ()
     now = tuple(dict.fromkeys(rule.spec.name for rule in matching))
     if now == incident.explains:

@@ -22,7 +22,7 @@ def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
         return refusal
     draft.follow(draft.incident.assignee)
     draft.follow(signal.actor.user)
-    draft.set(status="triggered", assignee="", duty=None)
+    draft.set(status="triggered", assignee="", duty=None, late=None)
     draft.touch()
     draft.settle("handed up", draft.actor)
     missing = f" ({wanted.because})" if wanted.because else ""
