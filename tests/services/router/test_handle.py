@@ -4,10 +4,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy.exc import IntegrityError
 from structlog.testing import capture_logs
 
 from services.router.engine import Engine
+from services.router.timers import Timers
+from shared.clock import utcnow
 from tests.domain.tale import bundle
 from tests.services.router.desk import NOON, Desk, event
 
@@ -71,16 +74,40 @@ async def test_a_key_can_be_opened_resolved_and_opened_anew_in_one_batch(desk: D
     assert [each.status for each in await desk.incidents()] == ["resolved", "resolved", "triggered"]
 
 
-async def test_a_late_trigger_does_not_reopen_what_was_resolved_before_it_came(desk: Desk) -> None:
+async def test_a_trigger_from_before_a_remembered_resolve_opens_is_counted_and_pages_two_minutes_later(
+    desk: Desk,
+) -> None:
     """A resolve that meets no incident is remembered, in the batch and after it (rule 16)."""
-    await desk.take(
-        event(action="resolve", occurred_at=NOON), event("other", action="resolve", occurred_at=NOON)
+    counted = REGISTRY.get_sample_value("ladder_triggers_held_total", {"integration": "test"}) or 0
+    early = {"occurred_at": NOON - timedelta(minutes=1)}
+    ahead = event("ahead", action="resolve", occurred_at=NOON + timedelta(minutes=20))
+    same_batch = [event("batch", action="resolve", occurred_at=NOON), event("batch", **early)]
+    await desk.take(event(action="resolve", occurred_at=NOON), ahead, *same_batch)
+    await desk.take(event(**early), event("ahead", occurred_at=NOON + timedelta(minutes=5)))
+    held, at_once, after = await desk.incidents()
+    assert [each.dedup_key for each in (held, at_once, after)] == ["batch", "ahead", "checkout"]
+    assert [page.since for page in await desk.pages()] == [at_once.opened_at]
+    assert held.next_due_at == held.opened_at + timedelta(minutes=2)
+    value = REGISTRY.get_sample_value("ladder_triggers_held_total", {"integration": "test"})
+    assert value == counted + 2
+    due = "to_jsonb(now() - interval '1 ms')"
+    await desk.sql(
+        f"UPDATE router.incident SET next_due_at = now() - interval '1 ms', state = jsonb_set(jsonb_set("
+        f"CAST(state AS jsonb), '{{late,until}}', {due}), '{{chain,due}}', {due})::json WHERE dedup_key = 'batch'"
     )
-    await desk.take(event(occurred_at=NOON - timedelta(minutes=1)))
-    assert await desk.incidents() == []
-    assert await desk.count("orphan") == 3
-    await desk.take(event(occurred_at=NOON + timedelta(minutes=1)))
-    assert (await desk.only()).status == "triggered"
+    await Timers(desk.engine).fire_once(utcnow())
+    assert [page.since for page in await desk.pages()] == [at_once.opened_at, held.opened_at]
+
+
+async def test_a_resolve_that_the_last_release_remembered_with_a_time_ahead_swallows_nothing(
+    desk: Desk,
+) -> None:
+    await desk.take(event(action="resolve", occurred_at=NOON))
+    await desk.sql(
+        "UPDATE router.orphan SET at = :noon, occurred_at = :year", noon=NOON, year=NOON.replace(year=2999)
+    )
+    await desk.take(event(occurred_at=NOON))
+    assert len(await desk.pages()) == 1
 
 
 async def test_two_replicas_that_open_one_key_at_once_make_one_incident(desk: Desk) -> None:
