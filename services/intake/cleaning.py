@@ -7,7 +7,7 @@ the native one refuses them with the place, foreign ones keep them as text.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from shared.problems import Fault
 REPLACEMENT: Final = "\ufffd"
 DEPTH: Final = 8  # of attributes, themselves counted
 ATTRIBUTE_BYTES: Final = 64 * 1024  # of attributes as compact JSON
+_LEAST_SHARE: Final = 64  # bytes of one value, however many there are
+_SPARE: Final = 64  # bytes: not every writer of JSON writes an ellipsis in three
 _BOM: Final = b"\xef\xbb\xbf"
 _SCRUB_DEPTH: Final = 16  # deeper than anything that is kept
 
@@ -175,25 +177,40 @@ def bounded(attributes: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     if compact_size(fitting) <= ATTRIBUTE_BYTES:
         return fitting
     notes.append(f"attributes were cut to {ATTRIBUTE_BYTES // 1024} KiB")
-    sizes = {key: compact_size(key) + compact_size(value) + 2 for key, value in fitting.items()}
-    share = ATTRIBUTE_BYTES
-    while share > 64 and sum(min(size, share) for size in sizes.values()) > ATTRIBUTE_BYTES - 64:
-        share //= 2
-    return _within(fitting, sizes, share)
+    return _within(fitting, ATTRIBUTE_BYTES - _SPARE)
 
 
-def _within(values: dict[str, Any], sizes: dict[str, int], share: int) -> dict[str, Any]:
+def _within(values: dict[str, Any], room: int) -> dict[str, Any]:
     """Cut every value that is larger than its share, and leave out the last ones that do not fit at all."""
+    sizes = {key: compact_size(key) + compact_size(value) + 2 for key, value in values.items()}
+    share = max(_LEAST_SHARE, _share(sizes.values(), room - 2))
     result: dict[str, Any] = {}
     total = 2
     for key, value in values.items():
         fits = sizes[key] <= share
-        name, item = (key, value) if fits else (cut(key, 255), _cut_bytes(as_text(value), share))
+        name = key if fits else cut(key, 255)
+        item = value if fits else _cut_value(value, max(2, share - compact_size(name) - 2))
         total += compact_size(name) + compact_size(item) + 2
-        if total > ATTRIBUTE_BYTES:
+        if total > room:
             break
         result[name] = item
     return result
+
+
+def _share(sizes: Iterable[int], room: int) -> int:
+    """How large each may be so that together they just fit: what is smaller leaves its rest to the others."""
+    share, left = room, sorted(sizes)
+    for number, size in enumerate(left):
+        share = room // (len(left) - number)
+        if size > share:
+            break
+        room -= size
+    return share
+
+
+def _cut_value(value: Any, room: int) -> Any:
+    """An object keeps its shape, anything else becomes the beginning of its text."""
+    return _within(value, room) if isinstance(value, dict) else _cut_bytes(as_text(value), room)
 
 
 def _cut_bytes(text: str, size: int) -> str:

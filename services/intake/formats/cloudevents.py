@@ -18,7 +18,7 @@ from services.intake.formats.contract import LABELS, TITLE_LENGTH, Answer, Post,
 from services.intake.formats.foreign import Mapper
 from services.intake.formats.native import BATCH, accepted, problem_answer
 from services.intake.formats.values import overridden
-from shared.events import EventAction, IncidentEvent
+from shared.events import EventAction, IncidentEvent, Severity
 from shared.policy.doors import EVENT_FIELDS
 from shared.problems import Fault, Problem
 
@@ -155,6 +155,8 @@ def _title(member: Mapping[str, Any], mapper: Mapper) -> str:
 def _values(data: Mapping[str, Any]) -> dict[str, Any]:
     """What a native event in the data says, field by field."""
     said = {name: data[name] for name in EVENT_FIELDS if data.get(name) not in (None, "")}
+    if data.get("severity") == "":
+        said["severity"] = ""
     labels = data.get("labels")
     if isinstance(labels, dict):
         said |= {f"labels.{name}": value for name, value in labels.items() if name}
@@ -179,15 +181,23 @@ def _event(member: dict[str, Any], post: Post) -> IncidentEvent:
         action=action,
         received_at=post.received_at,
         title=_title(member, mapper) if action == "trigger" else None,
-        severity=mapper.severity(extensions["severity"]) if "severity" in extensions else None,
+        severity=_severity(member, action, mapper),
         source=mapper.text("source", member["source"], TITLE_LENGTH),
         attributes=_attributes(kept, mapper),
-        labels={name: mapper.text(name, value, TITLE_LENGTH) for name, value in labels.items()},
+        labels=labels,
         occurred_at=mapper.time("time", member.get("time")),
         waiting_for="" if native and isinstance(data, dict) and data.get("waiting_for") == "" else None,
         notes=tuple(mapper.notes),
     )
     return overridden(event, _values(data), {}) if native and isinstance(data, dict) else event
+
+
+def _severity(member: Mapping[str, Any], action: EventAction, mapper: Mapper) -> Severity | None:
+    """Of the extension of that name; a blank one is an error where something opens."""
+    said = member.get("severity")
+    if said is None or not (action == "trigger" or as_text(said).strip()):
+        return None
+    return mapper.severity(said)
 
 
 def _attributes(data: Any, mapper: Mapper) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from services.intake.cleaning import Unreadable
-from shared.events import IncidentEvent, Severity
+from shared.events import IncidentEvent
 from shared.problems import Fault, Problem
 
 _EVENTS: Final = uuid.UUID("8d1f6a0e-52c4-5c1b-9b53-2f8a4e6f7d10")  # the namespace of senders' own ids
@@ -19,12 +19,8 @@ DESCRIPTION_LENGTH: Final = 16 * 1024
 NAME_LENGTH: Final = 255  # of kinds, services, customers, …: short enough for any index
 LABELS: Final = 64
 LINKS: Final = 64
-SEVERITIES: Final[Mapping[str, Severity]] = {
-    "critical": "critical",
-    "error": "error",
-    "warning": "warning",
-    "info": "info",
-}
+LABEL_LENGTH: Final = 4096  # a whole event stays far below what a record takes
+LINK_TEXT_LENGTH: Final = 255
 
 
 def fresh_id() -> str:
@@ -112,11 +108,6 @@ class Format(Protocol):
 
     def refused(self, problem: Problem) -> tuple[int, Answer]:
         """Status and body of a refusal."""
-
-
-def severity_of(sent: str) -> Severity | None:
-    """The severity that was meant, whatever its case; None for any other word."""
-    return SEVERITIES.get(sent.strip().lower())
 
 
 def with_notes(event: IncidentEvent, notes: Sequence[str]) -> IncidentEvent:

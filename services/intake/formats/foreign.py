@@ -7,14 +7,20 @@ from datetime import datetime
 from typing import Any, Final
 
 from services.intake.cleaning import Unreadable, as_text, cut
-from services.intake.formats.contract import KEY_LENGTH, LABELS, LINKS, severity_of
+from services.intake.formats.contract import (
+    KEY_LENGTH,
+    LABEL_LENGTH,
+    LABELS,
+    LINK_TEXT_LENGTH,
+    LINKS,
+)
 from services.intake.times import read_time
 from shared.events import Link, Severity
+from shared.severity import read_severity
 
 _NOTES: Final = 20
 _NOTE_LENGTH: Final = 200
 _LINK_LENGTH: Final = 2048
-_TEXT_LENGTH: Final = 4096  # of one label or annotation; a whole event stays far below what a record takes
 _SCRIPTS: Final = ("javascript:", "data:", "vbscript:")
 
 
@@ -47,13 +53,10 @@ class Mapper:
 
     def severity(self, sent: Any) -> Severity:
         """The severity; an unknown, blank or missing one is an error, for the safe side is to page."""
-        text = as_text(sent).strip() if sent is not None else ""
-        known = severity_of(text)
-        if known is None:
-            self.note(
-                f"severity {cut(text, 64)!r} was read as error" if text else "no severity: read as error"
-            )
-        return known or "error"
+        severity, note = read_severity(as_text(sent) if sent is not None else "")
+        if note:
+            self.note(note)
+        return severity
 
     def time(self, name: str, sent: Any) -> datetime | None:
         at = read_time(sent)
@@ -63,25 +66,25 @@ class Mapper:
         return at
 
     def texts(self, name: str, sent: Any) -> dict[str, str]:
-        """A map of strings; values of another type become text."""
+        """A map of strings; values of another type become text, all as long as they are."""
         if sent is None:
             return {}
         if not isinstance(sent, Mapping):
             self.note(f"{name} is not a map of strings")
             return {}
-        return {
-            cut(as_text(key), _TEXT_LENGTH): self.text(f"{name} {key!r}", value, _TEXT_LENGTH)
-            for key, value in sent.items()
-            if value is not None
-        }
+        return {as_text(key): as_text(value) for key, value in sent.items() if value is not None}
 
     def labels(self, sent: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-        """As many labels as an event takes, and the rest."""
-        if len(sent) <= LABELS:
-            return sent, {}
-        self.note(f"{len(sent) - LABELS} labels beyond {LABELS} were kept as attributes.more_labels")
+        """As many labels as an event takes, each as long as one may be; and the rest as it is."""
         pairs = list(sent.items())
-        return dict(pairs[:LABELS]), dict(pairs[LABELS:])
+        if len(sent) > LABELS:
+            self.note(f"{len(sent) - LABELS} labels beyond {LABELS} were kept as attributes.more_labels")
+        fitting = {cut(key, LABEL_LENGTH): self.label(key, value) for key, value in pairs[:LABELS]}
+        return fitting, dict(pairs[LABELS:])
+
+    def label(self, name: str, sent: Any) -> str:
+        """The value of one label."""
+        return self.text(f"label {name}", sent, LABEL_LENGTH)
 
     def links(self, sent: list[tuple[Any, Any, bool]]) -> tuple[Link, ...]:
         """Links of (address, text, whether it is a picture); what cannot be followed is left out."""
@@ -93,7 +96,7 @@ class Mapper:
             if len(href) > _LINK_LENGTH or href.lower().startswith(_SCRIPTS):
                 self.note(f"link {cut(href, 64)!r} was left out")
                 continue
-            made.append(Link(href=href, text=cut(as_text(text or ""), 255), image=image))
+            made.append(Link(href=href, text=cut(as_text(text or ""), LINK_TEXT_LENGTH), image=image))
         if len(made) > LINKS:
             self.note(f"{len(made) - LINKS} links beyond {LINKS} were left out")
         return tuple(made[:LINKS])

@@ -33,11 +33,11 @@ from services.intake.formats.contract import (
     Post,
     Reading,
     Refused,
-    severity_of,
 )
 from services.intake.times import read_time
 from shared.events import IncidentEvent, Link, Severity
 from shared.problems import MEDIA_TYPE, Fault, Problem
+from shared.severity import read_severity
 
 BATCH: Final = 1000
 _MOST_FAULTS: Final = 100
@@ -238,10 +238,12 @@ def _with_hint(fault: Fault, members: Sequence[Any], *, batch: bool) -> Fault:
 
 
 def _severity(sent: NativeEvent, notes: tuple[str, ...]) -> tuple[Severity | None, tuple[str, ...]]:
-    if not sent.severity:
+    """A blank one is an error where something opens; elsewhere it says nothing."""
+    opens = (sent.action or "trigger") == "trigger"
+    if sent.severity is None or not (opens or sent.severity.strip()):
         return None, notes
-    known = severity_of(sent.severity)
-    return (known, notes) if known else ("error", (*notes, f"severity {sent.severity!r} was read as error"))
+    severity, note = read_severity(sent.severity)
+    return severity, (*notes, note) if note else notes
 
 
 def _event(

@@ -28,17 +28,18 @@ from services.intake.formats.foreign import Mapper
 from services.intake.times import read_time
 from shared.events import EventAction, IncidentEvent, Severity
 from shared.problems import Fault, Problem
+from shared.severity import read_severity
 
 CREATE: Final = "create"
 DELETE: Final = "delete"
 _SEVERITY: Final[Mapping[str, Severity]] = {
-    "P1": "critical",
-    "P2": "error",
-    "P3": "warning",
-    "P4": "info",
-    "P5": "info",
+    "p1": "critical",
+    "p2": "error",
+    "p3": "warning",
+    "p4": "info",
+    "p5": "info",
 }
-_DEFAULT: Final = "P3"
+_DEFAULT: Final = "P3"  # of an alert that names none
 _MARK: Final = "ladder-"
 _ALERT: Final = _MARK + "a-"
 _REQUEST: Final = _MARK + "r-"
@@ -124,6 +125,21 @@ class _Asked:
     def text(self, name: str, longest: int = DESCRIPTION_LENGTH) -> str:
         return self.mapper.text(name, self.sent.get(name), longest).strip()
 
+    def severity(self) -> Severity:
+        """What its priority means; an unknown or blank one is an error."""
+        said = self.sent.get("priority", _DEFAULT)
+        severity, note = read_severity(
+            as_text(_DEFAULT if said is None else said), _SEVERITY, called="priority"
+        )
+        if note:
+            self.mapper.note(note)
+        return severity
+
+    def priority(self) -> dict[str, str]:
+        """The label with the priority as it was sent."""
+        said = self.mapper.label("priority", self.sent.get("priority")).strip().upper()
+        return {"priority": said} if said else {}
+
     def event(self, number: int, action: EventAction, **said: Any) -> IncidentEvent:
         return IncidentEvent(
             event_id=self.post.event_id(number or None),
@@ -152,11 +168,8 @@ Verb: TypeAlias = Callable[[_Asked], Iterator[IncidentEvent]]
 
 def _create(asked: _Asked) -> Iterator[IncidentEvent]:
     sent, mapper = asked.sent, asked.mapper
-    priority = asked.text("priority", 16).upper()
-    if priority and priority not in _SEVERITY:
-        mapper.note(f"priority {priority!r} was read as {_DEFAULT}")
-    labels = {"priority": priority} if priority else {}
-    entity = asked.text("entity", 512)
+    labels = asked.priority()
+    entity = mapper.label("entity", sent.get("entity")).strip()
     if entity:
         labels["entity"] = entity
     title, source = asked.text("message", TITLE_LENGTH), asked.text("source", TITLE_LENGTH)
@@ -166,7 +179,7 @@ def _create(asked: _Asked) -> Iterator[IncidentEvent]:
         "trigger",
         title=title,
         description=description or None,
-        severity=_SEVERITY.get(priority) or _SEVERITY[_DEFAULT],
+        severity=asked.severity(),
         source=source or None,
         labels=labels,
         attributes=_attributes(sent, mapper),
@@ -226,9 +239,7 @@ def _details(asked: _Asked) -> Iterator[IncidentEvent]:
 
 
 def _priority(asked: _Asked) -> Iterator[IncidentEvent]:
-    priority = asked.text("priority", 16).upper()
-    severity = _SEVERITY.get(priority) or _SEVERITY[_DEFAULT]
-    yield asked.event(0, "update", severity=severity, labels={"priority": priority})
+    yield asked.event(0, "update", severity=asked.severity(), labels=asked.priority())
 
 
 def _field(name: str, field_name: str, longest: int) -> Verb:

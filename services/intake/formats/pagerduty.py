@@ -80,12 +80,10 @@ def _labels(payload: Mapping[str, Any], sent: Mapping[str, Any], mapper: Mapper)
     named = {name: payload.get(name) for name in ("component", "group", "class")} | {
         "client": sent.get("client")
     }
-    labels = {
-        name: mapper.text(name, value, 1024) for name, value in named.items() if value not in (None, "")
-    }
+    labels = {name: mapper.label(name, value) for name, value in named.items() if value not in (None, "")}
     severity = payload.get("severity")
     if severity not in (None, "", "critical", "error", "warning", "info"):
-        labels["severity"] = mapper.text("severity", severity, 255)
+        labels["severity"] = mapper.label("severity", severity)
     return labels
 
 

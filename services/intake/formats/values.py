@@ -31,14 +31,15 @@ def overridden(event: IncidentEvent, values: Mapping[str, Any], failed: Mapping[
     mapper = Mapper(list(event.notes))
     for name, why in failed.items():
         mapper.note(f"the mapping of {name} gave nothing: {why}")
+    opens = values.get("action", event.action) == "trigger"  # a blank severity is an error there
     changes: dict[str, Any] = {}
     labels, attributes = dict(event.labels), dict(event.attributes)
     for name, value in values.items():
         base, _, inner = name.partition(".")
-        if value is None or value == "":
+        if value is None or (value == "" and not (name == "severity" and opens)):
             mapper.note(f"{name} was given no value")
         elif base == "labels" and inner and (inner in labels or len(labels) < LABELS):
-            labels[inner] = mapper.text(name, value, DESCRIPTION_LENGTH)
+            labels[inner] = mapper.label(inner, value)
         elif base == "attributes" and inner:
             attributes[inner] = value
         else:

@@ -13,19 +13,14 @@ import msgspec
 
 from services.router.domain.draft import derived_id
 from services.router.domain.steps import span
-from shared.events import HEARTBEAT, IncidentEvent, Severity
+from shared.events import HEARTBEAT, IncidentEvent
 from shared.policy import Heartbeat
+from shared.severity import read_severity
 
 State: TypeAlias = Literal["waiting", "beating", "late"]
 _OFTENEST: Final = timedelta(hours=1)
 _TEXTS: Final = ("title", "description", "kind", "customer", "tier", "service", "source", "waiting_for")
 _RANKS: Final = ("impact", "urgency")
-_SEVERITIES: Final[dict[str, Severity]] = {
-    "critical": "critical",
-    "error": "error",
-    "warning": "warning",
-    "info": "info",
-}
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +103,7 @@ def _event(
         dedup_key=watched.name,
         action=action,
         received_at=now,
-        notes=(note,),
+        notes=(note, *(said or {}).pop("notes", ())),
         **(said or {}),
     )
 
@@ -118,7 +113,9 @@ def _said(heartbeat: Heartbeat) -> dict[str, Any]:
     given = heartbeat.event
     said: dict[str, Any] = {name: str(given[name]) for name in _TEXTS if given.get(name) is not None}
     said |= {name: given[name] for name in _RANKS if given.get(name) in (1, 2, 3)}
-    said["severity"] = _SEVERITIES.get(str(given.get("severity", "error")), "error")
+    said["severity"], odd = read_severity(str(given.get("severity") or "error"))
+    if odd:
+        said["notes"] = (odd,)
     inner: dict[str, dict[str, Any]] = {"labels": {}, "attributes": {}}
     for name, value in given.items():
         base, _, key = name.partition(".")

@@ -175,7 +175,7 @@ async def test_long_fields_are_cut_and_never_refused(client, log):
     assert (await client.post("/v2/alerts", json=body, headers=GENIE)).status_code == 202
     (event,) = log.events
     assert (len(event.title), len(event.dedup_key)) == (1024, 255)
-    assert event.severity == "warning"
+    assert event.severity == "error"
     again = "/v2/alerts/" + "a" * 600 + "/close?identifierType=alias"
     await client.post(again, headers=GENIE)
     assert log.events[1].dedup_key == event.dedup_key
