@@ -41,12 +41,16 @@ ASKED: Final[tuple[tuple[Group, ...], ...]] = (
 ASKED_OF_LEVELS: Final = tuple(by for by in ASKED if "customer" not in by)
 OUTCOMES: Final = """
     INSERT INTO router.outcome
-        (incident_id, opened_at, taken_after, solved_after, promises, flags, reopened, rating, priority,
+        (incident_id, opened_at, taken_ms, machine_first, person_after, person_ms, solved_ms,
+         taken_after, solved_after, promises, flags, reopened, rating, priority,
          tier, service, customer, policy)
     SELECT gen_random_uuid(), CAST(:since AS timestamptz) + make_interval(secs => n * 31.5),
+        CAST(random() * 999 AS integer), random() < 0.2, CAST(exp(random() * 8) AS integer),
+        CAST(random() * 999 AS integer), CAST(random() * 999 AS integer),
         CASE WHEN random() < 0.95 THEN CAST(exp(random() * 8) AS integer) END,
         CASE WHEN random() < 0.98 THEN CAST(300 + exp(random() * 13) AS integer) END,
-        31 | CASE WHEN random() < 0.1 THEN 32 ELSE 0 END | CASE WHEN random() < 0.1 THEN 256 ELSE 0 END
+        31 | 2 << 15
+           | CASE WHEN random() < 0.1 THEN 32 ELSE 0 END | CASE WHEN random() < 0.1 THEN 256 ELSE 0 END
            | CASE WHEN random() < 0.9 THEN 31 << 10 ELSE 1 << 10 END,
         CAST(random() * 63 AS integer), CASE WHEN random() < 0.05 THEN 1 ELSE 0 END,
         CAST(random() * 5 AS integer), 1 + CAST(random() * 4 AS integer),

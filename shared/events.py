@@ -121,6 +121,7 @@ class ClockSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     breached: bool  # it was broken at least once, by what is promised now or before
     broken_before: bool = False  # broken under an earlier goal, or in an earlier period of `update`
     breaches: int = 0  # how often in all
+    by: str = "anybody"  # whose act keeps it: person | anybody
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

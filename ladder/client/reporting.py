@@ -31,6 +31,10 @@ def report(
     customer: _Filter = None,
     policy: _Filter = None,
     priority: Annotated[list[int] | None, typer.Option(help="Only this one; repeatable.")] = None,
+    acknowledged_by: Annotated[
+        Literal["", "person", "anybody"],
+        typer.Option(help="response: whose acknowledgement counts: a person's (the default), or anybody's."),
+    ] = "",
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")] = False,
     json: AsJson = False,
     url: Url = LOCAL,
@@ -39,7 +43,7 @@ def report(
     """Tell what was promised and kept (sla), how fast and well (response), where it was solved (levels)."""
     from ladder.client.printing import print_json, print_table
 
-    one = {"from": since, "to": until, "period": period, "tz": tz}
+    one = {"from": since, "to": until, "period": period, "tz": tz, "acknowledged_by": acknowledged_by}
     many = {
         "by": by, "tier": tier, "service": service, "customer": customer, "policy": policy,
         "priority": [str(number) for number in priority or ()],

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from services.router.domain.decision import Decision
 from services.router.domain.incident import Incident
-from services.router.domain.outcomes import BREACHED, TARGETS, Ended, Outcome, outcome, step
+from services.router.domain.outcomes import BREACHED, TARGETS, Ended, Outcome, after, outcome, step
 from services.router.domain.signals import Signal
 
 _MOST_PAGES: Final = 32767
@@ -23,6 +23,7 @@ class Begun:
     pages: int
     ended: Ended | None = None
     held: int | None = None
+    held_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -45,28 +46,29 @@ class Stays:
 
     def follow(self, before: Incident | None, decision: Decision, signal: Signal | None) -> None:
         """Take in one decision; `before` is what it was made about."""
-        made, after = step(before, decision, signal), decision.incident
-        assert after is not None, "only a decision that changes an incident is followed"
-        now = after.decided_at
+        made, incident = step(before, decision, signal), decision.incident
+        assert incident is not None, "only a decision that changes an incident is followed"
+        now = incident.decided_at
         if made.ended is not None:
-            self._end(after, made.ended, now)
+            self._end(incident, made.ended, now)
         if made.begins:
-            begun = Begun(after, now, made.pages)
+            begun = Begun(incident, now, made.pages)
             self.begun.append(begun)
-            self._here[after.id] = begun
+            self._here[incident.id] = begun
         elif made.pages:
-            self._count(after, made.pages)
+            self._count(incident, made.pages)
 
-    def _end(self, after: Incident, ended: Ended, now: datetime) -> None:
-        here = self._here.pop(after.id, None)
+    def _end(self, incident: Incident, ended: Ended, now: datetime) -> None:
+        here = self._here.pop(incident.id, None)
         if here is not None:
-            here.ended, here.held = ended, int((now - here.at) // timedelta(seconds=1))
+            here.ended = ended
+            here.held, here.held_ms = after(here.at, now)
             return
-        stored = self.gone_on.setdefault(after.id, GoneOn(after))
-        stored.incident, stored.ended, stored.at = after, ended, now
+        stored = self.gone_on.setdefault(incident.id, GoneOn(incident))
+        stored.incident, stored.ended, stored.at = incident, ended, now
 
-    def _count(self, after: Incident, pages: int) -> None:
-        here = self._here.get(after.id) or self.gone_on.setdefault(after.id, GoneOn(after))
+    def _count(self, incident: Incident, pages: int) -> None:
+        here = self._here.get(incident.id) or self.gone_on.setdefault(incident.id, GoneOn(incident))
         here.pages += pages
 
 
@@ -95,7 +97,12 @@ def _changed(written: Iterable[tuple[Incident | None, Incident]]) -> list[tuple[
 
 _OUTCOME: Final = {
     "taken_after": "integer",
+    "taken_ms": "smallint",
+    "machine_first": "boolean",
+    "person_after": "integer",
+    "person_ms": "smallint",
     "solved_after": "integer",
+    "solved_ms": "smallint",
     "promises": "integer",
     "flags": "smallint",
     "reopened": "integer",
@@ -105,6 +112,11 @@ _OUTCOME: Final = {
     "service": "text",
     "customer": "text",
     "policy": "text",
+}
+# Of the first time: what is stored stays, with its milliseconds and whose it was.
+_FIRST: Final = {
+    "taken_after": ("taken_after", "taken_ms", "machine_first"),
+    "person_after": ("person_after", "person_ms"),
 }
 _NAMES: Final = ("tier", "service", "customer")
 
@@ -138,6 +150,7 @@ def _begun_columns(begun: list[Begun], level_of: Callable[[Incident], str]) -> d
         "stay_opened_at": [each.incident.opened_at for each in begun],
         "stay_entered_at": [each.at for each in begun],
         "stay_held": [each.held for each in begun],
+        "stay_held_ms": [each.held_ms for each in begun],
         "stay_ended": [each.ended for each in begun],
         "stay_pages": [min(each.pages, _MOST_PAGES) for each in begun],
         "stay_priority": [each.incident.priority for each in begun],
@@ -152,15 +165,18 @@ def _begun_columns(begun: list[Begun], level_of: Callable[[Incident], str]) -> d
 def _outcomes() -> str:
     arrays = ", ".join(f"CAST(:outcome_{name} AS {kind}[])" for name, kind in _OUTCOME.items())
     names = ", ".join(_OUTCOME)
-    updates = ", ".join(
-        f"{name} = excluded.{name}" for name in _OUTCOME if name not in {"taken_after", "promises"}
+    first = [(name, known) for known, kept in _FIRST.items() for name in kept]
+    stays = {"promises", *(name for name, _ in first)}
+    updates = ", ".join(f"{name} = excluded.{name}" for name in _OUTCOME if name not in stays)
+    kept = ", ".join(
+        f"{name} = CASE WHEN o.{known} IS NULL THEN excluded.{name} ELSE o.{name} END"
+        for name, known in first
     )
     # The first time that it was taken stays; so does a broken promise, and that it was made.
     return f"""
         INSERT INTO router.outcome AS o (incident_id, opened_at, {names})
         SELECT * FROM unnest(CAST(:outcome_id AS uuid[]), CAST(:outcome_opened_at AS timestamptz[]), {arrays})
-        ON CONFLICT (incident_id) DO UPDATE SET {updates},
-            taken_after = COALESCE(o.taken_after, excluded.taken_after),
+        ON CONFLICT (incident_id) DO UPDATE SET {updates}, {kept},
             promises = excluded.promises | (o.promises & {_EVER_BREACHED})
                 | ((o.promises & {_EVER_BREACHED}) >> {BREACHED})
     """
@@ -172,7 +188,10 @@ PARTS: Final[Mapping[str, str]] = {
         UPDATE router.stay AS s SET
             pages = LEAST(s.pages + given.pages, {_MOST_PAGES}),
             ended = given.ended,
-            held = CAST(EXTRACT(epoch FROM given.at - s.entered_at) AS integer),
+            held = CAST(floor(EXTRACT(epoch FROM given.at - s.entered_at)) AS integer),
+            held_ms = CAST(
+                COALESCE(floor(EXTRACT(epoch FROM given.at - s.entered_at) * 1000) % 1000, 0) AS smallint
+            ),
             priority = given.priority, tier = given.tier, service = given.service, customer = given.customer
         FROM unnest(CAST(:stayed_id AS uuid[]), CAST(:stayed_pages AS integer[]),
                     CAST(:stayed_ended AS smallint[]), CAST(:stayed_at AS timestamptz[]),
@@ -182,11 +201,12 @@ PARTS: Final[Mapping[str, str]] = {
         WHERE s.incident_id = given.incident_id AND s.ended IS NULL
     """,
     "stays_begun": """
-        INSERT INTO router.stay (incident_id, opened_at, entered_at, held, ended, pages, priority,
+        INSERT INTO router.stay (incident_id, opened_at, entered_at, held, held_ms, ended, pages, priority,
                                  tier, service, customer, policy, level)
         SELECT * FROM unnest(
             CAST(:stay_id AS uuid[]), CAST(:stay_opened_at AS timestamptz[]),
             CAST(:stay_entered_at AS timestamptz[]), CAST(:stay_held AS integer[]),
+            CAST(:stay_held_ms AS smallint[]),
             CAST(:stay_ended AS smallint[]), CAST(:stay_pages AS smallint[]),
             CAST(:stay_priority AS smallint[]), CAST(:stay_tier AS text[]),
             CAST(:stay_service AS text[]), CAST(:stay_customer AS text[]), CAST(:stay_policy AS text[]),

@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.outcomes import BREACHED, FULFILLED, TARGETS, Ended, Flag
+from services.router.domain.outcomes import BREACHED, BY_PERSON, FULFILLED, TARGETS, Ended, Flag
 from services.router.domain.periods import Period
+from shared.policy import Whose
 
 Group: TypeAlias = Literal["period", "tier", "service", "customer", "policy", "priority"]
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)
@@ -33,6 +34,7 @@ class Question:
     periods: Sequence[Period] = ()  # where `by` has the period
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)  # column → values; none: all
     priority: Sequence[int] = ()
+    acknowledged_by: Whose = "person"  # response: whose acknowledgement counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Told:
 
 
 async def sla(connection: AsyncConnection, question: Question) -> Told:
-    """An item a group and target that was promised: what was kept, what was not."""
+    """An item a group and target that was promised, and who is to keep it: what was kept, what was not."""
     keys = _keys(question)
     targets = ", ".join(f"({place}, '{name}')" for place, name in enumerate(TARGETS))
     statement = f"""
@@ -67,16 +69,18 @@ async def sla(connection: AsyncConnection, question: Question) -> Told:
             GROUP BY {_places(len(keys) + 1)}
         ), told AS (
             SELECT counted.*, place, target, promises >> (place + {BREACHED}) & 1 AS broken,
+                   CASE promises >> (place + {BY_PERSON}) & 1 WHEN 1 THEN 'person' ELSE 'anybody' END
+                       AS kept_by,
                    promises >> (place + {FULFILLED}) & 1 AS done
             FROM counted CROSS JOIN (VALUES {targets}) AS known (place, target)
             WHERE promises >> place & 1 = 1
         )
-        SELECT {_listed(keys)} place, target,
+        SELECT {_listed(keys)} place, target, kept_by,
                CAST(sum(n) AS bigint) AS promised,
                CAST(COALESCE(sum(n) FILTER (WHERE done = 1 AND broken = 0), 0) AS bigint) AS in_time,
                CAST(COALESCE(sum(n) FILTER (WHERE broken = 1), 0) AS bigint) AS breached,
                CAST(COALESCE(sum(n) FILTER (WHERE done = 0 AND broken = 0), 0) AS bigint) AS running
-        FROM told GROUP BY {_listed(keys)} target, place
+        FROM told GROUP BY {_listed(keys)} target, place, kept_by
         LIMIT :most
     """
 
@@ -84,12 +88,17 @@ async def sla(connection: AsyncConnection, question: Question) -> Told:
         del row["place"]
         row["compliance"] = _share(row["in_time"], row["in_time"] + row["breached"])
 
-    return await _told(connection, statement, question, [*keys, "place"], finish)
+    return await _told(connection, statement, question, [*keys, "place", "kept_by"], finish)
 
 
 async def response(connection: AsyncConnection, question: Question) -> Told:
     """An item a group: how fast incidents were taken and solved, and how well."""
-    keys = _keys(question)
+    keys, by_anybody = _keys(question), _milliseconds("taken_after", "taken_ms")
+    taken = by_anybody
+    if question.acknowledged_by == "person":
+        by_person = _milliseconds("person_after", "person_ms")
+        taken = f"CASE WHEN machine_first THEN {by_person} ELSE {by_anybody} END"
+    solved = _milliseconds("solved_after", "solved_ms")
     statement = f"""
         SELECT {_listed(keys)} incidents, acknowledged,
                mtta_mean, {_percentiles("mtta", ("p50", "p90", "p95"))},
@@ -97,12 +106,12 @@ async def response(connection: AsyncConnection, question: Question) -> Told:
                reopened, reopenings, asked, right_first_time, avoided, closed, confirmed, rated, rating_mean
         FROM (
             SELECT {_chosen(keys)} count(*) AS incidents,
-                   count(taken_after) AS acknowledged,
-                   CAST(avg(taken_after) AS double precision) AS mtta_mean,
-                   array_agg(taken_after) AS mtta,
+                   count({taken}) AS acknowledged,
+                   CAST(avg({taken}) AS double precision) AS mtta_mean,
+                   array_agg({taken}) AS mtta,
                    count(solved_after) AS resolved,
-                   CAST(avg(solved_after) AS double precision) AS mttr_mean,
-                   array_agg(solved_after) AS mttr,
+                   CAST(avg({solved}) AS double precision) AS mttr_mean,
+                   array_agg({solved}) AS mttr,
                    count(*) FILTER (WHERE reopened > 0) AS reopened,
                    sum(reopened) AS reopenings,
                    {_flagged(Flag.ASKED, "asked")},
@@ -121,6 +130,8 @@ async def response(connection: AsyncConnection, question: Question) -> Told:
     """
 
     def finish(row: Row) -> None:
+        _to_seconds(row, "mtta_", "mttr_")
+        row["acknowledged_by"] = question.acknowledged_by
         row["acknowledged_share"] = _share(row["acknowledged"], row["incidents"])
         row["right_first_time_share"] = _share(row["right_first_time"], row["asked"])
         row["confirmed_share"] = _share(row["confirmed"], row["closed"])
@@ -131,6 +142,7 @@ async def response(connection: AsyncConnection, question: Question) -> Told:
 async def levels(connection: AsyncConnection, question: Question) -> Told:
     """An item a group, policy and level: how often it was reached, how those stays ended, how long."""
     keys = _keys(question) | {"policy": "policy", "level": "level"}
+    held = _milliseconds("held", "held_ms")
     statement = f"""
         SELECT {_listed(keys)} reached, solved, handed_up, passed, left_otherwise, there_now,
                held_mean, {_percentiles("held", ("p50", "p90"))}, pages
@@ -139,8 +151,8 @@ async def levels(connection: AsyncConnection, question: Question) -> Told:
                    {_ending(Ended.SOLVED, "solved")}, {_ending(Ended.HANDED_UP, "handed_up")},
                    {_ending(Ended.PASSED, "passed")}, {_ending(Ended.LEFT, "left_otherwise")},
                    count(*) - count(ended) AS there_now,
-                   CAST(avg(held) AS double precision) AS held_mean,
-                   array_agg(held) AS held,
+                   CAST(avg({held}) AS double precision) AS held_mean,
+                   array_agg({held}) AS held,
                    sum(pages) AS pages
             FROM router.stay WHERE {_where(question)} {_grouped(keys)}
             OFFSET 0
@@ -150,6 +162,7 @@ async def levels(connection: AsyncConnection, question: Question) -> Told:
     """
 
     def finish(row: Row) -> None:
+        _to_seconds(row, "held_")
         row["solved_share"] = _share(row["solved"], row["reached"])
 
     return await _told(connection, statement, question, keys, finish)
@@ -226,6 +239,17 @@ def _percentiles_of(names: Sequence[str], shares: str) -> str:
     )
     each = ", ".join(names)
     return f"CROSS JOIN LATERAL (SELECT {found} FROM unnest({each}) AS value ({each})) AS found"
+
+
+def _milliseconds(seconds: str, beyond: str) -> str:
+    return f"(CAST({seconds} AS bigint) * 1000 + {beyond})"
+
+
+def _to_seconds(row: Row, *times: str) -> None:
+    """The milliseconds that the database counted, as seconds."""
+    for name in row:
+        if name.startswith(times) and row[name] is not None:
+            row[name] = round(row[name] / 1000, 3)
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -26,6 +26,7 @@ from shared.policy.escalation import (
     Sla,
     Subscription,
     Suppression,
+    Whose,
 )
 from shared.policy.expressions import (
     Activation,
@@ -134,6 +135,7 @@ __all__ = [
     "Template",
     "User",
     "UserTarget",
+    "Whose",
     "Window",
     "content_hash",
     "dump_json",

@@ -47,7 +47,8 @@ def _positive(length: timedelta) -> timedelta:
     return length
 
 
-def _parse_positive(written: Any) -> timedelta:
+def parse_positive(written: Any) -> timedelta:
+    """A duration that is not nothing."""
     return _positive(parse_duration(written))
 
 
@@ -73,7 +74,7 @@ _SCHEMA: Final = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["3
 
 Duration = Annotated[
     timedelta,
-    PlainValidator(_parse_positive),
+    PlainValidator(parse_positive),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema(_SCHEMA),
 ]
@@ -143,7 +144,7 @@ def parse_shift(written: Any) -> Shift:
     if isinstance(written, Shift):
         return written
     try:
-        length = _parse_positive(written)
+        length = parse_positive(written)
     except ValueError:
         raise ValueError(_SHIFT_EXPECTED) from None
     if isinstance(written, timedelta) or not re.search("[wd]", written):

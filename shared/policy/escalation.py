@@ -1,13 +1,20 @@
 """How a problem moves: kinds, priorities, SLAs, policies, routes, subscriptions."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, GetJsonSchemaHandler, model_serializer, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from shared.policy.durations import Duration, DurationOrNone, ShareOfClock, WarningShare, format_duration
+from shared.policy.durations import (
+    Duration,
+    DurationOrNone,
+    ShareOfClock,
+    WarningShare,
+    format_duration,
+    parse_positive,
+)
 from shared.policy.part import Count, EventName, Expression, LongText, Name, Part, PriorityNumber, Text
 from shared.policy.people import Window
 from shared.policy.targets import AnyTarget
@@ -27,15 +34,56 @@ class PriorityRow(Part):
     priority: PriorityNumber
 
 
+Whose: TypeAlias = Literal["person", "anybody"]
+
+
+class Goal(Part):
+    """What one target may take: `5m`, or `{within: 5m, by: person}` – whose act keeps it."""
+
+    within: Duration
+    by: Whose | None = None  # absent: as the target has it by itself
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_surface(cls, written: Any) -> Any:
+        if isinstance(written, dict):
+            return written
+        try:
+            return {"within": parse_positive(written)}
+        except ValueError as err:
+            raise ValueError(f"{err}, or {{within: 5m, by: person}}") from err
+
+    @model_serializer
+    def _to_surface(self) -> Any:
+        within = format_duration(self.within)
+        return within if self.by is None else {"within": within, "by": self.by}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        written = handler(core)
+        known = handler.resolve_ref_schema(written)["properties"]
+        return {
+            "anyOf": [
+                known["within"],
+                {
+                    "type": "object",
+                    "properties": {"within": known["within"], "by": {"enum": list(get_args(Whose))}},
+                    "required": ["within"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+
+
 class Sla(Part):
     """What is promised, each target as a span of the calendar's time."""
 
     name: Text
     when: Expression = "true"
     calendar: Name = "always"
-    acknowledge: Duration | None = None
-    respond: Duration | None = None
-    update: Duration | None = None
+    acknowledge: Goal | None = None
+    respond: Goal | None = None
+    update: Goal | None = None
     resolve: Duration | None = None
     close: Duration | None = None
     pause_while: tuple[Text, ...] = ()
@@ -43,14 +91,14 @@ class Sla(Part):
 
     def goal(self, target: str) -> timedelta | None:
         """How long this target may take; None where nothing is promised."""
-        goals: dict[str, timedelta | None] = {
-            "acknowledge": self.acknowledge,
-            "respond": self.respond,
-            "update": self.update,
-            "resolve": self.resolve,
-            "close": self.close,
-        }
-        return goals[target]
+        promised: Goal | timedelta | None = getattr(self, target)
+        return promised.within if isinstance(promised, Goal) else promised
+
+    def by(self, target: str) -> Whose:
+        """Whose act keeps this target: an answer is a person's unless the SLA says otherwise."""
+        promised = getattr(self, target)
+        said = promised.by if isinstance(promised, Goal) else None
+        return said or ("person" if target == "respond" else "anybody")
 
 
 class Mode(Part):

@@ -78,6 +78,7 @@ def sample(*, hostile: bool = False) -> dict[str, Any]:
         breached=hostile,
         broken_before=hostile,
         breaches=number,
+        by="person",
     )
     fields: dict[str, Any] = dict.fromkeys(_TEXTS.split(), text) | dict.fromkeys(_NUMBERS, number)
     fields |= dict.fromkeys(_TIMES.split(), _BEGAN)

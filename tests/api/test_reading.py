@@ -10,7 +10,7 @@ from tests.api.office import Office, problem
 from tests.waiting import until
 
 _FIGURES = {
-    "sla": {"target", "promised", "in_time", "breached", "running", "compliance"},
+    "sla": {"target", "kept_by", "promised", "in_time", "breached", "running", "compliance"},
     "response": {"incidents", "acknowledged", "mtta_mean", "mttr_p90", "reopened", "avoided", "rated"},
     "levels": {"level", "reached", "solved", "handed_up", "passed", "held_mean", "pages"},
 }

@@ -151,6 +151,8 @@ def _slas(draw: Any) -> list[dict[str, Any]]:
                 lengths = ["5m", "20m", "1h", "4h", "1d"]
                 # a silence is noticed each time: short ones would fill the history
                 sla[target] = draw(st.sampled_from(lengths[2:] if target == "update" else lengths))
+                by = draw(st.sampled_from(["", "", "person", "anybody"])) if target in CLOCKED[:3] else ""
+                sla[target] = {"within": sla[target], "by": by} if by else sla[target]
         sla["pause_while"] = draw(st.sampled_from([[], ["customer"], ["customer", "vendor"]]))
         sla["warn_at"] = draw(st.sampled_from([[], ["50%"], ["50%", "80%"]]))
         made.append(sla)

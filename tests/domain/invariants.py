@@ -171,11 +171,12 @@ def clocks_only_run_forward(before: Incident | None, after: Incident) -> None:
     for clock in after.clocks:
         assert [part.ended is None for part in clock.intervals].count(True) == (clock.state == "running")
         was = earlier.get(clock.target)
-        if was is None or was.state == "cancelled":
+        if was is None or was.state == "cancelled" or was.by != clock.by:  # kept by somebody else before
             continue
         passed = ran_for(clock, after.decided_at) - ran_for(was, before.decided_at)
-        if clock.target == "update" and clock.intervals in {(), (Interval(after.decided_at),)}:
-            continue  # the next period has begun, or begins when the waiting is over
+        now = after.decided_at
+        if clock.target == "update" and clock.intervals in {(), (Interval(now),), (Interval(now, now),)}:
+            continue  # the next period has begun (and is promised no more), or begins when the waiting is over
         assert passed >= -0.001, (was, clock)
         limit = (after.decided_at - before.decided_at) / timedelta(seconds=1)
         assert passed <= (0.0 if was.state != "running" else limit) + 0.001

@@ -24,6 +24,7 @@ from shared.policy import (
     ScheduleTarget,
     Shift,
     SkillTarget,
+    Sla,
     TeamTarget,
     UserTarget,
     content_hash,
@@ -61,6 +62,28 @@ def test_every_section_of_the_language_loads(complete):
     assert checkout.points[0].at == AtShare(50.0, "resolve")
     assert complete.integrations["crm"].rate == Rate(100, 1)
     assert complete.integrations["crm"].keys[0].expires == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_a_promise_may_say_whose_act_keeps_it_and_an_answer_is_a_persons_by_itself():
+    written = {
+        "name": "s",
+        "acknowledge": {"within": "5m", "by": "person"},
+        "respond": "15m",
+        "update": "30m",
+    }
+    sla = Sla.model_validate(written)
+    assert [sla.by(target) for target in ("acknowledge", "respond", "update", "resolve")] == [
+        "person",
+        "person",
+        "anybody",
+        "anybody",
+    ]
+    assert sla.goal("acknowledge") == timedelta(minutes=5)
+    assert sla.model_dump(exclude_defaults=True) == written  # short stays short: the hash of a bundle stays
+    assert (
+        Sla.model_validate({"name": "s", "respond": {"within": "1h", "by": "anybody"}}).by("respond")
+        == "anybody"
+    )
 
 
 def test_what_a_bundle_leaves_out_has_the_documented_default():

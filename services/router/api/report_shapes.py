@@ -1,12 +1,15 @@
-"""What reports answer with: items with the groups that were asked for, then figures. Times are in seconds.
+"""What reports answer with: items with the groups that were asked for, then figures.
 
-A share is between 0 and 1, and null where there is nothing to take a share of; so are means and percentiles.
+Times are in seconds, to the millisecond. A share is between 0 and 1, and null where there is nothing to
+take a share of; so are means and percentiles.
 """
 
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+
+from shared.policy import Whose
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -23,9 +26,13 @@ class Grouped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SlaItem(Grouped, frozen=True, kw_only=True):
-    """One target: how often promised, kept, broken, neither yet; `compliance`: kept of what is decided."""
+    """One target: how often promised, kept, broken, neither yet; `compliance`: kept of what is decided.
+
+    `kept_by`: whose act keeps it, as the SLA says: a person's only, or anybody's, a machine's too.
+    """
 
     target: str
+    kept_by: Whose
     promised: int
     in_time: int
     breached: int
@@ -36,21 +43,23 @@ class SlaItem(Grouped, frozen=True, kw_only=True):
 class ResponseItem(Grouped, frozen=True, kw_only=True):
     """How fast and how well. MTTA: opened → first taken; MTTR: opened → last resolved; wall time.
 
+    `acknowledged_by`: whose acknowledgement counts in `acknowledged` and `mtta_…`: a person's, or anybody's.
     `asked`: solved after a level was asked; `right_first_time` of those: neither handed up nor passed.
     """
 
     incidents: int
+    acknowledged_by: Whose
     acknowledged: int
     acknowledged_share: Share | None
     mtta_mean: float | None
-    mtta_p50: int | None
-    mtta_p90: int | None
-    mtta_p95: int | None
+    mtta_p50: float | None
+    mtta_p90: float | None
+    mtta_p95: float | None
     resolved: int
     mttr_mean: float | None
-    mttr_p50: int | None
-    mttr_p90: int | None
-    mttr_p95: int | None
+    mttr_p50: float | None
+    mttr_p90: float | None
+    mttr_p95: float | None
     reopened: int
     reopenings: int
     asked: int
@@ -76,8 +85,8 @@ class LevelItem(Grouped, frozen=True, kw_only=True):
     left_otherwise: int
     there_now: int
     held_mean: float | None
-    held_p50: int | None
-    held_p90: int | None
+    held_p50: float | None
+    held_p90: float | None
     pages: int
 
 

@@ -4,8 +4,8 @@ import asyncio
 import csv
 import heapq
 import io
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ from services.router.api.times import MomentOrDay
 from services.router.domain.periods import Period, Size, periods
 from services.router.engine import Engine
 from services.router.reporting import GROUPS, Group, Question, Report, Row
+from shared.policy import Whose
 from shared.problems import Fault, Problem
 from shared.scarcity import is_scarcity
 
@@ -55,6 +56,7 @@ class _Asked:
     tz: str
     only: dict[str, Sequence[str]]
     priority: Sequence[int]
+    acknowledged_by: Whose = "person"
 
 
 def _asked(
@@ -81,6 +83,15 @@ def _asked(
     return _Asked(begins, ends, by, period, tz, only, priority)
 
 
+def _asked_for_response(
+    asked: Annotated[_Asked, Depends(_asked)],
+    acknowledged_by: Annotated[
+        Whose, Query(description="whose acknowledgement counts: a person's, or a machine's too")
+    ] = "person",
+) -> _Asked:
+    return replace(asked, acknowledged_by=acknowledged_by)
+
+
 def reports(engine: Engine, access: Access) -> APIRouter:
     """The paths."""
     router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=Route)
@@ -97,7 +108,8 @@ def reports(engine: Engine, access: Access) -> APIRouter:
         ("levels", "Where incidents were solved, and how long each level held them", LevelReport, LevelItem,
          reporting.levels),
     ):  # fmt: skip
-        _add(router, access, teller, _Kind(name, summary, whole, item, report))
+        asked = _asked_for_response if report is reporting.response else _asked
+        _add(router, access, teller, _Kind(name, summary, whole, item, report, asked))
     return router
 
 
@@ -108,6 +120,7 @@ class _Kind:
     whole: Any
     item: Any
     report: Report
+    asked: Callable[..., _Asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +154,7 @@ def _add(router: APIRouter, access: Access, teller: _Teller, kind: _Kind) -> Non
     )
     async def told(
         caller: Annotated[Caller, Depends(access.needs("viewer"))],
-        asked: Annotated[_Asked, Depends(_asked)],
+        asked: Annotated[_Asked, Depends(kind.asked)],
         accept: Annotated[str, Header(max_length=500, include_in_schema=False)] = "",
     ) -> Response:
         question = _question(asked, caller.now)
@@ -173,7 +186,7 @@ def _question(asked: _Asked, now: datetime) -> Question:
         raise _invalid(
             "query:period", f"more than {_MOST_PERIODS} periods: ask for longer ones or a shorter time"
         )
-    return Question(since, until, by, told, asked.only, asked.priority)
+    return Question(since, until, by, told, asked.only, asked.priority, asked.acknowledged_by)
 
 
 def _groups(said: Sequence[str]) -> Sequence[Group]:

@@ -17,7 +17,7 @@ def goals(sla: Sla | None) -> dict[str, float]:
     """The promised seconds of each target; a target that the SLA does not name has no clock."""
     if sla is None:
         return {}
-    promised = {target: getattr(sla, target) for target in TARGETS}
+    promised = {target: sla.goal(target) for target in TARGETS}
     return {target: goal.total_seconds() for target, goal in promised.items() if goal is not None}
 
 
@@ -34,9 +34,15 @@ def activate(sla: Sla | None, since: datetime) -> tuple[Clock, ...]:
             pause_while=tuple(sla.pause_while),
             sla=sla.name,
             calendar=sla.calendar,
+            by=sla.by(target),
         )
         for target, goal in goals(sla).items()
     )
+
+
+def counts(clock: Clock, *, person: bool) -> bool:
+    """Whether the act of a person, or of a machine, keeps its promise."""
+    return person or clock.by == "anybody"
 
 
 def is_live(clock: Clock) -> bool:
@@ -122,6 +128,7 @@ def retarget(clock: Clock, sla: Sla, now: datetime, calendars: Calendars) -> Clo
         calendar=sla.calendar,
         warn_at=tuple(share / 100 for share in sla.warn_at),
         pause_while=tuple(sla.pause_while),
+        by=sla.by(clock.target),
     )
     return watched_anew(made, now, calendars)
 

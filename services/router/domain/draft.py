@@ -105,6 +105,7 @@ class Draft:
     notices: list[Notice] = field(default_factory=list)
     settled: Settled | None = None
     update_text: str = ""
+    by_person: bool = False  # a person told stakeholders something in this decision, or resolved it
     outcome: str = ""  # how it was settled, for stakeholders
     joined: list[Joined] = field(default_factory=list)
     explains: list[Explains] = field(default_factory=list)

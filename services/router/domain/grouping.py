@@ -15,6 +15,7 @@ from services.router.domain import promises
 from services.router.domain.compiled import Rule
 from services.router.domain.decision import Joined, Refusal
 from services.router.domain.draft import LADDER, Draft, derived_id
+from services.router.domain.incident import Incident
 from services.router.domain.reason import Reason
 from services.router.domain.surroundings import Other
 from shared.policy.escalation import Grouping
@@ -145,8 +146,17 @@ def _tell_members(draft: Draft) -> None:
     if not incident.is_open:
         draft.spread("members", incident.id, "over", by=draft.actor)
         draft.set(members_open=0)
-    elif (before.status, before.assignee) != (incident.status, incident.assignee):
-        draft.spread("members", incident.id, "stands", assignee=incident.assignee)
+    elif (before.status, who_has(before)) != (incident.status, who_has(incident)):
+        draft.spread("members", incident.id, "stands", **who_has(incident))
+
+
+def who_has(incident: Incident) -> dict[str, Any]:
+    """What members hear of whoever took the parent: who has it, and whether a person took it."""
+    return {"assignee": incident.assignee, "person": _by_person(incident)}
+
+
+def _by_person(incident: Incident) -> bool:
+    return bool(incident.assignee) and incident.taken_by_person_at is not None
 
 
 def merge(draft: Draft, into: str) -> Refusal | None:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from shared.events import ClockSnapshot, IncidentSnapshot, Link, Severity, Status, Upstream
+from shared.policy import Whose
 from shared.policy.calendars import Calendars, named
 
 ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
@@ -45,6 +46,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         0  # how often a promise of this target was broken: this one, an earlier one, a period of `update`
     )
     took: float | None = None  # seconds that had counted when it was fulfilled or cancelled
+    by: Whose = "anybody"  # whose act keeps it
     reminded: int = 0  # `update`: how many of its periods have passed in silence
 
     @property
@@ -228,6 +230,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reopened: int = 0
     opened_at: datetime
     acknowledged_at: datetime | None = None
+    by_machine: bool = False  # that acknowledgement was a machine's
+    person_took_at: datetime | None = None  # when a person first took it in this opening
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     touched_at: datetime  # the last sign of life from a person or a sender
@@ -239,6 +243,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     clocks_from: datetime | None = None  # when its clocks began, if not at the opening (rule 11)
     answered_at: datetime | None = None  # when the customer had the first update
     told_at: datetime | None = None  # when stakeholders had the last update
+    person_answered_at: datetime | None = None  # the same, by a person
+    person_told_at: datetime | None = None
     confirm_asked: int = 0  # how often the customer was asked to confirm, since it was last resolved
     points: dict[str, PointState] = {}
     pages: tuple[OpenPage, ...] = ()
@@ -276,6 +282,11 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "held" if self.late is not None else ""
 
     @property
+    def taken_by_person_at(self) -> datetime | None:
+        """When a person took it in this opening; the first releases did not tell machines apart."""
+        return self.person_took_at or (None if self.by_machine else self.acknowledged_at)
+
+    @property
     def promised_by(self) -> str:
         """The SLA that applies; rows of the last release have it on their clocks only."""
         return self.sla or next((clock.sla for clock in self.clocks if clock.state != "cancelled"), "")
@@ -311,6 +322,7 @@ def _clock_snapshot(clock: Clock, now: datetime, calendars: Calendars) -> ClockS
         breached=clock.breached or clock.breaches > 0,
         broken_before=clock.times_broken > broken,
         breaches=clock.times_broken,
+        by=clock.by,
     )
 
 

@@ -16,6 +16,7 @@ from services.router.domain import (
     promises,
     rests,
     suppression,
+    whose,
 )
 from services.router.domain.directory import Found
 from services.router.domain.draft import LADDER, Draft, derived_id
@@ -244,12 +245,15 @@ def note(draft: Draft, event: IncidentEvent) -> None:
 
 def take(draft: Draft, user: str, *, by: str) -> None:
     """A person takes it: assignee, levels rest, clock fulfilled, unsent pages called off (rule 3)."""
-    draft.set(status="acknowledged", assignee=user, acknowledged_at=draft.now, late=None)
+    person = whose.taken(draft, by=by)
+    draft.set(
+        status="acknowledged", assignee=user, acknowledged_at=draft.now, by_machine=not person, late=None
+    )
     draft.touch()
     draft.say(
         "taken", f"taken by {draft.directory.display(user)}", Reason("rule 3: taking it rests the levels"), by
     )
-    promises.fulfil(draft, "acknowledge")
+    promises.fulfil(draft, "acknowledge", person=person)
     chain.rest(draft)
     handoff.begin(draft)
     draft.settle("taken", user)
@@ -262,12 +266,14 @@ def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
     It counts as taken. When no page to the new assignee arrives, the next level joins (rule 7).
     """
     had_it, display = draft.incident.assignee, draft.directory.display
-    since = draft.incident.acknowledged_at or draft.now
-    draft.set(status="acknowledged", assignee=name, acknowledged_at=since, late=None)
+    person, since = whose.taken(draft, by=by), draft.incident.acknowledged_at
+    if since is None:
+        draft.set(acknowledged_at=draft.now, by_machine=not person)
+    draft.set(status="acknowledged", assignee=name, late=None)
     draft.touch()
     instead = f" instead of {display(had_it)}" if had_it else ""
     draft.say("taken", f"assigned to {display(name)}{instead}", reason, by)
-    promises.fulfil(draft, "acknowledge")
+    promises.fulfil(draft, "acknowledge", person=person)
     chain.rest(draft)
     handoff.begin(draft)
     draft.settle("taken", name)
@@ -301,23 +307,24 @@ def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
     chain.restart(draft, cause=cause, reason=reason)
 
 
-def tell_stakeholders(draft: Draft, text: str) -> None:
+def tell_stakeholders(draft: Draft, text: str, *, person: bool = False) -> None:
     """An update: whoever subscribed to updates reads it (rule 8: it counts for `respond` and `update`)."""
     draft.touch()
-    draft.update_text = text
+    draft.update_text, draft.by_person = text, draft.by_person or person
     draft.say("update", text)
     draft.change("update")
 
 
 def rest(draft: Draft, by: str) -> None:
     """A machine acknowledges: no assignee, the levels rest for a while (rule 3)."""
-    draft.set(status="acknowledged", acknowledged_at=draft.now, late=None)
+    whose.taken(draft, by=by)
+    draft.set(status="acknowledged", acknowledged_at=draft.now, by_machine=True, late=None)
     draft.touch()
     chain.rest(draft)
     due = draft.incident.chain.due
     until = f" until {due:%H:%M:%S} UTC" if due else ""
     draft.say("taken", f"acknowledged by a machine: the levels rest{until}", Reason("rule 3"), by)
-    promises.fulfil(draft, "acknowledge")
+    promises.fulfil(draft, "acknowledge", person=False)
     draft.settle("taken", by)
     draft.change("taken")
 
@@ -335,8 +342,9 @@ def resolved_by_sender(draft: Draft, event: IncidentEvent) -> None:
     resolve(draft, by=draft.actor, text="resolved by its sender", source_time=resolved)
 
 
-def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -> None:
-    """Solved: clocks fulfilled, pages called off, whoever was asked hears of it."""
+def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, person: bool = False) -> None:
+    """Solved, by a person or not: clocks fulfilled, pages called off, whoever was asked hears of it."""
+    draft.by_person = draft.by_person or person
     asked = [page for page in draft.incident.pages if page.user and page.name != by]
     avoided, held = grace.is_enough(draft.incident, draft.ladder), draft.incident.late
     draft.set(
@@ -357,7 +365,7 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None) -
         late.solved(draft, held)
     if avoided:
         grace.tell_avoided(draft)
-    promises.resolved(draft)
+    promises.resolved(draft, person=person)
     draft.set_chain(due=None, state="resting")
     draft.settle("resolved", by)
     draft.change("resolved")

@@ -17,6 +17,7 @@ from services.router.domain.signals import DeliveryReported, Signal, TimerFired
 TARGETS: Final = ("acknowledge", "respond", "update", "resolve", "close")  # bit 0, 1, … of each group of bits
 BREACHED: Final = 5  # the group of bits of the targets that were broken at least once
 FULFILLED: Final = 10  # … and of those that were fulfilled, in time or not
+BY_PERSON: Final = 15  # … and of those that only a person's act keeps
 _BIT: Final = {target: 1 << number for number, target in enumerate(TARGETS)}
 _MOST_SECONDS: Final = 2**31 - 1
 Position: TypeAlias = tuple[str, int, int]  # policy, index of the level, round
@@ -45,11 +46,18 @@ class Ended(IntEnum):
 class Outcome(msgspec.Struct, frozen=True):
     """One incident as reports count it. Seconds are wall time since the opening, None while not yet.
 
-    `promises`: bits 0–4 which targets are promised, 5–9 which were breached, 10–14 which are fulfilled.
+    The milliseconds beyond them (0–999) stand beside them. `machine_first`: the first who took it was a
+    machine; `person_after` is when a person first did. `promises`: bits 0–4 which targets are promised, 5–9
+    which were breached, 10–14 which are fulfilled, 15–19 which are a person's to keep.
     """
 
     taken_after: int | None
+    taken_ms: int
+    machine_first: bool
+    person_after: int | None
+    person_ms: int
     solved_after: int | None
+    solved_ms: int
     promises: int
     flags: int
     reopened: int
@@ -74,9 +82,17 @@ NO_STEP: Final = Step(None, begins=False, pages=0)
 
 def outcome(incident: Incident) -> Outcome:
     """The incident as reports count it."""
+    taken_after, taken_ms = after(incident.opened_at, incident.acknowledged_at)
+    person_after, person_ms = after(incident.opened_at, incident.taken_by_person_at)
+    solved_after, solved_ms = after(incident.opened_at, incident.resolved_at)
     return Outcome(
-        taken_after=_seconds(incident.opened_at, incident.acknowledged_at),
-        solved_after=_seconds(incident.opened_at, incident.resolved_at),
+        taken_after=taken_after,
+        taken_ms=taken_ms,
+        machine_first=incident.acknowledged_at is not None and incident.by_machine,
+        person_after=person_after,
+        person_ms=person_ms,
+        solved_after=solved_after,
+        solved_ms=solved_ms,
         promises=_promises(incident.clocks),
         flags=int(_flags(incident)),
         reopened=incident.reopened,
@@ -153,13 +169,15 @@ def _promises(clocks: tuple[Clock, ...]) -> int:
             bits |= bit | bit << BREACHED
         if clock.state == "cancelled":
             continue
-        bits |= bit
+        bits |= bit | (bit << BY_PERSON if clock.by == "person" else 0)
         if clock.state == "fulfilled":
             bits |= bit << FULFILLED
     return bits
 
 
-def _seconds(since: datetime, until: datetime | None) -> int | None:
+def after(since: datetime, until: datetime | None) -> tuple[int | None, int]:
+    """How long after: whole seconds, and the milliseconds beyond them."""
     if until is None:
-        return None
-    return min(max(0, (until - since) // timedelta(seconds=1)), _MOST_SECONDS)
+        return None, 0
+    seconds, milliseconds = divmod(max(0, (until - since) // timedelta(milliseconds=1)), 1000)
+    return min(seconds, _MOST_SECONDS), milliseconds

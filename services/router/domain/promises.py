@@ -53,12 +53,15 @@ def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
         elif clock.state == "cancelled":
             promised[clock.target] = clocks.promised_again(fresh, clock, now, draft.calendars)
         else:
-            made.append(clocks.retarget(clock, sla, now, draft.calendars))
+            moved = clocks.retarget(clock, sla, now, draft.calendars)
+            if moved.by != clock.by and (clock.state == "running" or clock.target != "update"):
+                moved = clocks.watched_anew(_kept_before(draft, moved), now, draft.calendars)
+            made.append(moved)
     made += promised.values()
     draft.set(clocks=tuple(_in_order(made)), sla=sla.name if sla is not None else "")
     text = f"SLA {sla.name} applies now" if sla is not None else "no SLA applies any more"
-    moved = [each for each in made if clocks.is_live(each) and each.target not in promised]
-    told = ", ".join(f"{clock.target} within {_goal(clock)}{_history(clock)}" for clock in moved)
+    going_on = [each for each in made if clocks.is_live(each) and each.target not in promised]
+    told = ", ".join(f"{clock.target} within {_goal(clock)}{_history(clock)}" for clock in going_on)
     parts = [f"{text}: {told}" if told else text, *(f"{target} is no longer promised" for target in ended)]
     draft.say("sla", "; ".join(parts), reason)
     draft.change("sla")
@@ -122,20 +125,31 @@ def _since(draft: Draft) -> datetime:
 
 def _as_if_before(draft: Draft, fresh: Iterable[Clock]) -> Iterable[Clock]:
     """Clocks of what was not promised so far, with what happened already taken into account."""
-    incident, since = draft.incident, _since(draft)
+    incident = draft.incident
     for clock in fresh:
         if not _has_begun(incident.clocks) and incident.suppressed_by:
             yield clocks.not_begun(clock)
-        elif clock.target == "acknowledge" and (incident.acknowledged_at is not None or incident.reopened):
-            yield replace(clock, state="fulfilled", intervals=(), took=0.0)
-        elif clock.target == "respond" and incident.answered_at is not None:
-            until = max(incident.answered_at, since)
-            made = replace(clock, intervals=(Interval(since, until),), state="fulfilled")
-            yield replace(made, took=made.elapsed(draft.now, draft.calendars))
-        elif clock.target == "update" and incident.told_at is not None:
-            yield replace(clock, intervals=(Interval(max(incident.told_at, since)),))
         else:
-            yield clock
+            yield _kept_before(draft, clock)
+
+
+def _kept_before(draft: Draft, clock: Clock) -> Clock:
+    """The clock as it stands when what happened before counts for it."""
+    incident, since, person = draft.incident, _since(draft), clock.by == "person"
+    if clock.target == "acknowledge":
+        taken = incident.taken_by_person_at if person else incident.acknowledged_at
+        if taken is not None or incident.reopened:
+            return replace(clock, state="fulfilled", intervals=(), took=0.0)
+    elif clock.target == "respond":
+        answered = incident.person_answered_at if person else incident.answered_at
+        if answered is not None:
+            made = replace(clock, intervals=(Interval(since, max(answered, since)),), state="fulfilled")
+            return replace(made, took=made.elapsed(draft.now, draft.calendars))
+    elif clock.target == "update":
+        told = incident.person_told_at if person else incident.told_at
+        if told is not None:
+            return replace(clock, intervals=(Interval(max(told, since)),))
+    return clock
 
 
 def _has_begun(known: Iterable[Clock]) -> bool:
@@ -148,7 +162,7 @@ def _in_order(made: Iterable[Clock]) -> list[Clock]:
 
 def _started(draft: Draft, clock: Clock) -> None:
     if clock.state == "running":
-        text = f"clock {clock.target} starts: {_goal(clock)}"
+        text = f"clock {clock.target} starts: {_goal(clock)}{_whose(clock)}"
         draft.clock("activate", clock, text, Reason(f"slas {clock.sla}.{clock.target}"))
     elif clock.state == "paused":
         reason = Reason("rule 11: clocks start when the suppression ends")
@@ -158,6 +172,10 @@ def _started(draft: Draft, clock: Clock) -> None:
 def _goal(clock: Clock) -> str:
     goal = span(timedelta(seconds=clock.goal))
     return goal if clock.calendar == ALWAYS else f"{goal} of calendar {clock.calendar}"
+
+
+def _whose(clock: Clock) -> str:
+    return ", by a person" if clock.by == "person" else ""
 
 
 # --- running ----------------------------------------------------------------------------------------------
@@ -194,10 +212,14 @@ def _turned(draft: Draft, clock: Clock, *, begins: bool) -> None:
         draft.clock("resume", clock, f"clock {clock.target} goes on", Reason("rule 8"))
 
 
-def fulfil(draft: Draft, target: str) -> None:
-    """The clock's event happened. A breach that no timer found in time is told now."""
+def fulfil(draft: Draft, target: str, *, person: bool = True) -> None:
+    """The clock's event happened, by a person or by a machine. A breach that no timer found is told now."""
     for clock in draft.incident.clocks:
         if clock.target != target or not clocks.is_live(clock):
+            continue
+        if not clocks.counts(clock, person=person):
+            text = f"clock {target} goes on: it is promised by a person, this was a machine's"
+            draft.say("sla", text, Reason(f"slas {clock.sla}.{target}.by", values={"by": clock.by}))
             continue
         clock = _breached_if_past(draft, clock)  # noqa: PLW2901 - the same clock, perhaps breached
         done = clocks.fulfil(clock, draft.now, draft.calendars)
@@ -240,8 +262,11 @@ def begin_again(draft: Draft, clock: Clock) -> None:
 # --- the incident's turns ---------------------------------------------------------------------------------
 
 
-def resolved(draft: Draft) -> None:
+def resolved(draft: Draft, *, person: bool) -> None:
     """It is solved. What the customer is owed beyond that (an answer, the close) is seen to later."""
+    for clock in draft.incident.clocks:
+        if clock.target == "acknowledge" and not clocks.counts(clock, person=person):
+            cancel(draft, "acknowledge", "it was resolved before a person took it")
     for target in _ENDS_WHEN_RESOLVED:
         fulfil(draft, target)
     pause_or_go_on(draft)

@@ -18,6 +18,7 @@ from services.router.domain import (
     lifecycle,
     promises,
     reopening,
+    whose,
 )
 from services.router.domain.draft import LADDER, Draft
 from services.router.domain.incident import Subscriber
@@ -57,7 +58,7 @@ def _joined(draft: Draft, message: RelatedChanged) -> None:
         late.end(draft, f"{message.title} joined it")
     _rise(draft, message)
     if incident.status == "acknowledged":
-        draft.signal(message.incident_id, "stands", assignee=incident.assignee)
+        draft.signal(message.incident_id, "stands", **grouping.who_has(incident))
         _tell_of_joins(draft, message.title)
 
 
@@ -129,7 +130,8 @@ def _over(draft: Draft, message: RelatedChanged) -> None:
         return
     by = str(message.values.get("by") or LADDER)
     text = f"resolved with {message.title} ({message.incident_id}), under which it is grouped"
-    lifecycle.resolve(draft, by=by, text=text, source_time=None)
+    person = whose.is_person(by)
+    lifecycle.resolve(draft, by=by, text=text, source_time=None, person=person)
 
 
 def _stands(draft: Draft, message: RelatedChanged) -> None:
@@ -138,17 +140,24 @@ def _stands(draft: Draft, message: RelatedChanged) -> None:
     if not _is_of_parent(draft, message) or not incident.is_open:
         return
     assignee = str(message.values.get("assignee") or "")
+    person = bool(message.values.get("person", assignee))  # an older replica does not say
     if (incident.status, incident.assignee) == (message.status, assignee):
+        if person and message.status == "acknowledged" and incident.taken_by_person_at is None:
+            whose.confirmed(draft, by=f"user:{assignee}")
         return
     if message.status == "triggered":
         draft.set(status="triggered", assignee="", duty=None)
         draft.say("given_back", f"nobody has {message.title} any more, under which it is grouped", _RULE)
         draft.change("unacknowledged")
         return
-    draft.set(status="acknowledged", assignee=assignee, acknowledged_at=draft.now, late=None)
+    if person and incident.taken_by_person_at is None:
+        draft.set(person_took_at=draft.now)
+    draft.set(
+        status="acknowledged", assignee=assignee, acknowledged_at=draft.now, by_machine=not person, late=None
+    )
     who = draft.directory.display(assignee) if assignee else "a machine"
     draft.say("taken", f"taken with {message.title} by {who}: it is grouped under it", _RULE)
-    promises.fulfil(draft, "acknowledge")
+    promises.fulfil(draft, "acknowledge", person=person)
     draft.change("taken")
 
 

@@ -47,6 +47,8 @@ def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
         reopened=incident.reopened + 1,
         resolved_at=None,
         acknowledged_at=None,
+        by_machine=False,
+        person_took_at=None,
         assignee="",
         duty=None,
         approval=None,

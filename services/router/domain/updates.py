@@ -34,14 +34,25 @@ def after_telling(draft: Draft) -> None:
     """Who has now heard something, and what that fulfils."""
     if _ANSWERS.isdisjoint(draft.changes):
         return
-    if draft.incident.answered_at is None and _customer_hears(draft):
-        draft.set(answered_at=draft.now)
-        promises.fulfil(draft, "respond")
+    if _customer_hears(draft):
+        _answered(draft)
     if draft.incident.status == "resolved":
         promises.cancel(draft, "respond", "it was resolved before the customer had an answer")
     if "update" in draft.changes:
         draft.set(told_at=draft.now)
+        if draft.by_person:
+            draft.set(person_told_at=draft.now)
         _next_period(draft)
+
+
+def _answered(draft: Draft) -> None:
+    """The first time counts, and the first time by a person."""
+    incident, person = draft.incident, draft.by_person
+    if incident.answered_at is None:
+        draft.set(answered_at=draft.now)
+    if person and incident.person_answered_at is None:
+        draft.set(person_answered_at=draft.now)
+    promises.fulfil(draft, "respond", person=person)
 
 
 def _customer_hears(draft: Draft) -> bool:
@@ -51,6 +62,9 @@ def _customer_hears(draft: Draft) -> bool:
 def _next_period(draft: Draft) -> None:
     for clock in draft.incident.clocks:
         if clock.target == "update" and clocks.is_live(clock):
+            if not clocks.counts(clock, person=draft.by_person):
+                promises.fulfil(draft, "update", person=False)  # says why it goes on
+                continue
             waits = clock.state == "paused"
             promises.fulfil(draft, "update")
             promises.begin_again(draft, clock_of(draft, "update"))

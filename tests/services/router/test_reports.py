@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.router import reporting
-from services.router.domain.outcomes import Ended, Flag
+from services.router.domain.outcomes import BY_PERSON, Ended, Flag
 from tests.domain.tale import bundle
 from tests.services.router.desk import Desk, event
 from tests.services.router.test_api import Api, api_of, keys
@@ -71,10 +71,13 @@ async def test_a_target_counts_what_was_promised_kept_broken_and_neither(served:
     await outcome(desk)  # nothing promised
     assert await items(served, "sla") == [
         {
-            "target": "acknowledge", "promised": 4, "in_time": 2, "breached": 1, "running": 1,
+            "target": "acknowledge", "kept_by": "anybody", "promised": 4, "in_time": 2, "breached": 1, "running": 1,
             "compliance": 0.6667,
         },
-        {"target": "resolve", "promised": 5, "in_time": 2, "breached": 2, "running": 1, "compliance": 0.5},
+        {
+            "target": "resolve", "kept_by": "anybody", "promised": 5, "in_time": 2, "breached": 2, "running": 1,
+            "compliance": 0.5,
+        },
     ]  # fmt: skip
 
 
@@ -89,7 +92,7 @@ async def test_response_tells_percentiles_shares_and_means(served: Api, desk: De
     await outcome(desk, reopened=1)  # open again, nobody has taken it
     [told] = await items(served, "response")
     assert told == {
-        "incidents": 13, "acknowledged": 10, "acknowledged_share": 0.7692,
+        "incidents": 13, "acknowledged_by": "person", "acknowledged": 10, "acknowledged_share": 0.7692,
         "mtta_mean": 55.0, "mtta_p50": 50, "mtta_p90": 90, "mtta_p95": 100,
         "resolved": 12, "mttr_mean": 875.0, "mttr_p50": 600, "mttr_p90": 2000, "mttr_p95": 3000,
         "reopened": 2, "reopenings": 3,
@@ -179,12 +182,13 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"tz": "Europe/Atlantis"}, "query:tz"),
     ({"tz": "../etc"}, "query:tz"),
     ({"priority": 9}, "priority"),
+    ({"acknowledged_by": "nobody"}, "acknowledged_by"),
 ]
 
 
 async def test_what_cannot_be_asked_is_said(served: Api) -> None:
     for report in REPORTS:
-        for query, field in IMPOSSIBLE:
+        for query, field in IMPOSSIBLE if report == "response" else IMPOSSIBLE[:-1]:
             answer = await served.get(f"/v1/reports/{report}", **(WHOLE | query))
             assert answer.status_code == 422, query
             assert answer.headers["content-type"] == "application/problem+json"
@@ -219,10 +223,19 @@ async def test_csv_is_quoted_and_never_a_formula(served: Api, desk: Desk) -> Non
     assert answer.headers["content-type"].startswith("text/csv")
     assert "attachment" in answer.headers["content-disposition"]
     header, *lines = csv.reader(io.StringIO(answer.text))
-    assert header == ["customer", "target", "promised", "in_time", "breached", "running", "compliance"]
+    assert header == [
+        "customer",
+        "target",
+        "kept_by",
+        "promised",
+        "in_time",
+        "breached",
+        "running",
+        "compliance",
+    ]
     assert lines == [
-        ['\'=HYPERLINK("http://evil.example","x")', "resolve", "1", "0", "0", "1", ""],
-        ['Ann "A", Ltd\nPrague', "resolve", "1", "0", "0", "1", ""],
+        ['\'=HYPERLINK("http://evil.example","x")', "resolve", "anybody", "1", "0", "0", "1", ""],
+        ['Ann "A", Ltd\nPrague', "resolve", "anybody", "1", "0", "0", "1", ""],
     ]
 
 
@@ -246,15 +259,60 @@ async def test_what_happens_to_an_incident_is_what_reports_count(served: Api, de
         (each["level"], each["reached"], each["solved"], each["handed_up"], each["there_now"], each["pages"])
         for each in told
     ] == [("desk", 3, 1, 1, 1, 3), ("experts", 1, 1, 0, 0, 1)]
-    [told] = await items(served, "response", **EVER)
+    [told] = await items(served, "response", acknowledged_by="anybody", **EVER)
     counted = ("incidents", "acknowledged", "resolved", "asked", "right_first_time", "avoided")
     assert [told[name] for name in counted] == [3, 2, 2, 2, 1, 0]
+    [told] = await items(served, "response", **EVER)
+    assert told["acknowledged"] == 1  # that petra has the first is the word of a key that acts for nobody
 
 
 async def test_a_stay_that_begins_and_ends_in_one_batch_is_counted_once(served: Api, desk: Desk) -> None:
     await desk.take(event("one"), event("one", "resolve"))
     [told] = await items(served, "levels", **EVER)
     assert (told["reached"], told["solved"], told["there_now"], told["held_mean"]) == (1, 1, 0, 0.0)
+
+
+async def test_times_are_told_to_the_millisecond_and_a_persons_apart_from_a_machines(
+    served: Api, desk: Desk
+) -> None:
+    await desk.take(event("one"))
+    [taken] = [each.id for each in await desk.incidents()]
+    assert (await served.act(taken, "acknowledge", key="bot")).status_code == 200
+    by_machine = await desk.only()
+    [told] = await items(served, "response", **EVER)
+    assert (told["acknowledged_by"], told["acknowledged"], told["mtta_mean"]) == ("person", 0, None)
+    assert (await served.act(taken, "acknowledge")).status_code == 200
+    by_ana = await desk.only()
+    assert (await served.act(taken, "resolve")).status_code == 200
+    solved = await desk.only()
+
+    def seconds(moment: datetime | None) -> float:
+        assert moment is not None
+        return (moment - solved.opened_at) // timedelta(milliseconds=1) / 1000
+
+    [told] = await items(served, "response", **EVER)
+    assert told["mtta_p50"] == told["mtta_mean"] == seconds(by_ana.acknowledged_at)
+    assert told["mttr_p50"] == seconds(solved.resolved_at)
+    [told] = await items(served, "response", acknowledged_by="anybody", **EVER)
+    assert (told["acknowledged_by"], told["mtta_p50"]) == ("anybody", seconds(by_machine.acknowledged_at))
+    [level] = await items(served, "levels", **EVER)
+    [stored] = await desk.sql("SELECT entered_at FROM router.stay")
+    held = (solved.decided_at - stored.entered_at) // timedelta(milliseconds=1) / 1000
+    assert level["held_p50"] == level["held_mean"] == held
+    answer = await served.client.get(
+        "/v1/reports/response", params=EVER, headers={"Authorization": "Bearer viewer", "Accept": "text/csv"}
+    )
+    [row] = csv.DictReader(io.StringIO(answer.text))
+    assert (row["acknowledged_by"], row["mttr_p50"]) == ("person", str(seconds(solved.resolved_at)))
+
+
+async def test_a_target_that_is_a_persons_to_keep_is_counted_for_itself(served: Api, desk: Desk) -> None:
+    await outcome(desk, promises=ACKNOWLEDGE | ACKNOWLEDGE << BY_PERSON | ACKNOWLEDGE * KEPT)
+    await outcome(desk, promises=ACKNOWLEDGE)
+    assert [(each["kept_by"], each["in_time"]) for each in await items(served, "sla")] == [
+        ("anybody", 0),
+        ("person", 1),
+    ]
 
 
 async def test_a_level_that_nobody_answered_is_passed(served: Api, desk: Desk) -> None:

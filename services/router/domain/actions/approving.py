@@ -84,7 +84,8 @@ def _settle(draft: Draft, signal: ActionTaken, decision: Literal["approve", "rej
     draft.say("decided", text, Reason("rule 13: decide", values={"authority": allowed}))
     draft.change("decided")
     draft.outcome = f"It was {done}."
-    lifecycle.resolve(draft, by=signal.actor.user or draft.actor, text=text, source_time=None)
+    by, person = signal.actor.user or draft.actor, bool(signal.actor.user)
+    lifecycle.resolve(draft, by=by, text=text, source_time=None, person=person)
 
 
 def _authority(draft: Draft, actor: Actor) -> tuple[str, str]:

@@ -11,7 +11,8 @@ from services.router.domain.signals import ActionTaken
 def resolve(draft: Draft, signal: ActionTaken) -> Refusal | None:
     """Say that it is solved."""
     text = f"resolved by {asked.who(draft, signal)}{asked.because(signal)}"
-    lifecycle.resolve(draft, by=signal.actor.user or draft.actor, text=text, source_time=None)
+    by, person = signal.actor.user or draft.actor, bool(signal.actor.user)
+    lifecycle.resolve(draft, by=by, text=text, source_time=None, person=person)
     return None
 
 

@@ -1,6 +1,6 @@
 """Who has it: acknowledge, unacknowledge, assign (POLICY.md, rules 3 and 13)."""
 
-from services.router.domain import handoff, lifecycle
+from services.router.domain import handoff, lifecycle, whose
 from services.router.domain.actions import asked
 from services.router.domain.decision import Refusal
 from services.router.domain.draft import Draft
@@ -45,8 +45,10 @@ def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 def _acknowledge_taken(draft: Draft, signal: ActionTaken, assignee: str) -> Refusal | None:
     incident = draft.incident
-    if incident.assignee == assignee:
-        return None  # taking it twice is taking it
+    if incident.assignee == assignee:  # taking it twice is taking it
+        if signal.actor.user and incident.taken_by_person_at is None:
+            whose.confirmed(draft, by=draft.actor)
+        return None
     if assignee and handoff.was_asked(incident, assignee):
         draft.follow(incident.assignee)
         lifecycle.take(draft, assignee, by=draft.actor)

@@ -37,7 +37,7 @@ def update(draft: Draft, signal: ActionTaken) -> Refusal | None:
     """What the stakeholders are to read."""
     if not signal.arguments.text:
         return asked.invalid("update needs `text`: what the stakeholders are to read")
-    lifecycle.tell_stakeholders(draft, signal.arguments.text)
+    lifecycle.tell_stakeholders(draft, signal.arguments.text, person=bool(signal.actor.user))
     asked.remark(draft, signal)
     return None
 
