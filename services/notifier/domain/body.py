@@ -12,6 +12,8 @@ from services.notifier.domain.values import Delivery
 from shared.events import IncidentSnapshot
 
 LARGEST: Final = 19_500
+_SHORTEST_DESCRIPTION: Final = 500
+_SPARE: Final = 64  # bytes for the ellipsis and for `cut`
 # What somebody outside may see of an incident; the rest may name people, machines and reasons.
 PUBLIC_FIELDS: Final = frozenset(
     {
@@ -81,36 +83,43 @@ def _fitted(body: dict[str, Any]) -> bytes:
     for name, cut in _CUTS:
         if len(encoded) <= LARGEST:
             break
-        cut(contents)
+        cut(contents, len(encoded) - LARGEST)
         contents.setdefault("cut", []).append(name)
         encoded = msgspec.json.encode(body)
     return encoded
 
 
-def _cut_description(contents: dict[str, Any]) -> None:
+def _cut_description(contents: dict[str, Any], over: int) -> None:
+    """By no more than it must be; it stands in the text, too."""
     incident = contents["incident"]
     whole = incident.get("description", "")
-    if len(whole) > 500:
-        incident["description"] = whole[:500] + "…"
-        contents["text"] = contents["text"].replace(whole.strip(), incident["description"].strip())
+    if len(whole) <= _SHORTEST_DESCRIPTION:
+        return
+    places = 2 if whole.strip() in contents["text"] else 1
+    room = len(msgspec.json.encode(whole)) - over // places - _SPARE
+    kept = whole
+    while len(kept) > _SHORTEST_DESCRIPTION and (size := len(msgspec.json.encode(kept))) > room:
+        kept = kept[: max(_SHORTEST_DESCRIPTION, min(len(kept) - 1, len(kept) * room // size))]
+    incident["description"] = kept + "…"
+    contents["text"] = contents["text"].replace(whole.strip(), incident["description"].strip())
 
 
-def _emptied(field: str, empty: Any) -> Callable[[dict[str, Any]], None]:
-    def cut(contents: dict[str, Any]) -> None:
+def _emptied(field: str, empty: Any) -> Callable[[dict[str, Any], int], None]:
+    def cut(contents: dict[str, Any], _over: int) -> None:
         if field in contents["incident"]:
             contents["incident"][field] = empty
 
     return cut
 
 
-def _cut_texts(contents: dict[str, Any]) -> None:
+def _cut_texts(contents: dict[str, Any], _over: int) -> None:
     contents["text"] = contents["text"][:1_500]
     contents["title"] = contents["title"][:200]
     for part in (contents.get("page"), contents.get("notice")):
         _shorten(part, 500)
 
 
-def _cut_everything_long(contents: dict[str, Any]) -> None:
+def _cut_everything_long(contents: dict[str, Any], _over: int) -> None:
     _shorten(contents["incident"], 200)
     _shorten(contents.get("page"), 200)
     _shorten(contents.get("notice"), 200)
@@ -123,7 +132,7 @@ def _shorten(part: dict[str, Any] | None, longest: int) -> None:
             part[name] = value[:longest] + "…"
 
 
-_CUTS: Final[tuple[tuple[str, Callable[[dict[str, Any]], None]], ...]] = (
+_CUTS: Final[tuple[tuple[str, Callable[[dict[str, Any], int], None]], ...]] = (
     ("description", _cut_description),
     ("attributes", _emptied("attributes", {})),
     ("labels", _emptied("labels", {})),

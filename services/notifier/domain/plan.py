@@ -19,7 +19,7 @@ from shared.events import DeliveryReport, IncidentChanged, IncidentSnapshot, Not
 from shared.policy import Bundle
 
 NAMESPACE: Final = UUID("5d0f3f0e-9a3f-5b0e-8f5e-2b8a1f1c7a11")
-_LONGEST_DESCRIPTION: Final = 4_096
+_LONGEST_DESCRIPTION: Final = 16 * 1024  # as long as an event may make it: the message itself cuts
 _LARGEST_ATTRIBUTES: Final = 8_192  # of labels, too
 _LONGEST_LABEL: Final = 255  # where they are more
 

@@ -270,6 +270,17 @@ def test_a_webhook_body_stays_under_twenty_kilobytes_whatever_was_sent():
     assert contents["cut"]
 
 
+def test_a_description_of_ten_thousand_characters_reaches_mail_whole_and_a_webhook_as_far_as_it_has_room():
+    snapshot = incident(description="d" * 10_000)
+    delivery, letter = letter_of(changed(page(), incident=snapshot))
+    assert "d" * 10_000 in letter.text
+    body = webhook_body(delivery, letter, T0)
+    contents = msgspec.json.decode(body)["data"]
+    assert contents["cut"] == ["description"]
+    assert LARGEST - 200 < len(body) <= LARGEST
+    assert contents["incident"]["description"][:-1] in contents["text"]
+
+
 @pytest.mark.parametrize(
     ("at", "zone", "shown"),
     [
