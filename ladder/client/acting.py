@@ -258,7 +258,7 @@ def merge(
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
-    """Merge incidents into another one, which is the same problem."""
+    """Merge open or resolved incidents into another open one, which is the same problem."""
     _act(incident, "merge", "merged", _To(url, api_key, json), {"into": into, "note": note})
 
 

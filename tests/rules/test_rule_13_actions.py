@@ -99,7 +99,7 @@ def test_what_a_status_allows(status):
     allowed = {
         "triggered": open_ones | {"acknowledge"},
         "acknowledged": open_ones | {"unacknowledge"},
-        "resolved": {"reopen", "confirm", "refuse", "close", "note", "update", "subscribe"},
+        "resolved": {"reopen", "confirm", "refuse", "close", "merge", "note", "update", "subscribe"},
         "closed": {"note"},
     }
     assert set(refused.possible) == allowed[status]

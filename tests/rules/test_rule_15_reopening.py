@@ -188,3 +188,80 @@ def test_only_a_lead_merges():
     refusal = story.act("b", "merge", role="responder", into=story.of("a").id).refusal
     assert refusal is not None
     assert refusal.kind == "forbidden"
+
+
+# --- what is resolved already -----------------------------------------------------------------------------
+
+
+def resolved_and_open():
+    """`b` is resolved, `a` is open."""
+    story = crowd(slas=[{"name": "s", "close": "1d"}])
+    story.event("a")
+    story.event("b")
+    story.act("b", "subscribe", user="karel")
+    story.event("b", "resolve")
+    return story
+
+
+def test_a_resolved_incident_can_be_merged_into_an_open_one_and_both_say_so():
+    story = resolved_and_open()
+    told = len(story.notices("b"))
+    parent, merged = story.of("a").id, story.of("b").id
+    assert story.act("b", "merge", into=parent).refusal is None
+    assert (story.of("b").status, story.of("b").parent, story.of("b").merged) == ("closed", parent, True)
+    assert story.said("b", "merged") == [f"merged into a is down ({parent}); it was resolved already"]
+    assert story.said("a", "merged") == [f"b is down ({merged}) was merged into it; it was resolved already"]
+    assert [each.who for each in story.of("a").subscribers] == ["karel"]
+    assert len(story.notices("b")) == told, "whoever was asked has heard of its end"
+    story.event("b", title="again")
+    assert story.said("a", "repeated") == [f"again (merged incident {merged}): triggered again"]
+
+
+def test_a_closed_incident_is_merged_into_nothing():
+    story = resolved_and_open()
+    story.act("b", "close")
+    refusal = story.act("b", "merge", into=story.of("a").id).refusal
+    assert refusal is not None
+    assert (refusal.kind, refusal.reason) == ("conflict", "it is closed already")
+    assert "merge" not in refusal.possible
+
+
+def test_what_is_possible_with_a_resolved_one_names_the_merge():
+    story = resolved_and_open()
+    refusal = story.act("b", "acknowledge").refusal
+    assert refusal is not None
+    assert "merge" in refusal.possible
+
+
+def merged_into_what_is_over(meanwhile=lambda story: None):
+    """`b`, resolved, is merged into `a` while another router resolves that."""
+    story = resolved_and_open()
+    known = story.board.around(story.of("b"), None)
+    story.act("a", "resolve")
+    story.board.__dict__["around"] = lambda *_: known
+    deliver, story.board.__dict__["deliver"] = story.board.deliver, list
+    story.act("b", "merge", into=story.of("a").id)
+    meanwhile(story)
+    story.board.__dict__["deliver"] = deliver
+    story.later(seconds=1)
+    return story
+
+
+def test_a_resolved_one_merged_into_what_is_over_at_the_same_moment_stays_resolved():
+    story = merged_into_what_is_over(lambda story: story.board.__dict__.pop("deliver"))
+    story.act("b", "note", note="x")
+    assert (story.of("b").status, story.of("b").merged, story.paged("b")) == ("resolved", False, ["ana"])
+    (close,) = story.of("b").clocks
+    assert close.state == "running"
+    story.later(hours=2)
+    assert story.of("b").status == "closed"
+
+
+def test_triggered_between_the_merge_and_its_refusal_it_stands_again():
+    story = merged_into_what_is_over(lambda story: story.event("b"))
+    story.act("b", "note", note="x")
+    assert (story.of("b").status, story.of("b").merged, story.paged("b")) == (
+        "triggered",
+        False,
+        ["ana", "ana"],
+    )

@@ -107,7 +107,7 @@ class ActionBody(BaseModel):
         default=None, description="set: these attributes; null takes one away, the others stay"
     )
     decision: Literal["approve", "reject"] | None = Field(default=None, description="decide: which")
-    into: uuid.UUID | None = Field(default=None, description="merge: into this incident")
+    into: uuid.UUID | None = Field(default=None, description="merge: into this open incident")
     rating: Annotated[int, Field(strict=True, ge=1, le=5)] | None = Field(
         default=None, description="confirm: how satisfied the customer is; 5 is the best"
     )

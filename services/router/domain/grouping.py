@@ -160,7 +160,10 @@ def _by_person(incident: Incident) -> bool:
 
 
 def merge(draft: Draft, into: str) -> Refusal | None:
-    """It ends under another incident; what its key says from now on is told to that one (rules 13, 15)."""
+    """It ends under another incident; what its key says from now on is told to that one (rules 13, 15).
+
+    One that is resolved can be merged, too: it was the same problem.
+    """
     refusal = _no_merge(draft, into)
     if refusal is not None:
         return refusal
@@ -176,8 +179,10 @@ def merge(draft: Draft, into: str) -> Refusal | None:
         followers=list(moving),
         subscribers=[msgspec.to_builtins(each) for each in incident.subscribers],
         events=incident.events,
+        resolved=not incident.is_open,
     )
-    draft.say("merged", f"merged into {other.title} ({into})", Reason("rule 13: merge"))
+    already = "" if incident.is_open else "; it was resolved already"
+    draft.say("merged", f"merged into {other.title} ({into}){already}", Reason("rule 13: merge"))
     promises.cancel_all(draft, f"it is merged into {into}")
     draft.set(
         parent=into,
@@ -193,7 +198,8 @@ def merge(draft: Draft, into: str) -> Refusal | None:
     )
     draft.touch()
     draft.set_chain(due=None, state="resting")
-    draft.settle("merged", draft.actor)
+    if incident.is_open:  # whoever was asked has heard of the end of a resolved one
+        draft.settle("merged", draft.actor)
     draft.change("merged")
     return None
 
@@ -211,11 +217,11 @@ _ITSELF: Final = "it cannot be merged into itself"
 
 
 def unless_it_may_merge(draft: Draft) -> str:
-    """Why it cannot be merged into any other; '' when it can."""
+    """Why it cannot be merged into any other; '' when it can: what is resolved can."""
     incident = draft.incident
-    if incident.is_open:
-        return ""
-    return f"it is merged into {incident.parent}" if incident.merged else f"it is {incident.status} already"
+    if incident.merged:
+        return f"it is merged into {incident.parent}"
+    return "it is closed already" if incident.status == "closed" else ""
 
 
 def _why_not(draft: Draft, other: Other) -> str:

@@ -26,6 +26,7 @@ from shared.events import IncidentEvent, Recipient
 
 WAITING_ENDS_AFTER: Final = timedelta(days=1)  # rule 6: waiting needs an end; an event names none
 LABELS_KEPT: Final = 64  # as many as one event may carry
+LINKS_KEPT: Final = 64
 ATTRIBUTE_BYTES_KEPT: Final = 64 * 1024  # of attributes as JSON, as of one event
 _COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})
 
@@ -124,7 +125,7 @@ def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
         said["said_tier"] = event.tier
     said |= _merged(draft, event)
     if event.links:
-        said["links"] = tuple(dict.fromkeys((*incident.links, *event.links)))[:50]
+        said["links"] = tuple(dict.fromkeys((*incident.links, *event.links)))[:LINKS_KEPT]
     differing = {name: value for name, value in said.items() if getattr(incident, name) != value}
     if "title" in differing and not incident.opened_as:
         draft.set(opened_as=incident.title)

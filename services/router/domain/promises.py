@@ -282,6 +282,14 @@ def reopened(draft: Draft) -> None:
     pause_or_go_on(draft)
 
 
+def not_closed(draft: Draft) -> None:
+    """It is resolved again and not closed: the promise to close it goes on."""
+    for clock in draft.incident.clocks:
+        if clock.target == "close" and clock.state == "cancelled" and clock.sla == draft.incident.sla:
+            _goes_on(draft, clock, "it is not closed")
+    pause_or_go_on(draft)
+
+
 def _counts_on(clock: Clock, sla: str) -> bool:
     """The time to resolve, and whatever was not owed any longer because it had ended."""
     if clock.target == "resolve" and clock.state == "fulfilled":
@@ -289,10 +297,10 @@ def _counts_on(clock: Clock, sla: str) -> bool:
     return clock.state == "cancelled" and clock.sla == sla
 
 
-def _goes_on(draft: Draft, clock: Clock) -> None:
+def _goes_on(draft: Draft, clock: Clock, why: str = "reopened") -> None:
     made = clocks.go_on(clock, draft.now)
     draft.set(clocks=clocks.changed(draft.incident.clocks, clock.target, made))
-    draft.clock("resume", made, f"clock {clock.target} goes on: reopened", Reason("rule 8"))
+    draft.clock("resume", made, f"clock {clock.target} goes on: {why}", Reason("rule 8"))
 
 
 def closed(draft: Draft) -> None:

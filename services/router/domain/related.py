@@ -21,7 +21,7 @@ from services.router.domain import (
     whose,
 )
 from services.router.domain.draft import LADDER, Draft
-from services.router.domain.incident import Subscriber
+from services.router.domain.incident import Incident, Subscriber
 from services.router.domain.reason import Reason
 from shared.events import IncidentEvent, RelatedChanged
 
@@ -29,6 +29,7 @@ _RULE: Final = Reason("rule 11: grouped incidents have no ladder of their own")
 _TOLD_ONE_BY_ONE: Final = 50  # members in the parent's timeline; of more every hundredth line is enough
 _TOLD_EVERY: Final = 100
 _SUBSCRIBERS_KEPT: Final = 200
+_SAID_KEPT: Final = 1024  # as long as a title
 
 
 def told(draft: Draft, message: RelatedChanged) -> None:
@@ -185,10 +186,15 @@ def _goes_along(draft: Draft, message: RelatedChanged, into: str) -> None:
 def _refused(draft: Draft, message: RelatedChanged) -> None:
     """The parent does not stand any more: it stands alone, so that nothing is lost."""
     incident = draft.incident
+    why = f"{message.title} ({message.incident_id}) is {message.status} already"
+    if _was_triggered_meanwhile(incident, message):
+        reopening.by_person(draft, why=f"it was merged, and {why}", reason=Reason("rule 15"))
+        return
     if incident.parent != message.incident_id:
         return
-    why = f"{message.title} ({message.incident_id}) is {message.status} already"
-    if incident.merged:
+    if incident.merged and incident.resolved_at is not None and message.values.get("of") == "absorbed":
+        _stays_resolved(draft, why)
+    elif incident.merged:
         draft.set(parent="", merged=False, closed_at=None)
         reopening.by_person(draft, why=f"it was merged, and {why}", reason=Reason("rule 15"))
     elif incident.is_open:
@@ -196,6 +202,20 @@ def _refused(draft: Draft, message: RelatedChanged) -> None:
         draft.say("left", f"it stands alone: {why}", _RULE)
         draft.change("left")
         awakening.go_on(draft, cause=why)
+
+
+def _stays_resolved(draft: Draft, why: str) -> None:
+    """What was resolved before it was to be merged is as it was."""
+    draft.set(parent="", merged=False, closed_at=None, status="resolved")
+    promises.not_closed(draft)
+    draft.say("left", f"it is not merged and stays resolved: {why}", Reason("rule 13: merge"))
+    draft.change("left")
+
+
+def _was_triggered_meanwhile(incident: Incident, message: RelatedChanged) -> bool:
+    """Its key was triggered between the merge and its refusal, and that was refused as well."""
+    again = message.values.get("of") == "repeated" and incident.parent != message.incident_id
+    return again and incident.status == "resolved" and not incident.merged
 
 
 # --- merged -----------------------------------------------------------------------------------------------
@@ -208,22 +228,25 @@ def pass_on(draft: Draft, event: IncidentEvent) -> None:
     draft.set(events=incident.events + 1)
     draft.say("recorded", f"{event.action}: passed on to {incident.parent}, into which it was merged")
     said = event.title or event.description or ""
-    draft.signal(incident.parent, "repeated", action=event.action, said=said[:500])
+    draft.signal(incident.parent, "repeated", action=event.action, said=said[:_SAID_KEPT])
 
 
 def _absorbed(draft: Draft, message: RelatedChanged) -> None:
     if not draft.incident.is_open or draft.incident.merged:
-        draft.signal(message.incident_id, "refused")
+        draft.signal(message.incident_id, "refused", of="absorbed")
         return
     values = message.values
+    was_over = bool(values.get("resolved"))
+    if draft.incident.late is not None and not was_over:
+        late.end(draft, f"{message.title} was merged into it")
     for name in values.get("followers") or ():
         draft.follow(name)
     moved = [msgspec.convert(each, Subscriber) for each in values.get("subscribers") or ()]
     subscribers = tuple(dict.fromkeys((*draft.incident.subscribers, *moved)))[:_SUBSCRIBERS_KEPT]
     draft.set(subscribers=subscribers, events=draft.incident.events + int(values.get("events") or 0))
-    draft.say(
-        "merged", f"{message.title} ({message.incident_id}) was merged into it", Reason("rule 13: merge")
-    )
+    already = "; it was resolved already" if was_over else ""
+    text = f"{message.title} ({message.incident_id}) was merged into it{already}"
+    draft.say("merged", text, Reason("rule 13: merge"))
     draft.change("changed")
     _rise(draft, message)
 
@@ -235,7 +258,7 @@ def _repeated(draft: Draft, message: RelatedChanged) -> None:
         return
     if not draft.incident.is_open:
         if message.values.get("action") == "trigger":
-            draft.signal(message.incident_id, "refused")
+            draft.signal(message.incident_id, "refused", of="repeated")
         return
     said, action = str(message.values.get("said") or message.title), message.values.get("action")
     draft.set(events=draft.incident.events + 1)

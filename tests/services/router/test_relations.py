@@ -208,6 +208,18 @@ async def test_a_merged_incident_passes_its_events_on_and_stands_again_when_its_
     assert found["b"].next_due_at is not None
 
 
+async def test_a_resolved_incident_is_merged_into_an_open_one(desk: Desk) -> None:
+    await desk.take(event("a"), event("b"), event("b", "resolve"))
+    found = await by_key(desk)
+    decision = await act(desk, found["b"], "merge", into=found["a"].id)
+    assert decision.refusal is None
+    await hand_on(desk)
+    await desk.take(event("b", title="again"))
+    await hand_on(desk)
+    found = await by_key(desk)
+    assert (found["b"].status, found["b"].parent, found["a"].events) == ("closed", found["a"].id, 4)
+
+
 async def test_merging_into_what_is_not_there_or_over_is_refused(desk: Desk) -> None:
     await desk.take(event("a"), event("b"), event("c", "trigger"))
     found = await by_key(desk)

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from services.router.domain import grouping
 from services.router.domain.actions import (
     approving,
     asked,
@@ -55,7 +56,7 @@ ACTIONS: Final[Table] = {
     "set": Action("responder", asked.unless_open, setting.set_fields),
     "reapply": Action("lead", setting.unless_the_policy_changed, setting.reapply),
     "decide": Action("responder", approving.unless_there_is_a_question, approving.decide),
-    "merge": Action("lead", asked.unless_open, ending.merge),
+    "merge": Action("lead", grouping.unless_it_may_merge, ending.merge),
     "note": Action("responder", asked.never, telling.note),
     "update": Action("responder", telling.unless_they_listen, telling.update),
     "subscribe": Action("viewer", asked.unless_remembered, telling.subscribe),
