@@ -94,6 +94,7 @@ class IncidentEvent(Message, frozen=True, kw_only=True, omit_defaults=True):
     until: datetime | None = None  # snooze
     to: str | None = None  # assign: who; escalate: a policy or level, None for the next level
     notes: tuple[str, ...] = ()  # what intake mapped, cut or replaced, in words
+    unmapped: dict[str, str] = {}  # fields whose expression in the integration's `map` failed, and why
     said: str = ""  # hash of what was sent, where the sender named the event itself
 
     @property

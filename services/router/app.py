@@ -117,6 +117,7 @@ class Router:
                     ("spreading", self.spreading.run()),
                     ("notices", upkeep.notify_for_ever(self._database)),
                     ("upkeep", upkeep.run(self._database, self._keep)),
+                    ("expression failures", self.engine.failures.run()),
                     ("canary", self.canary.run()),
                     ("database look", self._database_look.run()),
                     ("stopped clients", stopped_clients.run(self._database)),

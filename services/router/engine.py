@@ -19,6 +19,7 @@ from services.router.arrivals import Arrival
 from services.router.domain.decide import decide
 from services.router.domain.decision import Decision
 from services.router.domain.signals import ActionTaken
+from services.router.expression_failures import ExpressionFailures
 from services.router.handle import Batch, Decide, Handled, handle, handle_due, mark_stuck
 from services.router.policies import InForce, Policies, moment, required
 from services.router.situation import Situation
@@ -78,6 +79,7 @@ class Engine:
         self.policies: Final = Policies()
         self.alarm: Final = Alarm()
         self.wake_relay: Final = wake_relay
+        self.failures: Final = ExpressionFailures(database)
         self.spread: Final = asyncio.Event()  # many are to be told something
         self._decide = decide
 
@@ -172,6 +174,7 @@ class Engine:
         """A batch is stored: what it published may go out, what it planned may be due."""
         self.wake_relay()
         self.alarm.earlier(batch.earliest)
+        self.failures.add(batch.failures)
         if batch.spreads:
             self.spread.set()
         if telemetry.tells():

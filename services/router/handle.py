@@ -7,7 +7,7 @@ signal is kept, `last_resort` is paged, and its neighbours in the batch never no
 import asyncio
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from time import perf_counter
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import gathering, last_resort, metrics, rotations, store
+from services.router import expression_failures, gathering, last_resort, metrics, rotations, store
 from services.router.arrivals import Arrival
 from services.router.domain import late
 from services.router.domain.compiled import CompiledPolicy
@@ -33,11 +33,13 @@ from services.router.domain.signals import (
     TimerFired,
 )
 from services.router.domain.surroundings import Surroundings
+from services.router.expression_failures import Count
 from services.router.policies import Compiled, InForce, Policies, UnusablePolicyError
 from services.router.situation import SetAside, Situation
 from services.router.tables import SCHEMA
 from shared import inbox, telemetry
 from shared.events import OWN_INTEGRATION, IncidentChanged
+from shared.policy.expressions import Place
 
 log = telemetry.logger(__name__)
 
@@ -80,6 +82,7 @@ class Batch:
     handled: Sequence[Handled]
     earliest: datetime | None
     spreads: bool = False
+    failures: Mapping[Place, Count] = field(default_factory=dict)  # expressions that could not be evaluated
 
 
 async def handle(
@@ -113,6 +116,7 @@ async def handle(
         [by_arrival.get(id(arrival)) or Handled(arrival, repeated=True) for arrival in arrivals],
         batch.earliest,
         batch.spreads,
+        batch.failures,
     )
 
 
@@ -193,7 +197,8 @@ async def _decide_all(
     await store.apply(connection, situation, deciding.levels, deciding.now)
     _count(situation, arrivals)
     dues = [incident.next_due_at for incident in situation.to_write() if incident.next_due_at is not None]
-    return Batch(handled, min(dues, default=None), bool(situation.relations.spreads))
+    spreads = bool(situation.relations.spreads)
+    return Batch(handled, min(dues, default=None), spreads, situation.failures)
 
 
 async def _in_turn(
@@ -308,6 +313,9 @@ class _Deciding:
         )
         policy = self._policy(incident)
         decision = self._decide_purely(incident, signal, around, policy, self.now)
+        if isinstance(signal, EventReceived) and signal.event.unmapped:
+            mapped = expression_failures.of_mapping(signal.event, self.live.hash)
+            decision = replace(decision, failures={**decision.failures, **mapped})
         if isinstance(signal, TimerFired):
             decision = self._moved_on(incident, decision)
         own = isinstance(signal, EventReceived) and signal.event.integration == OWN_INTEGRATION

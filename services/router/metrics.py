@@ -48,5 +48,10 @@ STUCK: Final = Gauge("ladder_incidents_stuck", "Incidents that cannot be decided
 DEAD_LETTERS: Final = Counter(
     "ladder_dead_letters_total", "Records that could not be read or stored", ["topic"]
 )
+EXPRESSION_FAILURES: Final = Counter(
+    "ladder_expression_failures_total",
+    "Decisions in which an expression could not be evaluated, by the section in which it stands",
+    ["place"],
+)
 POLICY_REFUSED: Final = Counter("ladder_policy_refused_total", "Policy bundles that were refused", ["source"])
 POLICY_REVISION: Final = Gauge("ladder_policy_revision", "Revision of the policy in force")

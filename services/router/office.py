@@ -54,7 +54,7 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy
         Silence(
             id=str(row.id),
             when=row.when,
-            condition=condition_of(expressions, row.when),
+            condition=condition_of(expressions, row.when, f"silences {row.id}"),
             starts=row.starts,
             until=row.until,
             comment=row.comment,
@@ -68,7 +68,7 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy
             id=str(row.id),
             name=row.name,
             when=row.when,
-            condition=condition_of(expressions, row.when),
+            condition=condition_of(expressions, row.when, f"maintenance {row.id}"),
             then=row.then,
             starts=row.starts,
             until=row.until,
@@ -83,12 +83,12 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy
 
 def expressions_of(live: CompiledPolicy) -> Expressions:
     """What compiles the office's conditions: by the names of the policy in force, and beside it."""
-    return Expressions(live.bundle.calendars, live.bundle.schedules)
+    return Expressions(live.bundle.calendars, live.bundle.schedules, live.hash)
 
 
-def condition_of(expressions: Expressions, source: str) -> Condition | None:
+def condition_of(expressions: Expressions, source: str, where: str = "when") -> Condition | None:
     """The condition; None when it matches everything. Raises ExpressionError for one that is none."""
-    return None if source.strip() == ALWAYS_TRUE else expressions.condition(source, "when")
+    return None if source.strip() == ALWAYS_TRUE else expressions.condition(source, where)
 
 
 def check(live: CompiledPolicy, source: str) -> None:

@@ -141,6 +141,12 @@ def tables(keep: Keep) -> Sequence[Kept]:
             _forget_policies,
         ),
         Kept(
+            "router.expression_failure",
+            timedelta(days=30),
+            "expressions that could not be evaluated, since they failed last",
+            older_rows("router.expression_failure"),
+        ),
+        Kept(
             "router.dead_letter",
             keep.dead_letters,
             "records that could not be used: to be looked at and replayed",

@@ -10,9 +10,11 @@ from services.router.domain.decision import Decision, Entry, Orphan
 from services.router.domain.incident import Incident
 from services.router.domain.signals import Signal
 from services.router.domain.surroundings import NOTHING_CHANGED, KnownCustomer, Office
+from services.router.expression_failures import Count
 from services.router.outcomes import Stays
 from services.router.relations import Relations
 from shared.events import DeadLetter, IncidentChanged, RelatedChanged
+from shared.policy.expressions import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Situation:
     aside: list[SetAside] = field(default_factory=list)  # to store for the next try
     taken_up: list[int] = field(default_factory=list)  # seq of what was set aside and has now been decided
     letters: list[DeadLetter] = field(default_factory=list)  # unreadable records, to be published as such
+    failures: dict[Place, Count] = field(default_factory=dict)  # expressions that could not be evaluated
 
     def as_gathered(self) -> "Situation":
         """A copy to decide on, made before anything is: what is decided on one does not show in the other."""
@@ -77,6 +80,9 @@ class Situation:
         """Hold on to what was decided about the signal. A refusal leaves nothing."""
         if decision.refusal is not None:
             return
+        for place, reason in decision.failures.items():
+            before = self.failures.get(place)
+            self.failures[place] = Count(reason, 1 + (before.times if before else 0))
         if decision.orphan is not None:
             self._remember(decision.orphan)
         if decision.incident is not None:

@@ -15,7 +15,7 @@ evaluation fills.
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -49,7 +49,10 @@ class Failed:
 
 
 Outcome: TypeAlias = bool | Failed
+Place: TypeAlias = tuple[str, str]
+"""Where an expression stands: the content hash of its bundle, and the path in it (`routes[1].when`)."""
 _BOOLS: Final = {bool}
+GAVE_NULL: Final = "it gives null"  # of a mapping: said on purpose, no failure
 
 
 @dataclass(slots=True)
@@ -87,7 +90,12 @@ class Condition:
     def evaluate(self, activation: "Activation") -> Outcome:
         """True or False, or why neither."""
         plain = self._owner._run(self._program, activation)  # noqa: SLF001 - the pair shares one environment
-        return plain if type(plain) is bool else _failure(plain)
+        return plain if type(plain) is bool else activation.keep(self, _failure(plain))
+
+    @property
+    def place(self) -> "Place":
+        """Where it stands: in which bundle, and where in it."""
+        return self._owner.of, self.where
 
 
 class Activation:
@@ -96,9 +104,10 @@ class Activation:
     `values` maps the names of POLICY.md to values; what is missing or None is absent ('' or 0). The customer
     is `customer.id`, `customer.name`, `customer.value`. Numbers in attributes, and `customer.value`, are
     seen as doubles. `open` says whether a calendar is open now, `on_call` who is on call ('' for nobody).
+    What fails is put into `failures`, by its place, with the reason.
     """
 
-    __slots__ = ("_bound", "_functions", "values")
+    __slots__ = ("_bound", "_failures", "_functions", "values")
 
     def __init__(
         self,
@@ -106,8 +115,10 @@ class Activation:
         *,
         open: Callable[[str], bool] = _closed,  # noqa: A002 - the name that expressions know
         on_call: Callable[[str], str] = _nobody,
+        failures: MutableMapping[Place, str] | None = None,
     ) -> None:
         self.values: Final = values
+        self._failures: Final = failures
         self._functions: Final = (open, on_call)
         self._bound: tuple[Any, int, Any] | None = None
 
@@ -128,6 +139,12 @@ class Activation:
                 seen[name] = ABSENT[name] if value is None else value
         return seen
 
+    def keep(self, condition: Condition, failed: Failed) -> Failed:
+        """Note that it could not be evaluated."""
+        if self._failures is not None:
+            self._failures[condition.place] = failed.reason
+        return failed
+
     def bind(self, owner: "Expressions") -> Any:
         """The library's activation for this environment, made when it is first needed."""
         owner.holder.open, owner.holder.on_call = self._functions
@@ -141,9 +158,11 @@ class Activation:
 class Expressions:
     """The environment of one bundle: names, types, functions, and what has been compiled."""
 
-    def __init__(self, calendars: Iterable[str], schedules: Iterable[str]) -> None:
+    def __init__(self, calendars: Iterable[str], schedules: Iterable[str], of: str = "") -> None:
+        """`of`: the content hash of the bundle."""
         from cel_expr_python import cel  # noqa: PLC0415 - importing a bundle must not load the library
 
+        self.of: Final = of
         self.holder: Final = _Holder(_closed, _nobody)
         self._known: Final = {"open": frozenset(calendars) | {ALWAYS}, "on_call": frozenset(schedules)}
         self.conditions_made: Final[dict[tuple[str, str], Condition]] = {}
@@ -255,7 +274,10 @@ class Conditions:
         if type(plain) is list:
             if set(map(type, plain)) == _BOOLS:  # the usual case
                 return plain
-            return [value if type(value) is bool else _failure(value) for value in plain]
+            return [
+                value if type(value) is bool else activation.keep(condition, _failure(value))
+                for condition, value in zip(self.all, plain, strict=True)
+            ]
         first, second = self._halves
         return [*first.evaluate(activation), *second.evaluate(activation)]
 
@@ -318,7 +340,7 @@ class FieldMapping:
             if value.type().name() == "ERROR":
                 failed[name] = _missing(_failure(plain).reason)
             elif plain is None:
-                failed[name] = "it gives null"
+                failed[name] = GAVE_NULL
             else:
                 found[name] = plain
         return found, failed

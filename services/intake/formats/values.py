@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
-from services.intake.cleaning import as_text, bounded
+from services.intake.cleaning import as_text, bounded, cut
 from services.intake.formats.contract import DESCRIPTION_LENGTH, LABELS, NAME_LENGTH, TITLE_LENGTH
 from services.intake.formats.foreign import Mapper
 from shared.events import IncidentEvent
+from shared.policy.expressions import GAVE_NULL
 
 _LENGTHS: Final[Mapping[str, int]] = {
     "title": TITLE_LENGTH,
@@ -23,6 +24,7 @@ _LENGTHS: Final[Mapping[str, int]] = {
     "service": NAME_LENGTH,
     "waiting_for": NAME_LENGTH,
 }
+_REASON_LENGTH: Final = 200
 _ACTIONS: Final = ("trigger", "acknowledge", "resolve", "update", "note")
 
 
@@ -47,7 +49,12 @@ def overridden(event: IncidentEvent, values: Mapping[str, Any], failed: Mapping[
     if attributes != event.attributes:
         attributes = bounded(attributes, mapper.notes)
     return msgspec.structs.replace(
-        event, **changes, labels=labels, attributes=attributes, notes=tuple(mapper.notes)
+        event,
+        **changes,
+        labels=labels,
+        attributes=attributes,
+        notes=tuple(mapper.notes),
+        unmapped={name: cut(why, _REASON_LENGTH) for name, why in failed.items() if why != GAVE_NULL},
     )
 
 

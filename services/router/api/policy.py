@@ -2,7 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -10,9 +11,10 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from services.router import metrics, policy_store
 from services.router.api.access import Access, Caller, Route, unavailable
-from services.router.api.shapes import PolicyStatus, answer, answers
+from services.router.api.shapes import FailingExpression, PolicyStatus, answer, answers
 from services.router.domain.compiled import CompiledPolicy, compile_sized
 from services.router.engine import Engine
+from services.router.expression_failures import Failing
 from services.router.policies import InForce, moment
 from shared.policy import Bundle, PolicyError, PolicyErrors, load, not_in_force
 from shared.problems import Problem
@@ -39,7 +41,9 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         operation_id="get_policy",
         summary="The policy in force",
         response_class=Response,
-        responses=answers(PolicyStatus, "Its hash and revision, where it came from, what is not in force."),
+        responses=answers(
+            PolicyStatus, "Its hash and revision, where it came from, what is not in force, what failed."
+        ),
         dependencies=[Depends(access.needs("viewer"))],
     )
     async def current() -> Response:
@@ -48,7 +52,8 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
             if in_force is None:
                 raise unavailable("no policy is in force yet")
             live = await engine.policies.one(connection, in_force.hash)
-        return answer(_status(in_force, live.bundle))
+            failing = await engine.failures.listed(connection, in_force.hash)
+        return answer(_status(in_force, live.bundle, failing))
 
     @router.put(
         "",
@@ -75,8 +80,9 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         async with engine.database.transaction() as connection:
             by = caller.actor.name
             in_force = await policy_store.switch(connection, compiled.bundle, source="api", by=by)
+            failing = await engine.failures.listed(connection, in_force.hash)
         wake_relay()
-        return answer(_status(in_force, compiled.bundle))
+        return answer(_status(in_force, compiled.bundle, failing))
 
     return router
 
@@ -113,7 +119,7 @@ def _check(body: bytes) -> tuple[CompiledPolicy, int]:
     return compile_sized(bundle)
 
 
-def _status(in_force: InForce, bundle: Bundle) -> PolicyStatus:
+def _status(in_force: InForce, bundle: Bundle, failing: Sequence[Failing]) -> PolicyStatus:
     return PolicyStatus(
         hash=in_force.hash,
         revision=in_force.revision,
@@ -121,4 +127,15 @@ def _status(in_force: InForce, bundle: Bundle) -> PolicyStatus:
         source=in_force.source,
         by=in_force.by,
         not_in_force=list(not_in_force(bundle)),
+        failing=[
+            FailingExpression(
+                policy=each.policy,
+                place=each.place,
+                reason=each.reason,
+                count=each.count,
+                since=each.since.astimezone(UTC),
+                last_at=each.last_at.astimezone(UTC),
+            )
+            for each in failing
+        ],
     )

@@ -294,8 +294,23 @@ class DeadLetterList(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
+class FailingExpression(msgspec.Struct, frozen=True, kw_only=True):
+    """An expression that could not be evaluated in `count` decisions of all replicas; the safe side won.
+    `policy`: the hash of its bundle.
+    """
+
+    policy: str
+    place: str
+    reason: str
+    count: int
+    since: datetime
+    last_at: datetime
+
+
 class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The policy in force. `not_in_force` says which parts of it do nothing yet."""
+    """The policy in force. `not_in_force` says which parts of it do nothing yet. `failing`: which expressions
+    could not be evaluated, also those of earlier policies that failed in the last day.
+    """
 
     hash: str
     revision: int
@@ -303,6 +318,7 @@ class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     by: str
     not_in_force: list[str]
+    failing: list[FailingExpression]
 
 
 SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
@@ -327,6 +343,7 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     DeadLetterItem,
     DeadLetterShown,
     DeadLetterList,
+    FailingExpression,
     PolicyStatus,
     *REPORTS,
 )

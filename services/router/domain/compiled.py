@@ -180,9 +180,9 @@ class CompiledPolicy:
 
 
 class _Compiler:
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, content_hash: str) -> None:
         self.bundle = bundle
-        self.expressions = Expressions(bundle.calendars, bundle.schedules)
+        self.expressions = Expressions(bundle.calendars, bundle.schedules, content_hash)
         self.names: set[str] = set()
 
     def condition(self, source: str | None, where: str) -> Condition | None:
@@ -193,7 +193,9 @@ class _Compiler:
         return made
 
     def rules(self, listed: Sequence[tuple[str, Spec, str | None]]) -> Rules[Spec]:
-        made = tuple(Rule(where, spec, self.condition(source, where)) for where, spec, source in listed)
+        made = tuple(
+            Rule(where, spec, self.condition(source, _path(where))) for where, spec, source in listed
+        )
         conditions = self.expressions.conditions(
             [rule.condition for rule in made if rule.condition is not None]
         )
@@ -207,7 +209,7 @@ class _Compiler:
                 index,
                 f"{place}.levels[{index}]",
                 level,
-                self.condition(level.handles, f"{place}.levels[{index}]"),
+                self.condition(level.handles, f"{place}.levels[{index}].handles"),
             )
             for index, level in enumerate(policy.levels)
         )
@@ -219,6 +221,12 @@ class _Compiler:
             self.rules([each for each in points if each[1].when is not None]),
             tuple(Rule(where, point, None) for where, point, _ in points if point.at is not None),
         )
+
+
+def _path(where: str) -> str:
+    """Where the condition of a rule stands: `slas[0] gold critical` → `slas[0].when`."""
+    rule = where.partition(" ")[0]
+    return rule if rule.endswith(".while_open") else f"{rule}.when"
 
 
 def _bases(condition: Condition) -> Iterator[str]:
@@ -258,7 +266,7 @@ def _by_name(bundle: Bundle) -> dict[str, str]:
 
 def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
     """Compile a checked bundle; for one that was never checked, raises shared.policy's ExpressionError."""
-    make = _Compiler(bundle)
+    make = _Compiler(bundle, content_hash)
     priorities = make.rules([(f"priorities[{n}]", row, row.when) for n, row in enumerate(bundle.priorities)])
     slas = make.rules([(f"slas[{n}] {row.name}", row, row.when) for n, row in enumerate(bundle.slas)])
     return CompiledPolicy(

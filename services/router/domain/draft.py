@@ -20,7 +20,7 @@ from services.router.domain.reason import Reason
 from services.router.domain.surroundings import Surroundings
 from shared.events import ClockEvent, IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
 from shared.policy.calendars import Calendars, named
-from shared.policy.expressions import Activation, Condition
+from shared.policy.expressions import Activation, Condition, Place
 from shared.policy.oncall import stretch_at
 
 LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
@@ -115,6 +115,9 @@ class Draft:
     told_by: str = ""  # the incident whose signal is being decided about
     initial: Incident = field(init=False)  # the record as it was before this decision
     clock_events: list[ClockEvent] = field(default_factory=list)
+    failures: dict[Place, str] = field(
+        default_factory=dict
+    )  # expressions that could not be evaluated, and why
     _activation: Activation | None = None
 
     def __post_init__(self) -> None:
@@ -206,7 +209,7 @@ class Draft:
 
     def _seen(self, incident: Incident, **instead: Any) -> Activation:
         names = record.values(incident, self.around, self.level_name) | instead
-        return Activation(names, open=self._is_open, on_call=self._on_call)
+        return Activation(names, open=self._is_open, on_call=self._on_call, failures=self.failures)
 
     def _is_open(self, calendar: str) -> bool:
         """Whether a calendar is open now: of the policy that it started with (rule 17), else a newer one."""
@@ -380,4 +383,5 @@ class Draft:
             rotations=self.rotations,
             signals=tuple(self.signals),
             spreads=tuple(self.spreads),
+            failures=self.failures,
         )

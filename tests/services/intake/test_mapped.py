@@ -44,6 +44,14 @@ async def test_a_closed_ticket_resolves_by_its_key(client, log):
     assert (event.action, event.dedup_key, event.title) == ("resolve", "7", None)
 
 
+async def test_a_field_whose_expression_failed_is_named_for_whoever_wrote_the_policy(client, log):
+    """What gives null was said on purpose."""
+    ticket = {"id": 8, "state": "open", "subject": "Down", "account": None, "budget": "5"}
+    await client.post(PATH, json={"ticket": ticket}, headers=HEADERS)
+    (event,) = log.events
+    assert event.unmapped == {"kind": 'no field "type" was sent'}
+
+
 @pytest.mark.parametrize(
     ("ticket", "field", "reason"),
     [
