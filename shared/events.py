@@ -19,6 +19,7 @@ REPLAYED: Final = "ladder_replayed"  # header of a record that comes again on pu
 MAX_BYTES: Final = 3 * 1024 * 1024  # of a record, as Kafka counts it
 OVERHEAD_BYTES: Final = 1024  # of a batch around one record, which Kafka's limit includes
 LARGEST_RECORD: Final = MAX_BYTES - OVERHEAD_BYTES  # key, value and headers: what both logs take
+LOOKING: Final = frozenset({"point", "worse"})  # `through` of pages that ask to look, beside the levels
 HEARTBEAT: Final = "heartbeat"  # the integration of incidents of late heartbeats; their key is its name
 
 EventAction: TypeAlias = Literal[
@@ -209,12 +210,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: str
     round: int = 1
     reason: str  # why this person, in a sentence
-    through: str = "level"  # level | point | finally | last_resort | assignee | handoff: who may not wait
+    # level | point | finally | last_resort | assignee | handoff | worse: who may not wait
+    through: str = "level"
     by_schedule: bool = False
     loud: bool = True
     since: datetime
     act_by: datetime | None = None
     otherwise: str = ""  # what happens next when nobody acts, in a sentence
+    again: bool = False  # the same recipient was paged for it before, in this opening
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -229,6 +232,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     template: str = ""
     digest_seconds: float = 0
     until: datetime | None = None  # not worth sending after that
+    # only for whom a page of this version or a later one has reached (rule 21); 0: whatever reached them
+    paged_since: int = 0
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -236,6 +241,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     why: str  # taken | resolved | waiting | snoozed | closed | …
     by: str = ""
+    told: bool = False  # whoever was paged hears of it by the notices of the same message
 
 
 class ClockEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -363,6 +369,7 @@ class DeliveryReport(Message, frozen=True, kw_only=True, omit_defaults=True):
     contact: str = ""
     outcome: Literal["sent", "delivered", "failed", "cancelled"]
     page: Literal["", "reached", "unreachable"] = ""
+    superseded_by: str = ""  # with `cancelled`: the newer page to the same contact that stands for it
     reason: str = ""
     attempts: int = 1
     at: datetime

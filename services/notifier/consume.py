@@ -5,23 +5,32 @@ rest waits in the database. While a partition is behind, an acknowledgement may 
 pages are held until it has caught up, five seconds at most.
 """
 
-import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
-from uuid import uuid5
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier import metrics, store
+from services.notifier import ends, metrics, store, superseding
+from services.notifier.batch import (
+    Planned,
+    Read,
+    aside,
+    first_of_each,
+    folded,
+    is_by,
+    letter_of,
+    outgoing,
+    refused,
+    settling,
+)
 from services.notifier.domain.announcing import as_change
 from services.notifier.domain.plan import (
-    NAMESPACE,
     Plan,
     ordered,
+    outdated,
     plan,
-    set_aside,
     told_who_took_it,
     unknown_recipients,
 )
@@ -37,8 +46,7 @@ from shared.crash import crash_point
 from shared.database import Database
 from shared.errors import Kind, kind_of, words
 from shared.eventlog import Received
-from shared.events import REPLAYED, Announced, DeadLetter, DeliveryReport, IncidentChanged, Message
-from shared.letters import fitted
+from shared.events import Announced, IncidentChanged
 from shared.policy import Bundle
 
 GROUP: Final = "ladder-notifier"
@@ -56,34 +64,6 @@ class Desk(Protocol):
     def start(self, deliveries: Iterable[Delivery], asked_at: float) -> None: ...
     def settle(self, incident_id: str, version: int) -> None: ...
     def wake(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A record that could be read."""
-
-    record: Received
-    message: IncidentChanged
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What one record comes to: its message's plan, or the letter with which it is set aside."""
-
-    read: Read | None
-    plan: Plan
-    letter: DeadLetter | None = None
-
-    @property
-    def identity(self) -> str:
-        if self.read is not None:
-            again = self.read.record.headers.get(REPLAYED, b"")
-            # a letter that somebody sends again was done with under its own id
-            return self.read.message.message_id + (
-                f" again {again.decode(errors='replace')}" if again else ""
-            )
-        assert self.letter is not None
-        return self.letter.letter_id
 
 
 class Consumption:
@@ -181,13 +161,13 @@ class Consumption:
         try:
             message = _decoded(record)
         except UnreadableRecordError as err:
-            return Planned(None, Plan((), ()), _letter(record, f"cannot be read: {err}", now))
+            return Planned(None, Plan((), ()), letter_of(record, f"cannot be read: {err}", now))
         read = Read(record, message)
         try:
             return Planned(read, plan(message, bundle, now))
         except Exception as err:
             log.exception("message set aside", action="set_aside", incident=message.incident.id)
-            return _aside(read, f"cannot be planned: {err!r}", now)
+            return aside(read, f"cannot be planned: {err!r}", now)
 
     async def _apply(
         self,
@@ -209,7 +189,7 @@ class Consumption:
             why = words(err)
             log.warning("message set aside", action="set_aside", error=why)
             said = "refused by the database" if kind_of(err) is Kind.REFUSED else "cannot be applied"
-            return await commit([_refused(culprit.read, f"{said}: {why}", now)])
+            return await commit([refused(culprit.read, f"{said}: {why}", now)])
 
         await bisect(planned, commit, refuse, culprits)
 
@@ -221,7 +201,10 @@ class Consumption:
             for one in planned
             if one.read is not None and one.read.record.partition.number not in behind
             for delivery in one.plan.deliveries
+            if not delivery.is_bound
         }
+        for name in outdated(startable.values()):
+            del startable[name]
         reserved = self._desk.reserve(ordered(startable.values()), now)
         started: list[Delivery] = []
         asked_at = stopwatch()
@@ -237,7 +220,7 @@ class Consumption:
         crash_point("notifier.committed")
         self._desk.start(started, asked_at)
         self._committed()
-        if len(reserved) < len(startable) or settled:
+        if len(reserved) < len(startable) or settled:  # an end may go out
             self._desk.wake()
 
     async def _write(
@@ -249,22 +232,27 @@ class Consumption:
         now: datetime,
     ) -> tuple[list[Delivery], Sequence[Seen]]:
         """The transaction: what starts now of what is leased (until then), and what was settled."""
-        seen = _folded([one.read.message for one in planned if one.read is not None])
+        seen = folded([one.read.message for one in planned if one.read is not None])
         rows = [row for one in planned for row in self._rows(one, behind, leased, now)]
         settled = [one for one in seen if one.settled_version]
         ids = [one.identity for one in planned]
-        if settled or any(one.letter or one.plan.reports for one in planned):
+        bound = {row.delivery.incident_id for row in rows if row.delivery.is_bound}
+        again = {row.delivery.incident_id for row in rows if row.delivery.is_again}
+        if settled or bound or again or any(one.letter or one.plan.reports for one in planned):
             async with self._database.transaction() as connection:
                 written = await store.write(connection, ids, seen, rows, now)
-                fresh = _first_of_each(planned, written.fresh)
+                fresh = first_of_each(planned, written.fresh)
                 await store.cancel(connection, settled)
                 await self._tell_the_paged(connection, settled, planned, bundle, now)
-                await outbox.add(connection, SCHEMA, [encode(message) for message in _said(fresh)])
+                if bound:
+                    await ends.judge(connection, bound, now)
+                messages = [*outgoing(fresh), *await superseding.supersede(connection, again, now)]
+                await outbox.add(connection, SCHEMA, [encode(message) for message in messages])
         else:  # one statement is a transaction of its own: the quick way to a page
             async with self._database.engine.connect() as plain:
                 connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
                 written = await store.write(connection, ids, seen, rows, now)
-                fresh = _first_of_each(planned, written.fresh)
+                fresh = first_of_each(planned, written.fresh)
         _count(planned, fresh)
         claimed = {row.delivery.id: row.delivery for row in rows if row.lease_until}
         states = written.states
@@ -278,12 +266,18 @@ class Consumption:
         bundle: Bundle,
         now: datetime,
     ) -> None:
-        """Whoever is paged at this very moment hears who took it – except the one who did."""
-        last = _settling(one.read.message for one in planned if one.read is not None)
+        """Whoever is paged at this very moment hears why that is over – except the one who did it.
+
+        Of what the router itself tells everybody who was paged they hear by that.
+        """
+        last = settling(one.read.message for one in planned if one.read is not None)
+        settled = [one for one in settled if not _is_told(last[one.incident_id])]
+        if not settled:
+            return
         told = [
             told_who_took_it(page, last[page.incident_id], bundle, now)
-            for page in await store.paged_at_that_moment(connection, settled)
-            if not _is_by(page, last[page.incident_id])
+            for page in await ends.paged_at_that_moment(connection, settled)
+            if not is_by(page, last[page.incident_id])
         ]
         if told:
             incidents = [Seen(one.incident_id, one.version) for one in settled]
@@ -297,6 +291,9 @@ class Consumption:
             partition = one.read.record.partition.number
             if delivery.id in leased:
                 yield Row(one.identity, delivery, lease_until=leased[delivery.id])
+            elif delivery.is_bound:
+                waits = replace(delivery, next_attempt_at=now + ends.LONGEST_WAIT)
+                yield Row(one.identity, waits, held=ends.WAITS)
             elif partition in behind and delivery.is_urgent:
                 held = replace(delivery, next_attempt_at=now + LONGEST_HOLD)
                 yield Row(one.identity, held, held=partition)
@@ -319,90 +316,12 @@ def _decoded(record: Received) -> IncidentChanged:
     return decode(IncidentChanged, record.value, record.headers)
 
 
+def _is_told(message: IncidentChanged) -> bool:
+    return message.settled is not None and message.settled.told
+
+
 def _claimed(delivery: Delivery) -> Delivery:
     return replace(delivery, attempts=1)
-
-
-def _said(fresh: Iterable[Planned]) -> list[Message]:
-    """What the router hears of a batch at once, and what is set aside."""
-    letters: list[Message] = [one.letter for one in fresh if one.letter]
-    return letters + [report for one in fresh for report in one.plan.reports]
-
-
-def _first_of_each(planned: Sequence[Planned], fresh: frozenset[str]) -> list[Planned]:
-    """Those that are new, each once, in the log's order."""
-    left = set(fresh)
-    taken = []
-    for one in planned:
-        if one.identity in left:
-            left.discard(one.identity)
-            taken.append(one)
-    return taken
-
-
-def _folded(messages: Iterable[IncidentChanged]) -> list[Seen]:
-    """What a batch says of each incident in the end, sorted by id (the order in which rows are locked)."""
-    ordered_messages = sorted(messages, key=lambda message: message.incident.id)
-    return [
-        _last(list(group))
-        for _, group in itertools.groupby(ordered_messages, key=lambda message: message.incident.id)
-    ]
-
-
-def _last(messages: Sequence[IncidentChanged]) -> Seen:
-    incident_id = messages[0].incident.id
-    version = max(message.incident.version for message in messages)
-    settling = _settling(messages).get(incident_id)
-    if settling is None or settling.settled is None:
-        return Seen(incident_id, version)
-    settled = settling.settled
-    return Seen(incident_id, version, settling.incident.version, settling.at, settled.why, settled.by)
-
-
-def _settling(messages: Iterable[IncidentChanged]) -> Mapping[str, IncidentChanged]:
-    """The newest settling message of each incident."""
-    last: dict[str, IncidentChanged] = {}
-    for message in messages:
-        before = last.get(message.incident.id)
-        if message.settled and (before is None or message.incident.version >= before.incident.version):
-            last[message.incident.id] = message
-    return last
-
-
-def _is_by(page: Delivery, message: IncidentChanged) -> bool:
-    return (
-        message.settled is not None
-        and page.recipient_kind == "user"
-        and page.recipient == message.settled.by.removeprefix("user:")
-    )
-
-
-def _aside(read: Read, reason: str, now: datetime) -> Planned:
-    reports: tuple[DeliveryReport, ...] = set_aside(read.message, reason[:500], now)
-    return Planned(read, Plan((), reports), _letter(read.record, reason, now))
-
-
-def _refused(read: Read, reason: str, now: datetime) -> Planned:
-    """Like `_aside`, and nothing of the message goes into the tables again."""
-    aside = _aside(read, reason, now)
-    return replace(aside, read=None)
-
-
-def _letter(record: Received, reason: str, now: datetime) -> DeadLetter:
-    place = f"{record.partition.topic}:{record.partition.number}:{record.offset}"
-    letter = DeadLetter(
-        letter_id=str(uuid5(NAMESPACE, place)),
-        at=now,
-        service="notifier",
-        reason=reason.replace("\0", "�")[:2_000],
-        from_topic=record.partition.topic,
-        partition=record.partition.number,
-        offset=record.offset,
-        record_key=record.key,
-        record_headers=dict(record.headers),
-        record_value=record.value,
-    )
-    return fitted(letter)
 
 
 def _count(planned: Sequence[Planned], fresh: Sequence[Planned]) -> None:

@@ -16,12 +16,12 @@ from typing import Final, TypeAlias, assert_never
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier import endpoints, leases, metrics, store, upkeep
+from services.notifier import endpoints, ends, leases, metrics, store, superseding, upkeep
 from services.notifier.capacity import Capacity
 from services.notifier.channels import Delivered, Rejected, Result, Unavailable
 from services.notifier.courier import Courier
 from services.notifier.domain.outcome import Verdict, after_failure, report
-from services.notifier.domain.values import Delivery, without_secrets
+from services.notifier.domain.values import Delivery, State, without_secrets
 from services.notifier.store import Recorded
 from services.notifier.tables import SCHEMA
 from services.notifier.unbroken import unbroken
@@ -268,12 +268,12 @@ class Sender:
         async with self._database.transaction() as connection:
             if failed:
                 await store.lock_pages(connection, failed)
-            states = await store.record(connection, outcomes)
+            after = await store.record(connection, outcomes)
             lost = await store.unreachable_pages(connection, failed) if failed else set()
             reports = [
                 report(
                     outcome.delivery,
-                    states.get(outcome.delivery.id, ""),
+                    after[outcome.delivery.id].state if outcome.delivery.id in after else "",
                     outcome.error,
                     unreachable=_first_time(lost, outcome.delivery.page_id),
                     now=now,
@@ -281,7 +281,12 @@ class Sender:
                 for outcome in outcomes
                 if telling
             ]
+            again = [one.delivery for one in outcomes if _is_in(after, one.delivery, "pending")]
+            reports += await superseding.supersede(connection, [one.incident_id for one in again], now)
             await outbox.add(connection, SCHEMA, [encode(one) for one in reports if one is not None])
+            ended = [one.delivery.incident_id for one in outcomes if _is_over(after, one.delivery)]
+            if ended:
+                await ends.judge(connection, ended, now)
             for attempt, _ in batch:
                 if isinstance(attempt.result, Rejected) and attempt.result.disable:
                     await endpoints.disable(connection, attempt.delivery.endpoint, attempt.result.reason, now)
@@ -296,7 +301,9 @@ class Sender:
         steady = self._tended_at is None or now - self._tended_at < LEASE
         async with self._database.transaction() as connection:
             await self._claims.renew(connection, now, asked_at)
-            reclaimed = await leases.reclaim(connection, now) if steady else 0
+            reclaimed = await leases.reclaim(connection, now) if steady else []
+            reports = await superseding.supersede(connection, reclaimed, now)
+            await outbox.add(connection, SCHEMA, [encode(one) for one in reports])
             self._disabled = await endpoints.disabled_endpoints(connection)
             metrics.PENDING.set(await upkeep.count_pending(connection))
             metrics.OLDEST_PENDING_SECONDS.set(await upkeep.oldest_due_seconds(connection, now))
@@ -305,7 +312,7 @@ class Sender:
         async with self._database.transaction() as connection:  # its own: leases must not depend on it
             await self._give_up(connection, now)
         if reclaimed:
-            log.warning("sends taken over", action="leases_reclaimed", count=reclaimed)
+            log.warning("sends taken over", action="leases_reclaimed", count=len(reclaimed))
             self._due.set()
 
     async def _give_up(self, connection: AsyncConnection, now: datetime) -> None:
@@ -408,6 +415,15 @@ class Sender:
     async def _tend_step(self) -> None:
         await self.tend_once(self._database.now())
         await asyncio.sleep(_TEND_SECONDS)
+
+
+def _is_in(after: Mapping[str, store.After], page: Delivery, state: State) -> bool:
+    return page.is_page and page.id in after and after[page.id].state == state
+
+
+def _is_over(after: Mapping[str, store.After], page: Delivery) -> bool:
+    """Whether it was a page under way when its incident was settled: somebody's end waited for it."""
+    return page.is_page and page.id in after and after[page.id].settled
 
 
 def _once_more(delivery: Delivery) -> Delivery:

@@ -23,10 +23,13 @@ async def renew(
     return frozenset((await connection.execute(_RENEW[wait], given)).scalars())
 
 
-async def reclaim(connection: AsyncConnection, now: datetime) -> int:
-    """Sends whose process is gone: pending again, or cancelled where they are no longer wanted; how many."""
+async def reclaim(connection: AsyncConnection, now: datetime) -> list[str]:
+    """Sends whose process is gone: pending again, or cancelled where they are no longer wanted.
+
+    The incident of each.
+    """
     given = {"now": now, "why": "the notifier that sent it went away"}
-    return (await connection.execute(_RECLAIM, given)).rowcount
+    return list((await connection.execute(_RECLAIM, given)).scalars())
 
 
 async def give_back(connection: AsyncConnection, claims: Mapping[str, int], now: datetime) -> None:
@@ -47,6 +50,7 @@ def _pending_again(which: str) -> TextClause:
             SELECT id FROM notifier.delivery WHERE state = 'sending' AND {which}
             LIMIT 1000 FOR UPDATE SKIP LOCKED
         )
+        RETURNING d.incident_id
     """)
 
 

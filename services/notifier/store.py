@@ -204,34 +204,18 @@ async def cancel(connection: AsyncConnection, settled: Sequence[Seen]) -> int:
     return (await connection.execute(_CANCEL, values)).rowcount
 
 
-_FIELDS: Final = """
+FIELDS: Final = """
     d.id::text, d.incident_id, d.version, d.page_id, d.notice_id, d.recipient_kind, d.recipient, d.channel,
     d.contact, d.address, d.secret, d.event, d.attempts, d.next_attempt_at, d.give_up_at,
     d.content::text AS content, d.created_at, d.caused_at, d.first_attempt_at
 """
 
-_AT_THAT_MOMENT: Final = text(f"""
-    SELECT {_FIELDS}
-    FROM unnest(CAST(:id AS text[]), CAST(:version AS integer[]), CAST(:at AS timestamptz[]))
-         AS s (id, version, at)
-    JOIN notifier.delivery AS d ON d.incident_id = s.id
-    WHERE d.page_id <> '' AND d.version < s.version
-      AND (d.state = 'sending' OR d.state IN ('sent', 'delivered') AND d.sent_at >= s.at)
-""")
 
-
-async def paged_at_that_moment(connection: AsyncConnection, settled: Sequence[Seen]) -> list[Delivery]:
-    """The pages that were under way when the incident was settled, or went out after it."""
-    values = {
-        "id": [one.incident_id for one in settled],
-        "version": [one.settled_version for one in settled],
-        "at": [one.settled_at for one in settled],
-    }
-    return [_delivery(row) for row in await connection.execute(_AT_THAT_MOMENT, values)]
-
-
-def _delivery(row: Any) -> Delivery:
+def delivery_of(row: Any, *besides: str) -> Delivery:
+    """The delivery of a row of FIELDS and columns `besides`."""
     fields = dict(row._mapping)  # noqa: SLF001 - the public name of a row's mapping
+    for name in besides:
+        del fields[name]
     return Delivery(**(fields | {"content": _decode_content(fields["content"])}))
 
 
@@ -246,7 +230,7 @@ _DUE: Final = text(f"""
             ORDER BY page_id = '', next_attempt_at LIMIT 2000
         ) AS due
     )
-    SELECT {_FIELDS} FROM near JOIN notifier.delivery AS d USING (id)
+    SELECT {FIELDS} FROM near JOIN notifier.delivery AS d USING (id)
     WHERE near.place <= :each AND d.state = 'pending'
     ORDER BY near.patient, near.next_attempt_at LIMIT :most
     FOR UPDATE OF d SKIP LOCKED
@@ -268,7 +252,7 @@ async def due(
     are passed over.
     """
     values = {"now": now, "endpoints": endpoints, "hosts": hosts, "each": each, "most": most}
-    return [_delivery(row) for row in await connection.execute(_DUE, values)]
+    return [delivery_of(row) for row in await connection.execute(_DUE, values)]
 
 
 async def take(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
@@ -307,12 +291,20 @@ _RECORD: Final = text("""
          JOIN notifier.incident AS i ON i.id = r.incident_id
     WHERE d.id = r.id AND (d.state = 'sending' AND d.attempts = r.attempts
                            OR r.state IN ('sent', 'delivered') AND d.state IN ('pending', 'sending'))
-    RETURNING d.id::text, d.state
+    RETURNING d.id::text, d.state, i.settled_version > d.version AS settled
 """)
 
 
-async def record(connection: AsyncConnection, outcomes: Sequence[Recorded]) -> Mapping[str, str]:
-    """Write down what became of attempts; the new states by id.
+@dataclass(frozen=True, slots=True)
+class After:
+    """The state of a delivery after an attempt, and whether its incident's pages were settled meanwhile."""
+
+    state: str
+    settled: bool
+
+
+async def record(connection: AsyncConnection, outcomes: Sequence[Recorded]) -> Mapping[str, After]:
+    """Write down what became of attempts; by id.
 
     An outcome of a claim that another one replaced is passed over, unless the message went out.
     """
@@ -325,7 +317,7 @@ async def record(connection: AsyncConnection, outcomes: Sequence[Recorded]) -> M
         "next": [one.next_attempt_at for one in outcomes],
         "started": [one.started_at for one in outcomes],
     }
-    return {row.id: row.state for row in await connection.execute(_RECORD, values)}
+    return {row.id: After(row.state, row.settled) for row in await connection.execute(_RECORD, values)}
 
 
 async def lock_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]) -> None:
@@ -359,10 +351,10 @@ def _pages(deliveries: Iterable[Delivery]) -> dict[str, list[str]]:
 async def overdue(connection: AsyncConnection, now: datetime) -> list[Delivery]:
     """Lock pending deliveries whose time is over (their endpoint took nothing), at most 500."""
     statement = text(f"""
-        SELECT {_FIELDS} FROM notifier.delivery AS d
+        SELECT {FIELDS} FROM notifier.delivery AS d
         WHERE d.state = 'pending' AND d.give_up_at <= :now LIMIT 500 FOR UPDATE SKIP LOCKED
     """)
-    return [_delivery(row) for row in await connection.execute(statement, {"now": now})]
+    return [delivery_of(row) for row in await connection.execute(statement, {"now": now})]
 
 
 async def fail(connection: AsyncConnection, ids: Sequence[str], error: str) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from services.router.domain import account
 from services.router.domain.decision import Decision, Entry
 from services.router.domain.draft import derived_id
 from services.router.domain.incident import Chain, Incident, OpenPage, Stuck, snapshot
@@ -218,7 +219,8 @@ def _paged(incident: Incident, bundle: Bundle, reason: str) -> tuple[Incident, t
         for page in pages
     )
     kept = tuple(page for page in incident.pages if page.through != THROUGH)
-    return replace(incident, pages=(*kept, *asked)), pages
+    paged, pages = account.noted(incident.paged or (), pages, incident.version)
+    return replace(incident, pages=(*kept, *asked), paged=paged), pages
 
 
 def _names(pages: Sequence[Page]) -> str:

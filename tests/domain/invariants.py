@@ -18,6 +18,7 @@ from tests.domain.histories import SECRET
 
 MOST_ENTRIES = 60
 MOST_PAGES = 30
+_ENDS = {"resolved", "closed"}
 _MOVES = {"level_skipped", "paged", "escalated"}
 _CLUMSY = re.compile(r"None|  |: ;|; $|, ,|\(\)|\bbecause of because\b|: $| $")
 
@@ -28,6 +29,7 @@ class Watch:
 
     pages: set[str] = field(default_factory=set)
     notices: set[str] = field(default_factory=set)
+    woken: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # by incident: paged in this opening
 
     def look(
         self,
@@ -57,6 +59,7 @@ class Watch:
         promises_are_watched(after, decision, policy_of(after).calendars)
         a_breach_is_told_once(same, decision)
         self._pages(after, decision)
+        self._whoever_was_paged_hears_the_end(same, after, decision)
         passed_levels_are_told(same, after, decision)
         pages_are_called_off(same, after, signal, decision)
         nothing_internal_goes_out(decision)
@@ -80,6 +83,31 @@ class Watch:
         if after.assignee:
             joining = {page.page_id for page in after.pages if page.joins}
             assert all(page.through == "point" or page.page_id in joining for page in pages)
+
+    def _whoever_was_paged_hears_the_end(
+        self, before: Incident | None, after: Incident, decision: Decision
+    ) -> None:
+        """All of them, nobody whom no page was sent, and not who brought it; a page says whether it is one more."""
+        message = decision.message
+        if message is None:
+            return
+        if "reopened" in message.changes:
+            self.woken.pop(after.id, None)
+        woken = self.woken.setdefault(after.id, set())
+        told = {(each.recipient.kind, each.recipient.name) for each in message.notices if each.event in _ENDS}
+        bound = [each.recipient for each in message.notices if each.paged_since]
+        assert all((each.kind, each.name) in woken for each in bound)
+        if before is not None and before.is_open and not after.is_open:
+            assert message.settled is not None
+            by = {("user", name.removeprefix("user:")) for name in (message.actor, message.settled.by)}
+            lasting = {each for each in woken if each[0] in {"user", "team", "address"}}
+            assert lasting - by <= told, (woken, told)
+            assert not {("user", each.name) for each in bound} & by
+        for page in message.pages:
+            key = (page.recipient.kind, page.recipient.name)
+            assert page.again == (key in woken)
+            assert page.through != "worse" or key == ("user", after.assignee)
+        woken |= {(page.recipient.kind, page.recipient.name) for page in message.pages}
 
 
 def readable(entry: Entry) -> None:

@@ -1,6 +1,6 @@
 """Escalation points beside each other and beside the levels (POLICY.md, rules 2, 3, 10, 15)."""
 
-from tests.domain.tale import on_main, tale
+from tests.domain.tale import Tale, on_main, tale
 
 MONEY = {"levels": [{"name": "controller", "notify": ["user:karel"], "acknowledge_within": "1d"}]}
 
@@ -12,6 +12,10 @@ def point(name: str, when: str, *do: dict, **more: str) -> dict:
 def with_money(*points: dict) -> dict:
     sections = on_main(points=list(points))
     return {"policies": {**sections["policies"], "money": MONEY}}
+
+
+def informed(story: Tale) -> list[str]:
+    return [notice.recipient.name for notice in story.notices if notice.event == "inform"]
 
 
 def test_a_points_page_is_still_seen_after_the_level_has_moved_on():
@@ -50,7 +54,7 @@ def test_a_point_of_the_policy_just_left_still_tells_but_does_not_move_the_new_c
     story.event()
     story.event()
     assert (story.standing.chain.policy, story.standing.chain.level) == ("money", 0)
-    assert [notice.recipient.name for notice in story.notices] == ["petra"]
+    assert informed(story) == ["petra"]
     assert "the incident has left policy main" in "; ".join(story.said("point"))
 
 
@@ -68,7 +72,7 @@ def test_the_new_policys_points_are_looked_at_as_soon_as_it_is_entered():
     story = tale(policies={**sections["policies"], "money": money})
     story.event()
     story.event()
-    assert [notice.recipient.name for notice in story.notices] == ["petra"]
+    assert informed(story) == ["petra"]
 
 
 def test_a_condition_on_where_the_incident_stands_sees_what_another_point_just_did():
@@ -82,7 +86,7 @@ def test_a_condition_on_where_the_incident_stands_sees_what_another_point_just_d
     )
     story.event()
     story.event()
-    assert [notice.recipient.name for notice in story.notices] == ["karel"]
+    assert informed(story) == ["karel"]
 
 
 def test_a_condition_that_holds_again_must_hold_its_full_time_again():
@@ -143,7 +147,7 @@ def test_points_of_two_clocks_due_at_once_both_act_even_when_one_hands_it_to_ano
     story.event()
     story.down_for(hours=1)
     assert story.standing.chain.policy == "money"
-    assert [notice.recipient.name for notice in story.notices] == []  # its ladder was left before
+    assert informed(story) == []  # its ladder was left before
     assert len(story.said("breach")) == 2
 
 

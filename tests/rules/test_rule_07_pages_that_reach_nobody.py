@@ -1,6 +1,10 @@
 """Rule 7: every delivery of a level failed for good → the next step at once, at most one a minute."""
 
-from tests.domain.tale import ladder, on_main, tale
+from msgspec.structs import replace
+
+from services.router.domain.signals import DeliveryReported
+from shared.events import DeliveryReport
+from tests.domain.tale import Tale, ladder, on_main, tale
 
 BOTH = {"name": "desk", "notify": ["user:ana", "user:petra"], "acknowledge_within": "10m"}
 EXPERTS = {"name": "experts", "notify": ["user:karel"], "acknowledge_within": "10m"}
@@ -95,3 +99,44 @@ def test_past_the_top_last_resort_is_paged_and_then_the_pace_of_finally_holds():
     pages = len(story.pages)
     story.later(minutes=14)
     assert len(story.pages) == pages
+
+
+def superseded(story: Tale, page_id: str, newer: str) -> None:
+    story.tell(
+        DeliveryReported(
+            DeliveryReport(
+                report_id=f"r-{page_id}",
+                incident_id=story.standing.id,
+                page_id=page_id,
+                recipient="ana",
+                channel="webhook",
+                outcome="cancelled",
+                superseded_by=newer,
+                reason=f"superseded by page {newer}",
+                at=story.now,
+            )
+        )
+    )
+
+
+def test_a_superseded_page_is_neither_lost_nor_does_it_keep_the_level_when_the_newer_one_is():
+    story = tale()
+    story.event()
+    (asked,) = story.standing.pages
+    newer = replace(asked, page_id="newer")  # as at the change of a shift
+    story.incident = replace(story.standing, pages=(asked, newer))
+    superseded(story, asked.page_id, "newer")
+    assert story.said("delivery") == ["webhook to ana: cancelled (superseded by page newer)"]
+    assert story.paged == ["ana"]
+    story.report(replace(story.pages[0], page_id="newer"), "unreachable")
+    assert story.paged == ["ana", "petra"]
+
+
+def test_that_pages_of_finally_were_superseded_sets_nothing_going():
+    story = tale()
+    story.event()
+    story.later(minutes=31)
+    for page in story.pages[:-1]:
+        superseded(story, page.page_id, story.pages[-1].page_id)
+    assert story.paged == ["ana", "petra", "karel", "karel"]
+    assert story.standing.chain.state == "finally"

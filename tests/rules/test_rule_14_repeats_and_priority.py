@@ -1,6 +1,7 @@
 """Rule 14: a repeat never pages again by itself; priority rises by itself and falls only by a person."""
 
-from tests.domain.tale import Tale, tale
+from tests.domain.tale import Tale, on_main, tale
+from tests.rules.crowd import crowd
 
 ROWS = [
     {"when": "has(attributes.worse)", "priority": 1},
@@ -107,3 +108,132 @@ def test_what_cannot_be_set_is_refused_and_says_what_is_known():
     ):
         refused = story.act("set", changes=changes).refusal
         assert (refused.kind, why in refused.reason) == ("invalid", True), refused
+
+
+# --- growing worse is news --------------------------------------------------------------------------------
+
+LOUD = {"loud": "priority <= 2", "kinds": {"crisis": {}, "budget": {}}}
+
+
+def taken(**sections) -> Tale:
+    """A warning of priority 3 that ana has."""
+    story = tale(**(LOUD | sections))
+    story.event(severity="warning")
+    story.act("acknowledge", user="ana")
+    return story
+
+
+def news(story: Tale) -> list[tuple[str, str]]:
+    """Who heard what because it grew worse, by page or by word."""
+    paged = [
+        (page.recipient.name, f"{page.reason}, paged") for page in story.pages if page.through == "worse"
+    ]
+    return paged + [(n.recipient.name, n.text) for n in story.notices if n.text.startswith("It grew worse")]
+
+
+def test_ana_who_has_a_warning_is_paged_when_it_becomes_critical_and_loud():
+    story = taken()
+    story.event(severity="critical")
+    rises = "priority 3 → 1, severity warning → critical"
+    assert news(story) == [("ana", f"it is assigned to you and grew worse: {rises}, paged")]
+    assert story.pages[-1].loud
+    assert story.said("paged")[-1] == f"Ana, who has it, is paged: it grew worse and is loud now: {rises}"
+    assert story.paged == ["ana", "ana"]  # nobody else is paged by it
+
+
+def test_what_grows_worse_and_is_not_loud_is_told_quietly():
+    story = taken(loud="priority == 1")
+    story.event(severity="error")
+    assert news(story) == [("ana", "It grew worse: priority 3 → 2, severity warning → error.")]
+    assert story.paged == ["ana"]
+    assert story.said("informed") == [
+        "Ana, who has it, hears that it grew worse: priority 3 → 2, severity warning → error"
+    ]
+
+
+def test_what_was_loud_already_and_grows_worse_still_is_told_without_a_page():
+    story = taken()
+    story.event(severity="error")
+    story.event(severity="critical")
+    assert [page.through for page in story.pages] == ["level", "worse"]
+    assert news(story)[1:] == [("ana", "It grew worse: priority 2 → 1, severity error → critical.")]
+
+
+def test_a_repeat_that_changes_nothing_is_no_news():
+    story = taken()
+    for _ in range(3):
+        story.event(severity="critical", description="still")
+    assert len(news(story)) == 1
+
+
+def test_a_severity_that_goes_to_and_fro_is_news_once():
+    story = taken()
+    for severity in ("critical", "info", "critical", "warning", "critical"):
+        story.event(severity=severity)
+    assert len(news(story)) == 1
+
+
+def test_another_kind_is_news_and_back_to_a_plain_incident_is_none():
+    story = taken()
+    for kind in ("crisis", "incident", "crisis", "budget"):
+        story.event(kind=kind)
+    assert news(story) == [
+        ("ana", "It grew worse: kind incident → crisis."),
+        ("ana", "It grew worse: kind crisis → budget."),
+    ]
+
+
+def test_ana_who_raised_it_herself_does_not_hear_that_she_did():
+    story = taken()
+    story.act("set", user="ana", changes={"priority": 1})
+    assert news(story) == []
+
+
+def test_ana_hears_that_petra_raised_it():
+    story = taken()
+    story.act("set", user="petra", role="lead", changes={"priority": 1})
+    assert [who for who, _ in news(story)] == ["ana"]
+
+
+def test_a_point_that_raises_it_tells_whoever_has_it():
+    story = taken(slas=[{"name": "s", "resolve": "4h"}], **on_main(points=[half_time()]))
+    story.later(hours=2)
+    assert [who for who, _ in news(story)] == ["ana"]
+
+
+def half_time() -> dict:
+    return {"name": "half time", "at": "50% of resolve", "do": [{"set": {"priority": 1}}]}
+
+
+def test_while_nobody_has_it_growing_worse_pages_nobody():
+    story = tale(**LOUD)
+    story.event(severity="warning")
+    story.event(severity="critical")
+    assert (news(story), story.paged) == ([], ["ana"])
+
+
+def test_what_grows_worse_in_a_silence_stands_in_the_timeline_only():
+    story = crowd(**LOUD)
+    story.event("disk", severity="warning")
+    story.act("disk", "acknowledge", user="ana")
+    story.silence("true", hours=2)
+    story.event("disk", severity="critical")
+    assert (story.paged("disk"), story.notices("disk")) == (["ana"], [])
+    assert any("Ana does not hear that it grew worse" in said for said in story.said("disk", "muted"))
+
+
+def test_whoever_has_a_parent_hears_that_a_member_made_it_worse():
+    story = crowd(grouping=[{"name": "all", "when": "true", "by": ["service"], "within": "1h"}], **LOUD)
+    story.event("disk", service="checkout", severity="warning")
+    story.act("disk", "acknowledge", user="ana")
+    story.event("raid", service="checkout", severity="critical")
+    assert [page.through for page in story.pages_of("disk")] == ["level", "worse"]
+
+
+def test_a_page_that_it_grew_worse_is_seen_and_does_not_ask_anybody_else_when_it_is_lost():
+    story = taken()
+    story.event(severity="critical")
+    story.report(story.pages[-1], "unreachable")
+    assert story.paged == ["ana", "ana"]
+    story.act("acknowledge", user="ana", page=story.pages[-1].page_id)
+    assert story.said("seen") == ["Ana has seen the page; it grew worse"]

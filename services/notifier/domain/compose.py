@@ -146,6 +146,8 @@ def _asked(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
     """What is wanted of whoever is paged: to look, to help, or to take it."""
     if page.through == "point":
         return "An escalation point was reached: you are asked to look. The levels go on."
+    if page.through == "worse":
+        return "You have this, and it grew worse."
     if incident.assignee and page.through != "assignee" and page.recipient.name != incident.assignee:
         inside = page.recipient.kind in ("user", "team")
         who = display_name("user", incident.assignee, bundle) if inside else "Somebody"

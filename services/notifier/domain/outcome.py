@@ -75,3 +75,21 @@ def report(
         attempts=delivery.attempts,
         at=now,
     )
+
+
+def superseded(delivery: Delivery, newer: str, now: datetime) -> DeliveryReport:
+    """What the router hears of a page that was never sent: the newer page stands for it."""
+    return DeliveryReport(
+        report_id=str(uuid5(NAMESPACE, f"{delivery.id}/superseded")),
+        incident_id=delivery.incident_id,
+        page_id=delivery.page_id,
+        delivery_id=delivery.id,
+        recipient=delivery.recipient,
+        channel=delivery.channel,
+        contact=delivery.contact,
+        outcome="cancelled",
+        superseded_by=newer,
+        reason=f"superseded by page {newer}",
+        attempts=delivery.attempts,
+        at=now,
+    )

@@ -221,3 +221,19 @@ def _trimmed(incident: IncidentSnapshot) -> IncidentSnapshot:
 def ordered(deliveries: Iterable[Delivery]) -> list[Delivery]:
     """Pages before notices: the order in which free places are given out."""
     return sorted(deliveries, key=lambda delivery: not delivery.is_urgent)
+
+
+def outdated(deliveries: Iterable[Delivery]) -> frozenset[str]:
+    """The ids of pages for which newer ones among these stand, by incident, person and contact (rule 21)."""
+    pages = [delivery for delivery in deliveries if delivery.is_page]
+    if not any(page.is_again for page in pages):
+        return frozenset()
+    newest: dict[tuple[str, ...], int] = {}
+    for page in pages:
+        for place in (page.place,) if page.looks else (page.place, (*page.place, "asks")):
+            newest[place] = max(page.version, newest.get(place, 0))
+    return frozenset(
+        page.id
+        for page in pages
+        if page.version < newest.get(page.place if page.looks else (*page.place, "asks"), 0)
+    )

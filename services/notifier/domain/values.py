@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from shared.events import IncidentSnapshot, Notice, Page
+from shared.events import LOOKING, IncidentSnapshot, Notice, Page
 
 State: TypeAlias = Literal["pending", "sending", "sent", "delivered", "failed", "cancelled"]
 
@@ -58,6 +58,26 @@ class Delivery:
     def is_call(self) -> bool:
         """Whether it starts automation instead of telling somebody."""
         return self.event == "call"
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it tells of an end, and only whom a page has reached (rule 21)."""
+        return self.content.notice is not None and self.content.notice.paged_since > 0
+
+    @property
+    def is_again(self) -> bool:
+        """Whether it is a page to somebody who was paged for this before: it stands for what still waits."""
+        return self.content.page is not None and self.content.page.again
+
+    @property
+    def looks(self) -> bool:
+        """Whether it is a page that only asks to look: it stands for no page that asks to take it."""
+        return self.content.page is not None and self.content.page.through in LOOKING
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """For what incident, whom and by which contact."""
+        return self.incident_id, self.recipient_kind, self.recipient, self.contact
 
     @property
     def is_urgent(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from services.router.domain import asking, grace, held, turns
+from services.router.domain import account, asking, grace, held, turns
 from services.router.domain.compiled import Rung
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Chain
@@ -264,6 +264,7 @@ def hand_up(draft: Draft, *, cause: str, reason: Reason, holds: bool = False) ->
     """The next level up that handles it; at the top `finally`: handing up starts no new round (rule 4)."""
     place = onward(draft.incident.chain, draft.ladder)
     climb(draft, *place, cause=cause, reason=reason, wraps=False, holds=holds)
+    account.handed_elsewhere(draft)
     draft.change("escalated")
 
 
@@ -276,6 +277,7 @@ def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason, holds:
         draft.say("escalated", f"handed to policy {policy} because {cause}", reason)
         enter(draft, policy, start_at=None, cause=cause, reason=reason, holds=holds)
         draft.set(handed_up=draft.incident.handed_up + 1)
+    account.handed_elsewhere(draft)
     draft.change("escalated")
 
 
@@ -288,4 +290,5 @@ def go_to_level(draft: Draft, level: str, *, cause: str, reason: Reason) -> None
         draft.say("level_skipped", f"level {rung.spec.name} is skipped: level {level} was asked for", reason)
     draft.set(chain=replace(chain, lowest=min(chain.lowest, index)))
     climb(draft, index, chain.round, cause=cause, reason=reason, named=True, holds=False)
+    account.handed_elsewhere(draft)
     draft.change("escalated")

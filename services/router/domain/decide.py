@@ -10,6 +10,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from services.router.domain import (
+    account,
     actions,
     awakening,
     chain,
@@ -29,6 +30,7 @@ from services.router.domain import (
     stakeholders,
     suppression,
     updates,
+    worse,
 )
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decision import Decision, Orphan
@@ -97,6 +99,7 @@ def _conclude(draft: Draft) -> Decision:
         awakening.check(draft)
     if draft.incident.is_open and not draft.incident.is_muted:
         points.check_conditions(draft)
+    worse.check(draft)
     if draft.incident.suppressed_by:
         promises.pause_or_go_on(draft)
     suppression.explain(draft)
@@ -105,6 +108,7 @@ def _conclude(draft: Draft) -> Decision:
     updates.before_telling(draft)
     stakeholders.fan_out(draft)
     updates.after_telling(draft)
+    account.conclude(draft)
     closing.after(draft)
     draft.set(next_due_at=due.next_due(draft))
     assert draft.incident.status == "closed" or draft.incident.next_due_at is not None
@@ -258,7 +262,10 @@ def _ask_the_forgetful(draft: Draft) -> None:
         draft.tell(lifecycle.user(incident.assignee), "inform", text=text, reason="it is assigned to you")
         return
     draft.set(status="triggered", assignee="", asked_at=None, touched_at=draft.now)
-    chain.restart(draft, cause=f"it was taken and then untouched for {quiet}", reason=reason)
+    cause = f"it was taken and then untouched for {quiet}"
+    chain.restart(draft, cause=cause, reason=reason)
+    text = f"Others are asked now because {cause}: it is no longer assigned to you."
+    lifecycle.tell_who_had_it(draft, incident.assignee, text)
     draft.change("escalated")
 
 

@@ -134,6 +134,11 @@ class Draft:
         return self.policy.calendars
 
     @property
+    def version(self) -> int:
+        """That of the record and the message which this decision makes."""
+        return self.incident.version + 1
+
+    @property
     def ladder(self) -> Ladder:
         return self.policy.ladders[self.incident.chain.policy]
 
@@ -173,6 +178,10 @@ class Draft:
     def say(self, kind: str, text: str, reason: Reason | None = None, actor: str = "") -> None:
         """Write a line to the timeline."""
         self.entries.append(Entry(self.now, kind, actor or self.actor, text, reason))
+
+    def last_said(self, kind: str) -> str:
+        """The last line of this kind; '' when this decision wrote none."""
+        return next((entry.text for entry in reversed(self.entries) if entry.kind == kind), "")
 
     def clock(self, event: str, clock: Clock, text: str, reason: Reason) -> None:
         """Say what happened to a clock: activate, pause, resume, fulfil, warn or breach (rule 8)."""
@@ -300,9 +309,14 @@ class Draft:
         template: str = "",
         digest: timedelta | None = None,
         until: datetime | None = None,
+        paged_since: int | None = None,
     ) -> None:
-        """Tell somebody, the same recipient of one event once a decision; of a muted incident nobody."""
-        if self.incident.is_muted:
+        """Tell somebody, the same recipient of one event once a decision.
+
+        Of a muted incident nobody hears, except (`paged_since`) of its end whoever was paged before; where it
+        is a version and not 0, only if a page since then has reached them.
+        """
+        if self.incident.is_muted and paged_since is None:
             return
         for notice in self.notices:
             if (notice.event, notice.recipient) == (event, recipient) and (
@@ -311,7 +325,7 @@ class Draft:
                 return
         self.notices.append(
             Notice(
-                notice_id=derived_id(self.incident.id, self.incident.version + 1, len(self.notices)),
+                notice_id=derived_id(self.incident.id, self.version, len(self.notices)),
                 event=event,
                 recipient=recipient,
                 text=text,
@@ -320,6 +334,7 @@ class Draft:
                 template=template,
                 digest_seconds=digest.total_seconds() if digest else 0,
                 until=until,
+                paged_since=paged_since or 0,
             )
         )
 

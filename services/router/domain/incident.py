@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from shared.events import ClockSnapshot, IncidentSnapshot, Link, Severity, Status, Upstream
+from shared.events import LOOKING, ClockSnapshot, IncidentSnapshot, Link, Severity, Status, Upstream
 from shared.policy import Whose
 from shared.policy.calendars import Calendars, named
 
@@ -17,6 +17,8 @@ ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
 # grace: automation has its chance, or a late trigger is held; held: the level waits for its calendar to open
 ChainState: TypeAlias = Literal["climbing", "assignee", "finally", "resting", "grace", "held"]
 PageState: TypeAlias = Literal["sent", "reached", "unreachable"]
+# rests: a machine acknowledged it; free: somebody has it, or others are asked instead
+Heard: TypeAlias = Literal["", "rests", "free"]
 LIVE: Final[frozenset[ClockState]] = frozenset({"running", "paused"})
 TOLERANCE: Final = 0.001  # seconds: a timer that fires a rounding error early has still fired
 OPEN: Final[frozenset[Status]] = frozenset({"triggered", "acknowledged"})
@@ -114,6 +116,28 @@ class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: bool = True
     joins: bool = False  # somebody had taken it already, more people were asked
     schedule: str = ""  # the schedule that named the person
+    superseded: bool = False  # it was not sent by some contact: a newer page to them stands for it
+
+    @property
+    def looks(self) -> bool:
+        """Whether it only asks to look, beside the levels."""
+        return self.through in LOOKING
+
+
+class Paged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody who was paged in this opening, whatever is asked now; they hear of its end (rule 21).
+
+    `first` and `since` are versions: of the message with their first page, and of the first page after what
+    they heard last.
+    """
+
+    name: str
+    kind: str = "user"
+    via: str = ""  # of an address: its channel
+    first: int
+    since: int
+    heard: Heard = ""
+    knows: bool = False  # they acted on it themselves: whatever became of their pages
 
 
 class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -187,6 +211,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str = "incident"
     source: str = ""
     severity: Severity | None = None
+    severest: Severity | None = None  # the worst since it differs from what it opened with
+    kinds: tuple[str, ...] = ()  # those that it has been of, once there are several
     impact: int = 0
     urgency: int = 0
     labels: dict[str, str] = {}
@@ -248,6 +274,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     confirm_asked: int = 0  # how often the customer was asked to confirm, since it was last resolved
     points: dict[str, PointState] = {}
     pages: tuple[OpenPage, ...] = ()
+    paged: tuple[Paged, ...] | None = None  # in this opening; None: as far as `pages` tell (the last release)
     pages_made: int = 0
     followers: tuple[str, ...] = ()
     source_time: datetime | None = None  # of the key's last resolve, as it counts; None: it carried none

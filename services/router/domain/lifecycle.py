@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from services.router.domain import (
+    account,
     chain,
     classify,
     customers,
@@ -22,7 +23,7 @@ from services.router.domain.directory import Found
 from services.router.domain.draft import LADDER, Draft, derived_id
 from services.router.domain.incident import Chain, Incident
 from services.router.domain.reason import Reason
-from shared.events import IncidentEvent, Recipient
+from shared.events import LOOKING, IncidentEvent, Recipient
 
 WAITING_ENDS_AFTER: Final = timedelta(days=1)  # rule 6: waiting needs an end; an event names none
 LABELS_KEPT: Final = 64  # as many as one event may carry
@@ -278,7 +279,7 @@ def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
     chain.rest(draft)
     handoff.begin(draft)
     draft.settle("taken", name)
-    draft.pages[:] = [page for page in draft.pages if page.through == "point"]  # asked in this very decision
+    draft.pages[:] = [page for page in draft.pages if page.through in LOOKING]  # asked in this very decision
     draft.change("taken")
     if f"user:{name}" != by and not draft.incident.is_muted:
         why = f"it was assigned to you by {_by(draft, by)}"
@@ -306,6 +307,13 @@ def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
         draft.set_chain(due=None, state="climbing")
         return
     chain.restart(draft, cause=cause, reason=reason)
+
+
+def tell_who_had_it(draft: Draft, name: str, text: str) -> None:
+    """Others are asked now: whoever had it hears that, unless they did it themselves or are asked again."""
+    asked = any(page.recipient == user(name) for page in draft.pages)
+    if name in draft.live.bundle.users and f"user:{name}" != draft.actor and not asked:
+        draft.tell(user(name), "inform", text=text, reason="it was assigned to you")
 
 
 def tell_stakeholders(draft: Draft, text: str, *, person: bool = False) -> None:
@@ -346,7 +354,6 @@ def resolved_by_sender(draft: Draft, event: IncidentEvent) -> None:
 def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, person: bool = False) -> None:
     """Solved, by a person or not: clocks fulfilled, pages called off, whoever was asked hears of it."""
     draft.by_person = draft.by_person or person
-    asked = [page for page in draft.incident.pages if page.user and page.name != by]
     avoided, held = grace.is_enough(draft.incident, draft.ladder), draft.incident.late
     draft.set(
         status="resolved",
@@ -370,12 +377,11 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, p
     draft.set_chain(due=None, state="resting")
     draft.settle("resolved", by)
     draft.change("resolved")
-    concerned = dict.fromkeys(
-        [*(page.name for page in asked), draft.incident.assignee, *draft.incident.followers]
-    )
-    for name in concerned:
-        if name and name != by and name in draft.live.bundle.users:
-            draft.tell(user(name), "resolved", text=text, reason="you were asked to take it or follow it")
+    for name in dict.fromkeys([draft.incident.assignee, *draft.incident.followers]):
+        if name in {"", by.removeprefix("user:")} or account.has(draft, name):
+            continue  # whoever was paged hears with all the others who were
+        if name in draft.live.bundle.users:
+            draft.tell(user(name), "resolved", text=text, reason="you have it or follow it")
 
 
 def user(name: str) -> Recipient:

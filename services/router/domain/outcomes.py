@@ -13,6 +13,7 @@ import msgspec
 from services.router.domain.decision import Decision
 from services.router.domain.incident import Clock, Incident
 from services.router.domain.signals import DeliveryReported, Signal, TimerFired
+from shared.events import LOOKING
 
 TARGETS: Final = ("acknowledge", "respond", "update", "resolve", "close")  # bit 0, 1, … of each group of bits
 BREACHED: Final = 5  # the group of bits of the targets that were broken at least once
@@ -114,7 +115,7 @@ def step(before: Incident | None, decision: Decision, signal: Signal | None) -> 
         return NO_STEP
     asked = 0
     if decision.message is not None and stands is not None:
-        asked = sum(page.through != "point" for page in decision.message.pages)
+        asked = sum(page.through not in LOOKING for page in decision.message.pages)
     if stood == stands:
         return Step(None, begins=False, pages=asked)
     ended = None if stood is None else _ended(after, decision, signal)

@@ -5,7 +5,7 @@ It stays where it stands when the new policy has a level of that name; otherwise
 
 from msgspec.structs import replace
 
-from services.router.domain import chain, classify, promises, rests
+from services.router.domain import account, chain, classify, promises, rests
 from services.router.domain.compiled import CompiledPolicy, Ladder
 from services.router.domain.draft import Draft
 from services.router.domain.incident import PointState
@@ -83,4 +83,5 @@ def _routed_anew(draft: Draft, cause: str) -> None:
     if taken:
         chain.rest(draft)
     elif not incident.stands_still:
+        account.handed_elsewhere(draft)
         draft.change("escalated")

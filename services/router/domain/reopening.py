@@ -56,6 +56,9 @@ def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
         rating=0,
         solved_at="",
         avoided=False,
+        paged=(),  # who was paged is counted anew, and how bad it was
+        severest=None,
+        kinds=(),
         suppressed_by="",  # of what held when it was resolved: what holds now is asked next
         suppressed_until=None,
         suppressed_then="",

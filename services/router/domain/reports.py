@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from services.router.domain import asking, calls, chain, turns
 from services.router.domain.directory import shown_address
 from services.router.domain.draft import Draft
+from services.router.domain.incident import OpenPage
 from services.router.domain.reason import Reason
 from shared.events import DeliveryReport
 
@@ -24,13 +25,13 @@ def take_in(draft: Draft, report: DeliveryReport) -> bool:
     draft.say("delivery", text, actor="notifier")
     incident = draft.incident
     page = next((each for each in incident.pages if each.page_id == report.page_id), None)
-    if page is None or not report.page or page.state == report.page:
+    marked = _marked(page, report) if page is not None else None
+    if page is None or marked is None or marked == page:
         return False
-    marked = replace(page, state=report.page)
     draft.set(pages=tuple(marked if each is page else each for each in incident.pages))
     asking = incident.chain.due is not None
     wanted = asking if incident.status == "triggered" else page.joins and not incident.stands_still
-    if not incident.is_open or page.through == "point" or not wanted:
+    if not incident.is_open or page.looks or not wanted:
         return False
     if turns.is_lost(draft) and _next_of_the_level(draft):
         return True
@@ -38,6 +39,13 @@ def take_in(draft: Draft, report: DeliveryReport) -> bool:
         return False
     _move_on(draft)
     return True
+
+
+def _marked(page: OpenPage, report: DeliveryReport) -> OpenPage:
+    """The page as it is known after the report."""
+    if report.superseded_by:
+        return replace(page, superseded=True)
+    return replace(page, state=report.page) if report.page else page
 
 
 def _next_of_the_level(draft: Draft) -> bool:
@@ -52,10 +60,13 @@ def _next_of_the_level(draft: Draft) -> bool:
 
 
 def is_lost(draft: Draft) -> bool:
-    """Whether every page of this step failed for good. `last_resort` is the end: nothing comes after it."""
+    """Whether every page of this step failed for good. `last_resort` is the end: nothing comes after it.
+
+    What becomes of a superseded page is what becomes of the newer one.
+    """
     if draft.incident.chain.state in {"grace", "held"}:
         return False  # their step is over: nobody is being asked
-    step = [each for each in draft.incident.pages if each.through != "point"]
+    step = [each for each in draft.incident.pages if not (each.looks or _has_a_newer(draft, each))]
     if draft.incident.status != "triggered" and not all(each.joins for each in step):
         return False  # they were asked before it was taken
     return (
@@ -63,6 +74,14 @@ def is_lost(draft: Draft) -> bool:
         and all(each.state == "unreachable" for each in step)
         and any(each.through != "last_resort" for each in step)
     )
+
+
+def _has_a_newer(draft: Draft, page: OpenPage) -> bool:
+    """Whether it was superseded before it reached anybody, and the page that stands for it is known."""
+    pages = draft.incident.pages
+    later = pages[pages.index(page) + 1 :]
+    same = any(each.name == page.name and each.user == page.user and not each.looks for each in later)
+    return page.superseded and page.state != "reached" and same
 
 
 def go_on(draft: Draft, *, cause: str) -> None:

@@ -1,6 +1,6 @@
 """Handing it up, because of expertise or authority (POLICY.md, rule 4)."""
 
-from services.router.domain import chain, rests
+from services.router.domain import chain, lifecycle, rests
 from services.router.domain.actions import asked
 from services.router.domain.decision import Refusal
 from services.router.domain.draft import Draft
@@ -20,7 +20,8 @@ def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
     refusal = _unknown_place(draft, signal)
     if refusal is not None:
         return refusal
-    draft.follow(draft.incident.assignee)
+    had_it = draft.incident.assignee
+    draft.follow(had_it)
     draft.follow(signal.actor.user)
     draft.set(status="triggered", assignee="", duty=None, late=None)
     draft.touch()
@@ -36,6 +37,7 @@ def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
         chain.go_to_level(draft, wanted.level, cause=cause, reason=reason)
     else:
         chain.hand_up(draft, cause=cause, reason=reason)
+    lifecycle.tell_who_had_it(draft, had_it, f"{cause}: it is no longer assigned to you.")
     return None
 
 

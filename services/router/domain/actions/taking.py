@@ -24,9 +24,10 @@ def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
     if blocked:
         return asked.conflict(f"{blocked}; there is nothing to take")
     page = next((each for each in incident.pages if each.page_id == signal.arguments.page), None)
-    if page is not None and page.through == "point":
+    if page is not None and page.looks and (page.through == "point" or incident.assignee):
         draft.touch()
-        seen = f"{asked.who(draft, signal)} has seen the page; the levels go on"
+        goes_on = "the levels go on" if page.through == "point" else "it grew worse"
+        seen = f"{asked.who(draft, signal)} has seen the page; {goes_on}"
         draft.say("seen", seen, Reason("rule 3"))
         return None
     assignee = signal.arguments.assignee or signal.actor.user

@@ -1,0 +1,126 @@
+"""What a batch comes to: of each record its plan or its letter, of each incident what holds in the end."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import uuid5
+
+from services.notifier.domain.plan import NAMESPACE, Plan, set_aside
+from services.notifier.domain.values import Delivery
+from services.notifier.store import Seen
+from shared.eventlog import Received
+from shared.events import REPLAYED, DeadLetter, DeliveryReport, IncidentChanged, Message
+from shared.letters import fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A record that could be read."""
+
+    record: Received
+    message: IncidentChanged
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What one record comes to: its message's plan, or the letter with which it is set aside."""
+
+    read: Read | None
+    plan: Plan
+    letter: DeadLetter | None = None
+
+    @property
+    def identity(self) -> str:
+        if self.read is not None:
+            again = self.read.record.headers.get(REPLAYED, b"")
+            # a letter that somebody sends again was done with under its own id
+            return self.read.message.message_id + (
+                f" again {again.decode(errors='replace')}" if again else ""
+            )
+        assert self.letter is not None
+        return self.letter.letter_id
+
+
+def outgoing(fresh: Iterable[Planned]) -> list[Message]:
+    """What the router hears of a batch at once, and what is set aside."""
+    letters: list[Message] = [one.letter for one in fresh if one.letter]
+    return letters + [report for one in fresh for report in one.plan.reports]
+
+
+def first_of_each(planned: Sequence[Planned], fresh: frozenset[str]) -> list[Planned]:
+    """Those that are new, each once, in the log's order."""
+    left = set(fresh)
+    taken = []
+    for one in planned:
+        if one.identity in left:
+            left.discard(one.identity)
+            taken.append(one)
+    return taken
+
+
+def folded(messages: Iterable[IncidentChanged]) -> list[Seen]:
+    """What a batch says of each incident in the end, sorted by id (the order in which rows are locked)."""
+    ordered_messages = sorted(messages, key=lambda message: message.incident.id)
+    return [
+        _last(list(group))
+        for _, group in itertools.groupby(ordered_messages, key=lambda message: message.incident.id)
+    ]
+
+
+def _last(messages: Sequence[IncidentChanged]) -> Seen:
+    incident_id = messages[0].incident.id
+    version = max(message.incident.version for message in messages)
+    last = settling(messages).get(incident_id)
+    if last is None or last.settled is None:
+        return Seen(incident_id, version)
+    settled = last.settled
+    return Seen(incident_id, version, last.incident.version, last.at, settled.why, settled.by)
+
+
+def settling(messages: Iterable[IncidentChanged]) -> Mapping[str, IncidentChanged]:
+    """The newest settling message of each incident."""
+    last: dict[str, IncidentChanged] = {}
+    for message in messages:
+        before = last.get(message.incident.id)
+        if message.settled and (before is None or message.incident.version >= before.incident.version):
+            last[message.incident.id] = message
+    return last
+
+
+def is_by(page: Delivery, message: IncidentChanged) -> bool:
+    """Whether it was this page's reader who settled it."""
+    return (
+        message.settled is not None
+        and page.recipient_kind == "user"
+        and page.recipient == message.settled.by.removeprefix("user:")
+    )
+
+
+def aside(read: Read, reason: str, now: datetime) -> Planned:
+    """A message that cannot be carried out: none of its pages reached anybody."""
+    reports: tuple[DeliveryReport, ...] = set_aside(read.message, reason[:500], now)
+    return Planned(read, Plan((), reports), letter_of(read.record, reason, now))
+
+
+def refused(read: Read, reason: str, now: datetime) -> Planned:
+    """Like `aside`, and nothing of the message goes into the tables again."""
+    return replace(aside(read, reason, now), read=None)
+
+
+def letter_of(record: Received, reason: str, now: datetime) -> DeadLetter:
+    """The dead letter of a record of the log."""
+    place = f"{record.partition.topic}:{record.partition.number}:{record.offset}"
+    letter = DeadLetter(
+        letter_id=str(uuid5(NAMESPACE, place)),
+        at=now,
+        service="notifier",
+        reason=reason.replace("\0", "�")[:2_000],
+        from_topic=record.partition.topic,
+        partition=record.partition.number,
+        offset=record.offset,
+        record_key=record.key,
+        record_headers=dict(record.headers),
+        record_value=record.value,
+    )
+    return fitted(letter)

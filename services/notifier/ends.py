@@ -1,0 +1,78 @@
+"""Who hears that it is over: whoever a page has really reached, by the contacts that it reached (rule 21).
+
+The router says who was paged in this opening; here stands what was sent. An end that is bound to that is
+written down as waiting and judged in the same transaction, after the pages that have not started were called
+off: it goes out where a page went out, and is cancelled where none did. While a page is under way the end
+waits for what becomes of it – but no longer than a send can take, so that in doubt it is told.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notifier import store
+from services.notifier.domain.values import Delivery
+from services.notifier.store import Seen
+
+WAITS: Final = -1  # in `held`, where the partition stands that others wait for
+LONGEST_WAIT: Final = timedelta(seconds=25)  # longer than a send and its lease last
+
+
+async def judge(connection: AsyncConnection, incidents: Iterable[str], now: datetime) -> int:
+    """Send or cancel the ends of these incidents that wait and of which it is known by now; how many.
+
+    By a contact to which no page of that time was addressed (it may be a new one) they hear it if any page
+    has reached them.
+    """
+    given = {"incidents": sorted(set(incidents)), "waits": WAITS, "now": now}
+    return (await connection.execute(_JUDGE, given)).rowcount
+
+
+_JUDGE: Final = text("""
+    WITH ending AS MATERIALIZED (
+        SELECT id, incident_id, version, recipient_kind, recipient, contact,
+               CAST(content -> 'notice' ->> 'paged_since' AS integer) AS since
+        FROM notifier.delivery
+        WHERE incident_id = ANY(CAST(:incidents AS text[])) AND held = :waits AND state = 'pending'
+        ORDER BY id FOR UPDATE
+    ), known AS (
+        SELECT e.id,
+               bool_or(p.state IN ('sent', 'delivered') AND p.contact = e.contact)
+               OR bool_or(p.state IN ('sent', 'delivered')) AND NOT bool_or(p.contact = e.contact) AS reached,
+               bool_or(p.state = 'sending') AS under_way
+        FROM ending AS e LEFT JOIN notifier.delivery AS p
+             ON p.incident_id = e.incident_id AND p.page_id <> '' AND p.recipient = e.recipient
+                AND p.recipient_kind = e.recipient_kind AND p.version >= e.since AND p.version < e.version
+        GROUP BY e.id
+    )
+    UPDATE notifier.delivery AS d SET
+        held = NULL,
+        state = CASE WHEN known.reached THEN 'pending' ELSE 'cancelled' END,
+        next_attempt_at = CASE WHEN known.reached THEN :now ELSE d.next_attempt_at END,
+        last_error = CASE WHEN known.reached THEN '' ELSE 'no page has reached them there' END
+    FROM known
+    WHERE d.id = known.id AND (known.reached OR known.under_way IS NOT TRUE)
+""")
+
+
+_AT_THAT_MOMENT: Final = text(f"""
+    SELECT {store.FIELDS}
+    FROM unnest(CAST(:id AS text[]), CAST(:version AS integer[]), CAST(:at AS timestamptz[]))
+         AS s (id, version, at)
+    JOIN notifier.delivery AS d ON d.incident_id = s.id
+    WHERE d.page_id <> '' AND d.version < s.version
+      AND (d.state = 'sending' OR d.state IN ('sent', 'delivered') AND d.sent_at >= s.at)
+""")
+
+
+async def paged_at_that_moment(connection: AsyncConnection, settled: Sequence[Seen]) -> list[Delivery]:
+    """The pages that were under way when the incident was settled, or went out after it."""
+    values = {
+        "id": [one.incident_id for one in settled],
+        "version": [one.settled_version for one in settled],
+        "at": [one.settled_at for one in settled],
+    }
+    return [store.delivery_of(row) for row in await connection.execute(_AT_THAT_MOMENT, values)]

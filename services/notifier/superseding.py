@@ -1,0 +1,56 @@
+"""For one incident, person and contact a newer page stands for a pending older one, which is cancelled.
+
+After an outage of the receiver only the newest goes out (POLICY.md, rule 21). A page that only asks to look
+does not stand for one that asks to take it: whoever answers that would have taken nothing.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notifier import metrics, store
+from services.notifier.domain.outcome import superseded
+from shared.events import LOOKING, DeliveryReport
+
+
+async def supersede(
+    connection: AsyncConnection, incidents: Iterable[str], now: datetime
+) -> list[DeliveryReport]:
+    """Cancel the pending pages of these incidents for which newer ones stand; what the router hears of it."""
+    given = {"incidents": sorted(set(incidents)), "looking": sorted(LOOKING)}
+    if not given["incidents"]:
+        return []
+    rows = (await connection.execute(_SUPERSEDE, given)).all()
+    for row in rows:
+        metrics.PAGES.labels(row.channel, "superseded").inc()
+    return [superseded(store.delivery_of(row, "newer"), row.newer, now) for row in rows]
+
+
+_SUPERSEDE: Final = text(f"""
+    WITH older AS MATERIALIZED (
+        SELECT id, incident_id, version, recipient_kind, recipient, contact,
+               coalesce(content -> 'page' ->> 'through', '') = ANY(CAST(:looking AS text[])) AS looks
+        FROM notifier.delivery
+        WHERE incident_id = ANY(CAST(:incidents AS text[])) AND state = 'pending' AND page_id <> ''
+        ORDER BY id FOR UPDATE
+    ), stands AS (
+        SELECT older.id, newer.page_id AS newer
+        FROM older CROSS JOIN LATERAL (
+            SELECT n.page_id FROM notifier.delivery AS n
+            WHERE n.incident_id = older.incident_id AND n.page_id <> '' AND n.version > older.version
+              AND n.recipient = older.recipient AND n.contact = older.contact
+              AND n.recipient_kind = older.recipient_kind
+              AND n.state IN ('pending', 'sending', 'sent', 'delivered')
+              AND (older.looks
+                   OR coalesce(n.content -> 'page' ->> 'through', '') <> ALL(CAST(:looking AS text[])))
+            ORDER BY n.version DESC LIMIT 1
+        ) AS newer
+    )
+    UPDATE notifier.delivery AS d
+    SET state = 'cancelled', held = NULL, last_error = 'superseded by page ' || stands.newer
+    FROM stands WHERE d.id = stands.id
+    RETURNING {store.FIELDS}, stands.newer
+""")
