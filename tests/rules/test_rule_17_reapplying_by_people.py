@@ -79,3 +79,13 @@ def test_it_is_impossible_while_nothing_has_changed():
     refused = story.act("reapply", user="petra", role="lead").refusal
     assert (refused.kind, refused.reason) == ("conflict", "it follows the policy in force already")
     assert "reapply" not in refused.possible
+
+
+def test_automation_that_the_new_policy_no_longer_names_has_no_chance_any_more():
+    """It waited from the first moment, so that automation had not begun yet."""
+    story = tale(policies={"main": ladder(grace={"wait": "2m"})})
+    story.event(waiting_for="customer")
+    under(story)
+    story.act("reapply", user="petra", role="lead")
+    story.event("update", waiting_for="")
+    assert story.paged == ["ana"]

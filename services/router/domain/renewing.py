@@ -61,7 +61,13 @@ def _stays(draft: Draft, level: str) -> bool:
         return False
     lowest = min(position.lowest, index, len(ladder.rungs) - 1)
     draft.set(
-        chain=replace(position, level=index, lowest=lowest, round=min(position.round, ladder.spec.rounds))
+        chain=replace(
+            position,
+            level=index,
+            lowest=lowest,
+            round=min(position.round, ladder.spec.rounds),
+            grace_due=position.grace_due and ladder.spec.grace is not None,
+        )
     )
     return True
 
