@@ -38,8 +38,9 @@ def handed_elsewhere(draft: Draft) -> None:
 
 def conclude(draft: Draft) -> None:
     """Tell whoever was paged of what this decision ended, and note whom it pages."""
-    incident = draft.incident
-    known = _of(draft)
+    if not draft.pages and draft.settled is None and not draft.actor.startswith("user:"):
+        return
+    incident, known = draft.incident, _of(draft)
     if draft.settled is not None and known:
         known = _tell(draft, known)
     actor = ("user", draft.actor.removeprefix("user:"))

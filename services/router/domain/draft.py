@@ -119,6 +119,7 @@ class Draft:
         default_factory=dict
     )  # expressions that could not be evaluated, and why
     _activation: Activation | None = None
+    _told: set[tuple[str, Recipient, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.initial = self.incident
@@ -318,11 +319,10 @@ class Draft:
         """
         if self.incident.is_muted and paged_since is None:
             return
-        for notice in self.notices:
-            if (notice.event, notice.recipient) == (event, recipient) and (
-                event != "inform" or notice.text == text
-            ):
-                return
+        once = (event, recipient, text if event == "inform" else "")
+        if once in self._told:
+            return
+        self._told.add(once)
         self.notices.append(
             Notice(
                 notice_id=derived_id(self.incident.id, self.version, len(self.notices)),
