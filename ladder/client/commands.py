@@ -120,6 +120,9 @@ def oncall(
     else:
         now = utcnow()
         print_table(oncall_columns(asked or now), [oncall_cells(item, now) for item in answer["items"]])
+        for item in answer["items"]:
+            for sentence in item.get("passed") or ():
+                typer.echo(f"{item['schedule']}: {sentence}")
 
 
 def watch(
@@ -183,13 +186,15 @@ def apply(
     typer.echo(f"in force: bundle {str(answer['hash'])[:12]}, revision {answer['revision']}")
     for sentence in answer.get("not_in_force") or ():
         typer.echo(f"  {sentence}")
+    for sentence in answer.get("warnings") or ():
+        typer.echo(f"  warning: {sentence}")
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands in the order in which `ladder --help` lists them."""
     from ladder.client.acting import ACTS
     from ladder.client.directory import customer, customers
-    from ladder.client.duty import override, overrides, shifts
+    from ladder.client.duty import absent, override, overrides, shifts
     from ladder.client.letters import letters
     from ladder.client.quiet import maintenance, silence, silences, unsilence
     from ladder.client.reporting import report
@@ -199,7 +204,7 @@ def register(app: typer.Typer) -> None:
 
     looking: Sequence[Callable[..., None]] = (send, incidents, show, explain)
     others: Sequence[Callable[..., None]] = (
-        oncall, silence, silences, unsilence, maintenance, override, overrides,
+        oncall, silence, silences, unsilence, maintenance, override, absent, overrides,
         shifts, customer, report, watch, apply, replay, demo,
     )  # fmt: skip
     for command in looking:

@@ -14,11 +14,12 @@ Schedule = Annotated[str, typer.Argument(help="A schedule of the policy in force
 From = Annotated[str, typer.Option("--from", help="Since then, such as 2026-03-08T07:00; now.")]
 To = Annotated[str, typer.Option("--to", help="Until then.")]
 _SHOWN_ID = 8
+_NOBODY = "nobody"
 
 
 def override(
     schedule: Schedule,
-    user: Annotated[str, typer.Argument(help="Who stands in.")],
+    user: Annotated[str, typer.Argument(help="Who stands in; nobody: a gap that is wanted.")],
     *,
     to: Annotated[str, typer.Option("--to", help="Until then, such as 2026-03-08T07:00: here.")],
     since: From = "",
@@ -28,19 +29,31 @@ def override(
     api_key: ApiKey = "",
 ) -> None:
     """Let somebody stand in on a schedule, before whoever its layers name."""
-    from ladder.client.words import instant, moment
-    from shared.clock import utcnow
+    who = {"nobody": True} if user == _NOBODY else {"user": user}
+    made = _made({"schedule": schedule, **who, "comment": comment}, since, to, url, api_key)
+    print_json(made) if json else typer.echo(_said(made))
 
-    now = utcnow()
-    with reaching(url, api_key) as connection:
-        body = {"schedule": schedule, "user": user, "comment": comment}
-        body |= {"from": _asked(since, now).isoformat(), "to": instant(to).isoformat()}
-        made = connection.post("/v1/overrides", body)
-    if json:
-        print_json(made)
-        return
-    times = f"from {moment(made['from'], now)} until {moment(made['to'], now)}"
-    typer.echo(f"{made['user']} stands in on {made['schedule']} {times} ({made['id'][:_SHOWN_ID]})")
+
+def absent(
+    user: Annotated[str, typer.Argument(help="Who is away.")],
+    *,
+    to: Annotated[str, typer.Option("--to", help="Until then, such as 2026-03-08T07:00: here.")],
+    since: From = "",
+    instead: Annotated[
+        str,
+        typer.Option("--instead", metavar="USER", help="Who stands in; whoever the schedule names beneath."),
+    ] = "",
+    schedule: Annotated[str, typer.Option(help="Only on this schedule; every one.")] = "",
+    comment: Annotated[str, typer.Option(help="Why.")] = "",
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Say that somebody is away: nothing is asked of them on any schedule meanwhile."""
+    body = {"absent": user, "comment": comment}
+    body |= {name: given for name, given in (("user", instead), ("schedule", schedule)) if given}
+    made = _made(body, since, to, url, api_key)
+    print_json(made) if json else typer.echo(_said(made))
 
 
 def overrides(
@@ -68,7 +81,7 @@ def overrides(
             chosen = _one(found, end)
             left = connection.delete(f"/v1/overrides/{quote(chosen, safe='')}")
     if end:
-        print_json(left) if json else typer.echo(f"{left['user']} stands in on {left['schedule']} no more")
+        print_json(left) if json else typer.echo(f"no longer: {_what(left)}")
     elif json:
         print_json(found)
     elif not found:
@@ -116,6 +129,33 @@ def shifts(
         print_table(columns, [_shift_cells(each, now) for each in answer["items"]])
 
 
+def _made(body: dict[str, Any], since: str, to: str, url: str, api_key: str) -> dict[str, Any]:
+    from ladder.client.words import instant
+    from shared.clock import utcnow
+
+    times = {"from": _asked(since, utcnow()).isoformat(), "to": instant(to).isoformat()}
+    with reaching(url, api_key) as connection:
+        made: dict[str, Any] = connection.post("/v1/overrides", body | times)
+    return made
+
+
+def _said(item: Mapping[str, Any]) -> str:
+    from ladder.client.words import moment
+    from shared.clock import utcnow
+
+    now = utcnow()
+    times = f"from {moment(item['from'], now)} until {moment(item['to'], now)}"
+    return f"{_what(item)} {times} ({item['id'][:_SHOWN_ID]})"
+
+
+def _what(item: Mapping[str, Any]) -> str:
+    """What it says, without its times."""
+    where = f"on {item['schedule'] or 'every schedule'}"
+    if item.get("absent"):
+        return f"{item['absent']} is absent {where}" + (f", {item['user']} stands in" if item["user"] else "")
+    return f"{item['user']} stands in {where}" if item["user"] else f"nobody is on call {where}"
+
+
 def _asked(text: str, otherwise: datetime) -> datetime:
     from ladder.client.words import instant
 
@@ -137,12 +177,18 @@ def _override_cells(item: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
 
     times = (moment(item["from"], now), moment(item["to"], now))
     return (
-        item["id"][:_SHOWN_ID], item["schedule"], item["user"], *times, item["by"], item.get("comment") or ""
+        item["id"][:_SHOWN_ID], item["schedule"] or "every one", _who(item), *times, item["by"],
+        "; ".join(filter(None, (item.get("comment"), item.get("broken")))),
     )  # fmt: skip
+
+
+def _who(item: Mapping[str, Any]) -> str:
+    standing = item["user"] or ("whoever is beneath" if item.get("absent") else _NOBODY)
+    return f"{standing} for {item['absent']}" if item.get("absent") else str(standing)
 
 
 def _shift_cells(item: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
     from ladder.client.words import moment
 
-    by = [*item["layers"], *(["override"] if item["overrides"] else [])]
+    by = [*item["layers"], *(["override"] if item["overrides"] else []), *item.get("passed", ())]
     return moment(item["from"], now), moment(item["to"], now), item["user"] or "nobody", ", ".join(by)

@@ -48,7 +48,8 @@ async def touch(connection: AsyncConnection) -> None:
 async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy) -> Office:
     overrides: defaultdict[str, list[Override]] = defaultdict(list)
     for row in await connection.execute(_OVERRIDES):
-        overrides[row.schedule].append(Override(str(row.id), row.user, row.begins, row.ends, row.by))
+        made = Override(str(row.id), row.user, row.begins, row.ends, row.by, row.absent, row.made_at)
+        overrides[row.schedule].append(made)
     expressions = expressions_of(live)
     silences = [
         Silence(
@@ -126,7 +127,7 @@ def _usable(expressions: Expressions, row: Any) -> bool:
 
 _TOUCH: Final = text("UPDATE router.office SET revision = revision + 1")
 _OVERRIDES: Final = text("""
-    SELECT id, schedule, "user", begins, ends, by FROM router.override
+    SELECT id, schedule, "user", begins, ends, by, absent, made_at FROM router.override
     WHERE ends > transaction_timestamp() - interval '1 hour' ORDER BY schedule, begins, id
 """)
 _SILENCES: Final = text("""

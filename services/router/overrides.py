@@ -1,6 +1,6 @@
 """Overrides as they are stored: who stands in on which schedule. They survive every policy change.
 
-Whoever changes one locks the office first (`office.touch`), so that two that overlap never both succeed.
+Whoever changes one locks the office first (`office.touch`): every router reads them anew.
 """
 
 import uuid
@@ -17,7 +17,7 @@ from shared.policy.oncall import Override
 
 @dataclass(frozen=True, slots=True)
 class StoredOverride:
-    """One override with its story. Times in UTC."""
+    """One override with its story. Times in UTC. Schedule '': on every one; user '': nobody."""
 
     id: uuid.UUID
     schedule: str
@@ -27,15 +27,18 @@ class StoredOverride:
     comment: str
     by: str
     made_at: datetime
+    absent: str = ""  # only what would be theirs is changed
 
     @property
     def plain(self) -> Override:
-        return Override(str(self.id), self.user, self.begins, self.ends, self.by)
+        return Override(
+            str(self.id), self.user, self.begins, self.ends, self.by, self.absent, self.made_at
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which overrides: of a schedule ('' for all), touching `begins` … `ends` (None: unbounded)."""
+    """Which overrides: touching a schedule ('' for all), and `begins` … `ends` (None: unbounded)."""
 
     schedule: str = ""
     begins: datetime | None = None
@@ -74,10 +77,11 @@ async def one(connection: AsyncConnection, override_id: uuid.UUID) -> StoredOver
 
 
 async def add(connection: AsyncConnection, made: StoredOverride) -> None:
-    """Store a new one; the caller has seen that nothing overlaps it."""
+    """Store a new one."""
     given = {
         "id": made.id, "schedule": made.schedule, "user": made.user, "begins": made.begins,
         "ends": made.ends, "comment": made.comment, "by": made.by, "made_at": made.made_at,
+        "absent": made.absent,
     }  # fmt: skip
     await connection.execute(_ADD, given)
 
@@ -93,20 +97,20 @@ async def end(connection: AsyncConnection, override_id: uuid.UUID, at: datetime)
 
 
 async def ask_duties(connection: AsyncConnection, schedule: str) -> None:
-    """Whoever took an incident on this schedule may have another end of their shift: it is asked at once."""
+    """Who is on call on this schedule ('': on any) may be another one now: what was asked is looked at."""
     await connection.execute(_ASK, {"schedule": schedule})
 
 
 def _stored(row: Any) -> StoredOverride:
     return StoredOverride(
-        row.id, row.schedule, row.user, row.begins, row.ends, row.comment, row.by, row.made_at
+        row.id, row.schedule, row.user, row.begins, row.ends, row.comment, row.by, row.made_at, row.absent
     )  # fmt: skip
 
 
-_COLUMNS: Final = 'id, schedule, "user", begins, ends, comment, by, made_at'
+_COLUMNS: Final = 'id, schedule, "user", begins, ends, comment, by, made_at, absent'
 _FIND: Final = text(f"""
     SELECT {_COLUMNS} FROM router.override
-    WHERE (CAST(:schedule AS text) = '' OR schedule = :schedule)
+    WHERE (CAST(:schedule AS text) = '' OR schedule IN (:schedule, ''))
       AND (CAST(:begins AS timestamptz) IS NULL OR ends > :begins)
       AND (CAST(:ends AS timestamptz) IS NULL OR begins < :ends)
       AND (CAST(:after_at AS timestamptz) IS NULL
@@ -116,7 +120,7 @@ _FIND: Final = text(f"""
 _ONE: Final = text(f"SELECT {_COLUMNS} FROM router.override WHERE id = :id")
 _ADD: Final = text(f"""
     INSERT INTO router.override ({_COLUMNS})
-    VALUES (:id, :schedule, :user, :begins, :ends, :comment, :by, :made_at)
+    VALUES (:id, :schedule, :user, :begins, :ends, :comment, :by, :made_at, :absent)
 """)
 _REMOVE: Final = text("DELETE FROM router.override WHERE id = :id")
 _END: Final = text("UPDATE router.override SET ends = :at WHERE id = :id")
@@ -124,8 +128,11 @@ _ASK: Final = text("""
     UPDATE router.incident SET next_due_at = transaction_timestamp()
     WHERE id IN (
         SELECT id FROM router.incident
-        WHERE status = 'acknowledged' AND next_due_at > transaction_timestamp()
-          AND state -> 'duty' ->> 'schedule' = :schedule
+        WHERE status IN ('triggered', 'acknowledged') AND next_due_at > transaction_timestamp()
+          AND (state -> 'duty' IS NOT NULL OR state -> 'unsettled' IS NOT NULL)
+          AND (CAST(:schedule AS text) = '' OR state -> 'duty' ->> 'schedule' = :schedule
+               OR EXISTS (SELECT FROM json_array_elements(COALESCE(state -> 'unsettled', '[]')) AS asked
+                          WHERE asked ->> 'schedule' = :schedule))
         ORDER BY id FOR UPDATE
     )
 """)

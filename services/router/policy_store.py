@@ -15,12 +15,13 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import metrics
-from services.router.policies import InForce, moment
+from services.router import lacking, metrics
+from services.router.domain.compiled import CompiledPolicy
+from services.router.policies import InForce, Policies, moment
 from services.router.tables import SCHEMA
 from shared import outbox, telemetry
 from shared.events import PolicyPublished
-from shared.policy import Bundle, content_hash, dump_json, hash_of
+from shared.policy import Bundle, dump_json, hash_of
 from shared.policy.packing import PolicyTooLargeError
 from shared.policy.travel import record_of
 
@@ -51,20 +52,55 @@ async def switch(
     return taken
 
 
-async def take_file(connection: AsyncConnection, bundle: Bundle, *, changed: bool, by: str) -> InForce | None:
+async def replace(
+    connection: AsyncConnection,
+    policies: Policies,
+    policy: CompiledPolicy,
+    *,
+    source: Literal["file", "api"],
+    by: str,
+) -> tuple[InForce, list[str]]:
+    """Put this policy in force instead of the one that is; with it, what stands and names what it lacks.
+
+    Raises PolicyTooLargeError.
+    """
+    await connection.execute(_SERIALISE, {"lock": _LOCK})
+    now, current = await moment(connection)
+    before = await _bundle_of(connection, policies, current)
+    taken = await switch(connection, policy.bundle, source=source, by=by)
+    if current is None or current.hash != taken.hash:
+        await lacking.ask_again(connection, before, policy.bundle)
+    return taken, await lacking.warnings(connection, policy, now, before, policies)
+
+
+async def _bundle_of(
+    connection: AsyncConnection, policies: Policies, current: InForce | None
+) -> Bundle | None:
+    """The bundle in force; None where there is none, or none that this release can read."""
+    if current is None:
+        return None
+    known = (await policies.get(connection, [current.hash]))[current.hash]
+    return None if isinstance(known, Exception) else known.bundle
+
+
+async def take_file(
+    connection: AsyncConnection, policies: Policies, policy: CompiledPolicy, *, changed: bool, by: str
+) -> tuple[InForce, list[str]] | None:
     """Put the file's bundle in force if it counts (see above); None when it does not.
 
     `changed`: the file changed while this process ran.
     """
     await connection.execute(_SERIALISE, {"lock": _LOCK})
     now, current = await moment(connection)
-    chosen = await asyncio.to_thread(content_hash, bundle)
+    chosen = policy.hash
     brought_before = (
         await connection.execute(_REMEMBER, {"hash": chosen, "now": now})
     ).scalar_one_or_none() is None
     if current is None or not brought_before or (changed and current.source == "file"):
-        return await switch(connection, bundle, source="file", by=by)
-    return current if current.hash == chosen else None
+        return await replace(connection, policies, policy, source="file", by=by)
+    if current.hash != chosen:
+        return None
+    return current, await lacking.warnings(connection, policy, now)
 
 
 async def publish_again(connection: AsyncConnection) -> InForce | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +81,9 @@ class PolicyWatch:
         self.refused = ""
         self._policies.keep(compiled, size)
         async with self._database.transaction() as connection:
-            taken = await policy_store.take_file(connection, compiled.bundle, changed=changed, by=str(path))
+            taken = await policy_store.take_file(
+                connection, self._policies, compiled, changed=changed, by=str(path)
+            )
         if taken is None:
             log.warning(
                 "LADDER_POLICY holds a content that was in force before; a newer one stays in force. "
@@ -90,13 +92,21 @@ class PolicyWatch:
                 hash=compiled.hash,
             )
         else:
-            log.info("policy in force", action="policy_taken", hash=taken.hash, revision=taken.revision)
+            in_force, lacks = taken
+            log.info("policy in force", action="policy_taken", hash=in_force.hash, revision=in_force.revision)
+            if lacks:
+                log.warning(_lacking(lacks), action="policy_lacks", warnings=lacks)
 
 
 def _refusal(err: PolicyErrors) -> str:
     """One clear sentence for whoever has just saved the file, with the place of the first error."""
     more = f" (and {count} more)" if (count := len(err.errors) - 1) else ""
     return f"LADDER_POLICY is refused, what was in force stays in force: {err.errors[0]}{more}"
+
+
+def _lacking(lacks: Sequence[str]) -> str:
+    more = f" (and {len(lacks) - 1} more)" if len(lacks) > 1 else ""
+    return f"the policy in force lacks what something that stands names: {lacks[0]}{more}"
 
 
 def _load(path: Path) -> tuple[CompiledPolicy, int]:

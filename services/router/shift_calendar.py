@@ -62,6 +62,7 @@ def _why(shift: Shift) -> str:
     said = [f"by layer {', '.join(shift.layers)}"] if shift.layers else []
     if shift.overrides:
         said.append("standing in by an override")
+    said += shift.passed
     return "; ".join(said)
 
 

@@ -35,7 +35,7 @@ class Kind:
 OVERRIDE: Final = Kind(
     "/v1/overrides",
     {"schedule": "desk", "user": "petra", "from": at(days=30), "to": at(days=31), "comment": "swap"},
-    frozenset({"id", "schedule", "user", "from", "to", "comment", "by", "made_at"}),
+    frozenset({"id", "schedule", "user", "from", "to", "comment", "by", "made_at", "absent", "broken"}),
     "no-such-override",
 )
 SILENCE: Final = Kind(
@@ -177,6 +177,11 @@ async def test_a_customer_is_put_listed_shown_and_removed(office: Office) -> Non
     [
         (OVERRIDE, {"schedule": "dest"}, "/schedule", "did you mean 'desk'"),
         (OVERRIDE, {"user": "petr"}, "/user", "did you mean 'petra'"),
+        (OVERRIDE, {"absent": "anna"}, "/absent", "did you mean 'ana'"),
+        (OVERRIDE, {"nobody": True}, "/nobody", "either somebody or nobody"),
+        (OVERRIDE, {"user": None}, "/user", "who stands in?"),
+        (OVERRIDE, {"schedule": None}, "/schedule", "which schedule?"),
+        (OVERRIDE, {"absent": "petra"}, "/user", "cannot stand in for themselves"),
         (OVERRIDE, {"to": at(days=1)}, "/to", "later than `from`"),
         (OVERRIDE, {"from": "2026-05-01T08:00:00"}, "/from", "expected an offset"),
         (OVERRIDE, {"from": "0001-01-01T00:00:00+14:00"}, "/from", "too far away"),

@@ -292,10 +292,19 @@ def test_apply_checks_first_and_sends_the_whole_bundle(server: HTTPServer, ladde
 
 def test_apply_says_what_is_in_force(server: HTTPServer, ladder: Terminal):
     server.expect_request("/v1/policy", method="PUT").respond_with_json(
-        {"hash": "ab" * 32, "revision": 7, "not_in_force": ["grouping: comes later"]}
+        {
+            "hash": "ab" * 32,
+            "revision": 7,
+            "not_in_force": ["grouping: comes later"],
+            "warnings": ["override 5b8b: eva is no user of the policy in force"],
+        }
     )
     printed = ladder("apply", str(files("ladder.samples").joinpath("policy.yaml")))
-    assert printed.out == "in force: bundle abababababab, revision 7\n  grouping: comes later\n"
+    assert printed.out == (
+        "in force: bundle abababababab, revision 7\n"
+        "  grouping: comes later\n"
+        "  warning: override 5b8b: eva is no user of the policy in force\n"
+    )
 
 
 def test_watch_tells_each_new_entry_once_and_ends_when_the_incident_is_over(

@@ -15,6 +15,8 @@ OVERRIDE = {
     "comment": "dentist",
     "by": "user:karel",
     "made_at": "2026-03-01T00:00:00Z",
+    "absent": "",
+    "broken": "",
 }
 
 
@@ -28,12 +30,35 @@ def test_an_override_is_made_and_told_in_a_line(server: HTTPServer, ladder: Term
     assert (sent["from"], sent["to"]) == ("2026-03-08T07:00:00+00:00", "2026-03-08T19:00:00+00:00")
 
 
-def test_an_override_that_overlaps_is_refused_in_words(server: HTTPServer, ladder: Terminal):
-    problem = {"title": "It overlaps another override of the schedule", "detail": "Petra stands in"}
-    server.expect_request("/v1/overrides").respond_with_json(problem, status=409)
-    printed = ladder("override", "desk", "ana", "--to", "2026-03-08T19:00Z")
-    assert printed.exit_code == 1
-    assert printed.err == "It overlaps another override of the schedule: Petra stands in\n"
+def test_nobody_is_a_gap_that_is_wanted(server: HTTPServer, ladder: Terminal):
+    server.expect_request("/v1/overrides", method="POST").respond_with_json(OVERRIDE | {"user": ""}, 201)
+    out = ladder("override", "desk", "nobody", "--to", "2026-03-08T19:00Z").out
+    assert out.startswith("nobody is on call on desk from 2026-03-08 07:00:00 until")
+    sent = json.loads(server.log[0][0].data)
+    assert (sent["nobody"], "user" in sent) == (True, False)
+
+
+def test_who_is_away_is_absent_from_every_schedule_in_one_command(server: HTTPServer, ladder: Terminal):
+    away = OVERRIDE | {"schedule": "", "absent": "ana"}
+    server.expect_request("/v1/overrides", method="POST").respond_with_json(away, 201)
+    out = ladder("absent", "ana", "--to", "2026-03-08T19:00Z", "--instead", "petra").out
+    assert out.startswith("ana is absent on every schedule, petra stands in from 2026-03-08 07:00:00 until")
+    sent = json.loads(server.log[0][0].data)
+    assert (sent["absent"], sent["user"], "schedule" in sent) == ("ana", "petra", False)
+    items = [away, away | {"user": "", "broken": "ana is no user of the policy in force"}]
+    server.expect_request("/v1/overrides").respond_with_json({"items": items, "next": None})
+    rows = ladder("overrides").out.splitlines()
+    assert "every one  petra for ana" in rows[1]
+    assert "whoever is beneath for ana" in rows[2]
+    assert rows[2].endswith("dentist; ana is no user of the policy in force")
+
+
+def test_who_is_passed_over_on_call_is_said_beneath_the_table(server: HTTPServer, ladder: Terminal):
+    gone = "an override by user:karel names eva, who is no user of the policy in force"
+    then = {"user": "petra", "from": "2026-03-09T07:00:00Z"}
+    item = {"schedule": "desk", "user": "ana", "until": then["from"], "layer": "weekly", "next": then}
+    server.expect_request("/v1/oncall").respond_with_json({"items": [item | {"passed": [gone]}]})
+    assert ladder("oncall").out.splitlines()[-1] == f"desk: {gone}"
 
 
 def test_overrides_are_a_table_and_end_by_the_beginning_of_their_id(server: HTTPServer, ladder: Terminal):
@@ -45,7 +70,7 @@ def test_overrides_are_a_table_and_end_by_the_beginning_of_their_id(server: HTTP
     ]
     path = f"/v1/overrides/{OVERRIDE['id']}"
     server.expect_request(path, method="DELETE").respond_with_json(OVERRIDE)
-    assert ladder("overrides", "--end", "5b8b").out == "petra stands in on desk no more\n"
+    assert ladder("overrides", "--end", "5b8b").out == "no longer: petra stands in on desk\n"
 
 
 def test_no_override_is_said_so(server: HTTPServer, ladder: Terminal):

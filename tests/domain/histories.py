@@ -1,13 +1,16 @@
 """Random organisations and what happens to them: strategies for bundles and for histories of one key."""
 
 import json
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 from hypothesis import strategies as st
 
 from services.router.domain.compiled import CompiledPolicy
-from tests.domain.tale import bundle, compiled
+from services.router.domain.surroundings import NOTHING_CHANGED, Office
+from shared.policy.oncall import Override
+from tests.domain.tale import START, bundle, compiled
 
 SECRET = "INTERNAL-REMARK"  # in every note: no outsider may ever read it
 CLOCKED = ["acknowledge", "respond", "update", "resolve", "close"]
@@ -272,8 +275,23 @@ _TIMES = st.tuples(
     st.sampled_from(["later", "later", "later", "down", "early", "back"]),
     st.sampled_from([1, 59, 60, 300, 601, 3600, 7200, 90_000]),
 )
+_BEGINS = START + timedelta(hours=2)
+# Who stands in for a while; somebody who left; nobody; who is away from everything; one inside another.
+_STANDING = [
+    Override("o1", "karel", _BEGINS, _BEGINS + timedelta(days=1)),
+    Override("o2", "gone", START, START + timedelta(days=3)),
+    Override("o3", "", _BEGINS, _BEGINS + timedelta(hours=5)),
+    Override("o4", "", START, START + timedelta(days=2), absent="ana"),
+    Override("o5", "petra", _BEGINS, _BEGINS + timedelta(hours=1), made_at=START),
+]
+OFFICES = [
+    NOTHING_CHANGED,
+    *(Office(number, {"" if each.absent else "week": [each]}) for number, each in enumerate(_STANDING, 1)),
+    Office(9, {"week": [_STANDING[0], _STANDING[4]], "": [_STANDING[3]]}),
+]
+_OVERRIDES = st.tuples(st.just("office"), st.integers(0, len(OFFICES) - 1))
 histories = st.lists(
-    st.one_of(_EVENTS, acts, _REPORTS, _TIMES, st.just(("policy",))), min_size=3, max_size=14
+    st.one_of(_EVENTS, acts, _REPORTS, _TIMES, st.just(("policy",)), _OVERRIDES), min_size=3, max_size=14
 )
 
 _EVERY_ACTION = st.sampled_from(

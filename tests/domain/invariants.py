@@ -13,13 +13,16 @@ from services.router.domain.decision import Decision, Entry
 from services.router.domain.due import SOONEST
 from services.router.domain.incident import LIVE, Clock, Incident, Interval, decode, encode
 from services.router.domain.signals import ActionTaken, DeliveryReported, EventReceived, Signal, TimerFired
+from services.router.domain.surroundings import Surroundings
 from shared.policy.calendars import Calendars
+from shared.policy.roster import roster_of
 from tests.domain.histories import SECRET
 
 MOST_ENTRIES = 60
 MOST_PAGES = 30
 _ENDS = {"resolved", "closed"}
 _MOVES = {"level_skipped", "paged", "escalated"}
+HANDED_OVER = "rule 20: handoff"
 _CLUMSY = re.compile(r"None|  |: ;|; $|, ,|\(\)|\bbecause of because\b|: $| $")
 
 
@@ -30,6 +33,9 @@ class Watch:
     pages: set[str] = field(default_factory=set)
     notices: set[str] = field(default_factory=set)
     woken: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # by incident: paged in this opening
+    on_call: set[tuple[str, str]] = field(default_factory=set)  # page and schedule: asked of who was on call
+    heard: set[str] = field(default_factory=set)  # who was paged or told since it was opened
+    under: str = ""  # the policy in force meanwhile
 
     def look(
         self,
@@ -64,6 +70,33 @@ class Watch:
         pages_are_called_off(same, after, signal, decision)
         nothing_internal_goes_out(decision)
         held_ones_page_nobody(after, signal, decision)
+
+    def shift(self, signal: Signal, decision: Decision, around: Surroundings, live: CompiledPolicy) -> None:
+        """Rule 20: of what was asked through a schedule and nobody took, whoever is on call now has heard."""
+        after, message = decision.incident, decision.message
+        if after is None or decision.refusal is not None:
+            return
+        if live.hash != self.under or not after.is_open:
+            self.on_call, self.heard, self.under = set(), set(), live.hash
+        pages = message.pages if message is not None else ()
+        told = [each for each in (message.notices if message is not None else ()) if each.event == "handoff"]
+        self.heard |= {each.recipient.name for each in (*pages, *told)}
+        handed = [page.recipient.name for page in pages if page.through == "handoff"]
+        assert len(handed) == len(set(handed)), "somebody was asked twice for the same"
+        assert set(handed).isdisjoint(page.recipient.name for page in pages if page.through == "level")
+        for page in after.pages:
+            roster = roster_of(live.bundle, page.schedule, around.office.overrides)
+            if roster is None or roster.schedule.handoff == "none" or page.through == "handoff":
+                continue
+            made_now = page.page_id in {each.page_id for each in pages}
+            if made_now and roster.at(after.decided_at).user == page.name:
+                self.on_call.add((page.page_id, page.schedule))
+            asked = (page.page_id, page.schedule) in self.on_call and page.through != "point"
+            if not asked or after.assignee or after.is_muted or not isinstance(signal, TimerFired):
+                continue
+            assert roster.at(after.decided_at).user in {None, *self.heard}, "who came on call heard nothing"
+            assert after.next_due_at is not None
+            assert after.next_due_at <= roster.shift_end(after.decided_at) + SOONEST
 
     def _pages(self, after: Incident, decision: Decision) -> None:
         pages = decision.message.pages if decision.message is not None else ()

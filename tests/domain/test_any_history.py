@@ -16,8 +16,8 @@ from services.router.domain.forecast import TOLD_ONCE, WORTH_TELLING, forecast, 
 from services.router.domain.incident import Incident, encode
 from services.router.domain.signals import Signal, TimerFired
 from services.router.domain.surroundings import Surroundings
-from tests.domain.histories import histories, organisation, organisations
-from tests.domain.invariants import Watch
+from tests.domain.histories import OFFICES, histories, organisation, organisations
+from tests.domain.invariants import HANDED_OVER, Watch
 from tests.domain.tale import Tale
 from tests.seeds import play_for
 
@@ -40,6 +40,7 @@ class Watched(Tale):
         policy = self.frozen[before.policy_hash] if before else self.policy
         assert decide(before, signal, around, policy, self.now) == decision
         self.watch.look(before, signal, decision, lambda incident: self.frozen[incident.policy_hash])
+        self.watch.shift(signal, decision, around, self.policy)
         self._nothing_is_left_over(decision)
         if before is not None and isinstance(signal, TimerFired):
             self._comes_as_the_page_said(before, decision)
@@ -65,6 +66,8 @@ class Watched(Tale):
         rungs = self.frozen[before.policy_hash].ladders[before.chain.policy].rungs
         if any(_asks_who_is_on_call(rung) for rung in rungs):
             return  # another answer at another time
+        if any(entry.reason and entry.reason.rule == HANDED_OVER for entry in decision.entries):
+            return  # a shift ended: that is no step of the ladder
         come = [entry.text for entry in decision.entries if entry.kind == "paged"]
         said = pages[-1].otherwise.partition(" is paged")[0].replace("the last step, finally", "finally")
         assert not come or come[0].replace("last_resort", "finally").startswith(said.split(",")[0][:8]), (
@@ -79,7 +82,7 @@ class Watched(Tale):
             return
         if after.next_due_at <= after.decided_at + SOONEST:  # its next step is due right now
             return
-        around = Surroundings(self.policy, rotations=self.rotations)
+        around = Surroundings(self.policy, office=self.office, rotations=self.rotations)
         policy = self.frozen.setdefault(self.policy.hash, self.policy)
         policy = self.frozen.get(after.policy_hash, policy)
         again = decide(after, TimerFired(), around, policy, after.decided_at)
@@ -118,6 +121,10 @@ def play(story: Watched, others: Sequence[str], steps: Sequence[Any]) -> None:
     for number, (kind, *rest) in enumerate(steps):
         if kind == "event":
             _event(story, *rest)
+        elif kind == "office":
+            story.office = OFFICES[rest[0]]
+            if story.incident is not None:
+                story.tell(TimerFired())  # whoever changes one makes what is open due
         elif kind == "policy":
             story.policy = organisation(others[number % len(others)])
         elif story.incident is None:
@@ -160,7 +167,7 @@ def _act(story: Watched, action: str, user: str, arguments: dict[str, Any]) -> N
 def _foretold_is_what_comes(story: Watched) -> None:
     if story.incident is None or story.incident.status == "closed":
         return
-    around = Surroundings(story.policy, rotations=story.rotations)
+    around = Surroundings(story.policy, office=story.office, rotations=story.rotations)
     coming = forecast(story.incident, around, story.frozen[story.incident.policy_hash])
     happened, told = list[tuple[datetime, str]](), set[str]()
     for _ in range(100):

@@ -155,21 +155,38 @@ def test_when_nobody_follows_that_is_recorded_and_asked_again_at_the_next_change
     assert [name for name, _ in handed(story)] == ["petra", "ana"]
 
 
-def test_somebody_whom_the_policy_in_force_lacks_is_nobody() -> None:
+def test_who_stands_in_and_is_not_in_the_policy_is_passed_over_and_that_is_said() -> None:
     story = taken()
     story.office = override("gone", EIGHT, NEXT)
     until(story, EIGHT)
-    assert not handed(story)
-    [said] = story.said("nobody")
-    assert "schedule:desk: user:gone: no such user in the policy in force" in said
+    assert [name for name, _ in handed(story)] == ["petra", "ana"]
+    [said] = story.said("on_call")
+    assert said == (
+        "schedule:desk: an override by user:karel names gone, who is no user of the policy in force: "
+        "Petra is asked instead"
+    )
     until(story, NEXT)
-    assert [name for name, _ in handed(story)] == ["karel", "ana"]
+    assert [name for name, _ in handed(story)][2:] == ["karel", "ana"]
 
 
-def test_a_shift_that_ended_before_they_took_it_is_handed_over_at_once() -> None:
-    story = tale(**desk(starts="2026-01-06T03:02"))
+@pytest.mark.parametrize("handoff", ["inform", "page"])
+def test_who_heard_that_nobody_took_it_is_not_asked_again_when_the_one_before_takes_it(handoff: str) -> None:
+    story = tale(**desk(handoff, starts="2026-01-06T03:02"))
     story.event()
     story.later(minutes=3)
+    heard = [name for name, _ in handed(story)] if handoff == "inform" else story.paged[1:]
+    assert heard == ["petra"]
+    story.act("acknowledge")
+    story.later(minutes=1)
+    assert len(handed(story)) + len(story.paged) == 2
+    until(story, START.replace(hour=3, minute=2) + timedelta(days=1))
+    assert "karel" in [name for name, _ in handed(story)] + story.paged
+
+
+def test_a_shift_that_ended_unseen_before_they_took_it_is_handed_over_at_once() -> None:
+    story = tale(**desk(starts="2026-01-06T03:02"))
+    story.event()
+    story.now += timedelta(minutes=3)  # nothing runs
     story.act("acknowledge")
     assert [name for name, _ in handed(story)] == []
     story.later(seconds=1)

@@ -1,6 +1,6 @@
 """`/v1/oncall`: who has which schedule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -12,8 +12,9 @@ from services.router.api.overrides import in_utc, invalid
 from services.router.api.shapes import NextOnCall, OnCallItem, OnCallList, answer, answers
 from services.router.api.times import Moment
 from services.router.engine import Engine
-from shared.policy import Schedule
-from shared.policy.oncall import Override, on_call
+from shared.policy import Bundle
+from shared.policy.oncall import Override
+from shared.policy.roster import Roster, roster_of
 from shared.problems import Fault
 
 
@@ -33,13 +34,12 @@ def oncall(engine: Engine, access: Access) -> APIRouter:
         at: Annotated[Moment | None, Query(description="RFC 3339; now when left out")] = None,
     ) -> Response:
         moment = in_utc(at, "query:at") or caller.now
-        schedules = caller.live.bundle.schedules
         try:
             async with engine.database.reading.transaction("ask again later") as connection:
                 standing = await overrides.by_schedule(connection, moment)
             items = await engine.database.reading.made(
-                sorted(schedules.items()),
-                lambda named: _item(*named, moment, standing.get(named[0], ())),
+                sorted(caller.live.bundle.schedules),
+                lambda name: _item(name, _roster(caller.live.bundle, name, standing), moment),
             )
         except (OverflowError, ValueError) as err:
             raise invalid(Fault("query:at", "too far away to tell")) from err
@@ -48,8 +48,14 @@ def oncall(engine: Engine, access: Access) -> APIRouter:
     return router
 
 
-def _item(name: str, schedule: Schedule, at: datetime, standing: Sequence[Override]) -> OnCallItem:
-    duty = on_call(schedule, at, standing)
+def _roster(bundle: Bundle, name: str, standing: Mapping[str, Sequence[Override]]) -> Roster:
+    found = roster_of(bundle, name, standing)
+    assert found is not None, "its name was listed"
+    return found
+
+
+def _item(name: str, roster: Roster, at: datetime) -> OnCallItem:
+    duty = roster.on_call(at)
     return OnCallItem(
         schedule=name,
         user=duty.user or "",
@@ -58,4 +64,5 @@ def _item(name: str, schedule: Schedule, at: datetime, standing: Sequence[Overri
         reason=duty.reason,
         next=NextOnCall(user=duty.next_user, from_=duty.next_from),
         override=duty.override.id if duty.override else "",
+        passed=list(duty.passed),
     )

@@ -1,4 +1,7 @@
-"""`/v1/overrides`: somebody stands in on a schedule for a while. They survive every policy change."""
+"""`/v1/overrides`: somebody stands in on a schedule, or is absent from all of them, for a while.
+
+They survive every policy change. Of several at one time the one made last counts; after it, the others.
+"""
 
 import uuid
 from datetime import UTC, datetime
@@ -17,10 +20,12 @@ from services.router.api.idempotency import IdempotencyKey, Once
 from services.router.api.shapes import OverrideItem, OverrideList, answer, answers
 from services.router.api.times import Moment
 from services.router.engine import Engine
+from services.router.lacking import faults_of
 from services.router.overrides import StoredOverride, Wanted
 from services.router.policies import InForce
 from shared.cursors import bad_cursor, cursor_of, place_of
 from shared.policy import Bundle
+from shared.policy.roster import EVERY
 from shared.policy.source import nearest
 from shared.problems import Fault, Problem
 
@@ -30,7 +35,8 @@ _UNKNOWN: Final = {404: "No override has this id."}
 _EXAMPLE: Final[JsonDict] = {
     "title": "Override",
     "examples": [
-        {"schedule": "desk", "user": "petra", "from": "2030-05-01T08:00:00Z", "to": "2030-05-02T08:00:00Z"}
+        {"schedule": "desk", "user": "petra", "from": "2030-05-01T08:00:00Z", "to": "2030-05-02T08:00:00Z"},
+        {"absent": "ana", "user": "petra", "from": "2030-05-01T08:00:00Z", "to": "2030-05-15T08:00:00Z"},
     ],
 }
 _Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
@@ -39,12 +45,17 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class OverrideBody(BaseModel):
-    """Who stands in on which schedule, from when until when."""
+    """Who stands in on which schedule, or who is absent, from when until when."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_EXAMPLE)
 
-    schedule: _Name
-    user: _Name = Field(description="who stands in for whoever the layers name")
+    schedule: _Name | None = Field(default=None, description="left out only beside `absent`: every one")
+    user: _Name | None = Field(default=None, description="who stands in; beside `absent`: for that person")
+    absent: _Name | None = Field(
+        default=None,
+        description="has nothing meanwhile: what would be theirs is `user`'s, or goes to what lies beneath",
+    )
+    nobody: bool = Field(default=False, description="instead of `user`: a gap that is wanted")
     from_: Moment = Field(alias="from", description="RFC 3339, with an offset")
     to: Moment = Field(description="RFC 3339, with an offset; after `from`")
     comment: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
@@ -64,13 +75,12 @@ def _add_create(router: APIRouter, engine: Engine, access: Access) -> None:
     @router.post(
         "",
         operation_id="create_override",
-        summary="Let somebody stand in on a schedule",
+        summary="Let somebody stand in on a schedule, or be absent from all of them",
         response_class=Response,
         status_code=201,
         responses=answers(
             OverrideItem,
-            "It is in force from its `from` on; incidents under way are handed over as it says.",
-            {409: "It overlaps another override of the same schedule; `overlaps` says which."},
+            "It is in force from its `from` on, before those made earlier; what is open is handed over.",
             status=201,
         ),
     )
@@ -79,6 +89,7 @@ def _add_create(router: APIRouter, engine: Engine, access: Access) -> None:
         caller: Annotated[Caller, Depends(access.needs("lead"))],
         idempotency_key: IdempotencyKey = "",
     ) -> Response:
+        _check_sense(body)
         begins, ends = _range(body, caller.now)
         once = Once(caller.actor.name, idempotency_key, f"create override\n{body.model_dump_json()}")
 
@@ -87,17 +98,14 @@ def _add_create(router: APIRouter, engine: Engine, access: Access) -> None:
 
             async def make() -> bytes:
                 _check_names(body, live)
-                await office.touch(connection)  # the lock: a second one waits here and then sees the first
-                overlapping = await stored.find(connection, Wanted(body.schedule, begins, ends, most=1))
-                if overlapping:
-                    raise _overlaps(overlapping[0], live)
-                by = caller.actor.name
+                await office.touch(connection)
                 made = StoredOverride(
-                    uuid.uuid4(), body.schedule, body.user, begins, ends, body.comment, by, now
+                    uuid.uuid4(), body.schedule or EVERY, body.user or "", begins, ends, body.comment,
+                    caller.actor.name, now, body.absent or "",
                 )  # fmt: skip
                 await stored.add(connection, made)
-                await stored.ask_duties(connection, body.schedule)
-                return _encoder.encode(shown(made))
+                await stored.ask_duties(connection, made.schedule)
+                return _encoder.encode(shown(made, live))
 
             return await once.answer(connection, now, make)
 
@@ -135,7 +143,9 @@ def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
         more = len(found) > limit
         last = found[limit - 1] if more else None
         following = cursor_of([last.begins.isoformat(), str(last.id)]) if last else None
-        return answer(OverrideList(items=[shown(each) for each in found[:limit]], next=following))
+        return answer(
+            OverrideList(items=[shown(each, caller.live.bundle) for each in found[:limit]], next=following)
+        )
 
 
 def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
@@ -145,14 +155,13 @@ def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
         summary="One override",
         response_class=Response,
         responses=answers(OverrideItem, "The override.", _UNKNOWN),
-        dependencies=[Depends(access.needs("viewer"))],
     )
-    async def one(override_id: str) -> Response:
+    async def one(override_id: str, caller: Annotated[Caller, Depends(access.needs("viewer"))]) -> Response:
         async with engine.database.reading.transaction("ask again later") as connection:
             found = await stored.one(connection, _id_of(override_id))
         if found is None:
             raise _not_found()
-        return answer(shown(found))
+        return answer(shown(found, caller.live.bundle))
 
 
 def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
@@ -176,7 +185,8 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
 
         async def work(connection: AsyncConnection, now: datetime, _: InForce) -> bytes:
             async def end() -> bytes:
-                return _encoder.encode(shown(await _end(connection, _id_of(override_id), now)))
+                ended = await _end(connection, _id_of(override_id), now)
+                return _encoder.encode(shown(ended, caller.live.bundle))
 
             return await once.answer(connection, now, end)
 
@@ -203,8 +213,8 @@ async def _end(connection: AsyncConnection, override_id: uuid.UUID, now: datetim
     return found
 
 
-def shown(one: StoredOverride) -> OverrideItem:
-    """The override as the API shows it."""
+def shown(one: StoredOverride, live: Bundle) -> OverrideItem:
+    """The override as the API shows it, under this policy."""
     return OverrideItem(
         id=str(one.id),
         schedule=one.schedule,
@@ -214,6 +224,8 @@ def shown(one: StoredOverride) -> OverrideItem:
         comment=one.comment,
         by=one.by,
         made_at=one.made_at.astimezone(UTC),
+        absent=one.absent,
+        broken="; ".join(faults_of(one, live)),
     )
 
 
@@ -241,14 +253,33 @@ def _range(body: OverrideBody, now: datetime) -> tuple[datetime, datetime]:
     return begins, ends
 
 
+def _check_sense(body: OverrideBody) -> None:
+    """Raises a 422 for a body that says too little or two things at once."""
+    wrong = []
+    if body.absent is None:
+        if body.schedule is None:
+            wrong.append(Fault("/schedule", "which schedule? Only `absent` is on every one"))
+        if body.user is None and not body.nobody:
+            wrong.append(Fault("/user", "who stands in? `nobody: true` for a gap that is wanted"))
+    elif body.nobody:
+        wrong.append(Fault("/nobody", "not beside `absent`: what would be theirs goes to what lies beneath"))
+    elif body.user == body.absent:
+        wrong.append(Fault("/user", "who is absent cannot stand in for themselves"))
+    if body.user is not None and body.nobody:
+        wrong.append(Fault("/nobody", "not beside `user`: either somebody or nobody"))
+    if wrong:
+        raise invalid(*wrong)
+
+
 def _check_names(body: OverrideBody, live: Bundle) -> None:
     wrong = [
-        Fault(f"/{kind}", _unknown(kind, name, known))
-        for kind, name, known in (
-            ("schedule", body.schedule, live.schedules),
-            ("user", body.user, live.users),
+        Fault(f"/{field}", _unknown(kind, name, known))
+        for field, kind, name, known in (
+            ("schedule", "schedule", body.schedule, live.schedules),
+            ("user", "user", body.user, live.users),
+            ("absent", "user", body.absent, live.users),
         )
-        if name not in known
+        if name is not None and name not in known
     ]
     if wrong:
         raise invalid(*wrong)
@@ -257,16 +288,6 @@ def _check_names(body: OverrideBody, live: Bundle) -> None:
 def _unknown(kind: str, name: str, known: object) -> str:
     close = nearest(name, known)
     return f"no {kind} {name!r} in the policy in force" + (f"; did you mean {close!r}?" if close else "")
-
-
-def _overlaps(other: StoredOverride, live: Bundle) -> Problem:
-    user = live.users.get(other.user)
-    name = user.name if user is not None else other.user
-    item = msgspec.to_builtins(shown(other))
-    why = f"{name} stands in on {other.schedule} from {item['from']} to {item['to']} (override {other.id})"
-    return Problem(
-        409, "conflict", "It overlaps another override of the schedule", why, extra={"overlaps": item}
-    )
 
 
 def _not_found() -> Problem:

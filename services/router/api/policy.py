@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from services.router import metrics, policy_store
+from services.router import lacking, metrics, policy_store
 from services.router.api.access import Access, Caller, Route, unavailable
 from services.router.api.shapes import FailingExpression, PolicyStatus, answer, answers
 from services.router.domain.compiled import CompiledPolicy, compile_sized
@@ -48,12 +48,13 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
     )
     async def current() -> Response:
         async with engine.database.reading.transaction("ask again later") as connection:
-            _, in_force = await moment(connection)
+            now, in_force = await moment(connection)
             if in_force is None:
                 raise unavailable("no policy is in force yet")
             live = await engine.policies.one(connection, in_force.hash)
             failing = await engine.failures.listed(connection, in_force.hash)
-        return answer(_status(in_force, live.bundle, failing))
+            lacks = await lacking.warnings(connection, live, now)
+        return answer(_status(in_force, live.bundle, failing, lacks))
 
     @router.put(
         "",
@@ -79,10 +80,13 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         engine.policies.keep(compiled, size)
         async with engine.database.transaction() as connection:
             by = caller.actor.name
-            in_force = await policy_store.switch(connection, compiled.bundle, source="api", by=by)
+            in_force, lacks = await policy_store.replace(
+                connection, engine.policies, compiled, source="api", by=by
+            )
             failing = await engine.failures.listed(connection, in_force.hash)
         wake_relay()
-        return answer(_status(in_force, compiled.bundle, failing))
+        engine.alarm.earlier(caller.now)
+        return answer(_status(in_force, compiled.bundle, failing, lacks))
 
     return router
 
@@ -119,7 +123,9 @@ def _check(body: bytes) -> tuple[CompiledPolicy, int]:
     return compile_sized(bundle)
 
 
-def _status(in_force: InForce, bundle: Bundle, failing: Sequence[Failing]) -> PolicyStatus:
+def _status(
+    in_force: InForce, bundle: Bundle, failing: Sequence[Failing], lacks: Sequence[str]
+) -> PolicyStatus:
     return PolicyStatus(
         hash=in_force.hash,
         revision=in_force.revision,
@@ -138,4 +144,5 @@ def _status(in_force: InForce, bundle: Bundle, failing: Sequence[Failing]) -> Po
             )
             for each in failing
         ],
+        warnings=list(lacks),
     )

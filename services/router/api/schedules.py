@@ -1,6 +1,6 @@
 """`/v1/schedules`: who has which shifts, as JSON and (by a private address, without a key) as iCalendar."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import quote, urlencode
@@ -32,7 +32,8 @@ from shared.clock import utcnow
 from shared.database import transaction_time
 from shared.guesses import WrongKey
 from shared.policy import Bundle, Schedule
-from shared.policy.oncall import Override, Shift, TooFineError, shifts
+from shared.policy.oncall import Override, Shift, TooFineError
+from shared.policy.roster import Roster, roster_of
 from shared.problems import MEDIA_TYPE, Fault, Problem
 from shared.reading import Reading
 from shared.security import Key
@@ -102,12 +103,13 @@ def _add_shifts(router: APIRouter, engine: Engine, access: Access) -> None:
         ] = None,
         user: _Filter = "",
     ) -> Response:
-        schedule = _known(caller.live.bundle, name)
+        bundle = caller.live.bundle
+        schedule = _known(bundle, name)
         since, until = _range(in_utc(begins, "query:from") or caller.now, in_utc(ends, "query:to"))
         async with engine.database.reading.transaction("ask for a shorter time") as connection:
             standing = await overrides.by_schedule(connection, since, until, name)
         try:
-            found = await _listed(engine.database.reading, schedule, since, until, standing.get(name, ()))
+            found = await _listed(engine.database.reading, _roster(bundle, name, standing), since, until)
         except TooFineError as err:
             raise invalid(Fault("query:to", f"{err}: ask for a shorter one")) from err
         except (OverflowError, ValueError) as err:
@@ -197,13 +199,13 @@ def _add_calendar(router: APIRouter, engine: Engine, settings: RouterSettings) -
             bundle, changed_at = await _in_force(engine, connection)
             if not _still_holds(bundle, claims, now) or await _was_ended(connection, claims):
                 raise _unknown()
-            schedule = _known(bundle, name)
+            _known(bundle, name)
             day = now.replace(hour=0, minute=0, second=0, microsecond=0)
             since, until = day - _BEHIND - _LONGEST_SHIFT, day + _AHEAD + _LONGEST_SHIFT
             standing = await overrides.by_schedule(connection, since, until, name)
             latest = await connection.scalar(_LATEST, {"schedule": name})
         try:
-            found = await _listed(engine.database.reading, schedule, since, until, standing.get(name, ()))
+            found = await _listed(engine.database.reading, _roster(bundle, name, standing), since, until)
         except TooFineError as err:
             raise Problem(422, "invalid-request", "Its turns are too short for a calendar", str(err)) from err
         listed = [each for each in found if each.ends > day - _BEHIND and each.begins < day + _AHEAD]
@@ -253,11 +255,16 @@ def _works(key: Key, now: datetime) -> bool:
     return key.expires is None or now < key.expires
 
 
-async def _listed(
-    reading: Reading, schedule: Schedule, begins: datetime, ends: datetime, standing: Sequence[Override]
-) -> list[Shift]:
+async def _listed(reading: Reading, roster: Roster, begins: datetime, ends: datetime) -> list[Shift]:
     """A year of short shifts takes its time."""
-    return await reading.made(shifts(schedule, begins, ends, standing), lambda shift: shift)
+    return await reading.made(roster.shifts(begins, ends), lambda shift: shift)
+
+
+def _roster(bundle: Bundle, name: str, standing: Mapping[str, Sequence[Override]]) -> Roster:
+    found = roster_of(bundle, name, standing)
+    if found is None:
+        raise _unknown()
+    return found
 
 
 def _range(begins: datetime, ends: datetime | None) -> tuple[datetime, datetime]:
@@ -287,6 +294,7 @@ def _shown(shift: Shift) -> ShiftItem:
         to=shift.ends,
         layers=list(shift.layers),
         overrides=list(shift.overrides),
+        passed=list(shift.passed),
     )
 
 
@@ -310,4 +318,4 @@ _ENDED: Final = text("""
     SELECT max(ended_at) FROM router.calendar_end
     WHERE schedule = :schedule AND holder IN (:holder, 'everybody')
 """)
-_LATEST: Final = text("SELECT max(made_at) FROM router.override WHERE schedule = :schedule")
+_LATEST: Final = text("SELECT max(made_at) FROM router.override WHERE schedule IN (:schedule, '')")

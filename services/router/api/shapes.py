@@ -90,6 +90,7 @@ class OnCallItem(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     next: NextOnCall
     override: str = ""  # the id of the override by which the user stands in
+    passed: list[str] = []  # who was passed over, and why
 
 
 class OnCallList(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +115,11 @@ class HeartbeatList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OverrideItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """`user` stands in on `schedule` for whoever its layers name."""
+    """`user` has `schedule` instead of whoever its layers name; empty: nobody has, on purpose.
+
+    With `absent` only what would be that person's goes to `user`, or (empty) to whoever comes beneath; an
+    empty `schedule` is every one. `broken`: why it does not do so under the policy in force.
+    """
 
     id: str
     schedule: str
@@ -124,6 +129,8 @@ class OverrideItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "
     comment: str
     by: str
     made_at: datetime
+    absent: str
+    broken: str
 
 
 class OverrideList(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,13 +155,17 @@ class ScheduleList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShiftItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """One person's shift; `user` is empty where nobody is on call. `overrides` are ids."""
+    """One person's shift; `user` is empty where nobody is on call. `overrides` are ids.
+
+    `passed` says who was passed over, and why: somebody who left the policy, or who is absent.
+    """
 
     user: str
     from_: datetime
     to: datetime
     layers: list[str]
     overrides: list[str]
+    passed: list[str]
 
 
 class ShiftList(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -310,6 +321,7 @@ class FailingExpression(msgspec.Struct, frozen=True, kw_only=True):
 class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The policy in force. `not_in_force` says which parts of it do nothing yet. `failing`: which expressions
     could not be evaluated, also those of earlier policies that failed in the last day.
+    `warnings`: overrides, silences, maintenance and open incidents that name what it lacks.
     """
 
     hash: str
@@ -319,6 +331,7 @@ class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     not_in_force: list[str]
     failing: list[FailingExpression]
+    warnings: list[str]
 
 
 SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (

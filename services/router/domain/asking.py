@@ -190,8 +190,7 @@ def page_finally(draft: Draft, *, cause: str, reason: Reason | None = None, join
         calendar="",
     )
     resolved = draft.directory.resolve(final.notify)
-    for gap in resolved.gaps:
-        draft.say("nobody", gap, Reason(f"{where}.notify"))
+    draft.say_unnamed(resolved, Reason(f"{where}.notify"))
     if resolved:
         _page_last(draft, "finally", resolved.found, cause, reason or Reason(where), joins=joins)
         return

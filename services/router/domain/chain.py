@@ -110,8 +110,7 @@ def _pass(draft: Draft, candidate: Candidate) -> bool:
         text = f"level {name} counts as competent: its condition could not be evaluated: {candidate.unsure}"
         draft.say("competence", text, candidate.reason)
     where = f"{rung.where}.notify"
-    for gap in candidate.resolved.gaps:
-        draft.say("nobody", gap, Reason(where))
+    draft.say_unnamed(candidate.resolved, Reason(where))
     if candidate.asks_somebody:
         return False
     draft.say("level_skipped", f"level {name} is passed at once: it names nobody", Reason(where))

@@ -29,6 +29,7 @@ from services.router.domain import (
     rests,
     stakeholders,
     suppression,
+    unsettled,
     updates,
     worse,
 )
@@ -110,6 +111,7 @@ def _conclude(draft: Draft) -> Decision:
     updates.after_telling(draft)
     account.conclude(draft)
     closing.after(draft)
+    unsettled.keep(draft)
     draft.set(next_due_at=due.next_due(draft))
     assert draft.incident.status == "closed" or draft.incident.next_due_at is not None
     return draft.finish()
@@ -242,6 +244,7 @@ def _on_timer(draft: Draft) -> Decision:
         else:
             chain.time_out(draft)
     handoff.check(draft)
+    unsettled.check(draft)
     _ask_the_forgetful(draft)
     return _conclude(draft)
 

@@ -14,9 +14,9 @@ from services.router.domain.incident import Incident
 from services.router.domain.surroundings import Surroundings
 from shared.events import Contact, Recipient
 from shared.policy import Bundle
-from shared.policy.oncall import Override, on_call, stretch_at
 from shared.policy.oncall_turns import local
 from shared.policy.people import Customer
+from shared.policy.roster import Roster, roster_of
 from shared.policy.targets import (
     AddressTarget,
     AssigneeTarget,
@@ -53,10 +53,11 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """Everybody that targets name, once each, in order; and for each target that named nobody, why."""
+    """Everybody that targets name, once each, in order; for each target that named nobody, why."""
 
     found: tuple[Found, ...] = ()
     gaps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # who was passed over on a schedule, and who is on call instead
 
     def __bool__(self) -> bool:
         return bool(self.found)
@@ -73,11 +74,13 @@ def merged(parts: Iterable[Resolved]) -> Resolved:
         return parts[0]
     found: dict[tuple[str, str], Found] = {}
     gaps: list[str] = []
+    notes: list[str] = []
     for part in parts:
         gaps.extend(part.gaps)
+        notes.extend(part.notes)
         for each in part.found:
             found.setdefault((each.recipient.kind, each.recipient.name), each)
-    return Resolved(tuple(found.values()), tuple(gaps))
+    return Resolved(tuple(found.values()), tuple(gaps), tuple(notes))
 
 
 class Directory(msgspec.Struct, frozen=True):
@@ -132,11 +135,10 @@ class Directory(msgspec.Struct, frozen=True):
             case _:
                 assert_never(target)
 
-    def _user(self, name: str, why: str, *, schedule: str = "") -> Resolved:
+    def _user(self, name: str, why: str) -> Resolved:
         if name not in self.bundle.users:
-            through = f"schedule:{schedule}: " if schedule else ""
-            return nobody(f"{through}user:{name}: no such user in the policy in force")
-        return Resolved((Found(Recipient(kind="user", name=name), why, schedule),))
+            return nobody(f"user:{name}: no such user in the policy in force")
+        return Resolved((Found(Recipient(kind="user", name=name), why),))
 
     def _team(self, name: str, *, rooms: bool) -> Resolved:
         team = self.bundle.teams.get(name)
@@ -146,29 +148,42 @@ class Directory(msgspec.Struct, frozen=True):
         if not rooms or not team.contacts:
             return members if members.found else nobody(f"team:{name}: it has no members")
         room = Found(Recipient(kind="team", name=name), f"this is the room of team {name}")
-        return Resolved((*members.found, room), members.gaps)
+        return Resolved((*members.found, room), members.gaps, members.notes)
 
     def _on_call(self, name: str) -> Resolved:
-        schedule = self.bundle.schedules.get(name)
-        if schedule is None:
+        roster = self.roster(name)
+        if roster is None:
             return nobody(f"schedule:{name}: no such schedule in the policy in force")
-        duty = stretch_at(schedule, self.now, self._overrides(name))
+        duty = roster.at(self.now)
         if duty.user is None:
-            return nobody(f"schedule:{name}: nobody is on call now")
-        stands_in = f" as a stand-in until {local(duty.ends, schedule.timezone)}" if duty.override else ""
-        return self._user(duty.user, f"you are on call for {name}{stands_in}", schedule=name)
+            told = duty.passed or duty.override is not None
+            why = f": {roster.on_call(self.now).reason}" if told else ""
+            return nobody(f"schedule:{name}: nobody is on call now{why}")
+        why = f"you are on call for {name}"
+        if duty.override is not None:
+            why += f" as a stand-in until {local(duty.ends, roster.schedule.timezone)}"
+        return self._through(name, duty.user, why, duty.passed)
 
     def _next_on_call(self, name: str) -> Resolved:
-        schedule = self.bundle.schedules.get(name)
-        if schedule is None:
+        roster = self.roster(name)
+        if roster is None:
             return nobody(f"next:{name}: no such schedule in the policy in force")
-        duty = on_call(schedule, self.now, self._overrides(name))
+        duty = roster.on_call(self.now)
         if not duty.next_user:
             return nobody(f"next:{name}: nobody follows in schedule {name}")
-        return self._user(duty.next_user, f"you are the next on call for {name}", schedule=name)
+        passed = roster.at(duty.next_from).passed
+        return self._through(name, duty.next_user, f"you are the next on call for {name}", passed)
 
-    def _overrides(self, schedule: str) -> Sequence[Override]:
-        return self.around.office.overrides.get(schedule, ())
+    def _through(self, schedule: str, user: str, why: str, passed: Sequence[str]) -> Resolved:
+        """Somebody whom a schedule names, and who was passed over for that."""
+        over = "; ".join(passed)
+        found = Found(Recipient(kind="user", name=user), f"{why}; {over}" if over else why, schedule)
+        notes = (f"schedule:{schedule}: {over}: {self.display(user)} is asked instead",) if over else ()
+        return Resolved((found,), notes=notes)
+
+    def roster(self, schedule: str) -> Roster | None:
+        """Who has this schedule of the policy in force when; None: there is none of this name."""
+        return roster_of(self.bundle, schedule, self.around.office.overrides)
 
     def _customer(self) -> Resolved:
         said = self.incident.customer
@@ -213,9 +228,9 @@ class Directory(msgspec.Struct, frozen=True):
             for each in group.found
             if each.recipient.kind == "user" and skill in self.bundle.users[each.recipient.name].skills
         )
-        return (
-            Resolved(able, group.gaps) if able else nobody(f"skill {skill}: nobody among {among.text} has it")
-        )
+        if not able:
+            return nobody(f"skill {skill}: nobody among {among.text} has it")
+        return Resolved(able, group.gaps, group.notes)
 
     def _managers(self, of: Target) -> Resolved:
         below = self._one(of, rooms=False)

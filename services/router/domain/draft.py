@@ -14,14 +14,13 @@ from msgspec.structs import replace
 from services.router.domain import record
 from services.router.domain.compiled import CompiledPolicy, Ladder
 from services.router.domain.decision import Audience, Decision, Entry, Explains, Joined, Spread
-from services.router.domain.directory import Directory, Found
+from services.router.domain.directory import Directory, Found, Resolved
 from services.router.domain.incident import Clock, Incident, OpenPage, snapshot
 from services.router.domain.reason import Reason
 from services.router.domain.surroundings import Surroundings
 from shared.events import ClockEvent, IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
 from shared.policy.calendars import Calendars, named
 from shared.policy.expressions import Activation, Condition, Place
-from shared.policy.oncall import stretch_at
 
 LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
 # What expressions see of each field; a change of any other field keeps the activation, which is dear to make.
@@ -67,6 +66,7 @@ _TELLING: Final = frozenset(
             "seen",
             "nobody",
             "handoff",
+            "on_call",
             "snoozed",
             "given_back",
             "decided",
@@ -102,6 +102,7 @@ class Draft:
     entries: list[Entry] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
+    asked: list[OpenPage] = field(default_factory=list)  # of them, whom a schedule named
     notices: list[Notice] = field(default_factory=list)
     settled: Settled | None = None
     update_text: str = ""
@@ -189,6 +190,13 @@ class Draft:
         self.say(event, text, reason)
         self.clock_events.append(ClockEvent(target=clock.target, event=event, sla=clock.sla))
 
+    def say_unnamed(self, resolved: Resolved, reason: Reason, of: str = "") -> None:
+        """Write down which targets named nobody, and who was passed over. `of`: what asked for them."""
+        for gap in resolved.gaps:
+            self.say("nobody", f"{of}{gap}", reason)
+        for note in resolved.notes:
+            self.say("on_call", f"{of}{note}", reason)
+
     def change(self, name: str) -> None:
         """Name what this decision changed, for the message."""
         if name not in self.changes:
@@ -228,11 +236,9 @@ class Draft:
         return hours.is_open(self.now)
 
     def _on_call(self, schedule: str) -> str:
-        """Who has a schedule now, overrides included."""
-        known = self.live.bundle.schedules.get(schedule)
-        if known is None:
-            return ""
-        return stretch_at(known, self.now, self.around.office.overrides.get(schedule, ())).user or ""
+        """Who has a schedule now: whoever a page would ask."""
+        roster = self.directory.roster(schedule)
+        return (roster.at(self.now).user or "") if roster is not None else ""
 
     def reason(self, where: str, condition: Condition | None, *instead_of: str) -> Reason:
         """A reason with the condition's expression and what it saw."""
@@ -297,6 +303,8 @@ class Draft:
             schedule=found.schedule,
         )
         self.set(pages_made=made, pages=(*self.incident.pages, asked))
+        if asked.schedule:
+            self.asked.append(asked)
         return page
 
     def tell(

@@ -6,7 +6,7 @@ that overrides and a changed schedule are honoured. People and schedules are tho
 (rule 17). While nobody may be told (`is_muted`) it waits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -18,12 +18,13 @@ from services.router.domain.incident import Duty, Incident
 from services.router.domain.reason import Reason
 from shared.events import Recipient
 from shared.policy import Schedule
-from shared.policy.oncall import OnCall, Override, on_call, shift_end
+from shared.policy.oncall import OnCall
 from shared.policy.oncall_turns import local
+from shared.policy.roster import Roster
 from shared.policy.targets import ScheduleTarget, SkillTarget, Target
 
 THROUGH: Final = "handoff"  # of a page; who answers it takes the incident over
-_RULE: Final = "rule 20: handoff"
+RULE: Final = "rule 20: handoff"
 
 
 def begin(draft: Draft) -> None:
@@ -46,16 +47,15 @@ def check(draft: Draft) -> None:
     incident, duty = draft.incident, draft.incident.duty
     if duty is None or incident.status != "acknowledged" or incident.is_muted:
         return
-    schedule = draft.live.bundle.schedules.get(duty.schedule)
-    if incident.assignee != duty.user or schedule is None or schedule.handoff == "none":
+    roster = draft.directory.roster(duty.schedule)
+    if incident.assignee != duty.user or roster is None or roster.schedule.handoff == "none":
         begin(draft)  # another one has it, or the policy in force hands nothing over any more
         return
-    overrides = _overrides(draft, duty.schedule)
-    found = on_call(schedule, draft.now, overrides)
+    found = roster.on_call(draft.now)
     if duty.begins is not None and draft.now < duty.begins and found.user != duty.user:
         begin(draft)  # asked as the next one, whose shift is still to come
         return
-    after = _noted(draft, duty, found, schedule, overrides)
+    after = _noted(draft, duty, found, roster)
     if after != duty:
         draft.set(duty=after)
     if after.on_call in {duty.on_call, duty.user}:
@@ -63,7 +63,7 @@ def check(draft: Draft) -> None:
     if found.user is None:
         _say(draft, f"{_shift(draft, duty)} is over and nobody follows: {found.reason}", "nobody")
     else:
-        _hand_over(draft, duty, schedule, found)
+        _hand_over(draft, duty, roster.schedule, found)
 
 
 def moments(draft: Draft) -> Iterator[datetime]:
@@ -73,21 +73,17 @@ def moments(draft: Draft) -> Iterator[datetime]:
         yield incident.duty.until
 
 
-def _noted(
-    draft: Draft, duty: Duty, found: OnCall, schedule: Schedule, overrides: Sequence[Override]
-) -> Duty:
+def _noted(draft: Draft, duty: Duty, found: OnCall, roster: Roster) -> Duty:
     """Who has the schedule now, and when to ask again."""
     if found.user is None:
         return replace(duty, on_call="", until=found.until)
-    return replace(duty, on_call=found.user, until=shift_end(schedule, draft.now, overrides))
+    return replace(duty, on_call=found.user, until=roster.shift_end(draft.now))
 
 
 def _hand_over(draft: Draft, duty: Duty, schedule: Schedule, found: OnCall) -> None:
     """The incoming person hears of it, or is paged; the assignee hears who follows."""
     resolved = draft.directory.resolve((ScheduleTarget(duty.schedule),))
-    if not resolved:
-        _say(draft, f"{_shift(draft, duty)} is over; {'; '.join(resolved.gaps)}", "nobody")
-        return
+    draft.say_unnamed(resolved, _reason(schedule, duty, found))
     incoming, until = resolved.found[0], local(found.until, schedule.timezone)
     name, assignee = draft.directory.display(incoming.recipient.name), draft.directory.display(duty.user)
     stays = f"it stays with {assignee} until somebody takes it over"
@@ -126,12 +122,12 @@ def _shift(draft: Draft, duty: Duty) -> str:
 def _say(draft: Draft, text: str, kind: str) -> None:
     duty = draft.incident.duty
     assert duty is not None
-    draft.say(kind, text, Reason(_RULE, values={"schedule": duty.schedule}))
+    draft.say(kind, text, Reason(RULE, values={"schedule": duty.schedule}))
 
 
 def _reason(schedule: Schedule, duty: Duty, found: OnCall) -> Reason:
     values = {"schedule": duty.schedule, "handoff": schedule.handoff, "on_call": found.reason}
-    return Reason(_RULE, values=values)
+    return Reason(RULE, values=values)
 
 
 # --- the shift on which somebody takes it -----------------------------------------------------------------
@@ -155,19 +151,22 @@ def _duty(draft: Draft) -> Duty | None:
 
 def _on(draft: Draft, name: str, user: str, *, asked: bool) -> Duty | None:
     """Their shift on this schedule; None when they have none, or nothing is ever handed over there."""
-    schedule = draft.live.bundle.schedules.get(name)
-    if schedule is None or schedule.handoff == "none":
+    roster, now = draft.directory.roster(name), draft.now
+    if roster is None or roster.schedule.handoff == "none":
         return None
-    now, overrides = draft.now, _overrides(draft, name)
-    found = on_call(schedule, now, overrides)
+    found = roster.on_call(now)
     if found.user == user:
-        until = shift_end(schedule, now, overrides)
+        until = roster.shift_end(now)
         return Duty(schedule=name, user=user, until=until, begins=now, on_call=user)
     if not asked:
         return None
     if found.next_user == user:
-        begins, until = found.next_from, shift_end(schedule, found.next_from, overrides)
+        begins, until = found.next_from, roster.shift_end(found.next_from)
         return Duty(schedule=name, user=user, until=until, begins=begins, on_call=user)
+    if any(each.schedule == name and each.on_call == found.user for each in draft.incident.unsettled):
+        # it ended before they took it, and whoever follows has been asked
+        until = roster.shift_end(now)
+        return Duty(schedule=name, user=user, until=until, begins=now, on_call=found.user or "")
     return Duty(schedule=name, user=user, until=now, begins=now, on_call=user)  # it ended before they took it
 
 
@@ -180,7 +179,3 @@ def _named(draft: Draft) -> Iterator[str]:
                 inner = inner.among
             if isinstance(inner, ScheduleTarget):
                 yield inner.name
-
-
-def _overrides(draft: Draft, schedule: str) -> Sequence[Override]:
-    return draft.around.office.overrides.get(schedule, ())

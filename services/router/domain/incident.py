@@ -173,6 +173,23 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_call: str = ""
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody was asked through a schedule and it is not settled: at `until` whoever follows is (rule 20).
+
+    `begins`: when the shift of `user`, who was asked, begins. `on_call`: who had the schedule when it was
+    asked last. `heard`: the turns in which somebody was asked or told.
+    """
+
+    schedule: str
+    user: str
+    until: datetime
+    begins: datetime | None = None
+    on_call: str = ""
+    point: bool = False  # by an escalation point: it is seen, not taken
+    joins: bool = False  # somebody had taken it already, more people were asked
+    heard: tuple[str, ...] = ()
+
+
 class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What somebody with the authority decided about an overrun or a conflict."""
 
@@ -246,6 +263,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     joins_untold: int = 0  # how many joined since whoever took it heard of that
     joins_told_at: datetime | None = None
     duty: Duty | None = None
+    unsettled: tuple[Asked, ...] = ()  # what was asked through schedules, and is not settled
     approval: Approval | None = None
     rating: int = 0  # 1–5, what the customer said on confirming; 0: nothing
     confirmed_at: datetime | None = None

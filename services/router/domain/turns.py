@@ -11,6 +11,7 @@ import msgspec
 from services.router.domain.compiled import Rung
 from services.router.domain.directory import Found, shown_address
 from services.router.domain.draft import Draft
+from services.router.domain.handoff import THROUGH
 from services.router.domain.incident import OpenPage
 from services.router.domain.reason import Reason
 
@@ -68,18 +69,23 @@ def _asked(draft: Draft) -> Sequence[OpenPage]:
     return [page for page in pages if page.user or page.name not in rooms]
 
 
+def _asked_in_turn(draft: Draft) -> Sequence[OpenPage]:
+    """Of them, those whose turn it was: not who came on call meanwhile."""
+    return [page for page in _asked(draft) if page.through != THROUGH]
+
+
 def is_lost(draft: Draft) -> bool:
     """Whether whoever was asked last, alone of their level, cannot be reached for good."""
     rung = standing(draft)
     if rung is None or rung.spec.mode.kind == "all":
         return False
-    asked = _asked(draft)
+    asked = _asked_in_turn(draft)
     return bool(asked) and asked[-1].state == "unreachable"
 
 
 def last_asked(draft: Draft) -> str:
     """Who was paged last in this step, as they are called."""
-    page = _asked(draft)[-1]
+    page = _asked_in_turn(draft)[-1]
     return draft.directory.display(page.name) if page.user else shown_address(page.name)
 
 

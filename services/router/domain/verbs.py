@@ -61,8 +61,7 @@ def _assign(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
     """The first user whom the target names has it from now on."""
     assert do.assign is not None
     resolved = draft.directory.resolve((do.assign,))
-    for gap in resolved.gaps:
-        draft.say("nobody", f"point {point.name}: {gap}", reason)
+    draft.say_unnamed(resolved, reason, f"point {point.name}: ")
     users = [found.recipient.name for found in resolved.found if found.recipient.kind == "user"]
     if not users:
         draft.say("point", f"point {point.name} assigns it to nobody", reason)
@@ -77,8 +76,7 @@ def _assign(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
 
 def _notify(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
     resolved = draft.directory.resolve(do.notify or ())
-    for gap in resolved.gaps:
-        draft.say("nobody", f"point {point.name}: {gap}", reason)
+    draft.say_unnamed(resolved, reason, f"point {point.name}: ")
     for found in resolved.found:
         draft.page(found, through="point", why=f"{found.why} (escalation point {point.name})")
     if resolved.found:
@@ -89,8 +87,7 @@ def _notify(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
 
 def _inform(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
     resolved = draft.directory.resolve(do.inform or ())
-    for gap in resolved.gaps:
-        draft.say("nobody", f"point {point.name}: {gap}", reason)
+    draft.say_unnamed(resolved, reason, f"point {point.name}: ")
     for found in resolved.found:
         outside = found.recipient.kind == "customer"  # reads nothing internal
         text = "" if outside else f"Escalation point: {point.name}"

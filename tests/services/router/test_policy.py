@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from services.router import policy_store
 from services.router.engine import Engine
@@ -181,3 +182,21 @@ async def again(database: Database) -> InForce:
         found = await policy_store.publish_again(connection)
     assert found is not None
     return found
+
+
+async def test_a_file_that_lacks_what_stands_is_taken_and_the_log_says_what(place: Place) -> None:
+    layer = {"rotation": ["ana"], "shift": "1w", "starts": "2026-01-05T08:00"}
+    schedules = {"desk": {"timezone": "UTC", "layers": [layer]}}
+    place.write(bundle(schedules=schedules))
+    watch = place.replica()
+    await hash_after(watch)
+    await place.desk.sql(
+        """INSERT INTO router.override (id, schedule, "user", begins, ends, by, made_at)
+        VALUES (gen_random_uuid(), 'desk', 'eva', now(), now() + interval '1 day', 'x', now())"""
+    )
+    place.write(bundle(schedules=schedules, last_resort=["user:petra"]))
+    with capture_logs() as lines:
+        await hash_after(watch)
+    [told] = [each for each in lines if each["action"] == "policy_lacks"]
+    assert "eva is no user of the policy in force" in told["event"]
+    assert len(told["warnings"]) == 1

@@ -1,10 +1,10 @@
 """Who has it: acknowledge, unacknowledge, assign (POLICY.md, rules 3 and 13)."""
 
-from services.router.domain import handoff, lifecycle, whose
+from services.router.domain import handoff, lifecycle, unsettled, whose
 from services.router.domain.actions import asked
 from services.router.domain.decision import Refusal
 from services.router.domain.draft import Draft
-from services.router.domain.incident import Incident
+from services.router.domain.incident import Incident, OpenPage
 from services.router.domain.reason import Reason
 from services.router.domain.signals import ActionTaken
 
@@ -26,6 +26,7 @@ def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
     page = next((each for each in incident.pages if each.page_id == signal.arguments.page), None)
     if page is not None and page.looks and (page.through == "point" or incident.assignee):
         draft.touch()
+        unsettled.seen(draft, page)
         goes_on = "the levels go on" if page.through == "point" else "it grew worse"
         seen = f"{asked.who(draft, signal)} has seen the page; {goes_on}"
         draft.say("seen", seen, Reason("rule 3"))
@@ -55,18 +56,21 @@ def _acknowledge_taken(draft: Draft, signal: ActionTaken, assignee: str) -> Refu
         lifecycle.take(draft, assignee, by=draft.actor)
         asked.remark(draft, signal)
         return None
-    if _was_asked_to_join(incident, signal):
+    joined = _asked_to_join(incident, signal)
+    if joined is not None:
         _join(draft, signal)
+        unsettled.seen(draft, joined)
         return None
     return asked.conflict(unless_free(draft))
 
 
-def _was_asked_to_join(incident: Incident, signal: ActionTaken) -> bool:
-    return any(
-        page.joins
-        and (page.page_id == signal.arguments.page or (page.user and page.name == signal.actor.user))
-        for page in incident.pages
-    )
+def _asked_to_join(incident: Incident, signal: ActionTaken) -> OpenPage | None:
+    """The page that asked them to."""
+    for page in incident.pages:
+        theirs = page.user and page.name == signal.actor.user
+        if page.joins and (page.page_id == signal.arguments.page or theirs):
+            return page
+    return None
 
 
 def _join(draft: Draft, signal: ActionTaken) -> None:

@@ -1,0 +1,51 @@
+"""The one answer to "who is on call": a schedule with everything that decides it – layers, overrides, users.
+
+Pages, `/v1/oncall`, shifts, calendars, handoffs and `on_call()` all ask a roster, so that none of them names
+somebody who has left while another one does not.
+"""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.policy import oncall
+from shared.policy.model import Bundle
+from shared.policy.oncall import OnCall, Override, Shift, Stretch
+from shared.policy.people import Schedule
+
+EVERY: Final = ""  # instead of a schedule's name: an override that holds on every one
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """One schedule, the overrides that stand on it, and the users there are."""
+
+    schedule: Schedule
+    users: Container[str]
+    overrides: Sequence[Override] = ()
+
+    def at(self, moment: datetime) -> Stretch:
+        """Who has it at this moment (aware), since when, until when, and by which rule."""
+        return oncall.stretch_at(self.schedule, moment, self.overrides, self.users)
+
+    def on_call(self, moment: datetime) -> OnCall:
+        """Who has it at this moment, who follows, and why."""
+        return oncall.on_call(self.schedule, moment, self.overrides, self.users)
+
+    def shift_end(self, moment: datetime) -> datetime:
+        """When whoever has it then has it no longer; at the latest when it is to be asked again."""
+        return oncall.shift_end(self.schedule, moment, self.overrides, self.users)
+
+    def shifts(self, begins: datetime, ends: datetime) -> Iterator[Shift]:
+        """All of this time, without gap or overlap. Raises TooFineError for turns too short to list."""
+        return oncall.shifts(self.schedule, begins, ends, self.overrides, self.users)
+
+
+def roster_of(bundle: Bundle, name: str, overrides: Mapping[str, Sequence[Override]]) -> Roster | None:
+    """The roster of the schedule of this name, by the overrides of each schedule; None: there is none."""
+    schedule = bundle.schedules.get(name)
+    if schedule is None:
+        return None
+    own, everywhere = overrides.get(name, ()), overrides.get(EVERY, ())
+    return Roster(schedule, bundle.users, (*own, *everywhere) if everywhere else own)
