@@ -253,6 +253,9 @@ def shown_by(mail_program: str, raw: bytes) -> str:
 @example(
     subject="Server db-prod-01 nelze připojit after 5 minutes, čekáme na odpověď from vendor 支払い 3 of 7"
 )
+@example(
+    subject="disk 👩🔥🔥👩🔥🔥👩🔥🔥 払支払い払い of db-prod 👩👩 ятнсняаан full"
+)  # EmailMessage loses a blank of it
 @example(subject="می‌خواهم 👩‍👩‍👧 =?utf-8?q?Down?= down")
 def test_a_subject_of_any_letters_reads_back_blank_by_blank(subject):
     """By the standard library's new parser and by its old one, with joiners and what looks encoded."""
