@@ -132,7 +132,9 @@ def _members(incident: Document) -> str:
 
 def clock_text(clock: Document, now: datetime) -> str:
     """One promise: `resolve in 4h: 12m used, due 16:00:00 (in 3h 48m), running`."""
-    text = f"{clock['target']} within {span(clock['goal_seconds'])}: {span(clock['elapsed_seconds'])} used"
+    whose = " by a person" if clock.get("by") == "person" else ""
+    within = f"{clock['target']}{whose} within {span(clock['goal_seconds'])}"
+    text = f"{within}: {span(clock['elapsed_seconds'])} used"
     if clock.get("due_at"):
         text += f", due {moment(clock['due_at'], now)} ({distance(clock['due_at'], now)})"
     return f"{text}, {clock['state']}{_broken(clock)}"

@@ -80,6 +80,22 @@ def test_show_takes_the_beginning_of_an_id(server: HTTPServer, ladder: Terminal)
     assert "opened by demo" in printed.out
 
 
+def test_a_clock_says_whose_act_it_waits_for_and_that_it_was_broken_before(
+    server: HTTPServer, ladder: Terminal
+):
+    [clock] = incident()["clocks"]
+    clocks = [
+        clock | {"by": "person", "breached": True, "broken_before": True, "breaches": 1},
+        clock | {"target": "resolve", "state": "fulfilled", "breached": True, "breaches": 1, "due_at": None},
+    ]
+    server.expect_request(f"/v1/incidents/{FIRST}").respond_with_json(incident(clocks=clocks))
+    server.expect_request(f"/v1/incidents/{FIRST}/timeline").respond_with_json(listed())
+    printed = ladder("show", FIRST).out
+    assert "acknowledge by a person within 5m: 3s used" in printed
+    assert "running, broken before" in printed
+    assert "resolve within 5m: 3s used, fulfilled, promise broken" in printed
+
+
 def test_a_beginning_that_fits_several_incidents_names_them(server: HTTPServer, ladder: Terminal):
     server.expect_request("/v1/incidents").respond_with_json(listed(incident(), incident(SECOND)))
     printed = ladder("ack", "0b7b")

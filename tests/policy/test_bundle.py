@@ -246,10 +246,17 @@ def test_the_schema_accepts_what_loads(path):
     jsonschema.validate(_as_editors_read(path), schema(), cls=jsonschema.Draft202012Validator)
 
 
+def test_the_schema_accepts_a_goal_that_says_whose_act_keeps_it():
+    plain = _as_editors_read(COMPLETE)
+    plain["slas"][0].update(acknowledge={"within": "5m", "by": "person"}, respond={"within": "1h"})
+    jsonschema.validate(plain, schema(), cls=jsonschema.Draft202012Validator)
+
+
 WRONG = [
     ("unknown section", lambda plain: plain.update(usres={})),
     ("unknown key", lambda plain: plain["users"]["ana"].update(nmae="x")),
     ("no duration", lambda plain: plain["slas"][0].update(resolve="soon")),
+    ("nobody's goal", lambda plain: plain["slas"][0].update(update={"within": "5m", "by": "robots"})),
     ("no target", lambda plain: plain.update(last_resort=["karel"])),
     ("no name", lambda plain: plain["users"].update({"Ana N": {"name": "x"}})),
     ("no last resort", lambda plain: plain.pop("last_resort")),
