@@ -175,6 +175,43 @@ def test_the_late_twin_of_a_pair_ends_unpaged():
     assert (story.standing.status, len(story.pages)) == ("closed", told)
 
 
+SUBSCRIBED = [{"who": ["customer"], "events": ["opened", "reopened", "resolved"]}]
+
+
+def subscribed() -> Tale:
+    """A customer hears how it goes on and is asked to confirm; it was resolved, and a late trigger came."""
+    story = tale(subscriptions=SUBSCRIBED, **on_main(close={"confirmed_by": "customer", "after": "3d"}))
+    story.event(customer="acme", occurred_at=START)
+    story.act("acknowledge")
+    story.later(seconds=20)
+    story.event("resolve", occurred_at=START + 10 * SECOND)
+    assert told_outside(story) == ["opened", "resolved", "confirm"]
+    story.event(occurred_at=START)
+    return story
+
+
+def told_outside(story: Tale) -> list[str]:
+    return [notice.event for notice in story.notices if notice.recipient.kind == "customer"]
+
+
+def test_nobody_is_told_of_the_late_twin_either():
+    story = subscribed()
+    told = len(story.notices)
+    story.event("resolve", occurred_at=START + 10 * SECOND)
+    story.later(hours=1)
+    assert len(story.notices) == told
+
+
+@pytest.mark.parametrize("how", ["time", "taken"])
+def test_whoever_subscribed_hears_of_it_when_it_is_held_no_longer(how):
+    story = subscribed()
+    if how == "time":
+        story.later(minutes=2)
+    else:
+        story.act("acknowledge")
+    assert told_outside(story) == ["opened", "resolved", "confirm", "reopened"]
+
+
 def test_while_it_is_held_a_trigger_that_is_not_late_counts_at_once():
     story = taken_and_timed_out()
     alertmanager(story, "firing", starts="2026-01-07T02:59:30Z")

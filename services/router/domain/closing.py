@@ -15,7 +15,9 @@ _CUSTOMER = (CustomerTarget(),)
 
 
 def after(draft: Draft) -> None:
-    """Whether this decision resolved it: then the customer is asked to confirm."""
+    """Whether this decision resolved it: then the customer is asked to confirm; not what was only held."""
+    if draft.initial.late is not None:
+        return
     if "resolved" in draft.changes and draft.incident.status == "resolved":
         draft.set(confirm_asked=0)
         if draft.ladder.spec.close is not None:

@@ -90,7 +90,7 @@ def end(draft: Draft, why: str) -> None:
     """From now on it is like any other."""
     held = draft.incident.late
     assert held is not None
-    draft.set(late=None)
+    over(draft)
     if draft.incident.status != "triggered":
         return
     if draft.incident.stands_still:
@@ -107,8 +107,16 @@ def end(draft: Draft, why: str) -> None:
         chain.restart(draft, cause=why, reason=Reason(_RULE))
 
 
+def over(draft: Draft) -> None:
+    """It is held no longer, somebody has it or is asked: now whoever subscribed hears that it is open."""
+    held = draft.incident.late
+    if held is not None:
+        draft.set(late=None)
+        draft.change("reopened" if held.reopens else "opened")
+
+
 def solved(draft: Draft, held: Late) -> None:
-    """It was resolved before anybody was paged: it never came back."""
+    """It was resolved before anybody was paged or told: it never came back."""
     if held.reopens:
         draft.set(reopened=max(0, draft.incident.reopened - 1))
     text = "over before anybody was paged: the trigger was from before the last resolve"

@@ -248,9 +248,8 @@ def note(draft: Draft, event: IncidentEvent) -> None:
 def take(draft: Draft, user: str, *, by: str) -> None:
     """A person takes it: assignee, levels rest, clock fulfilled, unsent pages called off (rule 3)."""
     person = whose.taken(draft, by=by)
-    draft.set(
-        status="acknowledged", assignee=user, acknowledged_at=draft.now, by_machine=not person, late=None
-    )
+    late.over(draft)
+    draft.set(status="acknowledged", assignee=user, acknowledged_at=draft.now, by_machine=not person)
     draft.touch()
     draft.say(
         "taken", f"taken by {draft.directory.display(user)}", Reason("rule 3: taking it rests the levels"), by
@@ -271,7 +270,8 @@ def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
     person, since = whose.taken(draft, by=by), draft.incident.acknowledged_at
     if since is None:
         draft.set(acknowledged_at=draft.now, by_machine=not person)
-    draft.set(status="acknowledged", assignee=name, late=None)
+    late.over(draft)
+    draft.set(status="acknowledged", assignee=name)
     draft.touch()
     instead = f" instead of {display(had_it)}" if had_it else ""
     draft.say("taken", f"assigned to {display(name)}{instead}", reason, by)
@@ -327,7 +327,8 @@ def tell_stakeholders(draft: Draft, text: str, *, person: bool = False) -> None:
 def rest(draft: Draft, by: str) -> None:
     """A machine acknowledges: no assignee, the levels rest for a while (rule 3)."""
     whose.taken(draft, by=by)
-    draft.set(status="acknowledged", acknowledged_at=draft.now, by_machine=True, late=None)
+    late.over(draft)
+    draft.set(status="acknowledged", acknowledged_at=draft.now, by_machine=True)
     draft.touch()
     chain.rest(draft)
     due = draft.incident.chain.due
@@ -377,6 +378,8 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, p
     draft.set_chain(due=None, state="resting")
     draft.settle("resolved", by)
     draft.change("resolved")
+    if held is not None:
+        return  # nobody heard that it came back
     for name in dict.fromkeys([draft.incident.assignee, *draft.incident.followers]):
         if name in {"", by.removeprefix("user:")} or account.has(draft, name):
             continue  # whoever was paged hears with all the others who were

@@ -23,7 +23,8 @@ EVENTS: Final = (
 
 def fan_out(draft: Draft) -> None:
     """Tell every subscription that matches of what this decision changed, and the followers of its end."""
-    events = [event for event in EVENTS if event in draft.changes]
+    untold = _untold(draft)
+    events = [event for event in EVENTS if event in draft.changes and event not in untold]
     if draft.incident.is_muted:
         if "update" in events:
             why = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
@@ -34,6 +35,14 @@ def fan_out(draft: Draft) -> None:
     if draft.incident.subscribers:
         _tell_its_own(draft, events)
     _tell_followers(draft, events)
+
+
+def _untold(draft: Draft) -> frozenset[str]:
+    """What nobody hears of a held one: perhaps it never came back, and its end was heard before (rule 16)."""
+    if draft.incident.late is not None:
+        return frozenset({"opened", "reopened"})
+    never = draft.initial.late is not None and draft.incident.status == "resolved"
+    return frozenset({"resolved"}) if never else frozenset()
 
 
 def _tell_subscribers(draft: Draft, events: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """Handing it up, because of expertise or authority (POLICY.md, rule 4)."""
 
-from services.router.domain import chain, lifecycle, rests
+from services.router.domain import chain, late, lifecycle, rests
 from services.router.domain.actions import asked
 from services.router.domain.decision import Refusal
 from services.router.domain.draft import Draft
@@ -23,7 +23,7 @@ def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
     had_it = draft.incident.assignee
     draft.follow(had_it)
     draft.follow(signal.actor.user)
-    draft.set(status="triggered", assignee="", duty=None, late=None)
+    draft.set(status="triggered", assignee="", duty=None)
     draft.touch()
     draft.settle("handed up", draft.actor)
     missing = f" ({wanted.because})" if wanted.because else ""
@@ -31,6 +31,7 @@ def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
     values = {"because": wanted.because} if wanted.because else {}
     reason = Reason("rule 4: handed up by a person", values=values)
     rests.rouse(draft, "it was handed up")
+    late.over(draft)
     if wanted.policy:
         chain.enter_other(draft, wanted.policy, cause=cause, reason=reason)
     elif wanted.level:
