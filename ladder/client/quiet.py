@@ -84,6 +84,7 @@ def maintenance(
         str, typer.Option(help="Again on these days, such as mon-fri: --from and --to are times of day.")
     ] = "",
     timezone: Annotated[str, typer.Option(help="Of those times, such as Europe/Prague.")] = "UTC",
+    calendar: Annotated[str, typer.Option(help="Again while this calendar of the policy is open.")] = "",
     then: Annotated[str, typer.Option(help="page or drop what still stands at the end.")] = "page",
     end: Annotated[str, typer.Option("--end", metavar="ID", help="End this one, or take it back.")] = "",
     past: Past = False,
@@ -101,7 +102,8 @@ def maintenance(
             path = f"/v1/maintenance/{quote(_one(found, end, 'plans'), safe='')}"
             shown = [connection.delete(path)]
         elif name:
-            times = _window(days, since, to, timezone) if days else _times(now, since, to, lasting)
+            times = {"window": {"calendar": calendar}} if calendar else _window(days, since, to, timezone)
+            times = times if days or calendar else _times(now, since, to, lasting)
             shown = [connection.post("/v1/maintenance", {"name": name, "when": when, "then": then} | times)]
         else:
             shown = list(connection.listed("/v1/maintenance", [("past", "true")] if past else [], 5000))
@@ -164,13 +166,19 @@ def _silence_cells(item: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
     return item["id"][:_SHOWN_ID], moment(item["until"], now), item["when"], item["by"], why
 
 
+def _window_cell(window: Mapping[str, str]) -> str:
+    if "calendar" in window:
+        return f"calendar {window['calendar']}"
+    days, zone = window.get("days", "mon-sun"), window.get("timezone", "UTC")
+    return f"{days} {window.get('from')}–{window.get('to')} {zone}"
+
+
 def _maintenance_cells(item: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
     from ladder.client.words import moment
 
     window = item["window"]
     if window:
-        zone = window.get("timezone", "UTC")
-        times = f"{window.get('days', 'mon-sun')} {window.get('from')}–{window.get('to')} {zone}"
+        times = ", ".join(map(_window_cell, window if isinstance(window, list) else [window]))
     else:
         times = f"{moment(item['from'], now)} – {moment(item['to'], now)}"
     when = item["when"] + (f" (never applies: {item['broken']})" if item["broken"] else "")

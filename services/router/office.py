@@ -6,10 +6,10 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.router import windows
 from services.router.domain.compiled import ALWAYS_TRUE, CompiledPolicy
 from services.router.domain.surroundings import NOTHING_CHANGED, Maintenance, Office, Silence
 from shared import telemetry
@@ -17,12 +17,10 @@ from shared.policy.constants import Constants
 from shared.policy.expressions import Condition, ExpressionError, Expressions
 from shared.policy.model import ALWAYS
 from shared.policy.oncall import Override
-from shared.policy.people import Window
 
 log = telemetry.logger(__name__)
 
 KEPT_AFTER_END: Final = timedelta(hours=1)  # what has ended is still told of for a while
-_WINDOW: Final = TypeAdapter(Window)
 
 
 class Offices:
@@ -73,11 +71,11 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy
             then=row.then,
             starts=row.starts,
             until=row.until,
-            window=None if row.window is None else _WINDOW.validate_json(row.window),
+            window=windows.bound(windows.read(row), live.bundle),
             by=row.by,
         )
         for row in await connection.execute(_MAINTENANCE)
-        if _usable(expressions, row)
+        if _usable(expressions, row) and _opens(live, row)
     ]
     return Office(revision, dict(overrides), silences, maintenance)
 
@@ -107,13 +105,17 @@ def _faults(source: str, calendars: frozenset[str], schedules: frozenset[str]) -
     return Constants(calendars, schedules).faults(source)
 
 
-def broken(live: CompiledPolicy, source: str) -> str:
-    """Why a condition, or a part of it, cannot work under the policy in force; '' when it can."""
+def broken(live: CompiledPolicy, source: str, when: windows.Windows | None = None) -> str:
+    """Why a condition, or a part of it, cannot work under the policy in force; '' when it can.
+
+    The same of windows that name a calendar which is not there: then it never applies.
+    """
     try:
         check(live, source)
     except ExpressionError as err:
         return err.message
-    return ""
+    unknown = windows.unknown_calendars(when, live.bundle)
+    return f"no calendar is called {next(iter(unknown.values()))!r}" if unknown else ""
 
 
 def _usable(expressions: Expressions, row: Any) -> bool:
@@ -123,6 +125,13 @@ def _usable(expressions: Expressions, row: Any) -> bool:
         log.warning("a condition never applies", action="condition_broken", id=str(row.id), error=err.message)
         return False
     return True
+
+
+def _opens(live: CompiledPolicy, row: Any) -> bool:
+    unknown = windows.unknown_calendars(windows.read(row), live.bundle)
+    for name in unknown.values():
+        log.warning("a window never opens", action="window_broken", id=str(row.id), calendar=name)
+    return not unknown
 
 
 _TOUCH: Final = text("UPDATE router.office SET revision = revision + 1")
@@ -135,7 +144,8 @@ _SILENCES: Final = text("""
     WHERE until > transaction_timestamp() - interval '1 hour' ORDER BY starts, id
 """)
 _MAINTENANCE: Final = text("""
-    SELECT id, name, "when", "then", starts, until, CAST("window" AS text) AS "window", by
+    SELECT id, name, "when", "then", starts, until, CAST("window" AS text) AS "window",
+        CAST(windows AS text) AS windows, by
     FROM router.maintenance
     WHERE until IS NULL OR until > transaction_timestamp() - interval '1 hour' ORDER BY name, id
 """)

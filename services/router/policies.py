@@ -21,6 +21,7 @@ from services.router.domain.compiled import CompiledPolicy, compile_json
 from services.router.office import Offices
 from shared.errors import AwayError, MismatchError
 from shared.policy.calendars import Calendars, calendars_of
+from shared.policy.openings import bind_calendars
 from shared.policy.people import Calendar
 
 # Of bundles as JSON; compiled, one takes some 17 times as much. The one in force is kept beside them.
@@ -190,6 +191,7 @@ def _calendars_in(raw: bytes) -> tuple[Calendars, int]:
         read = {name: _CALENDAR.validate_json(bytes(one)) for name, one in named.items()}
     except ValueError:  # a bundle that this release cannot read
         return {}, 0
+    bind_calendars(read)
     return calendars_of(read), sum(map(len, map(bytes, named.values())))
 
 

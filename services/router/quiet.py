@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
-from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import office, relations
+from services.router import office, relations, windows
 from services.router.domain import suppression
 from services.router.domain.decision import Spread
 from services.router.domain.draft import derived_id
@@ -21,10 +20,8 @@ from services.router.tables import SCHEMA
 from shared import codec, outbox
 from shared.database import Database
 from shared.events import Announced, Recipient, RelatedChanged
-from shared.policy.people import Window
 
 KEPT: Final = timedelta(days=90)
-_WINDOW: Final = TypeAdapter(Window)
 _NOTICE: Final = timedelta(minutes=15)  # before the end, or half its length where that is shorter
 
 State: TypeAlias = Literal["planned", "in_force", "over"]
@@ -33,7 +30,7 @@ Table: TypeAlias = Literal["silence", "maintenance"]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One silence or maintenance. Times in UTC; a recurring maintenance has a window and no times."""
+    """One silence or maintenance. Times in UTC; a recurring maintenance has windows and no times."""
 
     id: uuid.UUID
     when: str
@@ -44,7 +41,7 @@ class Stored:
     comment: str = ""  # of a silence
     name: str = ""  # of a maintenance
     then: str = "page"
-    window: Window | None = None
+    window: windows.Windows | None = None
 
     @property
     def called(self) -> str:
@@ -96,8 +93,7 @@ async def add(connection: AsyncConnection, made: Stored) -> None:
         "made_at": made.made_at,
     }  # fmt: skip
     if made.name:
-        window = None if made.window is None else made.window.model_dump_json(by_alias=True)
-        more = {"name": made.name, "then": made.then, "window": window}
+        more = {"name": made.name, "then": made.then, **windows.columns(made.window)}
         await connection.execute(_ADD_MAINTENANCE, given | more)
     else:
         await connection.execute(_ADD_SILENCE, given | {"comment": made.comment})
@@ -174,15 +170,15 @@ def _stored(row: Any) -> Stored:
         comment=row.comment,
         name=row.name,
         then=row.then,
-        window=None if row.window is None else _WINDOW.validate_json(row.window),
+        window=windows.read(row),
     )
 
 
 _COLUMNS: Final = {
     "silence": """id, "when", starts, until, by, made_at, comment,
-        '' AS name, 'page' AS "then", CAST(NULL AS text) AS "window" """,
+        '' AS name, 'page' AS "then", CAST(NULL AS text) AS "window", CAST(NULL AS text) AS windows""",
     "maintenance": """id, "when", starts, until, by, made_at, '' AS comment,
-        name, "then", CAST("window" AS text) AS "window" """,
+        name, "then", CAST("window" AS text) AS "window", CAST(windows AS text) AS windows""",
 }
 _FIND: Final = {
     table: text(f"""
@@ -204,8 +200,11 @@ _ADD_SILENCE: Final = text("""
     VALUES (:id, :when, :starts, :until, :comment, :by, :made_at)
 """)
 _ADD_MAINTENANCE: Final = text("""
-    INSERT INTO router.maintenance (id, name, "when", "then", starts, until, "window", by, made_at)
-    VALUES (:id, :name, :when, :then, :starts, :until, CAST(:window AS json), :by, :made_at)
+    INSERT INTO router.maintenance
+        (id, name, "when", "then", starts, until, "window", windows, by, made_at)
+    VALUES
+        (:id, :name, :when, :then, :starts, :until, CAST(:window AS json), CAST(:windows AS json),
+         :by, :made_at)
 """)
 _REMOVE: Final = {table: text(f"DELETE FROM router.{table} WHERE id = :id") for table in _COLUMNS}
 _END: Final = {

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel
 
 from shared.policy.errors import Path
+from shared.policy.part import OneOrMore
 
 
 @cache
@@ -40,10 +41,20 @@ def members_of(kind: Any) -> Any:
     return _argument(kind, tuple, 0)
 
 
+def one_or_more(kind: Any) -> bool:
+    """Whether a type is a list whose only member may stand without brackets."""
+    if typing.get_origin(kind) is Annotated:
+        inner, *metadata = typing.get_args(kind)
+        return any(isinstance(each, OneOrMore) for each in metadata) or one_or_more(inner)
+    return _is_union(kind) and any(one_or_more(each) for each in typing.get_args(kind))
+
+
 def kind_at(root: type[BaseModel], path: Path) -> Any:
     """The type at a path of a shape; None: the shape knows nothing there."""
     kind: Any = root
     for part in path:
+        if one_or_more(kind) and not isinstance(part, int):
+            kind = members_of(kind)
         model = model_of(kind)
         if model is None:
             kind = entries_of(kind) or members_of(kind)
@@ -54,7 +65,8 @@ def kind_at(root: type[BaseModel], path: Path) -> Any:
 
 def keys_at(root: type[BaseModel], path: Path) -> list[str]:
     """The keys that a shape knows at a path."""
-    model = model_of(kind_at(root, path))
+    kind = kind_at(root, path)
+    model = model_of(members_of(kind) if one_or_more(kind) else kind)
     return list(fields(model)) if model else []
 
 
@@ -69,8 +81,12 @@ def _flat(kind: Any) -> Iterator[Any]:
     """A type without Annotated and unions."""
     if typing.get_origin(kind) is Annotated:
         yield from _flat(typing.get_args(kind)[0])
-    elif typing.get_origin(kind) in (typing.Union, type(int | None)):
+    elif _is_union(kind):
         for each in typing.get_args(kind):
             yield from _flat(each)
     else:
         yield kind
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, type(int | None))

@@ -1,32 +1,31 @@
-"""Business hours: when a calendar is open, how much open time lies between two moments, when it has passed.
+"""When something is open (a calendar, windows), and how much open time lies between two moments.
 
-A window opens and closes at times of the wall clock: a time that the clocks skip means the moment they are
-changed, one that comes twice means the first time. Windows that overlap count once; one whose `to` is not
-later than its `from` ends on the next day. A holiday closes the windows that start on it: the night shift
-that began the evening before goes on.
-
-All of it stands in tables, one a year of UTC, made when a moment of that year is first asked about; after
-that an answer costs two binary searches, however far apart the moments are. Moments are aware; results are
-in UTC and exact to the microsecond.
+What opens on a day is said by the plans of shared.policy.openings; openings that overlap count once. It
+stands in tables, one a year of UTC, made when a moment of that year is first asked about; after that an
+answer costs two binary searches, however far apart the moments are. Moments are aware; results are in UTC
+and exact to the microsecond.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
-from zoneinfo import ZoneInfo
+from typing import Final, TypeAlias
 
 from shared.policy.names import ALWAYS
-from shared.policy.people import Calendar, Holidays, Window
+from shared.policy.openings import Plan, plan_of, plan_of_calendar
+from shared.policy.people import Calendar, DayWindow
 
 YEARS_AHEAD: Final = 10  # a calendar that does not open in so many years is never open again
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
 _DAY: Final = timedelta(days=1)
-_LAST_YEAR: Final = 9990  # beyond it, moments cannot be added to
+_FIRST_YEAR: Final = 10  # before it and beyond the last, moments cannot be added to
+_LAST_YEAR: Final = 9990
+_YEARS_KEPT: Final = 64  # of each; about 10 kB a year and window of every day
 
 
 def _ticks(at: datetime) -> int:
@@ -88,12 +87,20 @@ class _Year:
         return self.starts[index] + opened - self.before[index]
 
 
-class BusinessHours:
-    """Windows that come again each week, except on holidays."""
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A stretch of time in which it is open, or closed, throughout. Times in UTC."""
 
-    def __init__(self, timezone: str, windows: Sequence[Window], holidays: Holidays | None = None) -> None:
-        self._windows = [(window, ZoneInfo(window.timezone or timezone)) for window in windows]
-        self._free: Final = _FreeDays(holidays) if holidays is not None else None
+    is_open: bool
+    begins: datetime
+    ends: datetime
+
+
+class BusinessHours:
+    """What a plan opens and closes."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan: Final = plan
         self._years: dict[int, _Year] = {}
 
     def is_open(self, at: datetime) -> bool:
@@ -155,6 +162,43 @@ class BusinessHours:
                 return _moment(ticks)
         return None
 
+    def spell(self, at: datetime) -> Spell:
+        """Whether it is open at this moment, since when and until when.
+
+        A spell that reaches further than the years beside this one is cut at their ends; ask again then.
+        """
+        number, ticks = _year_of(at), _ticks(at)
+        year = self._of(number)
+        index = bisect_right(year.starts, ticks) - 1
+        if index >= 0 and ticks < year.ends[index]:
+            return self._open_spell(number, year.starts[index], year.ends[index])
+        begins = year.ends[index] if index >= 0 else self._last_end(number - 1)
+        following = index + 1 < len(year.starts)
+        ends = year.starts[index + 1] if following else self._first_start(number + 1)
+        return Spell(False, _moment(begins), _moment(ends))
+
+    def _open_spell(self, number: int, begins: int, ends: int) -> Spell:
+        if begins == _ticks(_new_year(number)):
+            last = self._of(number - 1)
+            begins = last.starts[-1] if last.ends and last.ends[-1] == begins else begins
+        if ends == _ticks(_new_year(number + 1)):
+            following = self._of(number + 1)
+            ends = following.ends[0] if following.starts and following.starts[0] == ends else ends
+        return Spell(True, _moment(begins), _moment(ends))
+
+    def _last_end(self, number: int) -> int:
+        ends = self._of(number).ends
+        return ends[-1] if ends else _ticks(_new_year(number))
+
+    def _first_start(self, number: int) -> int:
+        starts = self._of(number).starts
+        return starts[0] if starts else _ticks(_new_year(number + 1))
+
+    def openings(self, number: int) -> Iterator[tuple[datetime, datetime]]:
+        """From when until when it is open, in one year of UTC; cut at the year's ends."""
+        year = self._of(number)
+        return ((_moment(start), _moment(end)) for start, end in zip(year.starts, year.ends, strict=True))
+
     def _at(self, at: datetime) -> tuple[_Year, int]:
         return self._of(_year_of(at)), _ticks(at)
 
@@ -165,12 +209,14 @@ class BusinessHours:
     def _of(self, number: int) -> _Year:
         year = self._years.get(number)
         if year is None:
+            if len(self._years) >= _YEARS_KEPT:
+                self._years.clear()
             year = self._years[number] = self._made(number)
         return year
 
     def _made(self, number: int) -> _Year:
         begin, end = _ticks(_new_year(number)), _ticks(_new_year(number + 1))
-        starts, ends, before, total = list[int](), list[int](), list[int](), 0
+        starts, ends, before, total = array("q"), array("q"), array("q"), 0
         for opens, closes in sorted(self._openings(number)):
             start, stop = max(opens, begin), min(closes, end)
             if ends and start <= ends[-1]:
@@ -186,18 +232,11 @@ class BusinessHours:
             total += stop - start
         return _Year(starts, ends, before, total)
 
-    def _openings(self, number: int) -> Iterable[tuple[int, int]]:
-        """Every window that may reach into the year, in ticks, as it comes."""
-        for window, zone in self._windows:
-            night = window.to <= window.from_
-            for day in _days(date(number, 1, 1) - 3 * _DAY, date(number + 1, 1, 1) + 2 * _DAY):
-                if day.weekday() in window.days and (self._free is None or day not in self._free):
-                    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - of the wall clock
-                    closes = midnight + _DAY if night else midnight
-                    yield (
-                        _instant(midnight + timedelta(minutes=window.from_), zone),
-                        _instant(closes + timedelta(minutes=window.to), zone),
-                    )
+    def _openings(self, number: int) -> Iterator[tuple[int, int]]:
+        """Every opening that may reach into the year, in ticks, as it comes."""
+        for day in _days(date(number, 1, 1) - 3 * _DAY, date(number + 1, 1, 1) + 2 * _DAY):
+            for opens, closes in self._plan.on(day):
+                yield _ticks(opens), _ticks(closes)
 
 
 Hours: TypeAlias = AlwaysOpen | BusinessHours
@@ -205,16 +244,20 @@ Calendars: TypeAlias = Mapping[str, Hours]
 ALWAYS_OPEN: Final = AlwaysOpen()
 
 
-@lru_cache(maxsize=512)
 def hours_of(calendar: Calendar) -> BusinessHours:
     """The hours of a calendar, with its tables, shared by all policies that have the same one."""
-    return BusinessHours(calendar.timezone, calendar.hours, calendar.holidays)
+    return _hours_by(plan_of_calendar(calendar))
 
 
-@lru_cache(maxsize=512)
-def window_hours(window: Window, timezone: str) -> BusinessHours:
-    """One window as hours; `timezone` where the window names none."""
-    return BusinessHours(timezone, (window,))
+@lru_cache(maxsize=2048)
+def window_hours(windows: tuple[DayWindow, ...], timezone: str) -> BusinessHours:
+    """Windows as hours; `timezone` where a window names none."""
+    return _hours_by(plan_of(windows, timezone))
+
+
+@lru_cache(maxsize=2048)
+def _hours_by(plan: Plan) -> BusinessHours:
+    return BusinessHours(plan)
 
 
 def calendars_of(calendars: Mapping[str, Calendar]) -> Calendars:
@@ -227,68 +270,14 @@ def named(calendars: Calendars, name: str) -> Hours:
     return calendars.get(name, ALWAYS_OPEN)
 
 
-def unknown_holidays(holidays: Holidays) -> tuple[str, str, Iterable[str]] | None:
-    """What nobody knows of these: `country` or `subdivision`, what was said, what is known."""
-    import holidays as library  # noqa: PLC0415 - only bundles with public holidays need it
-
-    if holidays.country is None:
-        return None if holidays.subdivision is None else ("country", "", ())
-    known = library.list_supported_countries(include_aliases=True)
-    if holidays.country not in known:
-        return "country", holidays.country, known
-    if holidays.subdivision is not None and holidays.subdivision not in known[holidays.country]:
-        return "subdivision", holidays.subdivision, known[holidays.country]
-    return None
-
-
-class _FreeDays:
-    """Public holidays, with days added and taken away."""
-
-    def __init__(self, spec: Holidays) -> None:
-        self._added: Final = frozenset(spec.add)
-        self._removed: Final = frozenset(spec.remove)
-        self._public: Any = None
-        if spec.country is not None:
-            import holidays  # noqa: PLC0415 - only bundles with public holidays need it
-
-            self._public = holidays.country_holidays(spec.country, subdiv=spec.subdivision)
-
-    def __contains__(self, day: date) -> bool:
-        if day in self._added:
-            return True
-        return self._public is not None and day not in self._removed and day in self._public
-
-
 def _new_year(number: int) -> datetime:
     return datetime(number, 1, 1, tzinfo=UTC)
 
 
 def _year_of(at: datetime) -> int:
-    return min((at if at.tzinfo is UTC else at.astimezone(UTC)).year, _LAST_YEAR)
+    return max(_FIRST_YEAR, min((at if at.tzinfo is UTC else at.astimezone(UTC)).year, _LAST_YEAR))
 
 
 def _days(first: date, last: date) -> Iterable[date]:
     for number in range((last - first).days + 1):
         yield first + timedelta(days=number)
-
-
-def _instant(wall: datetime, zone: ZoneInfo) -> int:
-    """When the wall clock first shows this time or a later one, in ticks."""
-    early, late = wall.replace(tzinfo=zone), wall.replace(tzinfo=zone, fold=1)
-    before, after = early.utcoffset(), late.utcoffset()
-    assert before is not None
-    assert after is not None
-    if before >= after:  # an ordinary time, or one that comes twice
-        return _ticks(early)
-    return _change(_ticks(late), _ticks(early), before, zone)
-
-
-def _change(low: int, high: int, before: timedelta, zone: ZoneInfo) -> int:
-    """The moment, to the second, at which the zone's offset is no longer `before`."""
-    while high - low > _SECOND:
-        middle = (low + high) // 2 // _SECOND * _SECOND
-        if _moment(middle).astimezone(zone).utcoffset() == before:
-            low = middle
-        else:
-            high = middle
-    return high

@@ -68,6 +68,20 @@ class Finding:
         return self.at_key and self.found == "nothing"
 
 
+def as_written(path: Path, tree: Any) -> Path:
+    """The path without the numbers of members that stand alone, where their list was left out."""
+    kept: list[str | int] = []
+    for part in path:
+        if isinstance(part, int) and isinstance(tree, dict):
+            continue
+        kept.append(part)
+        try:
+            tree = tree[part]
+        except (KeyError, IndexError, TypeError):
+            tree = None
+    return tuple(kept)
+
+
 def dotted(path: Path) -> str:
     """`policies.checkout.levels[1].notify[0]`."""
     text = ""

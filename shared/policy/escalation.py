@@ -16,7 +16,7 @@ from shared.policy.durations import (
     parse_positive,
 )
 from shared.policy.part import Count, EventName, Expression, LongText, Name, Part, PriorityNumber, Text
-from shared.policy.people import Window
+from shared.policy.people import Windows
 from shared.policy.targets import AnyTarget
 
 Targets = Annotated[tuple[AnyTarget, ...], Field(min_length=1)]
@@ -165,6 +165,7 @@ class Final(Part):
 
     notify: tuple[AnyTarget, ...] = ()
     every: Duration = Field(default="15m", validate_default=True)
+    hold_until: Name | None = None
 
 
 class EscalateTo(Part):
@@ -304,7 +305,7 @@ class Suppression(Part):
 
     name: Text
     when: Expression = "true"
-    window: Window | None = None
+    window: Windows | None = None
     while_open: Expression | None = None
     then: Literal["page", "drop"] = "page"
 

@@ -1,12 +1,13 @@
 """Loading a bundle from its files, with every error at once, each with file, line and column."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
 from shared.policy import packing, references, trial
 from shared.policy.bundle_json import dump_json
-from shared.policy.errors import Finding, Path, Place, PolicyError, PolicyErrors, shown
+from shared.policy.errors import Finding, Path, Place, PolicyError, PolicyErrors, as_written, shown
 from shared.policy.model import Bundle
 from shared.policy.shape import Shaped, at, shape
 from shared.policy.source import read, read_plain
@@ -55,6 +56,11 @@ def _able_to_travel(bundle: Bundle, path: FilePath) -> Bundle:
 
 
 def _checks(shaped: Shaped, tree: Mapping[str, Any]) -> Iterator[Finding]:
+    for each in _checked(shaped, tree):
+        yield replace(each, path=as_written(each.path, tree))
+
+
+def _checked(shaped: Shaped, tree: Mapping[str, Any]) -> Iterator[Finding]:
     bundle = shaped.bundle
     yield from references.References(bundle, tree, shaped.wrong).findings()
     yield from trial.findings(bundle)

@@ -4,9 +4,10 @@ Durations are `timedelta`, times of day minutes after midnight, targets values o
 Expressions stay text: `shared.policy.expressions` compiles them.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.policy.doors import ApiKey, Call, Heartbeat, Integration, NamedSecrets, Template
 from shared.policy.escalation import (
@@ -21,8 +22,9 @@ from shared.policy.escalation import (
     Targets,
 )
 from shared.policy.names import ALWAYS
+from shared.policy.openings import bind, bind_calendars
 from shared.policy.part import Expression, Name, Part, Role
-from shared.policy.people import Calendar, Customer, Schedule, Service, Team, User
+from shared.policy.people import Calendar, Customer, DayWindow, Schedule, Service, Team, User
 
 __all__ = ["ALWAYS", "Bundle"]
 
@@ -54,6 +56,22 @@ class Bundle(Part):
     heartbeats: dict[Name, Heartbeat] = Field(default_factory=dict)
     templates: dict[Name, Template] = Field(default_factory=dict)
     secrets: NamedSecrets = NamedSecrets()
+
+    @model_validator(mode="after")
+    def _calendars_of_windows(self) -> "Bundle":
+        bind_calendars(self.calendars)
+        bind(self._windows(), self.calendars)
+        return self
+
+    def _windows(self) -> Iterator[DayWindow]:
+        """Every window outside of calendars."""
+        for user in self.users.values():
+            yield from user.quiet_hours or ()
+        for schedule in self.schedules.values():
+            for layer in schedule.layers:
+                yield from layer.only or ()
+        for suppression in self.suppress:
+            yield from suppression.window or ()
 
     def tier_of(self, name: str | None) -> str:
         """The tier as named, or the last one for what is unknown."""

@@ -9,18 +9,18 @@ is answered by walking along them, never further than a fixed number.
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from shared.policy.oncall_turns import instant, local, turn_at
-from shared.policy.oncall_windows import spell_at
+from shared.policy.oncall_layers import EARLIEST, ends_at, layer_at
 from shared.policy.people import Layer, Schedule
+from shared.policy.wall_clock import instant, local
 
 OVERRIDE: Final = "override"
 _LOOKED_AHEAD: Final = 100  # stretches, for who follows
 _MERGED: Final = 16  # stretches, for the end of somebody's shift
-_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
+_FURTHEST: Final = timedelta(days=3660)  # who is on call no sooner than then follows nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Override:
     ends: datetime
     by: str = ""
     absent: str = ""
-    made_at: datetime = _EARLIEST
+    made_at: datetime = EARLIEST
 
     @property
     def _rank(self) -> tuple[datetime, datetime, str]:
@@ -203,7 +203,7 @@ class _Walk:
     zone: str
     at: datetime
     users: Container[str] | None
-    begins: datetime = _EARLIEST
+    begins: datetime = EARLIEST
     ends: datetime = _LATEST
     away: list[Override] = field(default_factory=list)  # absences above what is looked at, the last one first
     passed: list[str] = field(default_factory=list)
@@ -296,17 +296,8 @@ def _of_layers(schedule: Schedule, walk: _Walk) -> Stretch:
 
 
 def _of_layer(layer: Layer, name: str, zone: str, at: datetime) -> Stretch:
-    """The layer's turn where its window is open; nobody while it is closed, or before it begins."""
-    turn = turn_at(layer, zone, at)
-    if turn is None:
-        return Stretch(None, _EARLIEST, instant(layer.starts, zone))
-    if layer.only is None:
-        return Stretch(turn.user, turn.begins, turn.ends, name, turn.number)
-    spell = spell_at(layer.only, zone, at)
-    if not spell.is_open:
-        return Stretch(None, spell.begins, spell.ends)
-    begins, ends = max(turn.begins, spell.begins), min(turn.ends, spell.ends)
-    return Stretch(turn.user, begins, ends, name, turn.number)
+    found = layer_at(layer, zone, at)
+    return Stretch(found.user, found.begins, found.ends, name if found.user is not None else "", found.number)
 
 
 def _follower(
@@ -322,7 +313,7 @@ def _follower(
         if found.user is not None and found.user != now.user:
             return found
         same = same or (found if found.user is not None else None)
-        if same is not None and not others:
+        if (same is not None and not others) or found.ends - now.ends > _FURTHEST:
             break
     return same or Stretch(None, now.ends, now.ends)
 
@@ -341,7 +332,10 @@ def _reason(schedule: Schedule, now: Stretch) -> str:
         return f"nobody else is on call until {local(now.ends, zone)} at the earliest"
     first = min(range(len(schedule.layers)), key=lambda number: schedule.layers[number].starts)
     starts = schedule.layers[first].starts
-    if now.begins == _EARLIEST or now.ends <= instant(starts, zone):
+    if now.begins == EARLIEST or now.ends <= instant(starts, zone):
         name = schedule.layers[first].name or f"layer {first + 1}"
         return f"{name} begins at {starts.isoformat(' ', 'minutes')} {zone}"
+    last = max(ends_at(layer, zone) or _LATEST for layer in schedule.layers)
+    if last <= now.begins:
+        return f"every layer has ended, the last one at {local(last, zone)}"
     return f"no layer is active until {local(now.ends, zone)} at the earliest"

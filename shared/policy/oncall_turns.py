@@ -1,17 +1,15 @@
 """Whose turn it is in one rotation: shift arithmetic from plain values, across changes of local time.
 
 A shift of days or weeks hands over at the same local time of day, so one of its days has 23 or 25 hours (or
-half an hour more or less: Lord Howe) where the clocks change. A shift of hours is an absolute length. A
-hand-over time that the clocks skip happens as if they had not been changed yet; one that comes twice
-happens the first time.
+half an hour more or less: Lord Howe) where the clocks change. A shift of hours is an absolute length.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from shared.policy.people import Layer
+from shared.policy.wall_clock import instant, zone_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +56,3 @@ def _handover(starts: datetime, zone: str, days: int, length: timedelta, number:
     if days:
         return instant(starts + timedelta(days=days * number), zone)
     return instant(starts, zone) + length * number
-
-
-def instant(wall: datetime, zone: str) -> datetime:
-    """The UTC time of a wall clock's time; fold 0 gives the two rules of the module's docstring."""
-    return wall.replace(tzinfo=zone_of(zone), fold=0).astimezone(UTC)
-
-
-def local(at: datetime, zone: str) -> str:
-    """A time as people of that zone read it."""
-    return f"{at.astimezone(zone_of(zone)):%Y-%m-%d %H:%M} {zone}"
-
-
-@lru_cache(maxsize=256)
-def zone_of(name: str) -> ZoneInfo:
-    """The zone by its IANA name."""
-    return ZoneInfo(name)

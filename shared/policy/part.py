@@ -1,8 +1,21 @@
 """What every piece of a bundle is: frozen, without unknown keys, strict about numbers and text."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, core_schema
 
 from shared.policy.targets import NAME_PATTERN
 
@@ -13,6 +26,52 @@ class Part(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, defer_build=True
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OneOrMore:
+    """Marks a list whose only member may stand without brackets: `{…}` is `[{…}]`.
+
+    As JSON one member is written alone too, unless `listed`. The places of errors are those of what was
+    written.
+    """
+
+    listed: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validation and JSON of the list, around its own."""
+        alone = None if self.listed else core_schema.wrap_serializer_function_ser_schema(_alone)
+        return core_schema.no_info_wrap_validator_function(_listed, handler(source), serialization=alone)
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Either of the two."""
+        listed = handler(core)
+        return {"anyOf": [listed["items"], listed]}
+
+
+def _listed(written: Any, inner: Any) -> Any:
+    alone = not isinstance(written, list | tuple)
+    try:
+        return inner([written] if alone else written)
+    except ValidationError as err:
+        found = err.errors(include_url=False)
+        told = [each for each in found if each["loc"]] or found  # wrong members make the list too short, too
+        raise ValidationError.from_exception_data(
+            err.title,
+            [
+                InitErrorDetails(
+                    type=each["type"], loc=each["loc"][alone:], input=each["input"], ctx=each.get("ctx", {})
+                )
+                for each in told
+            ],
+        ) from None
+
+
+def _alone(members: Any, inner: Any) -> Any:
+    plain = inner(members)
+    return plain[0] if len(plain) == 1 else plain
 
 
 def _text_of_truth(written: Any) -> Any:

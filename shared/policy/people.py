@@ -1,14 +1,21 @@
 """Who there is: users, teams, schedules, customers, services, and the windows of time they live by."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Optional
 
-from pydantic import Field, GetJsonSchemaHandler, StringConstraints, model_serializer, model_validator
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from shared.policy.durations import DurationOrNone, ShiftLength
-from shared.policy.part import Expression, Name, Number, Part, Role, Text
+from shared.policy.part import Expression, Name, Number, OneOrMore, Part, Role, Text
 from shared.policy.targets import CHANNELS, Channel, parse_address
 from shared.policy.windows import Day, Days, LocalTime, TimeOfDay, Zone
 
@@ -64,19 +71,45 @@ _CONTACT = (
 Contacts = dict[Name, ContactSpec]
 
 
-class Window(Part):
-    """A span of time that comes again; `days` names the days on which it starts, minutes after midnight."""
+class DayWindow(Part):
+    """A span of one day, in minutes after midnight, or what a calendar has on that day."""
 
-    days: Days = frozenset(range(7))
     from_: TimeOfDay = Field(default=0, alias="from")
     to: TimeOfDay = 1440
     timezone: Zone | None = None  # where absent: the zone of what it belongs to
+    calendar: Name | None = None
+    # What `calendar` names, which the bundle fills in; None: nothing that is known, so it never opens.
+    _means: Optional["Calendar"] = PrivateAttr(default=None)
+
+    @property
+    def means(self) -> Optional["Calendar"]:
+        """The calendar of this name, in the bundle that this is part of."""
+        return self._means
+
+    def bind(self, means: Optional["Calendar"]) -> None:
+        """Say what `calendar` names: once, while the bundle is made."""
+        self._means = means
+
+    @model_validator(mode="after")
+    def _calendar_or_times(self) -> "DayWindow":
+        if self.calendar is not None and self.model_fields_set - {"calendar", "unless"}:
+            raise ValueError("either `calendar`, or days and times of its own")
+        return self
+
+
+class Window(DayWindow):
+    """A span of time that comes again; `days` names the days on which it starts. Or a calendar's hours."""
+
+    days: Days = frozenset(range(7))
 
 
 class QuietHours(Window):
     """When a user wants nothing that can wait, except where `unless` is true."""
 
     unless: Expression | None = None
+
+
+Windows = Annotated[tuple[Window, ...], Field(min_length=1), OneOrMore()]
 
 
 class RuleStep(Part):
@@ -102,7 +135,7 @@ class User(Part):
     may_approve: dict[Name, Annotated[Number, Field(ge=0)]] = Field(default_factory=dict)
     contacts: Contacts = Field(default_factory=dict)
     rules: PersonalRules = PersonalRules()
-    quiet_hours: QuietHours | None = None
+    quiet_hours: Annotated[tuple[QuietHours, ...], Field(min_length=1), OneOrMore()] | None = None
 
 
 class Team(Part):
@@ -112,13 +145,18 @@ class Team(Part):
 
 
 class Layer(Part):
-    """A rotation: who follows whom, how long a turn lasts, since when, and in which window only."""
+    """A rotation: who follows whom, how long a turn lasts, from when until when, and in which windows only.
+
+    `count`: whether turns that fall wholly outside its windows are used up (`all`) or left out (`open`).
+    """
 
     name: Text | None = None
     rotation: Annotated[tuple[Name, ...], Field(min_length=1)]
     shift: ShiftLength
     starts: LocalTime
-    only: Window | None = None
+    ends: LocalTime | None = None
+    only: Windows | None = None
+    count: Literal["all", "open"] = "all"
 
 
 class Schedule(Part):
@@ -130,17 +168,24 @@ class Schedule(Part):
 
 
 class Holidays(Part):
+    """Days on which no window of the calendar starts, and days that have hours of their own.
+
+    A day of `hours` has those, holiday or not; then come dates (`add` before `remove`), then yearly ones,
+    then the public holidays.
+    """
+
     country: Annotated[str, StringConstraints(strict=True, pattern="^[A-Z]{2}$")] | None = None
     subdivision: Annotated[str, StringConstraints(strict=True, pattern="^[A-Z0-9-]{1,10}$")] | None = None
     add: tuple[Day, ...] = ()
     remove: tuple[Day, ...] = ()
+    hours: dict[Day, Annotated[tuple[DayWindow, ...], OneOrMore()]] = Field(default_factory=dict)
 
 
 class Calendar(Part):
     """Business hours."""
 
     timezone: Zone
-    hours: Annotated[tuple[Window, ...], Field(min_length=1)]
+    hours: Annotated[tuple[Window, ...], Field(min_length=1), OneOrMore(listed=True)]
     holidays: Holidays = Holidays()
 
 

@@ -2,17 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from shared.addresses import expected
-from shared.policy.calendars import unknown_holidays
 from shared.policy.durations import SLA_TARGETS
 from shared.policy.errors import Finding, Path, shown
 from shared.policy.escalation import Policy
 from shared.policy.model import ALWAYS, Bundle
 from shared.policy.names import ABSENT
-from shared.policy.people import ContactSpec, Holidays
+from shared.policy.openings import circle_of, unknown_holidays
+from shared.policy.people import ContactSpec, DayWindow, Holidays, Layer
 from shared.policy.source import nearest
 from shared.policy.targets import (
     AddressTarget,
@@ -120,6 +121,8 @@ class References:
                         where = (*path, "rules", loudness, index, "via")
                         yield _unknown(step.via, user.contacts, "one of the user's contacts", where)
 
+            yield from self._windows(user.quiet_hours, (*path, "quiet_hours"))
+
     def _manager_line(self, name: str) -> Iterator[Finding]:
         line = [name]
         while (above := self._bundle.users.get(line[-1])) is not None and above.manager is not None:
@@ -143,8 +146,10 @@ class References:
             yield from _contacts(team.contacts, ("teams", name))
         for name, schedule in self._bundle.schedules.items():
             for index, layer in enumerate(schedule.layers):
-                path = ("schedules", name, "layers", index, "rotation")
-                yield from self._each(layer.rotation, "users", "a user", path)
+                path = ("schedules", name, "layers", index)
+                yield from self._each(layer.rotation, "users", "a user", (*path, "rotation"))
+                yield from self._windows(layer.only, (*path, "only"))
+                yield from _ends(layer, path)
 
     def _customers_and_services(self) -> Iterator[Finding]:
         tiers = self._bundle.tiers
@@ -174,17 +179,34 @@ class References:
         if name != ALWAYS:
             yield from self._named(name, "calendars", "a calendar", path)
 
+    def _windows(self, windows: Iterable[DayWindow] | None, path: Path) -> Iterator[Finding]:
+        for index, window in enumerate(windows or ()):
+            yield from self._calendar(window.calendar, (*path, index, "calendar"))
+
     def _slas(self) -> Iterator[Finding]:
         if ALWAYS in self._bundle.calendars:
             path = ("calendars", ALWAYS)
             yield Finding(path, "'always'", "another name: 'always' exists by itself", at_key=True)
         for name, calendar in self._bundle.calendars.items():
-            yield from _holidays(calendar.holidays, ("calendars", name, "holidays"))
+            path = ("calendars", name)
+            yield from self._windows(calendar.hours, (*path, "hours"))
+            yield from _holidays(calendar.holidays, (*path, "holidays"))
+            for day, own in calendar.holidays.hours.items():
+                yield from self._windows(own, (*path, "holidays", "hours", str(day)))
+            yield from self._calendars_in_a_circle(name)
         yield from _twice([sla.name for sla in self._bundle.slas], lambda index: ("slas", index, "name"))
         for index, sla in enumerate(self._bundle.slas):
             yield from self._calendar(sla.calendar, ("slas", index, "calendar"))
             if all(sla.goal(target) is None for target in SLA_TARGETS):
                 yield Finding(("slas", index), "no promise", f"one of {', '.join(SLA_TARGETS)}")
+
+    def _calendars_in_a_circle(self, name: str) -> Iterator[Finding]:
+        """Calendars whose hours are their own, by way of others: told once, at the first of them."""
+        calendars = self._bundle.calendars
+        circle = circle_of(name, calendars)
+        if circle and name == next(each for each in calendars if each in circle):
+            expected = "hours that are not its own in the end"
+            yield Finding(("calendars", name, "hours"), f"a circle: {' → '.join(circle)}", expected)
 
     def _policies(self) -> Iterator[Finding]:
         for name, policy in self._bundle.policies.items():
@@ -196,6 +218,7 @@ class References:
                 yield from self._targets(level.notify, (*path, "levels", index, "notify"))
                 yield from self._calendar(level.hold_until, (*path, "levels", index, "hold_until"))
             yield from self._targets(policy.finally_.notify, (*path, "finally", "notify"))
+            yield from self._calendar(policy.finally_.hold_until, (*path, "finally", "hold_until"))
             if policy.close is not None:
                 place = (*path, "close", "template")
                 yield from self._named(policy.close.template, "templates", "a template", place)
@@ -251,9 +274,12 @@ class References:
                     path = ("grouping", index, "by", number)
                     yield Finding(path, shown(name), "a name that expressions know", nearest(name, ABSENT))
         for index, suppression in enumerate(self._bundle.suppress):
-            if suppression.window is not None and suppression.window.timezone is None:
-                where = ("suppress", index, "window", "timezone")
-                yield Finding(where, "nothing", "'timezone', which is required here", at_key=True)
+            where = ("suppress", index, "window")
+            yield from self._windows(suppression.window, where)
+            for number, window in enumerate(suppression.window or ()):
+                if window.timezone is None and window.calendar is None:
+                    missing = (*where, number, "timezone")
+                    yield Finding(missing, "nothing", "'timezone', which is required here", at_key=True)
         for index, subscription in enumerate(self._bundle.subscriptions):
             entry = ("subscriptions", index)
             yield from self._targets(subscription.who, (*entry, "who"))
@@ -342,6 +368,13 @@ def _contacts(contacts: Mapping[str, ContactSpec], path: Path) -> Iterator[Findi
         place = (*path, "contacts", name)
         yield from _address(contact.channel, contact.address, (*place, contact.channel))
         yield from _address("secret", contact.secret or "", (*place, "secret"))
+
+
+def _ends(layer: Layer, path: Path) -> Iterator[Finding]:
+    """A layer that is over before it begins. Of one that could not be read nothing is said."""
+    if isinstance(layer.ends, datetime) and isinstance(layer.starts, datetime) and layer.ends <= layer.starts:
+        expected = f"a time later than its `starts`, {layer.starts.isoformat(timespec='minutes')}"
+        yield Finding((*path, "ends"), shown(layer.ends.isoformat(timespec="minutes")), expected)
 
 
 def _holidays(holidays: Holidays, path: Path) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from shared.policy.annotations import entries_of, fields, members_of, model_of
+from shared.policy.annotations import entries_of, fields, members_of, model_of, one_or_more
 from shared.policy.errors import Finding, Path, shown
 from shared.policy.model import Bundle
 from shared.policy.targets import AnyTarget, AssigneeTarget
@@ -33,6 +33,8 @@ class Remains:
         if path not in self._doubtful:
             return self._adapter(kind).validate_python(written, by_alias=True, by_name=False)
         model, inner, member = model_of(kind), entries_of(kind), members_of(kind)
+        if one_or_more(kind) and not isinstance(written, list):
+            return (self._value(member, written, path),)
         if model is not None:
             readable = isinstance(written, dict) and not _has_own_surface(model)
             return self._part(model, written if readable else {}, path)

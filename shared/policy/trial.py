@@ -61,8 +61,9 @@ def written(bundle: Bundle) -> Iterator[Written]:
         if suppression.while_open is not None:
             yield Written(("suppress", index, "while_open"), suppression.while_open)
     for name, user in bundle.users.items():
-        if user.quiet_hours is not None and user.quiet_hours.unless is not None:
-            yield Written(("users", name, "quiet_hours", "unless"), user.quiet_hours.unless)
+        for index, quiet in enumerate(user.quiet_hours or ()):
+            if quiet.unless is not None:
+                yield Written(("users", name, "quiet_hours", index, "unless"), quiet.unless)
     for name, policy in bundle.policies.items():
         yield from _of_policy(policy, ("policies", name))
 

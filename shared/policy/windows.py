@@ -1,6 +1,7 @@
-"""Times of day, days of the week, zones and the one shape of a window."""
+"""Times of day, days of the week, dates and zones, as a bundle writes them."""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -104,6 +105,39 @@ def parse_date(written: Any) -> date:
         raise ValueError("a date such as 2026-12-24") from None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Yearly:
+    """A date that comes every year; 29 February comes in leap years only."""
+
+    month: int
+    day: int
+
+    def __str__(self) -> str:
+        return f"{self.month:02}-{self.day:02}"
+
+    @classmethod
+    def of(cls, day: date) -> "Yearly":
+        """The yearly date that this day is."""
+        return cls(day.month, day.day)
+
+
+_YEARLY: Final = re.compile(r"(\d\d)-(\d\d)", re.ASCII)
+_A_LEAP_YEAR: Final = 2000
+
+
+def parse_day(written: Any) -> date | Yearly:
+    """`2026-12-24` → that day; `12-24` → that day of every year."""
+    if isinstance(written, Yearly):
+        return written
+    found = _YEARLY.fullmatch(written) if isinstance(written, str) else None
+    try:
+        if found is None:
+            return parse_date(written)
+        return Yearly.of(date(_A_LEAP_YEAR, int(found[1]), int(found[2])))
+    except ValueError:
+        raise ValueError('a date such as 2026-12-24, or "12-24" for every year') from None
+
+
 Days = Annotated[
     frozenset[int],
     PlainValidator(parse_days),
@@ -137,8 +171,8 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d\d-\d\d"}),
 ]
 Day = Annotated[
-    date,
-    PlainValidator(parse_date),
-    PlainSerializer(date.isoformat, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date"}),
+    date | Yearly,
+    PlainValidator(parse_day),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^(?:\d{4}-)?\d\d-\d\d$"}),
 ]

@@ -50,7 +50,8 @@ def test_every_section_of_the_language_loads(complete):
     assert (ana.contacts["bot"].channel, ana.contacts["bot"].secret) == ("webhook", "secret:ana-hook")
     assert [(step.via, step.after) for step in ana.rules.high][1] == ("phone", timedelta(minutes=2))
     assert ana.quiet_hours is not None
-    assert (ana.quiet_hours.from_, ana.quiet_hours.to) == (22 * 60, 7 * 60)
+    [quiet] = ana.quiet_hours
+    assert (quiet.from_, quiet.to) == (22 * 60, 7 * 60)
     assert complete.schedules["desk"].layers[0].shift == Shift(days=7)
     assert complete.schedules["desk"].layers[0].starts == datetime.fromisoformat("2026-01-05T08:00")
     assert complete.calendars["office"].hours[0].days == frozenset(range(5))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.policy import Schedule
+from shared.policy.calendars import window_hours
 from shared.policy.oncall import Override, TooFineError, on_call, shifts, stretch_at
-from shared.policy.oncall_windows import spell_at
 from shared.policy.people import Window
 
 
@@ -90,7 +90,7 @@ def test_a_window_opens_and_closes_by_the_clock_on_the_wall(
     zone, days, start, end, at, is_open, begins, ends
 ):
     window = Window.model_validate({"days": days, "from": start, "to": end})
-    found = spell_at(window, zone, utc(at))
+    found = window_hours((window,), zone).spell(utc(at))
     assert (found.is_open, found.begins, found.ends) == (is_open, utc(begins), utc(ends))
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from services.router.domain.decision import Decision, Entry
 from services.router.domain.incident import Incident
 from services.router.domain.signals import (
@@ -21,9 +23,11 @@ from services.router.domain.signals import (
 from services.router.domain.surroundings import Maintenance, Office, Silence
 from shared.events import IncidentEvent, Notice, Page
 from shared.policy.expressions import Expressions
-from shared.policy.people import Window
+from shared.policy.people import Windows
 from tests.domain.switchboard import Switchboard
 from tests.domain.tale import START, bundle, compiled
+
+WINDOWS: TypeAdapter[Any] = TypeAdapter(Windows)
 
 
 @dataclass
@@ -88,7 +92,7 @@ class Crowd:
             then=then,
             starts=None if window else self.now,
             until=None if window else self.now + timedelta(**span),
-            window=Window.model_validate(window) if window else None,
+            window=WINDOWS.validate_python(window) if window else None,
             by="ana",
         )
         self._changed_office(maintenance=(made,))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import office, quiet
+from services.router import office, quiet, windows
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
 from services.router.api.overrides import in_utc, invalid
@@ -32,7 +32,7 @@ from services.router.policies import InForce
 from services.router.quiet import Stored, Table, Wanted
 from shared.cursors import bad_cursor, cursor_of, place_of
 from shared.policy.expressions import ExpressionError
-from shared.policy.people import Window
+from shared.policy.people import Windows
 from shared.problems import Fault, Problem
 
 _MOST: Final = 500
@@ -92,8 +92,10 @@ class MaintenanceBody(BaseModel):
     when: _When = "true"
     from_: Moment | None = Field(default=None, alias="from", description="RFC 3339, with an offset")
     to: Moment | None = Field(default=None, description="RFC 3339, with an offset")
-    window: Window | None = Field(
-        default=None, description="days, from, to, timezone (UTC where none is named), as in a policy"
+    window: Windows | None = Field(
+        default=None,
+        description="as in a policy: days, from, to, timezone (UTC where none is named), or a calendar of "
+        "the policy in force; or a list of such",
     )
     then: Literal["page", "drop"] = Field(
         default="page", description="what becomes of what still stands at the end"
@@ -200,6 +202,7 @@ async def _create(engine: Engine, once: Once, made: Callable[[datetime], Stored]
         async def make() -> bytes:
             stored = made(now)
             await asyncio.to_thread(_check_condition, live, stored.when)
+            _check_calendars(live, stored)
             await quiet.add(connection, stored)
             return _encoder.encode(kind.shown(stored, live, now))
 
@@ -330,6 +333,22 @@ def _check_condition(live: CompiledPolicy, when: str) -> None:
         ) from err
 
 
+def _check_calendars(live: CompiledPolicy, stored: Stored) -> None:
+    alone = len(stored.window or ()) == 1
+    unknown = windows.unknown_calendars(stored.window, live.bundle)
+    if unknown:
+        known = ", ".join(live.bundle.calendars) or "none"
+        raise invalid(
+            *(
+                Fault(
+                    f"/window{'' if alone else f'/{number}'}/calendar",
+                    f"no calendar of the policy in force is called {name!r}; known: {known}",
+                )
+                for number, name in unknown.items()
+            )
+        )
+
+
 def _check_end(field: str, until: datetime, starts: datetime, now: datetime) -> None:
     if until <= now:
         raise invalid(Fault(field, "it lies in the past"))
@@ -356,21 +375,18 @@ def _silence(stored: Stored, live: CompiledPolicy, now: datetime) -> SilenceItem
 
 
 def _maintenance(stored: Stored, live: CompiledPolicy, now: datetime) -> MaintenanceItem:
-    window = None
-    if stored.window is not None:
-        window = stored.window.model_dump(mode="json", by_alias=True, exclude_none=True)
     return MaintenanceItem(
         id=str(stored.id),
         name=stored.name,
         when=stored.when,
         from_=stored.starts.astimezone(UTC) if stored.starts else None,
         to=stored.until.astimezone(UTC) if stored.until else None,
-        window=window,
+        window=windows.shown(stored.window),
         then=stored.then,
         by=stored.by,
         made_at=stored.made_at.astimezone(UTC),
         state=stored.state(now),
-        broken=office.broken(live, stored.when),
+        broken=office.broken(live, stored.when, stored.window),
     )
 
 

@@ -26,7 +26,7 @@ from services.router.api.report_shapes import (
 )
 from services.router.api.shapes import answer, answers, as_json
 from services.router.api.times import MomentOrDay
-from services.router.domain.periods import Period, Size, periods
+from services.router.domain.periods import Period, Size, midnight, periods
 from services.router.engine import Engine
 from services.router.reporting import GROUPS, Group, Question, Report, Row
 from shared.policy import Whose
@@ -208,7 +208,7 @@ def _moment(said: MomentOrDay | None, zone: ZoneInfo) -> datetime | None:
     if said is None:
         return None
     if not isinstance(said, datetime):
-        said = datetime(said.year, said.month, said.day, tzinfo=zone)
+        said = midnight(said, zone.key)
     return said.astimezone(UTC)
 
 

@@ -243,14 +243,17 @@ class SilenceList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MaintenanceItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """Planned work: once `from` … `to`, or again in `window`. `state`: planned, in_force or over."""
+    """Planned work: once `from` … `to`, or again in `window`, one or a list of them.
+
+    `state`: planned, in_force or over.
+    """
 
     id: str
     name: str
     when: str
     from_: datetime | None
     to: datetime | None
-    window: dict[str, str] | None
+    window: dict[str, str] | list[dict[str, str]] | None
     then: str
     by: str
     made_at: datetime

@@ -22,7 +22,8 @@ def wait_for(draft: Draft, rung: Rung, hold: held.Hold, cause: str, *, joins: bo
     """The chain stands where it stands until the next level's calendar opens (whoever has it keeps it)."""
     state: ChainState = "resting" if joins else "held"
     draft.set_chain(state=state, due=hold.until, calendar=hold.calendar)
-    draft.say("held", held.waits(rung, hold) + _because(cause), held.reason(rung))
+    text = held.waits(f"level {rung.spec.name}", hold)
+    draft.say("held", text + _because(cause), held.reason(rung))
 
 
 def page_level(
@@ -172,13 +173,24 @@ def _names(draft: Draft, found: tuple[Found, ...]) -> str:
     return ", ".join(draft.directory.shown(each.recipient) for each in found)
 
 
-def page_finally(draft: Draft, *, cause: str, reason: Reason | None = None, joins: bool = False) -> None:
-    """Page `finally` once more, or `last_resort` when it names nobody; again after `every` (rule 5)."""
+def page_finally(
+    draft: Draft, *, cause: str, reason: Reason | None = None, joins: bool = False, holds: bool = True
+) -> None:
+    """Page `finally` once more, or `last_resort` when it names nobody; again after `every` (rule 5).
+
+    `holds`: it may wait for its calendar. One that never opens again keeps it silent no longer.
+    """
     ladder = draft.ladder
     final, where = ladder.spec.finally_, f"policies.{ladder.name}.finally"
     if draft.incident.is_muted:
         _stand_quietly(draft, len(ladder.rungs), draft.incident.chain.round, cause, named=False)
         return
+    hold = held.of_finally(draft, draft.now) if holds else None
+    if hold is not None and hold.until is not None:
+        _wait_at_the_end(draft, hold, cause, joins=joins)
+        return
+    if hold is not None and draft.incident.chain.state != "finally":
+        draft.say("held", held.does_not_wait(hold), held.reason_of_finally(draft))
     _stand(
         draft,
         level=len(ladder.rungs),
@@ -198,6 +210,16 @@ def page_finally(draft: Draft, *, cause: str, reason: Reason | None = None, join
     page_last_resort(draft, cause=cause, reason=reason or Reason("last_resort"), joins=joins)
 
 
+def _wait_at_the_end(draft: Draft, hold: held.Hold, cause: str, *, joins: bool) -> None:
+    """`finally` is next, and pages when its calendar opens; whoever was asked before may still take it."""
+    if joins:
+        draft.set_chain(state="resting", due=hold.until, calendar=hold.calendar)
+    else:
+        end = len(draft.ladder.rungs)
+        _stand(draft, level=end, state="finally", due=hold.until, calendar=hold.calendar)
+    draft.say("held", held.waits("finally", hold) + _because(cause), held.reason_of_finally(draft))
+
+
 def page_last_resort(draft: Draft, *, cause: str, reason: Reason, joins: bool = False) -> None:
     """Page `last_resort` in the turn of `finally`."""
     resolved = draft.directory.resolve(draft.live.bundle.last_resort)
@@ -207,13 +229,20 @@ def page_last_resort(draft: Draft, *, cause: str, reason: Reason, joins: bool = 
 def _page_last(
     draft: Draft, through: str, found: tuple[Found, ...], cause: str, reason: Reason, *, joins: bool
 ) -> None:
-    every = span(draft.ladder.spec.finally_.every)
+    every, due = span(draft.ladder.spec.finally_.every), draft.incident.chain.due
     names = _names(draft, found) or "nobody (it resolves to no one)"
-    verb, again = ("joins", "") if joins else ("pages", f"; again every {every}")
+    verb, again = ("joins", "") if joins else ("pages", f"; again every {every}{_while_open(draft)}")
     draft.say("paged", f"{through} {verb}{_because(cause)}: {names}{again}", reason)
-    then = _stays(draft) if joins else f"you are paged again in {every}"
+    hold = held.of_finally(draft, due) if due is not None else None
+    waits = hold is not None and hold.until is not None
+    then = f"you are paged again{held.opens(hold)}" if hold and waits else f"you are paged again in {every}"
     draft.forget_step()
-    _ask(draft, _Step(through, through, cause, draft.incident.chain.due, then, joins), found)
+    _ask(draft, _Step(through, through, cause, due, _stays(draft) if joins else then, joins), found)
+
+
+def _while_open(draft: Draft) -> str:
+    calendar = draft.ladder.spec.finally_.hold_until
+    return f" while calendar {calendar} is open" if calendar else ""
 
 
 def place(draft: Draft) -> str:

@@ -2,7 +2,7 @@
 
 A level that resolves to nobody is passed at once; past the last level and the last round stands `finally`,
 which repeats until somebody takes the incident; when it names nobody, `last_resort` does. Only a climb that
-`holds` lets a level wait for its calendar: whom a person hands it to is paged now.
+`holds` lets a level, or `finally`, wait for its calendar: whom a person hands it to is paged now.
 """
 
 from datetime import timedelta
@@ -96,7 +96,7 @@ def climb(
             return
         asking.page_level(draft, candidate, cause, reason, named=named, joins=joins)
         return
-    asking.page_finally(draft, cause=cause, reason=reason, joins=joins)
+    asking.page_finally(draft, cause=cause, reason=reason, joins=joins, holds=holds)
 
 
 def _pass(draft: Draft, candidate: Candidate) -> bool:
@@ -138,10 +138,13 @@ def time_out(draft: Draft) -> None:
         _begin(draft, cause=cause, reason=reason)
         return
     if chain.state == "held":
-        cause, reason = f"calendar {chain.calendar} is open", Reason(f"calendars.{chain.calendar}")
+        cause, reason = f"calendar {chain.calendar} is open", _opened(chain)
         named = chain.by_name and chain.unasked
         climb(draft, *onward(chain, draft.ladder), cause=cause, reason=reason, named=named)
         draft.change("escalated")
+        return
+    if chain.waits_at_the_end:
+        advance(draft, cause=f"calendar {chain.calendar} is open", reason=_opened(chain))
         return
     if chain.state == "finally":
         waited = span(draft.ladder.spec.finally_.every)
@@ -159,6 +162,10 @@ def time_out(draft: Draft) -> None:
         cause=f"{asking.place(draft)} did not take it within {waited}",
         reason=Reason(where, values=values),
     )
+
+
+def _opened(chain: Chain) -> Reason:
+    return Reason(f"calendars.{chain.calendar}")
 
 
 def _asks_the_next(draft: Draft) -> bool:
@@ -191,8 +198,7 @@ def _rest_is_over(draft: Draft) -> None:
         draft.change("escalated")
         return
     if chain.calendar:
-        reason = Reason(f"calendars.{chain.calendar}")
-        join(draft, cause=f"calendar {chain.calendar} is open", reason=reason)
+        join(draft, cause=f"calendar {chain.calendar} is open", reason=_opened(chain))
         return
     rung: Rung | None = ladder.rungs[chain.level] if chain.level < len(ladder.rungs) else None
     limit = span((rung.spec.solve_within if rung is not None else None) or timedelta(0))
@@ -236,7 +242,7 @@ def rest_on(draft: Draft, *, cause: str) -> None:
     if not (incident.assignee and position.state == "resting" and position.calendar):
         rest(draft)
     elif not incident.stands_still:
-        join(draft, cause=cause, reason=Reason(f"calendars.{position.calendar}"))
+        join(draft, cause=cause, reason=_opened(position))
 
 
 def solved_at(draft: Draft) -> str:
@@ -271,7 +277,7 @@ def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason, holds:
     """Leave this ladder for another policy's; a policy that was entered before goes to `finally` (rule 4)."""
     if policy in draft.incident.chain.entered:
         draft.say("escalated", f"policy {policy} was entered before: finally is paged instead", reason)
-        asking.page_finally(draft, cause=cause, reason=reason)
+        asking.page_finally(draft, cause=cause, reason=reason, holds=holds)
     else:
         draft.say("escalated", f"handed to policy {policy} because {cause}", reason)
         enter(draft, policy, start_at=None, cause=cause, reason=reason, holds=holds)

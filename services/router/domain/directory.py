@@ -14,7 +14,6 @@ from services.router.domain.incident import Incident
 from services.router.domain.surroundings import Surroundings
 from shared.events import Contact, Recipient
 from shared.policy import Bundle
-from shared.policy.oncall_turns import local
 from shared.policy.people import Customer
 from shared.policy.roster import Roster, roster_of
 from shared.policy.targets import (
@@ -31,6 +30,7 @@ from shared.policy.targets import (
     TeamTarget,
     UserTarget,
 )
+from shared.policy.wall_clock import local
 from shared.secrets import named_in
 
 

@@ -19,9 +19,9 @@ from services.router.domain.reason import Reason
 from shared.events import Recipient
 from shared.policy import Schedule
 from shared.policy.oncall import OnCall
-from shared.policy.oncall_turns import local
 from shared.policy.roster import Roster
 from shared.policy.targets import ScheduleTarget, SkillTarget, Target
+from shared.policy.wall_clock import local
 
 THROUGH: Final = "handoff"  # of a page; who answers it takes the incident over
 RULE: Final = "rule 20: handoff"

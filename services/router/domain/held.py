@@ -1,4 +1,4 @@
-"""A level that waits for its calendar: `hold_until` (POLICY.md, "One complete example")."""
+"""A level, or `finally`, that waits for its calendar: `hold_until` (POLICY.md, "One complete example")."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from shared.policy.calendars import named
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """The level waits for this calendar; `until` is its next opening, None when it never opens again."""
+    """It waits for this calendar; `until` is its next opening, None when it never opens again."""
 
     calendar: str
     until: datetime | None
@@ -19,18 +19,24 @@ class Hold(msgspec.Struct, frozen=True):
 
 def hold(draft: Draft, rung: Rung, at: datetime) -> Hold | None:
     """Why the level would not be paged at this time yet; None when it would."""
-    calendar = rung.spec.hold_until
-    if calendar is None:
-        return None
-    if _has_opened(draft, calendar):
+    return _hold(draft, rung.spec.hold_until, at)
+
+
+def of_finally(draft: Draft, at: datetime) -> Hold | None:
+    """Why `finally` would not page at this time yet; None when it would."""
+    return _hold(draft, draft.ladder.spec.finally_.hold_until, at)
+
+
+def _hold(draft: Draft, calendar: str | None, at: datetime) -> Hold | None:
+    if calendar is None or _has_opened(draft, calendar):
         return None
     until = _opening(draft, calendar, at)
     return None if until is not None and until <= at else Hold(calendar, until)
 
 
-def waits(rung: Rung, hold: Hold) -> str:
+def waits(who: str, hold: Hold) -> str:
     """In words, until when."""
-    return f"level {rung.spec.name} waits for calendar {hold.calendar}, until {hold.until:%Y-%m-%d %H:%M} UTC"
+    return f"{who} waits for calendar {hold.calendar}, until {hold.until:%Y-%m-%d %H:%M} UTC"
 
 
 def opens(hold: Hold) -> str:
@@ -43,6 +49,17 @@ def never(rung: Rung, hold: Hold) -> str:
     return f"level {rung.spec.name} is passed: its calendar {hold.calendar} never opens again"
 
 
+def does_not_wait(hold: Hold) -> str:
+    """In words, why `finally` pages although its calendar is closed."""
+    return f"finally does not wait: its calendar {hold.calendar} never opens again"
+
+
+def reason_of_finally(draft: Draft) -> Reason:
+    """The place in the policy that says so."""
+    values = {"hold_until": draft.ladder.spec.finally_.hold_until}
+    return Reason(f"policies.{draft.ladder.name}.finally.hold_until", values=values)
+
+
 def reason(rung: Rung) -> Reason:
     """The place in the policy that says so."""
     return Reason(f"{rung.where}.hold_until", values={"hold_until": rung.spec.hold_until})
@@ -52,7 +69,7 @@ def _has_opened(draft: Draft, calendar: str) -> bool:
     """It was waited for and its time has come; if it has closed again since (downtime), that holds nobody."""
     chain = draft.incident.chain
     return (
-        chain.state in {"held", "resting"}
+        chain.state in {"held", "resting", "finally"}
         and chain.calendar == calendar
         and chain.due is not None
         and draft.now >= chain.due

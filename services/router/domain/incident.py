@@ -104,6 +104,11 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calendar: str = ""  # held: the calendar whose opening it waits for; then follows the next level
     grace_due: bool = False  # automation is to have its chance before the first level
 
+    @property
+    def waits_at_the_end(self) -> bool:
+        """Whether `finally` waits for its calendar to open."""
+        return self.state == "finally" and bool(self.calendar)
+
 
 class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A page that was asked for at the current step, or by a point: who was paged, and whether it arrived."""

@@ -1,11 +1,13 @@
 """Calendar periods of a report: local days, weeks from Monday, months, across daylight saving."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
+
+from shared.policy.wall_clock import instant
 
 Size: TypeAlias = Literal["day", "week", "month"]
 
@@ -22,11 +24,11 @@ def periods(
 ) -> Sequence[Period] | None:
     """Those that meet [since, until), in order; None when there are more than `most`.
 
-    Where a zone's clocks skip midnight, the day begins with the skip.
+    A midnight that the clocks skip is the moment after the gap: shared.policy.wall_clock.
     """
     made: list[Period] = []
     day = _first(since.astimezone(zone).date(), size)
-    while (begins := _midnight(day, zone)) < until:
+    while (begins := midnight(day, zone.key)) < until:
         if len(made) == most:
             return None
         made.append(Period(day, begins))
@@ -34,8 +36,9 @@ def periods(
     return made
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+def midnight(day: date, zone: str) -> datetime:
+    """When a local day begins, in UTC."""
+    return instant(datetime.combine(day, time.min), zone)
 
 
 def _first(day: date, size: Size) -> date:

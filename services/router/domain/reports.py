@@ -64,7 +64,7 @@ def is_lost(draft: Draft) -> bool:
 
     What becomes of a superseded page is what becomes of the newer one.
     """
-    if draft.incident.chain.state in {"grace", "held"}:
+    if draft.incident.chain.state in {"grace", "held"} or draft.incident.chain.waits_at_the_end:
         return False  # their step is over: nobody is being asked
     step = [each for each in draft.incident.pages if not (each.looks or _has_a_newer(draft, each))]
     if draft.incident.status != "triggered" and not all(each.joins for each in step):

@@ -106,5 +106,7 @@ def otherwise(draft: Draft) -> str:
         if following.asks_somebody and (hold is None or hold.until is not None):
             again = f" (round {following.round})" if following.round != chain.round else ""
             return f"level {following.rung.spec.name} is paged{again}" + (held.opens(hold) if hold else "")
-    every = span(ladder.spec.finally_.every)
+    every, hold = span(ladder.spec.finally_.every), held.of_finally(draft, chain.due or draft.now)
+    if hold is not None and hold.until is not None:
+        return f"the last step, finally, pages{held.opens(hold)}, then every {every} until somebody takes it"
     return f"the last step, finally, pages every {every} until somebody takes it"

@@ -281,14 +281,14 @@ def _tell_failures(draft: Draft) -> None:
             draft.say("suppression", text, rule.reason(draft.activation), LADDER)
 
 
-def _closing(window: Window, now: datetime) -> datetime | None:
-    """When the window closes, if it is open now."""
-    hours = window_hours(window, _ZONE)
+def _closing(windows: tuple[Window, ...], now: datetime) -> datetime | None:
+    """When the last of the windows that are open now closes; None where none is."""
+    hours = window_hours(windows, _ZONE)
     return hours.next_close(now) or now + ASK_AGAIN if hours.is_open(now) else None
 
 
-def _next_opening(window: Window, now: datetime) -> datetime | None:
-    hours = window_hours(window, _ZONE)
+def _next_opening(windows: tuple[Window, ...], now: datetime) -> datetime | None:
+    hours = window_hours(windows, _ZONE)
     return None if hours.is_open(now) else hours.next_open(now)
 
 

@@ -36,7 +36,7 @@ class Maintenance:
     then: str  # page | drop what still stands at the end
     starts: datetime | None
     until: datetime | None
-    window: Window | None
+    window: tuple[Window, ...] | None
     by: str
 
 

@@ -19,9 +19,9 @@ from services.router.domain.incident import Asked, OpenPage
 from services.router.domain.reason import Reason
 from services.router.domain.steps import otherwise
 from shared.policy.oncall import OVERRIDE, OnCall
-from shared.policy.oncall_turns import local
 from shared.policy.roster import Roster
 from shared.policy.targets import ScheduleTarget
+from shared.policy.wall_clock import local
 
 _TURNS_KEPT: Final = 20  # of those who were asked or told: more turns of one open incident are asked again
 
