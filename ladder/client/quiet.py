@@ -102,8 +102,7 @@ def maintenance(
             path = f"/v1/maintenance/{quote(_one(found, end, 'plans'), safe='')}"
             shown = [connection.delete(path)]
         elif name:
-            times = {"window": {"calendar": calendar}} if calendar else _window(days, since, to, timezone)
-            times = times if days or calendar else _times(now, since, to, lasting)
+            times = _again(days, since, to, timezone, calendar) or _times(now, since, to, lasting)
             shown = [connection.post("/v1/maintenance", {"name": name, "when": when, "then": then} | times)]
         else:
             shown = list(connection.listed("/v1/maintenance", [("past", "true")] if past else [], 5000))
@@ -142,6 +141,17 @@ def _times(now: datetime, since: str, to: str, lasting: str) -> dict[str, Any]:
 
     begins = instant(since) if since else now
     return {"from": begins.isoformat(), "to": _end(begins, lasting, to).isoformat()}
+
+
+def _again(days: str, since: str, to: str, timezone: str, calendar: str) -> dict[str, Any]:
+    """The window in which it comes again; empty where it comes once."""
+    from ladder.client.connection import UsageError
+
+    if calendar and (days or since or to):
+        raise UsageError("say either --calendar, or --days, --from and --to.")
+    if calendar:
+        return {"window": {"calendar": calendar}}
+    return _window(days, since, to, timezone) if days else {}
 
 
 def _window(days: str, since: str, to: str, timezone: str) -> dict[str, Any]:

@@ -70,6 +70,7 @@ from shared.policy.targets import (
     TeamTarget,
     UserTarget,
 )
+from shared.policy.windows import Yearly
 
 __all__ = [
     "ALWAYS",
@@ -137,6 +138,7 @@ __all__ = [
     "UserTarget",
     "Whose",
     "Window",
+    "Yearly",
     "content_hash",
     "dump_json",
     "hash_of",

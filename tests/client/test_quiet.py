@@ -77,19 +77,25 @@ def test_maintenance_is_planned_once_or_for_every_week(server: HTTPServer, ladde
     ladder("maintenance", "upgrade", "--from", "2026-03-08T07:00Z", "--for", "12h", "--then", "drop")
     times = ["--from", "02:00", "--to", "04:00", "--timezone", "Europe/Prague"]
     ladder("maintenance", "nights", "--days", "sun", *times)
-    once, weekly = (json.loads(request.data) for request, _ in server.log)
+    ladder("maintenance", "nights", "--calendar", "nights")
+    once, weekly, by_calendar = (json.loads(request.data) for request, _ in server.log)
     assert (once["from"], once["to"]) == ("2026-03-08T07:00:00+00:00", "2026-03-08T19:00:00+00:00")
     window = {"days": "sun", "from": "02:00", "to": "04:00", "timezone": "Europe/Prague"}
     assert weekly == {"name": "nights", "when": "true", "then": "page", "window": window}
+    assert by_calendar["window"] == {"calendar": "nights"}
+    assert ladder("maintenance", "nights", "--calendar", "nights", "--days", "sun").exit_code == 2
 
 
 def test_plans_are_listed_and_ended(server: HTTPServer, ladder: Terminal):
     window = {"days": "sun", "from": "02:00", "to": "04:00", "timezone": "UTC"}
     weekly = WORK | {"name": "nights", "window": window, "from": None, "to": None}
-    server.expect_request("/v1/maintenance").respond_with_json({"items": [WORK, weekly], "next": None})
+    several = weekly | {"window": [window, {"calendar": "nights"}]}
+    items = {"items": [WORK, weekly, several], "next": None}
+    server.expect_request("/v1/maintenance").respond_with_json(items)
     rows = ladder("maintenance").out.splitlines()
     assert rows[1].split()[1:4] == ["upgrade", "in", "force"]
     assert "sun 02:00–04:00 UTC" in rows[2]
+    assert "sun 02:00–04:00 UTC, calendar nights" in rows[3]
     path = f"/v1/maintenance/{WORK['id']}"
     server.clear()
     server.expect_request("/v1/maintenance").respond_with_json({"items": [WORK], "next": None})

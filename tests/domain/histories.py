@@ -65,7 +65,11 @@ _CALENDARS: Any = {
     "office": {
         "timezone": "Europe/Prague",
         "hours": [{"days": "mon-fri", "from": "08:00", "to": "18:00"}],
-        "holidays": {"country": "CZ", "add": ["2026-01-08"]},
+        "holidays": {
+            "country": "CZ",
+            "add": ["2026-01-08"],
+            "hours": {"01-09": {"from": "06:00", "to": "12:00"}},
+        },
     },
     "nights": {
         "timezone": "America/New_York",
@@ -130,10 +134,11 @@ def _ladders(draw: Any) -> dict[str, Any]:
     grace = draw(st.sampled_from([None, None, {"wait": "2m"}, {"wait": "10m", "call": "restart"}]))
     closing = draw(st.sampled_from([None, None, {"confirmed_by": "customer", "after": "3h"}]))
     final = draw(st.sampled_from([[], ["owner"], ["user:karel"], ["user:gone"]]))
+    waits = draw(st.sampled_from([{}, {}, {"hold_until": "office"}, {"hold_until": "nights"}]))
     return {
         "levels": levels,
         "rounds": draw(st.integers(1, 3)),
-        "finally": {"notify": final, "every": draw(st.sampled_from(["10m", "1h"]))},
+        "finally": {"notify": final, "every": draw(st.sampled_from(["10m", "1h"]))} | waits,
         "points": draw(_points()),
         "reopen_within": draw(st.sampled_from(["0s", "30m", "1d"])),
         "forgotten_after": draw(st.sampled_from(["45m", "1d"])),
@@ -173,10 +178,11 @@ _WINDOW: Any = [
     {
         "name": "dropped",
         "when": "severity == 'info'",
-        "window": {"days": "mon-sun", "from": "12:00", "to": "13:00", "timezone": "UTC"},
+        "window": [{"days": "mon-sun", "from": "12:00", "to": "13:00", "timezone": "UTC"}],
         "then": "drop",
     },
 ]
+_NIGHT_WORK: Any = [{"name": "nights", "when": "priority >= 3", "window": {"calendar": "nights"}}]
 _CAUSE: Any = [{"name": "explained", "when": "kind == 'incident'", "while_open": "kind == 'money'"}]
 
 
@@ -188,7 +194,9 @@ def _sections(draw: Any) -> str:
         "rotation": ["karel"],
         "shift": "1d",
         "starts": "2026-01-05T20:00",
-        "only": {"days": "mon-fri", "from": "20:00", "to": "08:00"},
+        "only": [{"days": "mon-fri", "from": "20:00", "to": "08:00"}, {"days": "sat"}],
+        "count": "open",
+        "ends": "2026-01-08T06:00",
     }
     layers = draw(st.sampled_from([[week], [week, nights], [nights]]))
     handoff = draw(st.sampled_from(["inform", "page", "none"]))
@@ -206,7 +214,7 @@ def _sections(draw: Any) -> str:
             "calendars": _CALENDARS,
             "calls": {"restart": {"webhook": "https://automation.example/secret-path"}},
             "grouping": draw(st.sampled_from([[], [], _GROUPS])),
-            "suppress": draw(st.sampled_from([[], [], _WINDOW, _CAUSE])),
+            "suppress": draw(st.sampled_from([[], [], _WINDOW, _NIGHT_WORK, _CAUSE])),
             "teams": {
                 "desk": {
                     "members": ["ana", "petra"],

@@ -53,7 +53,7 @@ class Watched(Tale):
             [page for page in made[-1].pages if page.through == "level" and page.otherwise] if made else []
         )
         kinds = {entry.kind for entry in decision.entries}
-        if not pages or made[-1].incident.version != before.version:
+        if not pages or (made[-1].incident.id, made[-1].incident.version) != (before.id, before.version):
             return
         if before.chain.state != "climbing" or kinds & {
             "point",

@@ -21,13 +21,14 @@ from services.router.domain.signals import (
     TimerFired,
 )
 from services.router.domain.surroundings import Maintenance, Office, Silence
+from services.router.windows import bound
 from shared.events import IncidentEvent, Notice, Page
 from shared.policy.expressions import Expressions
 from shared.policy.people import Windows
 from tests.domain.switchboard import Switchboard
 from tests.domain.tale import START, bundle, compiled
 
-WINDOWS: TypeAdapter[Any] = TypeAdapter(Windows)
+_WINDOWS: TypeAdapter[Any] = TypeAdapter(Windows)
 
 
 @dataclass
@@ -92,7 +93,7 @@ class Crowd:
             then=then,
             starts=None if window else self.now,
             until=None if window else self.now + timedelta(**span),
-            window=WINDOWS.validate_python(window) if window else None,
+            window=bound(_WINDOWS.validate_python(window), self.board.live.bundle) if window else None,
             by="ana",
         )
         self._changed_office(maintenance=(made,))

@@ -359,3 +359,25 @@ def test_services_that_depend_on_each_other_do_not_turn_in_circles():
     story = crowd(services=services)
     story.event("a", service="a")
     assert [each.service for each in story.event("b", service="b").may_follow_from] == ["a"]
+
+
+# --- windows ----------------------------------------------------------------------------------------------
+
+
+def test_a_rule_may_have_several_windows_and_go_by_a_calendar():
+    nights = {"timezone": "UTC", "hours": {"from": "02:00", "to": "04:00"}, "holidays": {"add": ["01-08"]}}
+    windows = [{"calendar": "nights"}, {"days": "wed", "from": "04:00", "to": "05:00", "timezone": "UTC"}]
+    story = crowd(calendars={"nights": nights}, suppress=[{"name": "work", "window": windows}])
+    story.event("a", service="checkout")
+    assert story.of("a").suppressed_until == START + timedelta(hours=2), "windows that touch are one"
+    story.later(hours=24)
+    story.event("b", service="checkout")
+    assert story.paged("b") == ["ana"], "the 8th is a holiday of that calendar"
+
+
+def test_maintenance_may_go_by_a_calendar_too():
+    nights = {"timezone": "UTC", "hours": {"from": "02:00", "to": "04:00"}}
+    story = crowd(calendars={"nights": nights})
+    story.maintenance("service == 'checkout'", window={"calendar": "nights"})
+    story.event("a", service="checkout")
+    assert story.of("a").suppressed_until == START + timedelta(hours=1)

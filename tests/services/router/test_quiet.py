@@ -207,6 +207,49 @@ async def test_maintenance_once_and_again_and_again(served: Api, desk: Desk) -> 
     assert len((await served.get(MAINTENANCE)).json()["items"]) == 2
 
 
+NIGHTS = {"timezone": "UTC", "hours": {"days": "mon-sun"}}
+
+
+async def plan(served: Api, window: Any) -> Any:
+    answer = await ask(served, "POST", MAINTENANCE, json={"name": "work", "window": window})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def test_maintenance_in_several_windows_and_by_a_calendar(served: Api, desk: Desk) -> None:
+    await desk.put_in_force(bundle(api_keys=keys(), calendars={"nights": NIGHTS}))
+    one = {"days": "sun", "from": "02:00", "to": "04:00"}
+    for window in (one, {"calendar": "nights"}, [one, {"calendar": "nights"}]):
+        made = await plan(served, window)
+        shown = (await served.get(f"{MAINTENANCE}/{made['id']}")).json()
+        assert (made["window"], shown["window"], shown["broken"]) == (window, window, "")
+    kept = await desk.sql('SELECT "window" IS NULL AS new FROM router.maintenance ORDER BY made_at')
+    assert [row.new for row in kept] == [False, True, True], "the last release reads only one window alone"
+    await desk.take(event("a", service="checkout"))
+    assert await desk.pages() == []
+
+
+async def test_a_calendar_that_the_policy_lacks_is_refused_and_one_that_leaves_it_never_opens(
+    served: Api, desk: Desk
+) -> None:
+    for window, field in (
+        ({"calendar": "nights"}, "/window/calendar"),
+        ([{}, {"calendar": "nights"}], "/window/1/calendar"),
+        ({"from": "8"}, "/window/from"),
+        ([{}, {"from": "8"}], "/window/1/from"),
+    ):
+        refused = await ask(served, "POST", MAINTENANCE, json={"name": "x", "window": window})
+        assert refused.status_code == 422
+        assert [each["field"] for each in refused.json()["errors"]] == [field]
+    await desk.put_in_force(bundle(api_keys=keys(), calendars={"nights": NIGHTS}))
+    made = await plan(served, [{}, {"calendar": "nights"}])
+    await desk.put_in_force(bundle(api_keys=keys()))
+    shown = (await served.get(f"{MAINTENANCE}/{made['id']}")).json()
+    assert shown["broken"] == "no calendar is called 'nights'"
+    await desk.take(event("a", service="checkout"))
+    assert len(await desk.pages()) == 1
+
+
 @pytest.mark.parametrize(
     "body",
     [
