@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from shared.policy import Bundle, Expressions
-from shared.policy.annotations import entries_of, fields, members_of, model_of
+from shared.policy.annotations import entries_of, fields, members_of, model_of, one_or_more
 from shared.policy.constants import Constants
 from shared.policy.errors import dotted
 from shared.policy.part import Expression
@@ -111,7 +111,10 @@ def test_a_mapping_that_no_body_can_please_is_found_too(source, why):
 
 
 def _expressions(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Where the shape of a bundle takes an expression; `*` is any name or number."""
+    """Where the shape of a bundle takes an expression; `*` is any name or number.
+
+    What may be one or a list stands alone in the complete example.
+    """
     model, inner = model_of(kind), entries_of(kind) or members_of(kind)
     if _is_expression(kind):
         yield path
@@ -119,7 +122,7 @@ def _expressions(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, .
         for key, (_, each) in fields(model).items():
             yield from _expressions(each, (*path, key))
     elif inner is not None:
-        yield from _expressions(inner, (*path, "*"))
+        yield from _expressions(inner, path if one_or_more(kind) else (*path, "*"))
 
 
 def _is_expression(kind: Any) -> bool:
