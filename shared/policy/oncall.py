@@ -330,6 +330,11 @@ def _reason(schedule: Schedule, now: Stretch) -> str:
         return f"{now.user} has {now.layer} until {local(now.ends, zone)}"
     if now.passed:
         return f"nobody else is on call until {local(now.ends, zone)} at the earliest"
+    return _why_no_layer(schedule, now)
+
+
+def _why_no_layer(schedule: Schedule, now: Stretch) -> str:
+    zone = schedule.timezone
     first = min(range(len(schedule.layers)), key=lambda number: schedule.layers[number].starts)
     starts = schedule.layers[first].starts
     if now.begins == EARLIEST or now.ends <= instant(starts, zone):
