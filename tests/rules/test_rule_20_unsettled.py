@@ -287,7 +287,7 @@ def test_it_changes_hands_by_the_local_clock_also_in_the_night_of_the_change() -
     story.now = datetime.fromisoformat("2026-03-29T00:59:55+00:00")
     story.event()
     assert story.paged == ["ana"]
-    later = datetime.fromisoformat("2026-03-29T01:30:00+00:00")  # 02:30 does not exist: as if unchanged
+    later = datetime.fromisoformat("2026-03-29T01:00:00+00:00")  # 02:30 does not exist: the first time after
     until(story, later - timedelta(seconds=1))
     assert story.paged == ["ana"]
     until(story, later)

@@ -200,7 +200,8 @@ def _ask(draft: Draft, asked: Asked, incoming: Found, until: str, reason: Reason
     before = draft.directory.display(asked.on_call or asked.user)
     through = "point" if asked.point else "level" if taken else THROUGH
     standing = draft.incident.chain
-    due = None if standing.state in {"held", "resting"} else standing.due
+    waits = standing.state in {"held", "resting"} or standing.waits_at_the_end
+    due = None if waits else standing.due
     draft.page(
         incoming,
         through=through,
