@@ -20,6 +20,7 @@ MAX_BYTES: Final = 3 * 1024 * 1024  # of a record, as Kafka counts it
 OVERHEAD_BYTES: Final = 1024  # of a batch around one record, which Kafka's limit includes
 LARGEST_RECORD: Final = MAX_BYTES - OVERHEAD_BYTES  # key, value and headers: what both logs take
 LOOKING: Final = frozenset({"point", "worse"})  # `through` of pages that ask to look, beside the levels
+BY_SILENCE: Final = "silence"  # `through` of a page that asks whether it still stands
 HEARTBEAT: Final = "heartbeat"  # the integration of incidents of late heartbeats; their key is its name
 
 EventAction: TypeAlias = Literal[
@@ -97,6 +98,9 @@ class IncidentEvent(Message, frozen=True, kw_only=True, omit_defaults=True):
     notes: tuple[str, ...] = ()  # what intake mapped, cut or replaced, in words
     unmapped: dict[str, str] = {}  # fields whose expression in the integration's `map` failed, and why
     said: str = ""  # hash of what was sent, where the sender named the event itself
+    alert_group: str = ""  # the group of alerts that it was sent with (Alertmanager's groupKey)
+    left_out: int = 0  # how many alerts of that group its sender left out of the same post
+    alert_group_over: bool = False  # every alert of that post is resolved; of one event of the post only
 
     @property
     def id(self) -> str:
@@ -175,6 +179,7 @@ class IncidentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_at: datetime | None = None
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
+    last_event_at: datetime | None = None  # when its sender last said something; None: not known
     next_due_at: datetime | None = None
     clocks: tuple[ClockSnapshot, ...] = ()
     events: int = 1
@@ -210,7 +215,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: str
     round: int = 1
     reason: str  # why this person, in a sentence
-    # level | point | finally | last_resort | assignee | handoff | worse: who may not wait
+    # level | point | finally | last_resort | assignee | handoff | worse | silence: who may not wait
     through: str = "level"
     by_schedule: bool = False
     loud: bool = True
@@ -319,6 +324,9 @@ class HeartbeatReceived(Message, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     at: datetime  # when intake received it
     by: str = ""  # the integration whose key it came with
+    run: str = ""  # which run it is of, where several overlap (`rid`)
+    text: str = ""  # the body
+    exit_status: int | None = None
 
     @property
     def id(self) -> str:
@@ -327,6 +335,14 @@ class HeartbeatReceived(Message, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> str:
         return f"{HEARTBEAT}:{self.name}"
+
+
+class HeartbeatSignalled(HeartbeatReceived, frozen=True, kw_only=True, omit_defaults=True):
+    """What a heartbeat says beside that it beats: it begins, it failed, or a remark (healthchecks.io)."""
+
+    type: ClassVar[str] = "dev.ladder.heartbeat.signal"
+
+    signal: Literal["start", "fail", "log"]
 
 
 class Announced(Message, frozen=True, kw_only=True, omit_defaults=True):
@@ -441,6 +457,7 @@ class DeadLetter(Message, frozen=True, kw_only=True, omit_defaults=True):
 MESSAGES: Final[tuple[type[Message], ...]] = (
     IncidentEvent,
     HeartbeatReceived,
+    HeartbeatSignalled,
     RelatedChanged,
     IncidentChanged,
     Announced,

@@ -90,6 +90,7 @@ def incident_lines(incident: Document, now: datetime) -> list[str]:
         ("taken", _when(incident.get("acknowledged_at"), now)),
         ("resolved", _when(incident.get("resolved_at"), now)),
         ("closed", _when(incident.get("closed_at"), now)),
+        ("heard", _when(incident.get("last_event_at"), now)),
         ("next", _when(incident.get("next_due_at"), now)),
         ("quiet", _quiet(incident, now)),
         ("parent", incident.get("parent")),

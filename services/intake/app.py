@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from services.intake.accept import Publisher
 from services.intake.admission import Admission
+from services.intake.beats import Beats
 from services.intake.canary import Canary
-from services.intake.endpoints import Alerts, Beats, ByBody, ByName, Events
+from services.intake.endpoints import Alerts, ByBody, ByName, Events
 from services.intake.formats import CHANGES, FORMATS
 from services.intake.formats.opsgenie import CREATE, DELETE, VERBS
 from services.intake.openapi import PATHS, schemas
@@ -102,6 +103,7 @@ def build(settings: IntakeSettings, *, log: EventLog) -> Service:
     native, pagerduty = FORMATS["native"], FORMATS["pagerduty"]
     alerts = Alerts(*rest)
     by_name = ByName(native, *rest)
+    beats = Beats(*rest)
     return Service(
         name="intake",
         api=APIRouter(),
@@ -121,7 +123,9 @@ def build(settings: IntakeSettings, *, log: EventLog) -> Service:
             ),
             RawRoute("/v2/alerts/requests/{request}", alerts, methods=["GET"]),
             RawRoute("/v2/alerts/{identifier}", alerts, methods=["DELETE", "GET"]),
-            Route("/v1/heartbeats/{name}", Beats(*rest), methods=["POST"]),
+            Route("/v1/heartbeats/{name}", beats, methods=["GET", "POST"]),  # and HEAD
+            Route("/v1/heartbeats/{name}/{signal}", beats, methods=["GET", "POST"]),
+            Route("/v1/heartbeats/{name}/{key}/{signal}", beats, methods=["GET", "POST"]),
             Route("/v1/integrations/{name}", by_name, methods=["POST", "PUT"]),
             Route("/v1/integrations/{name}/{key}", by_name, methods=["POST", "PUT"]),
         ],

@@ -73,6 +73,37 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, longest: i
     return _inflated(body, longest) if encoding == b"gzip" else body
 
 
+async def read_beginning(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> bytes:
+    """The beginning of the body, at most so many bytes; nothing is refused for its length or form.
+
+    Raises Problem 408; HungUpError.
+    """
+    chunks, size = list[bytes](), 0
+    try:
+        async with asyncio.timeout(_SECONDS):
+            more = True
+            while more and size < _DRAIN:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise HungUpError
+                chunk, more = message.get("body", b""), message.get("more_body", False)
+                chunks.append(chunk[: max(0, most - size)])
+                size += len(chunk)
+    except TimeoutError:
+        raise _too_slow() from None
+    body = b"".join(chunks)
+    if headers.get(b"content-encoding", b"").strip().lower() != b"gzip":
+        return body
+    try:
+        return zlib.decompressobj(wbits=31).decompress(body, most)
+    except zlib.error:
+        return b""
+
+
+def _too_slow() -> Problem:
+    return Problem(408, "body-too-slow", f"The body took longer than {_SECONDS} seconds")
+
+
 async def _rest(first: bytes, receive: Receive, longest: int) -> bytes:
     chunks, size = [first], len(first)
     try:
@@ -87,7 +118,7 @@ async def _rest(first: bytes, receive: Receive, longest: int) -> bytes:
                 if size <= longest:
                     chunks.append(chunk)
     except TimeoutError:
-        raise Problem(408, "body-too-slow", f"The body took longer than {_SECONDS} seconds") from None
+        raise _too_slow() from None
     if size > longest:
         raise too_large(longest)
     return b"".join(chunks)

@@ -4,32 +4,20 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-import msgspec
 from starlette.types import Receive
 
-from services.intake import metrics
 from services.intake.accept import Endpoint, Request
 from services.intake.admission import Admission, Sender, presented
 from services.intake.bodies import read_body
 from services.intake.cleaning import Unreadable, clean
 from services.intake.formats import FORMATS, Answer, Format, cloudevents
-from services.intake.formats.contract import fresh_id
 from services.intake.formats.opsgenie import CREATE, DELETE, REMOVALS, Opsgenie, alias_of, request_of, told
-from shared.events import HeartbeatReceived
 from shared.problems import Fault, Problem
 
-_LONGEST_BEAT: Final = 64 * 1024  # of a body that nobody looks at
 _NOT_AN_ALIAS: Final = Fault(
     "identifier", "not an id that Ladder gave; use ?identifierType=alias (tiny ids are not known here)"
 )
 _IN_QUERY: Final = ("user", "source", "note", "tags", "keys")  # of deletions
-_SIZE_OF_BEAT: Final = 256
-_encoder: Final = msgspec.json.Encoder()
-
-
-class _Beaten(msgspec.Struct):
-    heartbeat: str
-    at: datetime
 
 
 class ByKind(Endpoint):
@@ -161,27 +149,6 @@ def _alias(identifier: str, kind: str) -> str:
     if kind.lower() == "alias":
         return clean(identifier)
     return alias_of(identifier) or "" if kind.lower() == "id" else ""
-
-
-class Beats(Endpoint):
-    """`/v1/heartbeats/{name}`: it beat. Any integration's key will do; nobody looks at the body."""
-
-    def shape(self, request: Request) -> Format:
-        del request
-        return FORMATS["native"]
-
-    async def answered(self, request: Request, receive: Receive) -> Answer:
-        admission = self.admission()
-        now, name = self._clock(), request.path["name"]
-        sender = admission.anybody(presented(request.headers, request.query), now)
-        request.passed()
-        if name not in admission.heartbeats:
-            raise Problem(404, "no-such-heartbeat", "The policy in force has no heartbeat of this name")
-        await read_body(request.headers, receive, _LONGEST_BEAT)
-        beat = HeartbeatReceived(beat_id=fresh_id(), name=name, at=now, by=sender.name)
-        await self._publisher.publish([beat], _SIZE_OF_BEAT)
-        metrics.BEATS.labels(name).inc()
-        return Answer(_encoder.encode(_Beaten(name, now)))
 
 
 def _body_key(form: Format, body: bytes, request: Request) -> str:

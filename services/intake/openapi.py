@@ -8,6 +8,7 @@ import msgspec
 from services.intake.formats.contract import DESCRIPTION_LENGTH, TITLE_LENGTH
 from services.intake.formats.native import BATCH, NativeEvent
 from services.intake.openapi_alerts import ALERT_PATHS, alert_schemas
+from services.intake.openapi_beats import BEAT_PATHS, BEAT_SCHEMAS
 from services.intake.openapi_words import (
     BY_KEY,
     IDEMPOTENCY,
@@ -249,6 +250,7 @@ PATHS: Final[Mapping[str, Any]] = {
         [],
     ),
     **ALERT_PATHS,
+    **BEAT_PATHS,
 }
 
 
@@ -350,4 +352,5 @@ def schemas() -> dict[str, Any]:
         ),
         **_foreign_schemas(),
         **alert_schemas(),
+        **BEAT_SCHEMAS,
     }

@@ -5,11 +5,7 @@ from typing import Any, Final
 
 from services.intake.formats.opsgenie import CREATE, DELETE, REMOVALS, VERBS
 from services.intake.openapi_words import (
-    BY_KEY,
     IDEMPOTENCY,
-    NAME,
-    QUERY_KEY,
-    REFUSALS,
     TAGS,
     again,
     json_of,
@@ -212,35 +208,6 @@ ALERT_PATHS: Final[Mapping[str, Any]] = {
         ),
         "get": _unread("get_of_alert", [_IDENTIFIER, _verb(_DONE), _IDENTIFIER_TYPE]),
     },
-    "/v1/heartbeats/{name}": {
-        "post": {
-            "tags": TAGS,
-            "operationId": "beat",
-            "summary": "Say that it still beats",
-            "description": (
-                "With any integration's key. Nobody looks at the body. A heartbeat of the policy that has "
-                "not been heard of for longer than its `every` and `late_after` becomes an incident; the "
-                "next beat resolves it."
-            ),
-            "security": BY_KEY,
-            "parameters": [{**NAME, "description": "The heartbeat's name in the policy."}, QUERY_KEY],
-            "responses": {
-                "202": {
-                    "description": "The event log has acknowledged the beat.",
-                    "content": json_of(
-                        "Beaten", {"heartbeat": "nightly-backup", "at": "2026-01-05T02:00:00Z"}
-                    ),
-                },
-                **{
-                    status: REFUSALS[status]
-                    for status in ("401", "403", "408", "413", "415", "422", "429", "503")
-                },
-                "404": problem_of(
-                    "The policy in force has no heartbeat of this name", "no-such-heartbeat", 404
-                ),
-            },
-        }
-    },
 }
 
 
@@ -306,5 +273,4 @@ def alert_schemas() -> dict[str, Any]:
             took={"type": "number"},
             requestId=text_of(),
         ),
-        "Beaten": object_of(("heartbeat", "at"), heartbeat=text_of(), at=text_of(format="date-time")),
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import relations, rotations
+from services.router import listening, relations, rotations
 from services.router.arrivals import Arrival
 from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.customers import in_bundle
@@ -67,6 +67,7 @@ async def around(
         causes=await relations.causes(connection, live, now),
         troubled=await relations.troubled(connection, live) if live.upstream else {},
         rotations=await rotations.read(connection, usable),
+        heard=await listening.heard(connection, now, ahead=True) if live.listens else None,
     )
 
 

@@ -17,7 +17,15 @@ from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import expression_failures, gathering, last_resort, metrics, rotations, store
+from services.router import (
+    expression_failures,
+    gathering,
+    last_resort,
+    listening,
+    metrics,
+    rotations,
+    store,
+)
 from services.router.arrivals import Arrival
 from services.router.domain import late
 from services.router.domain.compiled import CompiledPolicy
@@ -180,6 +188,7 @@ async def _deciding(
     said = gathering.said_customers(situation, arrivals)
     situation.customers = await gathering.customers(connection, policies, in_force, live, said)
     await gathering.relate(connection, situation, arrivals, live, now)
+    situation.heard = await listening.heard(connection, now) if live.listens else None
     usable = [policy for policy in compiled.values() if not isinstance(policy, Exception)]
     situation.rotations = dict(await rotations.read(connection, usable))
     return _Deciding(situation, compiled, live, now, decide)
@@ -310,6 +319,7 @@ class _Deciding:
             troubled=self.situation.relations.troubled,
             others=self.situation.relations.others,
             rotations=self.situation.rotations,
+            heard=self.situation.heard,
         )
         policy = self._policy(incident)
         decision = self._decide_purely(incident, signal, around, policy, self.now)

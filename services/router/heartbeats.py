@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import dead_letters, metrics
+from services.router import dead_letters, listening, metrics
 from services.router.arrivals import Arrival
-from services.router.domain.heartbeats import Watched, beaten, dropped, missed
+from services.router.domain.heartbeats import Watched, dropped, missed, told
 from services.router.domain.signals import EventReceived
 from services.router.engine import Engine
 from services.router.handle import Batch, Handled
@@ -28,29 +28,29 @@ from shared import codec, telemetry
 from shared.bisect import REFUSED, WHOEVER, bisect
 from shared.errors import words
 from shared.eventlog import Received
-from shared.events import HeartbeatReceived, IncidentEvent
+from shared.events import HeartbeatReceived, HeartbeatSignalled, IncidentEvent
 from shared.loops import for_ever
 from shared.policy import Heartbeat
 from shared.pulse import Beat, unwatched
 
 log = telemetry.logger(__name__)
 
-GAP: Final = timedelta(seconds=30)  # not having looked for longer means: beats may have gone unheard
-KEEPS_UP: Final = timedelta(seconds=10)
+KEEPS_UP: Final = listening.KEEPS_UP
 _LONGEST: Final = timedelta(seconds=5)
 _SHORTEST: Final = timedelta(seconds=0.2)
 _MOST: Final = 200
 
 
 def read(record: Received) -> HeartbeatReceived | None:
-    """The beat in a record; None for every other record, and for one that cannot be read as such.
+    """The beat or signal in a record; None for every other record, and for one that cannot be read as such.
 
     It beat when the log took it: the clock of whichever intake heard it is not the one it is judged by.
     """
-    if record.headers.get("ce_type") != HeartbeatReceived.type.encode():
+    kind = _KINDS.get(record.headers.get("ce_type", b""))
+    if kind is None:
         return None
     try:
-        beat = codec.decode(HeartbeatReceived, record.value, record.headers)
+        beat = codec.decode(kind, record.value, record.headers)
     except codec.UnreadableRecordError:
         return None
     return replace(beat, at=record.at)
@@ -68,26 +68,27 @@ async def take(engine: Engine, beats: Sequence[HeartbeatReceived], *, apart: boo
             dead_letters.of_message(beat, beat.at, f"it cannot be stored: {words(err)}")
         )
 
-    latest = {beat.name: beat for beat in sorted(beats, key=lambda beat: beat.at)}
     culprits = WHOEVER if apart else REFUSED
-    await bisect(list(latest.values()), lambda some: _take(engine, some), refuse, culprits)
+    in_order = sorted(beats, key=lambda beat: beat.at)
+    await bisect(in_order, lambda some: _take(engine, some), refuse, culprits)
 
 
 async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[Handled]:
-    latest = {beat.name: beat for beat in beats}
+    names = {beat.name for beat in beats}
 
     async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
-        known = await _locked(connection, sorted(latest))
-        if len(known) < len(latest):
-            known |= await _unwatched(engine, latest.keys() - known.keys(), connection, now, in_force)
-        resolving: list[IncidentEvent] = []
-        changed: list[Watched] = []
-        for name, watched in known.items():
-            after, event = beaten(watched, latest[name].at, latest[name].by, now)
-            changed += [after] if after != watched else []
-            resolving += [event] if event is not None else []
-        await _write(connection, changed)
-        return await _decided(engine, resolving, connection, now, in_force)
+        expected = (await engine.policies.one(connection, in_force.hash)).bundle.heartbeats
+        known = await _locked(connection, sorted(names))
+        known |= {
+            name: _new(name, expected[name], now) for name in sorted(names - known.keys()) if name in expected
+        }
+        before, events = dict(known), list[IncidentEvent]()
+        for beat in beats:
+            if beat.name in known:
+                known[beat.name], event = told(known[beat.name], beat, expected.get(beat.name), now)
+                events += [event] if event is not None else []
+        await _write(connection, [after for name, after in known.items() if after != before[name]])
+        return await _decided(engine, events, connection, now, in_force)
 
     batch = await engine.transaction(work)
     engine.committed(batch)
@@ -101,11 +102,14 @@ class Watch:
         self._engine = engine
         self._beat = beat
         self._taking = taking
+        self._deaf_since: datetime | None = None
 
     async def look_once(self, now: datetime) -> datetime:
         """Trigger what is late; when to look again. `now` is the caller's; the database's own counts."""
         if not self._taking():
+            await self._is_deaf(now)
             return now + _LONGEST
+        self._deaf_since = None
         batch, due = await self._engine.transaction(self._look)
         if batch.handled:
             self._engine.committed(batch)
@@ -115,6 +119,12 @@ class Watch:
         """Look for ever."""
         away, tell = self._engine.database.trouble, self._engine.tell
         await for_ever("router heartbeats", self._look_and_wait, away, beat=self._beat, tell=tell)
+
+    async def _is_deaf(self, now: datetime) -> None:
+        """Events of this replica's share go unread; for a moment that is nothing."""
+        self._deaf_since = self._deaf_since or now
+        if now - self._deaf_since > listening.GAP:
+            await self._engine.transaction(lambda connection, now, _: listening.breaks(connection, now))
 
     async def _look_and_wait(self) -> None:
         server_now = self._engine.database.now
@@ -127,13 +137,16 @@ class Watch:
         row = (await connection.execute(_HOLD)).one_or_none()
         if row is None:
             return Batch((), None), None  # another replica is looking
-        bundle = (await self._engine.policies.one(connection, in_force.hash)).bundle
+        live = await self._engine.policies.one(connection, in_force.hash)
+        bundle = live.bundle
         expected, events = bundle.heartbeats, list[IncidentEvent]()
         if row.policy_hash != in_force.hash:
             events += await _follow(connection, expected, now)
-        elif not expected:
+            await listening.follow(connection, self._engine.policies, row.policy_hash, live, now)
+        elif not (expected or live.listens):
             return Batch((), None), None
-        if row.looked_at is not None and now - row.looked_at > GAP:
+        await listening.goes_on(connection, now)
+        if row.looked_at is not None and now - row.looked_at > listening.GAP:
             await _forgive(connection, row.looked_at, now)
         events += await _late(connection, expected, now)
         await connection.execute(_LOOKED, {"hash": in_force.hash, "now": now})
@@ -145,14 +158,6 @@ class Watch:
 async def every(connection: AsyncConnection) -> Mapping[str, Watched]:
     """All that are watched, by name."""
     return {row.name: _watched(row) for row in await connection.execute(_ALL)}
-
-
-async def _unwatched(
-    engine: Engine, names: Iterable[str], connection: AsyncConnection, now: datetime, in_force: InForce
-) -> dict[str, Watched]:
-    """Those that the policy in force names and that nobody has looked at yet. Others are nobody's."""
-    expected = (await engine.policies.one(connection, in_force.hash)).bundle.heartbeats
-    return {name: _new(name, expected[name], now) for name in sorted(names) if name in expected}
 
 
 def _new(name: str, heartbeat: Heartbeat, now: datetime) -> Watched:
@@ -241,20 +246,40 @@ def _watched(row: Any) -> Watched:
         beat_at=row.beat_at,
         late_at=row.late_at,
         by=row.by,
+        failed_at=row.failed_at,
+        failing=row.failing,
+        started_at=row.started_at,
+        run=row.run,
+        took=row.took,
+        said=row.said,
     )
 
 
 async def _write(connection: AsyncConnection, changed: Sequence[Watched]) -> None:
     if not changed:
         return
-    columns = {
-        name: [getattr(watched, name) for watched in changed]
-        for name in ("name", "every", "late_after", "since", "beat_at", "by", "due_at", "late_at")
-    }
+    columns = {name: [getattr(watched, name) for watched in changed] for name in _COLUMN_TYPES}
     await connection.execute(_WRITE, columns)
 
 
-_COLUMNS: Final = "name, every, late_after, since, beat_at, by, due_at, late_at"
+_KINDS: Final = {kind.type.encode(): kind for kind in (HeartbeatReceived, HeartbeatSignalled)}
+_COLUMN_TYPES: Final = {
+    "name": "text",
+    "every": "interval",
+    "late_after": "interval",
+    "since": "timestamptz",
+    "beat_at": "timestamptz",
+    "by": "text",
+    "due_at": "timestamptz",
+    "late_at": "timestamptz",
+    "failed_at": "timestamptz",
+    "failing": "boolean",
+    "started_at": "timestamptz",
+    "run": "text",
+    "took": "interval",
+    "said": "text",
+}
+_COLUMNS: Final = ", ".join(_COLUMN_TYPES)
 _HOLD: Final = text("SELECT policy_hash, looked_at FROM router.heartbeat_watch FOR UPDATE SKIP LOCKED")
 _LOOKED: Final = text("UPDATE router.heartbeat_watch SET policy_hash = :hash, looked_at = :now")
 _ALL: Final = text(f"SELECT {_COLUMNS} FROM router.heartbeat ORDER BY name")
@@ -277,12 +302,7 @@ _STATE: Final = text("""
 """)
 _WRITE: Final = text(f"""
     INSERT INTO router.heartbeat ({_COLUMNS})
-    SELECT * FROM unnest(
-        CAST(:name AS text[]), CAST(:every AS interval[]), CAST(:late_after AS interval[]),
-        CAST(:since AS timestamptz[]), CAST(:beat_at AS timestamptz[]), CAST(:by AS text[]),
-        CAST(:due_at AS timestamptz[]), CAST(:late_at AS timestamptz[])
-    )
+    SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMN_TYPES.items())})
     ON CONFLICT (name) DO UPDATE SET
-        every = excluded.every, late_after = excluded.late_after, beat_at = excluded.beat_at,
-        by = excluded.by, due_at = excluded.due_at, late_at = excluded.late_at
+        {", ".join(f"{name} = excluded.{name}" for name in _COLUMN_TYPES if name not in ("name", "since"))}
 """)

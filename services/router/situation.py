@@ -9,7 +9,7 @@ from services.router.domain import late
 from services.router.domain.decision import Decision, Entry, Orphan
 from services.router.domain.incident import Incident
 from services.router.domain.signals import Signal
-from services.router.domain.surroundings import NOTHING_CHANGED, KnownCustomer, Office
+from services.router.domain.surroundings import NOTHING_CHANGED, Heard, KnownCustomer, Office
 from services.router.expression_failures import Count
 from services.router.outcomes import Stays
 from services.router.relations import Relations
@@ -41,6 +41,7 @@ class Situation:
     customers: dict[str, KnownCustomer] = field(default_factory=dict)  # by id, and by what events call them
     relations: Relations = field(default_factory=Relations)
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)  # by policy and level
+    heard: Heard | None = None
 
     moved: dict[tuple[str, str], str] = field(default_factory=dict)  # of `rotations`, what is to be written
     changed: dict[str, None] = field(default_factory=dict)  # ids to write, in the order of first change
@@ -65,6 +66,7 @@ class Situation:
             customers=self.customers,
             relations=self.relations.as_gathered(),
             rotations=dict(self.rotations),
+            heard=self.heard,
         )
 
     def know(self, incident: Incident) -> None:
@@ -91,6 +93,8 @@ class Situation:
                 self.write(decision.incident)
             self.tell(decision.incident.id, decision.entries)
             self.relations.follow(decision.incident, decision)
+        else:
+            self.relations.spreads.extend(decision.spreads)
         if decision.message is not None:
             self.messages.append(decision.message)
         self.messages.extend(decision.signals)

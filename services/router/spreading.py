@@ -143,6 +143,12 @@ _AUDIENCES: Final = {
         WHERE parent = CAST(:meant AS uuid) AND {_AFTER_ID}
         ORDER BY id LIMIT :most
     """),
+    "siblings": text(f"""
+        SELECT id, opened_at FROM router.incident
+        WHERE integration = CAST(:meant AS json) ->> 0 AND alert_group = CAST(:meant AS json) ->> 1
+          AND status IN ('triggered', 'acknowledged') AND {_AFTER_ID}
+        ORDER BY id LIMIT :most
+    """),
     "suppressed": text(f"""
         SELECT id, opened_at FROM router.incident
         WHERE suppressed_by = :meant AND suppressed_by <> '' AND status IN ('triggered', 'acknowledged')

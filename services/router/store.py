@@ -175,6 +175,7 @@ _COLUMNS: Final[tuple[tuple[str, str, Callable[[Incident], Any]], ...]] = (
     ("events", "bigint", lambda i: i.events),
     ("parent", "uuid", lambda i: i.parent or None),
     ("suppressed_by", "text", lambda i: i.suppressed_by),
+    ("alert_group", "text", lambda i: i.alert_group or None),
     ("state", "text", _state),
 )
 _LATER_COLUMNS: Final = (

@@ -60,6 +60,19 @@ class Integration(Part):
     map: dict[EventField, Expression] = Field(default_factory=dict)
     reopen_within: DurationOrNone | None = None
     signing_secret: Text | None = None  # of Grafana's signature; can be secret:NAME
+    silent_after: Duration | None = None  # an incident of which it has said nothing for so long …
+    then: Literal["resolve", "ask"] | None = None  # … is resolved, or somebody is asked about it
+
+    @property
+    def on_silence(self) -> Literal["resolve", "ask"]:
+        """What a silence means; to ask is the safe side."""
+        return self.then or "ask"
+
+    @model_validator(mode="after")
+    def _only_a_silence_has_a_then(self) -> Self:
+        if self.then is not None and self.silent_after is None:
+            raise ValueError("then only beside silent_after: it says what such a silence means")
+        return self
 
     @model_validator(mode="after")
     def _only_grafana_signs(self) -> Self:

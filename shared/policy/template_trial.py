@@ -17,7 +17,8 @@ _TEXTS: Final = """
     service policy level assignee waiting_for decision decided_by parent suppressed_by text event
 """
 _TIMES: Final = """
-    waiting_until snoozed_until suppressed_until opened_at acknowledged_at resolved_at closed_at next_due_at
+    waiting_until snoozed_until suppressed_until opened_at acknowledged_at resolved_at closed_at last_event_at
+    next_due_at
 """
 
 

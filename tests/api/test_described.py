@@ -21,7 +21,12 @@ from tests.api.test_writes import KINDS, at, make
 _METHODS = ("get", "put", "post", "delete", "patch")
 _KEYLESS = {"/healthz", "/readyz", "/metrics", "/docs", "/v1/replies/link/{token}"}
 _KEYLESS |= {"/v1/schedules/{name}/shifts.ics"}
-_KEY_IN_BODY_OR_PATH = {"/v2/enqueue", "/v2/change/enqueue", "/v1/integrations/{name}/{key}"}
+_KEY_IN_BODY_OR_PATH = {
+    "/v2/enqueue",
+    "/v2/change/enqueue",
+    "/v1/integrations/{name}/{key}",
+    "/v1/heartbeats/{name}/{key}/{signal}",
+}
 _REPORTS = ("sla", "response", "levels")
 _OF_PAGERDUTY = {"/v2/enqueue", "/v2/change/enqueue"}
 _OF_OPSGENIE = "/v2/alerts"  # whose reads take no parameter that could be wrong

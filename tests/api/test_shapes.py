@@ -37,6 +37,7 @@ _INCIDENT: Final = {
     "acknowledged_at",
     "resolved_at",
     "closed_at",
+    "last_event_at",
     "next_due_at",
     "clocks",
     "events",
@@ -322,12 +323,12 @@ async def test_a_good_bundle_in_json_or_yaml_is_in_force_at_once(office: Office)
 )
 async def test_what_the_document_shows_to_post_is_accepted(office: Office, path: str) -> None:
     shown = DOCUMENT["paths"][path]["post"].get("requestBody", {"content": {"application/json": {}}})
-    body = shown["content"]["application/json"].get("example", {})
+    body = shown["content"].get("application/json", {}).get("example", {})
     if "routing_key" in body:
         body = body | {"routing_key": PAGER}
     key = "" if "routing_key" in body or "{key}" in path else _KEY_OF.get(path, "scripts")
     names = {"name": "backup" if "heartbeats" in path else "prometheus", "key": "prometheus"}
-    names |= {"identifier": "4711", "verb": "acknowledge"}
+    names |= {"identifier": "4711", "verb": "acknowledge", "signal": "0"}
     query = {"identifierType": "alias"} if "{identifier}" in path else {}
     posted = await office.ask("POST", path.format(**names), key, json=body, params=query)
     assert posted.status_code == 202, posted.text

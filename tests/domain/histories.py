@@ -183,6 +183,9 @@ _WINDOW: Any = [
     },
 ]
 _NIGHT_WORK: Any = [{"name": "nights", "when": "priority >= 3", "window": {"calendar": "nights"}}]
+_SILENCES: Any = st.sampled_from(
+    [None, None, {"silent_after": "2h", "then": "ask"}, {"silent_after": "90m", "then": "resolve"}]
+)
 _CAUSE: Any = [{"name": "explained", "when": "kind == 'incident'", "while_open": "kind == 'money'"}]
 
 
@@ -205,11 +208,14 @@ def _sections(draw: Any) -> str:
         "when": draw(st.sampled_from(["true", "tier == 'gold'", "priority == 1"])),
         "events": ["opened", "escalated", "update", "at_risk", "breached", "taken", "resolved", "closed"],
     }
+    silence = draw(_SILENCES)
+    sender = {"kind": "native", "keys": [{"sha256": "0" * 64}], **(silence or {})}
     priorities = [{"when": "events >= 3", "priority": 2}, {"when": "attributes.size > 4.0", "priority": 1}]
     return json.dumps(
         {
             "policies": {"main": draw(_ladders()), "money": draw(_ladders())},
             "slas": draw(_slas()),
+            "integrations": {"test": sender},
             "schedules": {"week": {"timezone": "Europe/Prague", "layers": layers, "handoff": handoff}},
             "calendars": _CALENDARS,
             "calls": {"restart": {"webhook": "https://automation.example/secret-path"}},

@@ -68,6 +68,7 @@ class Watch:
         self._whoever_was_paged_hears_the_end(same, after, decision)
         passed_levels_are_told(same, after, decision)
         pages_are_called_off(same, after, signal, decision)
+        a_silence_is_long_and_asked_about_once(same, after, signal, decision)
         nothing_internal_goes_out(decision)
         held_ones_page_nobody(after, signal, decision)
 
@@ -217,6 +218,18 @@ def held_ones_page_nobody(after: Incident, signal: Signal, decision: Decision) -
     assert after.next_due_at is not None
     assert after.next_due_at <= max(after.late.until, after.decided_at + timedelta(milliseconds=1))
     assert not isinstance(signal, TimerFired) or after.decided_at < after.late.until
+
+
+def a_silence_is_long_and_asked_about_once(
+    before: Incident | None, after: Incident, signal: Signal, decision: Decision
+) -> None:
+    """Nothing is ended or asked for a silence that any event has just ended, and nothing is asked twice."""
+    if before is None or not any("has been silent for" in (each.text) for each in decision.entries):
+        return
+    assert not isinstance(signal, EventReceived)
+    spoke = before.last_event_at or before.decided_at
+    assert after.decided_at - spoke >= timedelta(minutes=90)
+    assert after.status == "resolved" or (after.still_asked and not before.still_asked)
 
 
 def ran_for(clock: Clock, now: datetime) -> float:

@@ -15,6 +15,7 @@ from services.router.domain.decision import Decision, Refusal, Spread
 from services.router.domain.draft import derived_id
 from services.router.domain.incident import Incident, encode
 from services.router.domain.signals import EventReceived, RelatedTold, Signal
+from services.router.domain.silence import of_group
 from services.router.domain.surroundings import Cause, Group, Office, Other, Surroundings
 from shared.codec import encode as as_record
 from shared.events import RelatedChanged, Upstream
@@ -132,6 +133,8 @@ class Switchboard:
                 self.resolves[event.integration, event.dedup_key] = max(at, known)
         incident = decision.incident
         if incident is None:
+            for spread in decision.spreads:
+                self.waiting.extend(self._spread(spread, None))
             return
         if incident.id not in self.incidents:
             self.newest[incident.key] = incident.id
@@ -145,17 +148,20 @@ class Switchboard:
         self.rotations |= decision.rotations
         self._relate(incident, decision)
 
-    def _spread(self, spread: Spread, told_by: Incident) -> list[RelatedChanged]:
+    def _spread(self, spread: Spread, told_by: Incident | None) -> list[RelatedChanged]:
         """To everybody meant; of those that match an expression: to everybody, they look for themselves."""
         meant = {
             "members": lambda each: each.parent == spread.of,
             "suppressed": lambda each: each.suppressed_by == spread.of,
             "matching": lambda each: each.is_open,
+            "siblings": lambda each: (
+                each.is_open and of_group(each.integration, each.alert_group) == spread.of
+            ),
         }[spread.audience]
         return [
             replace(spread.message, message_id=derived_id(spread.message.message_id, name), to=name)
             for name in sorted(self.incidents)
-            if name != told_by.id and meant(self.incidents[name])
+            if (told_by is None or name != told_by.id) and meant(self.incidents[name])
         ]
 
     def _relate(self, incident: Incident, decision: Decision) -> None:

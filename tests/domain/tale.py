@@ -22,7 +22,7 @@ from services.router.domain.signals import (
     Signal,
     TimerFired,
 )
-from services.router.domain.surroundings import NOTHING_CHANGED, Office, Surroundings
+from services.router.domain.surroundings import NOTHING_CHANGED, Heard, Office, Surroundings
 from shared.events import DeliveryReport, IncidentEvent, Notice, Page
 from shared.policy import Bundle, content_hash
 
@@ -86,10 +86,13 @@ class Tale:
     remembered: datetime | None = None
     office: Office = NOTHING_CHANGED
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)
+    heard: Heard | None = None
     count: int = 0
 
     def tell(self, signal: Signal) -> Decision:
-        around = Surroundings(self.policy, self.remembered, self.office, rotations=self.rotations)
+        around = Surroundings(
+            self.policy, self.remembered, self.office, rotations=self.rotations, heard=self.heard
+        )
         self.frozen.setdefault(self.policy.hash, self.policy)
         policy = self.frozen[self.incident.policy_hash] if self.incident else self.policy
         decision = decide(self.incident, signal, around, policy, self.now)

@@ -69,6 +69,8 @@ class Watched(Tale):
         if any(entry.reason and entry.reason.rule == HANDED_OVER for entry in decision.entries):
             return  # a shift ended: that is no step of the ladder
         come = [entry.text for entry in decision.entries if entry.kind == "paged"]
+        if any("does it still stand" in text for text in come):
+            return  # its sender's silence came first
         said = pages[-1].otherwise.partition(" is paged")[0].replace("the last step, finally", "finally")
         assert not come or come[0].replace("last_resort", "finally").startswith(said.split(",")[0][:8]), (
             said,
@@ -78,7 +80,7 @@ class Watched(Tale):
     def _nothing_is_left_over(self, decision: Decision) -> None:
         """Conditions see what other points did at once: looking again at the same moment fires nothing."""
         after = decision.incident
-        if after is None or after.next_due_at is None:
+        if after is None or after.next_due_at is None or decision.refusal is not None:
             return
         if after.next_due_at <= after.decided_at + SOONEST:  # its next step is due right now
             return

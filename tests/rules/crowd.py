@@ -44,6 +44,11 @@ class Crowd:
         return self.board.now
 
     def event(self, key: str, action: Any = "trigger", **fields: Any) -> Incident:
+        self.post(key, action, **fields)
+        return self.of(key)
+
+    def post(self, key: str, action: Any = "trigger", **fields: Any) -> None:
+        """An event that may meet no incident."""
         self.count += 1
         said = {"title": f"{key} is down"} if action == "trigger" else {}
         event = IncidentEvent(
@@ -55,7 +60,6 @@ class Crowd:
             **(said | fields),
         )
         self._take(EventReceived(event), ("test", key))
-        return self.of(key)
 
     def act(
         self, key: str, action: str, user: str = "ana", role: Role = "lead", **arguments: Any

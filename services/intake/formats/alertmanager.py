@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from msgspec.structs import replace
+
 from services.intake.cleaning import Unreadable, as_text, bounded, read_json
 from services.intake.formats.contract import (
     DESCRIPTION_LENGTH,
@@ -27,6 +29,7 @@ from shared.problems import Fault, Problem
 _OFFSET: Final = 0xCBF29CE484222325
 _PRIME: Final = 0x100000001B3
 _SEPARATOR: Final = b"\xff"
+_MOST_LEFT_OUT: Final = 1_000_000_000
 
 Addresses: TypeAlias = Callable[
     [Mapping[str, Any], Mapping[str, Any], Mapping[str, str]], Iterable[tuple[Any, Any, bool]]
@@ -101,10 +104,33 @@ def _event(
     )
 
 
+def _left_out(group: Mapping[str, Any]) -> int:
+    """How many alerts of the group the post does not name, for its receiver's max_alerts."""
+    said = group.get("truncatedAlerts")
+    if not isinstance(said, int) or isinstance(said, bool):
+        return 0
+    return max(0, min(said, _MOST_LEFT_OUT))
+
+
+def _grouped(events: Sequence[IncidentEvent], group: Mapping[str, Any]) -> list[IncidentEvent]:
+    """The events with their group; where all of it is over, the last one says so for the whole post.
+
+    Alertmanager cuts first and works out the status then: a group whose named alerts are all resolved may
+    have others that are not, and a resolved one that it did not name is never named again.
+    """
+    known_as, left_out = Mapper().key("groupKey", group.get("groupKey")), _left_out(group)
+    if not known_as:
+        return list(events)
+    grouped = [replace(event, alert_group=known_as, left_out=left_out) for event in events]
+    if grouped and all(event.action == "resolve" for event in grouped):
+        grouped[-1] = replace(grouped[-1], alert_group_over=True)
+    return grouped
+
+
 def _said_of_all(sender: str, group: Mapping[str, Any], repaired: Sequence[str]) -> tuple[str, ...]:
-    cut_away = group.get("truncatedAlerts")
-    if isinstance(cut_away, int) and cut_away > 0:
-        return (*repaired, f"{sender} left {cut_away} more alerts of this group out (its max_alerts)")
+    left_out = _left_out(group)
+    if left_out:
+        return (*repaired, f"{sender} left {left_out} more alerts of this group out (its max_alerts)")
     return tuple(repaired)
 
 
@@ -130,6 +156,8 @@ class Alertmanager:
             return Refused([Fault("body", read.reason)])
         group = read.value
         alerts = group.get("alerts") if isinstance(group, dict) else None
+        if isinstance(group, dict) and alerts is None and "alerts" in group:
+            alerts = []  # what Go writes for an empty list
         if not isinstance(alerts, list):
             return Refused([Fault("/alerts", "expected a list of alerts")])
         wrong = [
@@ -140,6 +168,7 @@ class Alertmanager:
         if wrong:
             return Refused(wrong[:100])
         events = [_event(self, alert, group, post, index) for index, alert in enumerate(alerts)]
+        events = _grouped(events, group)
         notes = _said_of_all(self.sender, group, read.repaired)
         return Reading([with_notes(event, notes) for event in events], alerts, batch=True)
 

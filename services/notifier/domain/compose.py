@@ -13,7 +13,7 @@ from services.notifier.domain.directory import actor_name, display_name, timezon
 from services.notifier.domain.templates import BrokenTemplateError, render
 from services.notifier.domain.times import both
 from services.notifier.domain.values import Content, Delivery
-from shared.events import IncidentSnapshot, Notice, Page
+from shared.events import BY_SILENCE, IncidentSnapshot, Notice, Page
 from shared.policy import Bundle
 from shared.policy.rendering import rendered
 
@@ -124,6 +124,8 @@ def _page(
         facts.append(("Grouped under it", f"{incident.members_open:,} more"))
     facts.append(("Why you", page.reason))
     facts.append(("Since", both(page.since, now, zone)))
+    if incident.last_event_at is not None:
+        facts.append(("Its sender last spoke", both(incident.last_event_at, now, zone)))
     if page.act_by is not None:
         facts.append(("Act by", both(page.act_by, now, zone)))
     if page.otherwise:
@@ -148,6 +150,10 @@ def _asked(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
         return "An escalation point was reached: you are asked to look. The levels go on."
     if page.through == "worse":
         return "You have this, and it grew worse."
+    if page.through == BY_SILENCE:
+        return (
+            "Its sender has fallen silent: does it still stand? Acknowledge it if so, otherwise resolve it."
+        )
     if incident.assignee and page.through != "assignee" and page.recipient.name != incident.assignee:
         inside = page.recipient.kind in ("user", "team")
         who = display_name("user", incident.assignee, bundle) if inside else "Somebody"

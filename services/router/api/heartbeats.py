@@ -50,4 +50,10 @@ def _item(name: str, heartbeat: Heartbeat, watched: Watched | None) -> Heartbeat
         by=watched.by if watched is not None else "",
         late_at=watched.due_at if watched is not None and watched.late_at is None else None,
         late_since=watched.late_at if watched is not None else None,
+        failed_at=watched.failed_at if watched is not None else None,
+        started_at=watched.started_at if watched is not None else None,
+        took_seconds=watched.took.total_seconds()
+        if watched is not None and watched.took is not None
+        else None,
+        said=watched.said if watched is not None else "",
     )

@@ -98,7 +98,10 @@ class OnCallList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeartbeatItem(msgspec.Struct, frozen=True, kw_only=True):
-    """`state`: waiting (none has come yet), beating, late. `late_at`: when it is late unless it beats."""
+    """`state`: waiting (none has come yet), beating, late, failed (it said so itself). `late_at`: when it is
+    late unless it beats, or ends. `started_at`: of the run under way; `took_seconds`: how long the last run
+    took that said when it began; `said`: the beginning of the last body.
+    """
 
     name: str
     every: str
@@ -108,6 +111,10 @@ class HeartbeatItem(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     late_at: datetime | None
     late_since: datetime | None
+    failed_at: datetime | None = None
+    started_at: datetime | None = None
+    took_seconds: float | None = None
+    said: str = ""
 
 
 class HeartbeatList(msgspec.Struct, frozen=True, kw_only=True):

@@ -177,6 +177,7 @@ class CompiledPolicy:
     causes: Rules[Suppression]  # those with `while_open`, by that
     upstream: dict[str, tuple[str, ...]]  # by service: what it depends on, the nearest first
     customers: dict[str, str]  # id by name and by each `match`, in small letters; the first one wins
+    listens: bool  # some integration's silence means something
 
 
 class _Compiler:
@@ -301,6 +302,7 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
         restless=_changes_by_itself(priorities) or _changes_by_itself(slas),
         upstream={name: upstream for name in bundle.services if (upstream := _upstream(bundle, name))},
         customers=_by_name(bundle),
+        listens=any(each.silent_after is not None for each in bundle.integrations.values()),
     )
 
 

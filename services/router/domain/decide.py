@@ -27,6 +27,7 @@ from services.router.domain import (
     reopening,
     reports,
     rests,
+    silence,
     stakeholders,
     suppression,
     unsettled,
@@ -70,7 +71,8 @@ def decide(
         case EventReceived(event) if incident is not None and incident.merged:
             return _passed_on(_draft(incident, signal, around, policy, now), event)
         case EventReceived(event):
-            return _on_event(incident, event, around, policy, now)
+            decision = _on_event(incident, event, around, policy, now)
+            return silence.with_siblings(decision, incident, event, now)
         case TimerFired():
             return _on_timer(_draft(incident, signal, around, policy, now))
         case ActionTaken():
@@ -88,6 +90,10 @@ def _draft(
 ) -> Draft:
     assert incident is not None, "only an event may meet no incident"
     draft = Draft(incident, policy, around, now, caused_at=caused_at(signal))
+    if isinstance(signal, EventReceived):
+        silence.spoke(draft, signal.event)
+    elif incident.last_event_at is None:
+        draft.set(last_event_at=incident.decided_at)  # of an earlier release: not later than that
     promises.watch_again(draft)
     if incident.is_open:
         suppression.begin(draft)
@@ -98,6 +104,7 @@ def _conclude(draft: Draft) -> Decision:
     """Points, stakeholders, the next due time, and the invariant that nothing stands still."""
     if draft.incident.is_open and draft.initial.version:
         awakening.check(draft)
+    silence.begin_anew(draft)
     if draft.incident.is_open and not draft.incident.is_muted:
         points.check_conditions(draft)
     worse.check(draft)
@@ -233,6 +240,8 @@ def _on_timer(draft: Draft) -> Decision:
     if incident.status == "resolved":
         closing.check(draft)
         return _conclude(draft)
+    if silence.resolves(draft):
+        return _conclude(draft)
     rests.check(draft)
     late.check(draft)
     related.check(draft)
@@ -245,6 +254,7 @@ def _on_timer(draft: Draft) -> Decision:
             chain.time_out(draft)
     handoff.check(draft)
     unsettled.check(draft)
+    silence.ask(draft)
     _ask_the_forgetful(draft)
     return _conclude(draft)
 
@@ -282,6 +292,7 @@ def _on_action(draft: Draft, signal: ActionTaken) -> Decision:
         return Decision(before, refusal=refusal, changed=False)
     if not draft.entries:
         return Decision(before, changed=False)
+    silence.overruled(draft)
     return _conclude(draft)
 
 

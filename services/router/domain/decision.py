@@ -12,7 +12,7 @@ from services.router.domain.reason import Reason
 from shared.events import IncidentChanged, IncidentEvent, RelatedChanged
 from shared.policy.expressions import Place
 
-Audience: TypeAlias = Literal["members", "suppressed", "matching"]
+Audience: TypeAlias = Literal["members", "suppressed", "matching", "siblings"]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ class Spread:
     """Something to tell many incidents, which the shell looks up in bounded steps.
 
     `audience`: `members` of the incident `of`; those `suppressed` by what is called `of`; open ones
-    `matching` the expression `of`. `message.to` is empty.
+    `matching` the expression `of`; the open `siblings` of an alert group. `message.to` is empty.
     """
 
     audience: Audience

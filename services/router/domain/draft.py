@@ -73,6 +73,7 @@ _TELLING: Final = frozenset(
             "policy",
             "merged",
             "late",
+            "silent",
         ),
     }
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.router.domain import grouping, handoff, late, points, rests, suppression, unsettled
+from services.router.domain import grouping, handoff, late, points, rests, silence, suppression, unsettled
 from services.router.domain.draft import Draft
 
 FOLLOW_UP: Final = timedelta(days=1)  # the net under every other moment
@@ -36,6 +36,7 @@ def _moments(draft: Draft) -> Iterator[datetime]:
     yield from grouping.moments(draft)
     yield from handoff.moments(draft)
     yield from unsettled.moments(draft)
+    yield from silence.moments(draft)
     if incident.status == "acknowledged" and not incident.stands_still:
         yield forgotten_at(draft)
     if incident.chain.due is not None:

@@ -40,6 +40,7 @@ WORTH_TELLING: Final = frozenset(
         "set",
         "update",
         "call",
+        "silent",
     }
 )
 TOLD_ONCE: Final = frozenset({"paged", "reminded"})
@@ -54,6 +55,7 @@ _PREVENTS: Final = {
     "suppressed": _SOLVED,
     "resumed": f"somebody resumes it, its priority rises, or {_SOLVED}",
     "asked": f"somebody does something to it or {_SOLVED}",
+    "silent": f"its sender says something, or {_SOLVED}",
 }
 
 

@@ -4,21 +4,27 @@ One is expected `every` so often, counted from the last one, and late `late_afte
 event is triggered through the ordinary way; the next beat resolves it. While it stays late the event is
 repeated every so often, at most hourly: a repeat pages nobody by itself, but reopens what somebody resolved
 although nothing beats.
+
+It may say more than that it beats (healthchecks.io: signaling failures, measuring script run time): that it
+begins, which arms `late_after` – a run that does not end within it is late –, and that it failed, which
+triggers the event at once in its own words.
 """
 
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from services.router.domain.draft import derived_id
 from services.router.domain.steps import span
-from shared.events import HEARTBEAT, IncidentEvent
+from shared.events import HEARTBEAT, HeartbeatReceived, HeartbeatSignalled, IncidentEvent
 from shared.policy import Heartbeat
 from shared.severity import read_severity
 
-State: TypeAlias = Literal["waiting", "beating", "late"]
+State: TypeAlias = Literal["waiting", "beating", "late", "failed"]
 _OFTENEST: Final = timedelta(hours=1)
+_TEXT_KEPT: Final = 4_000  # of the last body, to show
 _TEXTS: Final = ("title", "description", "kind", "customer", "tier", "service", "source", "waiting_for")
 _RANKS: Final = ("impact", "urgency")
 
@@ -34,6 +40,12 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     beat_at: datetime | None = None
     late_at: datetime | None = None
     by: str = ""  # the integration whose key the last beat came with
+    failed_at: datetime | None = None  # when it last said that it failed
+    failing: bool = False  # that is why it is late
+    started_at: datetime | None = None  # of the run under way
+    run: str = ""  # as that run calls itself
+    took: timedelta | None = None  # from start to end, of the last run that said both
+    said: str = ""  # the beginning of the last body
 
     @property
     def period(self) -> timedelta:
@@ -43,11 +55,41 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def state(self) -> State:
         if self.late_at is not None:
-            return "late"
+            return "failed" if self.failing else "late"
         return "waiting" if self.beat_at is None else "beating"
 
 
-def beaten(watched: Watched, at: datetime, by: str, now: datetime) -> tuple[Watched, IncidentEvent | None]:
+def told(
+    watched: Watched, heard: HeartbeatReceived, heartbeat: Heartbeat | None, now: datetime
+) -> tuple[Watched, IncidentEvent | None]:
+    """What a beat or signal makes of it, and the event that follows. What came before changes nothing again.
+
+    `heartbeat`: what the policy in force says of it; without that nothing is triggered.
+    """
+    if not isinstance(heard, HeartbeatSignalled):
+        return beaten(watched, heard.at, heard.by, now, run=heard.run, text=heard.text)
+    match heard.signal:
+        case "start":
+            return began(watched, min(heard.at, now), heard.run, heard.text), None
+        case "fail":
+            return failed(watched, heard, heartbeat, now)
+        case "log":
+            return remarked(watched, heard, now)
+        case _:
+            assert_never(heard.signal)
+
+
+def began(watched: Watched, at: datetime, run: str, text: str) -> Watched:
+    """A run begins: unless it ends within `late_after`, it is late, however long `every` is."""
+    if any(known is not None and at <= known for known in _last(watched)):
+        return watched
+    after = replace(watched, started_at=at, run=run, said=text[:_TEXT_KEPT] or watched.said)
+    return after if watched.late_at is not None else _armed(after)
+
+
+def beaten(
+    watched: Watched, at: datetime, by: str, now: datetime, *, run: str = "", text: str = ""
+) -> tuple[Watched, IncidentEvent | None]:
     """It beat then; the event that resolves what its lateness opened, if it was late and is no longer.
 
     An old beat that arrives after a newer one changes nothing.
@@ -55,24 +97,102 @@ def beaten(watched: Watched, at: datetime, by: str, now: datetime) -> tuple[Watc
     at = min(at, now)
     if watched.beat_at is not None and at <= watched.beat_at:
         return watched, None
+    if watched.failed_at is not None and at < watched.failed_at:
+        return watched, None
     due_at = at + watched.period
+    after = replace(_ended(watched, at, run), beat_at=at, by=by, said=text[:_TEXT_KEPT])
     if watched.late_at is None:
-        due = max(due_at, watched.due_at)
-        return msgspec.structs.replace(watched, beat_at=at, by=by, due_at=due), None
+        return _armed(replace(after, due_at=max(due_at, watched.due_at))), None
     if due_at <= now:  # so old that the next one is late as well
-        return msgspec.structs.replace(watched, beat_at=at, by=by), None
-    again = msgspec.structs.replace(watched, beat_at=at, by=by, due_at=due_at, late_at=None)
+        return after, None
+    again = _armed(replace(after, due_at=due_at, late_at=None, failing=False))
     whose = f", sent by {by}" if by else ""
-    return again, _event(watched, "resolve", now, note=f"it beats again{whose}: {at:%Y-%m-%d %H:%M:%S} UTC")
+    return again, _event(watched, "resolve", now, note=f"it beats again{whose}: {_second(at)}")
+
+
+def failed(
+    watched: Watched, heard: HeartbeatReceived, heartbeat: Heartbeat | None, now: datetime
+) -> tuple[Watched, IncidentEvent | None]:
+    """It says that it failed: its event at once, in its own words; the next beat resolves that."""
+    at = min(heard.at, now)
+    if watched.failed_at is not None and at <= watched.failed_at:
+        return watched, None
+    if watched.beat_at is not None and at < watched.beat_at:
+        return watched, None
+    after = replace(
+        _ended(watched, at, heard.run, fails=True),
+        failed_at=at,
+        failing=True,
+        late_at=watched.late_at or now,
+        by=heard.by,
+        said=heard.text[:_TEXT_KEPT],
+        due_at=max(at + watched.period, now),
+    )
+    if heartbeat is None:
+        return after, None
+    status = f" with exit status {heard.exit_status}" if heard.exit_status is not None else ""
+    took = f" after {span(after.took)}" if after.took is not None else ""
+    said = _said(heartbeat) | {"title": f"{watched.name} failed{status}"}
+    if heard.text:
+        said["description"] = heard.text
+    whose = f", sent by {heard.by}" if heard.by else ""
+    note = f"it says itself that it failed{status}{took}{whose}: {_second(at)}"
+    return after, _event(watched, "trigger", now, note=note, said=said, at=at)
+
+
+def remarked(
+    watched: Watched, heard: HeartbeatReceived, now: datetime
+) -> tuple[Watched, IncidentEvent | None]:
+    """A remark is kept; while it is late or failed it is a note of the incident, too."""
+    after = replace(watched, said=heard.text[:_TEXT_KEPT])
+    if watched.late_at is None or not heard.text:
+        return after, None
+    said = {"description": heard.text}
+    note = f"sent by {heard.by}" if heard.by else "a remark"
+    return after, _event(watched, "note", now, note=note, said=said, at=heard.at)
+
+
+def _last(watched: Watched) -> tuple[datetime | None, datetime | None, datetime | None]:
+    return watched.started_at, watched.beat_at, watched.failed_at
+
+
+def _armed(watched: Watched) -> Watched:
+    """While it runs it is late at the latest `late_after` from its start."""
+    if watched.started_at is None:
+        return watched
+    return replace(watched, due_at=min(watched.due_at, watched.started_at + watched.late_after))
+
+
+def _ended(watched: Watched, at: datetime, run: str, *, fails: bool = False) -> Watched:
+    """The run under way has ended if this is its end; an end that names another run leaves it."""
+    started = watched.started_at
+    if started is None:
+        return replace(watched, took=None)
+    if at < started:
+        return watched
+    if run == watched.run:
+        return replace(watched, took=at - started, started_at=None, run="")
+    return replace(watched, took=None, started_at=None, run="") if fails or not run else watched
+
+
+def _second(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def missed(watched: Watched, heartbeat: Heartbeat, now: datetime) -> tuple[Watched, IncidentEvent]:
     """Its time has passed: the event to trigger, and when it is repeated unless a beat comes."""
-    late = msgspec.structs.replace(
-        watched, late_at=watched.late_at or now, due_at=now + max(watched.every, _OFTENEST)
+    late = replace(
+        watched,
+        late_at=watched.late_at or now,
+        failing=False,
+        due_at=now + max(watched.every, _OFTENEST),
     )
+    started = watched.started_at
+    if started is not None and started + watched.late_after <= now:
+        note = f"no end: it began at {_second(started)}, and takes longer than {span(watched.late_after)}"
+        return late, _event(watched, "trigger", now, note=note, said=_said(heartbeat))
     last = (
-        f"the last beat was at {watched.beat_at:%Y-%m-%d %H:%M:%S} UTC"
+        f"the last beat was at {_second(watched.beat_at)}"
         if watched.beat_at is not None
         else f"none has come since it is in the policy ({watched.since:%Y-%m-%d %H:%M} UTC)"
     )
@@ -91,14 +211,17 @@ def dropped(watched: Watched, now: datetime) -> IncidentEvent | None:
 
 def _event(
     watched: Watched,
-    action: Literal["trigger", "resolve"],
+    action: Literal["trigger", "resolve", "note"],
     now: datetime,
     *,
     note: str,
     said: dict[str, Any] | None = None,
+    at: datetime | None = None,
 ) -> IncidentEvent:
+    """`at`: of which signal, where several may come at once."""
+    own = () if at is None else (at.isoformat(),)
     return IncidentEvent(
-        event_id=derived_id(HEARTBEAT, watched.name, action, now.isoformat()),
+        event_id=derived_id(HEARTBEAT, watched.name, action, now.isoformat(), *own),
         integration=HEARTBEAT,
         dedup_key=watched.name,
         action=action,

@@ -303,6 +303,14 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source_time: datetime | None = None  # of the key's last resolve, as it counts; None: it carried none
     late: Late | None = None
     previous: str = ""  # the incident of the same key before this one
+    last_event_at: datetime | None = None  # when its sender last spoke; None in rows of an earlier release
+    quiet_from: datetime | None = None  # when what kept it still or closed ended: a silence counts from there
+    still_asked: bool = False  # whether it still stands was asked in this silence
+    said_to_stand: bool = False  # in this silence, by a person
+    alert_group: str = ""  # the group that its sender sends it with
+    alert_group_cut: bool = False  # its sender has left alerts of that group out
+    doubted_at: datetime | None = None  # then it is asked whether it still stands, for this reason:
+    doubt: str = ""
     stuck: Stuck | None = None
     events: int = 1
     version: int = 1
@@ -417,6 +425,7 @@ def snapshot(incident: Incident, level_name: str, now: datetime, calendars: Cale
         acknowledged_at=incident.acknowledged_at,
         resolved_at=incident.resolved_at,
         closed_at=incident.closed_at,
+        last_event_at=incident.last_event_at,
         next_due_at=incident.next_due_at,
         clocks=tuple(_clock_snapshot(clock, now, calendars) for clock in incident.clocks),
         events=incident.events,

@@ -18,6 +18,7 @@ from services.router.domain import (
     lifecycle,
     promises,
     reopening,
+    silence,
     whose,
 )
 from services.router.domain.draft import LADDER, Draft
@@ -261,7 +262,9 @@ def _repeated(draft: Draft, message: RelatedChanged) -> None:
             draft.signal(message.incident_id, "refused", of="repeated")
         return
     said, action = str(message.values.get("said") or message.title), message.values.get("action")
-    draft.set(events=draft.incident.events + 1)
+    draft.set(
+        events=draft.incident.events + 1, last_event_at=draft.now, still_asked=False, said_to_stand=False
+    )
     if draft.incident.late is not None and action == "trigger":
         late.end(draft, f"merged incident {message.incident_id} was triggered again")
     text = f"{said} (merged incident {message.incident_id}): {_HEARD.get(str(action), action)}"
@@ -288,6 +291,7 @@ _TAKE: Final[Mapping[str, Callable[[Draft, RelatedChanged], None]]] = {
     "absorbed": _absorbed,
     "repeated": _repeated,
     "came_back": closing.came_back,
+    "unnamed": silence.unnamed,
     "look": _nothing,
     "cause_ended": _nothing,
 }

@@ -95,6 +95,14 @@ class KnownCustomer:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """From when until when Ladder has read what senders say, without a break."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a decision needs from outside its incident."""
 
@@ -110,3 +118,4 @@ class Surroundings:
     rotations: Mapping[tuple[str, str], str] = field(default_factory=dict)  # round_robin: last name asked
     troubled: Mapping[str, Sequence[Upstream]] = field(default_factory=dict)  # open incidents, by service
     others: Mapping[str, Other] = field(default_factory=dict)  # by id: what an action names
+    heard: Heard | None = None  # None: all along

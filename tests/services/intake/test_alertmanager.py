@@ -97,6 +97,37 @@ def test_labels_beyond_an_events_limit_are_kept_as_attributes():
     assert len(event.attributes["more_labels"]) == 6
 
 
+GROUP = {"groupKey": '{}:{alertname="A"}', "version": "4"}
+
+
+def posted(status, *statuses, **said):
+    alerts = [{"status": each, "labels": {"alertname": "A", "n": str(n)}} for n, each in enumerate(statuses)]
+    return read("alertmanager", GROUP | {"status": status, "alerts": alerts} | said)
+
+
+def test_each_event_knows_its_group_and_how_many_of_it_were_left_out():
+    events = posted("firing", "firing", "resolved", truncatedAlerts=3)
+    assert [(each.alert_group, each.left_out) for each in events] == [('{}:{alertname="A"}', 3)] * 2
+    assert not any(each.alert_group_over for each in events)
+
+
+def test_a_wholly_resolved_group_says_so_once():
+    events = posted("resolved", "resolved", "resolved", truncatedAlerts=1)
+    assert [each.alert_group_over for each in events] == [False, True]
+    assert [each.alert_group_over for each in posted("resolved", "resolved")] == [True]
+
+
+@pytest.mark.parametrize("cut", [None, -1, "many", True, 0])
+def test_a_count_of_truncated_alerts_that_is_none_leaves_nothing_out(cut):
+    (event,) = posted("firing", "firing", truncatedAlerts=cut)
+    assert event.left_out == 0
+
+
+def test_no_alerts_are_an_empty_list():
+    assert read("alertmanager", {"status": "resolved", "alerts": None}) == []
+    assert read("grafana", {"status": "resolved", "alerts": None}) == []
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

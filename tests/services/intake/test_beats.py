@@ -1,11 +1,11 @@
-"""`POST /v1/heartbeats/{name}`: a beat is one small record; whoever may post anything may send it."""
+"""`/v1/heartbeats/{name}…`: what a job says of itself is one small record; whoever may post anything may send it."""
 
 import pytest
 
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
 from shared.codec import decode
-from shared.events import HeartbeatReceived
+from shared.events import HeartbeatReceived, HeartbeatSignalled
 from tests.services.intake.fakes import API, EXPIRED, PAGER, SCRIPTS, FakeLog, bearer, intake, serving
 from tests.services.intake.test_posting import assert_problem
 
@@ -40,6 +40,76 @@ async def test_a_beat_is_on_the_log_when_202_is_answered(client, log, given, hea
     assert (beat.name, record.key) == ("backup", b"heartbeat:backup")
     assert beat.by in {"scripts", "pager"}
     assert len(record.value) < 200
+
+
+def only(log):
+    """The signal that was published, whichever type it has."""
+    (record,) = log.records
+    log.records.clear()
+    kinds = {kind.type.encode(): kind for kind in (HeartbeatReceived, HeartbeatSignalled)}
+    return decode(kinds[record.headers["ce_type"]], record.value, record.headers)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize(
+    ("path", "signal", "status"),
+    [
+        ("", "beat", None),
+        ("/start", "start", None),
+        ("/fail", "fail", None),
+        ("/log", "log", None),
+        ("/0", "beat", 0),
+        ("/3", "fail", 3),
+        ("/-9", "fail", -9),  # ended by a signal, as Python says it
+        ("/3221225786", "fail", 3221225786),  # Windows
+    ],
+)
+async def test_a_job_signals_as_to_healthchecks_io(client, log, method, path, signal, status):
+    answer = await client.request(method, f"/v1/heartbeats/backup{path}", headers=bearer(SCRIPTS))
+    heard = only(log)
+    assert answer.status_code == 202
+    assert (getattr(heard, "signal", "beat"), heard.exit_status) == (signal, status)
+
+
+@pytest.mark.parametrize(
+    ("path", "signal"), [(f"/{SCRIPTS}", "beat"), (f"/{SCRIPTS}/start", "start"), (f"/{SCRIPTS}/1", "fail")]
+)
+async def test_the_key_may_stand_in_the_path_for_senders_that_cannot_set_a_header(client, log, path, signal):
+    assert (await client.get(f"/v1/heartbeats/backup{path}")).status_code == 202
+    assert getattr(only(log), "signal", "beat") == signal
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "kind"),
+    [
+        ("/wrong-key", {}, 401, "unauthorized"),
+        ("/wrong-key/start", {}, 401, "unauthorized"),
+        ("/fail", {}, 401, "unauthorized"),
+        ("/strat", bearer(SCRIPTS), 404, "no-such-signal"),  # misspelt is no beat
+        (f"/{SCRIPTS}/strat", {}, 404, "no-such-signal"),
+        ("/99999999999", bearer(SCRIPTS), 404, "no-such-signal"),
+        (f"/{API}", {}, 403, "forbidden"),
+    ],
+)
+async def test_what_is_no_signal_and_no_key_is_refused(client, log, path, headers, status, kind):
+    answer = await client.post(f"/v1/heartbeats/backup{path}", headers=headers)
+    assert_problem(answer, status, kind)
+    assert log.records == []
+    assert SCRIPTS not in answer.text
+
+
+async def test_the_beginning_of_the_body_is_kept_however_long_it_is(client, log):
+    await client.post(
+        "/v1/heartbeats/backup/fail", content=b"disk full\0\xff\n" + b"x" * 300_000, headers=bearer(SCRIPTS)
+    )
+    text = only(log).text
+    assert text.startswith("disk full\ufffd\ufffd")
+    assert len(text) == 16 * 1024
+
+
+async def test_a_run_may_have_a_name(client, log):
+    await client.get("/v1/heartbeats/backup/start?rid=night-1", headers=bearer(SCRIPTS))
+    assert only(log).run == "night-1"
 
 
 @pytest.mark.parametrize(

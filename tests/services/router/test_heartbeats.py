@@ -9,12 +9,12 @@ import pytest
 
 from services.router import heartbeats
 from services.router.arrivals import Key
-from services.router.domain.heartbeats import Watched, beaten, missed
+from services.router.domain.heartbeats import Watched, beaten, missed, told
 from services.router.engine import Engine
 from services.router.heartbeats import Watch
 from shared import codec
 from shared.eventlog import Partition, Received
-from shared.events import INCIDENTS, HeartbeatReceived
+from shared.events import INCIDENTS, HeartbeatReceived, HeartbeatSignalled
 from shared.policy import Bundle
 from tests.domain.tale import bundle
 from tests.services.router.desk import NOON, Desk, event
@@ -51,13 +51,21 @@ async def beat(desk: Desk, name: str = "backup", ago: timedelta = timedelta(0), 
     )
 
 
+async def signal(desk: Desk, said: Any, ago: timedelta = timedelta(0), **more: Any) -> None:
+    now = (await desk.sql("SELECT now() AS now"))[0].now
+    given = {"beat_id": f"{said} {ago} {now}", "name": "backup", "at": now - ago, "by": "scripts"} | more
+    await heartbeats.take(desk.engine, [HeartbeatSignalled(signal=said, **given)])
+
+
 async def pass_time(desk: Desk, span: str, *, looking: bool = True) -> None:
     """As if so much time had gone by for every heartbeat, with Ladder looking all along (or not)."""
     await desk.sql(
         "UPDATE router.heartbeat SET since = since - CAST(:span AS text)::interval,"
         " beat_at = beat_at - CAST(:span AS text)::interval,"
         " due_at = due_at - CAST(:span AS text)::interval,"
-        " late_at = late_at - CAST(:span AS text)::interval",
+        " late_at = late_at - CAST(:span AS text)::interval,"
+        " started_at = started_at - CAST(:span AS text)::interval,"
+        " failed_at = failed_at - CAST(:span AS text)::interval",
         span=span,
     )
     if not looking:
@@ -216,6 +224,84 @@ async def test_a_beat_that_comes_twice_or_late_resolves_nothing_anew(room: Desk)
     assert (backup.status, backup.events) == ("resolved", 2)
 
 
+async def test_a_job_that_fails_opens_its_incident_at_once_in_its_own_words(room: Desk) -> None:
+    await beat(room, ago=timedelta(minutes=5))
+    await signal(room, "fail", text="pg_dump: no space left on device", exit_status=3)
+    (failed,) = await room.incidents()
+    assert (failed.title, failed.description) == (
+        "backup failed with exit status 3",
+        "pg_dump: no space left on device",
+    )
+    assert (failed.severity, failed.labels, failed.status) == ("critical", {"host": "db-1"}, "triggered")
+    texts = [each.text for each in await room.sql("SELECT text FROM router.timeline ORDER BY seq")]
+    assert any(text.startswith("it says itself that it failed with exit status 3") for text in texts)
+    assert (await heartbeats_now(room)).state == "failed"
+    await beat(room)
+    assert await statuses(room) == ["resolved"]
+    assert (await heartbeats_now(room)).state == "beating"
+
+
+async def heartbeats_now(desk: Desk) -> Watched:
+    async with desk.database.transaction() as connection:
+        return (await heartbeats.every(connection))["backup"]
+
+
+async def test_a_run_that_does_not_end_within_late_after_is_late(room: Desk) -> None:
+    await beat(room)
+    await signal(room, "start")
+    await pass_time(room, "1 hour 59 minutes")
+    await look(room)
+    assert await statuses(room) == []
+    await pass_time(room, "2 minutes")
+    await look(room)
+    assert await statuses(room) == ["triggered"]
+    texts = [each.text for each in await room.sql("SELECT text FROM router.timeline ORDER BY seq")]
+    assert any("it began at" in text and "takes longer than 2 h" in text for text in texts)
+    await beat(room)
+    assert await statuses(room) == ["resolved"]
+
+
+async def test_a_run_says_how_long_it_took(room: Desk) -> None:
+    await signal(room, "start")
+    assert (await heartbeats_now(room)).started_at is not None
+    await pass_time(room, "37 minutes")
+    await beat(room)
+    now = await heartbeats_now(room)
+    assert now.took is not None
+    assert timedelta(minutes=37) <= now.took < timedelta(minutes=38)
+    assert now.started_at is None
+    assert now.due_at - now.beat_at == timedelta(hours=26)  # from its end, as ever
+
+
+async def test_start_and_end_in_one_batch_are_taken_in_their_order(room: Desk) -> None:
+    now = (await room.sql("SELECT now() AS now"))[0].now
+    about = {"name": "backup", "by": "scripts"}
+    await heartbeats.take(
+        room.engine,
+        [
+            HeartbeatReceived(beat_id="2", at=now - timedelta(minutes=1), **about),
+            HeartbeatSignalled(beat_id="1", at=now - timedelta(minutes=9), signal="start", **about),
+            HeartbeatSignalled(beat_id="3", at=now, signal="fail", **about),
+        ],
+    )
+    seen = await heartbeats_now(room)
+    assert (seen.state, seen.started_at) == ("failed", None)
+    assert await statuses(room) == ["triggered"]
+
+
+async def test_a_remark_changes_nothing_but_what_is_shown(room: Desk) -> None:
+    await beat(room, ago=timedelta(minutes=1))
+    before = await row(room)
+    await signal(room, "log", text="halfway")
+    after = await row(room)
+    assert (after.said, after.due_at, after.late_at) == ("halfway", before.due_at, None)
+    assert await room.incidents() == []
+    await signal(room, "fail")
+    await signal(room, "log", text="restored by hand")
+    texts = [each.text for each in await room.sql("SELECT text FROM router.timeline WHERE kind = 'note'")]
+    assert texts == ["restored by hand"]
+
+
 WATCHED = Watched(
     name="pulse",
     every=timedelta(seconds=30),
@@ -254,3 +340,42 @@ def test_a_record_that_only_claims_to_be_a_beat_is_left_to_the_dead_letters() ->
     assert heartbeats.read(Received(value=b"{", headers=good.headers, **given)) is None
     other = codec.encode(event())
     assert heartbeats.read(Received(value=other.value, headers=other.headers, **given)) is None
+
+
+SOON = timedelta(seconds=10)
+
+
+def said(signal: str, after: timedelta, run: str = "") -> HeartbeatReceived:
+    about = {"beat_id": f"{signal} {after}", "name": "pulse", "at": NOON + after, "run": run}
+    if signal == "beat":
+        return HeartbeatReceived(**about)
+    return HeartbeatSignalled(signal=signal, **about)
+
+
+def after(*signals: HeartbeatReceived) -> Watched:
+    """The heartbeat when it has heard these, each as it came."""
+    watched, pulse = WATCHED, with_heartbeats(pulse=PULSE).heartbeats["pulse"]
+    for each in signals:
+        watched, _ = told(watched, each, pulse, each.at)
+    return watched
+
+
+def test_signals_that_come_twice_or_late_change_nothing() -> None:
+    whole = [said("start", SOON), said("beat", 2 * SOON), said("fail", 3 * SOON), said("beat", 4 * SOON)]
+    once = after(*whole)
+    for again in whole:
+        watched, event = told(once, again, None, NOON + 5 * SOON)
+        assert (watched, event) == (once, None), again
+
+
+def test_a_start_arms_late_after_and_its_end_counts_the_whole_period() -> None:
+    running = after(said("start", SOON))
+    assert running.due_at == NOON + SOON + timedelta(seconds=30)
+    assert after(said("start", SOON), said("beat", 2 * SOON)).due_at == NOON + 2 * SOON + timedelta(minutes=1)
+
+
+def test_the_end_of_another_run_leaves_the_one_that_is_known_by_its_name() -> None:
+    running = after(said("start", SOON, "a"), said("beat", 2 * SOON, "b"))
+    assert (running.started_at, running.took) == (NOON + SOON, None)
+    assert running.due_at == NOON + SOON + timedelta(seconds=30)
+    assert after(said("start", SOON, "a"), said("beat", 3 * SOON, "a")).took == 2 * SOON

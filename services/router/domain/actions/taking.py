@@ -1,6 +1,6 @@
 """Who has it: acknowledge, unacknowledge, assign (POLICY.md, rules 3 and 13)."""
 
-from services.router.domain import handoff, lifecycle, unsettled, whose
+from services.router.domain import handoff, lifecycle, silence, unsettled, whose
 from services.router.domain.actions import asked
 from services.router.domain.decision import Refusal
 from services.router.domain.draft import Draft
@@ -50,6 +50,7 @@ def _acknowledge_taken(draft: Draft, signal: ActionTaken, assignee: str) -> Refu
     if incident.assignee == assignee:  # taking it twice is taking it
         if signal.actor.user and incident.taken_by_person_at is None:
             whose.confirmed(draft, by=draft.actor)
+        silence.answered(draft, assignee, asked.who(draft, signal))
         return None
     if assignee and handoff.was_asked(incident, assignee):
         draft.follow(incident.assignee)

@@ -1,0 +1,85 @@
+"""`/v1/heartbeats/{name}…`: what a job says of itself, with the paths and methods of healthchecks.io's pings.
+
+`/start`, `/fail`, `/log` or an exit status behind the name; without any of these, and with 0, it beats. The
+key comes as everywhere, or in the path before that word. The beginning of the body is kept.
+"""
+
+import re
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.types import Receive
+
+from services.intake import metrics
+from services.intake.accept import Endpoint, Request
+from services.intake.admission import presented
+from services.intake.bodies import read_beginning
+from services.intake.cleaning import clean, cut
+from services.intake.formats import FORMATS, Answer, Format
+from services.intake.formats.contract import DESCRIPTION_LENGTH, fresh_id
+from shared.events import HeartbeatReceived, HeartbeatSignalled
+from shared.problems import Problem
+
+Signal: TypeAlias = Literal["beat", "start", "fail", "log"]
+
+_KEPT_BYTES: Final = 4 * DESCRIPTION_LENGTH  # no character takes more
+_SIZE_OF_BEAT: Final = 256  # without its text
+_LONGEST_RUN: Final = 100
+_EXIT_STATUS: Final = re.compile(r"-?[0-9]{1,10}", re.ASCII)
+_WORDS: Final[dict[str, Signal]] = {"start": "start", "fail": "fail", "log": "log"}
+_encoder: Final = msgspec.json.Encoder()
+
+
+class _Beaten(msgspec.Struct):
+    heartbeat: str
+    at: datetime
+    signal: Signal
+
+
+def read_signal(word: str) -> tuple[Signal, int | None] | None:
+    """What the last part of the path says, with the exit status if it is one; None when it says nothing."""
+    if word in _WORDS:
+        return _WORDS[word], None
+    if not _EXIT_STATUS.fullmatch(word):
+        return None
+    return ("beat" if int(word) == 0 else "fail"), int(word)
+
+
+class Beats(Endpoint):
+    """It beat, begins, failed or remarks something. Any integration's key will do."""
+
+    def shape(self, request: Request) -> Format:
+        del request
+        return FORMATS["native"]
+
+    async def answered(self, request: Request, receive: Receive) -> Answer:
+        admission = self.admission()
+        now, name, word = self._clock(), request.path["name"], request.path.get("signal", "0")
+        secret, said = presented(request.headers, request.query), read_signal(word)
+        if not secret and "key" in request.path:
+            secret = request.path["key"]
+        elif not secret and said is None:  # /v1/heartbeats/NAME/KEY
+            secret, said = word, ("beat", None)
+        sender = admission.anybody(secret, now)
+        request.passed()
+        if name not in admission.heartbeats:
+            raise Problem(404, "no-such-heartbeat", "The policy in force has no heartbeat of this name")
+        if said is None:
+            raise Problem(404, "no-such-signal", "A heartbeat says start, fail, log or an exit status")
+        text = await self._text(request, receive)
+        signal, status = said
+        if "signal" not in request.path:
+            status = None
+        run = clean(parse_qs(request.query[:4096].decode("latin-1")).get("rid", [""])[0])[:_LONGEST_RUN]
+        about: dict[str, Any] = {"beat_id": fresh_id(), "name": name, "at": now, "by": sender.name}
+        about |= {"run": run, "text": text, "exit_status": status}
+        beat = HeartbeatReceived(**about) if signal == "beat" else HeartbeatSignalled(signal=signal, **about)
+        await self._publisher.publish([beat], _SIZE_OF_BEAT + len(text))
+        metrics.BEATS.labels(name).inc()
+        return Answer(_encoder.encode(_Beaten(name, now, signal)))
+
+    async def _text(self, request: Request, receive: Receive) -> str:
+        body = await read_beginning(request.headers, receive, _KEPT_BYTES)
+        return cut(clean(body.decode("utf-8", "replace")).strip(), DESCRIPTION_LENGTH)

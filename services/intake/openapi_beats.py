@@ -1,0 +1,90 @@
+"""What OpenAPI says of the paths of heartbeats."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from services.intake.openapi_words import (
+    BY_KEY,
+    NAME,
+    QUERY_KEY,
+    REFUSALS,
+    TAGS,
+    json_of,
+    object_of,
+    problem_of,
+    text_of,
+)
+
+_HEARTBEAT: Final[Mapping[str, Any]] = {**NAME, "description": "The heartbeat's name in the policy."}
+_SIGNAL: Final[Mapping[str, Any]] = {
+    **NAME,
+    "name": "signal",
+    "description": (
+        "`start`, `fail`, `log`, or an exit status: 0 is a beat, anything else a failure. Without a key "
+        "elsewhere, anything else here is the key, and it beats."
+    ),
+    "example": "0",
+}
+_RUN: Final[Mapping[str, Any]] = {
+    "name": "rid",
+    "in": "query",
+    "required": False,
+    "description": "Which run it is of, where several overlap.",
+    "schema": {"type": "string"},
+}
+
+
+def _beats(
+    operation: str, summary: str, parameters: list[Any], security: list[Any] = BY_KEY
+) -> dict[str, Any]:
+    said = {
+        "tags": TAGS,
+        "summary": summary,
+        "description": (
+            "As healthchecks.io's pings, by POST, GET or HEAD, with any integration's key. A heartbeat "
+            "of the policy that has not been heard of for longer than its `every` and `late_after` becomes "
+            "an incident; so does a run that does not end within `late_after` of its `start`, and one that "
+            "fails does so at once. The next beat resolves it. The first 16 KiB of the body are kept, as the "
+            "description of what failed."
+        ),
+        "security": security,
+        "parameters": [*parameters, _RUN],
+        "responses": {
+            "202": {
+                "description": "The event log has acknowledged it.",
+                "content": json_of(
+                    "Beaten",
+                    {"heartbeat": "nightly-backup", "at": "2026-01-05T02:00:00Z", "signal": "beat"},
+                ),
+            },
+            **{status: REFUSALS[status] for status in ("401", "403", "408", "422", "429", "503")},
+            "404": problem_of("The policy in force has no heartbeat of this name", "no-such-heartbeat", 404),
+        },
+    }
+    body = {"required": False, "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return {
+        "post": {**said, "operationId": operation, "requestBody": body},
+        "get": {**said, "operationId": f"{operation}_by_get"},
+    }
+
+
+BEAT_PATHS: Final[Mapping[str, Any]] = {
+    "/v1/heartbeats/{name}": _beats("beat", "Say that it still beats", [_HEARTBEAT, QUERY_KEY]),
+    "/v1/heartbeats/{name}/{signal}": _beats(
+        "signal", "Say that it begins, ended, failed, or something else", [_HEARTBEAT, _SIGNAL, QUERY_KEY]
+    ),
+    "/v1/heartbeats/{name}/{key}/{signal}": _beats(
+        "signal_with_key",
+        "The same, for senders that cannot set a header",
+        [_HEARTBEAT, {**NAME, "name": "key", "description": "The key of an integration."}, _SIGNAL],
+        security=[],
+    ),
+}
+BEAT_SCHEMAS: Final[Mapping[str, Any]] = {
+    "Beaten": object_of(
+        ("heartbeat", "at", "signal"),
+        heartbeat=text_of(),
+        at=text_of(format="date-time"),
+        signal=text_of(enum=["beat", "start", "fail", "log"]),
+    )
+}

@@ -1,0 +1,74 @@
+"""Since when Ladder has read what senders say, without a break: only then does their silence mean something.
+
+The row is that of heartbeats (`heartbeat_watch`): `looked_at` moves while events are read, `heard_since` is
+set where that began anew. A replica that cannot keep up with its share says so, too: what it has not read may
+be a word of any sender.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router import relations
+from services.router.domain.compiled import CompiledPolicy
+from services.router.domain.decision import Spread
+from services.router.domain.draft import derived_id
+from services.router.domain.surroundings import Heard
+from services.router.policies import Policies
+from shared.events import RelatedChanged
+
+GAP: Final = timedelta(seconds=30)  # not having looked for longer means: something may have gone unheard
+KEEPS_UP: Final = timedelta(seconds=10)  # what is older than this has been read
+_NOTICED: Final = GAP + KEEPS_UP  # so long after its beginning a break is known at the latest
+_FAR: Final = datetime.max.replace(tzinfo=UTC)
+
+
+async def heard(connection: AsyncConnection, now: datetime, *, ahead: bool = False) -> Heard:
+    """From when until when it has listened. `ahead`: supposing that it goes on listening."""
+    row = (await connection.execute(_HEARD)).one_or_none()
+    if row is None or row.heard_since is None or row.looked_at is None:
+        return Heard(now, _FAR if ahead else now)
+    return Heard(row.heard_since, _FAR if ahead else row.looked_at - _NOTICED)
+
+
+async def goes_on(connection: AsyncConnection, now: datetime) -> None:
+    """Events are read at this moment; whoever calls this holds the row. Before `looked_at` is moved."""
+    await connection.execute(_GOES_ON, {"now": now, "before": now - GAP})
+
+
+async def breaks(connection: AsyncConnection, now: datetime) -> None:
+    """A replica does not keep up: from now on it has to be listened anew."""
+    await connection.execute(_BREAKS, {"now": now})
+
+
+async def follow(
+    connection: AsyncConnection, policies: Policies, before: str, live: CompiledPolicy, now: datetime
+) -> None:
+    """Another policy is in force: where it says something else of silences, what is open looks again."""
+    known = (await policies.get(connection, [before])).get(before) if before else None
+    if _silences(live) == (_silences(known) if isinstance(known, CompiledPolicy) else {}):
+        return
+    message = RelatedChanged(
+        message_id=derived_id("silences", live.hash, now), to="", incident_id="", relation="look", at=now
+    )
+    await relations.add_spreads(connection, [Spread("matching", "true", message)], now)
+
+
+def _silences(policy: CompiledPolicy) -> dict[str, tuple[timedelta, str]]:
+    return {
+        name: (each.silent_after, each.on_silence)
+        for name, each in policy.bundle.integrations.items()
+        if each.silent_after is not None
+    }
+
+
+_HEARD: Final = text("SELECT heard_since, looked_at FROM router.heartbeat_watch")
+_GOES_ON: Final = text("""
+    UPDATE router.heartbeat_watch SET heard_since = :now
+    WHERE heard_since IS NULL OR looked_at IS NULL OR looked_at < :before
+""")
+_BREAKS: Final = text("""
+    UPDATE router.heartbeat_watch SET heard_since = :now WHERE heard_since < CAST(:now AS timestamptz)
+""")
