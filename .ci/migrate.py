@@ -20,13 +20,16 @@ FOLDERS = {
     "router": PROJECT / "services/router/migrations",
 }
 
+one_at_a_time = asyncio.Lock()  # Alembic keeps what it works on in its modules
+
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     owner, url = (await reader.readline()).decode().split()
     database = Database(url)
     wrong = ""
     try:
-        await migrations.upgrade(database, owner, FOLDERS[owner])
+        async with one_at_a_time:
+            await migrations.upgrade(database, owner, FOLDERS[owner])
     except Exception as err:  # noqa: BLE001 - whatever it is, the test that asked fails with it
         wrong = repr(err)
     finally:
