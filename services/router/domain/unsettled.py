@@ -18,7 +18,7 @@ from services.router.domain.handoff import RULE, THROUGH
 from services.router.domain.incident import Asked, OpenPage
 from services.router.domain.reason import Reason
 from services.router.domain.steps import otherwise
-from shared.policy.oncall import OVERRIDE, OnCall
+from shared.policy.oncall import OVERRIDE, OnCall, Stretch
 from shared.policy.roster import Roster
 from shared.policy.targets import ScheduleTarget
 from shared.policy.wall_clock import local
@@ -98,29 +98,30 @@ def _with(draft: Draft, kept: tuple[Asked, ...], page: OpenPage) -> tuple[Asked,
 
 
 def _made(draft: Draft, roster: Roster, page: OpenPage) -> Asked:
-    now = draft.now
-    begins, point = now, page.through == "point"
-    if roster.at(now).user != page.name and (found := roster.on_call(now)).next_user == page.name:
-        begins = found.next_from  # asked as the next one: it is their own shift that counts
+    """It is looked at again when their stretch ends; how long their whole shift lasts is asked then."""
+    now, point = draft.now, page.through == "point"
+    found = roster.at(now)
+    if found.user != page.name and (after := roster.on_call(now)).next_user == page.name:
+        now = after.next_from  # asked as the next one: it is their own shift that counts
+        found = roster.at(now)
     return Asked(
         schedule=page.schedule,
         user=page.name,
-        begins=begins,
-        until=roster.shift_end(begins),
+        begins=now,
+        until=found.ends,
         on_call=page.name,
         point=point,
         joins=page.joins,
-        heard=(_turn(roster, page.name, begins),),
+        heard=(_turn(roster, page.name, now, found),),
     )
 
 
-def _turn(roster: Roster, user: str, at: datetime) -> str:
-    """Somebody's turn, which goes on when another one stood in for a while."""
-    plain = Roster(roster.schedule, roster.users).at(at)
+def _turn(roster: Roster, user: str, at: datetime, found: Stretch) -> str:
+    """Somebody's turn, which goes on when another one stood in for a while; `found` is who has it then."""
+    plain = Roster(roster.schedule, roster.users).at(at) if roster.overrides else found
     if plain.user == user:
         return f"{user}/{plain.layer}/{plain.number}"
-    override = roster.at(at).override
-    return f"{user}/{OVERRIDE}/{override.id if override is not None else ''}"
+    return f"{user}/{OVERRIDE}/{found.override.id if found.override is not None else ''}"
 
 
 def _also(heard: Sequence[str], *more: str) -> tuple[str, ...]:
@@ -132,10 +133,10 @@ def _also(heard: Sequence[str], *more: str) -> tuple[str, ...]:
 
 def _looked_at(draft: Draft, asked: Asked, roster: Roster) -> Asked:
     """What is kept of it from now on; whoever follows has been asked or told."""
-    user = roster.at(draft.now).user
-    if asked.begins is not None and draft.now < asked.begins and user != asked.user:
+    now = roster.at(draft.now)
+    if asked.begins is not None and draft.now < asked.begins and now.user != asked.user:
         return replace(asked, until=asked.begins)
-    if user == asked.on_call:
+    if now.user == asked.on_call:
         return replace(asked, until=roster.shift_end(draft.now))
     found = roster.on_call(draft.now)
     if found.user is None:
@@ -143,7 +144,7 @@ def _looked_at(draft: Draft, asked: Asked, roster: Roster) -> Asked:
             reason = _reason(asked, roster, found)
             draft.say("nobody", f"{_shift(draft, asked)} is over and nobody follows: {found.reason}", reason)
         return replace(asked, on_call="", until=found.until)
-    turn, until = _turn(roster, found.user, draft.now), roster.shift_end(draft.now)
+    turn, until = _turn(roster, found.user, draft.now, now), roster.shift_end(draft.now)
     after = replace(asked, on_call=found.user, until=until, heard=_also(asked.heard, turn))
     if turn in asked.heard or _knows(draft, asked, found.user):
         name = draft.directory.display(found.user)
