@@ -113,6 +113,56 @@ def test_whoever_resolves_it_does_not_hear_that_they_did():
     assert heard(story, "resolved") == ["ana", "karel"]
 
 
+SHIFTS = {
+    "desk": {
+        "timezone": "UTC",
+        "layers": [{"rotation": ["ana", "petra"], "shift": "1d", "starts": "2026-01-06T03:10"}],
+    }
+}  # Petra has it from ten past three
+
+
+def test_petra_whom_no_page_reached_but_who_was_told_that_it_is_open_hears_that_it_is_resolved():
+    levels = [
+        {"name": "leads", "notify": ["user:petra"], "acknowledge_within": "5m"},
+        {"name": "desk", "notify": ["schedule:desk"], "acknowledge_within": "1h"},
+    ]
+    story = tale(schedules=SHIFTS, **on_main(levels=levels))
+    story.event()
+    story.report(story.pages[0], "unreachable")
+    story.later(minutes=20)
+    assert heard(story, "handoff") == ["petra"]
+    story.event("resolve")
+    bound = {notice.recipient.name: notice.paged_since for notice in story.notices[-2:]}
+    assert bound == {"petra": 0, "ana": 2}
+
+
+def test_who_follows_it_when_paged_hears_that_it_is_resolved_whatever_became_of_the_page():
+    story = tale()
+    story.event()
+    story.act("escalate", user="petra", because="expertise")  # petra follows on, and is paged
+    story.later(minutes=11)
+    story.event("resolve")
+    bound = {
+        notice.recipient.name: notice.paged_since for notice in story.notices if notice.event == "resolved"
+    }
+    assert bound["petra"] == 0
+
+
+@pytest.mark.parametrize("event", ["resolved", "taken"])
+def test_ana_who_subscribes_as_well_hears_the_end_at_once_and_in_its_own_words(event):
+    subscribed = {"who": ["user:ana"], "events": ["resolved", "update"], "digest": "10m"}
+    story = tale(subscriptions=[subscribed])
+    story.event()
+    if event == "taken":
+        story.act("acknowledge", user="petra")
+    else:
+        story.event("resolve")
+    (notice,) = [each for each in story.notices if each.recipient.name == "ana"]
+    assert (notice.event, notice.stakeholder, notice.digest_seconds) == (event, False, 0)
+    assert notice.text in {"resolved by its sender", "Taken by Petra. Nothing is asked of you."}
+    assert (notice.paged_since == 0) is (event == "resolved")  # to that she had subscribed
+
+
 def test_who_was_woken_hears_the_end_although_a_silence_began_since():
     story = woken_then_silent()
     story.event("disk", "resolve")

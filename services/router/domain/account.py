@@ -38,19 +38,28 @@ def handed_elsewhere(draft: Draft) -> None:
 
 def conclude(draft: Draft) -> None:
     """Tell whoever was paged of what this decision ended, and note whom it pages."""
-    if not draft.pages and draft.settled is None and not draft.actor.startswith("user:"):
+    quiet = not (draft.pages or draft.notices or draft.settled is not None)
+    if quiet and not draft.actor.startswith("user:"):
         return
     incident, known = draft.incident, _of(draft)
     if draft.settled is not None and known:
         known = _tell(draft, known)
-    actor = ("user", draft.actor.removeprefix("user:"))
-    if actor in known and not known[actor].knows:
-        known[actor] = replace(known[actor], knows=True)
     paged, pages = noted(tuple(known.values()), draft.pages, draft.version)
+    if aware := _aware(draft):
+        paged = tuple(
+            replace(each, knows=True) if (each.kind, each.name) in aware else each for each in paged
+        )
     if draft.pages:
         draft.pages[:] = pages
     if paged != (incident.paged or ()):
         draft.set(paged=paged)
+
+
+def _aware(draft: Draft) -> set[tuple[str, str]]:
+    """Who knows of it whatever became of their pages: by acting, by being told, or because they followed it."""
+    told = {(each.recipient.kind, each.recipient.name) for each in draft.notices if not each.paged_since}
+    follow = {("user", name) for name in draft.initial.followers}
+    return told | follow | {("user", draft.actor.removeprefix("user:"))}
 
 
 def noted(
@@ -141,21 +150,27 @@ def _tell(draft: Draft, known: Account) -> Account:
         recipient = _recipient(draft, each) if key not in spared else None
         if recipient is None:
             continue
-        outside = recipient.kind == "customer"
-        draft.tell(
-            recipient,
-            end.event,
-            text="" if outside else end.text,
-            reason="" if outside else _WHY,
-            stakeholder=outside,
-            paged_since=0 if each.knows else each.since if end.heard else each.first,
-        )
+        _say_to(draft, recipient, end, 0 if each.knows else each.since if end.heard else each.first)
         told.append(draft.directory.shown(recipient))
     draft.settled = replace(draft.settled, told=True)
     if told:
         text = f"{end.event}: told {', '.join(told)}, who were paged, as far as a page reached them"
         draft.say("told", text, _RULE, LADDER)
     return after
+
+
+def _say_to(draft: Draft, recipient: Recipient, end: _End, since: int) -> None:
+    """Tell one of them. Who hears of the same as a stakeholder, too, hears it so: at once, and why."""
+    outside, told = recipient.kind == "customer", len(draft.notices)
+    text, reason = ("", "") if outside else (end.text, _WHY)
+    draft.tell(recipient, end.event, text=text, reason=reason, stakeholder=outside, paged_since=since)
+    if outside or len(draft.notices) > told:
+        return
+    for number, notice in enumerate(draft.notices):
+        if (notice.event, notice.recipient) == (end.event, recipient):
+            draft.notices[number] = replace(
+                notice, text=text, reason=reason, stakeholder=False, template="", digest_seconds=0
+            )
 
 
 def _recipient(draft: Draft, each: Paged) -> Recipient | None:

@@ -142,7 +142,7 @@ class Paged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first: int
     since: int
     heard: Heard = ""
-    knows: bool = False  # they acted on it themselves: whatever became of their pages
+    knows: bool = False  # they acted on it or were told of it: whatever became of their pages
 
 
 class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
