@@ -375,6 +375,16 @@ def test_a_cut_group_of_which_no_incident_is_known_still_asks_about_the_others()
     assert len(story.pages_of("b")) == 2
 
 
+def test_siblings_are_asked_about_although_the_last_one_that_is_named_was_merged() -> None:
+    story = crowd()
+    alerts(story, "a", "b", "c", left_out=1)
+    story.event("d")
+    story.act("b", "merge", into=story.of("d").id)
+    over(story, "a", "b")
+    story.later(minutes=1)
+    assert "did not name it" in " ".join(story.said("c", "paged"))
+
+
 def test_a_sibling_that_is_grouped_is_asked_about_at_its_parent() -> None:
     story = crowd(grouping=[{"name": "all", "by": ["service"], "within": "1h"}])
     story.event("a", service="checkout")

@@ -69,7 +69,8 @@ def decide(
         now = max(now, incident.decided_at)
     match signal:
         case EventReceived(event) if incident is not None and incident.merged:
-            return _passed_on(_draft(incident, signal, around, policy, now), event)
+            passed_on = _passed_on(_draft(incident, signal, around, policy, now), event)
+            return silence.with_siblings(passed_on, incident, event, now)
         case EventReceived(event):
             decision = _on_event(incident, event, around, policy, now)
             return silence.with_siblings(decision, incident, event, now)
