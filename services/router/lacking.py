@@ -19,6 +19,7 @@ from services.router.office import broken
 from services.router.overrides import StoredOverride, Wanted
 from services.router.policies import Policies
 from shared.policy import Bundle
+from shared.policy.roster import EVERY
 from shared.policy.targets import (
     LeadOf,
     ManagerOf,
@@ -87,10 +88,13 @@ async def ask_again(connection: AsyncConnection, before: Bundle | None, after: B
     """Who is on call may be another one by the new bundle: what was asked through those schedules is due."""
     if before is None:
         return
-    anybody_gone = bool(before.users.keys() - after.users.keys())
-    for name, schedule in before.schedules.items():
-        if anybody_gone or after.schedules.get(name) != schedule:
-            await overrides.ask_duties(connection, name)
+    if before.users.keys() - after.users.keys():
+        await overrides.ask_duties(connection, EVERY)
+        return
+    schedules = before.schedules.items()
+    changed = [name for name, schedule in schedules if after.schedules.get(name) != schedule]
+    if changed:
+        await overrides.ask_duties(connection, *changed)
 
 
 def _of_overrides(standing: Sequence[StoredOverride], bundle: Bundle) -> Iterator[str]:

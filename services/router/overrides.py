@@ -96,9 +96,12 @@ async def end(connection: AsyncConnection, override_id: uuid.UUID, at: datetime)
     await connection.execute(_END, {"id": override_id, "at": at})
 
 
-async def ask_duties(connection: AsyncConnection, schedule: str) -> None:
-    """Who is on call on this schedule ('': on any) may be another one now: what was asked is looked at."""
-    await connection.execute(_ASK, {"schedule": schedule})
+async def ask_duties(connection: AsyncConnection, *schedules: str) -> None:
+    """Who is on call on these schedules ('': on any) may be another one now: what was asked is looked at.
+
+    In one statement, which locks the incidents in the order in which everybody does.
+    """
+    await connection.execute(_ASK, {"schedules": list(schedules)})
 
 
 def _stored(row: Any) -> StoredOverride:
@@ -130,9 +133,10 @@ _ASK: Final = text("""
         SELECT id FROM router.incident
         WHERE status IN ('triggered', 'acknowledged') AND next_due_at > transaction_timestamp()
           AND (state -> 'duty' IS NOT NULL OR state -> 'unsettled' IS NOT NULL)
-          AND (CAST(:schedule AS text) = '' OR state -> 'duty' ->> 'schedule' = :schedule
+          AND ('' = ANY (CAST(:schedules AS text[]))
+               OR state -> 'duty' ->> 'schedule' = ANY (CAST(:schedules AS text[]))
                OR EXISTS (SELECT FROM json_array_elements(COALESCE(state -> 'unsettled', '[]')) AS asked
-                          WHERE asked ->> 'schedule' = :schedule))
+                          WHERE asked ->> 'schedule' = ANY (CAST(:schedules AS text[]))))
         ORDER BY id FOR UPDATE
     )
 """)
