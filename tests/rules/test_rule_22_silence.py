@@ -240,6 +240,24 @@ def test_a_member_is_resolved_by_its_senders_silence_but_never_asked_about() -> 
         assert story.of("a").status == "triggered"
 
 
+def test_a_parent_that_only_a_forgotten_member_keeps_open_is_asked_about() -> None:
+    story = crowd(grouping=GROUPING, integrations=integrations(silent_after="6h", then="ask"))
+    story.event("a", service="checkout")
+    story.event("b", service="checkout")
+    story.act("a", "acknowledge")
+    story.event("a", "resolve")
+    story.later(hours=6)
+    assert [page.through for page in story.pages_of("a")] == ["level", "silence"]
+    assert story.said("a", "paged")[-1] == (
+        "Ana is asked whether it still stands: its sender said 6 h ago that it is over, and what is grouped"
+        " under it stands: 1 incident"
+    )
+    story.later(hours=20)
+    assert story.paged("a") == ["ana", "ana"]
+    story.event("b", "resolve")
+    assert story.of("a").status == "resolved"
+
+
 # --- whose rule, and when Ladder itself did not listen ----------------------------------------------------
 
 
@@ -395,3 +413,12 @@ def test_a_sibling_that_is_grouped_is_asked_about_at_its_parent() -> None:
     assert story.paged("c") == []
     assert "c is down" in story.said("a", "paged")[-1]
     assert [page.through for page in story.pages_of("a")] == ["level", "silence"]
+
+
+def test_of_a_parent_that_is_over_itself_it_is_asked_for_the_member_that_nobody_named() -> None:
+    story = crowd(grouping=[{"name": "all", "by": ["service"], "within": "1h"}])
+    alerts(story, "a", "b", "c", service="checkout")
+    story.act("a", "acknowledge")
+    over(story, "a", "b", left_out=1)
+    story.later(minutes=2)
+    assert story.said("a", "paged")[-1].startswith("Ana is asked whether it still stands: c is down")

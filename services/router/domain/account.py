@@ -56,7 +56,7 @@ def conclude(draft: Draft) -> None:
 
 
 def _aware(draft: Draft) -> set[tuple[str, str]]:
-    """Who knows of it whatever became of their pages: by acting, by being told, or because they followed it."""
+    """Who knows of it whatever became of their pages: they act, are told, or followed it before."""
     told = {(each.recipient.kind, each.recipient.name) for each in draft.notices if not each.paged_since}
     follow = {("user", name) for name in draft.initial.followers}
     return told | follow | {("user", draft.actor.removeprefix("user:"))}

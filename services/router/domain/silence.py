@@ -145,7 +145,7 @@ def _silence(draft: Draft) -> Silence | None:
     if incident.suppressed_by or incident.snoozed_until is not None or incident.waiting_for:
         return None
     does = spec.on_silence == "resolve"
-    if incident.ended_itself or (incident.parent and not does):
+    if (incident.ended_itself and (does or not incident.members_open)) or (incident.parent and not does):
         return None
     heard, last = draft.around.heard, incident.last_event_at or incident.decided_at
     since = max(last, incident.quiet_from or last, heard.since if heard is not None else last)
@@ -157,9 +157,16 @@ def _silence(draft: Draft) -> Silence | None:
         at,
         heard is None or heard.until >= at,
         does,
-        f"its sender ({incident.integration}) has been silent for {length}",
+        _cause(incident, length),
         Reason(f"integrations.{incident.integration}.silent_after", values=values),
     )
+
+
+def _cause(incident: Incident, length: str) -> str:
+    if incident.ended_itself:
+        left = grouping.count(incident.members_open)
+        return f"its sender said {length} ago that it is over, and what is grouped under it stands: {left}"
+    return f"its sender ({incident.integration}) has been silent for {length}"
 
 
 def _until_proven(draft: Draft, at: datetime) -> timedelta:
@@ -241,6 +248,8 @@ def unnamed(draft: Draft, message: RelatedChanged) -> None:
         return
     if incident.last_event_at is not None and incident.last_event_at > _moment(values):
         return  # named since
+    if incident.ended_itself:
+        return  # named, and kept open by those who are grouped under it: of them it is asked
     doubt = f"its alert group is over and did not name it{values.get('left_out', '')}"
     if incident.parent:
         draft.set(still_asked=True)
