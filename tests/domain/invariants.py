@@ -283,6 +283,8 @@ def passed_levels_are_told(before: Incident | None, after: Incident, decision: D
     """A level between where it stood and where it stands is in the timeline, with the reason."""
     if before is None or before.chain.policy != after.chain.policy or before.chain.round != after.chain.round:
         return
+    if before.policy_hash != after.policy_hash:  # its ladder is another one now: that passes nobody
+        return
     if before.chain.unasked or after.chain.unasked or before.chain.state == "assignee":
         return
     told = " ".join(entry.text for entry in decision.entries if entry.kind in _MOVES)
