@@ -101,13 +101,20 @@ def _draft(
     return draft
 
 
-def _conclude(draft: Draft) -> Decision:
-    """Points, stakeholders, the next due time, and the invariant that nothing stands still."""
+def _conclude(draft: Draft, *, shifts: bool = False) -> Decision:
+    """Points, stakeholders, the next due time, and the invariant that nothing stands still.
+
+    `shifts`: look whether a shift has ended – when all is asked that is asked anyhow, so that nobody who
+    comes on is asked twice.
+    """
     if draft.incident.is_open and draft.initial.version:
         awakening.check(draft)
     silence.begin_anew(draft)
     if draft.incident.is_open and not draft.incident.is_muted:
         points.check_conditions(draft)
+    if shifts and draft.incident.is_open:
+        handoff.check(draft)
+        unsettled.check(draft)
     worse.check(draft)
     if draft.incident.suppressed_by:
         promises.pause_or_go_on(draft)
@@ -253,11 +260,9 @@ def _on_timer(draft: Draft) -> Decision:
             reports.step_past(draft)
         else:
             chain.time_out(draft)
-    handoff.check(draft)
-    unsettled.check(draft)
     silence.ask(draft)
     _ask_the_forgetful(draft)
-    return _conclude(draft)
+    return _conclude(draft, shifts=True)
 
 
 def _ask_the_forgetful(draft: Draft) -> None:
