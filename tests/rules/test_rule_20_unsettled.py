@@ -67,6 +67,21 @@ def test_cid_who_comes_on_is_paged_for_what_ana_did_not_take() -> None:
     assert (story.standing.assignee, story.standing.unsettled) == ("cid", ())
 
 
+def test_cid_is_asked_once_when_the_level_is_asked_again_at_the_very_change() -> None:
+    """A point asks the desk anew in the second in which the shift ends: that is Cid already."""
+    again = {
+        "name": "again",
+        "when": "level == 'desk'",
+        "held_for": "5s",
+        "do": [{"escalate": {"level": "desk"}}],
+    }
+    story = told(points=[again])
+    story.event()
+    until(story, EIGHT)
+    assert story.paged == ["ana", "cid"]
+    assert [page.through for page in story.pages] == ["level", "level"]
+
+
 def test_with_inform_cid_is_told_what_ana_did_not_take() -> None:
     story = told("inform")
     story.event()
