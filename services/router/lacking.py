@@ -4,6 +4,7 @@ None of it stops a policy: whoever is gone is passed over and what names nothing
 applies the bundle should hear of it then, not when a page goes to somebody else.
 """
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -73,9 +74,10 @@ async def warnings(
     `before`: the bundle that it replaces. Without it only what the new one alone can tell is told.
     """
     missing = gone(before, after.bundle)
+    conditions = (await connection.execute(_CONDITIONS)).all()  # compiled anew: a millisecond each
     told = [
         *_of_overrides(await overrides.find(connection, Wanted(begins=now)), after.bundle),
-        *_of_conditions(await connection.execute(_CONDITIONS), after, missing),
+        *await asyncio.to_thread(lambda: list(_of_conditions(conditions, after, missing))),
         *[each async for each in _of_incidents(connection, after.bundle, missing)],
     ]
     if missing and policies is not None:
