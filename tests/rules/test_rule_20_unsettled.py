@@ -200,6 +200,20 @@ def test_an_override_that_is_taken_back_gives_it_back_at_once() -> None:
     assert story.paged == ["dora", "ana"]
 
 
+def test_petra_has_each_absence_of_ana_as_a_turn_of_its_own() -> None:
+    layers = [{"rotation": [user], "shift": "1w", "starts": "2026-01-05T08:00"} for user in ("petra", "ana")]
+    schedules = {"desk": {"timezone": "UTC", "handoff": "page", "layers": layers}}
+    story = told(levels=[level(within="10h")], schedules=schedules)
+    story.event()
+    for number in range(2):  # Ana is away for half an hour, twice, and nobody stands in: Petra lies beneath
+        begins, ends = story.now, story.now + timedelta(minutes=30)
+        away = Override(f"o{number}", "", begins, ends, "user:ana", "ana", begins)
+        story.office = Office(number + 1, {"": [away]})
+        story.down_for(seconds=1)
+        story.later(hours=1)
+    assert story.paged == ["ana", "petra", "petra"]
+
+
 def test_after_downtime_over_two_changes_only_who_has_it_now_is_asked_and_once() -> None:
     story = told(levels=[level(within="10d")])
     story.event()

@@ -121,7 +121,9 @@ def _turn(roster: Roster, user: str, at: datetime, found: Stretch) -> str:
     plain = Roster(roster.schedule, roster.users).at(at) if roster.overrides else found
     if plain.user == user:
         return f"{user}/{plain.layer}/{plain.number}"
-    return f"{user}/{OVERRIDE}/{found.override.id if found.override is not None else ''}"
+    if found.override is not None:
+        return f"{user}/{OVERRIDE}/{found.override.id}"
+    return f"{user}/{found.layer}/{found.number}/{' '.join(found.absences)}"  # beneath whoever is absent
 
 
 def _also(heard: Sequence[str], *more: str) -> tuple[str, ...]:
