@@ -241,7 +241,10 @@ def _how_it_stands(draft: Draft, asked: Asked) -> str:
 
 
 def _shift(draft: Draft, asked: Asked) -> str:
-    return f"the shift of {draft.directory.display(asked.on_call or asked.user)} on {asked.schedule}"
+    """What has ended: a shift, or a time in which nobody had the schedule."""
+    if not asked.on_call:
+        return f"the time without anybody on {asked.schedule}"
+    return f"the shift of {draft.directory.display(asked.on_call)} on {asked.schedule}"
 
 
 def _reason(asked: Asked, roster: Roster, found: OnCall) -> Reason:
