@@ -113,6 +113,35 @@ def test_whoever_resolves_it_does_not_hear_that_they_did():
     assert heard(story, "resolved") == ["ana", "karel"]
 
 
+def looked_at() -> Tale:
+    """A point has asked karel to look, beside the levels."""
+    point = {"name": "error", "when": "severity == 'error'", "do": [{"notify": ["user:karel"]}]}
+    desk, experts = ladder()["levels"]
+    levels = [desk | {"handles": "priority > 1"}, experts]
+    story = tale(**on_main(points=[point], levels=levels))
+    story.event(severity="error")
+    assert story.paged == ["ana", "karel"]
+    return story
+
+
+def test_what_goes_up_by_itself_calls_nothing_off_while_karel_whom_a_point_asked_has_not_been_reached():
+    story = looked_at()
+    story.event(severity="critical")
+    assert story.paged[-1] == "petra"
+    assert story.decisions[-1].message.settled is None
+
+
+def test_karel_whom_a_point_asked_to_look_does_not_hear_that_nothing_is_asked_of_him():
+    story = looked_at()
+    for page in story.pages:
+        story.report(page, "reached")
+    story.act("escalate", user="petra", because="expertise")
+    assert story.decisions[-1].message.settled.why == "handed up"
+    assert heard(story, "escalated") == ["ana"]
+    story.act("acknowledge", user="petra")
+    assert heard(story, "taken") == ["karel"]
+
+
 SHIFTS = {
     "desk": {
         "timezone": "UTC",

@@ -31,8 +31,12 @@ def has(draft: Draft, user: str) -> bool:
 
 
 def handed_elsewhere(draft: Draft) -> None:
-    """Others are asked instead: what has not been sent to those asked before is called off."""
-    if draft.pages and draft.settled is None and _of(draft):
+    """Others are asked instead: what has not been sent to those asked before is called off.
+
+    Not while somebody whom a point asked to look has not been reached: that goes on beside the levels.
+    """
+    looks = any(page.through == "point" and page.state == "sent" for page in draft.initial.pages)
+    if draft.pages and draft.settled is None and not looks and _of(draft):
         draft.settle("handed up", draft.actor)
 
 
@@ -142,7 +146,10 @@ def _tell(draft: Draft, known: Account) -> Account:
     after, told = dict(known), list[str]()
     spared = {("user", each.removeprefix("user:")) for each in (draft.actor, draft.settled.by)}
     spared |= {(page.recipient.kind, page.recipient.name) for page in draft.pages}
+    looking = {("user", page.name) for page in draft.incident.pages if page.looks and page.user}
     for key, each in known.items():
+        if end.event == "escalated" and key in looking:
+            continue  # of them something is asked still
         if end.heard and each.heard in {"free", end.heard}:
             continue
         if end.heard:
