@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from services.router.domain.forecast import forecast
 from services.router.domain.incident import Clock, snapshot
-from services.router.domain.outcomes import BREACHED, FULFILLED, TARGETS, outcome
+from services.router.domain.outcomes import BREACHED, BY_PERSON, FULFILLED, TARGETS, outcome
 from services.router.domain.surroundings import Surroundings
 from shared.events import ClockSnapshot
 from tests.domain.invariants import Watch
@@ -201,6 +201,17 @@ def test_a_report_counts_a_promise_that_was_broken_once_as_broken_whatever_is_pr
         True,
     )
     assert story.said("fulfil")[-1] == "clock resolve is fulfilled after 1 h of 1 d"
+
+
+def test_a_persons_promise_that_was_broken_and_is_withdrawn_is_still_counted_as_a_persons():
+    story = tale(slas=[URGENT | {"respond": "15m"}, STANDARD])
+    story.event(severity="critical")
+    story.later(minutes=15)
+    lower(story)
+    bit = TARGETS.index("respond")
+    promises = outcome(story.standing).promises
+    assert shown(story, "respond").state == "cancelled"
+    assert (promises >> bit + BREACHED & 1, promises >> bit + BY_PERSON & 1) == (1, 1)
 
 
 def test_what_comes_next_tells_of_the_promise_that_is_watched_again():

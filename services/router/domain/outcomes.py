@@ -166,11 +166,12 @@ def _promises(clocks: tuple[Clock, ...]) -> int:
     bits = 0
     for clock in clocks:
         bit = _BIT.get(clock.target, 0)
-        if clock.breached or clock.breaches:
-            bits |= bit | bit << BREACHED
-        if clock.state == "cancelled":
+        broken = clock.breached or clock.breaches > 0
+        if clock.state == "cancelled" and not broken:
             continue
         bits |= bit | (bit << BY_PERSON if clock.by == "person" else 0)
+        if broken:
+            bits |= bit << BREACHED
         if clock.state == "fulfilled":
             bits |= bit << FULFILLED
     return bits
