@@ -12,10 +12,11 @@ from typing import Final
 from shared import canary, codec, telemetry
 from shared.clock import utcnow
 from shared.eventlog import Consumer, EventLog, LogUnavailableError
-from shared.events import ESCALATIONS, IncidentChanged, Notice, Page
+from shared.events import ESCALATIONS, Announced, IncidentChanged, Notice, Page
 
 GROUP: Final = "ladder-terminal"
 _STALE: Final = timedelta(minutes=1)
+_JOINERS: Final = "\u200c\u200d"
 _MOST_LINES: Final = 60  # of one batch; a storm is counted, not scrolled past
 
 log = telemetry.logger(__name__)
@@ -48,6 +49,9 @@ def _lines_of(
     value: bytes, headers: Mapping[str, bytes], now: datetime, zone: tzinfo | None
 ) -> Iterable[str]:
     try:
+        if headers.get("ce_type") == Announced.type.encode():
+            announced = codec.decode(Announced, value, headers)
+            return announcement(announced, zone) if now - announced.at < _STALE else ()
         change = codec.decode(IncidentChanged, value, headers)
     except codec.UnreadableRecordError as err:
         log.warning("unreadable change", action="story_unreadable", error=str(err))
@@ -59,9 +63,25 @@ def _lines_of(
 
 def lines(change: IncidentChanged, zone: tzinfo | None = None) -> Iterator[str]:
     """One change in words: what changed, who is paged and why, who is told."""
-    at = change.at.astimezone(zone).strftime("%H:%M:%S")
-    for fact in _facts(change):
-        yield f"{at}  {fact}"
+    return _timed(change.at, _facts(change), zone)
+
+
+def announcement(message: Announced, zone: tzinfo | None = None) -> Iterator[str]:
+    """What is told of no single incident: that a silence or maintenance is about to end."""
+    why = f": {message.reason}" if message.reason else ""
+    told = [f"  tell → {each.name} ({message.event}){why}" for each in message.recipients]
+    return _timed(message.at, [one for one in (message.title, *told) if one], zone)
+
+
+def _timed(at: datetime, facts: Iterable[str], zone: tzinfo | None) -> Iterator[str]:
+    shown = at.astimezone(zone).strftime("%H:%M:%S")
+    for fact in facts:
+        yield f"{shown}  {_on_one_line(fact)}"
+
+
+def _on_one_line(fact: str) -> str:
+    """What senders write moves no cursor and makes no lines of its own; joiners of scripts stay."""
+    return "".join(c if c.isprintable() or c in _JOINERS else " " for c in fact)
 
 
 def _facts(change: IncidentChanged) -> Iterator[str]:

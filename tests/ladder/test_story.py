@@ -1,12 +1,16 @@
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from ladder.story import GROUP, lines, tell_once
 from shared import codec
 from shared.eventlog import Partition, Received
 from shared.events import (
     ESCALATIONS,
+    Announced,
     IncidentChanged,
     IncidentSnapshot,
+    Message,
     Notice,
     Page,
     Recipient,
@@ -67,7 +71,7 @@ class FakeConsumer:
 
     held_assignment_once = True
 
-    def __init__(self, *changes: IncidentChanged) -> None:
+    def __init__(self, *changes: Message) -> None:
         encoded = [codec.encode(change) for change in changes]
         self.batch = [
             Received(Partition(ESCALATIONS, 0), offset, one.key, one.value, one.headers, NOW)
@@ -88,7 +92,7 @@ class FakeConsumer:
         return {}
 
 
-async def _told(*changes: IncidentChanged, now: datetime = NOW) -> list[str]:
+async def _told(*changes: Message, now: datetime = NOW) -> list[str]:
     consumer, said = FakeConsumer(*changes), []
     await tell_once(consumer, said.append, now, UTC)
     assert consumer.committed == consumer.batch
@@ -97,6 +101,30 @@ async def _told(*changes: IncidentChanged, now: datetime = NOW) -> list[str]:
 
 async def test_what_happened_before_this_start_is_passed_over() -> None:
     assert await _told(_change(changes=("opened",)), now=NOW + timedelta(minutes=5)) == []
+
+
+async def test_a_silence_that_is_about_to_end_is_told_like_everything_else() -> None:
+    silence = Announced(
+        message_id="m",
+        at=NOW,
+        event="maintenance",
+        title="Your silence ends in 15 minutes",
+        reason="you made it",
+        recipients=(Recipient(kind="user", name="petra"),),
+    )
+    assert await _told(silence) == [
+        "12:00:03  Your silence ends in 15 minutes",
+        "12:00:03    tell → petra (maintenance): you made it",
+    ]
+    assert await _told(silence, now=NOW + timedelta(minutes=5)) == []
+
+
+def test_what_a_sender_writes_neither_forges_lines_nor_moves_the_cursor() -> None:
+    forged = replace(INCIDENT, title="Down\r\n12:00:03  taken by ana \x1b[2J \u0645\u06cc\u200c\u062e")
+    [line] = lines(_change(incident=forged, changes=("opened",)), UTC)
+    assert "\n" not in line
+    assert "\x1b" not in line
+    assert "\u06cc\u200c\u062e" in line
 
 
 async def test_a_storm_is_counted_and_not_scrolled_past() -> None:
