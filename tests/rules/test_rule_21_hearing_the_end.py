@@ -31,7 +31,15 @@ def test_ana_whom_it_passed_by_hears_once_that_karel_took_it():
     story.act("acknowledge", user="karel")
     assert heard(story, "taken") == ["ana", "petra"]
     assert {notice.text for notice in story.notices} == {"Taken by Karel. Nothing is asked of you."}
-    assert story.said("told") == ["taken: told Ana, Petra, who were paged, as far as a page reached them"]
+    assert story.said("told") == ["taken: told Ana, Petra, if a page reached them"]
+
+
+def test_the_timeline_says_who_resolved_it_as_it_says_who_took_it():
+    story = climbed()
+    story.act("acknowledge", user="karel")
+    story.act("resolve", user="karel")
+    by = {entry.kind: entry.actor for entry in story.entries}
+    assert (by["taken"], by["resolved"]) == ("user:karel", "user:karel")
 
 
 def test_who_is_paged_five_times_by_finally_hears_once_who_took_it():

@@ -161,7 +161,7 @@ def _tell(draft: Draft, known: Account) -> Account:
         told.append(draft.directory.shown(recipient))
     draft.settled = replace(draft.settled, told=True)
     if told:
-        text = f"{end.event}: told {', '.join(told)}, who were paged, as far as a page reached them"
+        text = f"{end.event}: told {', '.join(told)}, if a page reached them"
         draft.say("told", text, _RULE, LADDER)
     return after
 

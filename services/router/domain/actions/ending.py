@@ -11,8 +11,7 @@ from services.router.domain.signals import ActionTaken
 def resolve(draft: Draft, signal: ActionTaken) -> Refusal | None:
     """Say that it is solved."""
     text = f"resolved by {asked.who(draft, signal)}{asked.because(signal)}"
-    by, person = signal.actor.user or draft.actor, bool(signal.actor.user)
-    lifecycle.resolve(draft, by=by, text=text, source_time=None, person=person)
+    lifecycle.resolve(draft, by=draft.actor, text=text, source_time=None, person=bool(signal.actor.user))
     return None
 
 
