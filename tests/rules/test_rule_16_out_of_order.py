@@ -403,6 +403,55 @@ def test_a_member_that_comes_back_with_its_old_time_stands_again_under_its_paren
     assert story.of("a").members_open == 1
 
 
+def taken_pair():
+    """`b` is over, ana has `a`; nothing of it is loud yet."""
+    story = crowd(grouping=GROUP, loud="priority <= 2")
+    story.event("a", service="checkout", severity="warning", occurred_at=START)
+    story.event("b", service="checkout", severity="warning", occurred_at=START)
+    story.act("a", "acknowledge")
+    story.later(seconds=10)
+    story.event("b", "resolve", occurred_at=START + SECOND)
+    story.event("b", service="checkout", severity="critical", occurred_at=START)
+    return story
+
+
+def test_ana_who_has_the_group_is_not_paged_for_a_member_that_is_held_and_is_when_it_still_stands():
+    story = taken_pair()
+    story.later(seconds=119)
+    assert (story.of("a").priority, story.paged("a"), story.said("a", "informed")) == (3, ["ana"], [])
+    story.later(seconds=1)
+    assert (story.of("a").priority, story.paged("a")) == (1, ["ana", "ana"])
+    assert (story.of("b").status, story.of("b").assignee, story.of("b").late) == ("acknowledged", "ana", None)
+
+
+def test_ana_who_has_the_group_never_hears_of_a_late_twin_of_a_member():
+    story = taken_pair()
+    story.later(seconds=30)
+    story.event("b", "resolve", occurred_at=START + 2 * SECOND)
+    story.later(minutes=10)
+    assert (story.of("a").priority, story.paged("a"), story.of("a").members_open) == (3, ["ana"], 0)
+
+
+def test_a_member_that_is_held_and_triggered_again_in_time_counts_for_its_group_at_once():
+    story = taken_pair()
+    story.later(seconds=30)
+    story.event("b", service="checkout", severity="critical", occurred_at=story.now)
+    assert (story.of("a").priority, story.paged("a")) == (1, ["ana", "ana"])
+
+
+def test_taking_the_group_meanwhile_ends_no_members_hold():
+    story = crowd(grouping=GROUP, loud="priority <= 2")
+    story.event("a", service="checkout", severity="warning", occurred_at=START)
+    story.event("b", service="checkout", severity="warning", occurred_at=START)
+    story.later(seconds=10)
+    story.event("b", "resolve", occurred_at=START + SECOND)
+    story.event("b", service="checkout", severity="critical", occurred_at=START)
+    story.act("a", "acknowledge")
+    assert (story.of("b").status, story.of("a").priority, story.paged("a")) == ("acknowledged", 3, ["ana"])
+    story.later(minutes=2)
+    assert (story.of("a").priority, story.paged("a")) == (1, ["ana", "ana"])
+
+
 def test_a_member_that_comes_back_with_its_old_time_after_its_group_pages_after_two_minutes():
     story = a_pair()
     story.event("b", "resolve", occurred_at=START + SECOND)

@@ -134,7 +134,11 @@ def _tell_parent(draft: Draft) -> None:
     if before.is_open and not incident.is_open:
         if draft.told_by != incident.parent:
             draft.signal(incident.parent, "ended")
-    elif incident.is_open and incident.priority < before.priority:
+    elif not incident.is_open or incident.late is not None:
+        return  # a member that is held counts when it no longer is
+    elif before.late is not None:
+        draft.signal(incident.parent, "changed", counts=True)
+    elif incident.priority < before.priority:
         draft.signal(incident.parent, "changed")
 
 

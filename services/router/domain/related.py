@@ -56,9 +56,16 @@ def _joined(draft: Draft, message: RelatedChanged) -> None:
         verb = "stands again" if again else "joined"
         more = f"; {grouping.count(incident.members)} in all" if incident.members > 1 else ""
         draft.say("joined", f"{message.title} ({message.incident_id}) {verb}{more}", _RULE)
-    if incident.late is not None and not message.values.get("late"):
+    if not message.values.get("late"):
+        _counts(draft, message)
+
+
+def _counts(draft: Draft, message: RelatedChanged) -> None:
+    """A member that is not held (any more): its priority is the group's, and whoever has it hears of it."""
+    if draft.incident.late is not None:
         late.end(draft, f"{message.title} joined it")
     _rise(draft, message)
+    incident = draft.incident
     if incident.status == "acknowledged":
         draft.signal(message.incident_id, "stands", **grouping.who_has(incident))
         _tell_of_joins(draft, message.title)
@@ -97,7 +104,10 @@ def _rise(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _changed(draft: Draft, message: RelatedChanged) -> None:
-    _rise(draft, message)
+    if message.values.get("counts") and draft.incident.is_open and not draft.incident.parent:
+        _counts(draft, message)
+    else:
+        _rise(draft, message)
 
 
 def _ended(draft: Draft, message: RelatedChanged) -> None:
@@ -154,9 +164,7 @@ def _stands(draft: Draft, message: RelatedChanged) -> None:
         return
     if person and incident.taken_by_person_at is None:
         draft.set(person_took_at=draft.now)
-    draft.set(
-        status="acknowledged", assignee=assignee, acknowledged_at=draft.now, by_machine=not person, late=None
-    )
+    draft.set(status="acknowledged", assignee=assignee, acknowledged_at=draft.now, by_machine=not person)
     who = draft.directory.display(assignee) if assignee else "a machine"
     draft.say("taken", f"taken with {message.title} by {who}: it is grouped under it", _RULE)
     promises.fulfil(draft, "acknowledge", person=person)
@@ -174,7 +182,7 @@ def _moved(draft: Draft, message: RelatedChanged) -> None:
         return
     draft.say("grouped", f"{message.title} was merged into {into}: it is grouped under that one now", _RULE)
     if draft.incident.is_open:
-        draft.signal(into, "joined", again=False)
+        draft.signal(into, "joined", again=False, late=draft.incident.late is not None)
 
 
 def _goes_along(draft: Draft, message: RelatedChanged, into: str) -> None:
