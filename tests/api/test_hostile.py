@@ -256,9 +256,11 @@ async def test_a_body_that_is_none_is_refused_wherever_it_is_written(
     ],
 )
 async def test_an_action_with_impossible_arguments_changes_nothing(
-    office: Office, action: dict[str, Any]
+    office: Office, action: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
-    found = await office.opened("impossible")
+    found = await office.opened(
+        f"impossible-{request.node.callspec.id}"
+    )  # its own: no repeat comes in between
     before = (await office.get(f"/v1/incidents/{found['id']}")).json()["version"]
     refused(await office.ask("POST", f"/v1/incidents/{found['id']}/actions", "lead", json=action))
     assert (await office.get(f"/v1/incidents/{found['id']}")).json()["version"] == before
