@@ -16,7 +16,7 @@ from sqlalchemy import text
 from shared.database import Database
 from tests.servers.postgres import PostgresServer
 from tests.waiting import until
-from tests.world.bundle import quick
+from tests.world.bundle import over, quick
 from tests.world.posting import Loader, keys
 from tests.world.stage import World, without_kafka
 
@@ -88,6 +88,8 @@ async def test_a_process_that_froze_takes_nobodys_pages_with_it(two_of_each: Wor
     moved_up = world.sink.pages("/petra", key=f"climbs-{role}-1")[0].at - cut
     world.cluster.programs[frozen].thaw()
     await world.cluster.ready(frozen)
+
+    await world.loader(over).post([f"climbs-{role}-1"])
 
     account = await world.account(f"froze-{role}", loader)
     assert account.clean, account

@@ -75,6 +75,11 @@ def quick(key: str) -> dict[str, str]:
     return {"dedup_key": key, "title": f"Problem {key}", "service": "quick"}
 
 
+def over(key: str) -> dict[str, str]:
+    """It is solved: what climbs for ever pages into the tests after this one."""
+    return {"dedup_key": key, "action": "resolve"}
+
+
 def beside(key: str) -> dict[str, str]:
     """A problem that pages a hanging endpoint and a good one."""
     return {"dedup_key": key, "title": f"Problem {key}", "service": "beside"}
