@@ -37,6 +37,7 @@ incident: Final = Table(
     Column("kind", Text, nullable=False),
     Column("assignee", Text, nullable=False),
     Column("suppressed_by", Text, nullable=False),
+    Column("alert_group", Text),
     Column("title", Text, nullable=False),
     Column("policy", Text, nullable=False),
     Column("policy_hash", Text, nullable=False),
