@@ -78,20 +78,7 @@ async def read_beginning(headers: Mapping[bytes, bytes], receive: Receive, most:
 
     Raises Problem 408; HungUpError.
     """
-    chunks, size = list[bytes](), 0
-    try:
-        async with asyncio.timeout(_SECONDS):
-            more = True
-            while more and size < _DRAIN:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise HungUpError
-                chunk, more = message.get("body", b""), message.get("more_body", False)
-                chunks.append(chunk[: max(0, most - size)])
-                size += len(chunk)
-    except TimeoutError:
-        raise _too_slow() from None
-    body = b"".join(chunks)
+    body, _ = await _taken(b"", receive, most)
     if headers.get(b"content-encoding", b"").strip().lower() != b"gzip":
         return body
     try:
@@ -105,7 +92,18 @@ def _too_slow() -> Problem:
 
 
 async def _rest(first: bytes, receive: Receive, longest: int) -> bytes:
-    chunks, size = [first], len(first)
+    body, size = await _taken(first, receive, longest)
+    if size > longest:
+        raise too_large(longest)
+    return body
+
+
+async def _taken(first: bytes, receive: Receive, most: int) -> tuple[bytes, int]:
+    """`first` and what comes after it: at most so many bytes, and how many there were (at most the drain).
+
+    Raises Problem 408; HungUpError.
+    """
+    chunks, size = [first[:most]], len(first)
     try:
         async with asyncio.timeout(_SECONDS):
             more = True
@@ -114,14 +112,11 @@ async def _rest(first: bytes, receive: Receive, longest: int) -> bytes:
                 if message["type"] == "http.disconnect":
                     raise HungUpError
                 chunk, more = message.get("body", b""), message.get("more_body", False)
+                chunks.append(chunk[: max(0, most - size)])
                 size += len(chunk)
-                if size <= longest:
-                    chunks.append(chunk)
     except TimeoutError:
         raise _too_slow() from None
-    if size > longest:
-        raise too_large(longest)
-    return b"".join(chunks)
+    return b"".join(chunks), size
 
 
 def _inflated(body: bytes, longest: int) -> bytes:
