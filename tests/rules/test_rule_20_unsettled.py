@@ -189,6 +189,20 @@ def test_an_override_that_begins_is_a_change_of_shift_and_its_end_asks_nobody_tw
     assert story.said("handoff")[-1].endswith("Ana, who follows, has been asked or has it already")
 
 
+def test_dora_who_stands_in_is_asked_although_the_next_one_was_asked_as_well() -> None:
+    """Cid, who follows Ana, was asked with her; he is asked no second time when his shift comes."""
+    story = told(levels=[level("desk", "schedule:desk", "next:desk", within="20h")])
+    story.now = EIGHT - timedelta(hours=5)
+    story.event()
+    assert story.paged == ["ana", "cid"]
+    story.office = override("dora", EIGHT - timedelta(hours=2), EIGHT - timedelta(hours=1))
+    story.down_for(seconds=1)  # the API makes it due when an override is made
+    until(story, EIGHT - timedelta(hours=2))
+    assert story.paged == ["ana", "cid", "dora"]
+    until(story, EIGHT + timedelta(minutes=1))
+    assert story.paged == ["ana", "cid", "dora"]
+
+
 def test_an_override_that_is_taken_back_gives_it_back_at_once() -> None:
     story = told(levels=[level(within="10h")])
     story.now = EIGHT - timedelta(hours=3)

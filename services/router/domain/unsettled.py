@@ -92,9 +92,17 @@ def _with(draft: Draft, kept: tuple[Asked, ...], page: OpenPage) -> tuple[Asked,
     made, point = _made(draft, roster, page), page.through == "point"
     for each in kept:
         if each.schedule == page.schedule and each.point == point:
-            made = replace(made, heard=_also(each.heard, *made.heard), joins=page.joins)
-            return tuple(made if one is each else one for one in kept)
+            heard = _also(each.heard, *made.heard)
+            ahead = _is_ahead(made, draft.now) and not _is_ahead(each, draft.now)
+            after = each if ahead else made  # whoever is asked as the next one ends nobody's present shift
+            after = replace(after, heard=heard, joins=page.joins)
+            return tuple(after if one is each else one for one in kept)
     return (*kept, made)
+
+
+def _is_ahead(asked: Asked, now: datetime) -> bool:
+    """Asked as the next one, whose shift is still to come."""
+    return asked.begins is not None and asked.begins > now
 
 
 def _made(draft: Draft, roster: Roster, page: OpenPage) -> Asked:
