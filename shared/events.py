@@ -89,6 +89,7 @@ class IncidentEvent(Message, frozen=True, kw_only=True, omit_defaults=True):
     service: str | None = None
     source: str | None = None
     attributes: dict[str, Any] = {}
+    details_whole: bool = False  # these attributes replace those of the event before that said so, too
     labels: dict[str, str] = {}
     links: tuple[Link, ...] = ()
     occurred_at: datetime | None = None

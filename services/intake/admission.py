@@ -166,17 +166,17 @@ def _mapping(name: str, sources: Mapping[str, str]) -> FieldMapping | None:
 
 
 def presented(headers: Mapping[bytes, bytes], query: bytes) -> str:
-    """The key of a request: a Bearer token (or Opsgenie's GenieKey), the password of basic auth, or `?key=`.
-
-    '' if there is none.
+    """The key of a request: a Bearer token (or Opsgenie's GenieKey), the password of basic auth, or `?key=`
+    (Opsgenie's `?apiKey=`); '' if there is none.
     """
     scheme, _, value = headers.get(b"authorization", b"").strip().partition(b" ")
     if scheme.lower() in (b"bearer", b"geniekey"):
         return value.strip().decode("utf-8", "replace")
     if scheme.lower() == b"basic":
         return _password(value.strip())
-    if not scheme and b"key=" in query:
-        return parse_qs(query[:4096].decode("latin-1")).get("key", [""])[0]
+    if not scheme and (b"key=" in query or b"apiKey=" in query):
+        said = parse_qs(query[:4096].decode("latin-1"))
+        return (said.get("key") or said.get("apiKey") or [""])[0]
     return ""
 
 

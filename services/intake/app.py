@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from services.intake.accept import Publisher
 from services.intake.admission import Admission
-from services.intake.beats import Beats
+from services.intake.beats import Beats, Pings
 from services.intake.canary import Canary
 from services.intake.endpoints import Alerts, ByBody, ByName, Events
 from services.intake.formats import CHANGES, FORMATS
@@ -126,6 +126,7 @@ def build(settings: IntakeSettings, *, log: EventLog) -> Service:
             Route("/v1/heartbeats/{name}", beats, methods=["GET", "POST"]),  # and HEAD
             Route("/v1/heartbeats/{name}/{signal}", beats, methods=["GET", "POST"]),
             Route("/v1/heartbeats/{name}/{key}/{signal}", beats, methods=["GET", "POST"]),
+            Route("/v2/heartbeats/{name}/ping", Pings(*rest), methods=["GET", "POST", "PUT", "PATCH"]),
             Route("/v1/integrations/{name}", by_name, methods=["POST", "PUT"]),
             Route("/v1/integrations/{name}/{key}", by_name, methods=["POST", "PUT"]),
         ],

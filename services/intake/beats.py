@@ -2,6 +2,8 @@
 
 `/start`, `/fail`, `/log` or an exit status behind the name; without any of these, and with 0, it beats. The
 key comes as everywhere, or in the path before that word. The beginning of the body is kept.
+
+`/v2/heartbeats/{name}/ping`: the same beat, as Opsgenie's heartbeat API has it (opsgenie-oas: heartbeat).
 """
 
 import re
@@ -14,11 +16,12 @@ from starlette.types import Receive
 
 from services.intake import metrics
 from services.intake.accept import Endpoint, Request
-from services.intake.admission import presented
+from services.intake.admission import Admission, Sender, presented
 from services.intake.bodies import read_beginning
 from services.intake.cleaning import clean, cut
 from services.intake.formats import FORMATS, Answer, Format
 from services.intake.formats.contract import DESCRIPTION_LENGTH, fresh_id
+from services.intake.formats.opsgenie import Opsgenie, pong
 from shared.events import HeartbeatReceived, HeartbeatSignalled
 from shared.problems import Problem
 
@@ -62,10 +65,7 @@ class Beats(Endpoint):
             secret = request.path["key"]
         elif not secret and said is None:  # /v1/heartbeats/NAME/KEY
             secret, said = word, ("beat", None)
-        sender = admission.anybody(secret, now)
-        request.passed()
-        if name not in admission.heartbeats:
-            raise Problem(404, "no-such-heartbeat", "The policy in force has no heartbeat of this name")
+        sender = self._expecting(admission, name, secret, request, now)
         if said is None:
             raise Problem(404, "no-such-signal", "A heartbeat says start, fail, log or an exit status")
         text = await self._text(request, receive)
@@ -76,10 +76,39 @@ class Beats(Endpoint):
         about: dict[str, Any] = {"beat_id": fresh_id(), "name": name, "at": now, "by": sender.name}
         about |= {"run": run, "text": text, "exit_status": status}
         beat = HeartbeatReceived(**about) if signal == "beat" else HeartbeatSignalled(signal=signal, **about)
-        await self._publisher.publish([beat], _SIZE_OF_BEAT + len(text))
-        metrics.BEATS.labels(name).inc()
+        await self._tell(beat)
         return Answer(_encoder.encode(_Beaten(name, now, signal)))
+
+    def _expecting(
+        self, admission: Admission, name: str, secret: str, request: Request, now: datetime
+    ) -> Sender:
+        """Who beats, if this is a heartbeat of the policy. Raises Problem 401, 403, 404."""
+        sender = admission.anybody(secret, now)
+        request.passed()
+        if name not in admission.heartbeats:
+            raise Problem(404, "no-such-heartbeat", "The policy in force has no heartbeat of this name")
+        return sender
+
+    async def _tell(self, beat: HeartbeatReceived) -> None:
+        await self._publisher.publish([beat], _SIZE_OF_BEAT + len(beat.text))
+        metrics.BEATS.labels(beat.name).inc()
 
     async def _text(self, request: Request, receive: Receive) -> str:
         body = await read_beginning(request.headers, receive, _KEPT_BYTES)
         return cut(clean(body.decode("utf-8", "replace")).strip(), DESCRIPTION_LENGTH)
+
+
+class Pings(Beats):
+    """Opsgenie's: it beats, whatever the method and the body; one that nobody expects is a 404 there, too."""
+
+    def shape(self, request: Request) -> Format:
+        del request
+        return Opsgenie()
+
+    async def answered(self, request: Request, receive: Receive) -> Answer:
+        admission, now, name = self.admission(), self._clock(), request.path["name"]
+        sender = self._expecting(admission, name, presented(request.headers, request.query), request, now)
+        text = await self._text(request, receive)
+        asked = fresh_id()
+        await self._tell(HeartbeatReceived(beat_id=asked, name=name, at=now, by=sender.name, text=text))
+        return pong(asked)

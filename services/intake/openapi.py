@@ -8,7 +8,7 @@ import msgspec
 from services.intake.formats.contract import DESCRIPTION_LENGTH, TITLE_LENGTH
 from services.intake.formats.native import BATCH, NativeEvent
 from services.intake.openapi_alerts import ALERT_PATHS, alert_schemas
-from services.intake.openapi_beats import BEAT_PATHS, BEAT_SCHEMAS
+from services.intake.openapi_beats import BEAT_PATHS, BEAT_SCHEMAS, PING_PATHS
 from services.intake.openapi_words import (
     BY_KEY,
     IDEMPOTENCY,
@@ -251,6 +251,7 @@ PATHS: Final[Mapping[str, Any]] = {
     ),
     **ALERT_PATHS,
     **BEAT_PATHS,
+    **PING_PATHS,
 }
 
 
@@ -264,7 +265,9 @@ def _foreign_schemas() -> dict[str, Any]:
         "component": text_of(),
         "group": text_of(),
         "class": text_of(),
-        "custom_details": {"description": "Usually an object; anything else is kept as `details`."},
+        "custom_details": {
+            "description": "Usually an object; anything else is kept as `details`. A repeat's replace these."
+        },
     }
     texts = {"type": "object", "additionalProperties": {"type": "string"}}
     alert = object_of(
@@ -316,7 +319,7 @@ def _foreign_schemas() -> dict[str, Any]:
             subject=text_of(description="With `source`: the key, unless the data say one."),
             time=text_of(description="RFC 3339."),
             datacontenttype=text_of(),
-            data={"description": "A native event, or anything else, which becomes the attributes."},
+            data={"description": "A native event (by title or dedup_key), or anything else."},
             data_base64=text_of(),
         ),
         "AnyJson": {

@@ -80,6 +80,37 @@ BEAT_PATHS: Final[Mapping[str, Any]] = {
         security=[],
     ),
 }
+_PING: Final[Mapping[str, Any]] = {
+    "tags": TAGS,
+    "summary": "Opsgenie's heartbeat ping: it beats",
+    "description": "As in Opsgenie's heartbeat API; with any integration's key, also as `apiKey`.",
+    "security": BY_KEY,
+    "parameters": [_HEARTBEAT],
+    "responses": {
+        "202": {
+            "description": "The event log has acknowledged it.",
+            "content": json_of(
+                "AlertAccepted", {"result": "PONG - Heartbeat received", "took": 0.0, "requestId": "…"}
+            ),
+        },
+        **{
+            status: {"description": why, "content": json_of("AlertRefused")}
+            for status, why in (
+                ("401", "A key is needed that may post here"),
+                ("403", "This key may not post here"),
+                ("404", "The policy in force has no heartbeat of this name"),
+                ("408", "The body took too long to arrive"),
+                ("429", "Too many wrong keys came from this address"),
+                ("503", "The event log did not acknowledge"),
+            )
+        },
+    },
+}
+PING_PATHS: Final[Mapping[str, Any]] = {
+    "/v2/heartbeats/{name}/ping": {
+        method: {**_PING, "operationId": f"ping_by_{method}"} for method in ("get", "post", "put", "patch")
+    }
+}
 BEAT_SCHEMAS: Final[Mapping[str, Any]] = {
     "Beaten": object_of(
         ("heartbeat", "at", "signal"),

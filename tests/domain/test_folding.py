@@ -75,3 +75,35 @@ def test_whoever_triggers_it_again_is_named_as_the_one_who_reopened_it():
     story.event()
     reopened = next(entry for entry in story.entries if entry.kind == "reopened")
     assert reopened.actor == "integration:test"
+
+
+def test_a_repeats_pagerduty_details_replace_those_before_and_the_timeline_says_what_changed():
+    story = tale()
+    story.event(attributes={"host": "db-1", "disk": "91 %", "region": "eu"}, details_whole=True)
+    story.act("set", changes={"attributes": {"ticket": "T-1"}})
+    story.event(attributes={"host": "db-1", "disk": "97 %", "inodes": 3}, details_whole=True)
+    assert story.standing.attributes == {"ticket": "T-1", "host": "db-1", "disk": "97 %", "inodes": 3}
+    assert story.said("intake") == ["details replaced: disk 91 % → 97 %, new: inodes 3, gone: region eu"]
+    assert story.said("repeated") == ["repeated (2 events); changed: attributes"]
+    story.event(attributes={"host": "db-1", "disk": "97 %", "inodes": 3}, details_whole=True)
+    assert len(story.said("intake")) == 1
+    story.event()  # says nothing of details
+    assert "disk" in story.standing.attributes
+    story.event(details_whole=True)  # says that there are none
+    assert story.standing.attributes == {"ticket": "T-1"}
+
+
+def test_what_replaced_details_are_told_in_a_line_however_many_there_are():
+    story = tale()
+    story.event(attributes={f"n{number}": "x" * 500 for number in range(60)}, details_whole=True)
+    story.event(attributes={f"m{number}": [number] for number in range(60)}, details_whole=True)
+    (told,) = story.said("intake")
+    assert len(told) < 1_000
+    assert told.endswith(", and 110 more")
+
+
+def test_other_senders_details_are_added_to_as_before():
+    story = tale()
+    story.event(attributes={"host": "db-1"})
+    story.event(attributes={"disk": "91 %"})
+    assert story.standing.attributes == {"host": "db-1", "disk": "91 %"}

@@ -1,8 +1,9 @@
 """CloudEvents 1.0 over HTTP, in every mode (cloudevents/spec: http-protocol-binding, json-format).
 
 `source` and `id` name the event: the same pair again is the same event. Data that is an event of Ladder's own
-format counts as one. Of anything else: the key is source and subject, the title comes from the data's summary
-or message, otherwise from type and subject, and the data become the attributes.
+format counts as one; data with a `dedup_key` and no title is read as one as far as it goes, and what else it
+says stays an attribute. Of anything else: the key is source and subject, and the data become the attributes.
+A title that nobody says comes from the data's summary or message, otherwise from type and subject.
 """
 
 import base64
@@ -18,7 +19,7 @@ from services.intake.formats.contract import LABELS, TITLE_LENGTH, Answer, Post,
 from services.intake.formats.foreign import Mapper
 from services.intake.formats.native import BATCH, accepted, problem_answer
 from services.intake.formats.values import overridden
-from shared.events import EventAction, IncidentEvent, Severity
+from shared.events import EventAction, IncidentEvent, Link, Severity
 from shared.policy.doors import EVENT_FIELDS
 from shared.problems import Fault, Problem
 
@@ -27,6 +28,7 @@ BATCHED: Final = "application/cloudevents-batch+json"
 _NEEDED: Final = ("specversion", "id", "source", "type")
 _OWN: Final = (*_NEEDED, "datacontenttype", "dataschema", "subject", "time", "data", "data_base64")
 _TITLES: Final = ("summary", "message")
+_NATIVE: Final = frozenset({*EVENT_FIELDS, "labels", "attributes", "links"})
 # no type at all means JSON; the last one is what clients say who were told none
 _JSON: Final = ("", "application/json", "text/json", "application/x-www-form-urlencoded")
 _MOST_FAULTS: Final = 100
@@ -134,11 +136,21 @@ def _faults(member: Any, where: str) -> Iterator[Fault]:
             yield Fault(f"{where}/{name}", "needed of a CloudEvent, a text")
 
 
-def _is_native(data: Any) -> bool:
-    """Whether the data are an event of Ladder's own format."""
-    return isinstance(data, dict) and (
-        isinstance(data.get("title"), str) or ("action" in data and "dedup_key" in data)
-    )
+def _native(data: Any) -> Mapping[str, Any] | None:
+    """The data, where they are an event of Ladder's own format; None where they are something else.
+
+    Without a title or an action a `dedup_key` tells: then whatever else the data say are attributes.
+    """
+    if not isinstance(data, dict):
+        return None
+    if isinstance(data.get("title"), str) or ("action" in data and "dedup_key" in data):
+        return data
+    key = data.get("dedup_key")
+    if not isinstance(key, str) or not key.strip():
+        return None
+    said = data.get("attributes")
+    others = {name: value for name, value in data.items() if name not in _NATIVE}
+    return data | {"attributes": others | (said if isinstance(said, dict) else {})}
 
 
 def _title(member: Mapping[str, Any], mapper: Mapper) -> str:
@@ -163,9 +175,20 @@ def _values(data: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
+def _links(sent: Any, mapper: Mapper) -> tuple[Link, ...]:
+    """As in the native format: addresses, or objects with `href`, `text` and `image`."""
+    found: list[tuple[Any, Any, bool]] = []
+    for each in sent if isinstance(sent, list) else [sent] if sent else ():
+        if isinstance(each, dict):
+            found.append((each.get("href"), each.get("text"), each.get("image") is True))
+        else:
+            found.append((each, "", False))
+    return mapper.links(found)
+
+
 def _event(member: dict[str, Any], post: Post) -> IncidentEvent:
     mapper, data = Mapper(), member.get("data")
-    native = isinstance(data, dict) and _is_native(data)
+    native = _native(data)
     event_id = post.named_id(member["source"], member["id"])
     if member["specversion"] != "1.0":
         mapper.note(f"CloudEvents {member['specversion']!r} was read as 1.0")
@@ -173,7 +196,7 @@ def _event(member: dict[str, Any], post: Post) -> IncidentEvent:
     action = _ACTIONS.get(member["type"].rpartition(".")[2].lower(), "trigger")
     extensions = {name: as_text(value) for name, value in member.items() if name not in _OWN and value}
     labels, _ = mapper.labels({"ce_type": member["type"], **dict(list(extensions.items())[:LABELS])})
-    kept = data.get("attributes") if native and isinstance(data, dict) else data
+    kept = data if native is None else native.get("attributes")
     event = IncidentEvent(
         event_id=event_id,
         integration=post.integration,
@@ -185,11 +208,12 @@ def _event(member: dict[str, Any], post: Post) -> IncidentEvent:
         source=mapper.text("source", member["source"], TITLE_LENGTH),
         attributes=_attributes(kept, mapper),
         labels=labels,
+        links=() if native is None else _links(native.get("links"), mapper),
         occurred_at=mapper.time("time", member.get("time")),
-        waiting_for="" if native and isinstance(data, dict) and data.get("waiting_for") == "" else None,
+        waiting_for="" if native is not None and native.get("waiting_for") == "" else None,
         notes=tuple(mapper.notes),
     )
-    return overridden(event, _values(data), {}) if native and isinstance(data, dict) else event
+    return event if native is None else overridden(event, _values(native), {})
 
 
 def _severity(member: Mapping[str, Any], action: EventAction, mapper: Mapper) -> Severity | None:

@@ -368,5 +368,10 @@ def told(request: Request, asked: str) -> Answer:
     )
 
 
+def pong(asked: str) -> Answer:
+    """A heartbeat's ping was taken; `asked` is the id of the request."""
+    return _answer(result="PONG - Heartbeat received", requestId=asked)
+
+
 def _answer(status: int = 202, **said: Any) -> Answer:
     return Answer(_encoder.encode(said | {"took": 0.0}), status=status)

@@ -134,6 +134,7 @@ def _event(
         severity=mapper.severity(payload.get("severity")) if action == "trigger" else None,
         source=source or None,
         attributes=_attributes(payload, mapper),
+        details_whole=action == "trigger" and payload.get("custom_details") is not None,
         labels=_labels(payload, sent, mapper),
         links=_links(sent, mapper),
         occurred_at=mapper.time("timestamp", payload.get("timestamp")),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.router.domain import classify, lifecycle, rests
+from services.router.domain import classify, folding, rests
 from services.router.domain.draft import Draft
 from services.router.domain.reason import Reason
 
@@ -79,7 +79,7 @@ def merged_attributes(known: Mapping[str, Any], named: Mapping[str, Any]) -> dic
 
 def too_large(attributes: Mapping[str, Any]) -> bool:
     """Whether they would take more room than those of one event may."""
-    return len(msgspec.json.encode(attributes)) > lifecycle.ATTRIBUTE_BYTES_KEPT
+    return len(msgspec.json.encode(attributes)) > folding.ATTRIBUTE_BYTES_KEPT
 
 
 def _told(draft: Draft, changed: set[str]) -> str:

@@ -132,7 +132,7 @@ def failed(
         return after, None
     status = f" with exit status {heard.exit_status}" if heard.exit_status is not None else ""
     took = f" after {span(after.took)}" if after.took is not None else ""
-    said = _said(heartbeat) | {"title": f"{watched.name} failed{status}"}
+    said = {"description": ""} | _said(heartbeat) | {"title": f"{watched.name} failed{status}"}
     if heard.text:
         said["description"] = heard.text
     whose = f", sent by {heard.by}" if heard.by else ""
@@ -187,10 +187,13 @@ def missed(watched: Watched, heartbeat: Heartbeat, now: datetime) -> tuple[Watch
         failing=False,
         due_at=now + max(watched.every, _OFTENEST),
     )
+    said = _said(heartbeat)
+    if not _failed_last(watched):  # what an earlier run failed with is not why this one is missed
+        said = {"description": ""} | said
     started = watched.started_at
     if started is not None and started + watched.late_after <= now:
         note = f"no end: it began at {_second(started)}, and takes longer than {span(watched.late_after)}"
-        return late, _event(watched, "trigger", now, note=note, said=_said(heartbeat))
+        return late, _event(watched, "trigger", now, note=note, said=said)
     last = (
         f"the last beat was at {_second(watched.beat_at)}"
         if watched.beat_at is not None
@@ -199,7 +202,14 @@ def missed(watched: Watched, heartbeat: Heartbeat, now: datetime) -> tuple[Watch
     note = (
         f"no beat: {last}; one is expected every {span(watched.every)}, late after {span(watched.late_after)}"
     )
-    return late, _event(watched, "trigger", now, note=note, said=_said(heartbeat))
+    return late, _event(watched, "trigger", now, note=note, said=said)
+
+
+def _failed_last(watched: Watched) -> bool:
+    """Whether the last that was heard of it is that it failed."""
+    if watched.failed_at is None:
+        return False
+    return watched.beat_at is None or watched.beat_at <= watched.failed_at
 
 
 def dropped(watched: Watched, now: datetime) -> IncidentEvent | None:

@@ -239,6 +239,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     urgency: int = 0
     labels: dict[str, str] = {}
     attributes: dict[str, Any] = {}
+    details: tuple[str, ...] = ()  # of the attributes: what the last event that said all of them named
     links: tuple[Link, ...] = ()
     customer: str = ""
     customer_name: str = ""

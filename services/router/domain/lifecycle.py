@@ -1,15 +1,13 @@
 """From triggered to closed: what events and people do to the status (POLICY.md, rules 3, 6, 9, 14–16)."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from services.router.domain import (
     account,
     chain,
     classify,
-    customers,
+    folding,
     grace,
     grouping,
     handoff,
@@ -26,9 +24,6 @@ from services.router.domain.reason import Reason
 from shared.events import LOOKING, IncidentEvent, Recipient
 
 WAITING_ENDS_AFTER: Final = timedelta(days=1)  # rule 6: waiting needs an end; an event names none
-LABELS_KEPT: Final = 64  # as many as one event may carry
-LINKS_KEPT: Final = 64
-ATTRIBUTE_BYTES_KEPT: Final = 64 * 1024  # of attributes as JSON, as of one event
 _COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})
 
 
@@ -54,6 +49,7 @@ def new_record(
         urgency=event.urgency or 0,
         labels=event.labels,
         attributes=event.attributes,
+        details=tuple(event.attributes) if event.details_whole else (),
         links=event.links,
         said_tier=event.tier or "",
         service=event.service or "",
@@ -117,51 +113,6 @@ def _notes(draft: Draft, event: IncidentEvent) -> None:
         draft.say("intake", note)
 
 
-def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
-    """Take over what the event says; returns the names of the fields that changed."""
-    incident = draft.incident
-    said: dict[str, Any] = {
-        name: value
-        for name in ("title", "description", "kind", "source", "severity", "impact", "urgency", "service")
-        if (value := getattr(event, name)) is not None and name not in incident.pinned
-    }
-    if event.tier is not None:
-        said["said_tier"] = event.tier
-    said |= _merged(draft, event)
-    if event.links:
-        said["links"] = tuple(dict.fromkeys((*incident.links, *event.links)))[:LINKS_KEPT]
-    differing = {name: value for name, value in said.items() if getattr(incident, name) != value}
-    if "title" in differing and not incident.opened_as:
-        draft.set(opened_as=incident.title)
-    if differing:
-        draft.set(**differing)
-    said_customer = event.customer if "customer" not in incident.pinned else None
-    if said_customer is not None and customers.find(draft.around, said_customer).id != incident.customer:
-        classify.name_customer(draft, said_customer)
-        differing["customer"] = said_customer
-    return set(differing)
-
-
-def _merged(draft: Draft, event: IncidentEvent) -> dict[str, Any]:
-    """Labels and attributes, new ones over old ones; together they stay as small as one event's are."""
-    incident, merged = draft.incident, dict[str, Any]()
-    if event.labels:
-        labels = incident.labels | event.labels
-        if len(labels) > LABELS_KEPT:
-            labels = event.labels
-            draft.say("intake", f"earlier labels were dropped: more than {LABELS_KEPT} in all")
-        merged["labels"] = labels
-    if event.attributes:
-        attributes = incident.attributes | event.attributes
-        if attributes != incident.attributes and len(msgspec.json.encode(attributes)) > ATTRIBUTE_BYTES_KEPT:
-            attributes = event.attributes
-            draft.say(
-                "intake", f"earlier attributes were dropped: over {ATTRIBUTE_BYTES_KEPT // 1024} KiB in all"
-            )
-        merged["attributes"] = attributes
-    return merged
-
-
 def refresh(draft: Draft, event: IncidentEvent, *, moves: bool = True) -> set[str]:
     """Take over what the event says, and ask again for tier, priority, SLA and (`moves`) competence.
 
@@ -169,7 +120,7 @@ def refresh(draft: Draft, event: IncidentEvent, *, moves: bool = True) -> set[st
     """
     _notes(draft, event)
     before = draft.incident
-    changed = merge_fields(draft, event)
+    changed = folding.merge_fields(draft, event)
     if not draft.incident.is_open:
         return changed
     if event.waiting_for:
@@ -347,7 +298,7 @@ def resolved_by_sender(draft: Draft, event: IncidentEvent) -> None:
     draft.actor = sender(event)
     draft.set(events=draft.incident.events + 1)
     _notes(draft, event)
-    merge_fields(draft, event)
+    folding.merge_fields(draft, event)
     resolved = late.latest(event, draft.incident.source_time)
     if grouping.keeps_open(draft):
         draft.set(source_time=resolved)

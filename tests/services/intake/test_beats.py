@@ -6,7 +6,17 @@ from services.intake.app import build
 from services.intake.settings import IntakeSettings
 from shared.codec import decode
 from shared.events import HeartbeatReceived, HeartbeatSignalled
-from tests.services.intake.fakes import API, EXPIRED, PAGER, SCRIPTS, FakeLog, bearer, intake, serving
+from tests.services.intake.fakes import (
+    API,
+    EXPIRED,
+    OPSGENIE,
+    PAGER,
+    SCRIPTS,
+    FakeLog,
+    bearer,
+    intake,
+    serving,
+)
 from tests.services.intake.test_posting import assert_problem
 
 
@@ -139,3 +149,32 @@ async def test_without_a_policy_nothing_can_beat(log):
     log.policy = None
     async with serving(build(IntakeSettings(), log=log)) as client:
         assert_problem(await client.post("/v1/heartbeats/backup"), 503, "no-policy")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH"])
+async def test_opsgenies_heartbeat_ping_is_a_beat_and_is_answered_as_there(client, log, method):
+    headers = {"authorization": f"GenieKey {OPSGENIE}"}
+    answer = await client.request(method, "/v2/heartbeats/backup/ping", headers=headers)
+    beat = only(log)
+    assert answer.status_code == 202
+    assert answer.json() == {"result": "PONG - Heartbeat received", "took": 0.0, "requestId": beat.beat_id}
+    assert (type(beat), beat.name, beat.by) == (HeartbeatReceived, "backup", "genie")
+    assert (await client.request(method, f"/v2/heartbeats/backup/ping?apiKey={OPSGENIE}")).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "status", "words"),
+    [
+        ("nobody", OPSGENIE, 404, "The policy in force has no heartbeat of this name"),
+        ("backup", "wrong", 401, "A key is needed that may post here"),
+        ("backup", API, 403, "This key may not post here"),
+    ],
+)
+async def test_a_ping_that_cannot_be_taken_is_refused_in_opsgenies_words(
+    client, log, name, key, status, words
+):
+    headers = {"authorization": f"GenieKey {key}"}
+    answer = await client.get(f"/v2/heartbeats/{name}/ping", headers=headers)
+    assert (answer.status_code, answer.json()["message"]) == (status, words)
+    assert answer.json()["requestId"]
+    assert log.records == []

@@ -202,3 +202,45 @@ async def test_a_cloudevents_key_posts_nothing_else(client):
     assert (await client.post("/v1/events", json={"title": "x"}, headers=KEY)).status_code == 403
     plain = await client.post("/v1/integrations/cloud", json={"title": "x"}, headers=KEY)
     assert_problem(plain, 422, "invalid-event", "/specversion", "/id", "/source", "/type")
+
+
+async def test_a_native_event_inside_a_cloudevent_keeps_its_links(client, log):
+    links = [
+        {"href": "https://runbooks.example/disk", "text": "Runbook"},
+        {"href": "https://charts.example/disk.png", "image": True},
+        "https://db-1.example",
+        {"text": "nowhere"},
+        "javascript:alert(1)",
+    ]
+    await client.post("/v1/events", json={"title": "Disk full", "links": links}, headers=BINARY)
+    (event,) = log.events
+    assert [(link.href, link.text, link.image) for link in event.links] == [
+        ("https://runbooks.example/disk", "Runbook", False),
+        ("https://charts.example/disk.png", "", True),
+        ("https://db-1.example", "", False),
+    ]
+    assert any("javascript" in note for note in event.notes)
+
+
+async def test_data_with_a_key_and_a_severity_but_no_title_are_read_as_far_as_they_go(client, log):
+    said = {
+        "dedup_key": "disk-db-1",
+        "severity": "critical",
+        "service": "checkout",
+        "labels": {"host": "db-1"},
+        "attributes": {"used": 0.99},
+        "mount": "/var",
+    }
+    await client.post("/v1/events", json=said, headers=BINARY | {"ce-subject": "db-1"})
+    await client.post("/v1/events", json=said | {"summary": "Disk full"}, headers=BINARY | {"ce-id": "2"})
+    event, summed = log.events
+    assert (event.title, event.dedup_key) == ("com.example.disk.full: db-1", "disk-db-1")
+    assert (event.severity, event.service, event.labels["host"]) == ("critical", "checkout", "db-1")
+    assert event.attributes == {"used": 0.99, "mount": "/var"}
+    assert summed.title == "Disk full"
+
+
+@pytest.mark.parametrize("key", [5, "", " ", None])
+async def test_data_whose_dedup_key_is_no_text_are_no_native_event(client, log, key):
+    await client.post("/v1/events", json={"dedup_key": key, "severity": "info"}, headers=BINARY)
+    assert log.events[0].attributes == {"dedup_key": key, "severity": "info"}

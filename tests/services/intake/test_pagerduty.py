@@ -139,3 +139,11 @@ def test_answers_are_objects_as_the_clients_expect_them():
     }
     assert form.refused(Problem(401, "unauthorized", "x"))[0] == 400
     assert form.refused(Problem(503, "log-unavailable", "x"))[0] == 503
+
+
+def test_a_trigger_says_whether_its_details_are_all_there_is_to_say():
+    assert read_one("pagerduty", trigger(custom_details={"host": "db-1"})).details_whole
+    assert read_one("pagerduty", trigger(custom_details={})).details_whole
+    assert not read_one("pagerduty", trigger()).details_whole  # nothing is said of them
+    resolved = trigger(custom_details={"host": "db-1"}) | {"event_action": "resolve", "dedup_key": "k"}
+    assert not read_one("pagerduty", resolved).details_whole

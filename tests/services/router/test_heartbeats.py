@@ -379,3 +379,27 @@ def test_the_end_of_another_run_leaves_the_one_that_is_known_by_its_name() -> No
     assert (running.started_at, running.took) == (NOON + SOON, None)
     assert running.due_at == NOON + SOON + timedelta(seconds=30)
     assert after(said("start", SOON, "a"), said("beat", 3 * SOON, "a")).took == 2 * SOON
+
+
+async def test_a_job_that_fails_without_a_word_does_not_keep_the_words_of_an_earlier_failure(
+    room: Desk,
+) -> None:
+    await signal(room, "fail", ago=timedelta(minutes=9), text="pg_dump: no space left on device")
+    await signal(room, "fail", ago=timedelta(minutes=5))
+    (failed,) = await room.incidents()
+    assert (failed.title, failed.description, failed.events) == ("backup failed", "", 2)
+
+
+def test_one_that_falls_silent_after_a_failure_keeps_its_words_and_after_a_beat_it_does_not() -> None:
+    every = timedelta(hours=1)
+    watched = Watched(name="backup", every=every, late_after=every, since=NOON, due_at=NOON)
+    heartbeat = with_heartbeats(backup=BACKUP).heartbeats["backup"]
+    said = HeartbeatSignalled(signal="fail", beat_id="1", name="backup", at=NOON, text="disk full")
+    failed, event = told(watched, said, heartbeat, NOON)
+    assert event is not None
+    assert event.description == "disk full"
+    silent, event = missed(failed, heartbeat, NOON + 5 * every)
+    assert event.description is None  # as it was
+    beaten_again, _ = beaten(silent, NOON + 6 * every, "scripts", NOON + 6 * every)
+    _, event = missed(beaten_again, heartbeat, NOON + 9 * every)
+    assert event.description == ""
