@@ -19,7 +19,7 @@ def taken(folder: Path) -> Iterator[Path]:
     """
     folder = folder.expanduser().absolute()
     try:
-        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make(folder)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as err:
         why = "it is not a folder" if isinstance(err, FileExistsError) else err.strerror
@@ -31,6 +31,16 @@ def taken(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         os.close(lock)
+
+
+def make(folder: Path) -> None:
+    """A folder of Ladder's own that others may pass, whatever the umask: as root the server is another user.
+
+    One that is there stays as it is, and so do those above it.
+    """
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o711)
 
 
 def _lock(lock: int, folder: Path) -> None:

