@@ -75,5 +75,6 @@ $(BIN)/python:
 		echo "$(PYTHON) is not Python 3.11 or newer" >&2; exit 2; }
 	@why=$$($(PYTHON) -m venv --clear $(VENV) 2>&1) || { rm -f $(BIN)/python; \
 		echo "$(PYTHON) cannot make a virtual environment in $(CURDIR)/$(VENV):" >&2; echo "$$why" >&2; \
-		case "$$why" in *"ensurepip is not available"*) echo "On Debian and Ubuntu: apt install python3-venv" >&2;; esac; \
+		case "$$why" in *"ensurepip is not available"*) echo "On Debian and Ubuntu: apt install python3-venv" >&2;; \
+			*Read-only*|*"Permission denied"*) echo "Make it elsewhere: make run VENV=/A/FOLDER (and set LADDER_DATA_DIR)" >&2;; esac; \
 		exit 2; }
