@@ -1,7 +1,6 @@
 """The command `ladder`. Only typer is imported here; each command imports what it needs when it runs."""
 
 import gc
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,25 +9,42 @@ from typing import Annotated, Final, Literal
 
 import typer
 
+import ladder
 from ladder.client import commands
-from ladder.refusal import RefusedError
+from ladder.client.options import AsJson
+from ladder.client.printing import say
+from ladder.command_line import COMPLETING, Commands, Group
 
 BEGAN: Final = time.monotonic()  # before the slow imports: what the banner's seconds are counted from
-REFUSED: Final = 2
 
 app = typer.Typer(
     name="ladder",
-    help="Ladder moves each problem up until somebody solves it.",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-_PROCESSES: Final = "Processes"
-_POLICY: Final = "Policy"
 
 
-@app.command(rich_help_panel=_PROCESSES)
+def _version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        say(f"ladder {ladder.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print which release this is.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Ladder moves each problem up until somebody solves it."""
+
+
+@app.command(rich_help_panel=Group.run)
 def up(
     *,
     story: Annotated[bool, typer.Option(help="Tell what happens to incidents, a line each.")] = True,
@@ -40,57 +56,82 @@ def up(
     run_up(began=BEGAN, tell_story=story)
 
 
-@app.command(rich_help_panel=_PROCESSES)
+@app.command(rich_help_panel=Group.run)
 def intake() -> None:
     """Run the service that accepts events."""
     _run("intake")
 
 
-@app.command(rich_help_panel=_PROCESSES)
+@app.command(rich_help_panel=Group.run)
 def router() -> None:
     """Run the service that decides who handles what, and by when."""
     _run("router")
 
 
-@app.command(rich_help_panel=_PROCESSES)
+@app.command(rich_help_panel=Group.run)
 def notifier() -> None:
     """Run the service that reaches people."""
     _run("notifier")
 
 
-@app.command(rich_help_panel=_PROCESSES)
-def migrate() -> None:
+@app.command(rich_help_panel=Group.run)
+def migrate(*, json: AsJson = False) -> None:
     """Make or bring up to date all tables and topics; changes nothing that is up to date."""
     with _unswept():
         from ladder.processes import run_migrate
 
     run_migrate()
+    if json:
+        say('{"migrated": true}')
 
 
-@app.command(rich_help_panel=_POLICY)
+@app.command(rich_help_panel=Group.policy)
 def check(
     policy: Annotated[
         Path, typer.Argument(envvar="LADDER_POLICY", help="A file, or a folder of them.", show_envvar=True)
     ],
     *,
-    style: Annotated[Literal["text", "json", "github"], typer.Option("--format")] = "text",
+    style: Annotated[
+        Literal["text", "json", "github"], typer.Option("--format", help="How the findings are printed.")
+    ] = "text",
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Check a policy: syntax, names and types. Exit status 1 when something is wrong."""
     from shared.policy import report
 
-    status, text = report(policy, style)
-    typer.echo(text)
+    status, text = report(policy, "json" if json else style)
+    say(text)
     raise typer.Exit(status)
 
 
-@app.command(rich_help_panel=_POLICY)
-def schema() -> None:
+@app.command(rich_help_panel=Group.policy)
+def schema(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="It is JSON anyway.")] = False,  # noqa: ARG001
+) -> None:
     """Print the JSON Schema of policies, for editors that complete and check while one types."""
-    import json
-
+    from ladder.client.printing import print_json
     from shared.policy import schema as bundle_schema
 
-    typer.echo(json.dumps(bundle_schema(), indent=2))
+    print_json(bundle_schema())
+
+
+_COMPLETION: Final = """Print a script that lets the Tab key complete commands, options, ids and names.
+
+\b
+bash  source <(ladder completion bash)    in ~/.bashrc
+zsh   source <(ladder completion zsh)     in ~/.zshrc
+fish  ladder completion fish | source     in config.fish
+"""
+
+
+@app.command(rich_help_panel=Group.run, help=_COMPLETION)
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="The shell it is for.")],
+) -> None:
+    from typer._completion_shared import get_completion_script
+
+    typer.echo(get_completion_script(prog_name="ladder", complete_var=COMPLETING, shell=shell))
 
 
 @contextmanager
@@ -114,12 +155,8 @@ commands.register(app)
 
 
 def main() -> None:
-    """The console's entry: what cannot be done as asked is said in a sentence, with exit code 2."""
-    try:
-        app(prog_name="ladder")
-    except RefusedError as err:
-        print(err, file=sys.stderr)
-        sys.exit(REFUSED)
+    """The console's entry."""
+    app(prog_name="ladder")
 
 
 if __name__ == "__main__":

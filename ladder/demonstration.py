@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from ladder.client.printing import say_lines
+
 if TYPE_CHECKING:
     from ladder.client.connection import Connection
 
@@ -31,11 +33,10 @@ def demo(
     """Replay a part of a real incident log through a Ladder of its own, and say what became of it."""
     _end_in_order_when_told_to()
     from ladder.client.connection import Connection, Place
-    from ladder.client.options import speaking
     from ladder.replay.command import replay_file
     from ladder.replay.posting import Pace
 
-    with speaking(), as_file(files("ladder.samples")) as samples, _place_of_its_own(folder) as own:
+    with as_file(files("ladder.samples")) as samples, _place_of_its_own(folder) as own:
         typer.echo("Starting a Ladder with three levels of support (ladder/samples/policy.yaml) …")
         with _running(own, samples / "policy.yaml") as url:
             typer.echo(f"It listens on {url}. Replaying 61 incidents of Volvo IT, 2011 and 2012:")
@@ -70,7 +71,7 @@ def _tell_one(connection: "Connection") -> None:
         chosen = found[-1]
         explained = connection.get(f"/v1/incidents/{chosen['id']}/explain")
         typer.echo("\nOne that the log leaves open, explained (`ladder explain`):\n")
-        typer.echo("\n".join(explain_lines(chosen, explained, utcnow())))
+        say_lines(explain_lines(chosen, explained, utcnow()))
 
 
 @contextmanager

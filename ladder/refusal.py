@@ -1,5 +1,21 @@
-"""What Ladder cannot do as it was asked: one clear sentence for the person at the terminal, exit code 2."""
+"""What a command could not do: the text for a person, the problem for a program, and the exit status.
+
+RefusedError            it cannot be done like this: settings, files, arguments (exit status 2)
+└── ClientError         ladder.client.connection has its kinds: refused (1), usage (2), nobody answers (3)
+"""
+
+from typing import Any, ClassVar, Final
+
+PROBLEM: Final = "urn:ladder:problem:"
 
 
 class RefusedError(Exception):
     """It cannot be done like this; the text says why and what to do, in a sentence (or one a line)."""
+
+    exit_code: int = 2
+    kind: ClassVar[str] = "not-possible-here"
+    title: ClassVar[str] = "It cannot be done like this"
+
+    def problem(self) -> dict[str, Any]:
+        """As a problem document (RFC 9457); `status` is there only where a server answered."""
+        return {"type": PROBLEM + self.kind, "title": self.title, "detail": str(self)}

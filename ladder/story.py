@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
+from ladder.plain_text import on_one_line
 from shared import canary, codec, telemetry
 from shared.clock import utcnow
 from shared.eventlog import Consumer, EventLog, LogUnavailableError
@@ -16,7 +17,6 @@ from shared.events import ESCALATIONS, Announced, IncidentChanged, Notice, Page
 
 GROUP: Final = "ladder-terminal"
 _STALE: Final = timedelta(minutes=1)
-_JOINERS: Final = "\u200c\u200d"
 _MOST_LINES: Final = 60  # of one batch; a storm is counted, not scrolled past
 
 log = telemetry.logger(__name__)
@@ -76,12 +76,7 @@ def announcement(message: Announced, zone: tzinfo | None = None) -> Iterator[str
 def _timed(at: datetime, facts: Iterable[str], zone: tzinfo | None) -> Iterator[str]:
     shown = at.astimezone(zone).strftime("%H:%M:%S")
     for fact in facts:
-        yield f"{shown}  {_on_one_line(fact)}"
-
-
-def _on_one_line(fact: str) -> str:
-    """What senders write moves no cursor and makes no lines of its own; joiners of scripts stay."""
-    return "".join(c if c.isprintable() or c in _JOINERS else " " for c in fact)
+        yield f"{shown}  {on_one_line(fact)}"
 
 
 def _facts(change: IncidentChanged) -> Iterator[str]:

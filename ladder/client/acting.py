@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
+from ladder.client import completing
 from ladder.client.options import LOCAL, ApiKey, AsJson, Note, Url, Which, Whiches, reaching
+from ladder.client.printing import print_json, say, say_lines
+
+if TYPE_CHECKING:
+    from ladder.client.connection import Connection
 
 End = Annotated[str, typer.Argument(metavar="UNTIL", help="So long, such as 2h, or until 2026-03-08T07:00.")]
 
@@ -40,22 +45,56 @@ def _act(
     to: _To,
     arguments: Mapping[str, Any],
 ) -> None:
-    """Post the action for each; what comes of it in a line each, or as JSON (of several a list)."""
-    from ladder.client.connection import as_json
+    """Post the action for each; what comes of it in a line each, or as JSON (of several a list).
+
+    Of several all are tried. One that could not be done ends the command with 1 once the others are done.
+    """
     from ladder.client.pick import pick
     from ladder.client.words import taken_line
 
-    done = []
     with reaching(to.url, to.api_key) as connection:
         given = dict(arguments)
         if "into" in given:
             given["into"] = pick(connection, given["into"])
-        for one in which:
-            done.append(connection.act(pick(connection, one), action, **given))
-            if not to.json:
-                typer.echo(taken_line(done[-1], verb))
-    if to.json:
-        typer.echo(as_json(done[0] if len(done) == 1 else done))
+        if len(which) > 1:
+            _act_on_all(connection, which, action, verb, given, as_json=to.json)
+            return
+        done = connection.act(pick(connection, which[0]), action, **given)
+    print_json(done) if to.json else say_lines([taken_line(done, verb)])
+
+
+def _act_on_all(
+    connection: "Connection",
+    which: Sequence[str],
+    action: str,
+    verb: str,
+    given: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    from ladder.client.connection import ClientError
+    from ladder.client.pick import pick
+    from ladder.client.words import taken_line
+
+    became: list[dict[str, Any]] = []
+    failed = 0
+    for one in which:
+        try:
+            became.append(connection.act(pick(connection, one), action, **given))
+        except ClientError as err:
+            failed += 1
+            became.append({"asked": one, "problem": err.problem()})
+            if not as_json:
+                say(f"not done {one}: {err}", err=True)
+        else:
+            if not as_json:
+                say_lines([taken_line(became[-1], verb)])
+    if as_json:
+        print_json(became)
+    elif failed:
+        say(f"{failed} of {len(which)} could not be done.", err=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def ack(
@@ -79,36 +118,46 @@ def unack(
 
 
 def assign(
-    incident: Which,
-    to: Annotated[str, typer.Argument(help="The user who has it from now on.")],
+    incident: Whiches,
+    to: Annotated[
+        str, typer.Argument(help="The user who has them from now on.", autocompletion=completing.user)
+    ],
     *,
     note: Note = "",
     json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
-    """Say who has an incident; they are paged."""
-    _act([incident], "assign", "assigned", _To(url, api_key, json), {"to": to, "note": note})
+    """Say who has incidents; they are paged."""
+    _act(incident, "assign", "assigned", _To(url, api_key, json), {"to": to, "note": note})
 
 
 def escalate(
-    incident: Which,
+    incident: Whiches,
     *,
-    level: Annotated[str, typer.Option(help="To this level instead of the next one up.")] = "",
-    policy: Annotated[str, typer.Option(help="To another policy.")] = "",
+    level: Annotated[
+        str,
+        typer.Option(
+            help="To this level instead of the next one up.",
+            autocompletion=completing.seen_in_incidents("level"),
+        ),
+    ] = "",
+    policy: Annotated[
+        str, typer.Option(help="To another policy.", autocompletion=completing.seen_in_incidents("policy"))
+    ] = "",
     because: Annotated[Missing, typer.Option(help="What is missing to solve it here.")] = Missing.expertise,
     note: Note = "",
     json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
-    """Hand an incident up to somebody who knows more, or may decide more."""
+    """Hand incidents up to somebody who knows more, or may decide more."""
     given = {"level": level, "policy": policy, "because": because.value, "note": note}
-    _act([incident], "escalate", "handed up", _To(url, api_key, json), given)
+    _act(incident, "escalate", "handed up", _To(url, api_key, json), given)
 
 
 def snooze(
-    incident: Which,
+    incident: Whiches,
     until: End,
     *,
     note: Note = "",
@@ -117,11 +166,11 @@ def snooze(
     api_key: ApiKey = "",
 ) -> None:
     """Let the levels rest until then; the clocks go on."""
-    _act([incident], "snooze", "snoozed", _To(url, api_key, json), {**_end(until), "note": note})
+    _act(incident, "snooze", "snoozed", _To(url, api_key, json), {**_end(until), "note": note})
 
 
 def wait(
-    incident: Which,
+    incident: Whiches,
     until: End,
     *,
     party: Annotated[str, typer.Option("--for", help="Who is waited for: customer, vendor, …")] = "customer",
@@ -132,23 +181,31 @@ def wait(
 ) -> None:
     """Wait for somebody until then: the levels rest, and the clocks whose SLA says so."""
     given = {**_end(until), "for": party, "note": note}
-    _act([incident], "wait", f"waiting for {party}:", _To(url, api_key, json), given)
+    _act(incident, "wait", f"waiting for {party}:", _To(url, api_key, json), given)
 
 
 def resume(
-    incident: Which, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+    incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
 ) -> None:
     """End a snooze or the waiting: the levels go on."""
-    _act([incident], "resume", "resumed", _To(url, api_key, json), {"note": note})
+    _act(incident, "resume", "resumed", _To(url, api_key, json), {"note": note})
 
 
 def set_fields(
-    incident: Which,
+    incident: Whiches,
     *,
     priority: Annotated[int | None, typer.Option(min=1, max=5, help="1 is the most urgent.")] = None,
     kind: Annotated[str | None, typer.Option(help="A kind of the policy.")] = None,
-    service: Annotated[str | None, typer.Option(help="A service of the policy; '' for none.")] = None,
-    customer: Annotated[str | None, typer.Option(help="Its id or name; '' for none.")] = None,
+    service: Annotated[
+        str | None,
+        typer.Option(
+            help="A service of the policy; '' for none.",
+            autocompletion=completing.seen_in_incidents("service"),
+        ),
+    ] = None,
+    customer: Annotated[
+        str | None, typer.Option(help="Its id or name; '' for none.", autocompletion=completing.customer)
+    ] = None,
     attribute: Annotated[
         list[str] | None, typer.Option("--attribute", "-a", help="NAME=VALUE, the value JSON or text.")
     ] = None,
@@ -158,16 +215,13 @@ def set_fields(
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
-    """Correct an incident's priority, kind, service, customer or attributes."""
-    from ladder.client.options import speaking
-
-    with speaking():
-        attributes = _attributes(attribute or (), drop or ())
+    """Correct the priority, kind, service, customer or attributes of incidents."""
+    attributes = _attributes(attribute or (), drop or ())
     fields: dict[str, Any] = {"priority": priority, "kind": kind, "service": service, "customer": customer}
     given = {name: value for name, value in fields.items() if value is not None}
     if attributes:
         given["attributes"] = attributes
-    _act([incident], "set", "set", _To(url, api_key, json), {**given, **({"note": note} if note else {})})
+    _act(incident, "set", "set", _To(url, api_key, json), {**given, **({"note": note} if note else {})})
 
 
 def note(
@@ -236,10 +290,10 @@ def refuse(
 
 
 def reopen(
-    incident: Which, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+    incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
 ) -> None:
-    """Open a resolved incident again; whoever had it is paged first."""
-    _act([incident], "reopen", "reopened", _To(url, api_key, json), {"note": note})
+    """Open resolved incidents again; whoever had one is paged first."""
+    _act(incident, "reopen", "reopened", _To(url, api_key, json), {"note": note})
 
 
 def close(
@@ -263,7 +317,7 @@ def merge(
 
 
 def subscribe(
-    incident: Which,
+    incident: Whiches,
     *,
     who: Annotated[str, typer.Option(help="A user, by default yourself; with --via an address.")] = "",
     via: Annotated[str, typer.Option(help="The channel of the address, such as email.")] = "",
@@ -271,12 +325,12 @@ def subscribe(
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
-    """Hear how one incident goes on."""
-    _act([incident], "subscribe", "subscribed to", _To(url, api_key, json), {"who": who, "via": via})
+    """Hear how incidents go on."""
+    _act(incident, "subscribe", "subscribed to", _To(url, api_key, json), {"who": who, "via": via})
 
 
 def unsubscribe(
-    incident: Which,
+    incident: Whiches,
     *,
     who: Annotated[str, typer.Option(help="A user, by default yourself; with --via an address.")] = "",
     via: Annotated[str, typer.Option(help="The channel of the address, such as email.")] = "",
@@ -284,8 +338,8 @@ def unsubscribe(
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
-    """Hear no more of one incident."""
-    _act([incident], "unsubscribe", "unsubscribed from", _To(url, api_key, json), {"who": who, "via": via})
+    """Hear no more of incidents."""
+    _act(incident, "unsubscribe", "unsubscribed from", _To(url, api_key, json), {"who": who, "via": via})
 
 
 def reapply(
@@ -296,16 +350,14 @@ def reapply(
 
 
 def _end(said: str) -> dict[str, Any]:
-    """`2h` as seconds, a time as a time with its zone. Ends the command with a sentence for anything else."""
-    from ladder.client.options import speaking
+    """`2h` as seconds, a time as a time with its zone. Raises UsageError for anything else."""
     from ladder.client.words import instant
     from shared.policy.durations import parse_duration
 
     try:
         return {"seconds": parse_duration(said).total_seconds()}
     except ValueError:
-        with speaking():
-            return {"until": instant(said).isoformat()}
+        return {"until": instant(said).isoformat()}
 
 
 def _attributes(named: Sequence[str], dropped: Sequence[str]) -> dict[str, Any]:

@@ -1,28 +1,37 @@
 """The commands that talk to a running Ladder. Importing this is cheap: `ladder --help` stays quick."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ladder.client import completing
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, Which, reaching
-from ladder.client.printing import print_json, print_table
+from ladder.client.printing import print_json, print_json_line, print_table, say, say_lines
+from ladder.command_line import Group, tell
 
 
 def incidents(
     *,
     status: Annotated[list[str] | None, typer.Option(help="triggered, acknowledged, …; repeatable.")] = None,
-    customer: Annotated[str, typer.Option()] = "",
-    service: Annotated[str, typer.Option()] = "",
-    integration: Annotated[str, typer.Option()] = "",
-    dedup_key: Annotated[str, typer.Option("--dedup-key")] = "",
-    priority: Annotated[int | None, typer.Option(min=1, max=5)] = None,
-    assignee: Annotated[str, typer.Option(help="Whoever took it.")] = "",
+    customer: Annotated[
+        str, typer.Option(help="Of this customer only, by its id.", autocompletion=completing.customer)
+    ] = "",
+    service: Annotated[
+        str,
+        typer.Option(help="Of this service only.", autocompletion=completing.seen_in_incidents("service")),
+    ] = "",
+    integration: Annotated[str, typer.Option(help="Of this integration only.")] = "",
+    dedup_key: Annotated[str, typer.Option("--dedup-key", help="Of this problem only, by its name.")] = "",
+    priority: Annotated[
+        int | None, typer.Option(min=1, max=5, help="Of this priority only; 1 is the most urgent.")
+    ] = None,
+    assignee: Annotated[str, typer.Option(help="Whoever took it.", autocompletion=completing.user)] = "",
     search: Annotated[str, typer.Option("--search", "-q", help="Words in the title.")] = "",
     sort: Annotated[str, typer.Option(help="newest or pressing.")] = "newest",
-    limit: Annotated[int, typer.Option(min=1)] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     everything: Annotated[bool, typer.Option("--all", help="Resolved and closed ones too.")] = False,
     json: AsJson = False,
     url: Url = LOCAL,
@@ -44,7 +53,7 @@ def incidents(
     if json:
         print_json(found)
     elif not found:
-        typer.echo("No such incident." if everything or status else "Nothing is open.")
+        say("No such incident." if everything or status else "Nothing is open.")
     else:
         now = utcnow()
         print_table(INCIDENT_COLUMNS, [incident_cells(incident, now) for incident in found])
@@ -76,7 +85,7 @@ def show(
     lines = [*incident_lines(found, now), *([""] if items else [])]
     if len(shown) < len(items):
         lines.append(f"  … {len(items) - len(shown)} earlier entries: --last 0 tells all")
-    typer.echo("\n".join([*lines, *timeline_lines(shown, now)]))
+    say_lines([*lines, *timeline_lines(shown, now)])
 
 
 def explain(
@@ -94,7 +103,7 @@ def explain(
     if json:
         print_json(explained)
     else:
-        typer.echo("\n".join(explain_lines(found, explained, utcnow())))
+        say_lines(explain_lines(found, explained, utcnow()))
 
 
 def oncall(
@@ -116,25 +125,35 @@ def oncall(
     if json:
         print_json(answer)
     elif not answer["items"]:
-        typer.echo("There is no schedule.")
+        say("There is no schedule.")
     else:
         now = utcnow()
         print_table(oncall_columns(asked or now), [oncall_cells(item, now) for item in answer["items"]])
-        for item in answer["items"]:
-            for sentence in item.get("passed") or ():
-                typer.echo(f"{item['schedule']}: {sentence}")
+        passed = [(item["schedule"], each) for item in answer["items"] for each in item.get("passed") or ()]
+        if passed:
+            say_lines(f"{schedule}: {sentence}" for schedule, sentence in passed)
 
 
 def watch(
     incident: Annotated[
-        str, typer.Argument(metavar="[ID]", help="Only this one; ends when it is over.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Only this one; ends when it is over.",
+            autocompletion=completing.incident,
+        ),
     ] = "",
     seconds: Annotated[float | None, typer.Option("--for", help="End after so many seconds.")] = None,
     every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 1.0,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, errors too.")] = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
-    """Follow incidents live: a line for each thing that happens. Ctrl-C ends it."""
+    """Follow incidents live: a line for each thing that happens. Ctrl-C ends it.
+
+    With --json a line is one entry of a timeline, with the incident as it is now.
+    """
     import time
 
     from ladder.client.connection import DeniedError, UnreachableError
@@ -157,11 +176,13 @@ def watch(
                 if isinstance(err, DeniedError) and err.status < 500:
                     raise
                 if missed == 1:
-                    typer.echo(f"{err} Still trying.", err=True)
+                    tell(err, as_json=json)
+                    if not json:
+                        say("Still trying.", err=True)
             else:
                 seen, missed = step.seen, 0
-                for line in step.lines:
-                    typer.echo(line)
+                for one in step.told:
+                    print_json_line(one.document) if json else say_lines([one.line(utcnow())])
                 sys.stdout.flush()
                 if only and not step.any_open:
                     return
@@ -170,28 +191,33 @@ def watch(
 
 def apply(
     policy: Annotated[Path, typer.Argument(help="The bundle: a file, or a folder of them.")],
+    *,
+    json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
     """Check a policy bundle and put it in force, everywhere at once."""
+    from ladder.client.unsound import UnsoundPolicyError
     from shared.policy import PolicyErrors, dump_json, load
 
     try:
         bundle = load(policy)
     except PolicyErrors as err:
-        typer.echo(str(err), err=True)
-        raise typer.Exit(1) from err
+        raise UnsoundPolicyError(err) from err
     with reaching(url, api_key) as connection:
         answer = connection.put("/v1/policy", dump_json(bundle), "application/json")
-    typer.echo(f"in force: bundle {str(answer['hash'])[:12]}, revision {answer['revision']}")
+    if json:
+        print_json(answer)
+        return
+    say(f"in force: bundle {str(answer['hash'])[:12]}, revision {answer['revision']}")
     for sentence in answer.get("not_in_force") or ():
-        typer.echo(f"  {sentence}")
+        say(f"  {sentence}")
     for sentence in answer.get("warnings") or ():
-        typer.echo(f"  warning: {sentence}")
+        say(f"  warning: {sentence}")
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands in the order in which `ladder --help` lists them."""
+    """Adds the commands, each to its group."""
     from ladder.client.acting import ACTS
     from ladder.client.directory import customer, customers
     from ladder.client.duty import absent, override, overrides, shifts
@@ -202,16 +228,18 @@ def register(app: typer.Typer) -> None:
     from ladder.demonstration import demo
     from ladder.replay.command import replay
 
-    looking: Sequence[Callable[..., None]] = (send, incidents, show, explain)
-    others: Sequence[Callable[..., None]] = (
-        oncall, silence, silences, unsilence, maintenance, override, absent, overrides,
-        shifts, customer, report, watch, apply, replay, demo,
-    )  # fmt: skip
-    for command in looking:
-        app.command()(command)
+    groups: Mapping[Group, Sequence[Callable[..., None]]] = {
+        Group.look: (incidents, show, explain, watch),
+        Group.send: (send, replay),
+        Group.plan: (oncall, shifts, override, absent, overrides, silence, silences, unsilence, maintenance),
+        Group.policy: (apply,),
+        Group.report: (report, customer),
+        Group.run: (demo,),
+    }
+    for group, commands in groups.items():
+        for command in commands:
+            app.command(rich_help_panel=group)(command)
     for name, command in ACTS:
-        app.command(name)(command)
-    for command in others:
-        app.command()(command)
-    app.add_typer(customers)
-    app.add_typer(letters)
+        app.command(name, rich_help_panel=Group.act)(command)
+    app.add_typer(customers, rich_help_panel=Group.report)
+    app.add_typer(letters, rich_help_panel=Group.run)

@@ -1,12 +1,11 @@
 """One Ladder, as the command line reaches it: where it is, with which key, and what can go wrong.
 
 ClientError
-├── UnreachableError   nobody answered, or not with Ladder's voice (exit 2)
+├── UnreachableError   nobody answered, or not with Ladder's voice (exit 3)
 ├── UsageError         what was asked cannot be asked (exit 2)
-└── DeniedError        Ladder said no, and why (exit 1)
+└── DeniedError        Ladder said no, and why (exit 1; 3 where it says: not now)
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,43 +13,60 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit
 
 import httpx2
 
+from ladder.refusal import RefusedError
 from shared.demo_keys import DEMO_KEY, is_loopback
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 PAGE: Final = 500
+REFUSED_BY_LADDER: Final = 1
+NOT_NOW: Final = 3
+TRY_LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _PUT_SECONDS: Final = 60.0
 
 Params = list[tuple[str, str]]
 
 
-class ClientError(Exception):
+class ClientError(RefusedError):
     """Something that the person at the terminal can act on; the text is what they read."""
-
-    exit_code: ClassVar[int] = 2
 
 
 class UnreachableError(ClientError):
-    """Nobody answered."""
+    """Nobody answered: the same may work later."""
+
+    exit_code = NOT_NOW
+    kind = "unreachable"
+    title = "Ladder cannot be reached"
 
 
 class UsageError(ClientError):
     """The question itself cannot be asked."""
 
+    kind = "usage"
+    title = "The command cannot be understood"
+
 
 class DeniedError(ClientError):
     """Ladder refused; `status` is HTTP's, the text is its problem document in words."""
 
-    exit_code: ClassVar[int] = 1
-
-    def __init__(self, status: int, text: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, status: int, text: str, retry_after: float | None = None, document: Any = None
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.retry_after = retry_after
+        self.exit_code = NOT_NOW if status in TRY_LATER else REFUSED_BY_LADDER
+        self._document = document
+
+    def problem(self) -> dict[str, Any]:
+        """The document that Ladder sent; one with the status alone where it sent none."""
+        if isinstance(self._document, dict) and self._document.get("title"):
+            return self._document
+        return {"type": "about:blank", "title": str(self), "status": self.status}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +146,8 @@ def read_answer(answer: httpx2.Response) -> Any:
         document = None
     if answer.is_success:
         return document
-    raise DeniedError(answer.status_code, problem_text(document, answer.status_code), retry_after(answer))
+    text = problem_text(document, answer.status_code)
+    raise DeniedError(answer.status_code, text, retry_after(answer), document)
 
 
 def retry_after(answer: httpx2.Response) -> float | None:
@@ -260,8 +277,3 @@ class Connection:
         with suppress(ValueError, TypeError):
             self.answered_at = parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
         return answer
-
-
-def as_json(document: Any) -> str:
-    """JSON for people and for pipes."""
-    return json.dumps(document, indent=2, ensure_ascii=False)

@@ -7,15 +7,26 @@ from urllib.parse import quote
 
 import typer
 
+from ladder.client import completing
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.printing import print_json, print_table, say, say_lines
+from ladder.command_line import Commands
 
 _PIECE: Final = 256 * 1024
 _IMPORT_SECONDS: Final = 600.0
 _KINDS: Final = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
 _COLUMNS: Final = ("id", "name", "tier", "value", "owner", "known as", "reached by")
 
+_Id = Annotated[
+    str, typer.Argument(metavar="ID", help="The customer's id.", autocompletion=completing.customer)
+]
+
 customers = typer.Typer(
-    name="customers", help="List, import and remove customers.", rich_markup_mode=None, add_completion=False
+    name="customers",
+    cls=Commands,
+    help="List, import and remove customers.",
+    rich_markup_mode=None,
+    add_completion=False,
 )
 
 
@@ -24,16 +35,14 @@ def list_customers(
     context: typer.Context,
     *,
     search: Annotated[str, typer.Option("--search", "-q", help="How an id or a name begins.")] = "",
-    tier: Annotated[str, typer.Option()] = "",
+    tier: Annotated[str, typer.Option(help="Of this tier only.")] = "",
     owner: Annotated[str, typer.Option(help="Who looks after them.")] = "",
-    limit: Annotated[int, typer.Option(min=1)] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
     """List customers: those of the policy and those of the database."""
-    from ladder.client.printing import print_json, print_table
-
     if context.invoked_subcommand is not None:
         return
     filters = {"q": search, "tier": tier, "owner": owner}
@@ -43,7 +52,7 @@ def list_customers(
     if json:
         print_json(found)
     elif not found:
-        typer.echo("No such customer.")
+        say("No such customer.")
     else:
         print_table(_COLUMNS, [_cells(each) for each in found])
 
@@ -58,6 +67,7 @@ def import_customers(
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove every customer that is not in the file.")
     ] = False,
+    json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
@@ -69,31 +79,22 @@ def import_customers(
     params = [(name, "true") for name, wanted in chosen.items() if wanted]
     with file.open("rb") as opened, reaching(url, api_key) as connection:
         done = connection.upload("/v1/customers/import", _pieces(opened), kind, params, _IMPORT_SECONDS)
-    typer.echo(_told(done))
-    for note in done.get("notes") or ():
-        typer.echo(f"  {note}")
+    if json:
+        print_json(done)
+    else:
+        say_lines([_told(done), *(f"  {note}" for note in done.get("notes") or ())])
 
 
 @customers.command()
-def remove(
-    customer_id: Annotated[str, typer.Argument(metavar="ID")], *, url: Url = LOCAL, api_key: ApiKey = ""
-) -> None:
+def remove(customer_id: _Id, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
     """Remove a customer; what incidents say of it stays."""
     with reaching(url, api_key) as connection:
         connection.delete(f"/v1/customers/{quote(customer_id, safe='')}")
-    typer.echo(f"removed: {customer_id}")
+    print_json({"removed": customer_id}) if json else say(f"removed: {customer_id}")
 
 
-def customer(
-    customer_id: Annotated[str, typer.Argument(metavar="ID")],
-    *,
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+def customer(customer_id: _Id, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
     """Show one customer."""
-    from ladder.client.printing import print_json
-
     with reaching(url, api_key) as connection:
         found = connection.get(f"/v1/customers/{quote(customer_id, safe='')}")
     if json:
@@ -111,7 +112,7 @@ def customer(
     lines = [found["name"], *(f"  {name}: {value}" for name, value in facts.items() if value)]
     for name, contact in (found.get("contacts") or {}).items():
         lines.append(f"  contact {name}: " + ", ".join(f"{part} {value}" for part, value in contact.items()))
-    typer.echo("\n".join(lines))
+    say_lines(lines)
 
 
 def _pieces(opened: BinaryIO) -> Iterator[bytes]:

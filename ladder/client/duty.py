@@ -7,10 +7,13 @@ from urllib.parse import quote
 
 import typer
 
+from ladder.client import completing
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
-from ladder.client.printing import print_json, print_table
+from ladder.client.printing import print_json, print_table, say
 
-Schedule = Annotated[str, typer.Argument(help="A schedule of the policy in force.")]
+Schedule = Annotated[
+    str, typer.Argument(help="A schedule of the policy in force.", autocompletion=completing.schedule)
+]
 From = Annotated[str, typer.Option("--from", help="Since then, such as 2026-03-08T07:00; now.")]
 To = Annotated[str, typer.Option("--to", help="Until then.")]
 _SHOWN_ID = 8
@@ -19,7 +22,10 @@ _NOBODY = "nobody"
 
 def override(
     schedule: Schedule,
-    user: Annotated[str, typer.Argument(help="Who stands in; nobody: a gap that is wanted.")],
+    user: Annotated[
+        str,
+        typer.Argument(help="Who stands in; nobody: a gap that is wanted.", autocompletion=completing.user),
+    ],
     *,
     to: Annotated[str, typer.Option("--to", help="Until then, such as 2026-03-08T07:00: here.")],
     since: From = "",
@@ -31,11 +37,11 @@ def override(
     """Let somebody stand in on a schedule, before whoever its layers name."""
     who = {"nobody": True} if user == _NOBODY else {"user": user}
     made = _made({"schedule": schedule, **who, "comment": comment}, since, to, url, api_key)
-    print_json(made) if json else typer.echo(_said(made))
+    print_json(made) if json else say(_said(made))
 
 
 def absent(
-    user: Annotated[str, typer.Argument(help="Who is away.")],
+    user: Annotated[str, typer.Argument(help="Who is away.", autocompletion=completing.user)],
     *,
     to: Annotated[str, typer.Option("--to", help="Until then, such as 2026-03-08T07:00: here.")],
     since: From = "",
@@ -43,7 +49,9 @@ def absent(
         str,
         typer.Option("--instead", metavar="USER", help="Who stands in; whoever the schedule names beneath."),
     ] = "",
-    schedule: Annotated[str, typer.Option(help="Only on this schedule; every one.")] = "",
+    schedule: Annotated[
+        str, typer.Option(help="Only on this schedule; every one.", autocompletion=completing.schedule)
+    ] = "",
     comment: Annotated[str, typer.Option(help="Why.")] = "",
     json: AsJson = False,
     url: Url = LOCAL,
@@ -53,16 +61,24 @@ def absent(
     body = {"absent": user, "comment": comment}
     body |= {name: given for name, given in (("user", instead), ("schedule", schedule)) if given}
     made = _made(body, since, to, url, api_key)
-    print_json(made) if json else typer.echo(_said(made))
+    print_json(made) if json else say(_said(made))
 
 
 def overrides(
     *,
-    schedule: Annotated[str, typer.Option(help="Only of this schedule.")] = "",
+    schedule: Annotated[
+        str, typer.Option(help="Only of this schedule.", autocompletion=completing.schedule)
+    ] = "",
     since: From = "",
     to: To = "",
     end: Annotated[
-        str, typer.Option("--end", metavar="ID", help="Take this one back; one that runs ends now.")
+        str,
+        typer.Option(
+            "--end",
+            metavar="ID",
+            help="Take this one back; one that runs ends now.",
+            autocompletion=completing.listed("/v1/overrides", "schedule"),
+        ),
     ] = "",
     json: AsJson = False,
     url: Url = LOCAL,
@@ -81,11 +97,11 @@ def overrides(
             chosen = _one(found, end)
             left = connection.delete(f"/v1/overrides/{quote(chosen, safe='')}")
     if end:
-        print_json(left) if json else typer.echo(f"no longer: {_what(left)}")
+        print_json(left) if json else say(f"no longer: {_what(left)}")
     elif json:
         print_json(found)
     elif not found:
-        typer.echo("Nobody stands in.")
+        say("Nobody stands in.")
     else:
         now = utcnow()
         columns = ("id", "schedule", "stands in", "from", "until", "by", "why")
@@ -97,7 +113,7 @@ def shifts(
     *,
     since: From = "",
     to: Annotated[str, typer.Option("--to", help="Until then; two weeks.")] = "",
-    user: Annotated[str, typer.Option(help="Only theirs.")] = "",
+    user: Annotated[str, typer.Option(help="Only theirs.", autocompletion=completing.user)] = "",
     calendar: Annotated[
         bool, typer.Option("--calendar", help="A private address for a calendar program instead.")
     ] = False,
@@ -121,7 +137,7 @@ def shifts(
     if json:
         print_json(answer)
     elif calendar:
-        typer.echo(answer["url"])
+        say(answer["url"])
     else:
         now = utcnow()
         zone = now.astimezone().tzname() or "local time"

@@ -7,10 +7,20 @@ from urllib.parse import quote
 
 import typer
 
+from ladder.client import completing
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.printing import print_json, print_table, say, say_lines
+from ladder.command_line import Commands
 
-Which = Annotated[str, typer.Argument(metavar="ID", help="The dead letter, or the beginning of its id.")]
 _PATH: Final = "/v1/dead-letters"
+Which = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The dead letter, or the beginning of its id.",
+        autocompletion=completing.listed(_PATH, "reason"),
+    ),
+]
 _ENOUGH: Final = 5000  # among which the beginning of an id is looked for
 _SHOWN_ID: Final = 8
 _COLUMNS: Final = ("id", "at", "topic", "set aside by", "bytes", "state", "reason")
@@ -18,6 +28,7 @@ _LONGEST: Final = 80  # of a reason in a table
 
 letters = typer.Typer(
     name="dead-letters",
+    cls=Commands,
     help="Look at records that could not be used; send them again, or dismiss them.",
     rich_markup_mode=None,
     add_completion=False,
@@ -33,13 +44,12 @@ def list_letters(
     ] = False,
     topic: Annotated[str, typer.Option(help="Of this topic only, such as ladder.incidents.")] = "",
     service: Annotated[str, typer.Option(help="Set aside by router or notifier only.")] = "",
-    limit: Annotated[int, typer.Option(min=1)] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
     """List those that wait for a decision, the newest first."""
-    from ladder.client.printing import print_json, print_table
     from shared.clock import utcnow
 
     filters = {"state": "" if everything else "waiting", "topic": topic, "service": service}
@@ -49,7 +59,7 @@ def list_letters(
     if json:
         print_json(found)
     elif not found:
-        typer.echo("No such dead letter." if everything else "No dead letter waits.")
+        say("No such dead letter." if everything else "No dead letter waits.")
     else:
         now = utcnow()
         print_table(_COLUMNS, [_cells(each, now) for each in found])
@@ -58,27 +68,23 @@ def list_letters(
 @letters.command()
 def show(letter: Which, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
     """Show one with its reason, and what its record holds."""
-    from ladder.client.printing import print_json
-
     with reaching(url, api_key) as connection:
         found = connection.get(_path(_id(connection, letter)))
     if json:
         print_json(found)
     else:
-        typer.echo("\n".join(_lines(found)))
+        say_lines(_lines(found))
 
 
 @letters.command()
 def replay(letter: Which, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
     """Publish its record again, under its key and with its id."""
-    from ladder.client.printing import print_json
-
     with reaching(url, api_key) as connection:
         decided = connection.post(f"{_path(_id(connection, letter))}/replay")
     if json:
         print_json(decided)
     else:
-        typer.echo(f"on its way to {decided['from_topic']} again: {decided['key']}")
+        say(f"on its way to {decided['from_topic']} again: {decided['key']}")
 
 
 @letters.command()
@@ -91,14 +97,12 @@ def dismiss(
     api_key: ApiKey = "",
 ) -> None:
     """Let nothing come of it; it stays to be read until it is old."""
-    from ladder.client.printing import print_json
-
     with reaching(url, api_key) as connection:
         decided = connection.post(f"{_path(_id(connection, letter))}/dismiss", {"note": note})
     if json:
         print_json(decided)
     else:
-        typer.echo(f"dismissed: {decided['reason']}")
+        say(f"dismissed: {decided['reason']}")
 
 
 def _path(letter_id: str) -> str:
@@ -146,5 +150,5 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
     lines += [f"  header {name}: {value}" for name, value in found["headers"].items()]
     more = " (the beginning)" if found["cut"] else ""
     if found["body"]:
-        lines += [f"  holds, as {found['encoding']}{more}:", found["body"]]
+        lines += [f"  holds, as {found['encoding']}{more}:", *found["body"].splitlines()]
     return lines

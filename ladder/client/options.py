@@ -1,6 +1,6 @@
-"""Options that several commands share, and the way to the API with its errors as sentences.
+"""Options that several commands share, and the way to the API. Importing this is cheap.
 
-Importing this is cheap: `ladder --help` stays quick.
+What goes wrong on the way is a RefusedError: `ladder.command_line` says it and ends with its status.
 """
 
 from collections.abc import Iterator
@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ladder.client import completing
 
 if TYPE_CHECKING:
     from ladder.client.connection import Connection
@@ -22,10 +24,22 @@ IntakeUrl = Annotated[
     typer.Option("--intake-url", envvar="LADDER_INTAKE_URL", help="Where intake is, if elsewhere."),
 ]
 IntakeKey = Annotated[str, typer.Option("--key", help="The integration's key, if it is not your own.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
-Which = Annotated[str, typer.Argument(metavar="ID", help="An id, its beginning, a dedup key, or `latest`.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, errors too.")]
+Which = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="An id, its beginning, a dedup key, or `latest`.",
+        autocompletion=completing.incident,
+    ),
+]
 Whiches = Annotated[
-    list[str], typer.Argument(metavar="ID...", help="Ids, their beginnings, dedup keys, or `latest`.")
+    list[str],
+    typer.Argument(
+        metavar="ID",
+        help="Ids, their beginnings, dedup keys, or `latest`.",
+        autocompletion=completing.incident,
+    ),
 ]
 Note = Annotated[str, typer.Option("--note", help="A note for the timeline.")]
 LOCAL = "http://127.0.0.1:8080"
@@ -35,24 +49,8 @@ LOCAL = "http://127.0.0.1:8080"
 def reaching(
     url: str, api_key: str = "", intake_url: str = "", intake_key: str = ""
 ) -> "Iterator[Connection]":
-    """A connection; whatever goes wrong in it becomes one sentence and an exit code: 2, or 1 when refused."""
+    """A connection. Raises ClientError for an address that is none, and where a key is needed."""
     from ladder.client.connection import Connection, Place
 
-    with speaking():
-        place = Place.of(url, api_key, intake_url, intake_key)
-        with Connection(place) as connection:
-            yield connection
-
-
-@contextmanager
-def speaking() -> "Iterator[None]":
-    """Turns the client's errors into a sentence on stderr and the exit code that belongs to it."""
-    from ladder.client.connection import ClientError
-
-    try:
-        yield
-    except ClientError as err:
-        typer.echo(str(err), err=True)
-        raise typer.Exit(err.exit_code) from err
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    with Connection(Place.of(url, api_key, intake_url, intake_key)) as connection:
+        yield connection

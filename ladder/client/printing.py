@@ -1,17 +1,61 @@
-"""How answers are printed: as JSON for pipes, as tables for people. Importing this is cheap."""
+"""How answers are printed: JSON for programs, lines and tables for people. Importing this is cheap.
 
+Everything that a command says goes through here, because most of it was written by others: titles, notes and
+names move no cursor and make no lines of their own (ladder.plain_text).
+"""
+
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from shutil import get_terminal_size
 from typing import Any
 
 import typer
 
+from ladder.plain_text import on_lines, on_one_line
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """A sentence, or several lines that are Ladder's own."""
+    typer.echo(on_lines(text), err=err)
+
+
+def say_lines(lines: Iterable[str]) -> None:
+    """Lines of which each is one, whatever stands in it."""
+    typer.echo("\n".join(map(on_one_line, lines)))
+
+
+def print_as_sent(text: str) -> None:
+    """A file, byte for byte; on a terminal without what would move its cursor."""
+    typer.echo(on_lines(text.replace("\r\n", "\n")) if sys.stdout.isatty() else text, nl=False)
+
+
+def as_json(document: Any, indent: int | None = 2) -> str:
+    """JSON for people and for pipes: letters of every script as they are, what cannot be seen escaped."""
+    import json
+
+    written = json.dumps(document, indent=indent, ensure_ascii=False)
+    if written.isascii():
+        return written
+    return "".join(c if c.isascii() or c.isprintable() else json.dumps(c)[1:-1] for c in written)
+
 
 def print_json(document: Any) -> None:
     """JSON with its indents."""
-    from ladder.client.connection import as_json
-
     typer.echo(as_json(document))
+
+
+def print_json_line(document: Any) -> None:
+    """One object of a stream, at once."""
+    typer.echo(as_json(document, indent=None))
+    sys.stdout.flush()
+
+
+def width_of_terminal() -> int | None:
+    """In characters; None in a pipe, where nothing is cut, unless COLUMNS says it."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
+        return get_terminal_size().columns
+    return None
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -22,7 +66,37 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+        table.add_column(Text(on_one_line(name)), no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(on_one_line(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 400, soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def print_table_turned(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> None:
+    """A table whose rows stand beside each other, as many as the width takes; the rest below."""
+    from rich.cells import cell_len
+
+    names = max(map(cell_len, columns))
+    beside: list[Sequence[str]] = []
+    taken = names
+    for row in rows:
+        wide = 1 + max(map(cell_len, row))
+        if beside and taken + wide > width:
+            _print_beside(columns, beside)
+            typer.echo()
+            beside, taken = [], names
+        beside.append(row)
+        taken += wide
+    _print_beside(columns, beside)
+
+
+def _print_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    first, *others = zip(columns, *rows, strict=True)
+    print_table(first, others)
+
+
+def length_of_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Its width in characters when nothing is cut."""
+    from rich.cells import cell_len
+
+    return sum(max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)) + len(columns) - 1

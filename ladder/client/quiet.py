@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 import typer
 
+from ladder.client import completing
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
-from ladder.client.printing import print_json, print_table
+from ladder.client.printing import print_json, print_table, say
 
 When = Annotated[
     str, typer.Argument(metavar="EXPR", help="A condition, such as \"service == 'checkout'\"; true for all.")
@@ -40,7 +41,7 @@ def silence(
     if json:
         print_json(made)
         return
-    typer.echo(f"silent until {moment(made['until'], now)}: {made['when']} ({made['id'][:_SHOWN_ID]})")
+    say(f"silent until {moment(made['until'], now)}: {made['when']} ({made['id'][:_SHOWN_ID]})")
 
 
 def silences(*, past: Past = False, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
@@ -52,15 +53,23 @@ def silences(*, past: Past = False, json: AsJson = False, url: Url = LOCAL, api_
     if json:
         print_json(found)
     elif not found:
-        typer.echo("Nothing is silenced.")
+        say("Nothing is silenced.")
     else:
         now = utcnow()
         print_table(("id", "until", "when", "by", "why"), [_silence_cells(each, now) for each in found])
 
 
 def unsilence(
-    silence: Annotated[str, typer.Argument(metavar="ID", help="The silence, or the beginning of its id.")],
+    silence: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="The silence, or the beginning of its id.",
+            autocompletion=completing.listed("/v1/silences", "when"),
+        ),
+    ],
     *,
+    json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
 ) -> None:
@@ -68,7 +77,7 @@ def unsilence(
     with reaching(url, api_key) as connection:
         found = list(connection.listed("/v1/silences", [], 5000))
         ended = connection.delete(f"/v1/silences/{quote(_one(found, silence, 'silences'), safe='')}")
-    typer.echo(f"no longer silent: {ended['when']}")
+    print_json(ended) if json else say(f"no longer silent: {ended['when']}")
 
 
 def maintenance(
@@ -86,7 +95,15 @@ def maintenance(
     timezone: Annotated[str, typer.Option(help="Of those times, such as Europe/Prague.")] = "UTC",
     calendar: Annotated[str, typer.Option(help="Again while this calendar of the policy is open.")] = "",
     then: Annotated[str, typer.Option(help="page or drop what still stands at the end.")] = "page",
-    end: Annotated[str, typer.Option("--end", metavar="ID", help="End this one, or take it back.")] = "",
+    end: Annotated[
+        str,
+        typer.Option(
+            "--end",
+            metavar="ID",
+            help="End this one, or take it back.",
+            autocompletion=completing.listed("/v1/maintenance", "name"),
+        ),
+    ] = "",
     past: Past = False,
     json: AsJson = False,
     url: Url = LOCAL,
@@ -109,9 +126,9 @@ def maintenance(
     if json:
         print_json(shown[0] if name or end else shown)
     elif not shown:
-        typer.echo("No maintenance is planned.")
+        say("No maintenance is planned.")
     elif end:
-        typer.echo(f"maintenance {shown[0]['name']} is over")
+        say(f"maintenance {shown[0]['name']} is over")
     else:
         columns = ("id", "name", "state", "times", "when", "then", "by")
         print_table(columns, [_maintenance_cells(each, now) for each in shown])

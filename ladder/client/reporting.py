@@ -6,6 +6,15 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import typer
 
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.printing import (
+    length_of_table,
+    print_as_sent,
+    print_json,
+    print_table,
+    print_table_turned,
+    say,
+    width_of_terminal,
+)
 
 Which: TypeAlias = Literal["sla", "response", "levels"]
 _GROUPS: Final = ("period", "tier", "service", "customer", "policy", "priority")
@@ -41,8 +50,10 @@ def report(
     api_key: ApiKey = "",
 ) -> None:
     """Tell what was promised and kept (sla), how fast and well (response), where it was solved (levels)."""
-    from ladder.client.printing import print_json, print_table
+    from ladder.client.connection import UsageError
 
+    if csv and json:
+        raise UsageError("say either --csv or --json.")
     one = {"from": since, "to": until, "period": period, "tz": tz, "acknowledged_by": acknowledged_by}
     many = {
         "by": by, "tier": tier, "service": service, "customer": customer, "policy": policy,
@@ -52,16 +63,20 @@ def report(
     params += [(name, value) for name, values in many.items() for value in values or ()]
     with reaching(url, api_key) as connection:
         if csv:
-            typer.echo(connection.text(f"/v1/reports/{which}", params, "text/csv"), nl=False)
+            print_as_sent(connection.text(f"/v1/reports/{which}", params, "text/csv"))
             return
         answer = connection.get(f"/v1/reports/{which}", params)
     if json:
         print_json(answer)
     elif not answer["items"]:
-        typer.echo("Nothing was opened in that time.")
+        say("Nothing was opened in that time.")
     else:
         columns, rows = table_of(answer["items"])
-        print_table(columns, rows)
+        width = width_of_terminal()
+        if width is None or length_of_table(columns, rows) <= width:
+            print_table(columns, rows)
+        else:
+            print_table_turned(columns, rows, width)
 
 
 def table_of(items: Sequence[Mapping[str, Any]]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ladder.client.options import LOCAL, ApiKey, AsJson, IntakeKey, IntakeUrl, Url, reaching, speaking
+from ladder.client import completing
+from ladder.client.options import LOCAL, ApiKey, AsJson, IntakeKey, IntakeUrl, Url, reaching
+from ladder.client.printing import print_json, say
 
 
 def send(
@@ -16,13 +18,16 @@ def send(
     *,
     action: Annotated[str, typer.Option(help="trigger, acknowledge, resolve, update or note.")] = "",
     dedup_key: Annotated[str, typer.Option("--dedup-key", help="The problem's name; made if missing.")] = "",
-    description: Annotated[str, typer.Option()] = "",
+    description: Annotated[str, typer.Option(help="What is known, in as many lines as it takes.")] = "",
     kind: Annotated[str, typer.Option(help="incident, customer_case, …")] = "",
     severity: Annotated[str, typer.Option(help="critical, error, warning or info.")] = "",
-    impact: Annotated[int | None, typer.Option(min=1, max=3)] = None,
-    urgency: Annotated[int | None, typer.Option(min=1, max=3)] = None,
-    customer: Annotated[str, typer.Option(help="Who is hit.")] = "",
-    service: Annotated[str, typer.Option(help="What is hit.")] = "",
+    impact: Annotated[int | None, typer.Option(min=1, max=3, help="How much is hit; 1 is most.")] = None,
+    urgency: Annotated[int | None, typer.Option(min=1, max=3, help="How soon it hurts; 1 is now.")] = None,
+    customer: Annotated[str, typer.Option(help="Who is hit.", autocompletion=completing.customer)] = "",
+    service: Annotated[
+        str,
+        typer.Option(help="What is hit.", autocompletion=completing.seen_in_incidents("service")),
+    ] = "",
     source: Annotated[str, typer.Option(help="Where it was seen.")] = "",
     waiting_for: Annotated[str | None, typer.Option("--waiting-for", help="With update; '' ends it.")] = None,
     occurred_at: Annotated[str, typer.Option("--occurred-at", help="ISO 8601.")] = "",
@@ -44,25 +49,24 @@ def send(
     key: IntakeKey = "",
 ) -> None:
     """Post an event. Without --action it triggers an incident."""
-    with speaking():
-        if file is None:
-            event = {
-                "title": title, "action": action, "dedup_key": dedup_key, "description": description,
-                "kind": kind, "severity": severity, "impact": impact, "urgency": urgency,
-                "customer": customer, "service": service, "source": source, "occurred_at": occurred_at,
-                "attributes": {name: _value(text) for name, text in _pairs("--attribute", attribute)},
-                "labels": dict(_pairs("--label", label)), "links": [{"href": href} for href in link or ()],
-            }  # fmt: skip
-            body, content_type = _encoded(event, waiting_for), "application/json"
-        else:
-            body, content_type = _read(file)
+    if file is None:
+        event = {
+            "title": title, "action": action, "dedup_key": dedup_key, "description": description,
+            "kind": kind, "severity": severity, "impact": impact, "urgency": urgency,
+            "customer": customer, "service": service, "source": source, "occurred_at": occurred_at,
+            "attributes": {name: _value(text) for name, text in _pairs("--attribute", attribute)},
+            "labels": dict(_pairs("--label", label)), "links": [{"href": href} for href in link or ()],
+        }  # fmt: skip
+        body, content_type = _encoded(event, waiting_for), "application/json"
+    else:
+        body, content_type = _read(file)
     with reaching(url, api_key, intake_url, key) as connection:
         answer = connection.send(body, content_type, idempotency_key)
     if json:
-        typer.echo(standard_json.dumps(answer))
+        print_json(answer)
         return
     for event in answer["events"]:
-        typer.echo(f"accepted: {event['dedup_key']} (event {event['event_id']})")
+        say(f"accepted: {event['dedup_key']} (event {event['event_id']})")
 
 
 def _encoded(event: dict[str, Any], waiting_for: str | None) -> bytes:

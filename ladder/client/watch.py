@@ -30,16 +30,35 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One look: what to print, what to remember, and whether anything watched is still open."""
+class Told:
+    """One thing that happened to an incident; `entry` is None where only the last change is known."""
 
-    lines: tuple[str, ...]
+    incident: Mapping[str, Any]
+    entry: Mapping[str, Any] | None = None
+
+    def line(self, now: datetime) -> str:
+        """For people."""
+        if self.entry is None:
+            return _line(self.incident, str(self.incident["status"]), moment(now.isoformat(), now))
+        return _line(self.incident, timeline_text(self.entry), moment(self.entry["at"], now))
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For programs: the entry (`at`, `kind`, `actor`, `text`, `reason`) and the incident as it is now."""
+        return {**(self.entry or {}), "incident": dict(self.incident)}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One look: what to tell, what to remember, and whether anything watched is still open."""
+
+    told: tuple[Told, ...]
     seen: Seen
     any_open: bool
 
 
 def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = "") -> Step:
-    """Lines for everything that changed. The first look only remembers, unless it is at one incident."""
+    """Everything that changed. The first look only remembers, unless it is at one incident."""
     incidents = {str(incident["id"]): incident for incident in _looked_at(connection, only)}
     changed = [
         incident
@@ -52,14 +71,14 @@ def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = ""
     if not seen.started and not only:
         known = {str(one["id"]): -1 for one in changed}
         return Step((), Seen(versions=versions, told=known, since=since), any_open)
-    told = dict(seen.told)
-    lines: list[str] = []
+    heard = dict(seen.told)
+    told: list[Told] = []
     for number, incident in enumerate(sorted(changed, key=lambda one: str(one["opened_at"]))):
         if number < TOLD_IN_FULL:
-            lines += _tell(connection, incident, told, since, now)
+            told += _tell(connection, incident, heard, since)
         else:
-            lines.append(_line(incident, str(incident["status"]), moment(now.isoformat(), now)))
-    return Step(tuple(lines), Seen(versions=versions, told=told, since=since), any_open)
+            told.append(Told(incident))
+    return Step(tuple(told), Seen(versions=versions, told=heard, since=since), any_open)
 
 
 def _looked_at(connection: Connection, only: str) -> Iterator[dict[str, Any]]:
@@ -71,15 +90,15 @@ def _looked_at(connection: Connection, only: str) -> Iterator[dict[str, Any]]:
 
 
 def _tell(
-    connection: Connection, incident: Mapping[str, Any], told: dict[str, int], since: datetime, now: datetime
-) -> list[str]:
+    connection: Connection, incident: Mapping[str, Any], heard: dict[str, int], since: datetime
+) -> list[Told]:
     incident_id = str(incident["id"])
     items = connection.timeline(incident_id)
-    already = told.get(incident_id, 0)
+    already = heard.get(incident_id, 0)
     if already < 0:
         already = _news(items, since)
-    told[incident_id] = len(items)
-    return [_line(incident, timeline_text(item), moment(item["at"], now)) for item in items[already:]]
+    heard[incident_id] = len(items)
+    return [Told(incident, item) for item in items[already:]]
 
 
 def _news(items: Sequence[Mapping[str, Any]], since: datetime) -> int:

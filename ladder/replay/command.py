@@ -3,18 +3,21 @@
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ladder.client.options import LOCAL, ApiKey, IntakeKey, IntakeUrl, Url
+from ladder.client.options import LOCAL, ApiKey, AsJson, IntakeKey, IntakeUrl, Url
+from ladder.client.printing import print_json, say, say_lines
 
 if TYPE_CHECKING:
     from ladder.client.connection import Place
     from ladder.replay.mapping import Row
     from ladder.replay.posting import Pace, Tally
     from ladder.replay.translating import Translator
+    from ladder.replay.verifying import Comparison
 
 
 def replay(
@@ -31,6 +34,7 @@ def replay(
         typer.Option("--verify/--no-verify", help="Compare each incident's end with the log's last row."),
     ] = False,
     patience: Annotated[float, typer.Option(help="Seconds without progress before verifying ends.")] = 60,
+    json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
     intake_url: IntakeUrl = "",
@@ -38,18 +42,26 @@ def replay(
 ) -> None:
     """Post a recorded incident log through the HTTP intake, in order per incident."""
     from ladder.client.connection import Place
-    from ladder.client.options import speaking
     from ladder.replay.posting import Pace
 
-    with speaking():
-        place = Place.of(url, api_key, intake_url, key)
-        pace = Pace(run=run, batch=batch, concurrency=concurrency, rate=rate)
-        agreed = replay_file(file, rules, place, pace, limit=limit, verify=verify, patience=patience)
+    place = Place.of(url, api_key, intake_url, key)
+    pace = Pace(run=run, batch=batch, concurrency=concurrency, rate=rate)
+    agreed = replay_file(
+        file, rules, place, pace, limit=limit, verify=verify, patience=patience, as_json=json
+    )
     raise typer.Exit(0 if agreed else 1)
 
 
 def replay_file(
-    file: Path, rules: str, place: "Place", pace: "Pace", *, limit: int, verify: bool, patience: float
+    file: Path,
+    rules: str,
+    place: "Place",
+    pace: "Pace",
+    *,
+    limit: int,
+    verify: bool,
+    patience: float,
+    as_json: bool = False,
 ) -> bool:
     """Posts, prints the figures, and where wanted compares; False when something differs.
 
@@ -64,6 +76,7 @@ def replay_file(
     from ladder.replay.posting import post
     from ladder.replay.reading import name_of, rows_of
     from ladder.replay.translating import Translator
+    from ladder.replay.verifying import verdict_lines
 
     try:
         translator = Translator(load_map(rules), times=not pace.run)
@@ -74,12 +87,32 @@ def replay_file(
         tally = asyncio.run(post(place, events, pace, _show_progress))
     except (MapError, OSError, UnicodeDecodeError, EOFError) as err:
         raise UsageError(f"{file}: {err}") from err
-    typer.echo(
-        f"{translator.rows} rows of {len(translator.courses)} incidents became {tally.accepted} accepted"
-        f" events in {tally.seconds:.1f} s: {tally.accepted / max(tally.seconds, 0.001):.0f} a second"
-        f" ({tally.batches} requests, {tally.retries} tried again)"
-    )
-    return not verify or _verify(place, translator, tally.accepted, before, patience)
+    if not as_json:
+        say(
+            f"{translator.rows} rows of {len(translator.courses)} incidents became {tally.accepted} accepted"
+            f" events in {tally.seconds:.1f} s: {tally.accepted / max(tally.seconds, 0.001):.0f} a second"
+            f" ({tally.batches} requests, {tally.retries} tried again)"
+        )
+    found = _verified(place, translator, tally.accepted, before, patience) if verify else None
+    if as_json:
+        print_json(_figures(translator, tally, found, before))
+    elif found is not None:
+        comparison, seconds = found
+        say(f"settled {seconds:.1f} s after the last answer")
+        say_lines(verdict_lines(comparison, tally.accepted, before))
+    return found is None or found[0].settled(tally.accepted, before)
+
+
+def _figures(
+    translator: "Translator", tally: "Tally", found: "tuple[Comparison, float] | None", before: int
+) -> dict[str, Any]:
+    """What is printed with --json; `verified` is null where nothing was compared."""
+    figures = {"rows": translator.rows, "incidents": len(translator.courses), **asdict(tally)}
+    if found is None:
+        return figures | {"verified": None}
+    comparison, seconds = found
+    agreed = comparison.settled(tally.accepted, before)
+    return figures | {"verified": {"agreed": agreed, "settled_seconds": seconds, **asdict(comparison)}}
 
 
 def _applied(place: "Place", translator: "Translator", rows: "Iterable[Row]") -> int:
@@ -99,10 +132,12 @@ def _show_progress(tally: "Tally") -> None:
         print(f"\r{tally.accepted} accepted, {tally.seconds:.0f} s ", end="", file=sys.stderr, flush=True)
 
 
-def _verify(place: "Place", translator: "Translator", accepted: int, before: int, patience: float) -> bool:
-    """Looks until everything agrees, or nothing has moved for `patience` seconds; prints what it found."""
+def _verified(
+    place: "Place", translator: "Translator", accepted: int, before: int, patience: float
+) -> "tuple[Comparison, float]":
+    """Looks until everything agrees, or nothing has moved for `patience` seconds; how long that took."""
     from ladder.client.connection import Connection
-    from ladder.replay.verifying import look, verdict_lines
+    from ladder.replay.verifying import look
 
     with Connection(place, timeout=60) as connection:
         started = moved = time.monotonic()
@@ -111,7 +146,4 @@ def _verify(place: "Place", translator: "Translator", accepted: int, before: int
             time.sleep(1)
             seen, comparison = comparison, look(connection, translator.courses)
             moved = moved if comparison == seen else time.monotonic()
-    typer.echo(f"settled {time.monotonic() - started:.1f} s after the last answer")
-    for line in verdict_lines(comparison, accepted, before):
-        typer.echo(line)
-    return comparison.settled(accepted, before)
+    return comparison, time.monotonic() - started

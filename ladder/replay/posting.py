@@ -15,13 +15,12 @@ from zlib import crc32
 import httpx2
 import msgspec
 
-from ladder.client.connection import DeniedError, Place, UnreachableError, read_answer
+from ladder.client.connection import TRY_LATER, DeniedError, Place, UnreachableError, read_answer
 
 LANES: Final = 16
 FIRST_PAUSE: Final = 0.25
 AT_FIRST: Final = 3.0  # seconds to reach it at all: before the first answer a wrong address is likelier
 LONGEST_PAUSE: Final = 5.0
-TRY_LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 Event = dict[str, Any]
 

@@ -133,9 +133,9 @@ def test_a_refusal_says_what_is_possible_and_ends_with_1(server: HTTPServer, lad
     assert printed.err == "Impossible now: It is closed.\n  possible: reopen, note\n"
 
 
-def test_nobody_at_the_address_is_one_sentence_and_ends_with_2():
+def test_nobody_at_the_address_is_one_sentence_and_ends_with_3():
     printed = Terminal("http://127.0.0.1:9")("incidents")
-    assert printed.exit_code == 2
+    assert printed.exit_code == 3
     assert printed.err.startswith("Nobody answers at http://127.0.0.1:9")
     assert len(printed.err.splitlines()) == 1
 
@@ -143,7 +143,7 @@ def test_nobody_at_the_address_is_one_sentence_and_ends_with_2():
 def test_something_else_at_the_address_is_one_sentence(server: HTTPServer, ladder: Terminal):
     server.expect_request("/v1/incidents").respond_with_data("<html>", content_type="text/html")
     printed = ladder("incidents")
-    assert printed.exit_code == 2
+    assert printed.exit_code == 3
     assert "is LADDER_URL right?" in printed.err
 
 
@@ -355,9 +355,11 @@ def test_watch_tells_of_what_was_there_before_only_what_is_new(server: HTTPServe
     with Connection(Place.of(ladder.url, "a-key")) as connection:
         first = watch_once(connection, Seen(), now)
         second = watch_once(connection, first.seen, now)
-    assert first.lines == ()
-    told = [line.partition("Checkout is down: ")[2] for line in second.lines]
-    assert told == ["passed", "page → petra"]
+    assert first.told == ()
+    assert [each.line(now).partition("Checkout is down: ")[2] for each in second.told] == [
+        "passed",
+        "page → petra",
+    ]
 
 
 def test_watch_tells_every_decision_since_it_began(server: HTTPServer, ladder: Terminal):
@@ -377,8 +379,10 @@ def test_watch_tells_every_decision_since_it_began(server: HTTPServer, ladder: T
     wrong = began + timedelta(minutes=7)  # this machine's clock, not Ladder's
     with Connection(Place.of(ladder.url, "a-key")) as connection:
         second = watch_once(connection, watch_once(connection, Seen(), wrong).seen, wrong)
-    told = [line.partition("Checkout is down: ")[2] for line in second.lines]
-    assert told == ["page → petra", "taken"]
+    assert [each.line(wrong).partition("Checkout is down: ")[2] for each in second.told] == [
+        "page → petra",
+        "taken",
+    ]
 
 
 def _long_timeline(server: HTTPServer) -> None:

@@ -1,0 +1,94 @@
+"""What the Tab key offers: ids and names that this Ladder knows, asked for within two seconds, or nothing.
+
+A shell evaluates what it is offered, and titles are written by strangers: of a title only letters, digits and
+harmless marks are shown, and of ids and names only those that are made of such are offered.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import typer
+
+Offered = list[tuple[str, str]]
+
+_SECONDS: Final = 2.0
+_LOOKED_AT: Final = 200  # incidents
+_SHOWN_ID: Final = 8
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def incident(ctx: typer.Context, incomplete: str) -> Offered:
+    """Open incidents with their titles, newest first, and `latest`."""
+    is_open = [("status", "triggered"), ("status", "acknowledged")]
+    found = _items(ctx, "/v1/incidents", [*is_open, ("limit", str(_LOOKED_AT))])
+    whole = len(incomplete) > _SHOWN_ID
+    ids = ((str(each["id"]) if whole else str(each["id"])[:_SHOWN_ID], str(each["title"])) for each in found)
+    return _beginning(incomplete, [("latest", "the newest incident"), *ids])
+
+
+def customer(ctx: typer.Context, incomplete: str) -> Offered:
+    """Customers by the beginning of their ids or names."""
+    found = _items(ctx, "/v1/customers", [("q", incomplete), ("limit", "50")])
+    return _beginning(incomplete, ((str(each["id"]), str(each["name"])) for each in found))
+
+
+def schedule(ctx: typer.Context, incomplete: str) -> Offered:
+    """Schedules of the policy in force, with whoever is on call."""
+    found = _items(ctx, "/v1/oncall", [])
+    on_call = ((str(each["schedule"]), str(each.get("user") or "nobody")) for each in found)
+    return _beginning(incomplete, on_call)
+
+
+def user(ctx: typer.Context, incomplete: str) -> Offered:
+    """Users who are on call now or next, and those who have an incident."""
+    on_call = _items(ctx, "/v1/oncall", [])
+    named = [str(one.get("user") or "") for each in on_call for one in (each, each.get("next") or {})]
+    return _beginning(incomplete, ((name, "") for name in [*named, *_seen(ctx, "assignee")]))
+
+
+def seen_in_incidents(field: str) -> Callable[[typer.Context, str], Offered]:
+    """What incidents of late have there: a policy, a service, a level."""
+
+    def offered(ctx: typer.Context, incomplete: str) -> Offered:
+        return _beginning(incomplete, ((name, "") for name in _seen(ctx, field)))
+
+    return offered
+
+
+def listed(path: str, shown: str) -> Callable[[typer.Context, str], Offered]:
+    """The beginnings of ids of such a list, each with what this field says."""
+
+    def offered(ctx: typer.Context, incomplete: str) -> Offered:
+        found = _items(ctx, path, [])
+        return _beginning(incomplete, ((str(each["id"])[:_SHOWN_ID], str(each[shown])) for each in found))
+
+    return offered
+
+
+def _seen(ctx: typer.Context, field: str) -> Iterator[str]:
+    for each in _items(ctx, "/v1/incidents", [("limit", str(_LOOKED_AT))]):
+        yield str(each.get(field) or "")
+
+
+def _items(ctx: typer.Context, path: str, params: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """A list of the API; empty when it cannot be had: who presses Tab wants no error."""
+    try:
+        from ladder.client.connection import Connection, Place
+
+        given = ctx.params
+        place = Place.of(str(given.get("url") or ""), str(given.get("api_key") or ""))
+        with Connection(place, timeout=_SECONDS) as connection:
+            items: list[dict[str, Any]] = connection.get(path, params)["items"]
+            return items
+    except Exception:  # noqa: BLE001 - whatever it is
+        return []
+
+
+def _beginning(incomplete: str, found: Iterable[tuple[str, str]]) -> Offered:
+    offered = {name: _harmless(shown) for name, shown in found if _NAME.fullmatch(name)}
+    return [(name, shown) for name, shown in offered.items() if name.startswith(incomplete)]
+
+
+def _harmless(text: str) -> str:
+    return " ".join("".join(c if c.isalnum() or c in "-_.,+/" else " " for c in text).split())
