@@ -97,7 +97,8 @@ class IncidentEvent(Message, frozen=True, kw_only=True, omit_defaults=True):
     until: datetime | None = None  # snooze
     to: str | None = None  # assign: who; escalate: a policy or level, None for the next level
     notes: tuple[str, ...] = ()  # what intake mapped, cut or replaced, in words
-    unmapped: dict[str, str] = {}  # fields whose expression in the integration's `map` failed, and why
+    # Expressions of the integration's `map` that failed, and why, by their places: `title`, `[1].map.title`.
+    unmapped: dict[str, str] = {}
     said: str = ""  # hash of what was sent, where the sender named the event itself
     alert_group: str = ""  # the group of alerts that it was sent with (Alertmanager's groupKey)
     left_out: int = 0  # how many alerts of that group its sender left out of the same post

@@ -15,11 +15,12 @@ from typing import Any, Final, TypeAlias
 from starlette.types import Receive, Scope, Send
 
 from services.intake import metrics
-from services.intake.admission import Admission, Sender
+from services.intake.admission import Admission, Sender, presented, shown_headers
 from services.intake.bodies import HungUpError, is_lines
 from services.intake.cleaning import clean
-from services.intake.formats import Answer, Format, Post, Reading, Refused, cloudevents
+from services.intake.formats import Answer, Format, Post, Refused, cloudevents
 from services.intake.formats.grafana import is_genuine
+from services.intake.formats.native import accepted
 from services.intake.said import Said
 from services.intake.settings import IntakeSettings
 from shared import telemetry
@@ -36,7 +37,6 @@ log = telemetry.logger(__name__)
 
 Headers: TypeAlias = Mapping[bytes, bytes]
 _KEY_LENGTH: Final = 255
-_MOST_FAULTS: Final = 100
 _NAMED: Final = 5  # events of a batch that are named in the log
 _RETRY: Final = {"retry-after": "2"}
 
@@ -154,17 +154,21 @@ class Endpoint:
         sender, form, body = await self.admit(admission, request, receive, now)
         if sender.signing_secret:
             self._check_signature(sender, request.headers, body, now)
-        read = form.read(body, _post(sender, form, request.headers, now, idempotency_key))
+        post = _post(sender, form, request, now, idempotency_key)
+        read = form.read(body, post)
         if isinstance(read, Refused):
             raise Problem(422, "invalid-event", "The event cannot be accepted", faults=read.faults)
-        events, faults = _dressed(sender, form, read)
-        if faults:
-            raise Problem(422, "invalid-event", "The event cannot be accepted", faults=faults)
+        dressed = sender.dressing.dress(read, post, loose=form.loose)
+        if dressed.faults:
+            raise Problem(422, "invalid-event", "The event cannot be accepted", faults=dressed.faults)
+        if dressed.ignored:
+            metrics.IGNORED.labels(sender.name).inc(dressed.ignored)
+        events = dressed.events
         if events:
             events = [admission.noted(event) for event in events]
             named_in = "id" if form.kind == "cloudevents" else "Idempotency-Key" if idempotency_key else ""
             if named_in:
-                events = self._publisher.said.told_apart(events, read.events, named_in)
+                events = self._publisher.said.told_apart(events, dressed.read, named_in)
             await self._publish(sender, events, len(body), now)
             if named_in:
                 self._publisher.said.remember(events)
@@ -172,7 +176,7 @@ class Endpoint:
             metrics.accepted(sender.name, form.kind).inc(len(events))
             if telemetry.tells(logging.DEBUG):
                 _note(sender, events)
-        return form.accepted(events)
+        return accepted(events, dressed.ignored) if dressed.ignored else form.accepted(events)
 
     def _check_signature(self, sender: Sender, headers: Headers, body: bytes, now: datetime) -> None:
         """Raises Problem 401 for a body that the secret did not sign, 503 where there is no secret."""
@@ -215,28 +219,20 @@ def _judged(shape: Format, scope: Scope, problem: Problem) -> Problem:
     return throttled if shape.refused(problem)[0] == problem.status else problem
 
 
-def _post(sender: Sender, form: Format, headers: Headers, now: datetime, idempotency_key: str) -> Post:
-    """The post as its format sees it. Raises Problem 415."""
+def _post(sender: Sender, form: Format, request: Request, now: datetime, idempotency_key: str) -> Post:
+    """The post as its format and the integration's expressions see it. Raises Problem 415."""
+    headers = request.headers
+    shown: Mapping[str, str] = {}
+    if sender.dressing.mapping is not None:
+        secret = presented(headers, request.query) or request.path.get("key", "")
+        shown = shown_headers(headers, secret)
     if form.kind == "cloudevents":
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         about = cloudevents.attributes_in(headers)
-        return Post(sender.name, now, idempotency_key, content_type=content_type, about=about)
+        return Post(sender.name, now, idempotency_key, content_type=content_type, about=about, headers=shown)
     sloppy = form.kind in {"pagerduty", "json", "opsgenie"}
     lines = is_lines(headers, lines=form.kind == "native", sloppy=sloppy)
-    return Post(sender.name, now, idempotency_key, lines=lines)
-
-
-def _dressed(sender: Sender, form: Format, read: Reading) -> tuple[list[IncidentEvent], list[Fault]]:
-    """The events with the integration's `set` and `map`, and what even these leave out."""
-    events: list[IncidentEvent] = []
-    faults: list[Fault] = []
-    for index, (event, sent) in enumerate(zip(read.events, read.objects, strict=True)):
-        dressed, lacking = sender.dressed(event, sent, loose=form.loose)
-        events.append(dressed)
-        if lacking:
-            where = f"/{index}" if read.batch else ""
-            faults += [Fault(where + fault.field, fault.reason) for fault in lacking]
-    return events, faults[:_MOST_FAULTS]
+    return Post(sender.name, now, idempotency_key, lines=lines, headers=shown)
 
 
 def _note(sender: Sender, events: Sequence[IncidentEvent]) -> None:

@@ -5,22 +5,21 @@ import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NoReturn, Self
+from typing import Final, NoReturn, Self
 from urllib.parse import parse_qs
 
-from services.intake.formats.values import overridden
+from services.intake.cleaning import clean
+from services.intake.dressing import Dressing
 from services.intake.rate import Bucket
 from services.intake.unknown import with_unknown_names
 from shared import telemetry
 from shared.events import IncidentEvent
 from shared.guesses import WrongKey
-from shared.policy import Bundle, ExpressionError, FieldMapping
-from shared.problems import Fault, Problem
+from shared.policy import Bundle, Integration
+from shared.problems import Problem
 from shared.security import Key, owner_of
 
 log = telemetry.logger(__name__)
-
-_BROKEN: Final = "its expressions do not compile in this release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,38 +29,9 @@ class Sender:
     name: str
     kind: str
     keys: tuple[Key, ...]
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    mapping: FieldMapping | None = None
-    mapped: Mapping[str, str] = field(default_factory=dict)  # the expressions, by field
+    dressing: Dressing = field(default_factory=Dressing)
     bucket: Bucket | None = None  # None: as many events as it likes
     signing_secret: str = ""  # as the policy has it
-
-    def dressed(
-        self, event: IncidentEvent, sent: Mapping[str, Any], *, loose: bool
-    ) -> tuple[IncidentEvent, Sequence[Fault]]:
-        """The event with this integration's `set` and `map`; `sent` is the sender's own object.
-
-        `loose`: what every event needs is looked for only now; the places of faults are inside this event.
-        """
-        if not self.fixed and not self.mapped:
-            return event, self._lacking(event, {}) if loose else ()
-        found, failed = self.mapping.read(sent) if self.mapping else ({}, dict.fromkeys(self.mapped, _BROKEN))
-        dressed = overridden(event, {**self.fixed, **found}, failed)
-        return dressed, self._lacking(dressed, failed) if loose else ()
-
-    def _lacking(self, event: IncidentEvent, failed: Mapping[str, str]) -> Sequence[Fault]:
-        """What is missing without which an event means nothing."""
-        if event.action == "trigger":
-            missing = "" if event.title and event.title.strip() else "title"
-        else:
-            missing = "dedup_key" if event.dedup_key == event.event_id else ""
-        if not missing:
-            return ()
-        source = self.mapped.get(missing)
-        if source is None:
-            return [Fault(f"/{missing}", f"needed for {event.action}: nothing says it")]
-        why = failed.get(missing) or "it gives an empty text"
-        return [Fault(f"/{missing}", f"needed for {event.action}: map.{missing} ({source}): {why}")]
 
 
 class Admission:
@@ -96,9 +66,7 @@ class Admission:
                     name=name,
                     kind=integration.kind,
                     keys=tuple(integration.keys),
-                    fixed=integration.set,
-                    mapping=_mapping(name, integration.map),
-                    mapped=integration.map,
+                    dressing=_dressing(name, integration),
                     bucket=Bucket(integration.rate) if integration.rate else None,
                     signing_secret=integration.signing_secret or "",
                 )
@@ -154,15 +122,33 @@ class Admission:
         )
 
 
-def _mapping(name: str, sources: Mapping[str, str]) -> FieldMapping | None:
-    """The compiled mapping. One that does not compile (another release checked it) must not stop the rest:
-    its events go on with the format's own values, and notes.
-    """
+def _dressing(name: str, integration: Integration) -> Dressing:
+    dressing = Dressing.of(integration)
+    if dressing.broken:
+        log.warning("mapping left out", action="intake.mapping", integration=name, why=dressing.broken)
+    return dressing
+
+
+_NEVER_SHOWN: Final = frozenset(
+    {b"authorization", b"proxy-authorization", b"cookie", b"x-routing-key", b"x-api-key"}
+)
+
+
+def shown_headers(headers: Mapping[bytes, bytes], secret: str) -> dict[str, str]:
+    """The headers as expressions see them: lower-case names, clean text, and never a key."""
+    key = secret.encode()
+    return {
+        name.decode("latin-1"): clean(_text(value))
+        for name, value in headers.items()
+        if name not in _NEVER_SHOWN and not (key and key in value)
+    }
+
+
+def _text(value: bytes) -> str:
     try:
-        return FieldMapping(sources) if sources else None
-    except ExpressionError as err:
-        log.warning("mapping left out", action="intake.mapping", integration=name, why=str(err))
-        return None
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def presented(headers: Mapping[bytes, bytes], query: bytes) -> str:

@@ -10,6 +10,11 @@ ACCEPTED: Final = Counter(
     "Events that the log acknowledged.",
     ["integration", "format"],
 )
+IGNORED: Final = Counter(
+    "ladder_intake_events_ignored",
+    "What an integration's `ignore` dropped.",
+    ["integration"],
+)
 BEATS: Final = Counter("ladder_intake_beats", "Beats that the log acknowledged.", ["heartbeat"])
 REFUSED: Final = Counter(
     "ladder_intake_posts_refused",

@@ -351,6 +351,10 @@ def schemas() -> dict[str, Any]:
         "EventsAccepted": object_of(
             ("accepted", "events"),
             accepted={"type": "integer", "description": "How many events the log acknowledged."},
+            ignored={
+                "type": "integer",
+                "description": "How many the integration's `ignore` dropped; left out for none.",
+            },
             events={"type": "array", "items": pair},
         ),
         **_foreign_schemas(),

@@ -57,7 +57,10 @@ def section(place: str) -> str:
 def of_mapping(event: IncidentEvent, policy: str) -> dict[Place, str]:
     """What failed of the `map` of an event's integration, where it was received."""
     base = f"integrations.{event.integration}.map"
-    return {(policy, f"{base}.{name}"): why for name, why in event.unmapped.items()}
+    return {
+        (policy, f"{base}{name if name.startswith('[') else f'.{name}'}"): why
+        for name, why in event.unmapped.items()
+    }
 
 
 class ExpressionFailures:

@@ -35,7 +35,6 @@ from shared.policy.expressions import (
     ExpressionError,
     Expressions,
     Failed,
-    FieldMapping,
     Outcome,
 )
 from shared.policy.in_force import not_in_force
@@ -56,6 +55,7 @@ from shared.policy.people import (
     User,
     Window,
 )
+from shared.policy.sent import BodyMapping, FieldMapping
 from shared.policy.targets import (
     AddressTarget,
     AssigneeTarget,
@@ -79,6 +79,7 @@ __all__ = [
     "ApiKey",
     "AssigneeTarget",
     "AtShare",
+    "BodyMapping",
     "Bundle",
     "Calendar",
     "Call",

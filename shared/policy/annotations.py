@@ -57,7 +57,8 @@ def kind_at(root: type[BaseModel], path: Path) -> Any:
             kind = members_of(kind)
         model = model_of(kind)
         if model is None:
-            kind = entries_of(kind) or members_of(kind)
+            numbered, named = members_of(kind), entries_of(kind)
+            kind = (numbered or named) if isinstance(part, int) else (named or numbered)
         else:
             kind = fields(model).get(str(part), ("", None))[1]
     return kind

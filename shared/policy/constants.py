@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from shared.policy.expressions import ExpressionError, suggestion
-from shared.policy.names import FUNCTIONS, METHODS, without_literals
+from shared.policy.names import FORMS, FUNCTIONS, MACROS, METHODS, USAGES, without_literals
+from shared.policy.text_functions import TextFunctions
 from shared.policy.tree import Node, Tree, call, program, text
 
 # What could hold such a constant at all; most conditions compare names with literals and are not looked at.
@@ -35,18 +36,8 @@ _HARMLESS: Final = frozenset(
 _OPERATORS: Final = re.compile(r"[-+*/%{]|[\])}]\s*\[")
 _MOST_VALUES: Final = 50
 _PLAIN: Final = frozenset({"STRING", "INT", "BOOL", "DOUBLE"})
-_MACROS: Final = frozenset({"has", "all", "exists", "exists_one", "map", "filter"})
 _MOMENT: Final = call("timestamp", text("2026-01-01T00:00:00Z"))
-_ZONED: Final = frozenset(
-    f"get{part}"
-    for part in (
-        *("FullYear", "Month", "Date", "DayOfMonth", "DayOfWeek", "DayOfYear"),
-        *("Hours", "Minutes", "Seconds", "Milliseconds"),
-    )
-)
-_FUNCTIONS: Final = (frozenset({*FUNCTIONS, *METHODS, "bool", "bytes", "dyn", "type", "uint"}) | _ZONED) - (
-    _MACROS | {"open", "on_call"}
-)
+_ZONED: Final = frozenset(name for name in USAGES if name.startswith("get"))
 _ADVICE: Final = (
     ("invalid perl operator: (?", "; regular expressions are RE2's, without look-aheads and look-behinds"),
     ("to Duration", "; a duration is written '5m' or '1h30m'"),
@@ -67,12 +58,13 @@ class Constants:
         """`calendars`: with `always`. Of what is asked by other than a literal the name is checked here."""
         self._known: Final = {"open": calendars, "on_call": schedules}
         self._told: Final[dict[tuple[str, bool], Sequence[ExpressionError]]] = {}
+        self._text: Final = TextFunctions()
 
     @cached_property
     def _env(self) -> Any:
         from cel_expr_python import cel  # noqa: PLC0415 - importing a bundle must not load the library
 
-        return cel.NewEnv()
+        return cel.NewEnv(functions=self._text.declared(cel))
 
     def faults(self, source: str, *, untyped: bool = False) -> Sequence[ExpressionError]:
         """Each with its place inside the text, in its order; none for what does not parse.
@@ -98,13 +90,10 @@ class Constants:
 
     def _unknown_functions(self, tree: Tree) -> Iterator[tuple[int, tuple[Node, str]]]:
         for node in tree:
-            if node.kind != "call" or not node.name.isidentifier() or node.name in _FUNCTIONS:
-                continue
-            if node.name in _MACROS:  # with the right arguments it would be no call any more
-                yield node.id, (node, f"{node.name!r} is written with other arguments")
-            else:
-                kind, known = ("method", METHODS) if node.is_method else ("function", FUNCTIONS)
-                yield node.id, (node, f"no {kind} {node.name!r}{suggestion(node.name, known)}")
+            if node.kind == "call" and node.name.isidentifier():
+                wrong = _form_of(node)
+                if wrong:
+                    yield node.id, (node, wrong)
 
     def _look(self, node: Node, known: Sequence[Values]) -> Iterator[tuple[Node, str]]:
         """What cannot work in a piece; of pieces inside each other the innermost."""
@@ -177,6 +166,7 @@ class Constants:
             yield self._evaluated(made, values)
 
     def _evaluated(self, made: Any, values: Values) -> tuple[Any, str]:
+        self._text.begin()
         try:
             value = made.eval(self._env.Activation(dict(values)))
             plain = value.plain_value()
@@ -206,6 +196,20 @@ class Constants:
 def _may_hold_any(source: str) -> bool:
     bare = without_literals(source)
     return bool(_OPERATORS.search(bare)) or not _HARMLESS.issuperset(_CALL.findall(bare))
+
+
+def _form_of(node: Node) -> str:
+    """Why no function is called in this way; '' when there is one."""
+    name, is_method, arguments = node.name, node.is_method, len(node.parts) - node.is_method
+    if is_method and node.parts[0].kind == "name" and f"{node.parts[0].name}.{name}" in USAGES:
+        name, is_method = f"{node.parts[0].name}.{name}", False
+    if (name, is_method, arguments) in FORMS:
+        return ""
+    usage = USAGES.get(name) or MACROS.get(name)
+    if usage:  # a macro with the right arguments would be no call any more
+        return f"{name!r} is written {usage}"
+    kind, known = ("method", METHODS) if is_method else ("function", FUNCTIONS)
+    return f"no {kind} {name!r}{suggestion(name, known)}"
 
 
 def _pieces(node: Node) -> Iterator[Node]:

@@ -1,12 +1,14 @@
 """Who may come in and what goes out: integrations, keys, calls, heartbeats, templates."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.policy.durations import Duration, DurationOrNone, RateLimit
-from shared.policy.part import Expression, LongText, Name, Part, Role, Text
+from shared.policy.part import Expression, LongText, MappingOrList, Name, Part, Role, Text
 from shared.policy.windows import Instant
 from shared.secrets import NAME_PATTERN as SECRET_NAME_PATTERN
 
@@ -29,15 +31,17 @@ EVENT_FIELDS: Final = [
 ]
 
 
-def _event_field(name: str) -> str:
-    if name in EVENT_FIELDS or (
-        name.partition(".")[0] in ("labels", "attributes") and name.partition(".")[2]
-    ):
+WHOLE_FIELDS: Final = ["labels", "attributes", "links"]  # of several parts
+
+
+def _field(name: str, known: Sequence[str]) -> str:
+    if name in known or (name.partition(".")[0] in ("labels", "attributes") and name.partition(".")[2]):
         return name
-    raise ValueError(f"a field of an event: {', '.join(EVENT_FIELDS)}, labels.NAME or attributes.NAME")
+    raise ValueError(f"a field of an event: {', '.join(known)}, labels.NAME or attributes.NAME")
 
 
-EventField = Annotated[str, AfterValidator(_event_field)]
+SingleField = Annotated[str, AfterValidator(partial(_field, known=EVENT_FIELDS))]
+EventField = Annotated[str, AfterValidator(partial(_field, known=[*EVENT_FIELDS, *WHOLE_FIELDS]))]
 
 
 class KeySpec(Part):
@@ -50,14 +54,33 @@ class KeySpec(Part):
 Keys = Annotated[tuple[KeySpec, ...], Field(min_length=1)]
 
 
+class MappedShape(Part):
+    """One shape of a sender's bodies: the fields of those for which `when` is true."""
+
+    when: Expression = "true"
+    map: dict[EventField, Expression]
+
+
+Shapes = Annotated[
+    dict[EventField, Expression] | Annotated[tuple[MappedShape, ...], Field(min_length=1)], MappingOrList()
+]
+
+
 class Integration(Part):
-    """Who may post, and how what they post becomes an event: `set` gives fixed values, `map` expressions."""
+    """Who may post, and how what they post becomes an event: `set` gives fixed values, `map` expressions.
+
+    Of kind `json`: the first shape of a list whose `when` is true counts; `ignore` drops, `each` makes an
+    event of each member of a list; `samples` are files beside the policy that `ladder check` maps.
+    """
 
     kind: IntegrationKind
     keys: Keys
     rate: RateLimit | None = None
     set: dict[EventField, Any] = Field(default_factory=dict)
-    map: dict[EventField, Expression] = Field(default_factory=dict)
+    map: Shapes = Field(default_factory=dict)
+    ignore: Expression | None = None
+    each: Expression | None = None
+    samples: tuple[Text, ...] = ()
     reopen_within: DurationOrNone | None = None
     signing_secret: Text | None = None  # of Grafana's signature; can be secret:NAME
     silent_after: Duration | None = None  # an incident of which it has said nothing for so long …
@@ -72,6 +95,22 @@ class Integration(Part):
     def _only_a_silence_has_a_then(self) -> Self:
         if self.then is not None and self.silent_after is None:
             raise ValueError("then only beside silent_after: it says what such a silence means")
+        return self
+
+    @property
+    def shapes(self) -> Sequence[tuple[str, Mapping[str, str]]]:
+        """Condition and fields of each shape of `map`, however it is written."""
+        if isinstance(self.map, dict):
+            return [("true", self.map)] if self.map else []
+        return [(shape.when, shape.map) for shape in self.map]
+
+    @model_validator(mode="after")
+    def _only_json_has_shapes(self) -> Self:
+        said = [name for name in ("ignore", "each", "samples") if getattr(self, name)]
+        if not isinstance(self.map, dict):
+            said.append("a list of maps")
+        if said and self.kind != "json":
+            raise ValueError(f"{said[0]} only where kind is json")
         return self
 
     @model_validator(mode="after")
@@ -111,7 +150,7 @@ class Heartbeat(Part):
 
     every: Duration
     late_after: Duration
-    event: dict[EventField, Any]
+    event: dict[SingleField, Any]
 
 
 class NamedSecrets(Part):

@@ -20,9 +20,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
-from shared.policy.names import ABSENT, ALWAYS, FUNCTIONS, METHODS, NUMBERS, TEXTS, advice, calls, mentioned
+from shared.policy.names import (
+    ABSENT,
+    ALWAYS,
+    FUNCTIONS,
+    MACROS,
+    METHODS,
+    NUMBERS,
+    TEXTS,
+    USAGES,
+    advice,
+    calls,
+    mentioned,
+)
+from shared.policy.text_functions import TextFunctions
 
 _PLACE: Final = re.compile(r"<input>:(\d+):(\d+): (.*?)(?=\n|$)", re.DOTALL)
 _OPERATOR: Final = re.compile(r"'(?:_?([^\w']+)_?|([\w]+))' applied to '(\(.*?\))'")
@@ -90,7 +101,7 @@ class Condition:
     def evaluate(self, activation: "Activation") -> Outcome:
         """True or False, or why neither."""
         plain = self._owner._run(self._program, activation)  # noqa: SLF001 - the pair shares one environment
-        return plain if type(plain) is bool else activation.keep(self, _failure(plain))
+        return plain if type(plain) is bool else activation.keep(self, failure_of(plain))
 
     @property
     def place(self) -> "Place":
@@ -164,6 +175,7 @@ class Expressions:
 
         self.of: Final = of
         self.holder: Final = _Holder(_closed, _nobody)
+        self._text: Final = TextFunctions()
         self._known: Final = {"open": frozenset(calendars) | {ALWAYS}, "on_call": frozenset(schedules)}
         self.conditions_made: Final[dict[tuple[str, str], Condition]] = {}
         self._wanted: dict[str, set[str] | None] = {}
@@ -181,6 +193,7 @@ class Expressions:
             functions=[
                 _function(cel, "open", kinds.BOOL, self.holder.ask_open),
                 _function(cel, "on_call", kinds.STRING, self.holder.ask_on_call),
+                *self._text.declared(cel),
             ],
         )
 
@@ -217,13 +230,14 @@ class Expressions:
                 value = ABSENT[name]
             if name == "attributes":
                 entries = value if keys is None else {key: value[key] for key in keys if key in value}
-                value = _doubles(entries)
+                value = doubles(entries)
             elif name == "customer.value" and type(value) is int:
-                value = _doubles(value)
+                value = doubles(value)
             chosen[name] = value
         return chosen
 
     def _run(self, program: Any, activation: Activation) -> Any:
+        self._text.begin()
         try:
             return program.eval(activation.bind(self)).plain_value()
         except RuntimeError as err:
@@ -235,7 +249,7 @@ class Expressions:
         except TypeError:
             raise ExpressionError("this text is not valid Unicode") from None
         except RuntimeError as err:
-            raise _explained(str(err), source) from None
+            raise explained(str(err), source) from None
 
     def _check_name(self, function: str, name: str, column: int) -> None:
         known = self._known[function]
@@ -275,7 +289,7 @@ class Conditions:
             if set(map(type, plain)) == _BOOLS:  # the usual case
                 return plain
             return [
-                value if type(value) is bool else activation.keep(condition, _failure(value))
+                value if type(value) is bool else activation.keep(condition, failure_of(value))
                 for condition, value in zip(self.all, plain, strict=True)
             ]
         first, second = self._halves
@@ -301,84 +315,6 @@ class Conditions:
         return Conditions(self._owner, self.all[:middle]), Conditions(self._owner, self.all[middle:])
 
 
-class FieldMapping:
-    """An integration's `map`: expressions over a raw JSON body, checked for syntax only."""
-
-    def __init__(self, sources: Mapping[str, str]) -> None:
-        """Raises ExpressionError; use `syntax` to learn of which field."""
-        from cel_expr_python import cel  # noqa: PLC0415 - importing a bundle must not load the library
-
-        self._env: Final = cel.NewEnv()
-        self._programs: Final = {name: self._compile(source) for name, source in sources.items()}
-
-    def evaluate(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Field → value, for each expression that gives one; what fails or gives null is left out."""
-        return self.read(body)[0]
-
-    def read(self, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Field → value, for each expression that gives one; field → why, for the others.
-
-        Names are the body's own fields. Values are those of JSON: times become text. A whole number beyond
-        64 bits is seen as a double.
-        """
-        found, failed = self._read(body)
-        if any("out of range" in reason for reason in failed.values()):
-            return self._read(_in_range(body))
-        return found, failed
-
-    def _read(self, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        activation = self._env.Activation(dict(body))
-        found: dict[str, Any] = {}
-        failed: dict[str, str] = {}
-        for name, program in self._programs.items():
-            try:
-                value = program.eval(activation)
-                plain = _of_json(value.plain_value())
-            except RuntimeError as err:
-                failed[name] = str(err)
-                continue
-            if value.type().name() == "ERROR":
-                failed[name] = _missing(_failure(plain).reason)
-            elif plain is None:
-                failed[name] = GAVE_NULL
-            else:
-                found[name] = plain
-        return found, failed
-
-    def _compile(self, source: str) -> Any:
-        try:
-            return self._env.compile(source, disable_check=True)
-        except TypeError:
-            raise ExpressionError("this text is not valid Unicode") from None
-        except RuntimeError as err:
-            raise _explained(str(err), source) from None
-
-
-def _of_json(value: Any) -> Any:
-    """Times, durations, bytes and keys of maps as text."""
-    if value is None or isinstance(value, str | int | float):
-        return value
-    return msgspec.to_builtins(value, str_keys=True)
-
-
-def _in_range(value: Any) -> Any:
-    """The same tree with every whole number that the library cannot hold as a double."""
-    if type(value) is int and not -(2**63) <= value < 2**63:
-        return _doubles(value)
-    if isinstance(value, dict):
-        return {key: _in_range(inner) for key, inner in value.items()}
-    return [_in_range(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _missing(reason: str) -> str:
-    """In words for whoever wrote the mapping, who knows of no activation."""
-    top = re.fullmatch(r'No value with name "(.*?)" found in Activation', reason)
-    inner = re.fullmatch(r"Key not found in map : (.*)", reason)
-    if top:
-        return f"nothing named {top[1]!r} was sent"
-    return f"no field {inner[1]} was sent" if inner else reason
-
-
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'tier'?`, or nothing."""
     near = difflib.get_close_matches(name, list(known), n=1)
@@ -401,7 +337,7 @@ def _function(cel: Any, name: str, returns: Any, body: Callable[[str], Any]) -> 
     return cel.FunctionDecl(name, [overload])
 
 
-def _doubles(value: Any) -> Any:
+def doubles(value: Any) -> Any:
     """Numbers as doubles, however deep: an int beyond a double's range becomes infinite."""
     if type(value) is int:
         try:
@@ -409,20 +345,35 @@ def _doubles(value: Any) -> Any:
         except OverflowError:
             return float("inf") if value > 0 else float("-inf")
     if isinstance(value, dict):
-        return {key: _doubles(inner) for key, inner in value.items()}
+        return {key: doubles(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_doubles(inner) for inner in value]
+        return [doubles(inner) for inner in value]
     return value
 
 
-def _failure(plain: Any) -> Failed:
+def failure_of(plain: Any) -> Failed:
     if not isinstance(plain, str):
         return Failed(f"gave {type(plain).__name__}, not true or false")
     _, colon, rest = plain.partition(": ")
     return Failed(rest if colon and plain.partition(":")[0].isupper() else plain)
 
 
-def _explained(text: str, source: str) -> ExpressionError:
+def _misused(name: str, line: str, column: int) -> tuple[str, int] | None:
+    """How a function that there is would be written, and where it stands; None: there is none of this name.
+
+    The library names the bracket behind it, and of `strings.quote` the first word.
+    """
+    inside = re.match(r"\.(\w+)", line[column - 1 + len(name) :])
+    if inside and f"{name}.{inside[1]}" in USAGES:
+        name = f"{name}.{inside[1]}"
+    usage = USAGES.get(name) or MACROS.get(name)
+    if usage is None:
+        return None
+    begin = column - len(name) if line[column - 1 : column] == "(" else column
+    return f"{name!r} is written {usage}", max(begin, 1)
+
+
+def explained(text: str, source: str) -> ExpressionError:
     """The library's first complaint, in our words, with its place."""
     found = _PLACE.search(text)
     if found is None:
@@ -434,16 +385,22 @@ def _explained(text: str, source: str) -> ExpressionError:
         return ExpressionError(said + advice(source), max(column, 1), max(line, 1))
     unknown = re.match(r"undeclared reference to '([^']+)'", message)
     if unknown:
-        name = unknown[1]
-        column -= len(name.rpartition(".")[0])
-        if re.search(rf"(?<![\w.]){re.escape(name)}\s*\(", source):
-            start = column - len(name.rpartition(".")[2])
-            return ExpressionError(f"no function {name!r}{suggestion(name, FUNCTIONS)}", start, line)
-        if f".{name}" in source:
-            return ExpressionError(f"no method {name!r}{suggestion(name, METHODS)}", column, line)
-        return ExpressionError(f"no name {name!r}{_instead_of(name)}", column, line)
+        return _unknown(unknown[1], source, line, column)
     operator = _OPERATOR.search(message)
     if operator:
         symbol = operator[1] or operator[2]
         message = f"{symbol.strip('_')!r} does not take {operator[3]}"
     return ExpressionError(message, max(column, 1), max(line, 1))
+
+
+def _unknown(name: str, source: str, line: int, column: int) -> ExpressionError:
+    column -= len(name.rpartition(".")[0])
+    misused = _misused(name, source.split("\n")[line - 1], column)
+    if misused is not None:
+        return ExpressionError(*misused, line)
+    if re.search(rf"(?<![\w.]){re.escape(name)}\s*\(", source):
+        start = column - len(name.rpartition(".")[2])
+        return ExpressionError(f"no function {name!r}{suggestion(name, FUNCTIONS)}", start, line)
+    if f".{name}" in source:
+        return ExpressionError(f"no method {name!r}{suggestion(name, METHODS)}", column, line)
+    return ExpressionError(f"no name {name!r}{_instead_of(name)}", column, line)

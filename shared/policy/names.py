@@ -1,7 +1,7 @@
 """The names an expression may use, their types and what stands for absence (POLICY.md, "Expressions")."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -11,10 +11,88 @@ TEXTS: Final = (
 )
 NUMBERS: Final = ("impact", "urgency", "priority", "round", "reopened", "events")
 ALWAYS: Final = "always"  # the calendar that exists by itself
-FUNCTIONS: Final = ("open", "on_call", "has", "size", "int", "double", "string", "timestamp", "duration")
+OUTSIDE: Final = ("open", "on_call")  # functions whose answer is not the expression's own
+MACROS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "has": "has(body.name)",
+        "all": "list.all(each, …)",
+        "exists": "list.exists(each, …)",
+        "exists_one": "list.exists_one(each, …)",
+        "map": "list.map(each, …)",
+        "filter": "list.filter(each, …)",
+    }
+)
+TEXT_FUNCTIONS: Final[Mapping[str, str]] = MappingProxyType(  # of the CEL strings extension, and json()
+    {
+        "charAt": "text.charAt(position)",
+        "format": "text.format([value, …])",
+        "indexOf": "text.indexOf(part) or text.indexOf(part, from)",
+        "join": "list.join() or list.join(between)",
+        "lastIndexOf": "text.lastIndexOf(part) or text.lastIndexOf(part, until)",
+        "lowerAscii": "text.lowerAscii()",
+        "replace": "text.replace(old, new) or text.replace(old, new, most)",
+        "reverse": "text.reverse()",
+        "split": "text.split(between) or text.split(between, most)",
+        "substring": "text.substring(from) or text.substring(from, to)",
+        "trim": "text.trim()",
+        "upperAscii": "text.upperAscii()",
+        "strings.quote": "strings.quote(text)",
+        "json": "json(text)",
+    }
+)
+_OWN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "contains": "text.contains(part)",
+        "startsWith": "text.startsWith(part)",
+        "endsWith": "text.endsWith(part)",
+        "matches": "text.matches(pattern) or matches(text, pattern)",
+        "size": "size(value) or value.size()",
+        **{
+            name: f"{name}(value)"
+            for name in (
+                "int",
+                "uint",
+                "double",
+                "string",
+                "bool",
+                "bytes",
+                "timestamp",
+                "duration",
+                "dyn",
+                "type",
+            )
+        },
+        **{
+            f"get{part}": f"time.get{part}() or time.get{part}(zone)"
+            for part in (
+                *("FullYear", "Month", "Date", "DayOfMonth", "DayOfWeek", "DayOfYear"),
+                *("Hours", "Minutes", "Seconds", "Milliseconds"),
+            )
+        },
+    }
+)
+USAGES: Final[Mapping[str, str]] = MappingProxyType({**_OWN, **TEXT_FUNCTIONS})
+"""How each function is written, macros aside: its arguments are those between the brackets."""
+_WRITTEN: Final = re.compile(r"(?:(text|list|value|time)\.)?([\w.]+)\((\[[^\]]*\]|[^)]*)\)")
+
+
+def _forms() -> Iterator[tuple[str, bool, int]]:
+    for usage in USAGES.values():
+        for of, name, between in _WRITTEN.findall(usage):
+            count = 0 if not between else 1 if between.startswith("[") else between.count(",") + 1
+            yield name, bool(of), count
+
+
+FORMS: Final = frozenset(_forms())
+"""(name, whether it is a method, its number of arguments) of each call that there is."""
+FUNCTIONS: Final = (
+    *("open", "on_call", "has", "size", "int", "double", "string", "timestamp", "duration"),
+    *("json", "strings.quote"),
+)
 METHODS: Final = (
     *("contains", "startsWith", "endsWith", "matches", "size"),
     *("all", "exists", "exists_one", "map", "filter"),
+    *(name for name in TEXT_FUNCTIONS if name not in FUNCTIONS),
 )
 ABSENT: Final[MappingProxyType[str, Any]] = MappingProxyType(
     dict.fromkeys(TEXTS, "")

@@ -1,5 +1,7 @@
 """What every piece of a bundle is: frozen, without unknown keys, strict about numbers and text."""
 
+import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -15,7 +17,7 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, core_schema
 
 from shared.policy.targets import NAME_PATTERN
 
@@ -58,15 +60,48 @@ def _listed(written: Any, inner: Any) -> Any:
     except ValidationError as err:
         found = err.errors(include_url=False)
         told = [each for each in found if each["loc"]] or found  # wrong members make the list too short, too
-        raise ValidationError.from_exception_data(
-            err.title,
-            [
-                InitErrorDetails(
-                    type=each["type"], loc=each["loc"][alone:], input=each["input"], ctx=each.get("ctx", {})
-                )
-                for each in told
-            ],
-        ) from None
+        raise _moved(err, int(alone), told) from None
+
+
+def _moved(err: ValidationError, by: int, told: Sequence[ErrorDetails] | None = None) -> ValidationError:
+    """The same errors (or those of them) with the first parts of their paths left out."""
+    found = err.errors(include_url=False) if told is None else told
+    return ValidationError.from_exception_data(
+        err.title,
+        [
+            InitErrorDetails(
+                type=each["type"], loc=each["loc"][by:], input=each["input"], ctx=each.get("ctx", {})
+            )
+            for each in found
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MappingOrList:
+    """Marks a union of a mapping and a list: errors are told of the one that is written."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validation and JSON of whichever it is."""
+        mapping, listed = (handler.generate_schema(each) for each in typing.get_args(source))
+        union = core_schema.tagged_union_schema(
+            {"mapping": mapping, "list": listed},
+            discriminator=lambda written: "list" if isinstance(written, list | tuple) else "mapping",
+        )
+        return core_schema.no_info_wrap_validator_function(_of_either, union)
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Either of the two."""
+        return {"anyOf": handler(core)["oneOf"]}
+
+
+def _of_either(written: Any, inner: Any) -> Any:
+    try:
+        return inner(written)
+    except ValidationError as err:
+        raise _moved(err, 1) from None
 
 
 def _alone(members: Any, inner: Any) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.policy.constants import Constants
+from shared.policy.doors import Integration
 from shared.policy.errors import Finding, Path, dotted, shown
 from shared.policy.escalation import Policy
 from shared.policy.expressions import (
@@ -21,10 +22,10 @@ from shared.policy.expressions import (
     ExpressionError,
     Expressions,
     Failed,
-    FieldMapping,
 )
 from shared.policy.model import ALWAYS, Bundle
 from shared.policy.names import ABSENT, NUMBERS, reads_time
+from shared.policy.sent import BodyMapping
 
 _COMPARED: Final = re.compile(
     r"([A-Za-z_][\w.]*)\s*==\s*(?:'([^']*)'|\"([^\"]*)\"|(-?\d+(?:\.\d+)?)|(true|false))"
@@ -99,15 +100,34 @@ def findings(bundle: Bundle) -> Iterator[Finding]:
                 each.path, shown(each.source), f"a condition that can be evaluated: {reason}{advice}"
             )
     for name, integration in bundle.integrations.items():
+        yield from _of_integration(integration, ("integrations", name), constants)
+
+
+def _of_integration(integration: Integration, path: Path, constants: Constants) -> Iterator[Finding]:
+    for place, source in _over_bodies(integration, path):
+        try:
+            BodyMapping([(source, {})])
+        except ExpressionError as err:
+            yield _finding(place, source, err)
+            continue
+        for fault in constants.faults(source, untyped=True):
+            yield _finding(place, source, fault)
+
+
+def _over_bodies(integration: Integration, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every expression over what was sent, with its place."""
+    for key in ("ignore", "each"):
+        source = getattr(integration, key)
+        if source is not None:
+            yield (*path, key), source
+    if isinstance(integration.map, dict):
         for field, source in integration.map.items():
-            path: Path = ("integrations", name, "map", field)
-            try:
-                FieldMapping({field: source})
-            except ExpressionError as err:
-                yield _finding(path, source, err)
-            else:
-                for fault in constants.faults(source, untyped=True):
-                    yield _finding(path, source, fault)
+            yield (*path, "map", field), source
+        return
+    for index, shape in enumerate(integration.map):
+        yield (*path, "map", index, "when"), shape.when
+        for field, source in shape.map.items():
+            yield (*path, "map", index, "map", field), source
 
 
 def _finding(path: Path, source: str, err: ExpressionError) -> Finding:

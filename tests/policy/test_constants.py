@@ -94,9 +94,18 @@ def test_what_may_work_is_no_error(source):
 MAPPED = [
     ("ticket.state.matches(¦'[') ? 'resolve' : 'trigger'", "missing ]"),
     ("ticket.priority == 1 ? 'P' + string(1) : ¦'P' + 1", "No matching overloads"),
-    ("¦lowerAscii(ticket.state)", "no function 'lowerAscii'"),
+    ("¦lower(ticket.state)", "no function 'lower'"),
+    ("¦lowerAscii(ticket.state)", "'lowerAscii' is written text.lowerAscii()"),
+    ("¦body.state.lower()", "no method 'lower'; did you mean 'lowerAscii'?"),
+    ("body.text + ¦body.a.replace('x')", "'replace' is written text.replace(old, new) or"),
+    ("¦body.text.json().a", "'json' is written json(text)"),
+    ("¦strings.quot(body.text)", "no method 'quot'"),
+    ("¦strings.quote(body.text, 1)", "'strings.quote' is written strings.quote(text)"),
+    ("body.text.split(',')[¦-1]", "counting begins at 0"),
+    ("¦json('{').a == body.text", "json: this text is no JSON"),
+    ("¦'%d'.format(['x']) + body.text", "format: %d does not take a text"),
     ("¦ticket.state.startswith('x')", "no method 'startswith'; did you mean 'startsWith'?"),
-    ("¦ticket.tags.exists(tag)", "'exists' is written with other arguments"),
+    ("¦ticket.tags.exists(tag)", "'exists' is written list.exists(each, …)"),
     ("ticket.tags[¦-1]", "counting begins at 0"),
 ]
 
@@ -111,18 +120,20 @@ def test_a_mapping_that_no_body_can_please_is_found_too(source, why):
 
 
 def _expressions(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Where the shape of a bundle takes an expression; `*` is any name or number.
+    """Where the shape of a bundle takes an expression; `*` is any name, `#` any number.
 
     What may be one or a list stands alone in the complete example.
     """
-    model, inner = model_of(kind), entries_of(kind) or members_of(kind)
+    model, named, numbered = model_of(kind), entries_of(kind), members_of(kind)
     if _is_expression(kind):
         yield path
     elif model is not None:
         for key, (_, each) in fields(model).items():
             yield from _expressions(each, (*path, key))
-    elif inner is not None:
-        yield from _expressions(inner, path if one_or_more(kind) else (*path, "*"))
+    else:
+        for inner, sign in ((named, "*"), (numbered, "#")):
+            if inner is not None:
+                yield from _expressions(inner, path if one_or_more(kind) else (*path, sign))
 
 
 def _is_expression(kind: Any) -> bool:
@@ -143,7 +154,7 @@ def _replaced(tree: Any, pattern: tuple[str, ...], instead: str, path: tuple[Any
         return
     first, rest = pattern[0], pattern[1:]
     keys = range(len(tree)) if isinstance(tree, list) else list(tree) if isinstance(tree, dict) else ()
-    for key in [each for each in keys if first in ("*", each)]:
+    for key in [each for each in keys if first in ("#" if isinstance(tree, list) else "*", each)]:
         if not rest:
             tree[key] = instead
             yield (*path, key)

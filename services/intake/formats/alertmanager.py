@@ -170,7 +170,7 @@ class Alertmanager:
         events = [_event(self, alert, group, post, index) for index, alert in enumerate(alerts)]
         events = _grouped(events, group)
         notes = _said_of_all(self.sender, group, read.repaired)
-        return Reading([with_notes(event, notes) for event in events], alerts, batch=True)
+        return Reading([with_notes(event, notes) for event in events], alerts, batch=True, body=group)
 
     def kept(
         self,

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -37,16 +37,17 @@ class Post:
     lines: bool = False  # newline-delimited JSON
     content_type: str = ""  # as it was sent
     about: Mapping[str, str] | None = None  # a CloudEvent's attributes that came in headers
+    headers: Mapping[str, str] = field(default_factory=dict)  # for mappings: lower-case, without any key
     fresh_id: Callable[[], str] = fresh_id  # randomness comes from outside
 
-    def event_id(self, index: int | None = None) -> str:
+    def event_id(self, *index: int) -> str:
         """Derived from the sender's own id where it sent one (and the place in its batch), otherwise random.
 
         Bodies are never hashed: trigger, resolve and the same trigger again is a new page.
         """
         if not self.idempotency_key:
             return self.fresh_id()
-        return self.named_id(self.idempotency_key, *([] if index is None else [index]))
+        return self.named_id(self.idempotency_key, *index)
 
     def named_id(self, *parts: str | int) -> str:
         """The id of what the sender itself named so; the same name is the same event."""
@@ -55,11 +56,15 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a body says: its events and, for an integration's `map`, the JSON object behind each of them."""
+    """What a body says: its events and, for an integration's `map`, the JSON object behind each of them.
+
+    `body` is the whole of it where that is more than its objects; None: each object is a body of its own.
+    """
 
     events: Sequence[IncidentEvent]
     objects: Sequence[Mapping[str, Any]]
     batch: bool = False
+    body: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Anybody's JSON (`kind: json`): an object, or an array of them; the integration's `map` says what it means.
 
-The names in a mapping are the object's own (`ticket.id`). Alone, a body says nothing: title, key and all
-else come from `map` and `set`.
+The names in a mapping are the object's own (`ticket.id`), and `body` for all of it. Alone, a body says
+nothing: title, key and all else come from `map` and `set`.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class MappedJson:
         ]
         if wrong:
             return Refused(wrong[:_MOST_FAULTS])
-        ids = [post.event_id(index if batch else None) for index in range(len(members))]
+        ids = [post.event_id(*([index] if batch else [])) for index in range(len(members))]
         events = [
             IncidentEvent(
                 event_id=event_id,

@@ -247,9 +247,9 @@ def _severity(sent: NativeEvent, notes: tuple[str, ...]) -> tuple[Severity | Non
 
 
 def _event(
-    sent: NativeEvent, post: Post, index: int | None, at: Any, notes: tuple[str, ...]
+    sent: NativeEvent, post: Post, index: Sequence[int], at: Any, notes: tuple[str, ...]
 ) -> IncidentEvent:
-    event_id = post.event_id(index)
+    event_id = post.event_id(*index)
     severity, notes = _severity(sent, notes)
     return IncidentEvent(
         event_id=event_id,
@@ -301,7 +301,7 @@ class Native:
         faults: list[Fault] = []
         large = len(body) > ATTRIBUTE_BYTES
         for number, member in enumerate(sent.members):
-            index = number if sent.batch else None
+            index = (number,) if sent.batch else ()
             at = read_time(member.occurred_at)
             faults += sent.faults[number] if sent.faults else ()
             faults += _faults(member, f"/{number}" if sent.batch else "", at, large=large)
@@ -340,18 +340,19 @@ class _Named(msgspec.Struct):
     dedup_key: str
 
 
-class _Accepted(msgspec.Struct):
+class _Accepted(msgspec.Struct, omit_defaults=True):
     accepted: int
     events: list[_Named]
+    ignored: int = 0  # what the integration's `ignore` dropped
 
 
 _encoder = msgspec.json.Encoder()
 
 
-def accepted(events: Sequence[IncidentEvent]) -> Answer:
-    """`{"accepted": n, "events": [{"event_id", "dedup_key"}]}`"""
+def accepted(events: Sequence[IncidentEvent], ignored: int = 0) -> Answer:
+    """`{"accepted": n, "events": [{"event_id", "dedup_key"}]}`, and `ignored` where some were."""
     named = [_Named(event.event_id, event.dedup_key) for event in events]
-    return Answer(_encoder.encode(_Accepted(len(named), named)))
+    return Answer(_encoder.encode(_Accepted(len(named), named, ignored)))
 
 
 def problem_answer(problem: Problem) -> Answer:

@@ -142,7 +142,7 @@ class _Asked:
 
     def event(self, number: int, action: EventAction, **said: Any) -> IncidentEvent:
         return IncidentEvent(
-            event_id=self.post.event_id(number or None),
+            event_id=self.post.event_id(*([number] if number else [])),
             integration=self.post.integration,
             dedup_key=self.key,
             action=action,

@@ -9,10 +9,16 @@ from typing import Any, Final
 import msgspec
 
 from services.intake.cleaning import as_text, bounded, cut
-from services.intake.formats.contract import DESCRIPTION_LENGTH, LABELS, NAME_LENGTH, TITLE_LENGTH
+from services.intake.formats.contract import (
+    DESCRIPTION_LENGTH,
+    LABEL_LENGTH,
+    LABELS,
+    NAME_LENGTH,
+    TITLE_LENGTH,
+)
 from services.intake.formats.foreign import Mapper
-from shared.events import IncidentEvent
-from shared.policy.expressions import GAVE_NULL
+from shared.events import IncidentEvent, Link
+from shared.policy.sent import GAVE_NULL
 
 _LENGTHS: Final[Mapping[str, int]] = {
     "title": TITLE_LENGTH,
@@ -28,15 +34,24 @@ _REASON_LENGTH: Final = 200
 _ACTIONS: Final = ("trigger", "acknowledge", "resolve", "update", "note")
 
 
-def overridden(event: IncidentEvent, values: Mapping[str, Any], failed: Mapping[str, str]) -> IncidentEvent:
-    """The event with these values; `failed`: the fields whose mapping gave nothing, and why."""
+_LINK: Final = frozenset({"href", "text", "image"})
+
+
+def overridden(
+    event: IncidentEvent, values: Mapping[str, Any], failed: Mapping[str, str], where: str = "map"
+) -> IncidentEvent:
+    """The event with these values; `failed`: the fields whose mapping gave nothing, and why.
+
+    A whole map of labels or attributes adds to those there are; a single one of them goes before it. `where`
+    is the place of the expressions in the integration: `map`, or `map[1].map`.
+    """
     mapper = Mapper(list(event.notes))
     for name, why in failed.items():
         mapper.note(f"the mapping of {name} gave nothing: {why}")
     opens = values.get("action", event.action) == "trigger"  # a blank severity is an error there
     changes: dict[str, Any] = {}
     labels, attributes = dict(event.labels), dict(event.attributes)
-    for name, value in values.items():
+    for name, value in sorted(values.items(), key=lambda each: "." in each[0]):
         base, _, inner = name.partition(".")
         if value is None or (value == "" and not (name == "severity" and opens)):
             mapper.note(f"{name} was given no value")
@@ -44,6 +59,12 @@ def overridden(event: IncidentEvent, values: Mapping[str, Any], failed: Mapping[
             labels[inner] = mapper.label(inner, value)
         elif base == "attributes" and inner:
             attributes[inner] = value
+        elif name == "labels":
+            labels |= _labels(mapper, value, LABELS - len(labels))
+        elif name == "attributes":
+            attributes |= _attributes(mapper, value)
+        elif name == "links":
+            changes[name] = _links(mapper, event, value)
         else:
             changes |= _field(name, value, mapper)
     if attributes != event.attributes:
@@ -54,8 +75,45 @@ def overridden(event: IncidentEvent, values: Mapping[str, Any], failed: Mapping[
         labels=labels,
         attributes=attributes,
         notes=tuple(mapper.notes),
-        unmapped={name: cut(why, _REASON_LENGTH) for name, why in failed.items() if why != GAVE_NULL},
+        unmapped={
+            _place(where, name): cut(why, _REASON_LENGTH) for name, why in failed.items() if why != GAVE_NULL
+        },
     )
+
+
+def _place(where: str, name: str) -> str:
+    """The expression's place behind `map`: `title`, or `[1].map.title`."""
+    return name if where == "map" else f"{where.removeprefix('map')}.{name}"
+
+
+def _labels(mapper: Mapper, value: Any, room: int) -> dict[str, str]:
+    """A map of labels, as many as an event still takes."""
+    sent = {key: text for key, text in mapper.texts("labels", value).items() if key}
+    if len(sent) > room:
+        mapper.note(f"{len(sent) - room} labels beyond {LABELS} were left out")
+    return {cut(key, LABEL_LENGTH): mapper.label(key, text) for key, text in list(sent.items())[:room]}
+
+
+def _attributes(mapper: Mapper, value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {as_text(key): each for key, each in value.items()}
+    mapper.note("attributes is not a map")
+    return {}
+
+
+def _links(mapper: Mapper, event: IncidentEvent, value: Any) -> tuple[Link, ...]:
+    """Those there are, and: an address, `{href, text, image}`, `{text: address, …}`, or a list of any."""
+    found: list[tuple[Any, Any, bool]] = [(link.href, link.text, link.image) for link in event.links]
+    for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, Mapping) and "href" in each and _LINK.issuperset(each):
+            found.append((each["href"], each.get("text"), each.get("image") is True))
+        elif isinstance(each, Mapping):
+            found += [(address, text, False) for text, address in each.items()]
+        elif isinstance(each, str):
+            found.append((each, "", False))
+        elif each is not None:
+            mapper.note(f"link {cut(as_text(each), 64)!r} was left out")
+    return mapper.links(list({as_text(link[0]): link for link in found}.values()))
 
 
 def _field(name: str, value: Any, mapper: Mapper) -> dict[str, Any]:

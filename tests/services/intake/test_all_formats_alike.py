@@ -4,23 +4,22 @@ from datetime import timedelta
 
 import pytest
 
-from services.intake.admission import Sender
 from services.intake.cleaning import ATTRIBUTE_BYTES, compact_size
+from services.intake.dressing import Dressing
 from services.intake.formats import FORMATS
 from services.router.domain.heartbeats import Watched, missed
 from shared.events import IncidentEvent
-from shared.policy import FieldMapping, Heartbeat
+from shared.policy import Heartbeat
 from tests.services.intake.posts import NOW, POST, as_body, read_one
 
 
 def mapped(body: dict, **fields: str) -> IncidentEvent:
     """A body of kind json, as the integration's map reads it."""
     read = FORMATS["json"].read(as_body(body), POST)
-    expressions = {"title": "title"} | fields
-    sender = Sender("crm", "json", (), mapping=FieldMapping(expressions), mapped=expressions)
-    event, lacking = sender.dressed(read.events[0], read.objects[0], loose=True)
-    assert not lacking
-    return event
+    dressing = Dressing.made({}, [("true", {"title": "title"} | fields)])
+    made = dressing.dress(read, POST, loose=True)
+    assert not made.faults
+    return made.events[0]
 
 
 def alert(**parts) -> dict:

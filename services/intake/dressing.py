@@ -1,0 +1,171 @@
+"""From what a format read to the events of one integration: its `set`, `map`, `ignore` and `each`. Pure.
+
+What was read counts first, then the fixed values, then what the expressions give.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import msgspec
+
+from services.intake.formats.contract import Post, Reading
+from services.intake.formats.values import overridden
+from shared.events import IncidentEvent
+from shared.policy import BodyMapping, ExpressionError, Integration
+from shared.policy.sent import Ignored, Mapped, Sight, Unmatched
+from shared.problems import Fault
+
+MOST_EVENTS: Final = 1000  # of one post
+_MOST_FAULTS: Final = 100
+_BROKEN: Final = "its expressions do not compile in this release"
+
+
+@dataclass(slots=True)
+class Dressed:
+    """The events of a post, what is wrong with it, and how many `ignore` dropped.
+
+    `read` are the same events without what the policy adds.
+    """
+
+    events: list[IncidentEvent] = field(default_factory=list)
+    read: list[IncidentEvent] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    ignored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One event to be, and what the expressions see of it; `where` is its place in the post."""
+
+    event: IncidentEvent
+    sight: Sight
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dressing:
+    """What one integration makes of its sender's events."""
+
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    shapes: Sequence[tuple[str, Mapping[str, str]]] = ()
+    mapping: BodyMapping | None = None  # None: no expressions, or some that do not compile
+    broken: str = ""  # why they do not compile
+
+    @classmethod
+    def of(cls, integration: Integration) -> Self:
+        """Compiles the expressions: a millisecond. Some that do not compile (another release checked them)
+        must not stop the rest: events go on with the format's own values, and notes.
+        """
+        return cls.made(
+            integration.set,
+            integration.shapes,
+            listed=not isinstance(integration.map, dict),
+            ignore=integration.ignore,
+            each=integration.each,
+        )
+
+    @classmethod
+    def made(
+        cls,
+        fixed: Mapping[str, Any],
+        shapes: Sequence[tuple[str, Mapping[str, str]]],
+        *,
+        listed: bool = False,
+        ignore: str | None = None,
+        each: str | None = None,
+    ) -> Self:
+        """The parts of an integration that matter here."""
+        if not shapes and ignore is None and each is None:
+            return cls(fixed)
+        try:
+            mapping = BodyMapping(shapes, listed=listed, ignore=ignore, each=each)
+        except ExpressionError as err:
+            return cls(fixed, shapes, None, str(err))
+        return cls(fixed, shapes, mapping)
+
+    def dress(self, read: Reading, post: Post, *, loose: bool) -> Dressed:
+        """The events with this integration's values.
+
+        `loose`: what every event needs is looked for only now; the places of faults are inside the post.
+        """
+        made = Dressed()
+        if self.mapping is None:
+            for index, event in enumerate(read.events):
+                mapped = Mapped({}, dict.fromkeys(self._fields(), _BROKEN) if self.broken else {})
+                self._take(event, mapped, f"/{index}" if read.batch else "", made, loose=loose)
+        else:
+            for seen in self._members(self.mapping, read, post, made):
+                self._decide(self.mapping, seen, made, loose=loose)
+        made.faults = made.faults[:_MOST_FAULTS]
+        return made
+
+    def _members(self, mapping: BodyMapping, read: Reading, post: Post, made: Dressed) -> Iterator[_Seen]:
+        """The events to be of a post. What it cannot have goes into `made`."""
+        count = 0
+        for index, (event, sent) in enumerate(zip(read.events, read.objects, strict=True)):
+            where = f"/{index}" if read.batch else ""
+            sight = mapping.sight(sent, post.headers, body=read.body)
+            if mapping.each is None:
+                yield _Seen(event, sight, where)
+                continue
+            if mapping.ignores(sight):
+                made.ignored += 1
+                continue
+            members = mapping.members(sight)
+            if isinstance(members, str):
+                made.faults.append(Fault(where or "body", f"each ({mapping.each}): {members}"))
+                continue
+            count += len(members)
+            if count > MOST_EVENTS:
+                made.faults.append(Fault(where or "body", f"more than {MOST_EVENTS} events in one post"))
+                return
+            for number, item in enumerate(members):
+                named = post.event_id(*([index] if read.batch else []), number)
+                own = msgspec.structs.replace(event, event_id=named, dedup_key=named)
+                yield _Seen(own, mapping.sight(sent, post.headers, item=item), f"{where}/{number}")
+
+    def _decide(self, mapping: BodyMapping, seen: _Seen, made: Dressed, *, loose: bool) -> None:
+        outcome = mapping.outcome(seen.sight)
+        match outcome:
+            case Ignored():
+                made.ignored += 1
+            case Unmatched():
+                made.faults.append(Fault(seen.where or "body", outcome.reason))
+            case Mapped():
+                self._take(seen.event, outcome, seen.where, made, loose=loose)
+
+    def _take(self, read: IncidentEvent, mapped: Mapped, where: str, made: Dressed, *, loose: bool) -> None:
+        event = read
+        if self.fixed or mapped.values or mapped.failed:
+            event = overridden(event, {**self.fixed, **mapped.values}, mapped.failed, mapped.where)
+        lacking = self._lacking(event, mapped) if loose else None
+        if lacking is None:
+            made.events.append(event)
+            made.read.append(read)
+        else:
+            made.faults.append(Fault(where + lacking.field, lacking.reason))
+
+    def _lacking(self, event: IncidentEvent, mapped: Mapped) -> Fault | None:
+        """What is missing without which an event means nothing."""
+        if event.action == "trigger":
+            missing = "" if event.title and event.title.strip() else "title"
+        else:
+            missing = "dedup_key" if event.dedup_key == event.event_id else ""
+        if not missing:
+            return None
+        why = mapped.failed.get(missing) or "it gives an empty text"
+        if self.broken:
+            return Fault(f"/{missing}", f"needed for {event.action}: map: {_BROKEN}")
+        if missing not in mapped.failed and missing not in mapped.values:
+            return Fault(f"/{missing}", f"needed for {event.action}: nothing says it")
+        source = self._source(mapped.where, missing)
+        return Fault(f"/{missing}", f"needed for {event.action}: {mapped.where}.{missing} ({source}): {why}")
+
+    def _source(self, where: str, name: str) -> str:
+        """The expression of a field; `where` is `map` or `map[2].map`."""
+        row = 0 if where == "map" else int(where.removeprefix("map[").partition("]")[0])
+        return self.shapes[row][1][name]
+
+    def _fields(self) -> Sequence[str]:
+        return list(self.shapes[0][1]) if len(self.shapes) == 1 else []
