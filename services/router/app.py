@@ -53,7 +53,12 @@ class Router:
         )
         self.timers = Timers(self.engine, beat=beat_of("router timers"))
         self.spreading = Spreading(self.engine, beat=beat_of("router spreading"))
-        self.heartbeats = heartbeats.Watch(self.engine, self._takes_beats, beat=beat_of("router heartbeats"))
+        self.heartbeats = heartbeats.Watch(
+            self.engine,
+            self._takes_beats,
+            canary_every=settings.canary_every,
+            beat=beat_of("router heartbeats"),
+        )
         self.watch = PolicyWatch(
             database,
             self.engine.policies,

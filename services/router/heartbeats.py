@@ -4,6 +4,7 @@ Any replica looks, one at a time, holding the one row of `heartbeat_watch`. Its 
 beats can be taken: it stands still when Ladder is down, or the database, or the log, or when the consumer is
 behind. After such a gap whatever may have beaten into it unheard has a full period from now, so that an
 outage of Ladder does not page for every heartbeat at once; what was not expected in the gap keeps its time.
+While only intake is away (no canary comes in) what is late pages as ever, and says that it may have beaten.
 
 Lock order: the watch's row, heartbeat rows by name, then what `handle` locks.
 """
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import dead_letters, listening, metrics
 from services.router.arrivals import Arrival
-from services.router.domain.heartbeats import Watched, dropped, missed, told
+from services.router.domain.heartbeats import Deaf, Watched, dropped, missed, told
 from services.router.domain.signals import EventReceived
 from services.router.engine import Engine
 from services.router.handle import Batch, Handled
@@ -96,10 +97,21 @@ async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[
 
 
 class Watch:
-    """Finds what is late. `taking`: whether beats can be taken just now, as far as this replica knows."""
+    """Finds what is late. `taking`: whether beats can be taken just now, as far as this replica knows.
 
-    def __init__(self, engine: Engine, taking: Callable[[], bool], *, beat: Beat = unwatched) -> None:
+    `canary_every`: how often a canary proves that posts come in; zero: none does.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        taking: Callable[[], bool],
+        *,
+        canary_every: timedelta = timedelta(0),
+        beat: Beat = unwatched,
+    ) -> None:
         self._engine = engine
+        self._canary_every = canary_every
         self._beat = beat
         self._taking = taking
         self._deaf_since: datetime | None = None
@@ -145,10 +157,10 @@ class Watch:
             await listening.follow(connection, self._engine.policies, row.policy_hash, live, now)
         elif not (expected or live.listens):
             return Batch((), None), None
-        await listening.goes_on(connection, now)
+        deaf = await listening.goes_on(connection, now, self._canary_every)
         if row.looked_at is not None and now - row.looked_at > listening.GAP:
             await _forgive(connection, row.looked_at, now)
-        events += await _late(connection, expected, now)
+        events += await _late(connection, expected, now, deaf)
         await connection.execute(_LOOKED, {"hash": in_force.hash, "now": now})
         state = (await connection.execute(_STATE)).one()
         metrics.HEARTBEATS_LATE.set(state.late)
@@ -221,10 +233,10 @@ async def _forgive(connection: AsyncConnection, looked_at: datetime, now: dateti
 
 
 async def _late(
-    connection: AsyncConnection, expected: Mapping[str, Heartbeat], now: datetime
+    connection: AsyncConnection, expected: Mapping[str, Heartbeat], now: datetime, deaf: Deaf
 ) -> list[IncidentEvent]:
     rows = (await connection.execute(_CLAIM, {"now": now, "most": _MOST})).all()
-    found = [missed(_watched(row), expected[row.name], now) for row in rows if row.name in expected]
+    found = [missed(_watched(row), expected[row.name], now, deaf) for row in rows if row.name in expected]
     await _write(connection, [watched for watched, _ in found])
     for watched, _ in found:
         log.info("heartbeat late", action="heartbeat_late", heartbeat=watched.name)

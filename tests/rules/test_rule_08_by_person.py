@@ -10,7 +10,7 @@ from services.router.domain.incident import Clock, decode, encode
 from services.router.domain.outcomes import BY_PERSON, TARGETS, Outcome, outcome
 from services.router.domain.signals import RelatedTold
 from shared.events import RelatedChanged
-from tests.domain.tale import START, Tale, on_main, tale
+from tests.domain.tale import START, Tale, bundle, compiled, on_main, tale
 
 HEARS = [{"who": ["customer"], "events": ["update", "resolved"]}]
 BY_PERSON_ONLY = {"name": "s", "acknowledge": {"within": "5m", "by": "person"}, "resolve": "4h"}
@@ -118,6 +118,57 @@ def test_a_promise_that_anybody_may_keep_now_is_kept_by_the_machine_that_took_it
     assert clock(story, "acknowledge").state == "fulfilled"
     story.later(hours=2)
     assert not [text for text in story.said("breach") if "acknowledge" in text]
+
+
+@pytest.mark.parametrize("how", ["reapplied", "another one"])
+def test_what_a_machine_acknowledged_is_owed_by_a_person_when_the_promise_now_is_a_persons(how):
+    """Judged by the present goal: reapplied under a corrected policy, or with a higher priority."""
+    persons = {"name": "s", "acknowledge": {"within": "30m", "by": "person"}}
+    slas = [persons | {"name": "high", "when": "priority == 1"}, {"name": "s", "acknowledge": "30m"}]
+    story = tale(slas=slas)
+    story.event(severity="warning")
+    story.later(minutes=1)
+    story.act("acknowledge", "")
+    assert clock(story, "acknowledge").state == "fulfilled"
+    story.later(minutes=9)
+    if how == "reapplied":
+        story.policy = compiled(bundle(slas=[persons]))
+        story.act("reapply", user="petra", role="lead")
+    else:
+        story.event(severity="critical")
+    assert (clock(story, "acknowledge").state, clock(story, "acknowledge").by) == ("running", "person")
+    assert (
+        "acknowledge is promised by a person now, and only a machine did it so far" in story.said("sla")[-1]
+    )
+    story.later(minutes=20)  # it counts from the opening
+    assert [text.split()[1] for text in story.said("breach")] == ["acknowledge"]
+    story.act("acknowledge")
+    assert clock(story, "acknowledge").state == "fulfilled"
+
+
+def test_what_a_person_took_stays_kept_when_the_promise_becomes_a_persons():
+    slas = [BY_PERSON_ONLY | {"when": "priority == 1"}, {"name": "s", "acknowledge": "1h"}]
+    story = tale(slas=slas)
+    story.event(severity="warning")
+    story.later(minutes=1)
+    story.act("acknowledge")
+    story.event(severity="critical")
+    assert (clock(story, "acknowledge").state, clock(story, "acknowledge").took) == ("fulfilled", 60)
+
+
+def test_a_machines_answer_is_no_answer_when_the_promise_becomes_a_persons():
+    slas = [
+        {"name": "high", "when": "priority == 1", "respond": "15m"},
+        {"name": "s", "respond": {"within": "1h", "by": "anybody"}},
+    ]
+    story = tale(slas=slas, subscriptions=HEARS)
+    story.event(customer="acme", severity="warning")
+    story.act("update", "", text="A robot is looking.")
+    assert clock(story, "respond").state == "fulfilled"
+    story.event(severity="critical")
+    assert clock(story, "respond").state == "running"
+    story.later(minutes=15)
+    assert [text.split()[1] for text in story.said("breach")] == ["respond"]
 
 
 # --- respond, update --------------------------------------------------------------------------------------

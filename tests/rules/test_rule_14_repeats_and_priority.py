@@ -1,7 +1,9 @@
 """Rule 14: a repeat never pages again by itself; priority rises by itself and falls only by a person."""
 
+import pytest
+
 from tests.domain.tale import Tale, on_main, tale
-from tests.rules.crowd import crowd
+from tests.rules.crowd import Crowd, crowd
 
 ROWS = [
     {"when": "has(attributes.worse)", "priority": 1},
@@ -237,3 +239,115 @@ def test_a_page_that_it_grew_worse_is_seen_and_does_not_ask_anybody_else_when_it
     assert story.paged == ["ana", "ana"]
     story.act("acknowledge", user="ana", page=story.pages[-1].page_id)
     assert story.said("seen") == ["Ana has seen the page; it grew worse"]
+
+
+# --- while only a machine has it --------------------------------------------------------------------------
+
+
+def acknowledged_by_a_machine(**sections) -> Tale:
+    """A warning of priority 3 whose sender acknowledged it: the levels rest for half an hour."""
+    story = tale(**(LOUD | sections))
+    story.event(severity="warning")
+    story.event("acknowledge")
+    story.later(minutes=5)
+    return story
+
+
+def test_a_warning_that_only_a_machine_has_becomes_critical_and_ana_is_asked_at_once():
+    story = acknowledged_by_a_machine()
+    story.event(severity="critical")
+    assert (story.standing.status, story.standing.priority, story.paged) == ("triggered", 1, ["ana", "ana"])
+    assert story.pages[-1].loud
+    assert story.said("paged")[-1] == (
+        "level desk is paged because it grew worse while only a machine had it:"
+        " priority 3 → 1, severity warning → critical: Ana; 5 min to take it"
+    )
+    story.later(minutes=5)
+    assert story.paged == ["ana", "ana", "petra"]  # and the levels climb again
+
+
+@pytest.mark.parametrize("worse", [{"severity": "error"}, {"kind": "crisis"}, {"attributes": {"bad": True}}])
+def test_whatever_makes_it_worse_ends_a_machines_rest(worse):
+    rows = [{"when": "has(attributes.bad)", "priority": 2}, {"priority": 3}]
+    story = acknowledged_by_a_machine(priorities=rows)
+    story.event("update", **worse)
+    assert (story.standing.status, story.paged) == ("triggered", ["ana", "ana"])
+
+
+def test_who_raises_what_only_a_machine_has_makes_it_be_asked_again():
+    story = acknowledged_by_a_machine()
+    story.act("set", user="petra", role="lead", changes={"priority": 1})
+    assert story.paged == ["ana", "ana"]
+
+
+def test_a_repeat_that_is_no_worse_leaves_a_machines_rest_alone():
+    story = acknowledged_by_a_machine()
+    for severity in ("warning", "info"):
+        story.event(severity=severity)
+    story.event("acknowledge", severity="info")
+    assert (story.standing.status, story.paged) == ("acknowledged", ["ana"])
+
+
+def test_a_machine_that_says_in_one_breath_that_it_is_worse_and_acknowledged_rests_the_levels():
+    story = tale(**LOUD)
+    story.event(severity="warning")
+    story.event("acknowledge", severity="critical")
+    assert (story.standing.status, story.standing.priority, story.paged) == ("acknowledged", 1, ["ana"])
+
+
+def test_what_grows_worse_while_a_machine_has_it_and_it_is_suppressed_says_why_nobody_is_asked():
+    story = crowd(**LOUD)
+    story.event("disk", severity="warning")
+    story.event("disk", "acknowledge")
+    story.silence("true", hours=2)
+    story.event("disk", severity="critical")
+    assert story.paged("disk") == ["ana"]
+    assert "nobody is asked although it grew worse" in story.said("disk", "muted")[-1]
+
+
+def test_a_parent_that_only_a_machine_has_is_asked_again_when_a_member_makes_it_worse():
+    story = crowd(grouping=[{"name": "all", "when": "true", "by": ["service"], "within": "1h"}], **LOUD)
+    story.event("disk", service="checkout", severity="warning")
+    story.event("disk", "acknowledge")
+    story.event("raid", service="checkout", severity="critical")
+    assert story.paged("disk") == ["ana", "ana"]
+    assert [story.of(key).status for key in ("disk", "raid")] == ["triggered", "triggered"]
+
+
+# --- what was merged --------------------------------------------------------------------------------------
+
+
+def merged(**sections) -> Crowd:
+    """Two warnings that are one problem: ana has it."""
+    story = crowd(**(LOUD | sections))
+    story.event("disk", severity="warning")
+    story.event("raid", severity="warning")
+    story.act("disk", "acknowledge", user="ana")
+    story.act("raid", "merge", into=story.of("disk").id)
+    return story
+
+
+@pytest.mark.parametrize("action", ["trigger", "update"])
+def test_what_was_merged_grows_worse_and_whoever_has_it_hears_of_that(action):
+    story = merged()
+    story.event("raid", action, severity="critical")
+    assert [story.of(key).priority for key in ("disk", "raid")] == [1, 1]
+    assert [page.through for page in story.pages_of("disk")] == ["level", "worse"]
+    why = [each.reason.rule for each in story.entries("disk") if each.text == "priority rises from 3 to 1"]
+    assert why == ["rule 14: what was merged into it grew worse"]
+
+
+def test_the_same_facts_of_what_was_merged_do_not_raise_what_a_lead_has_lowered():
+    story = merged()
+    story.event("raid", severity="critical")
+    story.act("disk", "set", user="petra", changes={"priority": 4})
+    story.event("raid", severity="critical")
+    assert story.of("disk").priority == 4
+
+
+def test_what_was_merged_and_merged_again_still_raises_the_one_that_stands():
+    story = merged()
+    story.event("rack", severity="warning")
+    story.act("disk", "merge", into=story.of("rack").id)
+    story.event("raid", severity="critical")
+    assert story.of("rack").priority == 1

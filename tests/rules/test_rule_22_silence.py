@@ -301,6 +301,49 @@ def test_while_ladder_does_not_listen_it_looks_again_now_and_then() -> None:
     assert len(story.decisions) - before < 30
 
 
+def test_while_intake_was_down_the_silence_is_not_taken_for_the_senders() -> None:
+    """Its senders were refused for four hours, the router read all the while: six hours count from then."""
+    story = silent("resolve")
+    story.event()
+    story.act("acknowledge")
+    story.heard = Heard(START, START + timedelta(hours=1))  # the last canary came through then
+    story.later(hours=6, minutes=30)
+    assert story.standing.status == "acknowledged"
+    story.heard = Heard(START + timedelta(hours=5), START + timedelta(days=1))
+    story.later(hours=4, minutes=29)
+    assert story.standing.status == "acknowledged"
+    story.later(minutes=1)
+    assert story.standing.status == "resolved"
+    (why,) = [each.reason for each in story.entries if each.kind == "silent"]
+    assert why is not None
+    assert why.values["ladder_has_listened_since"] == (START + timedelta(hours=5)).isoformat()
+
+
+def test_without_canaries_a_silence_asks_instead_of_resolving_and_says_why() -> None:
+    """LADDER_CANARY_SECONDS=0: a sender that could not come in is as silent as one that forgot."""
+    story = silent("resolve")
+    story.heard = Heard(START, START + timedelta(days=9), proven=False)
+    story.event()
+    story.act("acknowledge")
+    story.later(hours=6)
+    assert story.standing.status == "acknowledged"
+    (page,) = asked(story)
+    assert page.reason == (
+        "it is assigned to you, and its sender (test) has been silent for 6 h, or could not reach Ladder"
+        " (that is not known without canaries)"
+    )
+    (why,) = [
+        each.reason
+        for each in story.entries
+        if each.reason and each.reason.instead_of and "silent" in each.text
+    ]
+    assert why.instead_of == [
+        "then: resolve: LADDER_CANARY_SECONDS is 0, so nothing proves that its sender could be heard"
+    ]
+    story.later(hours=17)
+    assert (story.standing.status, len(asked(story))) == ("acknowledged", 1)
+
+
 def test_what_comes_says_the_silence_too() -> None:
     story = silent("resolve")
     story.event()

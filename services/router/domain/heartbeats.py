@@ -47,6 +47,14 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     took: timedelta | None = None  # from start to end, of the last run that said both
     said: str = ""  # the beginning of the last body
 
+    def expected_from(self) -> datetime:
+        """From when on what it is late with may have come: as early before its time as late after it."""
+        if self.late_at is not None:
+            return self.late_at
+        return max(
+            self.due_at - 2 * self.late_after, *(at for at in _last(self) if at is not None), self.since
+        )
+
     @property
     def period(self) -> timedelta:
         """From a beat until the next one is late."""
@@ -57,6 +65,14 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
         if self.late_at is not None:
             return "failed" if self.failing else "late"
         return "waiting" if self.beat_at is None else "beating"
+
+
+class Deaf(msgspec.Struct, frozen=True):
+    """Until when senders may not have been heard. `now_too`: still so; `let_in_at`: of the last canary."""
+
+    until: datetime
+    let_in_at: datetime | None = None
+    now_too: bool = False
 
 
 def told(
@@ -179,8 +195,13 @@ def _second(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def missed(watched: Watched, heartbeat: Heartbeat, now: datetime) -> tuple[Watched, IncidentEvent]:
-    """Its time has passed: the event to trigger, and when it is repeated unless a beat comes."""
+def missed(
+    watched: Watched, heartbeat: Heartbeat, now: datetime, deaf: Deaf | None = None
+) -> tuple[Watched, IncidentEvent]:
+    """Its time has passed: the event to trigger, and when it is repeated unless a beat comes.
+
+    It pages also where Ladder itself may not have been reached when it was to beat, and says so.
+    """
     late = replace(
         watched,
         late_at=watched.late_at or now,
@@ -189,7 +210,7 @@ def missed(watched: Watched, heartbeat: Heartbeat, now: datetime) -> tuple[Watch
     )
     said = _said(heartbeat)
     if not _failed_last(watched):  # what an earlier run failed with is not why this one is missed
-        said = {"description": ""} | said
+        said = {"description": ""} | said | _unheard(watched, heartbeat, deaf)
     started = watched.started_at
     if started is not None and started + watched.late_after <= now:
         note = f"no end: it began at {_second(started)}, and takes longer than {span(watched.late_after)}"
@@ -210,6 +231,19 @@ def _failed_last(watched: Watched) -> bool:
     if watched.failed_at is None:
         return False
     return watched.beat_at is None or watched.beat_at <= watched.failed_at
+
+
+def _unheard(watched: Watched, heartbeat: Heartbeat, deaf: Deaf | None) -> dict[str, Any]:
+    """What whoever is paged reads where it may have beaten while Ladder itself could not be reached."""
+    if deaf is None or deaf.until <= watched.expected_from():
+        return {}
+    if deaf.now_too:
+        since = f"since {_second(deaf.let_in_at)}" if deaf.let_in_at is not None else "yet"
+        why = f"nothing of Ladder's own has come in through intake {since}"
+    else:
+        why = f"Ladder itself may not have been reached before {_second(deaf.until)}"
+    given = str(heartbeat.event.get("description") or "")
+    return {"description": f"{given}\n\n{watched.name} may have beaten unheard: {why}.".strip()}
 
 
 def dropped(watched: Watched, now: datetime) -> IncidentEvent | None:

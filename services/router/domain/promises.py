@@ -34,7 +34,8 @@ def activate(draft: Draft, sla: Sla | None, reason: Reason) -> None:
 
 
 def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
-    """Another SLA applies (None: none): the same intervals, on its calendar; what is fulfilled stays.
+    """Another SLA applies (None: none): the same intervals, on its calendar; what is fulfilled stays,
+    unless a machine did it and it is a person's now.
 
     What is already past stays broken, or is one breach; what is not (any more) is watched like a new promise.
     A target that was not promised before counts from the opening. What is promised no longer is cancelled.
@@ -43,9 +44,13 @@ def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
     promised = {clock.target: clock for clock in _as_if_before(draft, clocks.activate(sla, _since(draft)))}
     made: list[Clock] = []
     ended: list[str] = []
+    owed: list[str] = []
     for clock in known:
         fresh = promised.pop(clock.target, None)
-        if clock.state == "fulfilled":
+        if fresh is not None and _is_owed_again(draft, clock, fresh):
+            promised[clock.target] = clocks.promised_again(fresh, clock, now, draft.calendars)
+            owed.append(clock.target)
+        elif clock.state == "fulfilled":
             made.append(clock)
         elif sla is None or fresh is None:
             made.append(replace(clocks.cancel(clock, now, draft.calendars), sla=""))
@@ -63,12 +68,19 @@ def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
     going_on = [each for each in made if clocks.is_live(each) and each.target not in promised]
     told = ", ".join(f"{clock.target} within {_goal(clock)}{_history(clock)}" for clock in going_on)
     parts = [f"{text}: {told}" if told else text, *(f"{target} is no longer promised" for target in ended)]
+    parts += [f"{target} is promised by a person now, and only a machine did it so far" for target in owed]
     draft.say("sla", "; ".join(parts), reason)
     draft.change("sla")
     for clock in promised.values():
         _started(draft, clock)
     _points_to_come(draft)
     pause_or_go_on(draft)
+
+
+def _is_owed_again(draft: Draft, clock: Clock, fresh: Clock) -> bool:
+    """Whether a machine kept it, as was promised then, and a person who has not done it is to keep it now."""
+    kept = clock.state == "fulfilled" and clock.by != "person" and draft.incident.is_open
+    return kept and fresh.by == "person" and clocks.is_live(fresh)
 
 
 def notice(draft: Draft) -> None:

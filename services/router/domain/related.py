@@ -12,6 +12,7 @@ import msgspec
 from services.router.domain import (
     awakening,
     changing,
+    classify,
     closing,
     grouping,
     late,
@@ -27,6 +28,7 @@ from services.router.domain.reason import Reason
 from shared.events import IncidentEvent, RelatedChanged
 
 _RULE: Final = Reason("rule 11: grouped incidents have no ladder of their own")
+_HIGHEST: Final = "rule 11: the parent has the highest priority among them"
 _TOLD_ONE_BY_ONE: Final = 50  # members in the parent's timeline; of more every hundredth line is enough
 _TOLD_EVERY: Final = 100
 _SUBSCRIBERS_KEPT: Final = 200
@@ -96,11 +98,10 @@ def check(draft: Draft) -> None:
         _tell_of_joins(draft, "")
 
 
-def _rise(draft: Draft, message: RelatedChanged) -> None:
+def _rise(draft: Draft, message: RelatedChanged, rule: str = _HIGHEST) -> None:
     """The parent has the highest priority among them (rules 11 and 14)."""
     if draft.incident.is_open and 0 < message.priority < draft.incident.priority:
-        reason = Reason("rule 11: the parent has the highest priority among them")
-        changing.change(draft, {"priority": message.priority}, reason=reason, by_person=False)
+        changing.change(draft, {"priority": message.priority}, reason=Reason(rule), by_person=False)
 
 
 def _changed(draft: Draft, message: RelatedChanged) -> None:
@@ -189,7 +190,8 @@ def _goes_along(draft: Draft, message: RelatedChanged, into: str) -> None:
     """Of a merged one: what its key said last is told there."""
     draft.say("merged", f"{message.title} was merged into {into}: so is this", Reason("rule 13: merge"))
     if message.values.get("action"):
-        draft.signal(into, "repeated", action=message.values["action"], said=message.values.get("said", ""))
+        heard = {name: message.values.get(name, "") for name in ("action", "said", "worse")}
+        draft.signal(into, "repeated", **heard)
 
 
 def _refused(draft: Draft, message: RelatedChanged) -> None:
@@ -237,7 +239,19 @@ def pass_on(draft: Draft, event: IncidentEvent) -> None:
     draft.set(events=incident.events + 1)
     draft.say("recorded", f"{event.action}: passed on to {incident.parent}, into which it was merged")
     said = event.title or event.description or ""
-    draft.signal(incident.parent, "repeated", action=event.action, said=said[:_SAID_KEPT])
+    worse = _grows_worse(draft, event)
+    draft.signal(incident.parent, "repeated", action=event.action, said=said[:_SAID_KEPT], worse=worse)
+
+
+def _grows_worse(draft: Draft, event: IncidentEvent) -> bool:
+    """Whether its own priority rises by what the event says: its parent's is to rise with it (rule 14)."""
+    if event.action not in {"trigger", "update", "acknowledge"}:
+        return False
+    before = draft.incident.priority
+    lifecycle.merge_fields(draft, event)
+    classify.set_tier(draft)
+    classify.set_priority(draft)
+    return draft.incident.priority < before
 
 
 def _absorbed(draft: Draft, message: RelatedChanged) -> None:
@@ -262,7 +276,7 @@ def _absorbed(draft: Draft, message: RelatedChanged) -> None:
 
 def _repeated(draft: Draft, message: RelatedChanged) -> None:
     if draft.incident.merged:
-        heard = {name: message.values.get(name, "") for name in ("action", "said")}
+        heard = {name: message.values.get(name, "") for name in ("action", "said", "worse")}
         draft.signal(message.incident_id, "moved", to=draft.incident.parent, **heard)
         return
     if not draft.incident.is_open:
@@ -277,6 +291,8 @@ def _repeated(draft: Draft, message: RelatedChanged) -> None:
         late.end(draft, f"merged incident {message.incident_id} was triggered again")
     text = f"{said} (merged incident {message.incident_id}): {_HEARD.get(str(action), action)}"
     draft.say("repeated", text, Reason("rule 14: a repeat never pages again by itself"))
+    if message.values.get("worse"):
+        _rise(draft, message, "rule 14: what was merged into it grew worse")
 
 
 _HEARD: Final = {"trigger": "triggered again", "resolve": "its sender says that it is over"}

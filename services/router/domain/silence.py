@@ -1,8 +1,9 @@
 """What its sender forgot: a silence resolves an incident, or somebody is asked about it (POLICY.md, rule 22).
 
 The rule is that of the integration in the policy in force. The time counts from the last event of the key,
-and anew from the end of whatever kept the incident still or closed; only while Ladder reads what senders say.
-Somebody is asked once a silence: the next event begins another one.
+and anew from the end of whatever kept the incident still or closed; only while Ladder hears what senders say.
+Where nothing proves that they can come in, nothing is resolved by a silence: it is asked. Somebody is asked
+once a silence: the next event begins another one.
 """
 
 from collections.abc import Iterator
@@ -24,6 +25,10 @@ NAMED_WITHIN: Final = timedelta(minutes=1)  # by events that are still under way
 _SOONEST: Final = timedelta(seconds=10)  # until it is asked again whether Ladder has listened that long
 _LATEST: Final = timedelta(minutes=5)
 _RULE: Final = "rule 22: what its sender forgot"
+_UNPROVEN: Final = ", or could not reach Ladder (that is not known without canaries)"
+_NO_CANARIES: Final = (
+    "then: resolve: LADDER_CANARY_SECONDS is 0, so nothing proves that its sender could be heard"
+)
 _STILL: Final = "whether it still stands is asked"
 
 
@@ -144,21 +149,29 @@ def _silence(draft: Draft) -> Silence | None:
         return None
     if incident.suppressed_by or incident.snoozed_until is not None or incident.waiting_for:
         return None
-    does = spec.on_silence == "resolve"
+    heard, last = draft.around.heard, incident.last_event_at or incident.decided_at
+    proven = heard is None or heard.proven
+    does = spec.on_silence == "resolve" and proven
     if (incident.ended_itself and (does or not incident.members_open)) or (incident.parent and not does):
         return None
-    heard, last = draft.around.heard, incident.last_event_at or incident.decided_at
     since = max(last, incident.quiet_from or last, heard.since if heard is not None else last)
     at, length = since + spec.silent_after, span(spec.silent_after)
     values = {"last_event_at": last.isoformat(), "silent_after": length, "then": spec.on_silence}
     if since > last:
         values["counts_from"] = since.isoformat()
+    if heard is not None and since == heard.since > last:
+        values["ladder_has_listened_since"] = since.isoformat()
+    unproven = spec.on_silence == "resolve" and not proven
     return Silence(
         at,
         heard is None or heard.until >= at,
         does,
-        _cause(incident, length),
-        Reason(f"integrations.{incident.integration}.silent_after", values=values),
+        _cause(incident, length) + (_UNPROVEN if unproven else ""),
+        Reason(
+            f"integrations.{incident.integration}.silent_after",
+            values=values,
+            instead_of=[_NO_CANARIES] if unproven else [],
+        ),
     )
 
 

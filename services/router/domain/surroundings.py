@@ -96,10 +96,14 @@ class KnownCustomer:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """From when until when Ladder has read what senders say, without a break."""
+    """From when until when Ladder has heard what senders say, without a break.
+
+    `proven`: by canaries, that they could come in at all; otherwise only that what came in was read.
+    """
 
     since: datetime
     until: datetime
+    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 Priority, severity or kind: each rise is told once, loud where it became loud by it. A severity or a kind that
 goes back and forth is news only when it is worse than ever in this opening. Nobody else is paged by it alone.
+While only a machine has acknowledged it nobody would hear: its rest ends, and the level is asked again.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
-from services.router.domain import classify
+from services.router.domain import chain, classify
 from services.router.domain.directory import Found
 from services.router.domain.draft import Draft
 from services.router.domain.incident import Incident
@@ -20,13 +21,31 @@ _KINDS_KEPT: Final = 20
 
 
 def check(draft: Draft) -> None:
-    """Tell the assignee of what this decision made worse, unless they did it themselves."""
+    """Tell the assignee of what this decision made worse, unless they did it themselves; else ask again."""
     before, incident = draft.initial, draft.incident
     if not before.version or not incident.is_open:
         return
     rises = [*_priority(before, incident), *_severity(draft), *_kind(draft)]
     if rises and incident.assignee and incident.assignee == before.assignee:
         _tell(draft, ", ".join(rises))
+    elif rises and _a_machine_has_it(before) and _a_machine_has_it(incident):
+        _ask_again(draft, ", ".join(rises))
+
+
+def _a_machine_has_it(incident: Incident) -> bool:
+    return incident.status == "acknowledged" and not incident.assignee
+
+
+def _ask_again(draft: Draft, rises: str) -> None:
+    """A machine acknowledged something lesser: its rest is over. What stands still goes on standing."""
+    reason = Reason("rule 14: growing worse ends a machine's rest", values={"rises": rises})
+    if draft.incident.stands_still:
+        why = draft.incident.suppressed_by or f"it is {draft.incident.stands_still}"
+        draft.say("muted", f"nobody is asked although it grew worse ({rises}): {why}", reason)
+        return
+    draft.set(status="triggered")
+    chain.restart(draft, cause=f"it grew worse while only a machine had it: {rises}", reason=reason)
+    draft.change("escalated")
 
 
 def _priority(before: Incident, incident: Incident) -> Iterator[str]:

@@ -174,6 +174,37 @@ async def test_what_was_late_before_an_outage_is_told_after_it(room: Desk) -> No
     assert await statuses(room) == ["triggered"]
 
 
+CAVEATS = [
+    ("2 hours", "backup may have beaten unheard: Ladder itself may not have been reached before"),
+    ("0 s", "backup may have beaten unheard: nothing of Ladder's own has come in through intake since"),
+    ("20 hours", None),  # intake was back before it was to beat
+]
+
+
+@pytest.mark.parametrize(("heard_for", "said"), CAVEATS)
+async def test_it_pages_also_when_intake_was_away_and_says_that_it_may_have_beaten(
+    room: Desk, heard_for: str, said: str | None
+) -> None:
+    """A missing beat is a page: whoever gets it reads that Ladder itself may not have been reached."""
+    await beat(room)
+    await pass_time(room, "30 hours")
+    await room.sql(
+        "INSERT INTO router.canary (name, page_id, let_in_at, taken_at, incident)"
+        " SELECT 'c', 'c', at, at, '{}' FROM (SELECT now() - CAST(:ago AS interval) AS at)",
+        ago=timedelta(hours=29) if heard_for == "0 s" else timedelta(seconds=1),
+    )
+    await room.sql(
+        "UPDATE router.heartbeat_watch SET canary_every = '1 min',"
+        " heard_since = now() - CAST(CAST(:span AS text) AS interval)",
+        span=heard_for,
+    )
+    await Watch(room.engine, lambda: True, canary_every=timedelta(minutes=1)).look_once(NOON)
+    (late,) = [each for each in await room.incidents() if each.key == KEY]
+    assert late.status == "triggered"
+    assert late.description.startswith(said) if said else late.description == ""
+    assert "ana" in [page.recipient.name for page in await room.pages()]
+
+
 async def test_nothing_is_late_while_beats_cannot_be_taken(room: Desk) -> None:
     await pass_time(room, "27 hours")
     looked = (await room.sql("SELECT looked_at FROM router.heartbeat_watch"))[0].looked_at

@@ -1,5 +1,6 @@
 """Silences of senders on a real PostgreSQL: what Ladder has listened to, and groups of alerts that were cut."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,8 +21,27 @@ def with_silence(after: str = "6h", then: str = "resolve") -> Bundle:
     )
 
 
-async def look(desk: Desk) -> None:
-    await Watch(desk.engine, lambda: True).look_once(NOON)
+MINUTE = timedelta(minutes=1)
+
+
+async def look(desk: Desk, canary_every: timedelta = MINUTE) -> None:
+    await Watch(desk.engine, lambda: True, canary_every=canary_every).look_once(NOON)
+
+
+async def canary(desk: Desk, *, ago: str = "0 s") -> None:
+    """One has come in through intake."""
+    name = (await desk.sql("SELECT 'canary ' || clock_timestamp() AS name"))[0].name
+    await desk.sql(
+        "INSERT INTO router.canary (name, page_id, let_in_at, taken_at, incident)"
+        " SELECT :name, :name, now() - CAST(CAST(:ago AS text) AS interval), now() - CAST(CAST(:ago AS text) AS interval), '{}'",
+        name=name,
+        ago=ago,
+    )
+
+
+async def heard_since(desk: Desk) -> datetime:
+    since: datetime = (await desk.sql("SELECT heard_since FROM router.heartbeat_watch"))[0].heard_since
+    return since
 
 
 async def pass_time(desk: Desk, span: str, *, listening: bool = True) -> None:
@@ -35,7 +55,7 @@ async def pass_time(desk: Desk, span: str, *, listening: bool = True) -> None:
     if listening:
         await desk.sql(
             "UPDATE router.heartbeat_watch SET heard_since = heard_since - CAST(CAST(:s AS text) AS interval),"
-            " looked_at = now() + interval '1 minute'",
+            " looked_at = now() + interval '1 minute', let_in_at = now() + interval '1 minute'",
             s=span,
         )
     await desk.make_due()
@@ -46,6 +66,7 @@ async def pass_time(desk: Desk, span: str, *, listening: bool = True) -> None:
 async def room(desk: Desk) -> Desk:
     """A desk whose integration may be silent for six hours, and that listens."""
     await desk.put_in_force(with_silence())
+    await canary(desk)
     await look(desk)
     return desk
 
@@ -72,11 +93,51 @@ async def test_nobody_is_resolved_because_ladder_was_down(room: Desk) -> None:
 
 async def test_a_replica_that_does_not_keep_up_makes_the_silence_count_anew(room: Desk) -> None:
     watch = Watch(room.engine, lambda: False)
-    since = (await room.sql("SELECT heard_since FROM router.heartbeat_watch"))[0].heard_since
+    since = await heard_since(room)
     await watch.look_once(NOON)
-    assert (await room.sql("SELECT heard_since FROM router.heartbeat_watch"))[0].heard_since == since
+    assert await heard_since(room) == since
     await watch.look_once(NOON.replace(minute=1))
-    assert (await room.sql("SELECT heard_since FROM router.heartbeat_watch"))[0].heard_since > since
+    assert await heard_since(room) > since
+
+
+async def test_nobody_is_resolved_because_intake_was_down_while_the_router_read(room: Desk) -> None:
+    """Its senders were refused: no canary came in either. It is listened anew from when one does."""
+    await room.take(event())
+    since = await heard_since(room)
+    await look(room)
+    assert await heard_since(room) == since
+    await room.sql(
+        "UPDATE router.canary SET let_in_at = now() - interval '7 h', taken_at = now() - interval '7 h'"
+    )
+    await room.sql(
+        "UPDATE router.heartbeat_watch SET heard_since = now() - interval '9 h',"
+        " let_in_at = now() - interval '7 h', looked_at = now()"
+    )
+    await pass_time(room, "8 hours", listening=False)  # as it stands a moment after the last look
+    assert (await room.only()).status == "triggered"
+    await look(room)
+    assert await heard_since(room) > since
+    await canary(room)
+    back = await heard_since(room)
+    await look(room)
+    assert await heard_since(room) == back
+    await pass_time(room, "5 hours 59 minutes")
+    assert (await room.only()).status == "triggered"
+    await pass_time(room, "2 minutes")
+    assert (await room.only()).status == "resolved"
+
+
+async def test_where_canaries_are_switched_off_a_silence_resolves_nothing_and_asks(desk: Desk) -> None:
+    await desk.put_in_force(with_silence())
+    await look(desk, canary_every=timedelta(0))
+    await desk.take(event())
+    await act(desk, await desk.only(), "acknowledge")
+    await pass_time(desk, "7 hours")
+    assert ((await desk.only()).status, (await desk.only()).still_asked) == ("acknowledged", True)
+    assert await desk.count("timeline WHERE text LIKE '%could not reach Ladder%'") == 1
+    await canary(desk)
+    await look(desk)  # switched on: from now on it is known
+    assert await heard_since(desk) > (await desk.only()).opened_at
 
 
 async def test_a_new_policys_silences_count_at_once_for_what_is_open(desk: Desk) -> None:
