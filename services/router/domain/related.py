@@ -14,6 +14,7 @@ from services.router.domain import (
     changing,
     classify,
     closing,
+    folding,
     grouping,
     late,
     lifecycle,
@@ -248,7 +249,7 @@ def _grows_worse(draft: Draft, event: IncidentEvent) -> bool:
     if event.action not in {"trigger", "update", "acknowledge"}:
         return False
     before = draft.incident.priority
-    lifecycle.merge_fields(draft, event)
+    folding.merge_fields(draft, event)
     classify.set_tier(draft)
     classify.set_priority(draft)
     return draft.incident.priority < before
