@@ -129,7 +129,7 @@ def _fault_line(fault: Mapping[str, Any]) -> str:
         place = ":".join(str(fault[part]) for part in ("file", "line", "column") if fault.get(part))
         place = place if fault.get("file") else f"line {place}"
         what = str(fault.get("message") or fault.get("reason") or fault.get("expected") or "")
-        path = str(fault.get("path") or fault.get("field") or "")
+        path = str(fault["path"] if "path" in fault else fault.get("field") or "")
         return f"  {place}: {path}: {what}" if path else f"  {place}: {what}"
     return f"  {fault.get('field', '')}: {fault.get('reason', '')}"
 

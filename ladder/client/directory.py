@@ -1,5 +1,6 @@
 """`ladder customers` and `ladder customer`: the customers of the policy and those of the database."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
@@ -60,13 +61,20 @@ def list_customers(
 @customers.command("import")
 def import_customers(
     file: Annotated[
-        Path, typer.Argument(help=".csv with a header, or .ndjson.", dir_okay=False, exists=True)
+        Path,
+        typer.Argument(help=".csv with a header, or .ndjson.", dir_okay=False, exists=True, readable=True),
     ],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove every customer that is not in the file.")
     ] = False,
+    encoding: Annotated[
+        str,
+        typer.Option(
+            help="Of the file, such as windows-1250; otherwise UTF-8, a byte order mark's, or windows-1252."
+        ),
+    ] = "",
     json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",
@@ -75,6 +83,7 @@ def import_customers(
     kind = _KINDS.get(file.suffix.lower())
     if kind is None:
         raise typer.BadParameter(f"{file.name}: expected a name that ends with {', '.join(_KINDS)}")
+    kind += f'; charset="{encoding}"' if re.fullmatch(r"[A-Za-z0-9_-]+", encoding) else ""
     chosen = {"dry_run": dry_run, "replace": replace}
     params = [(name, "true") for name, wanted in chosen.items() if wanted]
     with file.open("rb") as opened, reaching(url, api_key) as connection:
@@ -135,4 +144,5 @@ def _value(found: Mapping[str, Any]) -> str:
 def _told(done: Mapping[str, Any]) -> str:
     figures = [f"{done[name]} {name}" for name in ("added", "changed", "unchanged", "removed") if done[name]]
     would = "would be: " if done["dry_run"] else ""
-    return f"{done['lines']} customers: {would}{', '.join(figures)}"
+    many = "1 customer" if done["lines"] == 1 else f"{done['lines']} customers"
+    return f"{many}: {would}{', '.join(figures)}"

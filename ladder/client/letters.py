@@ -150,5 +150,8 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
     lines += [f"  header {name}: {value}" for name, value in found["headers"].items()]
     more = " (the beginning)" if found["cut"] else ""
     if found["body"]:
-        lines += [f"  holds, as {found['encoding']}{more}:", *found["body"].splitlines()]
+        lines += [
+            f"  holds, as {found['encoding']}{more}:",
+            *(f"    {line}" for line in found["body"].splitlines()),
+        ]
     return lines

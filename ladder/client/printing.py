@@ -8,11 +8,13 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from shutil import get_terminal_size
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from ladder.plain_text import on_lines, on_one_line
+
+_GAP: Final = 2  # between two columns of a table
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -80,7 +82,7 @@ def print_table_turned(columns: Sequence[str], rows: Sequence[Sequence[str]], wi
     beside: list[Sequence[str]] = []
     taken = names
     for row in rows:
-        wide = 1 + max(map(cell_len, row))
+        wide = _GAP + max(map(cell_len, row))
         if beside and taken + wide > width:
             _print_beside(columns, beside)
             typer.echo()
@@ -99,4 +101,5 @@ def length_of_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> in
     """Its width in characters when nothing is cut."""
     from rich.cells import cell_len
 
-    return sum(max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)) + len(columns) - 1
+    widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+    return sum(widths) + _GAP * (len(widths) - 1)

@@ -208,6 +208,7 @@ def _maintenance_cells(item: Mapping[str, Any], now: datetime) -> tuple[str, ...
         times = ", ".join(map(_window_cell, window if isinstance(window, list) else [window]))
     else:
         times = f"{moment(item['from'], now)} – {moment(item['to'], now)}"
-    when = item["when"] + (f" (never applies: {item['broken']})" if item["broken"] else "")
-    state = item["state"].replace("_", " ")
+    when, state = item["when"], item["state"].replace("_", " ")
+    if item["broken"]:  # its time may have come, and still nothing comes of it
+        when, state = f"{when} ({item['broken']})", "over" if state == "over" else "never applies"
     return item["id"][:_SHOWN_ID], item["name"], state, times, when, item["then"], item["by"]

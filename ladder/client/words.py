@@ -5,7 +5,9 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from ladder.client.connection import UsageError
+from ladder.client.here import Here
 from ladder.client.pick import short
+from shared.policy import wall_clock
 
 Document = Mapping[str, Any]
 
@@ -20,9 +22,13 @@ def moment(text: str | None, now: datetime, zone: tzinfo | None = None) -> str:
 
 
 def instant(text: str) -> datetime:
-    """The time that somebody typed; in the reader's zone where it has none. Raises UsageError."""
+    """The time that somebody typed; in the reader's zone where it has none. Raises UsageError.
+
+    Of a time that the clocks here skip or show twice it is the moment that `wall_clock` says.
+    """
     try:
-        return datetime.fromisoformat(text.strip()).astimezone()
+        at = datetime.fromisoformat(text.strip())
+        return (at if at.tzinfo else wall_clock.instant(at, Here())).astimezone()
     except (ValueError, OverflowError) as err:
         raise UsageError(f"{text!r} is not a time such as 2026-03-08T07:00 or 2026-03-08T06:00Z.") from err
 

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from shared.policy import wall_clock
+
 Row = Mapping[str, str]
 EVENT_FIELDS: Final = frozenset(
     {"description", "kind", "severity", "impact", "urgency", "customer", "service", "source", "waiting_for"}
@@ -110,7 +112,7 @@ class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
                 at = datetime.fromisoformat(text)
         except ValueError:
             return None
-        return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(self.time.timezone))).astimezone(UTC)
+        return at.astimezone(UTC) if at.tzinfo else wall_clock.instant(at, self.time.timezone)
 
 
 def load_map(name: str) -> Map:

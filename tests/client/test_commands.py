@@ -261,6 +261,8 @@ def test_oncall_says_who_until_when_and_who_is_next(server: HTTPServer, ladder: 
         ("2026-03-08T07:00", "2026-03-08T07:00:00+01:00"),  # Prague's winter
         ("2026-07-08 07:00", "2026-07-08T07:00:00+02:00"),  # and its summer
         ("2026-03-08T07:00Z", "2026-03-08T08:00:00+01:00"),
+        ("2026-03-29T02:30", "2026-03-29T03:00:00+02:00"),  # the clocks skip it: when they are changed
+        ("2026-10-25T02:30", "2026-10-25T02:30:00+02:00"),  # they show it twice: the first of the two
     ],
 )
 def test_oncall_takes_a_time_without_a_zone_as_one_here(

@@ -94,6 +94,26 @@ def test_mistakes_in_a_file_are_told_with_their_lines(
     ]
 
 
+def test_a_line_is_named_once(server: HTTPServer, ladder: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "some.csv").write_text("id,name\nx\n")
+    error = {"field": "line 2", "reason": "1 cells; the header has 2", "line": 2, "path": ""}
+    problem = {"type": "urn:x", "title": "Nothing was imported", "detail": "1 mistake.", "errors": [error]}
+    server.expect_request("/v1/customers/import").respond_with_json(problem, status=422)
+    assert ladder("customers", "import", str(tmp_path / "some.csv")).err.splitlines() == [
+        "Nothing was imported: 1 mistake.",
+        "  line 2: 1 cells; the header has 2",
+    ]
+
+
+def test_the_encoding_of_a_file_can_be_said(server: HTTPServer, ladder: Terminal, tmp_path: Path) -> None:
+    server.expect_request(
+        "/v1/customers/import", headers={"content-type": 'text/csv; charset="windows-1250"'}
+    ).respond_with_json(DONE | {"lines": 1, "added": 1, "unchanged": 0})
+    (tmp_path / "some.csv").write_bytes("id,name\nx,Škoda\n".encode("cp1250"))
+    printed = ladder("customers", "import", str(tmp_path / "some.csv"), "--encoding", "windows-1250")
+    assert printed.out == "1 customer: 1 added\n"
+
+
 def test_a_customer_is_removed(server: HTTPServer, ladder: Terminal) -> None:
     server.expect_request("/v1/customers/globex", method="DELETE").respond_with_data(status=204)
     assert ladder("customers", "remove", "globex").out == "removed: globex\n"

@@ -96,6 +96,13 @@ def test_plans_are_listed_and_ended(server: HTTPServer, ladder: Terminal):
     assert rows[1].split()[1:4] == ["upgrade", "in", "force"]
     assert "sun 02:00–04:00 UTC" in rows[2]
     assert "sun 02:00–04:00 UTC, calendar nights" in rows[3]
+    broken = WORK | {"when": "on_call('desk') == ''", "broken": "no schedule 'desk'"}
+    server.clear()
+    server.expect_request("/v1/maintenance").respond_with_json({"items": [broken], "next": None})
+    row = ladder("maintenance").out.splitlines()[1]
+    assert "never applies" in row
+    assert "in force" not in row
+    assert "on_call('desk') == '' (no schedule 'desk')" in row
     path = f"/v1/maintenance/{WORK['id']}"
     server.clear()
     server.expect_request("/v1/maintenance").respond_with_json({"items": [WORK], "next": None})

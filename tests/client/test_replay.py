@@ -7,11 +7,12 @@ from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from ladder.replay.mapping import Map, MapError, load_map, read_map
+from ladder.replay.mapping import Map, MapError, Time, load_map, read_map
 from ladder.replay.reading import rows_of
 from ladder.replay.translating import Event, Translator
 from ladder.replay.verifying import compare
@@ -62,6 +63,18 @@ def test_a_trigger_says_what_the_row_says():
     assert event["occurred_at"] == "2012-05-01T09:00:00+00:00"
     assert event["attributes"]["support_level"] == "L1"
     assert "waiting_for" not in event
+
+
+def test_a_stamp_that_the_clocks_skip_is_the_moment_at_which_they_are_changed():
+    rules = msgspec.structs.replace(
+        load_map("volvo"), time=Time("Change Date+Time", timezone="Europe/Prague")
+    )
+    skipped, twice = (
+        volvo(("Accepted", "00"), at="2026-03-29T02:30"),
+        volvo(("Accepted", "00"), at="2026-10-25T02:30"),
+    )
+    assert translated(skipped, rules)[0]["occurred_at"] == "2026-03-29T01:00:00+00:00"
+    assert translated(twice, rules)[0]["occurred_at"] == "2026-10-25T00:30:00+00:00"
 
 
 def test_an_update_says_for_whom_it_waits_and_that_it_waits_no_more():

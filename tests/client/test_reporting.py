@@ -53,6 +53,20 @@ def test_a_refused_question_says_why(server: HTTPServer, ladder: Terminal):
         assert "no colour" in printed.err
 
 
+def test_what_is_wider_than_the_terminal_is_turned_so_that_it_fits(server: HTTPServer, ladder: Terminal):
+    columns = {f"a_long_measure_{number}": number for number in range(8)}
+    items = [{"customer": f"customer-{number}" * 2, **columns} for number in range(9)]
+    server.expect_request("/v1/reports/response").respond_with_json({"items": items})
+    for width in (80, 60):
+        lines = ladder("report", "response", COLUMNS=str(width)).out.splitlines()
+        assert max(map(len, lines)) <= width
+        assert "…" not in "".join(lines)
+        shown = [name for line in lines if line.startswith("customer") for name in line.split()[1:]]
+        assert shown == [item["customer"] for item in items]
+        assert lines[1].split() == ["a", "long", "measure", "0", *(["0"] * (len(lines[0].split()) - 1))]
+    assert len(ladder("report", "response").out.splitlines()) == 10  # in a pipe a table stays one
+
+
 def test_an_empty_report_says_so(server: HTTPServer, ladder: Terminal):
     server.expect_request("/v1/reports/sla").respond_with_json({"items": []})
     assert "Nothing was opened" in ladder("report", "sla").out

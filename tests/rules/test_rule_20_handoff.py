@@ -133,6 +133,23 @@ def test_an_override_that_lengthens_the_shift_is_honoured() -> None:
     assert [name for name, _ in handed(story)] == ["petra", "ana"]
 
 
+def test_ana_who_has_it_reads_that_petra_stands_in_and_that_it_stays_with_her() -> None:
+    story = taken()
+    story.office = override("petra", EIGHT - timedelta(hours=1), EIGHT)
+    story.down_for(seconds=1)  # the API makes it due when an override is made
+    until(story, EIGHT - timedelta(minutes=30))
+    (coming, incoming), (going, outgoing) = handed(story)
+    assert (coming, going) == ("petra", "ana")
+    assert incoming == (
+        "You stand in now, until 2026-01-07 08:00 UTC, and this is open. Ana took it and is off meanwhile; "
+        "it stays with Ana until somebody takes it over."
+    )
+    assert outgoing == (
+        "Petra stands in on desk until 2026-01-07 08:00 UTC and has heard of this; "
+        "it stays with you until somebody takes it over."
+    )
+
+
 def test_an_override_that_cuts_the_shift_short_counts_from_the_next_timer_on() -> None:
     story = taken()
     story.later(minutes=10)

@@ -189,6 +189,32 @@ def test_an_override_that_begins_is_a_change_of_shift_and_its_end_asks_nobody_tw
     assert story.said("handoff")[-1].endswith("Ana, who follows, has been asked or has it already")
 
 
+@pytest.mark.parametrize("handoff", ["page", "inform"])
+def test_cid_who_stands_in_reads_once_until_when_and_that_ana_is_off_meanwhile(handoff: str) -> None:
+    story = told(handoff, levels=[level(within="10h")])
+    story.now = EIGHT - timedelta(hours=3)
+    story.event()
+    begins = story.now + timedelta(hours=1)
+    story.office = override("cid", begins, begins + timedelta(minutes=30))
+    story.down_for(seconds=1)  # the API makes it due when an override is made
+    until(story, begins)
+    if handoff == "page":
+        assert story.pages[-1].reason == (
+            "you are on call for desk as a stand-in until 2026-01-07 06:30 UTC; "
+            "Ana was asked and is off meanwhile, and nobody has taken it"
+        )
+    else:
+        assert handed(story)[-1][1] == (
+            "You stand in now, until 2026-01-07 06:30 UTC, and this is open. "
+            "Ana was asked and is off meanwhile, and nobody has taken it."
+        )
+    done = {"page": "paged", "inform": "told"}[handoff]
+    stands_in = "Cid stands in on desk until 2026-01-07 06:30 UTC, and nobody has taken it"
+    assert story.entries[-1].text == f"{stands_in}: Cid is {done}"
+    story.later(minutes=31)
+    assert story.said("handoff")[-1].startswith("the time of Cid as a stand-in on desk is over: Ana")
+
+
 def test_dora_who_stands_in_is_asked_although_the_next_one_was_asked_as_well() -> None:
     """Cid, who follows Ana, was asked with her; he is asked no second time when his shift comes."""
     story = told(levels=[level("desk", "schedule:desk", "next:desk", within="20h")])

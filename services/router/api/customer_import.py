@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import CustomersImported, answer, answers
 from services.router.customers import taking_over
+from services.router.customers.encoding import NAMES
 from services.router.customers.lines import BrokenError, CsvLines, JsonLines, LineFault, Lines, Read, checked
 from services.router.customers.taking_over import SHOWN, Given, Imported
 from services.router.engine import Engine
@@ -84,17 +86,23 @@ def importing(engine: Engine, access: Access) -> APIRouter:
                 actor=caller.actor.name,
                 **{name: getattr(done, name) for name in ("added", "changed", "removed")},
             )
-        return answer(_shown(done, reading.customers, dry_run=dry_run))
+        return answer(_shown(done, reading, dry_run=dry_run))
 
     return router
 
 
 def _lines(content_type: str) -> Lines:
-    kind = content_type.partition(";")[0].strip().lower()
+    message = Message()
+    message["content-type"] = content_type
+    kind = message.get_content_type() if content_type else ""
     if kind not in _KINDS:
         fault = Fault("Content-Type", f"{kind[:100]!r}; expected text/csv or application/x-ndjson")
         raise Problem(415, "unsupported-media-type", "This content type is not taken here", faults=[fault])
-    return _KINDS[kind]()
+    charset = str(message.get_param("charset") or "").lower()
+    if charset and charset not in NAMES:
+        fault = Fault("Content-Type", f"charset {charset[:50]!r}; expected {', '.join(NAMES)}")
+        raise Problem(415, "unsupported-media-type", "This encoding is not taken here", faults=[fault])
+    return _KINDS[kind](charset)
 
 
 @dataclass
@@ -183,11 +191,11 @@ async def _take_over(engine: Engine, reading: _Reading, *, replace: bool, dry_ru
     return done
 
 
-def _shown(done: Imported, lines: int, *, dry_run: bool) -> CustomersImported:
-    notes = []
+def _shown(done: Imported, reading: "_Reading", *, dry_run: bool) -> CustomersImported:
+    lines, notes = reading.customers, list(reading.lines.notes)
     if done.shared_names:
         names = ", ".join(map(repr, done.shared_names))
-        notes = [f"several customers share a name ({names}): only an id or a `match` tells them apart"]
+        notes.append(f"several customers share a name ({names}): only an id or a `match` tells them apart")
     return CustomersImported(
         lines=lines,
         added=done.added,
@@ -204,11 +212,13 @@ def _refused(wrong: Sequence[LineFault], count: int, reading: _Reading) -> Probl
     rest = "; what comes after the last of them was not looked at" if reading.broken else ""
     many = "1 mistake" if count == 1 else f"{count} mistakes"
     customers = "1 customer" if reading.customers == 1 else f"{reading.customers} customers"
+    where = f" in {customers}" if reading.customers else ", and no customer could be read"
+    how = f" It was {reading.lines.encoding.note}." if reading.lines.encoding.note else ""
     return Problem(
         422,
         "customers-refused",
         "Nothing was imported",
-        f"{many} in {customers}{listed}{rest}.",
+        f"{many}{where}{listed}{rest}.{how}",
         extra={"errors": [_error(fault) for fault in wrong], "mistakes": count},
     )
 

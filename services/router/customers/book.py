@@ -67,7 +67,7 @@ def _meant(said: str, rows: Sequence[Any]) -> KnownCustomer | None:
     shared = [row.id for row in chosen] if len(chosen) > 1 else []
     if len(shared) > _SHARED_SHOWN:
         shared = [*shared[:_SHARED_SHOWN], "…"]
-    how = {0: "by its id", 1: f"known as {said!r}", 2: f"known as {said!r}"}
+    how = {0: "by its id", 1: f"known as {said!r}", 2: f"known as {said!r}", 5: "by its id"}
     by_domain = f"by its mail domain {mail_domain(said.casefold())}"
     return KnownCustomer(chosen[0].id, customer_of(chosen[0]), how.get(best, by_domain), shared)
 
@@ -102,6 +102,8 @@ _FIND: Final = text("""
         UNION ALL
         (SELECT 4, customer_id FROM router.customer_name WHERE known_as = wanted.domain
          ORDER BY customer_id LIMIT 4)
+        UNION ALL
+        SELECT 5, wanted.known_as WHERE wanted.known_as <> wanted.said
     ) AS found
     JOIN router.customer c ON c.id = found.id
 """)

@@ -1,21 +1,24 @@
 """Customers as lines of CSV or NDJSON: read piece by piece, each mistake with its line and column.
 
-CSV has a header. Its columns are `id`, `name`, `tier`, `value`, `owner`, `match` (several, separated by `;`)
-and contacts: `contacts.NAME.CHANNEL` and `contacts.NAME.secret`, or a channel alone (`email` means
-`contacts.email.email`). An empty cell says nothing. The separator is the one of `,`, `;` and tab that the
-header uses. NDJSON has one object a line: the body of `PUT /v1/customers/{id}` with the `id` in it.
+CSV has a header. Its columns are `id`, `name`, `tier`, `value`, `owner`, `match` (several, separated by `;`
+or line breaks; a comma separates mail domains, and belongs to any other name) and contacts:
+`contacts.NAME.CHANNEL` and `contacts.NAME.secret`, or a channel alone (`email` means `contacts.email.email`).
+An empty cell says nothing. The separator is the one of `,`, `;` and tab that the header uses. NDJSON has one
+object a line: the body of `PUT /v1/customers/{id}` with the `id` in it.
 """
 
 import csv
 import re
+import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
 from pydantic import ValidationError
 
+from services.router.customers.encoding import Encoding, EncodingError
 from services.router.customers.faults import KEPT, faults
 from services.router.domain.compiled import CompiledPolicy
 from shared.policy.people import Customer
@@ -27,6 +30,8 @@ LONGEST: Final = 64 * 1024  # bytes of one customer
 _FIELDS: Final = ("id", "name", "tier", "value", "owner", "match")
 _ID: Final = re.compile(NAME_PATTERN)
 _CONTACT: Final = re.compile(rf"contacts\.({NAME_PATTERN})\.({'|'.join(CHANNELS)}|secret)")
+_DOMAIN: Final = re.compile(r"[^\s@,;]+\.[^\s@,;.]{2,}")
+_SHOWN: Final = 3
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,6})?")
 
 
@@ -62,13 +67,28 @@ class BrokenError(Exception):
 class Lines:
     """Takes a file in pieces, gives its customers as they become whole. Raises BrokenError."""
 
-    def __init__(self) -> None:
+    guess: ClassVar[bool] = False  # whether it may be written in Windows-1252
+
+    def __init__(self, charset: str = "") -> None:
+        self.encoding: Final = Encoding(charset, guess=self.guess)
         self._rest = b""
         self._number = 0
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """How it was read, where that is not plain."""
+        return [self.encoding.note] if self.encoding.note else []
+
     def feed(self, piece: bytes) -> Iterator[Read]:
         """What is whole now."""
-        *whole, self._rest = (self._rest + piece).split(b"\n")
+        yield from self._feed(piece, last=False)
+
+    def _feed(self, piece: bytes, *, last: bool) -> Iterator[Read]:
+        try:
+            read = self.encoding.utf8(piece, last=last)
+        except EncodingError as err:
+            raise BrokenError(LineFault(self._number + 1, "", str(err))) from err
+        *whole, self._rest = (self._rest + read).split(b"\n")
         for raw in whole:
             yield from self._one(raw)
         if len(self._rest) > LONGEST:
@@ -76,6 +96,7 @@ class Lines:
 
     def end(self) -> Iterator[Read]:
         """What the last line holds, with or without a line break behind it."""
+        yield from self._feed(b"", last=True)
         if self._rest:
             yield from self._one(self._rest)
             self._rest = b""
@@ -86,9 +107,9 @@ class Lines:
         if len(raw) > LONGEST:
             raise BrokenError(LineFault(self._number, "", f"longer than {LONGEST} bytes"))
         try:
-            line = raw.removesuffix(b"\r").decode("utf-8-sig" if self._number == 1 else "utf-8")
-        except UnicodeDecodeError as err:
-            raise BrokenError(LineFault(self._number, "", f"not UTF-8 at byte {err.start + 1}")) from err
+            line = self.encoding.line(self._number, raw.removesuffix(b"\r"))
+        except EncodingError as err:
+            raise BrokenError(LineFault(self._number, "", str(err))) from err
         yield from self.line(self._number, line)
 
     @abstractmethod
@@ -130,13 +151,24 @@ class _Column:
 class CsvLines(Lines):
     """CSV by RFC 4180: quotes where a cell holds the separator, a quote or a line break."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    guess = True
+
+    def __init__(self, charset: str = "") -> None:
+        super().__init__(charset)
+        self._commas: list[str] = []  # names with a comma, of which somebody may think that they are several
         self._open: list[str] = []  # lines of a record whose quote has not ended
         self._length = 0
         self._columns: Sequence[_Column] = ()
         self._names: Mapping[str, str] = {}
         self._separator = ","
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Also names of which somebody may think that they are several."""
+        if not self._commas:
+            return super().notes
+        named = ", ".join(map(repr, self._commas))
+        return [*super().notes, f"one `match` with a comma in it, not several (those have `;`): {named}"]
 
     def line(self, number: int, text: str) -> Iterator[Read]:
         self._open.append(text)
@@ -176,14 +208,15 @@ class CsvLines(Lines):
         if len(cells) != len(self._columns):
             return LineFault(number, "", f"{len(cells)} cells; the header has {len(self._columns)}")
         fields: dict[str, Any] = {}
-        for column, cell in zip(self._columns, map(_one_line, cells), strict=True):
+        for column, written in zip(self._columns, cells, strict=True):
+            cell = _one_line(written)
             if not cell:
                 continue
             if column.contact:
                 contacts = fields.setdefault("contacts", {})
                 contacts.setdefault(column.contact, {})[column.part] = cell
             elif column.title == "match":
-                fields["match"] = [part for each in cell.split(";") if (part := each.strip())]
+                fields["match"] = self._several(written)
             elif column.title != "value":
                 fields[column.title] = cell
             elif _NUMBER.fullmatch(cell):
@@ -191,6 +224,19 @@ class CsvLines(Lines):
             else:
                 return LineFault(number, "value", "a number such as 250000 or 99.5")
         return Line(number, fields, self._names)
+
+    def _several(self, cell: str) -> Sequence[str]:
+        """The names in one cell."""
+        found: list[str] = []
+        for each in filter(None, map(_one_line, re.split(r"[;\r\n]", cell))):
+            parts = [part for name in each.split(",") if (part := name.strip())]
+            if all(map(_DOMAIN.fullmatch, parts)):
+                found += parts
+            else:
+                found.append(each)
+                if "," in each and len(self._commas) < _SHOWN:
+                    self._commas.append(each)
+        return found
 
 
 def _one_line(cell: str) -> str:
@@ -229,6 +275,8 @@ def checked(line: Line, live: CompiledPolicy) -> tuple[str, Customer] | Sequence
     """The id and the customer, or everything that is wrong with them under the policy in force."""
     fields = dict(line.fields)
     customer_id = fields.pop("id", None)
+    if isinstance(customer_id, str) and customer_id.isascii():
+        customer_id = customer_id.lower()  # ids are the same whatever their capitals
     wrong = [] if _is_id(customer_id) else [LineFault(line.number, "id", _no_id(customer_id))]
     if not wrong and customer_id in live.bundle.customers:
         why = f"customers.{customer_id} stands in the policy bundle {live.hash[:12]}: change it there"
@@ -271,4 +319,7 @@ def _is_id(said: Any) -> bool:
 def _no_id(said: Any) -> str:
     if said is None or said == "":
         return "a customer needs an id"
-    return "an id is made of a-z, 0-9, - and _, begins with a letter or digit, and has at most 100 of them"
+    rule = "an id is made of a-z, 0-9, - and _, begins with a letter or digit, and has at most 100 of them"
+    letters = unicodedata.normalize("NFKD", str(said)).encode("ascii", "ignore").decode().lower()
+    near = re.sub(r"[^a-z0-9_]+", "-", letters)[:100].strip("-_")
+    return f"{rule}; such as {near!r}, and what others call them goes to `match`" if near else rule

@@ -91,7 +91,7 @@ async def _faults(connection: AsyncConnection, import_id: str, *, replace: bool)
     """What only shows when all lines are there: ids and `match` that occur twice, here or in the database."""
     given = {"import": import_id, "most": SHOWN}
     wrong = [
-        LineFault(row.line, "id", f"{row.id!r} stands in line {row.first}, too")
+        LineFault(row.line, "id", f"{row.id!r} stands in line {row.first}, too (capitals make no difference)")
         for row in await connection.execute(_TWICE, given)
     ]
     wrong += [

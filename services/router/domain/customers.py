@@ -51,6 +51,8 @@ def in_bundle(policy: CompiledPolicy, said: str) -> Named | None:
     text = said.casefold()
     if text in policy.customers:
         return _of_bundle(policy, policy.customers[text], f"known as {said!r}")
+    if text in bundle.customers:
+        return _of_bundle(policy, text, "by its id")
     domain = mail_domain(text)
     if domain and domain in policy.customers:
         return _of_bundle(policy, policy.customers[domain], f"by its mail domain {domain}")

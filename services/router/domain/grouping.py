@@ -231,6 +231,8 @@ def unless_it_may_merge(draft: Draft) -> str:
 def _why_not(draft: Draft, other: Other) -> str:
     if other.id == draft.incident.id:
         return _ITSELF
+    if other.parent == draft.incident.id and other.merged:
+        return "that one is merged into this one already"
     if other.parent == draft.incident.id:
         return "that one is grouped under this one: merge that one into this one instead"
     if other.parent:

@@ -8,7 +8,7 @@ that overrides and a changed schedule are honoured. People and schedules are tho
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -63,7 +63,7 @@ def check(draft: Draft) -> None:
     if found.user is None:
         _say(draft, f"{_shift(draft, duty)} is over and nobody follows: {found.reason}", "nobody")
     else:
-        _hand_over(draft, duty, roster.schedule, found)
+        _hand_over(draft, duty, roster, found)
 
 
 def moments(draft: Draft) -> Iterator[datetime]:
@@ -80,38 +80,64 @@ def _noted(draft: Draft, duty: Duty, found: OnCall, roster: Roster) -> Duty:
     return replace(duty, on_call=found.user, until=roster.shift_end(draft.now))
 
 
-def _hand_over(draft: Draft, duty: Duty, schedule: Schedule, found: OnCall) -> None:
+def _hand_over(draft: Draft, duty: Duty, roster: Roster, found: OnCall) -> None:
     """The incoming person hears of it, or is paged; the assignee hears who follows."""
+    schedule, turn = roster.schedule, turn_of(draft, duty.schedule, roster, found)
     resolved = draft.directory.resolve((ScheduleTarget(duty.schedule),))
     draft.say_unnamed(resolved, _reason(schedule, duty, found))
-    incoming, until = resolved.found[0], local(found.until, schedule.timezone)
+    incoming = resolved.found[0]
     name, assignee = draft.directory.display(incoming.recipient.name), draft.directory.display(duty.user)
     stays = f"it stays with {assignee} until somebody takes it over"
+    over = f"{name} {turn.stands_in}" if turn.stands_in else f"{_shift(draft, duty)} is over"
+    who = name if turn.stands_in else f"{name}, who follows,"
     still = draft.incident.stands_still
     paging = schedule.handoff == "page" and not still
     if paging:
-        text = f"{_shift(draft, duty)} is over: {name}, who follows, is paged; {stays}"
-        draft.say("paged", text, _reason(schedule, duty, found))
-        why = f"{incoming.why} until {until}; {assignee}, who took it, is off now"
+        draft.say("paged", f"{over}: {who} is paged; {stays}", _reason(schedule, duty, found))
+        why = f"{turn.why(incoming)}; {assignee}, who took it, is off {turn.now}"
         draft.page(incoming, through=THROUGH, why=why, otherwise=stays, joins=True)
         draft.change("paged")
     else:
-        _inform(draft, incoming, until=until, assignee=assignee, stays=stays)
+        text = f"{turn.you} {assignee} took it and is off {turn.now}; {stays}."
+        draft.tell(incoming.recipient, "handoff", text=text, reason=incoming.why)
         waits = f" ({still}: no page)" if still and schedule.handoff == "page" else ""
-        text = f"{_shift(draft, duty)} is over: {name}, who follows, is told{waits}; {stays}"
-        draft.say("handoff", text, _reason(schedule, duty, found))
+        draft.say("handoff", f"{over}: {who} is told{waits}; {stays}", _reason(schedule, duty, found))
     draft.follow(incoming.recipient.name)
     draft.change("handoff")
     if duty.user in draft.live.bundle.users:
         heard = "was paged for this" if paging else "has heard of this"
-        text = f"Your shift on {duty.schedule} is over. {name} is on call now and {heard}; {stays}."
+        follows = f"Your shift on {duty.schedule} is over. {name} is on call now"
+        follows = f"{name} {turn.stands_in}" if turn.stands_in else follows
+        text = f"{follows} and {heard}; it stays with you until somebody takes it over."
         outgoing = Recipient(kind="user", name=duty.user)
         draft.tell(outgoing, "handoff", text=text, reason="it is assigned to you")
 
 
-def _inform(draft: Draft, incoming: Found, *, until: str, assignee: str, stays: str) -> None:
-    text = f"You are on call now, until {until}, and this is open. {assignee} took it and is off; {stays}."
-    draft.tell(incoming.recipient, "handoff", text=text, reason=incoming.why)
+class Turn(NamedTuple):
+    """The turn of whoever follows, in words: of their own, or as a stand-in while another's shift goes on."""
+
+    until: str
+    stands_in: str  # "stands in on desk until …"; '' where the turn is their own
+    you: str  # to themselves: since when they have it, and that this is open
+    now: str  # for how long whoever had it is off
+
+    def why(self, incoming: Found) -> str:
+        """Why they are asked, with the end of their turn; a stand-in's end is told already."""
+        if self.stands_in:
+            return incoming.why
+        because, mark, passed = incoming.why.partition("; ")
+        return f"{because} until {self.until}{mark}{passed}"
+
+
+def turn_of(draft: Draft, name: str, roster: Roster, found: OnCall) -> Turn:
+    """Whose turn it is now."""
+    schedule, stretch = roster.schedule, roster.at(draft.now)
+    if stretch.override is None:
+        until = local(found.until, schedule.timezone)
+        return Turn(until, "", f"You are on call now, until {until}, and this is open.", "now")
+    until = local(stretch.ends, schedule.timezone)
+    stands_in = f"stands in on {name} until {until}"
+    return Turn(until, stands_in, f"You stand in now, until {until}, and this is open.", "meanwhile")
 
 
 def _shift(draft: Draft, duty: Duty) -> str:

@@ -14,14 +14,13 @@ from msgspec.structs import replace
 
 from services.router.domain.directory import Found
 from services.router.domain.draft import Draft
-from services.router.domain.handoff import RULE, THROUGH
+from services.router.domain.handoff import RULE, THROUGH, Turn, turn_of
 from services.router.domain.incident import Asked, OpenPage
 from services.router.domain.reason import Reason
 from services.router.domain.steps import otherwise
 from shared.policy.oncall import OVERRIDE, OnCall, Stretch
 from shared.policy.roster import Roster
 from shared.policy.targets import ScheduleTarget
-from shared.policy.wall_clock import local
 
 _TURNS_KEPT: Final = 20  # of those who were asked or told: more turns of one open incident are asked again
 
@@ -182,18 +181,17 @@ def _knows(draft: Draft, asked: Asked, user: str) -> bool:
 
 def _hand_over(draft: Draft, asked: Asked, roster: Roster, found: OnCall) -> None:
     resolved = draft.directory.resolve((ScheduleTarget(asked.schedule),))
-    incoming, until = resolved.found[0], local(found.until, roster.schedule.timezone)
+    incoming, turn = resolved.found[0], turn_of(draft, asked.schedule, roster, found)
     still = draft.incident.stands_still or _machine_has_it(draft)
     draft.say_unnamed(resolved, Reason(RULE))
     if roster.schedule.handoff == "page" and not still:
-        _ask(draft, asked, incoming, until, _reason(asked, roster, found))
+        _ask(draft, asked, incoming, turn, _reason(asked, roster, found))
     else:
         waits = f" ({still}: no page)" if still and roster.schedule.handoff == "page" else ""
-        _tell(draft, asked, incoming, until)
-        name = draft.directory.display(incoming.recipient.name)
-        over = f"{_shift(draft, asked)} is over{_how_it_stands(draft, asked)}"
-        text = f"{over}: {name}, who follows, is told{waits}"
-        draft.say("handoff", text, _reason(asked, roster, found))
+        text = f"{turn.you} {_before(draft, asked, turn)}{_how_it_stands(draft, asked)}."
+        draft.tell(incoming.recipient, "handoff", text=text, reason=incoming.why)
+        said = f"{_change(draft, asked, incoming, turn)} is told{waits}"
+        draft.say("handoff", said, _reason(asked, roster, found))
     draft.follow(incoming.recipient.name)
     draft.change("handoff")
 
@@ -204,11 +202,9 @@ def _machine_has_it(draft: Draft) -> str:
     return "a machine has acknowledged it" if rests else ""
 
 
-def _ask(draft: Draft, asked: Asked, incoming: Found, until: str, reason: Reason) -> None:
-    name, taken = draft.directory.display(incoming.recipient.name), draft.incident.assignee
-    text = f"{_shift(draft, asked)} is over{_how_it_stands(draft, asked)}: {name}, who follows, is paged"
-    draft.say("paged", text, reason)
-    before = draft.directory.display(asked.on_call or asked.user)
+def _ask(draft: Draft, asked: Asked, incoming: Found, turn: Turn, reason: Reason) -> None:
+    taken = draft.incident.assignee
+    draft.say("paged", f"{_change(draft, asked, incoming, turn)} is paged", reason)
     through = "point" if asked.point else "level" if taken else THROUGH
     standing = draft.incident.chain
     waits = standing.state in {"held", "resting"} or standing.waits_at_the_end
@@ -216,7 +212,7 @@ def _ask(draft: Draft, asked: Asked, incoming: Found, until: str, reason: Reason
     draft.page(
         incoming,
         through=through,
-        why=f"{incoming.why} until {until}; {before} was asked and is off now{_how_it_stands(draft, asked)}",
+        why=f"{turn.why(incoming)}; {_before(draft, asked, turn)}{_how_it_stands(draft, asked)}",
         act_by=None if taken or asked.point else due,
         otherwise=_then(draft, asked),
         joins=bool(taken),
@@ -231,11 +227,18 @@ def _then(draft: Draft, asked: Asked) -> str:
     return f"it stays with {draft.directory.display(taken)}" if taken else otherwise(draft)
 
 
-def _tell(draft: Draft, asked: Asked, incoming: Found, until: str) -> None:
+def _change(draft: Draft, asked: Asked, incoming: Found, turn: Turn) -> str:
+    """What has changed, how it stands, and who is asked or told for that."""
+    name, stands = draft.directory.display(incoming.recipient.name), _how_it_stands(draft, asked)
+    if turn.stands_in:
+        return f"{name} {turn.stands_in}{stands}: {name}"
+    return f"{_shift(draft, asked)} is over{stands}: {name}, who follows,"
+
+
+def _before(draft: Draft, asked: Asked, turn: Turn) -> str:
+    """Who was asked until now: their shift is over, or another stands in for a while."""
     before = draft.directory.display(asked.on_call or asked.user)
-    text = f"You are on call now, until {until}, and this is open. {before} was asked and is off now"
-    text += f"{_how_it_stands(draft, asked)}."
-    draft.tell(incoming.recipient, "handoff", text=text, reason=incoming.why)
+    return f"{before} was asked and is off {turn.now}"
 
 
 def _how_it_stands(draft: Draft, asked: Asked) -> str:
@@ -249,9 +252,11 @@ def _how_it_stands(draft: Draft, asked: Asked) -> str:
 
 
 def _shift(draft: Draft, asked: Asked) -> str:
-    """What has ended: a shift, or a time in which nobody had the schedule."""
+    """What has ended: a shift, a stand-in's time, or one in which nobody had the schedule."""
     if not asked.on_call:
         return f"the time without anybody on {asked.schedule}"
+    if asked.heard and asked.heard[-1].startswith(f"{asked.on_call}/{OVERRIDE}/"):
+        return f"the time of {draft.directory.display(asked.on_call)} as a stand-in on {asked.schedule}"
     return f"the shift of {draft.directory.display(asked.on_call)} on {asked.schedule}"
 
 

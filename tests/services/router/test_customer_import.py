@@ -179,7 +179,18 @@ async def test_a_match_may_move_from_one_customer_of_the_file_to_another(imports
         ("id,name,contacts.m.secret\nx,X,s\n", 2, "contacts.m.secret", "a contact such as"),
         ('id,name\nx,"X\ny,Y\n', 2, "", "a quote that does not end"),
         ('id,name\nx,"X" Y\n', 2, "", "not CSV"),
-        (b"id,name\nx,\xff\n", 2, "", "not UTF-8 at byte 3"),
+        (b"id,name\nx,\x81\n", 2, "", "neither UTF-8 nor Windows-1252 at byte 3: save the file as UTF-8"),
+        (b"id,name\nx,\xc3\xbc\ny,\xfc\n", 3, "", "not UTF-8 at byte 3, and lines before it are"),
+        (b"id,name\nx,\xfc\ny,\xc3\xbc\n", 3, "", "UTF-8, and lines before it are not"),
+        ("id,name\n".encode("utf-16-le"), 1, "", "looks like UTF-16 without a byte order mark"),
+        (b"\xff\xfei\0d\0,\0n", 1, "", "not utf-16"),
+        ("id,name\nAcme Ltd,X\n", 2, "id", "such as 'acme-ltd', and what others call them goes to `match`"),
+        (
+            "id,name\nGlobex,X\nglobex,Y\n",
+            3,
+            "id",
+            "'globex' stands in line 2, too (capitals make no difference)",
+        ),
         ("id,name\nx," + "X" * 70_000 + "\n", 2, "", "longer than"),
         ("id,name\nx,X\ny,Y\nx,Z\n", 4, "id", "'x' stands in line 2, too"),
         ("id,name,match\nx,X,q.example\ny,Y,Q.Example\n", 3, "match", "is customer x of line 2"),
@@ -234,6 +245,72 @@ async def test_a_mistake_in_a_line_of_json_is_told_with_its_place(
     assert (error["line"], error["path"]) == (3, column)
     assert words in error["reason"]
     assert await imports.stored() == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "note"),
+    [
+        (
+            "id,name\nx,Müller & Søn – Köln\n".encode("cp1252"),
+            "read as Windows-1252, because it is not UTF-8: line 2 is 'x,Müller & Søn – Köln'",
+        ),
+        ("id,name\nx,Müller & Søn – Köln\n".encode("utf-8-sig"), ""),
+        ("id,name\nx,Müller & Søn – Köln\n".encode("utf-16"), ""),  # with its byte order mark
+        (b"\xfe\xff" + "id;name\r\nx;Müller & Søn – Köln\r\n".encode("utf-16-be"), ""),
+    ],
+    ids=["windows-1252", "utf-8 with a mark", "utf-16 little", "utf-16 big"],
+)
+async def test_a_file_that_excel_saved_is_read_with_its_letters_and_says_how(
+    imports: Imports, body: bytes, note: str
+) -> None:
+    answer = await imports.send(body)
+    assert answer.json() == done(lines=1, added=1, notes=[note] if note else []), answer.text
+    assert (await imports.stored())["x"]["name"] == "Müller & Søn – Köln"
+
+
+async def test_an_encoding_that_is_named_is_not_guessed(imports: Imports) -> None:
+    body = "id,name\nx,Škoda Plzeň\n".encode("cp1250")
+    assert (await imports.send(body, 'text/csv; charset="windows-1250"')).json() == done(lines=1, added=1)
+    assert (await imports.stored())["x"]["name"] == "Škoda Plzeň"
+    refused = await imports.send(body, "text/csv; charset=utf-8")
+    assert "not UTF-8 at byte 3: save the file as UTF-8" in refused.json()["errors"][0]["reason"]
+    unknown = await imports.send(body, "text/csv; charset=klingon")
+    assert (unknown.status_code, "expected utf-8" in unknown.text) == (415, True)
+
+
+async def test_what_is_wrong_with_a_file_says_how_it_was_read(imports: Imports) -> None:
+    refused = await imports.send("id,name,tier\nx,Müller,tin\n".encode("cp1252"))
+    detail = refused.json()["detail"]
+    assert detail.startswith("1 mistake in 1 customer. It was read as Windows-1252, because"), detail
+
+
+@pytest.mark.parametrize("body", ["id,nmae\nx,X\n", "id,name\n", "id,name\nx\n"])
+async def test_nobody_reads_of_a_mistake_in_0_customers(imports: Imports, body: str) -> None:
+    detail = (await imports.send(body)).json()["detail"]
+    assert detail.startswith("1 mistake, and no customer could be read")
+    assert "0 customers" not in detail
+
+
+async def test_ids_that_differ_in_capitals_only_are_one(imports: Imports) -> None:
+    assert (await imports.send("id,name,tier\nGLOBEX,Globex,gold\n")).json() == done(lines=1, added=1)
+    assert list(await imports.stored()) == ["globex"]
+    assert (await imports.send("id,name,tier\nGlobex,Globex,gold\n")).json() == done(lines=1, unchanged=1)
+    await imports.api.desk.take(event(customer="GLOBEX"))
+    assert (await imports.api.desk.only()).customer == "globex"
+
+
+async def test_several_matches_in_one_cell_are_several(imports: Imports) -> None:
+    body = (
+        'id,name,match\na,A,"a.example, b.example,c.example"\nb,B,"B Ltd\nb2.example;B3"\n'
+        'c,C,"C, Inc.; c2.example"\n'
+    )
+    answer = await imports.send(body)
+    note = "one `match` with a comma in it, not several (those have `;`): 'C, Inc.'"
+    assert answer.json() == done(lines=3, added=3, notes=[note])
+    stored = await imports.stored()
+    assert stored["a"]["match"] == ["a.example", "b.example", "c.example"]
+    assert stored["b"]["match"] == ["B Ltd", "b2.example", "B3"]
+    assert stored["c"]["match"] == ["C, Inc.", "c2.example"]
 
 
 async def test_all_mistakes_are_counted_and_the_first_hundred_told(imports: Imports) -> None:

@@ -15,7 +15,7 @@ from tests.domain.tale import bundle, compiled
 LIVE = compiled(bundle())
 names = some.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True)
 texts = some.text(
-    some.characters(exclude_categories=("C", "Z"), exclude_characters=";"), min_size=1, max_size=30
+    some.characters(exclude_categories=("C", "Z"), exclude_characters=";,"), min_size=1, max_size=30
 )
 spaced = some.lists(texts, min_size=1, max_size=4).map(" ".join)
 ADDRESSES = {
