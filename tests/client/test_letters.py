@@ -62,7 +62,7 @@ def test_one_is_shown_by_the_beginning_of_its_id_with_what_it_holds(server: HTTP
     assert "from: ladder.escalations, partition 3, offset 41" in out
     assert "1,234 bytes, sha256 ab12" in out
     assert "header ce_id: m1" in out
-    assert out.endswith("  holds, as text:\n{not json\n")
+    assert out.endswith("  holds, as text:\n    {not json\n")
     assert json.loads(ladder("dead-letters", "show", LETTER["id"], "--json").out) == WHOLE
 
 
