@@ -19,10 +19,11 @@ from services.intake.admission import Admission, Sender, presented, shown_header
 from services.intake.bodies import HungUpError, is_lines
 from services.intake.cleaning import clean
 from services.intake.formats import Answer, Format, Post, Refused, cloudevents
-from services.intake.formats.grafana import is_genuine
 from services.intake.formats.native import accepted
 from services.intake.said import Said
 from services.intake.settings import IntakeSettings
+from services.intake.signatures import Signing
+from services.intake.subscribing import Subscriptions
 from shared import telemetry
 from shared.codec import encode
 from shared.crash import crash_point
@@ -100,12 +101,16 @@ class Endpoint:
         admission: Callable[[], Admission | None],
         clock: Callable[[], datetime],
         secrets: Secrets = Secrets(None),  # noqa: B008 - frozen
+        subscriptions: Subscriptions | None = None,
     ) -> None:
-        """`admission` gives what is known of the policy now; None: nothing yet."""
+        """`admission` gives what is known of the policy now; None: nothing yet. Without `subscriptions`
+        nothing of Amazon SNS can be checked, and nothing of it is taken.
+        """
         self._publisher = publisher
         self._admission = admission
         self._clock = clock
         self._secrets = secrets
+        self._subscriptions = subscriptions
         self._unsigned = Trouble(log, "intake.secret", what="checking signatures")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,8 +157,10 @@ class Endpoint:
         now = self._clock()
         idempotency_key = _idempotency_key(request.headers)
         sender, form, body = await self.admit(admission, request, receive, now)
-        if sender.signing_secret:
-            self._check_signature(sender, request.headers, body, now)
+        vouched = await self._vouched(sender, request, body, now)
+        if isinstance(vouched, Answer):
+            return vouched
+        idempotency_key = idempotency_key or vouched
         post = _post(sender, form, request, now, idempotency_key)
         read = form.read(body, post)
         if isinstance(read, Refused):
@@ -178,16 +185,47 @@ class Endpoint:
                 _note(sender, events)
         return accepted(events, dressed.ignored) if dressed.ignored else form.accepted(events)
 
-    def _check_signature(self, sender: Sender, headers: Headers, body: bytes, now: datetime) -> None:
-        """Raises Problem 401 for a body that the secret did not sign, 503 where there is no secret."""
-        try:
-            secret = self._secrets.revealed(sender.signing_secret)
-        except SecretMissingError as err:
-            self._unsigned.is_on(err)
-            raise unavailable("no-secret", "The integration's signing secret cannot be read") from err
-        self._unsigned.is_over()
-        if not is_genuine(headers, body, secret, now):
-            raise WrongKey(401, "wrong-signature", "The signature is not this body's", sort="signature")
+    async def _vouched(self, sender: Sender, request: Request, body: bytes, now: datetime) -> Answer | str:
+        """The id that the body's signer gave it, '' for none; or what is answered to what is no event.
+
+        Raises Problem 401, 403, 503 for a body that whoever must sign it did not.
+        """
+        said: Answer | str = ""
+        if sender.signing is not None:
+            self._check_signature(sender, sender.signing, request.headers, body, now)
+        if sender.topics is not None:
+            if self._subscriptions is None:
+                raise unavailable("no-certificate", "Certificates of SNS cannot be fetched here")
+            message = await self._subscriptions.genuine(sender, body, now)
+            said = await self._subscriptions.answered(sender, message) or message.id[:_KEY_LENGTH]
+        if sender.keyless:
+            request.passed()
+        return said
+
+    def _check_signature(
+        self, sender: Sender, signing: Signing, headers: Headers, body: bytes, now: datetime
+    ) -> None:
+        """Raises Problem 401 for a body that no secret signed, 503 where no secret can be read."""
+        why = signing.fault(headers, body, self._revealed(sender, signing), now)
+        if why:
+            raise WrongKey(401, "wrong-signature", "The signature is not this body's", why, sort="signature")
+
+    def _revealed(self, sender: Sender, signing: Signing) -> list[str]:
+        """The secrets that can be read: while they are rotated one of them may be missing."""
+        found: list[str] = []
+        missing: SecretMissingError | None = None
+        for named in signing.secrets:
+            try:
+                found += [text] if (text := self._secrets.revealed(named)) else []
+            except SecretMissingError as err:
+                missing = err
+        if missing is not None:
+            self._unsigned.is_on(missing, sender.name)
+        else:
+            self._unsigned.is_over(sender.name)
+        if not found:
+            raise unavailable("no-secret", "The integration's signing secret cannot be read") from missing
+        return found
 
     async def _publish(
         self, sender: Sender, events: Sequence[IncidentEvent], size: int, now: datetime

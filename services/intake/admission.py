@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from services.intake.cleaning import clean
 from services.intake.dressing import Dressing
 from services.intake.rate import Bucket
+from services.intake.signatures import Signing
 from services.intake.unknown import with_unknown_names
 from shared import telemetry
 from shared.events import IncidentEvent
@@ -31,7 +32,9 @@ class Sender:
     keys: tuple[Key, ...]
     dressing: Dressing = field(default_factory=Dressing)
     bucket: Bucket | None = None  # None: as many events as it likes
-    signing_secret: str = ""  # as the policy has it
+    signing: Signing | None = None  # None: its posts need no signature
+    topics: frozenset[str] | None = None  # of Amazon SNS, whose messages these are; None: they are not
+    keyless: bool = False  # a signature stands in the key's place
 
 
 class Admission:
@@ -68,7 +71,9 @@ class Admission:
                     keys=tuple(integration.keys),
                     dressing=_dressing(name, integration),
                     bucket=Bucket(integration.rate) if integration.rate else None,
-                    signing_secret=integration.signing_secret or "",
+                    signing=Signing.of(integration),
+                    topics=frozenset(integration.topics) if integration.confirm else None,
+                    keyless=integration.lets_in and not integration.keys,
                 )
                 for name, integration in bundle.integrations.items()
             ),

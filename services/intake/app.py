@@ -17,11 +17,14 @@ from services.intake.endpoints import Alerts, ByBody, ByName, Events
 from services.intake.formats import CHANGES, FORMATS
 from services.intake.formats.opsgenie import CREATE, DELETE, VERBS
 from services.intake.openapi import PATHS, schemas
+from services.intake.outside import Fetch, Outside
 from services.intake.raw_routes import RawRoute
 from services.intake.settings import IntakeSettings
+from services.intake.subscribing import Subscriptions
 from shared import telemetry
-from shared.clock import utcnow
+from shared.clock import stopwatch, utcnow
 from shared.eventlog import EventLog
+from shared.outbound import Outbound
 from shared.policy.feed import PolicyFeed, PublishedPolicy
 from shared.policy.usable_keys import UsableKeys
 from shared.pulse import Pulses
@@ -96,10 +99,27 @@ class Intake:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def build(settings: IntakeSettings, *, log: EventLog) -> Service:
-    """The service; the caller runs the log."""
+def build(settings: IntakeSettings, *, log: EventLog, fetch: Fetch | None = None) -> Service:
+    """The service; the caller runs the log. `fetch`: instead of the guarded way to the outside."""
     intake = Intake(log, loopback=settings.loopback, canary_every=settings.canary_every)
-    rest = (Publisher(log, settings), lambda: intake.admission, utcnow, Secrets(settings.secrets_dir))
+    outside = Outside(Outbound.allowing(settings.outbound_allow))
+    subscriptions = Subscriptions(fetch or outside.fetch, clock=stopwatch)
+    rest = (
+        Publisher(log, settings),
+        lambda: intake.admission,
+        utcnow,
+        Secrets(settings.secrets_dir),
+        subscriptions,
+    )
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        async with intake.running():
+            try:
+                yield
+            finally:
+                await outside.close()
+
     native, pagerduty = FORMATS["native"], FORMATS["pagerduty"]
     alerts = Alerts(*rest)
     by_name = ByName(native, *rest)
@@ -107,7 +127,7 @@ def build(settings: IntakeSettings, *, log: EventLog) -> Service:
     return Service(
         name="intake",
         api=APIRouter(),
-        running=intake.running,
+        running=running,
         unready=intake.unready,
         stuck=intake.stuck,
         routes=[

@@ -155,7 +155,7 @@ def _named_post(operation: str, parameters: list[Any], security: list[Any]) -> d
             "An integration of kind pagerduty answers as `/v2/enqueue` does, one of kind opsgenie as "
             "`/v2/alerts`. Kind json: any object, or an array of them; `map` of the integration says "
             "what it means; a title or key that it cannot say is a 422 that names the expression. "
-            "Grafana's signature is checked where the integration has a signing_secret."
+            "Signatures are checked where the integration says so; they may stand in the key's place."
         ),
         "security": security,
         "parameters": [*parameters, IDEMPOTENCY],

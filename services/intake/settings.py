@@ -5,13 +5,16 @@ from pathlib import Path
 from pydantic import Field
 
 from shared.canary import CanarySettings
-from shared.settings import ListenSettings
+from shared.settings import CommaSeparated, ListenSettings
 
 
 class IntakeSettings(ListenSettings, CanarySettings):
     """All by environment, prefix `LADDER_`."""
 
     secrets_dir: Path | None = Field(default=None, description="the folder of `secret:NAME`")
+    outbound_allow: CommaSeparated = Field(
+        default=(), description="hosts and networks inside that Ladder may speak to all the same"
+    )
     intake_publish_seconds: float = Field(
         default=4.0,
         gt=0,

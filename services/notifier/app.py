@@ -17,7 +17,6 @@ from services.notifier.courier import Courier
 from services.notifier.deadman import Deadman, has_come_through
 from services.notifier.deliver import LEASE, Sender
 from services.notifier.emptiness import Emptiness
-from services.notifier.outbound import Outbound
 from services.notifier.settings import NotifierSettings
 from services.notifier.tables import SCHEMA
 from shared import migrations, stopped_clients, telemetry
@@ -28,6 +27,7 @@ from shared.eventlog.committing import Commits
 from shared.events import ESCALATIONS
 from shared.looks import DatabaseLook
 from shared.loops import APART_AFTER_SECONDS, Failures, for_ever, repeat, until_done
+from shared.outbound import Outbound
 from shared.outbox import Relay
 from shared.policy import Bundle
 from shared.policy.feed import PolicyFeed

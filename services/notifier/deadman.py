@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import httpx2
 from prometheus_client import Counter, Gauge
 
-from services.notifier.outbound import GuardedTransport, Outbound, OutboundRefusedError
 from shared import canary, codec, telemetry
 from shared.clock import utcnow
 from shared.eventlog import Received
 from shared.events import IncidentChanged
+from shared.outbound import GuardedTransport, Outbound, OutboundRefusedError
 
 log = telemetry.logger(__name__)
 

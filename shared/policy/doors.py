@@ -5,10 +5,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.policy.durations import Duration, DurationOrNone, RateLimit
-from shared.policy.part import Expression, LongText, MappingOrList, Name, Part, Role, Text
+from shared.policy.part import Expression, LongText, MappingOrList, Name, OneOrMore, Part, Role, Text
+from shared.policy.signing import Signature, Topic
 from shared.policy.windows import Instant
 from shared.secrets import NAME_PATTERN as SECRET_NAME_PATTERN
 
@@ -42,6 +43,7 @@ def _field(name: str, known: Sequence[str]) -> str:
 
 SingleField = Annotated[str, AfterValidator(partial(_field, known=EVENT_FIELDS))]
 EventField = Annotated[str, AfterValidator(partial(_field, known=[*EVENT_FIELDS, *WHOLE_FIELDS]))]
+_LETS_IN: Final = (("keys",), ("signature",), ("signing_secret",), ("confirm", "topics"))  # either of these
 
 
 class KeySpec(Part):
@@ -73,8 +75,13 @@ class Integration(Part):
     event of each member of a list; `samples` are files beside the policy that `ladder check` maps.
     """
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": list(each)} for each in _LETS_IN]})
+
     kind: IntegrationKind
-    keys: Keys
+    keys: Keys = ()  # where a signature stands in their place
+    signature: Signature | None = None
+    confirm: Literal["sns"] | None = None  # subscriptions of Amazon SNS; its signatures are checked
+    topics: Annotated[tuple[Topic, ...], OneOrMore()] = ()  # of SNS, which alone may post
     rate: RateLimit | None = None
     set: dict[EventField, Any] = Field(default_factory=dict)
     map: Shapes = Field(default_factory=dict)
@@ -116,8 +123,28 @@ class Integration(Part):
     @model_validator(mode="after")
     def _only_grafana_signs(self) -> Self:
         if self.signing_secret is not None and self.kind != "grafana":
-            raise ValueError("signing_secret only where kind is grafana")
+            raise ValueError("signing_secret only where kind is grafana; signature says it of every kind")
+        if self.signing_secret is not None and self.signature is not None:
+            raise ValueError("signing_secret or signature, not both: it is short for like: grafana")
         return self
+
+    @model_validator(mode="after")
+    def _sns_is_json(self) -> Self:
+        if self.confirm is not None and self.kind != "json":
+            raise ValueError(
+                "confirm only where kind is json: SNS wraps every message in an object of its own"
+            )
+        if self.topics and self.confirm is None:
+            raise ValueError("topics only beside confirm: sns")
+        return self
+
+    @property
+    def lets_in(self) -> bool:
+        """Whether anything says who may post: keys, or a signature that stands in their place.
+
+        Anybody can have SNS sign what they like: without keys its topics must be named.
+        """
+        return any(all(getattr(self, name) for name in each) for each in _LETS_IN)
 
     @property
     def reopens_within(self) -> timedelta | None:

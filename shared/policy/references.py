@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from shared.addresses import expected
+from shared.policy.doors import Integration
 from shared.policy.durations import SLA_TARGETS
 from shared.policy.errors import Finding, Path, shown
 from shared.policy.escalation import Policy
@@ -298,6 +299,7 @@ class References:
             yield from self._event(heartbeat.event, path)
         for name, integration in self._bundle.integrations.items():
             yield from self._event(integration.set, ("integrations", name, "set"))
+            yield from _lets_in(integration, ("integrations", name))
 
     def _event(self, event: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         """Fixed values of an event: those that Ladder itself names must exist."""
@@ -311,6 +313,18 @@ class References:
 
 
 _SEVERITIES: Final = ("critical", "error", "warning", "info")
+
+
+def _lets_in(integration: Integration, path: Path) -> Iterator[Finding]:
+    """Who may post has to be said, and secrets have to be named well."""
+    if not integration.lets_in:
+        instead = "a `signature`, or `confirm: sns` with `topics`, can stand in their place"
+        yield Finding((*path, "keys"), "nothing", f"'keys', which is required: {instead}", at_key=True)
+    yield from _address("secret", integration.signing_secret or "", (*path, "signing_secret"))
+    secrets = integration.signature.secret if integration.signature else ()
+    for number, secret in enumerate(secrets):
+        alone = len(secrets) == 1
+        yield from _address("secret", secret, (*path, "signature", "secret", *(() if alone else (number,))))
 
 
 def _lacks(levels: Collection[str], name: str) -> bool:

@@ -14,6 +14,7 @@ from shared.policy.errors import Finding, Path, shown
 from shared.policy.meant import as_name, meant
 from shared.policy.model import Bundle
 from shared.policy.remains import Remains
+from shared.policy.signing import HEADER_PATTERN, TOPIC_PATTERN
 from shared.policy.source import nearest
 from shared.policy.targets import NAME_PATTERN
 from shared.secrets import NAME_PATTERN as SECRET_NAME_PATTERN
@@ -99,6 +100,8 @@ _PATTERNS: Final = {
     "^[A-Z]{2}$": "a country of two capital letters, such as CZ",
     r"^(?:https?://\S+|secret:\S+)$": "a URL that begins with http:// or https://, or secret:NAME",
     SECRET_NAME_PATTERN: "the name of a file of the secret folder: letters, digits, `.`, `_` and `-`",
+    HEADER_PATTERN: "the name of a header, such as X-Signature",
+    TOPIC_PATTERN: "the ARN of a topic, such as arn:aws:sns:eu-west-1:123456789012:alarms",
     "^(?:inform|page|none)$": "inform, page or none",
 }
 

@@ -20,7 +20,7 @@ from ladder.host import assemble
 from services.notifier.channels import MailServer, Means, Rejected, Unavailable, opened
 from services.notifier.courier import Courier
 from services.notifier.domain.values import Delivery
-from services.notifier.outbound import Outbound
+from shared.outbound import Outbound
 from shared.policy import PolicyErrors, load
 from shared.policy.windows import parse_zone
 from shared.secrets import Secrets

@@ -3,17 +3,11 @@
 Alertmanager's shape with `version: "1"`, and more of each alert: the values behind it, and where to look.
 """
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.intake.formats.alertmanager import Alertmanager
 
-SIGNATURE: Final = b"x-grafana-alerting-signature"
-TIMESTAMP: Final = b"x-grafana-alerting-timestamp"
-_OLDEST: Final = timedelta(minutes=5)
 _PLACES: Final = (("dashboardURL", "dashboard"), ("panelURL", "panel"), ("silenceURL", "silence"))
 
 
@@ -37,24 +31,3 @@ GRAFANA: Final = Alertmanager(
     of_the_alert=("values", "valueString", "ruleUID"),
     addresses=_addresses,
 )
-
-
-def is_genuine(headers: Mapping[bytes, bytes], body: bytes, secret: str, now: datetime) -> bool:
-    """Whether the signature is the secret's: hex HMAC-SHA256 of the body, or of `timestamp:body`.
-
-    The latter where Grafana is told to send a timestamp (in `X-Grafana-Alerting-Timestamp`, unix seconds);
-    one that is more than 5 minutes away from now is refused.
-    """
-    sent = headers.get(SIGNATURE, b"").strip().lower()
-    stamp = headers.get(TIMESTAMP)
-    signed = body if stamp is None else stamp.strip() + b":" + body
-    expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
-    return hmac.compare_digest(sent, expected) and (stamp is None or _is_recent(stamp, now))
-
-
-def _is_recent(stamp: bytes, now: datetime) -> bool:
-    try:
-        seconds = float(stamp)
-    except ValueError:
-        return False
-    return abs(now.timestamp() - seconds) <= _OLDEST.total_seconds()

@@ -10,7 +10,7 @@ from services.notifier.channels.envelope import Channel, Envelope
 from services.notifier.channels.inbox import InboxChannel, Keep
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.webhook import WebhookChannel
-from services.notifier.outbound import Outbound
+from shared.outbound import Outbound
 from shared.security import Signer
 
 __all__ = [

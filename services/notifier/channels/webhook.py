@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.domain.body import webhook_body
-from services.notifier.outbound import GuardedTransport, Outbound, OutboundRefusedError
+from shared.outbound import GuardedTransport, Outbound, OutboundRefusedError
 from shared.security import Signer
 
 TIMEOUT_SECONDS: Final = 15.0

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.intake.formats.grafana import is_genuine
+from services.intake.signatures import Signing
 from tests.services.intake.fakes import GRAFANA, FakeLog, bearer, intake
 from tests.services.intake.posts import NOW, read, read_one, recorded
 from tests.services.intake.test_posting import assert_problem
@@ -73,9 +73,10 @@ async def test_a_signing_secret_comes_from_the_secret_folder(tmp_path):
 
 @pytest.mark.parametrize(("seconds", "genuine"), [(0, True), (-299, True), (-301, False), (301, False)])
 def test_a_signed_time_must_be_near(seconds, genuine):
+    signing = Signing.of(FakeLog().policy.integrations["signed"])
     stamp = str(int(NOW.timestamp()) + seconds).encode()
     signed = hmac.new(SECRET.encode(), stamp + b":body", hashlib.sha256).hexdigest().encode()
     headers = {b"x-grafana-alerting-signature": signed, b"x-grafana-alerting-timestamp": stamp}
-    assert is_genuine(headers, b"body", SECRET, NOW) is genuine
-    assert not is_genuine({**headers, b"x-grafana-alerting-timestamp": b"soon"}, b"body", SECRET, NOW)
-    assert not is_genuine({b"x-grafana-alerting-signature": signed}, b"body", SECRET, NOW)
+    assert (signing.fault(headers, b"body", [SECRET], NOW) == "") is genuine
+    assert signing.fault({**headers, b"x-grafana-alerting-timestamp": b"soon"}, b"body", [SECRET], NOW)
+    assert signing.fault({b"x-grafana-alerting-signature": signed}, b"body", [SECRET], NOW)

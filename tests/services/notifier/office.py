@@ -14,13 +14,13 @@ from services.notifier.channels import AT_ONCE, Means, opened
 from services.notifier.consume import Consumption
 from services.notifier.courier import Courier
 from services.notifier.deliver import LEASE, Sender
-from services.notifier.outbound import Outbound
 from shared import migrations
 from shared.clock import utcnow
 from shared.codec import decode
 from shared.database import Database
 from shared.eventlog.packing import unpack
 from shared.events import MESSAGES
+from shared.outbound import Outbound
 from shared.policy import Bundle
 from shared.secrets import Secrets
 from shared.security import Signer

@@ -117,11 +117,13 @@ capabilities: {drop: [ALL]}
 {{- if .root.Values.mail.enabled }}
 - {name: LADDER_MAIL_FROM, value: {{ .root.Values.mail.from | quote }}}
 {{- end }}
-{{- with .root.Values.outboundAllow }}
-- {name: LADDER_OUTBOUND_ALLOW, value: {{ join "," . | quote }}}
-{{- end }}
 {{- if .root.Values.secrets.contacts }}
 - {name: LADDER_SECRETS_DIR, value: /run/secrets/contacts}
+{{- end }}
+{{- end }}
+{{- if has .service (list "intake" "notifier") }}
+{{- with .root.Values.outboundAllow }}
+- {name: LADDER_OUTBOUND_ALLOW, value: {{ join "," . | quote }}}
 {{- end }}
 {{- end }}
 {{- if and (eq .service "intake") .root.Values.secrets.signing }}

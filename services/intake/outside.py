@@ -1,0 +1,68 @@
+"""Fetching something small from the outside, through the guard: what intake needs for Amazon SNS.
+
+Nothing waits for it long, and little may be under way at once: the posts that ask for it come from strangers.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+import httpx2
+
+from shared.outbound import GuardedTransport, Outbound, OutboundRefusedError
+
+Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
+"""The body behind an https address. Raises UnfetchedError."""
+
+SECONDS: Final = 3.0
+LARGEST: Final = 64 * 1024  # bytes of an answer
+_AT_ONCE: Final = 8
+
+
+class UnfetchedError(Exception):
+    """It could not be fetched; the text says why, without the address (it may carry a token)."""
+
+
+class Outside:
+    """Fetches by GET. One client for all; made when it is first needed."""
+
+    def __init__(self, outbound: Outbound, *, seconds: float = SECONDS) -> None:
+        self._outbound = outbound
+        self._seconds = seconds
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._client: httpx2.AsyncClient | None = None
+
+    async def fetch(self, url: str) -> bytes:
+        """As `Fetch`. A redirect is not followed: it could lead anywhere."""
+        try:
+            async with asyncio.timeout(self._seconds), self._places:
+                return await self._body(url)
+        except OutboundRefusedError as err:
+            raise UnfetchedError(str(err)) from err
+        except TimeoutError as err:
+            raise UnfetchedError(f"no answer within {self._seconds:g} seconds") from err
+        except httpx2.HTTPError as err:
+            raise UnfetchedError(f"{type(err).__name__}: {str(err)[:200]}") from err
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _body(self, url: str) -> bytes:
+        if self._client is None:
+            self._client = httpx2.AsyncClient(
+                transport=GuardedTransport(self._outbound, connections=_AT_ONCE),
+                timeout=httpx2.Timeout(self._seconds),
+                follow_redirects=False,
+                trust_env=False,
+                headers={"user-agent": "Ladder"},
+            )
+        async with self._client.stream("GET", url) as response:
+            if response.status_code != 200:
+                raise UnfetchedError(f"HTTP {response.status_code}")
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > LARGEST:
+                    raise UnfetchedError(f"more than {LARGEST // 1024} KiB")
+        return bytes(body)
