@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -9,19 +10,18 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError, field_validator
-from sqlalchemy import text
+from pydantic import Field, ValidationError, field_validator
 
 from ladder import files, serving
 from ladder.connections import Bounds, ConnectionSettings
 from ladder.host import Shown, assemble, measured
-from ladder.reachable import refuse_unknown_brokers, refuse_unknown_database
+from ladder.migrating import migrate_all
 from ladder.refusal import RefusedError
-from shared import migrations, telemetry
+from shared import telemetry
 from shared.database import Database
+from shared.database_url import BadDatabaseUrlError, read
 from shared.demo_keys import DEMO_DIGESTS
-from shared.errors import Kind, kind_of
-from shared.eventlog import EventLog, EventLogError
+from shared.eventlog import EventLog
 from shared.eventlog.opening import open_log
 from shared.eventlog.settings import EventLogSettings
 from shared.guesses import Guesses
@@ -31,13 +31,11 @@ from shared.service import Service
 from shared.settings import BadSettingError, DatabaseSettings, ListenSettings, SecretKeySettings, sentences
 
 SERVICES: Final = ("intake", "router", "notifier")
-_OWNERS: Final = ("router", "notifier")  # of a schema; the event log brings its own
 # A process opens ten connections at most: these, those of whoever reads, and up to three that listen or lead.
 _CONNECTIONS: Final = 5
 _READING: Final = 2
 
 _SCRAPERS: Final = 64  # connections at LADDER_METRICS_LISTEN
-_OLDEST_POSTGRES: Final = 150_000
 
 LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -54,6 +52,9 @@ class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings, Connecti
     log_format: telemetry.LogFormat = "json"
     metrics_listen: str = ""
     docs: bool = True
+    migrate_wait_seconds: float = Field(
+        default=60.0, ge=0, le=3600, description="how long `ladder migrate` waits for servers that are away"
+    )
 
     @property
     def address(self) -> serving.Address:
@@ -98,7 +99,15 @@ def build(name: str, log: EventLog, database: Database | None, given: Mapping[st
     app = importlib.import_module(f"services.{name}.app")
     needs = {} if name == "intake" else {"database": database}
     service: Service = app.build(settings, log=log, **needs)
-    return service
+    return replace(service, unready=lambda: _unready(service, log))
+
+
+def _unready(service: Service, log: EventLog) -> Sequence[str]:
+    """With why the log cannot be reached, which no service knows."""
+    reasons, why = service.unready(), log.away()
+    return (
+        [*reasons, f"{service.name}: the event log cannot be reached: {why}"] if reasons and why else reasons
+    )
 
 
 def refuse_demo_keys(bundle: Bundle, address: serving.Address) -> None:
@@ -110,46 +119,21 @@ def refuse_demo_keys(bundle: Bundle, address: serving.Address) -> None:
     for door, keys in doors.items():
         if any(key.sha256.lower() in DEMO_DIGESTS for key in keys):
             raise RefusedError(
-                f"The policy lets the demo key in ({door}) and LADDER_LISTEN={address.host}:{address.port} "
+                f"The policy lets the demo key in ({door}) and LADDER_LISTEN={address} "
                 "is not loopback: give keys of your own, or listen on 127.0.0.1."
             )
 
 
-async def migrate_all(database: Database, eventlog: EventLog) -> None:
-    """Every schema to its newest revision, every topic made. Raises RefusedError."""
-    await _refuse_database(database)
-    try:
-        await eventlog.create_topics()
-    except (EventLogError, migrations.OutdatedCodeError) as err:
-        raise RefusedError(f"The topics cannot be made: {err}") from err
-    for owner in _OWNERS:
-        folder = importlib.import_module(f"services.{owner}.migrations").__file__
-        assert folder is not None
-        try:
-            await migrations.upgrade(database, owner, Path(folder).parent)
-        except migrations.OutdatedCodeError as err:
-            raise RefusedError(f"A newer release has been here: {err}.") from err
-
-
-async def _refuse_database(database: Database) -> None:
-    try:
-        async with database.transaction() as connection:
-            version = int((await connection.execute(text("SHOW server_version_num"))).scalar_one())
-    except Exception as err:
-        if kind_of(err) is Kind.BROKEN:
-            raise
-        why = str(getattr(err, "orig", None) or err).partition("\n")[0]
-        raise RefusedError(f"The database of LADDER_DATABASE_URL cannot be reached: {why}.") from err
-    if version < _OLDEST_POSTGRES:
-        raise RefusedError(
-            f"LADDER_DATABASE_URL is a PostgreSQL {version // 10_000}; Ladder needs 15 or newer."
-        )
-
-
 @asynccontextmanager
 async def connected(url: str, reading: Limits) -> AsyncIterator[Database]:
-    """A pool that is closed at the end. Raises RefusedError for a URL that is none, or of an unknown host."""
-    await refuse_unknown_database(url)
+    """A pool that is closed at the end. Raises RefusedError for a URL that cannot be used."""
+    try:
+        server = read(url)
+        server.check()
+    except BadDatabaseUrlError as err:
+        raise RefusedError(f"LADDER_DATABASE_URL: {err}.") from err
+    for warning in server.warnings:
+        log.warning(warning, action="database_url", variable="LADDER_DATABASE_URL")
     database = Database(url, size=_CONNECTIONS, reading=reading)
     try:
         yield database
@@ -157,15 +141,18 @@ async def connected(url: str, reading: Limits) -> AsyncIterator[Database]:
         await database.close()
 
 
-def _bound_aside(listen: str) -> tuple[Any, serving.Address] | None:
-    """The socket of LADDER_METRICS_LISTEN; None where it is not set. Raises RefusedError."""
+def _bound_aside(listen: str) -> tuple[Sequence[socket.socket], serving.Address] | None:
+    """The sockets of LADDER_METRICS_LISTEN; None where it is not set. Raises RefusedError."""
     variable = "LADDER_METRICS_LISTEN"
     return serving.bind(serving.Address.parse(listen, variable), variable) if listen else None
 
 
 @asynccontextmanager
 async def hosting(
-    services: Sequence[Service], settings: HostSettings, sock: Any, address: serving.Address
+    services: Sequence[Service],
+    settings: HostSettings,
+    sockets: Sequence[socket.socket],
+    address: serving.Address,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The services run, then requests are answered; the other way round on leaving."""
     bounds = Bounds.within(settings, files.raise_limit())
@@ -178,7 +165,7 @@ async def hosting(
         if aside is not None:
             few = replace(bounds, in_all=min(_SCRAPERS, bounds.in_all))
             await stack.enter_async_context(serving.serving(measured(services), *aside, few))
-        yield await stack.enter_async_context(serving.serving(app, sock, address, bounds))
+        yield await stack.enter_async_context(serving.serving(app, sockets, address, bounds))
 
 
 def _needed_database(name: str, settings: HostSettings, *, kafka: bool) -> str | None:
@@ -216,15 +203,14 @@ async def _one(name: str) -> None:
     url = _needed_database(name, settings, kafka=bool(log_settings.kafka_bootstrap_servers))
     _refuse_missing(name, settings)
     _check_policy(settings)
-    await refuse_unknown_brokers(log_settings.kafka_bootstrap_servers)
-    sock, address = serving.bind(settings.address)
+    sockets, address = serving.bind(settings.address)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(connected(url, settings.reading)) if url else None
         eventlog = open_log(log_settings, database)
         await stack.enter_async_context(eventlog.running())
         with refusing():
             service = build(name, eventlog, database, {"public_url": settings.public_url})
-        task = await stack.enter_async_context(hosting([service], settings, sock, address))
+        task = await stack.enter_async_context(hosting([service], settings, sockets, address))
         log.info("listening", action="listening", service=name, url=address.url)
         await task
 
@@ -249,11 +235,10 @@ async def _migrate() -> None:
     telemetry.configure(settings.log_format, settings.log_level)
     if settings.own_database is None:
         raise RefusedError("LADDER_DATABASE_URL is not set: `ladder migrate` makes the tables there.")
-    await refuse_unknown_brokers(log_settings.kafka_bootstrap_servers)
     async with connected(settings.own_database, settings.reading) as database:
         eventlog = open_log(log_settings, database)
         async with eventlog.running():
-            await migrate_all(database, eventlog)
+            await migrate_all(database, eventlog, seconds=settings.migrate_wait_seconds)
 
 
 def run_one(name: str) -> None:

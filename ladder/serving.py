@@ -7,9 +7,9 @@ import math
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Self, cast
 
@@ -27,7 +27,10 @@ _WHOLE_END_SECONDS: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a process listens: `127.0.0.1:8080`, `:8080` (everywhere), `[::1]:8080`, `localhost:0` (any)."""
+    """Where a process listens: `127.0.0.1:8080`, `[::1]:8080`, `localhost:0` (any port).
+
+    `:8080` and `[::]:8080` are every address of this machine, IPv4 and IPv6; `0.0.0.0:8080` is IPv4's only.
+    """
 
     host: str
     port: int
@@ -37,7 +40,7 @@ class Address:
         host, colon, port = text.strip().rpartition(":")
         if not colon or not port.isdigit() or int(port) > 65535:
             raise RefusedError(f"{variable}: {text!r} is not an address such as 127.0.0.1:8080.")
-        return cls(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - asked for by leaving the host out
+        return cls(host.strip("[]"), int(port))
 
     @property
     def loopback(self) -> bool:
@@ -45,34 +48,84 @@ class Address:
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        """As this machine reaches it."""
+        return f"http://{self._written or 'localhost'}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self._written}:{self.port}"
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it is every address of this machine."""
+        return self.host in {"", "::"}
+
+    @property
+    def _written(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
 
 
-def bind(wanted: Address, variable: str = "LADDER_LISTEN") -> tuple[socket.socket, Address]:
-    """A bound socket that does not listen yet, and the address it has. Raises RefusedError."""
+def bind(wanted: Address, variable: str = "LADDER_LISTEN") -> tuple[Sequence[socket.socket], Address]:
+    """Bound sockets that do not listen yet, and the address that they have. Raises RefusedError."""
+    if wanted.everywhere:
+        return _bind_everywhere(wanted, variable)
     try:
-        family, kind, *_, place = socket.getaddrinfo(wanted.host, wanted.port, type=socket.SOCK_STREAM)[0]
-    except OSError as err:
+        family, _, _, _, place = socket.getaddrinfo(wanted.host, wanted.port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as err:
         raise RefusedError(f"{variable}: {wanted.host!r} is no address of this machine.") from err
-    sock = socket.socket(family, kind)
+    try:
+        sock = _bound(family, place)
+    except OSError as err:
+        raise _cannot_listen(wanted, err, variable) from err
+    return [sock], replace(wanted, port=sock.getsockname()[1])
+
+
+def _bind_everywhere(wanted: Address, variable: str) -> tuple[Sequence[socket.socket], Address]:
+    """One socket for each protocol: on one for both, IPv4 clients would come as `::ffff:10.0.0.1`, and what
+    is said of their addresses (`LADDER_TRUSTED_PROXIES`) would not fit. A host without one has the other.
+    """
+    sockets: list[socket.socket] = []
+    port = wanted.port
+    try:
+        for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - asked for
+            try:
+                sockets.append(_bound(family, (everywhere, port)))
+            except OSError as err:
+                if err.errno not in _NO_PROTOCOL or (family == socket.AF_INET6 and not sockets):
+                    raise
+            else:
+                port = sockets[0].getsockname()[1]
+    except OSError as err:
+        for sock in sockets:
+            sock.close()
+        raise _cannot_listen(replace(wanted, port=port), err, variable) from err
+    return sockets, replace(wanted, port=port)
+
+
+_NO_PROTOCOL: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+
+
+def _bound(family: int, place: Any) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(place)
-    except OSError as err:
+    except OSError:
         sock.close()
-        raise _cannot_listen(wanted, err, variable) from err
-    return sock, Address(wanted.host, sock.getsockname()[1])
+        raise
+    return sock
 
 
 def _cannot_listen(wanted: Address, err: OSError, variable: str = "LADDER_LISTEN") -> RefusedError:
     if err.errno == errno.EADDRINUSE:
+        on = f" on {wanted.host}" if wanted.host else ""
         return RefusedError(
-            f"Port {wanted.port} on {wanted.host} is in use by another program: "
-            f"stop it, or set {variable}, for example {variable}={wanted.host}:{wanted.port + 1}."
+            f"Port {wanted.port}{on} is in use by another program: "
+            f"stop it, or set {variable}, for example {variable}={replace(wanted, port=wanted.port + 1)}."
         )
     why = (err.strerror or str(err)).lower()
-    return RefusedError(f"{variable}: cannot listen on {wanted.host}:{wanted.port}: {why}.")
+    return RefusedError(f"{variable}: cannot listen on {wanted}: {why}.")
 
 
 class _Server(uvicorn.Server):
@@ -86,7 +139,7 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(
     app: ASGIApp,
-    sock: socket.socket,
+    sockets: Sequence[socket.socket],
     address: Address,
     bounds: Bounds = Bounds(),
 ) -> AsyncIterator[asyncio.Task[None]]:
@@ -112,7 +165,7 @@ async def serving(
             timeout_graceful_shutdown=_LAST_REQUESTS_SECONDS,
         )
     )
-    task = asyncio.create_task(server.serve(sockets=[sock]), name="http")
+    task = asyncio.create_task(server.serve(sockets=list(sockets)), name="http")
     try:
         while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers a flag, not an event
             await asyncio.sleep(0.005)

@@ -1,6 +1,7 @@
 """`ladder up`: everything in one process on one port, on a PostgreSQL of its own, told in the terminal."""
 
 import asyncio
+import math
 import socket
 import sys
 import time
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 from ladder import data_folder, embedded_postgres, serving, story
 from ladder.banner import Standing, banner
 from ladder.host import unready
+from ladder.migrating import migrate_all
 from ladder.processes import (
     SERVICES,
     HostSettings,
@@ -22,11 +24,10 @@ from ladder.processes import (
     build,
     connected,
     hosting,
-    migrate_all,
     refuse_demo_keys,
     refusing,
 )
-from ladder.reachable import refuse_unknown_brokers
+from ladder.waiting_room import WaitingRoom
 from services.router.policies import InForce, moment
 from services.router.policy_store import stored
 from shared import telemetry
@@ -63,17 +64,16 @@ def run_up(*, began: float, tell_story: bool = True) -> None:
     with refusing():
         settings, log_settings = UpSettings.read(), EventLogSettings.read()
     telemetry.configure(settings.log_format, settings.log_level)
-    sock, address = serving.bind(settings.address)
+    sockets, address = serving.bind(settings.address)
     with data_folder.taken(settings.data_dir) as folder:
         place = Place(folder, address, settings, log_settings)
-        serving.run(lambda: _up(place, sock, began, tell_story=tell_story))
+        serving.run(lambda: _up(place, sockets, began, tell_story=tell_story))
     if sys.stdout.isatty():
         _say("")  # the terminal's own ^C stands on this line
     _say("Ladder has stopped.")
 
 
-async def _up(place: Place, sock: socket.socket, began: float, *, tell_story: bool) -> None:
-    await refuse_unknown_brokers(place.log_settings.kafka_bootstrap_servers)
+async def _up(place: Place, sockets: Sequence[socket.socket], began: float, *, tell_story: bool) -> None:
     async with AsyncExitStack() as stack:
         checking = asyncio.create_task(asyncio.to_thread(_policy, place))  # while the database starts
         try:
@@ -82,11 +82,12 @@ async def _up(place: Place, sock: socket.socket, began: float, *, tell_story: bo
             bundle = await checking
         eventlog = open_log(place.log_settings, database)
         await stack.enter_async_context(eventlog.running())
-        await migrate_all(database, eventlog)
+        async with WaitingRoom(sockets, place.address) as room:
+            await migrate_all(database, eventlog, seconds=math.inf, waits=room.waits)
         if place.settings.own_database is None and isinstance(eventlog, PostgresEventLog):
             await eventlog.forget_members()  # the folder's lock is ours, so they are dead
         services = _services(place, eventlog, database)
-        serves = await stack.enter_async_context(hosting(services, place.settings, sock, place.address))
+        serves = await stack.enter_async_context(hosting(services, place.settings, sockets, place.address))
         if bundle is not None or await _in_force(database) is not None:
             await _ready(services)
         policy = await _in_force(database)
@@ -126,8 +127,10 @@ def _services(place: Place, eventlog: EventLog, database: Database) -> Sequence[
         "secret_key": kept or SecretStr(data_folder.keep_secret(place.folder / "secret-key")),
         "public_url": place.settings.public_url or place.address.url,
     }
+    # The router answers whoever reached it, and so knows better than this where it is reached.
+    own = {"router": given | {"public_url": place.settings.public_url}}
     with refusing():
-        return [build(name, eventlog, database, given) for name in SERVICES]
+        return [build(name, eventlog, database, own.get(name, given)) for name in SERVICES]
 
 
 async def _ready(services: Sequence[Service]) -> None:

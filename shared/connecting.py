@@ -8,17 +8,21 @@ process that is stopped in the middle of a transaction.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
 import asyncpg
-from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-CONNECT_SECONDS: Final = 5.0
+from shared.database_url import Host, Server, read
+from shared.names import UnknownNameError, unresolved
+
 _IDLE_SECONDS: Final = 3  # of silence before the first probe
 _BETWEEN_SECONDS: Final = 2
 _PROBES: Final = 3
 _UNANSWERED_MS: Final = 8_000
+_NONE: Final[Mapping[str, str]] = {}
 IDLE_IN_TRANSACTION_MS: Final = 6_000
 
 # A stopped client's last statement may itself wait for a lock: then this ends it, and with it what it holds.
@@ -74,21 +78,116 @@ def watch_over(sock: Any) -> None:
         sock.setsockopt(*option)
 
 
-async def connect(
-    url: str, application: str, *, patience_seconds: float, settings: Mapping[str, str] | None = None
-) -> asyncpg.Connection:
-    """One connection beside the pool; `url` is a plain `postgresql://…`.
+class UnreachableError(OSError):
+    """None of the database's hosts could be connected to; the text says for each one why."""
 
-    Raises OSError, TimeoutError and asyncpg's errors; a statement that takes longer than `patience_seconds`
-    raises TimeoutError.
+
+async def connect(
+    where: Server | str,
+    application: str,
+    *,
+    patience_seconds: float | None,
+    settings: Mapping[str, str] = _NONE,
+) -> asyncpg.Connection:
+    """One connection; `where` is a URL as shared.database_url reads it. The hosts are tried in turn.
+
+    Raises OSError (UnknownNameError, UnreachableError, TimeoutError) and asyncpg's errors; a statement that
+    takes longer than `patience_seconds` raises TimeoutError.
     """
-    return await asyncpg.connect(
-        make_url(url).set(drivername="postgresql").render_as_string(hide_password=False),
-        timeout=CONNECT_SECONDS,
-        command_timeout=patience_seconds,
-        connection_class=Connection,
-        server_settings=server_settings(application, **(settings or {})),
-    )
+    server = read(where) if isinstance(where, str) else where
+    session = server_settings(server.named(application), **settings)
+    if server.options:  # the server puts those of its own before them
+        session["options"] = server.options
+    failed: dict[str, Exception] = {}
+    for host in server.hosts or (None,):
+        try:
+            return await asyncpg.connect(
+                **server.arguments(host),
+                timeout=server.seconds,
+                command_timeout=patience_seconds,
+                connection_class=Connection,
+                server_settings=session,
+                target_session_attrs=_needed(server, session),
+            )
+        except _NEXT_ONE as err:
+            failed[_shown(host)] = err
+    raise _unreachable(failed, server.seconds)
+
+
+_NEXT_ONE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
+
+def _needed(server: Server, session: Mapping[str, str]) -> str:
+    """A session that asks for read-only transactions itself would never be one that can write."""
+    reads = session.get("default_transaction_read_only") == "on"
+    return "primary" if reads and server.needs == "read-write" else server.needs
+
+
+def _shown(host: Host | None) -> str:
+    if host is None:
+        return "the local server"
+    name, port = host
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def _unreachable(failed: Mapping[str, Exception], seconds: float) -> Exception:
+    """One host's own error where that tells enough."""
+    if len(failed) == 1:
+        (only,) = failed.values()
+        if not isinstance(only, socket.gaierror | asyncpg.TargetServerAttributeNotMatched):
+            return only
+    why = "; ".join(_reason(host, err, seconds) for host, err in failed.items())
+    errors = list(failed.values())
+    made: OSError = UnreachableError(why)
+    if all(isinstance(err, socket.gaierror) for err in errors):
+        made = UnknownNameError(why)
+    elif all(isinstance(err, TimeoutError) for err in errors):
+        made = TimeoutError(why)
+    made.__cause__ = errors[-1]
+    return made
+
+
+def _reason(host: str, err: Exception, seconds: float) -> str:
+    if isinstance(err, socket.gaierror):
+        return unresolved(host.rpartition(":")[0].strip("[]"), err)
+    if isinstance(err, asyncpg.TargetServerAttributeNotMatched):
+        return f"{host} takes no writes at the moment"
+    if isinstance(err, TimeoutError):
+        return f"{host} did not answer within {seconds:g} s"
+    return f"{host}: {said(err)}"
+
+
+def said(err: BaseException) -> str:
+    """What an error on the way to the server says, for people: never a bare name of a class, or a number."""
+    cause = getattr(err, "orig", None) or err
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS failed: {cause.reason or cause}".replace("_", " ").lower()
+    if isinstance(cause, ConnectionRefusedError):
+        return "connection refused"
+    return str(cause).partition("\n")[0] or type(cause).__name__
+
+
+def engine(
+    server: Server,
+    application: str,
+    *,
+    patience_seconds: float | None,
+    settings: Mapping[str, str] = _NONE,
+    **pool: Any,
+) -> AsyncEngine:
+    """SQLAlchemy's engine over such connections; `pool` are its arguments for the pool."""
+
+    async def another() -> asyncpg.Connection:
+        return await connect(server, application, patience_seconds=patience_seconds, settings=settings)
+
+    return create_async_engine("postgresql+asyncpg://", async_creator=another, **pool)
 
 
 async def part_from(connection: asyncpg.Connection | None) -> None:

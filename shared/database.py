@@ -8,12 +8,12 @@ from typing import Final
 
 import asyncpg
 from sqlalchemy import NullPool, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import telemetry
 from shared.clock import stopwatch, utcnow
-from shared.connecting import CONNECT_SECONDS, Connection, connect, part_from, server_settings
+from shared.connecting import connect, engine, part_from
+from shared.database_url import read
 from shared.loops import Failures, repeat
 from shared.reading import Limits, Reading
 from shared.trouble import Trouble
@@ -27,7 +27,7 @@ log = telemetry.logger(__name__)
 
 
 class Database:
-    """One pool of connections. `url` is a plain `postgresql://…`; `size` bounds its connections.
+    """One pool of connections. `url` is as shared.database_url reads it; `size` bounds its connections.
 
     Whoever only looks uses `reading`, which has connections of its own: those of `transaction` are for what
     must go on whatever is looked at.
@@ -49,22 +49,18 @@ class Database:
     ) -> None:
         self.url: Final = url
         self.trouble: Final = Trouble(log, "database_away", what="PostgreSQL")
-        self._target = make_url(url).set(drivername="postgresql+asyncpg")
-        self._connecting = {
-            "timeout": CONNECT_SECONDS,
-            "connection_class": Connection,
-            "server_settings": server_settings(application),
-        }
+        self.server: Final = read(url)
         self._clock: tuple[datetime, float] | None = None
-        self.engine: AsyncEngine = create_async_engine(
-            self._target,
+        self.engine: AsyncEngine = engine(
+            self.server,
+            application,
+            patience_seconds=patience_seconds,
             pool_size=size,
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=False,
-            connect_args=self._connecting | {"command_timeout": patience_seconds},
         )
-        self.reading: Final = Reading(self._target, self._connecting, application, reading)
+        self.reading: Final = Reading(self.server, application, reading)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -75,17 +71,15 @@ class Database:
     @asynccontextmanager
     async def unhurried(self) -> AsyncIterator[AsyncConnection]:
         """One transaction on a connection of its own, whose statements may take any time: for migrations."""
-        settings = server_settings(
-            "ladder migrate", idle_in_transaction_session_timeout="0", statement_timeout="0"
-        )
-        engine = create_async_engine(
-            self._target, poolclass=NullPool, connect_args=self._connecting | {"server_settings": settings}
+        settings = {"idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
+        alone = engine(
+            self.server, "ladder migrate", patience_seconds=None, settings=settings, poolclass=NullPool
         )
         try:
-            async with engine.begin() as connection:
+            async with alone.begin() as connection:
                 yield connection
         finally:
-            await engine.dispose()
+            await alone.dispose()
 
     def now(self) -> datetime:
         """The server's present time, as last heard and counted on since by this process's stopwatch.
@@ -141,7 +135,7 @@ class Database:
             connection: asyncpg.Connection | None = None
             try:
                 connection = await connect(
-                    self.url, f"ladder listen {channel}", patience_seconds=_SILENT_SECONDS
+                    self.server, f"ladder listen {channel}", patience_seconds=_SILENT_SECONDS
                 )
                 connection.add_termination_listener(lambda _: gone.set())
                 await connection.add_listener(channel, lambda *args: wake(args[3]))

@@ -242,7 +242,7 @@ class Relay:
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(
-                self._database.url,
+                self._database.server,
                 f"ladder relay {self._schema}",
                 patience_seconds=_CALL_SECONDS,
                 settings={"synchronous_commit": "off"},  # a lost deletion is a repeat, and dropped

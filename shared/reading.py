@@ -7,20 +7,20 @@ one request at a time, with as much rest as work, so that the event loop belongs
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from prometheus_client import Counter
 from sqlalchemy import text
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from shared.connecting import server_settings
+from shared.connecting import engine
+from shared.database_url import Server
 from shared.problems import Problem
 
 REFUSED: Final = Counter(
@@ -117,19 +117,17 @@ def _later(seconds: float, do: Callable[[], None]) -> None:
 class Reading:
     """The part of a `Database` for those who look. Connections are made when they are first needed."""
 
-    def __init__(self, target: URL, connecting: Mapping[str, Any], application: str, limits: Limits) -> None:
-        milliseconds = {"statement_timeout": str(round(limits.seconds * 1000))}
-        longest = max(limits.seconds, limits.report_seconds)
-        settings = server_settings(f"{application} read", **(_SESSION | milliseconds))
+    def __init__(self, server: Server, application: str, limits: Limits) -> None:
         self.limits: Final = limits
-        self.engine: AsyncEngine = create_async_engine(
-            target,
+        self.engine: AsyncEngine = engine(
+            server,
+            f"{application} read",
+            patience_seconds=max(limits.seconds, limits.report_seconds) + _SPARE_SECONDS,
+            settings=_SESSION | {"statement_timeout": str(round(limits.seconds * 1000))},
             pool_size=limits.places,
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=True,  # nobody else finds out that the server was away: no reader is to pay for it
-            connect_args=dict(connecting)
-            | {"server_settings": settings, "command_timeout": longest + _SPARE_SECONDS},
         )
         self._places = _Places(limits.places)
         self._desk = asyncio.Lock()

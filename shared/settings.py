@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.database_url import read as read_url
 from shared.demo_keys import is_loopback
 from shared.security import Signer
 
@@ -120,7 +121,7 @@ class ListenSettings(LadderSettings):
 
 
 class DatabaseSettings(LadderSettings):
-    """`LADDER_DATABASE_URL`: a plain `postgresql://user:password@host:port/name`."""
+    """`LADDER_DATABASE_URL`: `postgresql://user:password@host:port/name`, see shared.database_url."""
 
     database_url: SecretStr | None = None
     read_timeout_seconds: float = Field(
@@ -129,6 +130,13 @@ class DatabaseSettings(LadderSettings):
     report_timeout_seconds: float = Field(
         default=20.0, ge=0.1, le=600, description="the same for a report (`/v1/reports`)"
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _can_be_read(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            read_url(url.get_secret_value())
+        return url
 
 
 class SecretKeySettings(LadderSettings):

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import structlog
 
+from shared.names import UnknownNameError
+
 AGAIN_AFTER_SECONDS: Final = 300.0
 _AWAY: Final = ("is away or refuses", "is still away or refuses", "is back")
 _OWN: Final = ("fails", "still fails", "works again")
@@ -89,5 +91,7 @@ def _kind(err: BaseException) -> str:
 def _is_telling(err: BaseException) -> bool:
     """Whether this error says more than that nobody answers."""
     cause = getattr(err, "orig", None) or err
+    if isinstance(cause, UnknownNameError):
+        return True
     state = str(getattr(cause, "sqlstate", None) or "")
     return state != "" and state[:2] not in {"08", "57"}

@@ -118,6 +118,9 @@ class EventLog(Protocol):
         An unreachable log is no error here: publishing raises, consuming returns nothing until it is back.
         """
 
+    def away(self) -> str | None:
+        """Why it cannot be reached at this moment, in a sentence; None as far as nothing is known."""
+
     async def publish(self, records: Sequence[Record], *, timeout_seconds: float = 4.0) -> None:
         """Return when every record is acknowledged durably.
 

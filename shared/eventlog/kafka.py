@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from shared import telemetry
 from shared.eventlog import Consumer, LogUnavailableError, Received, Record
 from shared.eventlog import kafka_topics as topic_work
-from shared.eventlog.kafka_connection import KafkaConnection
+from shared.eventlog.kafka_connection import KafkaConnection, explained, words
 from shared.eventlog.kafka_ending import end
 from shared.eventlog.kafka_group import KafkaConsumer, received
 from shared.eventlog.kafka_publish import Publisher
@@ -63,6 +63,9 @@ class KafkaEventLog:
         async with self._publisher.running():
             yield
 
+    def away(self) -> str | None:
+        return self._publisher.away if self._publisher else None
+
     async def publish(self, records: Sequence[Record], *, timeout_seconds: float = 4.0) -> None:
         if self._publisher is None:
             raise LogUnavailableError("the log is not running")
@@ -100,8 +103,9 @@ class KafkaEventLog:
                     if found:
                         yield found
             except (KafkaError, LogUnavailableError) as err:
-                trouble.is_on(err, name)
-                _, pause = await failures.failed(LogUnavailableError(repr(err)))
+                away = await explained(err, self._options["bootstrap_servers"])
+                trouble.is_on(away, name)
+                _, pause = await failures.failed(LogUnavailableError(words(away)))
             except Exception as err:  # noqa: BLE001 - the policy must be followed whatever comes
                 _, pause = await failures.failed(err)
             finally:

@@ -2,15 +2,17 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from aiokafka import conn
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.helpers import create_ssl_context
 
 from shared.connecting import watch_over
+from shared.names import UnknownNameError, unknown
 
 _KNOCK_SECONDS: Final = 1.0
 
@@ -65,6 +67,16 @@ class KafkaConnection:
             keyfile=str(self.tls_key) if self.tls_key else None,
         )
         return context
+
+
+async def explained(err: Exception, servers: Sequence[str]) -> Exception:
+    """The error; where aiokafka says only that it cannot connect, and no name resolves, that."""
+    return (await unknown(servers) or err) if isinstance(err, KafkaConnectionError | TimeoutError) else err
+
+
+def words(err: Exception) -> str:
+    """What is wrong, for people."""
+    return str(err) if isinstance(err, UnknownNameError) else repr(err)
 
 
 async def refused(servers: Iterable[str]) -> bool:

@@ -14,7 +14,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from shared import telemetry
 from shared.clock import utcnow
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
-from shared.eventlog.kafka_connection import refused
+from shared.eventlog.kafka_connection import explained, refused, words
 from shared.eventlog.kafka_ending import end
 from shared.loops import Failures, repeat
 from shared.trouble import Trouble
@@ -217,8 +217,9 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._up.set()
                 await self._broken.wait()
             except (KafkaError, LogUnavailableError, OSError, TimeoutError) as err:
-                trouble.is_on(err, name)
-                raise LogUnavailableError(f"not connected: {err!r}") from err
+                away = await explained(err, self._options["bootstrap_servers"])
+                trouble.is_on(away, name)
+                raise LogUnavailableError(f"not connected: {words(away)}") from err
             finally:
                 self._up.clear()
                 self._consumer = None

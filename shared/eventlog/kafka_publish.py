@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOr
 
 from shared import telemetry
 from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
+from shared.eventlog.kafka_connection import explained, words
 from shared.eventlog.kafka_ending import end
 from shared.eventlog.placing import check_size, partition_of
 from shared.events import OVERHEAD_BYTES
@@ -38,6 +39,7 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
         self._up = asyncio.Event()
         self._broken = asyncio.Event()
+        self.away: str | None = None  # why it is not connected
         self._partitions: dict[str, int] = {}
 
     @asynccontextmanager
@@ -116,13 +118,16 @@ class Publisher:
                 async with asyncio.timeout(_START_SECONDS):
                     await producer.start()
                 self._producer = producer
+                self.away = None
                 await failures.worked()
                 self._broken.clear()
                 self._up.set()
                 await self._broken.wait()
             except (KafkaError, OSError, TimeoutError) as err:
-                trouble.is_on(err, name)
-                raise LogUnavailableError(f"not connected: {err!r}") from err
+                away = await explained(err, self._options["bootstrap_servers"])
+                self.away = words(away)
+                trouble.is_on(away, name)
+                raise LogUnavailableError(f"not connected: {words(away)}") from err
             finally:
                 self._up.clear()
                 await end(producer)

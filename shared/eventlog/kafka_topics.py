@@ -10,6 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.eventlog import EventLogError, LogUnavailableError
+from shared.eventlog.kafka_connection import explained, words
 from shared.eventlog.topics import Topic
 
 _REQUEST_MS: Final = 10_000
@@ -26,7 +27,8 @@ async def administration(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAd
             await client.start()
             yield client
         except (KafkaError, OSError, TimeoutError) as err:
-            raise LogUnavailableError(f"Kafka does not answer: {err!r}") from err
+            away = await explained(err, options["bootstrap_servers"])
+            raise LogUnavailableError(f"Kafka does not answer: {words(away)}") from err
     finally:
         await client.close()
 

@@ -79,6 +79,9 @@ class PostgresEventLog:
             await asyncio.gather(cleaning, return_exceptions=True)
             await self._appender.close()
 
+    def away(self) -> str | None:
+        return None  # whoever has the database says so
+
     async def publish(self, records: Sequence[Record], *, timeout_seconds: float = 4.0) -> None:
         if records:
             await self._appender.append(records, timeout_seconds)

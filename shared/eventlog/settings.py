@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
+from shared.names import can_be_host
 from shared.settings import LadderSettings
 
 
@@ -30,6 +31,6 @@ class EventLogSettings(LadderSettings):
     def _names_hosts_and_ports(cls, servers: str | None) -> str | None:
         for server in (servers or "").split(",") if servers else ():
             host, _, port = server.strip().rpartition(":")
-            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            if not can_be_host(host.strip("[]")) or not port.isdecimal() or not 0 < int(port) < 65536:
                 raise ValueError(f"{server.strip()!r} is not host:port, such as kafka:9092")
         return servers

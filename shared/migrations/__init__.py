@@ -23,6 +23,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from shared import telemetry
+from shared.connecting import said
 from shared.database import Database
 from shared.errors import MismatchError
 from shared.loops import Failures
@@ -72,28 +73,33 @@ def _current(connection: Connection, owner: str) -> str | None:
     return context.get_current_revision()
 
 
-def _upgrade(connection: Connection, owner: str, versions: Path) -> None:
+def _upgrade(connection: Connection, owner: str, versions: Path) -> str | None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{owner}"'))
     history, current = _history(owner, versions), _current(connection, owner)
     if current is not None and current not in history.known:
         if outdated := _outdated(connection, owner, history, current):
             raise OutdatedCodeError(outdated)
-        return  # a newer release migrated it, and this one may go on
+        return (
+            f"schema {owner!r} is at revision {current}, of a newer release; this one knows {history.newest} "
+            "and may run on it: it is left as it is"
+        )
     command.upgrade(_config(owner, versions, connection), "head")
     connection.execute(text(f'CREATE TABLE IF NOT EXISTS "{owner}".oldest_code (revision text NOT NULL)'))
     connection.execute(text(f'DELETE FROM "{owner}".oldest_code'))
     mark = text(f'INSERT INTO "{owner}".oldest_code (revision) VALUES (:revision)')
     connection.execute(mark, {"revision": history.oldest_code})
+    return None
 
 
-async def upgrade(database: Database, owner: str, versions: Path) -> None:
+async def upgrade(database: Database, owner: str, versions: Path) -> str | None:
     """Bring the owner's schema to the newest revision; does nothing when it is there.
 
-    Nor when a newer release brought it further; raises OutdatedCodeError when that one is needed.
+    Nor when a newer release brought it further: then says so. Raises OutdatedCodeError when code as new as
+    that one is needed.
     """
     async with database.unhurried() as connection:
-        await connection.run_sync(_upgrade, owner, versions)
+        return await connection.run_sync(_upgrade, owner, versions)
 
 
 def _outdated(connection: Connection, owner: str, history: _History, current: str) -> str | None:
@@ -181,7 +187,7 @@ class _Look:
         except Exception as err:  # noqa: BLE001 - it is looked at again
             self.answered = False
             await self._failures.failed(err)
-            return f"the database cannot be reached ({type(err).__name__})"
+            return f"the database cannot be reached: {said(err)}"
         self.answered = True
         await self._failures.worked()
         return why

@@ -40,12 +40,13 @@ def _account() -> pwd.struct_passwd | None:
 
 
 class PostgresServer:
-    """One server on one port. `durable` leaves fsync on, for benchmarks."""
+    """One server on one port. `durable` leaves fsync on, for benchmarks; `programs`: another release's."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, programs: Path | None = None) -> None:
         self.folder: Final = folder
         self.port: Final = free_port()
         self._durable = durable
+        self._programs = programs or binaries()
         self._account = _account()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -63,7 +64,7 @@ class PostgresServer:
         options = [part for setting in settings for part in ("-c", setting)]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [binaries() / "postgres", "-D", self.folder / "data", "-p", str(self.port), *options],
+                [self._programs / "postgres", "-D", self.folder / "data", "-p", str(self.port), *options],
                 stdout=log,
                 stderr=log,
                 **self._identity(),
@@ -105,7 +106,7 @@ class PostgresServer:
 
     def run_sql(self, statement: str) -> str:
         """Run one statement in the database `postgres`; its output, unaligned."""
-        command = [binaries() / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement]
+        command = [self._programs / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement]
         done = subprocess.run([*command, self.url()], capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(done.stderr.strip())
@@ -116,7 +117,7 @@ class PostgresServer:
             os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
         options = ["--auth=trust", "--username=ladder", "--encoding=UTF8", "--locale=C", "--no-sync"]
         subprocess.run(
-            [binaries() / "initdb", "-D", self.folder / "data", *options],
+            [self._programs / "initdb", "-D", self.folder / "data", *options],
             check=True,
             capture_output=True,
             **self._identity(),

@@ -4,16 +4,12 @@ import asyncio
 from collections.abc import Generator
 from time import perf_counter
 
-from sqlalchemy.engine import make_url
-
-from shared.connecting import CONNECT_SECONDS
+from shared.database_url import read
 from shared.reading import Limits, Reading
 
 
 def reading() -> Reading:
-    return Reading(
-        make_url("postgresql+asyncpg://nobody@127.0.0.1:1/none"), {"timeout": CONNECT_SECONDS}, "t", Limits()
-    )
+    return Reading(read("postgresql://nobody@127.0.0.1:1/none"), "t", Limits())
 
 
 def slow(number: int) -> int:

@@ -107,6 +107,9 @@ capabilities: {drop: [ALL]}
 - {name: LADDER_POLICY, value: /etc/ladder/policy}
 {{- end }}
 {{- if eq .service "router" }}
+{{- if or .root.Values.publicUrl .root.Values.ingress.enabled }}
+- {name: LADDER_PUBLIC_URL, value: {{ include "ladder.publicUrl" .root | quote }}}
+{{- end }}
 - {name: LADDER_KEEP_INCIDENTS_DAYS, value: {{ int .root.Values.keep.incidents | quote }}}
 - {name: LADDER_KEEP_REPORTS_DAYS, value: {{ int .root.Values.keep.reports | quote }}}
 - {name: LADDER_KEEP_DEAD_LETTERS_DAYS, value: {{ int .root.Values.keep.deadLetters | quote }}}
