@@ -64,10 +64,19 @@ class Address:
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
-def bind(wanted: Address, variable: str = "LADDER_LISTEN") -> tuple[Sequence[socket.socket], Address]:
-    """Bound sockets that do not listen yet, and the address that they have. Raises RefusedError."""
+EVERYWHERE: Final = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))  # noqa: S104 - asked for by `:8080`
+_NO_PROTOCOL: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+
+
+def bind(
+    wanted: Address, variable: str = "LADDER_LISTEN", *, protocols: Sequence[tuple[int, str]] = EVERYWHERE
+) -> tuple[Sequence[socket.socket], Address]:
+    """Bound sockets that do not listen yet, and the address that they have. Raises RefusedError.
+
+    `protocols`: what everywhere is. A host that has one of them only listens by that one.
+    """
     if wanted.everywhere:
-        return _bind_everywhere(wanted, variable)
+        return _bind_everywhere(wanted, variable, protocols)
     try:
         family, _, _, _, place = socket.getaddrinfo(wanted.host, wanted.port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as err:
@@ -79,29 +88,32 @@ def bind(wanted: Address, variable: str = "LADDER_LISTEN") -> tuple[Sequence[soc
     return [sock], replace(wanted, port=sock.getsockname()[1])
 
 
-def _bind_everywhere(wanted: Address, variable: str) -> tuple[Sequence[socket.socket], Address]:
+def _bind_everywhere(
+    wanted: Address, variable: str, protocols: Sequence[tuple[int, str]]
+) -> tuple[Sequence[socket.socket], Address]:
     """One socket for each protocol: on one for both, IPv4 clients would come as `::ffff:10.0.0.1`, and what
-    is said of their addresses (`LADDER_TRUSTED_PROXIES`) would not fit. A host without one has the other.
+    is said of their addresses (`LADDER_TRUSTED_PROXIES`) would not fit.
     """
     sockets: list[socket.socket] = []
-    port = wanted.port
+    missing: OSError | None = None
+    place = wanted
     try:
-        for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - asked for
+        for family, everywhere in protocols:
             try:
-                sockets.append(_bound(family, (everywhere, port)))
+                sockets.append(_bound(family, (everywhere, place.port)))
             except OSError as err:
-                if err.errno not in _NO_PROTOCOL or (family == socket.AF_INET6 and not sockets):
+                if err.errno not in _NO_PROTOCOL:
                     raise
+                missing = err
             else:
-                port = sockets[0].getsockname()[1]
+                place = replace(wanted, port=sockets[0].getsockname()[1])
+        if missing is not None and not sockets:
+            raise missing
     except OSError as err:
         for sock in sockets:
             sock.close()
-        raise _cannot_listen(replace(wanted, port=port), err, variable) from err
-    return sockets, replace(wanted, port=port)
-
-
-_NO_PROTOCOL: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+        raise _cannot_listen(place, err, variable) from err
+    return sockets, place
 
 
 def _bound(family: int, place: Any) -> socket.socket:
@@ -207,8 +219,15 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         runner.run(_until_signalled(main))
 
 
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A look for a name that nobody waits for any more has failed late: whoever waited has said so."""
+    if not isinstance(context.get("exception"), socket.gaierror):
+        loop.default_exception_handler(context)
+
+
 async def _until_signalled(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_unheard)
     task = asyncio.create_task(main(), name="main")
 
     def end() -> None:

@@ -16,7 +16,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared.database_url import Host, Server, read
-from shared.names import UnknownNameError, unresolved
+from shared.names import UnknownNameError, resolve
 
 _IDLE_SECONDS: Final = 3  # of silence before the first probe
 _BETWEEN_SECONDS: Final = 2
@@ -101,14 +101,17 @@ async def connect(
     failed: dict[str, Exception] = {}
     for host in server.hosts or (None,):
         try:
-            return await asyncpg.connect(
-                **server.arguments(host),
-                timeout=server.seconds,
-                command_timeout=patience_seconds,
-                connection_class=Connection,
-                server_settings=session,
-                target_session_attrs=_needed(server, session),
-            )
+            async with asyncio.timeout(server.seconds):
+                if host is not None and not host[0].startswith("/"):
+                    await resolve(host[0], server.seconds)
+                return await asyncpg.connect(
+                    **server.arguments(host),
+                    timeout=server.seconds,
+                    command_timeout=patience_seconds,
+                    connection_class=Connection,
+                    server_settings=session,
+                    target_session_attrs=_needed(server, session),
+                )
         except _NEXT_ONE as err:
             failed[_shown(host)] = err
     raise _unreachable(failed, server.seconds)
@@ -139,12 +142,12 @@ def _unreachable(failed: Mapping[str, Exception], seconds: float) -> Exception:
     """One host's own error where that tells enough."""
     if len(failed) == 1:
         (only,) = failed.values()
-        if not isinstance(only, socket.gaierror | asyncpg.TargetServerAttributeNotMatched):
+        if not isinstance(only, asyncpg.TargetServerAttributeNotMatched):
             return only
     why = "; ".join(_reason(host, err, seconds) for host, err in failed.items())
     errors = list(failed.values())
     made: OSError = UnreachableError(why)
-    if all(isinstance(err, socket.gaierror) for err in errors):
+    if all(isinstance(err, UnknownNameError) for err in errors):
         made = UnknownNameError(why)
     elif all(isinstance(err, TimeoutError) for err in errors):
         made = TimeoutError(why)
@@ -153,8 +156,8 @@ def _unreachable(failed: Mapping[str, Exception], seconds: float) -> Exception:
 
 
 def _reason(host: str, err: Exception, seconds: float) -> str:
-    if isinstance(err, socket.gaierror):
-        return unresolved(host.rpartition(":")[0].strip("[]"), err)
+    if isinstance(err, UnknownNameError):
+        return str(err)
     if isinstance(err, asyncpg.TargetServerAttributeNotMatched):
         return f"{host} takes no writes at the moment"
     if isinstance(err, TimeoutError):

@@ -6,9 +6,9 @@ server that restarts look the same as a typing mistake, and only time tells. So 
 
 import asyncio
 import re
-import socket
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Final
+from weakref import WeakKeyDictionary
 
 _SECONDS: Final = 2.0
 _NO_NAME: Final = re.compile(r"[\s@/\\?#<>\[\]]")
@@ -27,26 +27,45 @@ def can_be_host(text: str) -> bool:
     return bool(text) and _NO_NAME.search(text) is None
 
 
-def unresolved(name: str, err: OSError) -> str:
-    """In words, that a name does not resolve."""
-    return f"the name {name} cannot be resolved ({(err.strerror or str(err)).lower()})"
+async def resolve(host: str, seconds: float) -> None:
+    """Return when the name has an address. Raises UnknownNameError, also when nobody says so in time.
+
+    Whoever asks for a name that is being asked for waits with the others: where the name server is silent,
+    the few threads that ask would otherwise be taken by many loops that try again and again.
+    """
+    loop = asyncio.get_running_loop()
+    asked = _asked.setdefault(loop, {})
+    task = asked.get(host)
+    if task is None:
+        task = asked[host] = loop.create_task(_ask(host), name=f"resolve {host}")
+        task.add_done_callback(lambda _: asked.pop(host, None))
+    try:
+        async with asyncio.timeout(seconds):
+            why = await asyncio.shield(task)
+    except TimeoutError as err:
+        raise UnknownNameError(f"the name {host} was not resolved within {seconds:g} s") from err
+    if why is not None:
+        raise UnknownNameError(f"the name {host} cannot be resolved ({why})")
 
 
 async def unknown(servers: Sequence[str]) -> UnknownNameError | None:
     """The error that says so where none of these servers (host:port) has a name that resolves now."""
-    reasons = await asyncio.gather(*map(_reason, servers))
-    return UnknownNameError("; ".join(map(str, reasons))) if reasons and all(reasons) else None
+    hosts = [server.rpartition(":")[0].strip("[]") for server in servers]
+    found = await asyncio.gather(*(resolve(host, _SECONDS) for host in hosts), return_exceptions=True)
+    errors = [str(each) for each in found if isinstance(each, UnknownNameError)]
+    return UnknownNameError("; ".join(errors)) if errors and len(errors) == len(hosts) else None
 
 
-async def _reason(server: str) -> str | None:
-    host = server.rpartition(":")[0].strip("[]")
+async def _ask(host: str) -> str | None:
+    """Why it does not resolve, in lower case; None when it does."""
     try:
-        async with asyncio.timeout(_SECONDS):
-            await asyncio.get_running_loop().getaddrinfo(host, None)
-    except TimeoutError:
-        return f"the name {host} is not resolved within {_SECONDS:g} s"
+        await asyncio.get_running_loop().getaddrinfo(host, None)
     except (OSError, UnicodeError) as err:
-        return unresolved(
-            host, err if isinstance(err, OSError) else socket.gaierror(0, "not a name of a host")
-        )
+        return (getattr(err, "strerror", None) or "not a name of a host").lower()
     return None
+
+
+_asked: Final[MutableMapping[asyncio.AbstractEventLoop, dict[str, "asyncio.Task[str | None]"]]] = (
+    WeakKeyDictionary()
+)
+"""What each event loop asks for at the moment."""

@@ -1,5 +1,6 @@
 """What only the Kafka log has to take care of: what others read from it, its topics, its security."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,7 @@ from shared.eventlog.topics import Topic, ladder_topics
 from shared.events import IncidentEvent
 from tests.eventlog.places import read, values
 from tests.servers.kafka import PASSWORD, USER, Authority, KafkaServer, has_java
+from tests.servers.resolver import Resolver
 from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not has_java(), reason="needs Apache Kafka itself")
@@ -178,6 +180,27 @@ async def test_a_connection_to_a_broker_that_vanished_ends_by_itself(
             value for _, _, value in SOCKET_OPTIONS
         ]
     await client.close()
+
+
+def test_brokers_whose_name_comes_late_are_waited_for(secured: KafkaServer) -> None:
+    """What is waited for is said, and publishing and reading go on by themselves once the name is known."""
+
+    async def story() -> None:
+        names = asyncio.get_running_loop()
+        assert isinstance(names, Resolver)
+        log = KafkaEventLog(KafkaConnection(secured.bootstrap_servers.replace("127.0.0.1", "kafka.test")))
+        async with log.running():
+            why = "the name kafka.test cannot be resolved (name or service not known)"
+            await until(lambda: log.away() == why)
+            assert await log.verify_topics() == [f"Kafka does not answer: {why}"]
+            with pytest.raises(LogUnavailableError):
+                await log.publish([Record("late", b"k", b"v")], timeout_seconds=0.1)
+            names.known["kafka.test"] = "127.0.0.1"
+            await until(lambda: log.away() is None)
+            await until(log.verify_topics)  # it answers: what is wrong with them is another matter
+
+    with asyncio.Runner(loop_factory=Resolver) as runner:
+        runner.run(story())
 
 
 async def test_a_wrong_password_is_said_and_publishing_fails(secured: KafkaServer) -> None:

@@ -79,7 +79,9 @@ def test_the_first_of_several_secret_keys_signs_and_all_verify() -> None:
         ("127.0.0.1:8080", "127.0.0.1", 8080, True),
         ("localhost:0", "localhost", 0, True),
         ("[::1]:80", "::1", 80, True),
-        (":8080", "0.0.0.0", 8080, False),  # everywhere
+        (":8080", "", 8080, False),  # everywhere
+        ("[::]:8080", "::", 8080, False),
+        ("0.0.0.0:8080", "0.0.0.0", 8080, False),
         ("ladder.example:443", "ladder.example", 443, False),
     ],
 )

@@ -15,7 +15,7 @@ from tests.waiting import until
 @pytest.fixture(scope="module")
 async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
     """One that runs for the whole module; a test that ends it starts it again."""
-    running = Up(tmp_path_factory.mktemp("up") / "data dir")
+    running = Up(tmp_path_factory.mktemp("up") / "data dir", trusted_proxies="127.0.0.1")
     await running.start()
     yield running
     await running.end()
@@ -57,6 +57,27 @@ async def test_whoever_takes_it_is_named_and_nobody_else_is_paged(up: Up) -> Non
         assert taken.status_code == 200, taken.text
         assert taken.json()["assignee"] == "ana"
     await until(lambda: "pages stop (taken) · “Payments are slow”" in up.said)
+
+
+@pytest.mark.parametrize(
+    ("reached", "begin"),
+    [
+        (
+            {"X-Forwarded-Proto": "https", "Host": "ladder.example.com"},
+            "https://ladder.example.com/v1/schedules/",
+        ),
+        ({"Host": "ladder.test:8080"}, "http://ladder.test:8080/v1/schedules/"),
+    ],
+    ids=["by a proxy", "as it is"],
+)
+async def test_a_calendars_address_is_the_one_by_which_people_reach_it(
+    up: Up, reached: dict[str, str], begin: str
+) -> None:
+    """Absolute, and https where a proxy that is trusted speaks https."""
+    async with up.client() as client:
+        (schedule, *_) = (await client.get("/v1/schedules")).json()["items"]
+        given = await client.post(f"/v1/schedules/{schedule['name']}/feed", headers=reached)
+    assert given.json()["url"].startswith(begin)
 
 
 async def test_after_a_kill_in_the_middle_nothing_accepted_is_lost(tmp_path: Path) -> None:
