@@ -16,7 +16,8 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared.database_url import Host, Server, read
-from shared.names import UnknownNameError, resolve
+from shared.names import UnknownNameError
+from shared.resolving import resolve
 
 _IDLE_SECONDS: Final = 3  # of silence before the first probe
 _BETWEEN_SECONDS: Final = 2

@@ -12,7 +12,8 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.helpers import create_ssl_context
 
 from shared.connecting import watch_over
-from shared.names import UnknownNameError, unknown
+from shared.names import UnknownNameError
+from shared.resolving import unknown
 
 _KNOCK_SECONDS: Final = 1.0
 
