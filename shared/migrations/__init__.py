@@ -187,7 +187,9 @@ class _Look:
         except Exception as err:  # noqa: BLE001 - it is looked at again
             self.answered = False
             await self._failures.failed(err)
-            return f"the database cannot be reached: {said(err)}"
+            # Strangers read it by /readyz: the server's own words name users and databases.
+            why = said(err) if isinstance(err, OSError) else type(err).__name__
+            return f"the database cannot be reached: {why}"
         self.answered = True
         await self._failures.worked()
         return why

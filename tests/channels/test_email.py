@@ -129,6 +129,14 @@ async def test_a_server_that_is_down_is_unavailable(postbox):
     assert isinstance(await closed.send(envelope("ana@example.com")), Unavailable)
 
 
+async def test_a_server_whose_name_nobody_knows_is_unavailable_and_named():
+    """Mails wait, as for one that refuses: the name may come back."""
+    unknown = EmailChannel(MailServer.at("smtp://mail.invalid:25?starttls=no", "ladder@ops.example"))
+    result = await unknown.send(envelope("ana@example.com"))
+    assert isinstance(result, Unavailable)
+    assert "mail.invalid" in result.reason
+
+
 async def test_without_a_server_every_mail_is_rejected_with_the_reason():
     assert await EmailChannel(None).send(envelope("ana@example.com")) == Rejected(
         "LADDER_SMTP_URL is not set"
