@@ -17,6 +17,7 @@ from ladder import data_folder, embedded_postgres, serving, story
 from ladder.banner import Standing, banner
 from ladder.host import unready
 from ladder.migrating import migrate_all
+from ladder.policy_story import PolicyStory
 from ladder.processes import (
     SERVICES,
     HostSettings,
@@ -93,7 +94,9 @@ async def _up(place: Place, sockets: Sequence[socket.socket], began: float, *, t
         policy = await _in_force(database)
         _say("\n".join(banner(_standing(place, bundle, policy, time.monotonic() - began))))
         if tell_story:
-            stack.push_async_callback(_ended, asyncio.create_task(story.tell(eventlog, _say), name="story"))
+            told = PolicyStory(database, _say, policy[0] if policy else None)
+            for telling in (story.tell(eventlog, _say), told.tell()):
+                stack.push_async_callback(_ended, asyncio.create_task(telling, name="story"))
         await serves
 
 

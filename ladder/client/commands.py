@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -189,36 +188,10 @@ def watch(
             time.sleep(every)
 
 
-def apply(
-    policy: Annotated[Path, typer.Argument(help="The bundle: a file, or a folder of them.")],
-    *,
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
-    """Check a policy bundle and put it in force, everywhere at once."""
-    from ladder.client.unsound import UnsoundPolicyError
-    from shared.policy import PolicyErrors, dump_json, load
-
-    try:
-        bundle = load(policy)
-    except PolicyErrors as err:
-        raise UnsoundPolicyError(err) from err
-    with reaching(url, api_key) as connection:
-        answer = connection.put("/v1/policy", dump_json(bundle), "application/json")
-    if json:
-        print_json(answer)
-        return
-    say(f"in force: bundle {str(answer['hash'])[:12]}, revision {answer['revision']}")
-    for sentence in answer.get("not_in_force") or ():
-        say(f"  {sentence}")
-    for sentence in answer.get("warnings") or ():
-        say(f"  warning: {sentence}")
-
-
 def register(app: typer.Typer) -> None:
     """Adds the commands, each to its group."""
     from ladder.client.acting import ACTS
+    from ladder.client.applying import apply
     from ladder.client.directory import customer, customers
     from ladder.client.duty import absent, override, overrides, shifts
     from ladder.client.letters import letters

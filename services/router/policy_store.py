@@ -9,6 +9,7 @@ restarts and replicas that still have an older file, so every content that a fil
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
@@ -22,12 +23,22 @@ from services.router.tables import SCHEMA
 from shared import outbox, telemetry
 from shared.events import PolicyPublished
 from shared.policy import Bundle, dump_json, hash_of
+from shared.policy.changes import changes
 from shared.policy.packing import PolicyTooLargeError
 from shared.policy.travel import record_of
 
 log = telemetry.logger(__name__)
 
 _LOCK: Final = 0x90_11C4
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A policy that was put in force; in sentences: what names what it lacks, and what it changed."""
+
+    in_force: InForce
+    lacks: list[str]
+    changes: list[str]
 
 
 async def switch(
@@ -59,18 +70,20 @@ async def replace(
     *,
     source: Literal["file", "api"],
     by: str,
-) -> tuple[InForce, list[str]]:
-    """Put this policy in force instead of the one that is; with it, what stands and names what it lacks.
-
-    Raises PolicyTooLargeError.
-    """
+) -> Taken:
+    """Put this policy in force instead of the one that is. Raises PolicyTooLargeError."""
     await connection.execute(_SERIALISE, {"lock": _LOCK})
     now, current = await moment(connection)
     before = await _bundle_of(connection, policies, current)
     taken = await switch(connection, policy.bundle, source=source, by=by)
     if current is None or current.hash != taken.hash:
         await lacking.ask_again(connection, before, policy.bundle)
-    return taken, await lacking.warnings(connection, policy, now, before, policies)
+    lacks = await lacking.warnings(connection, policy, now, before, policies)
+    return Taken(taken, lacks, await asyncio.to_thread(_changes, before, policy.bundle))
+
+
+def _changes(before: Bundle | None, after: Bundle) -> list[str]:
+    return [] if before is None else changes(dump_json(before), dump_json(after))
 
 
 async def _bundle_of(
@@ -85,7 +98,7 @@ async def _bundle_of(
 
 async def take_file(
     connection: AsyncConnection, policies: Policies, policy: CompiledPolicy, *, changed: bool, by: str
-) -> tuple[InForce, list[str]] | None:
+) -> Taken | None:
     """Put the file's bundle in force if it counts (see above); None when it does not.
 
     `changed`: the file changed while this process ran.
@@ -100,7 +113,7 @@ async def take_file(
         return await replace(connection, policies, policy, source="file", by=by)
     if current.hash != chosen:
         return None
-    return current, await lacking.warnings(connection, policy, now)
+    return Taken(current, await lacking.warnings(connection, policy, now), [])
 
 
 async def publish_again(connection: AsyncConnection) -> InForce | None:

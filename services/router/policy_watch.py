@@ -92,16 +92,26 @@ class PolicyWatch:
                 hash=compiled.hash,
             )
         else:
-            in_force, lacks = taken
-            log.info("policy in force", action="policy_taken", hash=in_force.hash, revision=in_force.revision)
-            if lacks:
-                log.warning(_lacking(lacks), action="policy_lacks", warnings=lacks)
+            _tell(taken)
 
 
 def _refusal(err: PolicyErrors) -> str:
     """One clear sentence for whoever has just saved the file, with the place of the first error."""
     more = f" (and {count} more)" if (count := len(err.errors) - 1) else ""
     return f"LADDER_POLICY is refused, what was in force stays in force: {err.errors[0]}{more}"
+
+
+def _tell(taken: policy_store.Taken) -> None:
+    new = taken.in_force
+    log.info(
+        "policy in force",
+        action="policy_taken",
+        hash=new.hash,
+        revision=new.revision,
+        changes=taken.changes,
+    )
+    if taken.lacks:
+        log.warning(_lacking(taken.lacks), action="policy_lacks", warnings=taken.lacks)
 
 
 def _lacking(lacks: Sequence[str]) -> str:

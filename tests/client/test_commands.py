@@ -313,6 +313,7 @@ def test_apply_says_what_is_in_force(server: HTTPServer, ladder: Terminal):
         {
             "hash": "ab" * 32,
             "revision": 7,
+            "changes": ["team desk: eva added"],
             "not_in_force": ["grouping: comes later"],
             "warnings": ["override 5b8b: eva is no user of the policy in force"],
         }
@@ -320,9 +321,17 @@ def test_apply_says_what_is_in_force(server: HTTPServer, ladder: Terminal):
     printed = ladder("apply", str(files("ladder.samples").joinpath("policy.yaml")))
     assert printed.out == (
         "in force: bundle abababababab, revision 7\n"
+        "  team desk: eva added\n"
         "  grouping: comes later\n"
         "  warning: override 5b8b: eva is no user of the policy in force\n"
     )
+
+
+def test_apply_answers_as_json_and_insists_when_asked_to(server: HTTPServer, ladder: Terminal):
+    answer = {"hash": "ab" * 32, "revision": 7, "warnings": [], "changes": ["API key demo removed"]}
+    server.expect_request("/v1/policy", method="PUT", query_string="force=true").respond_with_json(answer)
+    printed = ladder("apply", "--force", "--json", str(files("ladder.samples").joinpath("policy.yaml")))
+    assert json.loads(printed.out) == answer
 
 
 def test_watch_tells_each_new_entry_once_and_ends_when_the_incident_is_over(

@@ -1,5 +1,6 @@
 """`ladder up` as a newcomer meets it: a process of its own, the example policy, its printed lines, its API."""
 
+import json
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from ladder.embedded_postgres import EmbeddedPostgres
 from ladder.postgres_processes import working_in
+from shared.demo_keys import DEMO_KEY
+from tests.client.conftest import Printed, Terminal
 from tests.ladder.running import POLICY, Up
 from tests.waiting import until
 
@@ -78,6 +81,51 @@ async def test_a_calendars_address_is_the_one_by_which_people_reach_it(
         (schedule, *_) = (await client.get("/v1/schedules")).json()["items"]
         given = await client.post(f"/v1/schedules/{schedule['name']}/feed", headers=reached)
     assert given.json()["url"].startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("situation", "kind", "level", "inboxes"),
+    [
+        ("support", "customer_case", "", {"ela", "jan"}),  # whose week it is
+        ("incidents", "incident", "team", {"petr"}),  # automation would have had a minute for itself
+        ("projects", "", "board", {"ruth"}),  # the office may be closed
+        ("crisis", "crisis", "", {"igor"}),
+    ],
+)
+async def test_a_situation_can_be_tried_as_the_readme_says_and_be_taken_back(
+    up: Up, situation: str, kind: str, level: str, inboxes: set[str]
+) -> None:
+    """Apply it, send as the README does, be paged in the inbox, take it, and apply the example again."""
+    ladder = Terminal(up.url)
+    before = up.said.count(" policy · applied by ")
+    applied = ladder("apply", str(POLICY / "situations" / f"{situation}.yaml"), key=DEMO_KEY)
+    assert applied.exit_code == 0, applied.err
+    await until(lambda: up.said.count(" policy · applied by ") == before + 1)
+
+    async def posted() -> bool:  # intake learns of the policy by the log
+        return (await up.post(f"Tried {situation}")).status_code == 202 and sent().exit_code == 0
+
+    def sent() -> Printed:
+        more = ["--kind", kind] if kind else []
+        asked = ["send", "The till is down", "--dedup-key", f"try-{situation}", "--customer", "acme"]
+        return ladder(*asked, "--severity", "critical", *more, key=DEMO_KEY)
+
+    await until(posted)
+    if level:
+        up_to = ("escalate", f"try-{situation}", "--level", level)
+        await until(lambda: ladder(*up_to, key=DEMO_KEY).exit_code == 0)
+
+    async def paged() -> bool:
+        kept = [item for user in inboxes for item in await up.inbox(user)]
+        return any("The till is down" in item["title"] for item in kept)
+
+    await until(paged)
+    taken = ladder("ack", f"try-{situation}", key=DEMO_KEY)
+    assert taken.exit_code == 0, taken.err
+    assert "taken by" in taken.out
+    back = ladder("apply", "--json", str(POLICY), key=DEMO_KEY)
+    assert back.exit_code == 0, back.err
+    assert json.loads(back.out)["changes"]
 
 
 async def test_after_a_kill_in_the_middle_nothing_accepted_is_lost(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from shared.access import Holder, KeyCheck, KeyFirst, Role, holder_of, require_k
 from shared.clock import utcnow
 from shared.errors import Kind, kind_of
 from shared.eventlog import RecordTooLargeError
+from shared.policy import Bundle
 from shared.policy.usable_keys import UsableKeys
 from shared.problems import Problem
 from shared.reading import read_by
@@ -109,6 +110,15 @@ class Access:
         holder = holder_of(presented, self._usable.of(live.bundle), now)
         self._looks -= 1
         return Caller(holder, live, now)
+
+    def role_under(self, bundle: Bundle, caller: Caller) -> Role | None:
+        """What the caller's key would be allowed under this bundle; None where it would be unknown."""
+        for name, door in self._usable.of(bundle).api_keys.items():
+            for key in door.keys:
+                stands = key.expires is None or caller.now < key.expires
+                if stands and key.sha256.lower().startswith(caller.holder.mark):
+                    return bundle.role_of(name)
+        return None
 
     def _may_look(self) -> bool:
         """Whether few enough keys were looked up in this second, good ones left aside."""

@@ -7,19 +7,22 @@ from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.router import lacking, metrics, policy_store
 from services.router.api.access import Access, Caller, Route, unavailable
-from services.router.api.shapes import FailingExpression, PolicyStatus, answer, answers
+from services.router.api.shapes import FailingExpression, PolicyStatus, PolicyTaken, answer, answers
 from services.router.domain.compiled import CompiledPolicy, compile_sized
 from services.router.engine import Engine
 from services.router.expression_failures import Failing
 from services.router.policies import InForce, moment
+from shared.access import ROLES, Role
 from shared.policy import Bundle, PolicyError, PolicyErrors, load, not_in_force
 from shared.problems import Problem
 
 _NAME: Final = "bundle.yaml"
+_MAY_APPLY: Final[Role] = "admin"
 _BODY: Final[Mapping[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -62,14 +65,20 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         summary="Check a bundle and put it in force",
         response_class=Response,
         responses=answers(
-            PolicyStatus,
+            PolicyTaken,
             "It is in force; intake and notifier learn of it at once.",
-            {422: "The bundle has errors: each with file, line, column and path. Nothing was changed."},
+            {
+                409: "The key that asks could apply nothing any more; `force=true` does it all the same.",
+                422: "The bundle has errors: each with file, line, column and path. Nothing was changed.",
+            },
         ),
         openapi_extra=dict(_BODY),
     )
     async def replace(
-        request: Request, caller: Annotated[Caller, Depends(access.needs("admin"))]
+        request: Request,
+        caller: Annotated[Caller, Depends(access.needs(_MAY_APPLY))],
+        *,
+        force: Annotated[bool, Query(description="Also where your key loses the right to apply.")] = False,
     ) -> Response:
         body = await request.body()
         try:
@@ -77,18 +86,36 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         except PolicyErrors as err:
             metrics.POLICY_REFUSED.labels("api").inc()
             raise refused(err) from err
+        if not force:
+            _refuse_lockout(caller, access.role_under(compiled.bundle, caller))
         engine.policies.keep(compiled, size)
         async with engine.database.transaction() as connection:
             by = caller.actor.name
-            in_force, lacks = await policy_store.replace(
-                connection, engine.policies, compiled, source="api", by=by
-            )
-            failing = await engine.failures.listed(connection, in_force.hash)
+            taken = await policy_store.replace(connection, engine.policies, compiled, source="api", by=by)
+            failing = await engine.failures.listed(connection, taken.in_force.hash)
         wake_relay()
         engine.alarm.earlier(caller.now)
-        return answer(_status(in_force, compiled.bundle, failing, lacks))
+        status = _status(taken.in_force, compiled.bundle, failing, taken.lacks)
+        return answer(PolicyTaken(**msgspec.structs.asdict(status), changes=taken.changes))
 
     return router
+
+
+def _refuse_lockout(caller: Caller, role: Role | None) -> None:
+    """Whoever applies a policy can also apply the next one: a mistake in it must be theirs to take back."""
+    if role is not None and ROLES.index(role) >= ROLES.index(_MAY_APPLY):
+        return
+    key = caller.holder.key
+    has = f"has the role {role} there" if role else "is not among its api_keys"
+    raise Problem(
+        409,
+        "would-lock-out",
+        "With this policy your key could not apply another one",
+        f"the key you use (now api_keys.{key}) {has}, and applying needs {_MAY_APPLY}: give it that role in "
+        "the new policy, apply it with a key that has it, or insist (`ladder apply --force`, "
+        "`PUT /v1/policy?force=true`); nothing was changed",
+        extra={"key": key, "role": role, "needed": _MAY_APPLY},
+    )
 
 
 def refused(err: PolicyErrors) -> Problem:

@@ -344,6 +344,14 @@ class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
 
 
+class PolicyTaken(PolicyStatus, frozen=True, kw_only=True):
+    """The same of one that has just been put in force, and in `changes`, in the policy's own words, what is
+    different from the one before.
+    """
+
+    changes: list[str]
+
+
 SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     IncidentSnapshot,
     IncidentList,
@@ -368,6 +376,7 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     DeadLetterList,
     FailingExpression,
     PolicyStatus,
+    PolicyTaken,
     *REPORTS,
 )
 _AS_THEY_ARE: Final = REPORT_ITEMS | {"Link"}  # a field of theirs may be left out

@@ -362,9 +362,43 @@ async def test_a_good_bundle_is_in_force_at_once_and_published(served: Api) -> N
     assert answer.status_code == 200, answer.text
     status = answer.json()
     assert (status["hash"], status["source"], status["by"]) == (content_hash(changed), "api", "api:admin")
+    assert status["changes"] == [
+        "last_resort: user:petra added, user:karel removed",
+        "schedule desk removed",
+    ]
     assert (await served.get("/v1/policy")).json()["hash"] == status["hash"]
     rows = await served.desk.sql("SELECT key FROM router.outbox WHERE topic = 'ladder.policy'")
     assert [row.key for row in rows] == [b"bundle"]
+
+
+@pytest.mark.parametrize(
+    ("role", "why"),
+    [
+        ("lead", "(now api_keys.admin) has the role lead there"),
+        (None, "(now api_keys.admin) is not among its api_keys"),
+    ],
+)
+async def test_a_policy_that_would_lock_out_whoever_applies_it_is_refused_unless_they_insist(
+    served: Api, role: str | None, why: str
+) -> None:
+    before = (await served.get("/v1/policy")).json()
+    left = {name: key for name, key in keys().items() if role or name != "admin"}
+    if role:
+        left["admin"] = left["admin"] | {"role": role}
+    body, key = dump_json(bundle(api_keys=left)), {"Authorization": "Bearer admin"}
+    refused = await served.client.put("/v1/policy", content=body, headers=key)
+    assert refused.status_code == 409
+    assert refused.headers["content-type"] == "application/problem+json"
+    problem = refused.json()
+    assert (problem["type"], problem["role"]) == ("urn:ladder:problem:would-lock-out", role)
+    assert why in problem["detail"]
+    assert "--force" in problem["detail"]
+    assert (await served.get("/v1/policy")).json() == before
+
+    insisted = await served.client.put("/v1/policy?force=true", content=body, headers=key)
+    assert insisted.status_code == 200
+    again = await served.client.put("/v1/policy?force=true", content=body, headers=key)
+    assert again.status_code == (403 if role else 401)
 
 
 def link(

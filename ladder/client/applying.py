@@ -1,0 +1,42 @@
+"""`ladder apply`: a policy put in force, and what that changed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.printing import print_json, say
+
+
+def apply(
+    policy: Annotated[Path, typer.Argument(help="The bundle: a file, or a folder of them.")],
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where your key loses the right to apply another one.")
+    ] = False,
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
+) -> None:
+    """Check a policy bundle, put it in force everywhere at once, and say what changed."""
+    from ladder.client.unsound import UnsoundPolicyError
+    from shared.policy import PolicyErrors, dump_json, load
+
+    try:
+        bundle = load(policy)
+    except PolicyErrors as err:
+        raise UnsoundPolicyError(err) from err
+    asked = "/v1/policy?force=true" if force else "/v1/policy"
+    with reaching(url, api_key) as connection:
+        answer = connection.put(asked, dump_json(bundle), "application/json")
+    if json:
+        print_json(answer)
+        return
+    say(f"in force: bundle {str(answer['hash'])[:12]}, revision {answer['revision']}")
+    if answer.get("changes") == []:  # an older release says nothing about it
+        say("  nothing is different from what was in force")
+    for sentence in (*(answer.get("changes") or ()), *(answer.get("not_in_force") or ())):
+        say(f"  {sentence}")
+    for sentence in answer.get("warnings") or ():
+        say(f"  warning: {sentence}")
