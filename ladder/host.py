@@ -1,9 +1,11 @@
 """Services into one web application: `ladder up` hosts three of them, `ladder router` one.
 
-Adds what each process has whatever it hosts: `/healthz`, `/readyz`, `/metrics`, `/docs`, `/openapi.json`.
+Adds what each process has whatever it hosts: the page at `/`, `/healthz`, `/readyz`, `/metrics`, `/docs`,
+`/openapi.json`.
 Metrics may be answered at an address of their own (`LADDER_METRICS_LISTEN`), the description be kept back.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -20,12 +22,12 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 import ladder
-from ladder import docs_page, files
+from ladder import docs_page, files, front_page
 from ladder.edge import BODY_LIMIT, Edge, declared_path, problem_of
 from ladder.openapi import complete, parameters
 from shared.guesses import Guesses, judged
 from shared.problems import MEDIA_TYPE, Fault, Problem
-from shared.service import Service
+from shared.service import KnownPolicy, Service
 
 
 class Alive(BaseModel):
@@ -51,6 +53,7 @@ class Shown:
 
 
 _ALL: Final = Shown()
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?")
 
 
 def unready(services: Sequence[Service]) -> dict[str, list[str]]:
@@ -74,7 +77,7 @@ def assemble(
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]  # their stub is missing
     others = [route for each in services for route in each.routes if not isinstance(route, Route)]
-    app = _Application(services, shown, [service.api for service in services], others)
+    app = _Application(services, shown, [service.api for service in services], others, loopback=loopback)
     hot = [route for service in services for route in service.routes if isinstance(route, Route)]
     limits = _limits(app)
     return Edge(app, hot, _owners(services, app), loopback=loopback, limits=limits, guesses=guesses)
@@ -110,6 +113,8 @@ class _Application(FastAPI):
         shown: Shown,
         interfaces: Sequence[APIRouter],
         others: Sequence[BaseRoute],
+        *,
+        loopback: bool = False,
     ) -> None:
         super().__init__(
             title="Ladder",
@@ -130,6 +135,10 @@ class _Application(FastAPI):
         self.router.routes[:0] = others
         for interface in interfaces:
             self.include_router(interface, dependencies=[Depends(_refuse_unknown_parameters)])
+        self._shown = shown
+        self._loopback = loopback
+        if interfaces:
+            self._add_front()
         self._add_health()
         if shown.metrics:
             self._add_metrics()
@@ -162,11 +171,60 @@ class _Application(FastAPI):
             responses={503: {"model": Readiness, "description": "Not yet; the reasons say why"}},
         )
         async def readyz(response: Response) -> Readiness:
-            reasons = unready(self._services)
-            if short := files.shortage():
-                reasons["process"] = [short]
+            reasons = self._reasons()
             response.status_code = 503 if reasons else 200
             return Readiness(ready=not reasons, reasons=reasons)
+
+    def _reasons(self) -> dict[str, list[str]]:
+        """Why requests cannot be sent here; empty when they can."""
+        reasons = unready(self._services)
+        if short := files.shortage():
+            reasons["process"] = [short]
+        return reasons
+
+    def _add_front(self) -> None:
+        @self.get(
+            "/",
+            tags=["process"],
+            operation_id="get_front_page",
+            summary="What this is, whether it is well, and where to go: a page, or JSON",
+            response_class=HTMLResponse,
+            responses={
+                200: {"content": {"application/json": {"schema": {"type": "object"}}}},
+                503: {
+                    "description": "The same where it is not ready: it says why",
+                    "content": {
+                        "text/html": {"schema": {"type": "string"}},
+                        "application/json": {"schema": {"type": "object"}},
+                    },
+                },
+            },
+        )
+        async def front(request: Request) -> Response:
+            return self._front(request)
+
+        @self.head("/", include_in_schema=False)
+        async def head(request: Request) -> Response:
+            return self._front(request)
+
+    def _front(self, request: Request) -> Response:
+        told = front_page.Front(
+            services=[service.name for service in self._services],
+            reasons=self._reasons(),
+            policy=_known_policy(self._services),
+            url=_called(request),
+            loopback=self._loopback,
+            links=self._links(),
+        )
+        status = 503 if told.reasons else 200
+        if front_page.wants_json(request.headers.get("accept", "")):
+            return JSONResponse(front_page.as_json(told), status, headers=dict(front_page.HEADERS))
+        return HTMLResponse(front_page.render(told), status, headers=dict(front_page.HEADERS))
+
+    def _links(self) -> dict[str, str]:
+        docs = {"docs": "/docs", "openapi": "/openapi.json"} if self._shown.docs else {}
+        process = {"readiness": "/readyz", "health": "/healthz"}
+        return docs | process | ({"metrics": "/metrics"} if self._shown.metrics else {})
 
     def _add_metrics(self) -> None:
         @self.get(
@@ -190,6 +248,19 @@ class _Application(FastAPI):
         )
         async def docs() -> HTMLResponse:
             return HTMLResponse(docs_page.render(self.openapi()), headers=docs_page.HEADERS)
+
+
+def _known_policy(services: Sequence[Service]) -> KnownPolicy | None:
+    """What is in force; of the services that know it, the newest and if possible one that has it at hand."""
+    known = [policy for service in services if (policy := service.policy()) is not None]
+    return max(known, key=lambda one: (one.revision, one.bundle is not None), default=None)
+
+
+def _called(request: Request) -> str:
+    """This address as the reader called it, where that is one that may stand in a command."""
+    host = request.headers.get("host", "")
+    scheme = request.url.scheme
+    return f"{scheme}://{host}" if _HOST.fullmatch(host) else f"{scheme}://127.0.0.1:8080"
 
 
 class _Metrics(Response):

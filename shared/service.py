@@ -8,6 +8,17 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.routing import BaseRoute
 
+from shared.policy import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPolicy:
+    """The policy that a service works by. `bundle`: where it has that at hand."""
+
+    hash: str
+    revision: int
+    bundle: Bundle | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -18,6 +29,7 @@ class Service:
     running: Callable[[], AbstractAsyncContextManager[None]]  # starts its loops; ends them cleanly on leaving
     unready: Callable[[], Sequence[str]]  # why it is not ready, in sentences; empty when it is
     stuck: Callable[[], Sequence[str]] = tuple  # why it makes no progress, where a restart would help
+    policy: Callable[[], KnownPolicy | None] = lambda: None  # in force, as far as it knows
     routes: Sequence[BaseRoute] = ()  # plain ASGI routes of hot paths, matched before `api`
     openapi_paths: Mapping[str, Any] = field(default_factory=dict)  # what OpenAPI says of `routes`
     openapi_schemas: Mapping[str, Any] = field(default_factory=dict)  # components that those paths name

@@ -1,12 +1,14 @@
 """`ladder apply`: a policy put in force, and what that changed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
 from ladder.client.printing import print_json, say
+
+_MOST_CHANGES: Final = 20
 
 
 def apply(
@@ -36,7 +38,10 @@ def apply(
     say(f"in force: bundle {str(answer['hash'])[:12]}, revision {answer['revision']}")
     if answer.get("changes") == []:  # an older release says nothing about it
         say("  nothing is different from what was in force")
-    for sentence in (*(answer.get("changes") or ()), *(answer.get("not_in_force") or ())):
+    changes = answer.get("changes") or ()
+    for sentence in (*changes[:_MOST_CHANGES], *(answer.get("not_in_force") or ())):
         say(f"  {sentence}")
+    if len(changes) > _MOST_CHANGES:
+        say(f"  … and {len(changes) - _MOST_CHANGES} changes more (--json tells them)")
     for sentence in answer.get("warnings") or ():
         say(f"  warning: {sentence}")

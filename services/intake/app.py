@@ -29,7 +29,7 @@ from shared.policy.feed import PolicyFeed, PublishedPolicy
 from shared.policy.usable_keys import UsableKeys
 from shared.pulse import Pulses
 from shared.secrets import Secrets
-from shared.service import Service
+from shared.service import KnownPolicy, Service
 
 log = telemetry.logger(__name__)
 
@@ -60,6 +60,11 @@ class Intake:
         if self._topics is None:
             return [*reasons, "intake: the topics of the event log are not verified yet"]
         return [*reasons, *(f"intake: {wrong}" for wrong in self._topics)]
+
+    def policy(self) -> KnownPolicy | None:
+        """The policy that it follows."""
+        known = self._feed.current
+        return None if known is None else KnownPolicy(known.hash, known.revision, known.bundle)
 
     async def verify_once(self) -> bool:
         """Look at the topics; whether they are as they should be. What is wrong is said when it changes."""
@@ -130,6 +135,7 @@ def build(settings: IntakeSettings, *, log: EventLog, fetch: Fetch | None = None
         running=running,
         unready=intake.unready,
         stuck=intake.stuck,
+        policy=intake.policy,
         routes=[
             Route("/v1/events", Events(native, *rest), methods=["POST"]),
             Route("/v2/enqueue", ByBody(pagerduty, *rest), methods=["POST"]),

@@ -36,7 +36,7 @@ from shared.progress import Progress
 from shared.pulse import Pulses
 from shared.retention import forget_old
 from shared.secrets import Secrets
-from shared.service import Service
+from shared.service import KnownPolicy, Service
 
 log = telemetry.logger(__name__)
 REVISIONS: Final = Path(str(revisions.__file__)).parent
@@ -122,6 +122,11 @@ class Notifier:
         if (stalled := self._relay.stalled()) is not None:
             reasons.append(stalled)
         return [f"notifier: {reason}" for reason in reasons]
+
+    def policy(self) -> KnownPolicy | None:
+        """The policy that it follows."""
+        known = self._feed.current
+        return None if known is None else KnownPolicy(known.hash, known.revision, known.bundle)
 
     def stuck(self) -> Sequence[str]:
         """Why only a new start would help."""
@@ -241,4 +246,5 @@ def build(settings: NotifierSettings, *, log: EventLog, database: Database | Non
         running=notifier.running,
         unready=notifier.unready,
         stuck=notifier.stuck,
+        policy=notifier.policy,
     )

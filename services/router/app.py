@@ -22,7 +22,7 @@ from shared.looks import DatabaseLook
 from shared.loops import Failures, repeat
 from shared.outbox import Relay
 from shared.pulse import Pulses
-from shared.service import Service
+from shared.service import KnownPolicy, Service
 
 _VERSIONS: Final = Path(__file__).parent / "migrations"
 
@@ -85,6 +85,11 @@ class Router:
         if (stalled := self._relay.stalled()) is not None:
             reasons.append(f"router: {stalled}")
         return reasons
+
+    def policy(self) -> KnownPolicy | None:
+        """The policy in force."""
+        known = self.watch.in_force
+        return None if known is None else KnownPolicy(known.hash, known.revision)
 
     def stuck(self) -> Sequence[str]:
         """Why only a new start would help."""
@@ -149,5 +154,6 @@ def build(settings: RouterSettings, *, log: EventLog, database: Database | None)
         running=router.running,
         unready=router.unready,
         stuck=router.stuck,
+        policy=router.policy,
         openapi_schemas=api.schemas(),
     )

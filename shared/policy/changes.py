@@ -43,12 +43,15 @@ def changes(before: bytes, after: bytes) -> list[str]:
 
 
 def _of_sections(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    for section in dict.fromkeys([*after, *before]):
-        old, new = before.get(section, _UNSET), after.get(section, _UNSET)
-        if old == new:
-            continue
+    """First what came and went, then what is different in what stays."""
+    differing = [each for each in dict.fromkeys([*after, *before]) if before.get(each) != after.get(each)]
+    for section in differing:
         if section in _ONE:
-            yield from _of_entries(section, {} if old is _UNSET else old, {} if new is _UNSET else new)
+            yield from _of_entries(section, before.get(section, {}), after.get(section, {}))
+    for section in differing:
+        old, new = before.get(section, _UNSET), after.get(section, _UNSET)
+        if section in _ONE:
+            yield from _of_stayed(section, _mapping(old), _mapping(new))
         else:
             yield from _of_value(section, old, new)
 
@@ -60,6 +63,9 @@ def _of_entries(section: str, before: Mapping[str, Any], after: Mapping[str, Any
     ):
         if names:
             yield _counted(section, names, verb)
+
+
+def _of_stayed(section: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     for name in after:
         if name in before and before[name] != after[name]:
             yield from _of_entry(section, name, before[name], after[name])

@@ -19,7 +19,7 @@ from tests.api.office import PAGER, Office
 from tests.api.test_writes import KINDS, at, make
 
 _METHODS = ("get", "put", "post", "delete", "patch")
-_KEYLESS = {"/healthz", "/readyz", "/metrics", "/docs", "/v1/replies/link/{token}"}
+_KEYLESS = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/v1/replies/link/{token}"}
 _KEYLESS |= {"/v1/schedules/{name}/shifts.ics"}
 _KEY_IN_BODY_OR_PATH = {
     "/v2/enqueue",
@@ -163,6 +163,8 @@ def test_every_refusal_is_a_problem_but_for_pages_for_people_and_for_the_words_o
                 assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/AlertRefused")
             elif path.startswith(_OF_OPSGENIE):
                 assert kinds == {"application/json", "application/problem+json"}  # the host's, or its own
+            elif path == "/":
+                assert kinds == {"text/html", "application/json"}
             elif path in {"/healthz", "/readyz"}:
                 assert kinds == {"application/json"}
             else:

@@ -13,11 +13,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ladder import serving
 from ladder.embedded_postgres import free_port
+from ladder.front_page import wants_json
 from ladder.host import Shown, assemble, measured
 from ladder.processes import HostSettings, hosting
 from shared.demo_keys import DEMO_KEY
+from shared.policy import load
 from shared.problems import Fault, Problem
-from shared.service import Service
+from shared.service import KnownPolicy, Service
+from tests.ladder.running import POLICY
 
 
 class Order(BaseModel):
@@ -95,6 +98,93 @@ async def test_not_ready_says_which_service_and_why_and_the_process_is_alive_all
         assert answer.status_code == 503
         assert answer.json() == {"ready": False, "reasons": {"slow": ["no policy yet"]}}
         assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_the_root_says_what_this_is_that_it_is_well_and_where_to_go(client: httpx2.AsyncClient) -> None:
+    """A browser gets a page without a script, a program JSON."""
+    page = await client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "It is well." in page.text
+    assert 'href="/docs"' in page.text
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "<script" not in page.text
+    assert "style=" not in page.text
+    told = await client.get("/", headers={"Accept": "application/json"})
+    assert (told.status_code, told.headers["content-type"]) == (200, "application/json")
+    assert told.json()["ready"] is True
+    assert told.json()["services"] == ["fast", "slow"]
+    assert told.json()["links"]["docs"] == "/docs"
+    for path in told.json()["links"].values():
+        assert (await client.get(path)).status_code == 200
+    assert (await client.head("/")).status_code == 200
+
+
+async def test_the_root_says_what_is_broken_as_readyz_does() -> None:
+    async with _client(assemble(_services("no policy <yet>"), loopback=True)) as client:
+        page = await client.get("/")
+        assert page.status_code == 503
+        assert "It is not well." in page.text
+        assert "slow: no policy &lt;yet&gt;" in page.text
+        assert "No policy is known here" in page.text
+        told = await client.get("/", headers={"Accept": "application/json"})
+        assert (told.status_code, told.json()["ready"]) == (503, False)
+        assert told.json()["reasons"] == (await client.get("/readyz")).json()["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "shows"),
+    [
+        ("intake", "This is intake: other systems post their events here.", "/v1/events"),
+        ("router", "This is the router: it decides who handles what", "ladder apply FILE"),
+        ("notifier", "This is the notifier: it reaches people", "/v1/inbox/ana"),
+    ],
+)
+@pytest.mark.parametrize("loopback", [True, False], ids=["here", "anywhere"])
+async def test_each_service_alone_says_which_it_is_and_shows_the_demo_key_on_this_machine_only(
+    name: str, says: str, shows: str, *, loopback: bool
+) -> None:
+    known = KnownPolicy("a1b2c3" * 10, 7, load(POLICY))
+    one = Service(name=name, api=APIRouter(), running=_running, unready=lambda: (), policy=lambda: known)
+    async with _client(assemble([one], loopback=loopback)) as client:
+        page = (await client.get("/")).text
+    assert says in page
+    assert "revision 7" in page
+    assert (shows in page) or (name == "notifier" and not loopback)
+    assert (DEMO_KEY in page) == (loopback and name != "router")
+    assert ("ana" in page) == (loopback and name == "notifier"), "no name of the policy without a key"
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("ladder.example:8443", "http://ladder.example:8443/v1/events"),
+        ("[::1]:8080", "http://[::1]:8080/v1/events"),
+        ("x'; rm -rf ~; echo '", "http://127.0.0.1:8080/v1/events"),  # it would stand in a command
+    ],
+)
+async def test_the_root_shows_commands_for_the_address_that_was_called(host: str, address: str) -> None:
+    known = KnownPolicy("a1b2c3" * 10, 7)
+    one = Service(name="intake", api=APIRouter(), running=_running, unready=lambda: (), policy=lambda: known)
+    async with _client(assemble([one], loopback=True)) as client:
+        assert f"curl -s {address} " in (await client.get("/", headers={"Host": host})).text
+
+
+@pytest.mark.parametrize(
+    ("accept", "json_wanted"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("application/json", True),
+        ("application/json, text/html;q=0.5", True),
+        ("text/html, application/json", False),
+        ("text/html;q=0, application/json;q=0.1", True),
+        ("application/json;q=x", False),
+    ],
+)
+def test_json_is_answered_to_whoever_prefers_it(accept: str, *, json_wanted: bool) -> None:
+    assert wants_json(accept) == json_wanted
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """`ladder up` as a newcomer meets it: a process of its own, the example policy, its printed lines, its API."""
 
+import html
 import json
+import re
+import shlex
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,6 +37,20 @@ async def test_it_says_where_it_is_what_it_runs_on_and_one_line_to_try(up: Up) -
     await until(lambda: up.said.count("curl -s ") == 1)
     async with up.client() as client:
         assert (await client.get("/readyz")).json() == {"ready": True, "reasons": {}}
+
+
+async def test_its_address_in_a_browser_says_that_it_is_well_and_shows_what_works_here(up: Up) -> None:
+    async with up.client() as client:
+        page = await client.get("/", headers={"Accept": "text/html", "Authorization": ""})
+        assert page.status_code == 200
+        assert "It is well." in page.text
+        assert "intake, router and notifier" in page.text
+        [sent, inbox, elsewhere] = [html.unescape(one) for one in re.findall("<pre>(.*?)</pre>", page.text)]
+        assert sent in up.said, "the line to try is the terminal's"
+        assert shlex.split(inbox)[2] == f"{up.url}/v1/inbox/ana"
+        assert elsewhere == f"export LADDER_URL={up.url}"
+        for path in re.findall('href="(.*?)"', page.text):
+            assert (await client.get(path)).status_code == 200
 
 
 async def test_an_event_pages_the_first_level_and_the_story_says_whom_and_why(up: Up) -> None:
