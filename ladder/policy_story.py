@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import tzinfo
 from typing import Final
 
+from ladder.plain_text import on_one_line
 from services.router.policies import InForce, moment
 from services.router.policy_store import stored
 from shared.database import Database
@@ -48,7 +49,7 @@ class PolicyStory:
         self._known = found
         told = await asyncio.to_thread(changes, earlier, after)
         for line in lines(found, told, first=before is None, zone=zone):
-            self._say(line)
+            self._say(on_one_line(line))
 
 
 def lines(
