@@ -1,8 +1,11 @@
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
+from ladder.policy_story import lines as switched_lines
 from ladder.story import GROUP, lines, tell_once
+from services.router.policies import InForce
 from shared import codec
 from shared.eventlog import Partition, Received
 from shared.events import (
@@ -135,3 +138,17 @@ async def test_a_storm_is_counted_and_not_scrolled_past() -> None:
 
 def test_the_terminal_reads_in_a_group_of_its_own() -> None:
     assert GROUP not in {"ladder-router", "ladder-notifier"}
+
+
+def test_a_switch_of_the_policy_is_one_line_with_who_did_it_and_one_for_each_difference() -> None:
+    switched = InForce("ab" * 32, 3, datetime(2026, 3, 1, 12, tzinfo=UTC), "api", "user:ana")
+    assert list(switched_lines(switched, ["team desk: eva added"], zone=UTC)) == [
+        "12:00:00  policy · applied by ana · revision 3 (abababababab) · 1 change",
+        "12:00:00    team desk: eva added",
+    ]
+    by_key = dataclasses.replace(switched, by="api:deploy")
+    assert "applied with the key deploy" in next(switched_lines(by_key, [], zone=UTC))
+    from_file = dataclasses.replace(switched, source="file", by="/etc/ladder/policy.yaml")
+    told = list(switched_lines(from_file, [f"user u{number} added" for number in range(30)], zone=UTC))
+    assert "taken from /etc/ladder/policy.yaml · revision 3" in told[0]
+    assert told[-1] == "12:00:00    … and 18 more"

@@ -189,12 +189,19 @@ async def test_without_a_policy_it_says_that_none_is_in_force_and_what_to_do(tmp
     assert await up.end() == 0
 
 
-async def test_a_broken_save_of_the_policy_is_told_with_its_place_and_changes_nothing(tmp_path: Path) -> None:
+async def test_a_save_of_the_policy_is_told_with_what_changed_and_a_broken_one_with_its_place(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "policy.yaml"
     good = (POLICY / "ladder.yaml").read_text()
     file.write_text(good)
     up = Up(tmp_path / "edited", policy=file)
     await up.start()
+    better = good.replace("acknowledge_within: 15s  ", "acknowledge_within: 30s  ")
+    file.write_text(better.replace("desk: {members: [ana]", "desk: {members: [ana, petra]"))
+    await until(lambda: "team desk: petra added" in up.said)
+    assert f"policy · taken from {file} · revision 2 (" in up.said
+    assert "    policies.quick.levels[0].acknowledge_within: 15s → 30s\n" in up.said
     file.write_text(good.replace("every: 20s", "every: soon"))
     place = 1 + good[: good.index("every: 20s")].count("\n")
     await until(lambda: f"what was in force stays in force: {file}:{place}:" in up.said)
