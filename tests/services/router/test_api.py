@@ -363,8 +363,8 @@ async def test_a_good_bundle_is_in_force_at_once_and_published(served: Api) -> N
     status = answer.json()
     assert (status["hash"], status["source"], status["by"]) == (content_hash(changed), "api", "api:admin")
     assert status["changes"] == [
-        "last_resort: user:petra added, user:karel removed",
         "schedule desk removed",
+        "last_resort: user:petra added, user:karel removed",
     ]
     assert (await served.get("/v1/policy")).json()["hash"] == status["hash"]
     rows = await served.desk.sql("SELECT key FROM router.outbox WHERE topic = 'ladder.policy'")
