@@ -37,7 +37,7 @@ def incidents(
     api_key: ApiKey = "",
 ) -> None:
     """List incidents: those that are open, unless asked otherwise."""
-    from ladder.client.words import INCIDENT_COLUMNS, incident_cells
+    from ladder.client.words import INCIDENT_COLUMNS, INCIDENT_SPARE, incident_cells
     from shared.clock import utcnow
 
     wanted = status or ([] if everything else ["triggered", "acknowledged"])
@@ -55,7 +55,7 @@ def incidents(
         say("No such incident." if everything or status else "Nothing is open.")
     else:
         now = utcnow()
-        print_table(INCIDENT_COLUMNS, [incident_cells(incident, now) for incident in found])
+        print_table(INCIDENT_COLUMNS, [incident_cells(incident, now) for incident in found], INCIDENT_SPARE)
 
 
 def show(

@@ -15,6 +15,7 @@ import typer
 from ladder.plain_text import on_lines, on_one_line
 
 _GAP: Final = 2  # between two columns of a table
+_UNCUT: Final = 20  # characters of a cell that are always shown
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -60,18 +61,65 @@ def width_of_terminal() -> int | None:
     return None
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table without frames; in a pipe nothing is cut."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str] = ()) -> None:
+    """A table without frames; in a pipe nothing is cut.
+
+    On a terminal only long cells are cut. Where even so it is too narrow, columns in which nothing stands are
+    left out, then those of `spare` in that order; which ones is said below.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    width = width_of_terminal()
+    left_out = [] if width is None else _left_out(columns, rows, width, spare)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(Text(on_one_line(name)), no_wrap=True, overflow="ellipsis")
+    shown = [number for number, name in enumerate(columns) if name not in left_out]
+    natural = _widths(columns, rows)
+    fitting = _fitting([natural[number] for number in shown], width)
+    for number, wide in zip(shown, fitting, strict=True):
+        name = Text(on_one_line(columns[number]))
+        table.add_column(name, no_wrap=True, overflow="ellipsis", width=wide)
     for row in rows:
-        table.add_row(*(Text(on_one_line(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 400, soft_wrap=not sys.stdout.isatty()).print(table)
+        table.add_row(*(Text(on_one_line(row[number])) for number in shown))
+    wide = 400 if width is None else max(width, sum(fitting) + _GAP * len(fitting))
+    Console(width=wide, soft_wrap=width is None).print(table)
+    missing = [name for name, *cells in zip(columns, *rows, strict=True) if name in left_out and any(cells)]
+    if missing:
+        say(f"Left out on a terminal as narrow as this: {', '.join(missing)}.")
+
+
+def _left_out(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, spare: Sequence[str]
+) -> list[str]:
+    """The columns for which there is no room."""
+    widths = dict(zip(columns, (min(each, _UNCUT) for each in _widths(columns, rows)), strict=True))
+    empty = [name for name, *cells in zip(columns, *rows, strict=True) if not any(cells)]
+    left_out: list[str] = []
+    for name in dict.fromkeys([*empty, *spare]):
+        if sum(widths.values()) + _GAP * (len(widths) - 1) <= width:
+            break
+        del widths[name]
+        left_out.append(name)
+    return left_out
+
+
+def _fitting(widths: list[int], most: int | None) -> list[int]:
+    """The same, the widest made narrower until they fit, none below what is always shown."""
+    excess = 0 if most is None else sum(widths) + _GAP * (len(widths) - 1) - most
+    while excess > 0 and (widest := max(widths)) > _UNCUT:
+        narrower = [number for number, wide in enumerate(widths) if wide == widest]
+        for number in narrower[:excess]:
+            widths[number] -= 1
+        excess -= len(narrower)
+    return widths
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column is when nothing is cut."""
+    from rich.cells import cell_len
+
+    return [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
 
 
 def print_table_turned(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> None:
@@ -99,7 +147,5 @@ def _print_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None
 
 def length_of_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     """Its width in characters when nothing is cut."""
-    from rich.cells import cell_len
-
-    widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+    widths = _widths(columns, rows)
     return sum(widths) + _GAP * (len(widths) - 1)

@@ -76,6 +76,7 @@ def incident_cells(incident: Document, now: datetime) -> tuple[str, ...]:
 INCIDENT_COLUMNS = (
     "id", "prio", "status", "taken by", "level", "customer", "service", "age", "next", "title"
 )  # fmt: skip
+INCIDENT_SPARE = ("level", "next", "service", "customer", "age")  # on a narrow terminal, in this order
 
 
 def incident_lines(incident: Document, now: datetime) -> list[str]:

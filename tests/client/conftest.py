@@ -17,7 +17,7 @@ class Terminal:
     url: str
 
     def __call__(self, *arguments: str, key: str = "a-key", **environment: str) -> "Printed":
-        settings = {"LADDER_URL": self.url, "LADDER_API_KEY": key, "TZ": "UTC", **environment}
+        settings = {"LADDER_URL": self.url, "LADDER_API_KEY": key, "TZ": "UTC", "COLUMNS": "", **environment}
         result = CliRunner(env=settings).invoke(app, list(arguments))
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -52,6 +52,22 @@ def test_incidents_lists_what_is_open_with_the_key_that_was_given(server: HTTPSe
     assert "Checkout is down" in printed.out
 
 
+@pytest.mark.parametrize("width", [100, 80, 60])
+def test_a_list_keeps_its_ids_and_what_counts_on_a_narrow_terminal(
+    server: HTTPServer, ladder: Terminal, width: int
+):
+    long = {"title": "Checkout is down and nobody knows why, in three countries at once", "customer": ""}
+    found = [incident(**long), incident(OTHER, **long, status="acknowledged", assignee="petra")]
+    server.expect_request("/v1/incidents").respond_with_json(listed(*found))
+    heading, first, second, *said = ladder("incidents", COLUMNS=str(width)).out.splitlines()
+    assert max(map(len, (heading, first, second))) <= width
+    assert (first[:8], second[:8]) == (FIRST[:8], OTHER[:8])
+    for word in ("P1", "acknowledged", "petra", "Checkout is down"):
+        assert word in second
+    assert "customer" not in "".join([heading, *said])  # nothing stands there
+    assert bool(said) == ("level" not in heading.split())
+
+
 def test_incidents_follows_the_cursor_up_to_the_limit(server: HTTPServer, ladder: Terminal):
     first = {"items": [incident()], "next": "more"}
     server.expect_ordered_request("/v1/incidents").respond_with_json(first)
