@@ -266,3 +266,16 @@ def test_verify_prints_what_differs_and_ends_with_1(server: HTTPServer, ladder: 
     assert printed.exit_code == 1
     assert "0 of 61 incidents end as the log's last row says" in printed.out
     assert "0 of 391 accepted events applied" in printed.out
+
+
+def test_the_figures_and_the_comparison_come_as_json(server: HTTPServer, ladder: Terminal):
+    Intake(server)
+    server.expect_request("/v1/incidents").respond_with_json({"items": [], "next": None})
+    only = ("replay", str(SAMPLE), "--map", "volvo", "--limit", "10", "--json")
+    figures = json.loads(ladder(*only).out)
+    assert (figures["rows"], figures["verified"]) == (10, None)
+    compared = ladder(*only, "--run", "again", "--verify", "--patience", "0")
+    assert compared.exit_code == 1
+    found = json.loads(compared.out)
+    assert found["accepted"] >= found["incidents"] > 0
+    assert (found["verified"]["agreed"], found["verified"]["events"]) == (False, 0)
