@@ -241,6 +241,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: datetime | None = None  # not worth sending after that
     # only for whom a page of this version or a later one has reached (rule 21); 0: whatever reached them
     paged_since: int = 0
+    targets: tuple[
+        str, ...
+    ] = ()  # of `at_risk` and `breached`: whose clocks, as in `IncidentSnapshot.clocks`
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,12 +9,14 @@ from shared.security import Signer
 
 LINK_LASTS: Final = timedelta(days=7)
 CONFIRM_LASTS: Final = timedelta(days=90)  # a customer may take their time; what is over says so
+_LONGEST_WHY: Final = 200
+SHOW_LASTS: Final = timedelta(days=90)  # to look at where it stands
 
 
 def links_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str, str]:
-    """By name: `incident`, of a page `acknowledge`, of a question to a customer only `confirm` and `refuse`.
+    """By name: `incident` to look at, of a page `acknowledge`, of a handoff `take_over` or `acknowledge`.
 
-    The same at every attempt.
+    Of a question to a customer only `confirm` and `refuse`. The same at every attempt.
     """
     if delivery.event == "confirm":
         return {
@@ -23,20 +25,44 @@ def links_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str
         }
     if not delivery.incident_id:
         return {}
-    incident = {"incident": f"{public_url}/v1/incidents/{delivery.incident_id}"}
+    if delivery.is_call:
+        return {"incident": f"{public_url}/v1/incidents/{delivery.incident_id}"}  # a program reads it
+    links = {}
     if delivery.is_page:
-        return {"acknowledge": _signed(delivery, public_url, signer, "acknowledge", LINK_LASTS)} | incident
-    return incident
+        links["acknowledge"] = _signed(delivery, public_url, signer, "acknowledge", LINK_LASTS)
+    elif takes_over := _takes_over(delivery):
+        links[takes_over] = _signed(delivery, public_url, signer, "acknowledge", LINK_LASTS)
+    links["incident"] = _signed(delivery, public_url, signer, "show", SHOW_LASTS)
+    return links
+
+
+def _takes_over(delivery: Delivery) -> str:
+    """What whoever comes on is offered at a handoff: what another one has, or what nobody has."""
+    incident = delivery.content.incident
+    if delivery.event != "handoff" or delivery.recipient_kind != "user":
+        return ""
+    if incident.status not in ("triggered", "acknowledged") or incident.assignee == delivery.recipient:
+        return ""
+    return "take_over" if incident.assignee else "acknowledge"
 
 
 def _signed(delivery: Delivery, public_url: str, signer: Signer, action: str, lasts: timedelta) -> str:
     """What `GET /v1/replies/link/…` shows and `POST` acts on; good for so long from the message on."""
+    kind, content = delivery.recipient_kind, delivery.content
     claims = {
         "incident": delivery.incident_id,
         "page": delivery.page_id,
-        "user": delivery.recipient if delivery.recipient_kind == "user" else "",
-        "recipient": f"{delivery.recipient_kind}:{delivery.recipient}",
+        "user": delivery.recipient if kind == "user" else "",
+        "recipient": f"{kind}:{delivery.recipient}",
         "action": action,
     }
-    token = signer.sign("reply", claims, delivery.content.at + lasts)
+    if action == "show":
+        if kind == "address":
+            claims["recipient"] = "address"  # it may hold a secret, and a link is passed on
+        notice = content.notice
+        if kind == "customer" or (notice is not None and notice.stakeholder):
+            claims |= {"outside": True, "template": notice.template if notice is not None else ""}
+    elif content.page is not None and kind != "customer":
+        claims["why"] = content.page.reason[:_LONGEST_WHY]
+    token = signer.sign("reply", claims, content.at + lasts)
     return f"{public_url}/v1/replies/link/{token}"

@@ -15,7 +15,9 @@ _NUMBERS: Final = ("priority", "round", "rating", "members", "members_open", "re
 _TEXTS: Final = """
     id integration dedup_key title opened_as description kind source severity status tier customer_name
     service policy level assignee waiting_for decision decided_by parent suppressed_by text event
+    happened state promise taken_by link
 """
+_TOLD: Final = ("text", "event", "happened", "state", "promise", "taken_by", "link")  # beside the incident
 _TIMES: Final = """
     waiting_until snoozed_until suppressed_until opened_at acknowledged_at resolved_at closed_at last_event_at
     next_due_at
@@ -90,6 +92,6 @@ def sample(*, hostile: bool = False) -> dict[str, Any]:
         "may_follow_from": (upstream,) * many,
         "clocks": (clock,) * 5,
     }
-    told = {name: fields.pop(name) for name in ("text", "event")}
+    told = {name: fields.pop(name) for name in _TOLD}
     incident = fields | {"customer": text}
     return incident | told | {"customer": customer, "incident": incident}

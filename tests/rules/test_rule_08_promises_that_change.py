@@ -38,7 +38,7 @@ def at(story: Tale, kind: str) -> list[timedelta]:
 
 
 def heard(story: Tale) -> list[str]:
-    return [notice.event for notice in story.notices if notice.stakeholder]
+    return [notice.event for notice in story.notices if notice.reason.startswith("subscribed to ")]
 
 
 def told(story: Tale) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from services.notifier.channels.results import Result
-from services.notifier.domain.compose import Letter
+from services.notifier.domain.letter import Letter
 from services.notifier.domain.values import Delivery
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.notifier.domain.compose import Letter
+from services.notifier.domain.letter import OWN_LINKS, Letter
 from services.notifier.domain.times import rfc3339
 from services.notifier.domain.values import Delivery
 from shared.events import IncidentSnapshot
@@ -50,6 +50,7 @@ def webhook_body(delivery: Delivery, letter: Letter, now: datetime) -> bytes:
     }
     if not letter.stakeholder:
         contents["recipient"]["contact"] = delivery.contact
+        contents["labels"] = dict(letter.labels)
     if content.page is not None:
         page = content.page
         contents["page"] = {
@@ -112,6 +113,13 @@ def _emptied(field: str, empty: Any) -> Callable[[dict[str, Any], int], None]:
     return cut
 
 
+def _cut_links(contents: dict[str, Any], _over: int) -> None:
+    """Those that came with the event."""
+    if "links" in contents["incident"]:
+        contents["incident"]["links"] = []
+    contents["links"] = {name: link for name, link in contents["links"].items() if name in OWN_LINKS}
+
+
 def _cut_texts(contents: dict[str, Any], _over: int) -> None:
     contents["text"] = contents["text"][:1_500]
     contents["title"] = contents["title"][:200]
@@ -124,6 +132,7 @@ def _cut_everything_long(contents: dict[str, Any], _over: int) -> None:
     _shorten(contents.get("page"), 200)
     _shorten(contents.get("notice"), 200)
     contents["incident"]["clocks"] = []
+    contents["labels"] = {}
 
 
 def _shorten(part: dict[str, Any] | None, longest: int) -> None:
@@ -136,7 +145,7 @@ _CUTS: Final[tuple[tuple[str, Callable[[dict[str, Any], int], None]], ...]] = (
     ("description", _cut_description),
     ("attributes", _emptied("attributes", {})),
     ("labels", _emptied("labels", {})),
-    ("links", _emptied("links", [])),
+    ("links", _cut_links),
     ("text", _cut_texts),
     ("fields", _cut_everything_long),
 )

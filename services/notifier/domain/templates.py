@@ -1,35 +1,30 @@
-"""The bundle's templates for one message: the incident's fields by the names that expressions use."""
+"""The bundle's templates for one message: what they can name stands in `shared.outside.names`."""
 
-from typing import Any
+import re
+from collections.abc import Mapping
+from typing import Any, Final
 
-import msgspec
-
-from shared.events import IncidentSnapshot, Notice
 from shared.policy.rendering import BrokenTemplateError, rendered
 
-__all__ = ["BrokenTemplateError", "render"]
+__all__ = ["BrokenTemplateError", "names_text", "render", "tells_apart"]
+
+_TELLS: Final = re.compile(r"\b(event|status|state|happened|text)\b")
+_TEXT: Final = re.compile(r"\btext\b")
 
 
-class _Customer(str):
-    """Writes itself as the customer's id and has `id` and `name`, so that both spellings work."""
-
-    __slots__ = ("id", "name")
-    id: str
-    name: str
-
-
-def render(title: str, body: str, incident: IncidentSnapshot, notice: Notice) -> tuple[str, str]:
+def render(title: str, body: str, names: Mapping[str, Any]) -> tuple[str, str]:
     """Title and body of a message, at most 10,000 characters each. Raises BrokenTemplateError.
 
     Takes up to some hundred milliseconds of the processor, whatever the template is: not for the event loop.
     """
-    names = _names(incident, notice)
     return rendered(title, names), rendered(body, names)
 
 
-def _names(incident: IncidentSnapshot, notice: Notice) -> dict[str, Any]:
-    customer = _Customer(incident.customer)
-    customer.id = incident.customer
-    customer.name = incident.customer_name or incident.customer
-    fields: dict[str, Any] = msgspec.structs.asdict(incident)
-    return fields | {"customer": customer, "text": notice.text, "event": notice.event, "incident": fields}
+def tells_apart(title: str) -> bool:
+    """Whether a template's title itself says what happened."""
+    return _TELLS.search(title) is not None
+
+
+def names_text(title: str, body: str) -> bool:
+    """Whether what a person wrote has its place in the template."""
+    return _TEXT.search(title) is not None or _TEXT.search(body) is not None

@@ -47,3 +47,13 @@ def both(at: datetime, now: datetime, zone: str) -> str:
 def rfc3339(at: datetime) -> str:
     """`2026-03-29T12:05:00.123456Z`, as in webhook bodies."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def lasting(seconds: float) -> str:
+    """A length as people write it: `4 hours`, `1 hour 30 minutes`, `15 seconds`."""
+    left, parts = round(seconds), list[str]()
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}" if count == 1 else f"{count} {unit}s")
+    return " ".join(parts[:2]) or "0 seconds"

@@ -320,6 +320,7 @@ class Draft:
         digest: timedelta | None = None,
         until: datetime | None = None,
         paged_since: int | None = None,
+        targets: tuple[str, ...] = (),
     ) -> None:
         """Tell somebody, the same recipient of one event once a decision.
 
@@ -344,6 +345,7 @@ class Draft:
                 digest_seconds=digest.total_seconds() if digest else 0,
                 until=until,
                 paged_since=paged_since or 0,
+                targets=targets,
             )
         )
 

@@ -274,6 +274,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rating: int = 0  # 1–5, what the customer said on confirming; 0: nothing
     confirmed_at: datetime | None = None
     subscribers: tuple[Subscriber, ...] = ()
+    told: tuple[str, ...] = ()  # the policy's subscriptions that heard of it: they hear its end
     avoided: bool = False  # solved while automation had its chance: nobody was paged
     handed_up: int = 0  # how often it went to another level or policy in all
     solved_at: str = ""  # the name of the level that solved it

@@ -11,9 +11,9 @@ from services.notifier.domain.compose import write
 from services.notifier.domain.outcome import after_failure, report
 from services.notifier.domain.plan import plan, told_who_took_it
 from services.notifier.domain.retries import gives_up_at
-from services.notifier.domain.templates import _names
 from services.notifier.domain.times import local, relative
 from services.notifier.links import links_of
+from shared import outside
 from shared.events import Contact, Recipient
 from shared.policy.template_trial import sample
 from shared.security import Signer
@@ -36,6 +36,10 @@ def letter_of(message, policy=None, now=T0, which=0):
     policy = policy or bundle()
     delivery = plan(message, policy, now).deliveries[which]
     return delivery, write(delivery, policy, links_of(delivery, URL, SIGNER), now)
+
+
+def claims_of(link):
+    return SIGNER.verify("reply", link.removeprefix(f"{URL}/v1/replies/link/"), T0)
 
 
 def test_a_page_goes_to_every_contact_of_a_user_at_once():
@@ -102,6 +106,7 @@ def test_the_acknowledge_link_is_signed_for_this_incident_page_and_person():
         "user": "ana",
         "recipient": "user:ana",
         "action": "acknowledge",
+        "why": "Ana is on call in schedule desk",
     }
     assert SIGNER.verify("reply", token, T0 + timedelta(days=8)) is None
 
@@ -153,8 +158,18 @@ def test_a_stakeholder_sees_nothing_internal():
     )
     delivery, letter = letter_of(changed(notices=[told], incident=snapshot))
     body = webhook_body(delivery, letter, T0).decode()
-    for internal in ("db-3", "r7", "ana", "priority == 1", "/v1/replies"):
+    for internal in ("db-3", "r7", "ana", "priority == 1"):
         assert internal not in body, internal
+    assert list(letter.links) == ["incident"]
+    assert claims_of(letter.links["incident"]) == {
+        "incident": "inc-1",
+        "page": "",
+        "user": "",
+        "recipient": "address",  # itself it may be a secret
+        "action": "show",
+        "outside": True,
+        "template": "",
+    }
     assert msgspec.json.decode(body)["data"]["incident"]["title"] == "Checkout is down"
     assert "We are on it." in letter.text
 
@@ -187,7 +202,7 @@ def test_a_template_writes_the_message():
     }
     told = notice("update", address("http://x.test/b"), stakeholder=True, text="Soon.", template="customer")
     _, letter = letter_of(changed(notices=[told]), bundle(templates=templates))
-    assert (letter.title, letter.text) == ("[1] Checkout is down", "Acme: Soon.")
+    assert (letter.title, letter.text) == ("Update: [1] Checkout is down", "Acme: Soon.")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +251,7 @@ def test_a_broken_template_falls_back_to_the_default_text(body):
 
 def test_what_a_template_is_tried_with_has_the_names_of_a_message():
     told = notice("update", address("http://x.test/b"), stakeholder=True, text="Soon.", template="customer")
-    names = _names(incident(), told)
+    names = outside.names(incident(), told.event, text=told.text, link="https://ladder.example/x")
     assert names.keys() == sample().keys() == sample(hostile=True).keys()
     assert names["incident"].keys() == sample()["incident"].keys()
 

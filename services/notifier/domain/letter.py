@@ -1,0 +1,94 @@
+"""A message, written for one recipient, before a channel gives it its form; and the small words in it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.events import IncidentSnapshot
+
+_LONGEST_TITLE: Final = 300
+_LONGEST_PREVIEW: Final = 200
+_JOINERS: Final = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # words of Persian, families of emoji
+_LINK_NAMES: Final[Mapping[str, str]] = {
+    "confirm": "Yes, it is solved",
+    "refuse": "No, it is not solved",
+    "take_over": "Take it over",
+}
+OWN_LINKS: Final = ("acknowledge", "take_over", "confirm", "refuse", "incident")
+"""The names of Ladder's own links in a message; the others came with the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What one message says.
+
+    `subject` is the same in every letter about one incident, so that mail programs keep them together; what
+    this one says is its `title`, and in short its `preview`. `begins`: it is what a conversation begins with.
+    `facts` are labelled lines; `labels` of the event, as far as they matter; `note` says why the default text
+    was used instead of a template.
+    """
+
+    event: str
+    subject: str
+    title: str
+    opening: str
+    text: str
+    preview: str = ""
+    begins: bool = False
+    description: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    stakeholder: bool = False
+    note: str = ""
+
+
+def heading(incident: IncidentSnapshot) -> str:
+    """`[P1] Checkout is down`, in one line."""
+    return f"[P{incident.priority}] {one_line(incident.title)}"
+
+
+def subject(incident: IncidentSnapshot) -> str:
+    """What it was called when it was opened, in one line: no priority, which may rise, and no later title."""
+    return one_line(incident.opened_as or incident.title)
+
+
+def one_line(text: str, longest: int = _LONGEST_TITLE) -> str:
+    """The text without line breaks and control characters, cut to a length."""
+    plain = text.isprintable()
+    shown = text if plain else "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
+    flat = " ".join(shown.split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def preview(word: str, text: str) -> str:
+    """What lists of mails show beside the subject: what happened, and how it is told."""
+    return one_line(f"{word}: {text}" if word else text, _LONGEST_PREVIEW)
+
+
+def for_whom(incident: IncidentSnapshot) -> str:
+    """`Acme (gold)`; without a customer the tier that applies."""
+    name = incident.customer_name or incident.customer
+    return f"{one_line(name, 120)} ({incident.tier})" if name else f"no named customer ({incident.tier})"
+
+
+def in_lines(facts: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The facts that say something, each in one line."""
+    return tuple((label, one_line(value, 1_000)) for label, value in facts if value)
+
+
+def plain(opening: str, description: str, facts: Iterable[tuple[str, str]], links: Mapping[str, str]) -> str:
+    """The whole as plain text."""
+    parts = [opening]
+    if description:
+        parts.append(description.strip())
+    parts.append("\n".join(f"{label}: {value}" for label, value in facts))
+    if links:
+        parts.append("\n".join(f"{link_name(name)}: {link}" for name, link in links.items()))
+    return "\n\n".join(part for part in parts if part)
+
+
+def link_name(name: str) -> str:
+    """What a link is called in a message."""
+    return _LINK_NAMES.get(name, name.capitalize() if name in OWN_LINKS else name)

@@ -1,0 +1,54 @@
+"""What somebody outside reads, a customer or a subscriber by address: nothing internal."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from services.notifier.domain import promised
+from services.notifier.domain.letter import Letter, in_lines, one_line, plain, preview, subject
+from services.notifier.domain.templated import templated
+from services.notifier.domain.times import both
+from services.notifier.domain.values import Content
+from shared.events import Notice
+from shared.outside import happened, is_taken, state
+from shared.policy import Bundle
+
+_WORDS: Final[Mapping[str, str]] = {
+    "opened": "Opened",
+    "escalated": "More people on it",
+    "update": "Update",
+    "at_risk": "May be late",
+    "breached": "Late",
+    "taken": "Being worked on",
+    "resolved": "Resolved",
+    "closed": "Closed",
+    "reopened": "Came back",
+    "confirm": "Please confirm",
+}
+
+
+def letter(
+    content: Content, notice: Notice, bundle: Bundle, own: Mapping[str, str], now: datetime, *, zone: str
+) -> Letter:
+    """The letter, by the subscription's template where it has one."""
+    incident, word = content.incident, _WORDS.get(notice.event, "Please note")
+    taken, promise = is_taken(incident), promised.outside(notice, incident, zone)
+    opening = notice.text or happened(notice.event, taken=taken)
+    if promise and not notice.text:
+        opening = f"{opening} We had promised: {promise}."
+    facts = [("Status", state(incident.status, taken=taken)), ("Opened", both(incident.opened_at, now, zone))]
+    if incident.resolved_at is not None and incident.status in ("resolved", "closed"):
+        facts.append(("Resolved", both(incident.resolved_at, now, zone)))
+    default = Letter(
+        event=notice.event,
+        subject=subject(incident),
+        title=f"{word}: {one_line(incident.title)}",
+        opening=opening,
+        text=plain(opening, "", facts, own),
+        preview=preview(word, opening),
+        begins=notice.event == "opened",
+        facts=in_lines(facts),
+        links=own,
+        stakeholder=True,
+    )
+    return templated(default, word, content, bundle, own, promise=promise)
