@@ -83,6 +83,11 @@ class Signer:
             return None
         return claims
 
+    def expires(self, token: str) -> datetime | None:
+        """Until when a token that was verified is good; None: for ever."""
+        until = json.loads(_decode(token.partition(".")[0])).get("exp")
+        return datetime.fromtimestamp(until, UTC) if until is not None else None
+
     def derived(self, purpose: str) -> tuple[bytes, ...]:
         """32 bytes for another use (a webhook secret that the bundle does not give), stable per purpose.
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, FromClause, Row, Uuid, delete, literal, se
 
 from services.notifier.access import holder_with, may_answer_for, require_reader
 from services.notifier.capacity import Capacity
+from services.notifier.domain.letter import ACTING_LINKS
 from services.notifier.domain.values import State, without_secrets
 from services.notifier.tables import delivery, endpoint_disabled, inbox_message
 from shared import canary
@@ -247,12 +248,12 @@ def _add_endpoints(
 
 
 def _without_answer(message: InboxMessage) -> InboxMessage:
-    """The message without the link that answers it, wherever it stands."""
-    link = message.links.get("acknowledge")
-    if link is None:
+    """The message without the links that act for its reader, wherever they stand."""
+    acting = [message.links[name] for name in ACTING_LINKS if name in message.links]
+    if not acting:
         return message
-    links = {name: address for name, address in message.links.items() if address != link}
-    lines = [line for line in message.text.splitlines() if link not in line]
+    links = {name: address for name, address in message.links.items() if address not in acting}
+    lines = [line for line in message.text.splitlines() if not any(link in line for link in acting)]
     return message.model_copy(update={"links": links, "text": "\n".join(lines)})
 
 

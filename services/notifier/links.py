@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from services.notifier.domain.values import Delivery
 from shared.security import Signer
@@ -49,7 +49,7 @@ def _takes_over(delivery: Delivery) -> str:
 def _signed(delivery: Delivery, public_url: str, signer: Signer, action: str, lasts: timedelta) -> str:
     """What `GET /v1/replies/link/…` shows and `POST` acts on; good for so long from the message on."""
     kind, content = delivery.recipient_kind, delivery.content
-    claims = {
+    claims: dict[str, Any] = {
         "incident": delivery.incident_id,
         "page": delivery.page_id,
         "user": delivery.recipient if kind == "user" else "",

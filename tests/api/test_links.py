@@ -1,5 +1,7 @@
 """The signed link in a page: whoever only looks at it changes nothing."""
 
+import html
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,7 +47,110 @@ async def test_pressing_the_button_takes_it_for_the_person_of_the_link(office: O
     assert (shown["status"], shown["assignee"]) == ("acknowledged", "ana")
     again = await office.ask("POST", link, key="")
     assert again.status_code == 200
-    assert "<button" not in (await office.get(link, key="")).text
+    assert "Take it" not in (await office.get(link, key="")).text
+
+
+def forms(page: str) -> dict[str, str]:
+    """The page's buttons: where each posts to, by its words."""
+    found = re.findall(
+        r'<form method="post" action="([^"]+)">.*?<button[^>]*>([^<]+)</button>', page, re.DOTALL
+    )
+    return {html.unescape(words): f"/v1/replies/link/{token}" for token, words in found}
+
+
+EVIDENCE: Any = {
+    "description": "db-3 has no room left.\nSee the graph.",
+    "labels": {"instance": "db-3:9100", "fingerprint": "a9b8c7d6e5f40312", "__name__": "disk_free"},
+    "links": [
+        {"href": "https://runbooks.example/disk", "text": "runbook_url"},
+        {"href": "mailto:ops@example.com", "text": "graph"},
+    ],
+}
+
+
+async def test_ana_sees_on_the_page_what_it_is_about_why_her_and_until_when(office: Office) -> None:
+    incident_id, link = await linked(office, "evident", **EVIDENCE)
+    shown = (await office.get(link, key="")).text
+    for words in ("db-3 has no room left.\nSee the graph.", "db-3:9100", "desk", "named in the policy"):
+        assert words in shown, words
+    assert "Nobody has taken it yet." in shown
+    assert "<dt>Act by</dt>" in shown
+    assert "<dt>Otherwise</dt><dd>level experts is paged" in shown
+    assert '<a href="https://runbooks.example/disk" rel="noopener noreferrer">Runbook</a>' in shown
+    for noise in ("a9b8c7d6", "disk_free", "mailto"):
+        assert noise not in shown, noise
+    message = await office.paged(incident_id)
+    assert message is not None
+    assert message["links"]["Runbook"] == "https://runbooks.example/disk"
+    assert "instance: db-3:9100" in message["text"]
+    assert "a9b8c7d6" not in message["text"]
+
+
+async def test_after_taking_it_the_page_leads_on_to_what_is_next(office: Office) -> None:
+    incident_id, link = await linked(office, "leads-on")
+    assert list(forms((await office.get(link, key="")).text)) == ["Take it", "It is solved", "Hand it up"]
+    taken = (await office.ask("POST", link, key="")).text
+    assert "You have taken it." in taken
+    offered = forms(taken)
+    assert list(offered) == ["It is solved", "Hand it up", "Give it back"]
+    for _ in range(2):
+        assert (await office.get(offered["It is solved"], key="")).status_code == 200  # looking does nothing
+    assert (await status(office, incident_id))[0] == "acknowledged"
+    solved = await office.ask("POST", offered["It is solved"], key="", content=b"note=a+new+disk")
+    assert "It is resolved." in solved.text
+    assert not forms(solved.text)
+    items = (await office.get(f"/v1/incidents/{incident_id}/timeline")).json()["items"]
+    assert [item["actor"] for item in items if "a new disk" in item["text"]] == ["user:ana"]
+
+
+async def test_handing_it_up_twice_by_the_same_button_hands_it_up_once(office: Office) -> None:
+    incident_id, link = await linked(office, "handed-once")
+    up = forms((await office.ask("POST", link, key="")).text)["Hand it up"]
+    for _ in range(2):
+        assert "It was handed up." in (await office.ask("POST", up, key="", content=b"note=help")).text
+    shown = (await office.get(f"/v1/incidents/{incident_id}")).json()
+    assert (shown["level"], shown["status"], shown["assignee"]) == ("experts", "triggered", "")
+
+
+async def test_a_button_of_a_page_that_is_out_of_date_does_nothing(office: Office) -> None:
+    incident_id, link = await linked(office, "out-of-date")
+    offered = forms((await office.get(link, key="")).text)
+    await office.act(incident_id, "escalate", key="lead")
+    before = await status(office, incident_id)
+    late = await office.ask("POST", offered["Hand it up"], key="")
+    assert (late.status_code, "Look again" in late.text) == (409, True)
+    assert await status(office, incident_id) == before
+
+
+async def test_what_petra_has_ana_is_not_offered_without_being_told_from_whom_she_takes_it(
+    office: Office,
+) -> None:
+    incident_id, link = await linked(office, "taken-by-another")
+    await office.act(incident_id, "assign", key="lead", to="petra")
+    shown = await office.get(link, key="")
+    assert "Petra Dvorak has taken it." in shown.text
+    offered = forms(shown.text)
+    assert list(offered) == ["Take it over from Petra Dvorak"]
+    refused = await office.ask("POST", link, key="")
+    assert (refused.status_code, "Nothing was changed" in refused.text) == (409, True)
+    done = await office.ask("POST", offered["Take it over from Petra Dvorak"], key="")
+    assert "You have taken it over." in done.text
+    assert (await status(office, incident_id))[1] == "ana"
+
+
+async def test_the_incident_of_a_message_opens_in_a_browser_and_offers_nothing(office: Office) -> None:
+    incident_id, _ = await linked(office, "to-look-at", **EVIDENCE)
+    message = await office.paged(incident_id)
+    assert message is not None
+    look = urlsplit(message["links"]["incident"]).path
+    shown = await office.get(look, key="")
+    _is_self_contained(shown)
+    assert "db-3 has no room left." in shown.text
+    assert not forms(shown.text)
+    before = await status(office, incident_id)
+    pressed = await office.ask("POST", look, key="")
+    assert (pressed.status_code, "only shows it" in pressed.text) == (409, True)
+    assert await status(office, incident_id) == before
 
 
 async def test_a_link_to_what_is_over_says_so_kindly(office: Office) -> None:

@@ -14,7 +14,9 @@ _LINK_NAMES: Final[Mapping[str, str]] = {
     "refuse": "No, it is not solved",
     "take_over": "Take it over",
 }
-OWN_LINKS: Final = ("acknowledge", "take_over", "confirm", "refuse", "incident")
+ACTING_LINKS: Final = ("acknowledge", "take_over", "confirm", "refuse")
+"""Those of Ladder's own links by which its reader, and nobody else, acts."""
+OWN_LINKS: Final = (*ACTING_LINKS, "incident")
 """The names of Ladder's own links in a message; the others came with the event."""
 
 

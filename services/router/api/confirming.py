@@ -26,7 +26,9 @@ def state(incident: Incident) -> str:
         return "It is closed already. Thank you."
     if incident.status == "resolved":
         return "We believe that this is solved."
-    return "We are working on it; there is nothing to confirm at the moment."
+    if incident.status == "acknowledged" and incident.assignee:
+        return "We are working on it; there is nothing to confirm at the moment."
+    return "It is open again; there is nothing to confirm at the moment."
 
 
 def question(action: str, incident: Incident) -> str:

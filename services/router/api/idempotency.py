@@ -51,6 +51,12 @@ class Once:
         return hashlib.sha256(f"{self.caller}\n{self.said}".encode(errors="surrogatepass")).hexdigest()
 
 
+async def was_done(connection: AsyncConnection, caller: str, key: str) -> bool:
+    """Whether this caller's key has come before."""
+    found = await connection.execute(_ANSWER, {"caller": caller, "key": key})
+    return found.one_or_none() is not None
+
+
 _FIRST: Final = text("""
     INSERT INTO router.idempotency (caller, key, request, at) VALUES (:caller, :key, :request, :now)
     ON CONFLICT DO NOTHING RETURNING key

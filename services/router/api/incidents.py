@@ -26,7 +26,7 @@ from services.router.api.shapes import (
     as_json,
     page,
 )
-from services.router.domain.forecast import NextStep, foreseen
+from services.router.domain.forecast import MOST_STEPS, NextStep, foreseen
 from services.router.domain.incident import Incident
 from services.router.domain.surroundings import Surroundings
 from services.router.engine import Engine
@@ -173,7 +173,7 @@ def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
             policy = usable[found.incident.policy_hash]
             now, told = await moment(connection)
             around = await gathering.around(connection, found.incident, engine.policies, required(told), now)
-        coming = await reading.result(_coming(found.incident, around, policy, now))
+        coming = await reading.result(coming_of(found.incident, around, policy, now))
         return answer(
             Explanation(
                 past=past,
@@ -214,8 +214,13 @@ def _past(row: Row[Any]) -> msgspec.Raw:
     return as_json(step)
 
 
-def _coming(
-    incident: Incident, around: Surroundings, policy: Compiled, now: datetime
+def coming_of(
+    incident: Incident,
+    around: Surroundings,
+    policy: Compiled,
+    now: datetime,
+    *,
+    steps: int = MOST_STEPS,
 ) -> Generator[None, None, Sequence[NextStep]]:
     """What its policy says comes next; for one that cannot be decided, the next try."""
     if incident.stuck is not None:
@@ -225,7 +230,7 @@ def _coming(
         due = incident.next_due_at
         what = f"Ladder tries to decide; the policy it started with cannot be used: {policy}"
         return [NextStep(due, what, "somebody re-applies the policy in force")] if due is not None else []
-    return (yield from foreseen(incident, around, policy, since=now))
+    return (yield from foreseen(incident, around, policy, since=now, steps=steps))
 
 
 def _raw(reason: str | None) -> msgspec.Raw | None:

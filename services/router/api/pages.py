@@ -1,5 +1,6 @@
 """Pages for people who follow a link: self-contained HTML that runs nothing and loads nothing."""
 
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Final
 
@@ -21,10 +22,15 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:0 0 
 dt{color:#57606a} dd{margin:0}
 label{display:block;margin:0 0 1rem} label.rating{display:inline-block;margin:0 1rem 1rem 0}
 textarea{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;margin-top:.25rem}
+h2{font-size:1.1rem;margin:1.5rem 0 .5rem} form{margin:0 0 .75rem} summary{cursor:pointer;margin:0 0 .5rem}
+div.text{white-space:pre-wrap;max-height:16rem;overflow:auto;margin:0 0 1rem}
+ul{padding:0;list-style:none} li{margin:0 0 .5rem} a{color:#0a58ca}
 fieldset{border:0;padding:0;margin:0} legend{padding:0}
 button{font:inherit;font-weight:600;width:100%;padding:.9rem;border:0;border-radius:.5rem;
 background:#0a6b3c;color:#fff;cursor:pointer}
-@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3} dt{color:#9da7b3}
+button.second{background:#e8ebee;color:#1b1f24}
+@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3} dt{color:#9da7b3} a{color:#6cb6ff}
+button.second{background:#30363d;color:#e6edf3}
 textarea{background:#161b22;color:inherit;border:1px solid #57606a}}
 """
 
@@ -47,6 +53,28 @@ def broken() -> HTMLResponse:
     return page("Not a valid link", text, status=404)
 
 
-def form(button: str, fields: str = "") -> str:
-    """A form that posts to the link itself; `fields` is HTML."""
-    return f'<form method="post">{fields}<button type="submit">{escape(button)}</button></form>'
+def form(button: str, fields: str = "", *, to: str = "", second: bool = False) -> str:
+    """A form that posts to the link itself, or `to` another one beside it; `fields` is HTML."""
+    action = f' action="{escape(to)}"' if to else ""
+    sort = ' class="second"' if second else ""
+    return f'<form method="post"{action}>{fields}<button type="submit"{sort}>{escape(button)}</button></form>'
+
+
+def rows(facts: Iterable[tuple[str, str]]) -> str:
+    """Labelled lines, those that say something. HTML."""
+    made = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts if value)
+    return f"<dl>{made}</dl>" if made else ""
+
+
+def whole(text: str) -> str:
+    """A text of several lines as it was written. HTML."""
+    return f'<div class="text">{escape(text.strip())}</div>' if text.strip() else ""
+
+
+def links(addresses: Mapping[str, str]) -> str:
+    """Where else to look, by name; each is an address of the web (`shared.evidence`). HTML."""
+    made = "".join(
+        f'<li><a href="{escape(href)}" rel="noopener noreferrer">{escape(name)}</a></li>'
+        for name, href in addresses.items()
+    )
+    return f"<ul>{made}</ul>" if made else ""

@@ -122,6 +122,12 @@ async def entries(
     return await connection.execute(statement.order_by(timeline.c.seq).limit(limit))
 
 
+async def updates(connection: AsyncConnection, incident_id: uuid.UUID, limit: int) -> Sequence[Row[Any]]:
+    """What stakeholders were told, newest first: at, text. What was told of another customer is left out."""
+    given = {"incident": incident_id, "limit": limit}
+    return (await connection.execute(_UPDATES, given)).all()
+
+
 def _incidents() -> Select[Any]:
     return _places().add_columns(cast(incident.c.state, Text).label("state"), incident.c.level)
 
@@ -260,4 +266,11 @@ _OF_ANY_INTEGRATION: Final = text("""
         SELECT i.id FROM known
         JOIN router.incident AS i ON i.integration = known.name AND i.dedup_key = :dedup_key
     ))
+""")
+
+_UPDATES: Final = text("""
+    SELECT at, text FROM router.timeline
+    WHERE incident_id = :incident AND kind = 'update' AND seq > coalesce((
+        SELECT max(seq) FROM router.timeline WHERE incident_id = :incident AND kind = 'customer'), 0)
+    ORDER BY seq DESC LIMIT :limit
 """)

@@ -1,35 +1,42 @@
 """`/v1/replies/link/{token}`: the signed link in a message. GET shows what it would do, POST does it.
 
-Mail scanners and chat previews open links: that is why GET never acts.
+Mail scanners and chat previews open links: that is why GET never acts. A link to look at (`show`) acts never.
 """
 
-import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from html import escape
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from services.router.api import actions, confirming, pages, queries
+from services.router import gathering
+from services.router.api import actions, confirming, looking, offering, pages, queries, showing
 from services.router.api.access import Access, Route
+from services.router.api.idempotency import was_done
+from services.router.api.incidents import coming_of
+from services.router.api.looking import Seen
+from services.router.api.references import PURPOSE, Reply, is_theirs, read, request_of
+from services.router.domain.forecast import NextStep
 from services.router.domain.incident import Incident
-from services.router.domain.signals import Actor
 from services.router.engine import Engine
+from services.router.policies import moment, required
 from services.router.settings import RouterSettings
+from shared import telemetry
 from shared.clock import utcnow
 from shared.guesses import WrongKey, judged
 from shared.policy import Bundle
 from shared.problems import Problem
 from shared.security import Signer
 
-PURPOSE: Final = "reply"
+log = telemetry.logger(__name__)
+
 _LONGEST_ANSWER: Final = 64 * 1024
 _WAIT: Final = "Nothing was changed. Try again in a few seconds."
-_VERBS: Final = {"acknowledge": "Take it", "resolve": "Resolve it"}
+_LATER: Final = "try again in a moment"
+_STEPS: Final = 6  # looked ahead: the level's own time is among the first
+_CHANGED: Final = "Nothing was changed: it has changed since this page was opened. Look again."
+_REFUSED_AS_PAGES: Final = frozenset({403, 409, 422})
 _PAGES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "A page for a person."},
     404: {"description": "A page: the link is broken or has expired.", "content": {"text/html": {}}},
@@ -44,28 +51,6 @@ _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
     403: {"description": "A page: this person may not do it.", "content": {"text/html": {}}},
     409: {"description": "A page: somebody else was faster, or it is over.", "content": {"text/html": {}}},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a token stands for."""
-
-    incident_id: uuid.UUID
-    page: str
-    user: str
-    recipient: str
-    action: str
-
-    def actor(self) -> Actor:
-        """As whom it acts. Who holds the link was paged: that makes a responder."""
-        if self.is_answer:
-            return Actor(self.recipient, "responder")
-        return Actor(f"user:{self.user}" if self.user else f"link:{self.recipient}", "responder", self.user)
-
-    @property
-    def is_answer(self) -> bool:
-        """Whether a customer is asked, and not somebody who was paged."""
-        return self.action in confirming.ANSWERS
 
 
 class PageRoute(Route):
@@ -87,6 +72,85 @@ class PageRoute(Route):
         return handle_as_page
 
 
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Opens links, shows what is behind them, does what they say."""
+
+    engine: Engine
+    access: Access
+    settings: RouterSettings
+
+    async def opened(self, token: str) -> tuple[Reply, Incident, Bundle] | None:
+        reply = read(self.settings.signer, token, utcnow())
+        if reply is None:
+            return None
+        bundle = (await self.access.live()).bundle
+        async with self.engine.database.transaction() as connection:
+            found = await queries.one(connection, reply.incident_id)
+        if found is None or not is_theirs(reply, found.incident, bundle):
+            return None
+        return reply, found.incident, bundle
+
+    async def page(
+        self, token: str, reply: Reply, bundle: Bundle, said: str = "", status: int = 200
+    ) -> HTMLResponse:
+        """The incident as it is, and what its holder can do about it. `said`: what has just become of it."""
+        seen = await self._seen(reply, bundle)
+        if reply.outside:
+            link = f"{self.settings.public_url}/v1/replies/link/{token}"
+            heading, sentence, more = await looking.public(seen, reply.template, link)
+            return pages.page(heading, sentence, more, status)
+        buttons = "".join(_buttons(token, reply, seen, self.settings.signer))
+        facts = looking.facts(seen, reply.user, reply.why)
+        text = said or looking.standing(seen, reply.user)
+        return pages.page(seen.incident.title, text, f"{facts}{buttons}", status=status)
+
+    async def _seen(self, reply: Reply, bundle: Bundle) -> Seen:
+        engine = self.engine
+        async with engine.database.transaction() as connection:
+            found = await queries.one(connection, reply.incident_id)
+            if found is None:
+                raise actions.not_found()
+            now, _ = await moment(connection)
+            snapshot = await showing.one(engine.policies, connection, found, now)
+            updates = await queries.updates(connection, reply.incident_id, looking.UPDATES)
+        coming = () if reply.outside else await _next(engine, found.incident)
+        return Seen(found.incident, found.level, snapshot, updates, coming, bundle)
+
+    async def answered(self, token: str, reply: Reply, incident: Incident, form: bytes) -> HTMLResponse:
+        """A customer's answer, as a page."""
+        try:
+            await actions.act(self.engine, request_of(reply, token, form))
+        except Problem as err:
+            if err.status not in _REFUSED_AS_PAGES:
+                raise
+            return pages.page(incident.title, confirming.state(incident), status=err.status)
+        return pages.page(incident.title, confirming.done(reply.action))
+
+    async def done(self, token: str, reply: Reply, bundle: Bundle, form: bytes) -> HTMLResponse:
+        """What somebody inside has pressed, as a page."""
+        if await self._out_of_date(token, reply):
+            return await self.page(token, reply, bundle, _CHANGED, 409)
+        try:
+            await actions.act(self.engine, request_of(reply, token, form))
+        except Problem as err:
+            if err.status not in _REFUSED_AS_PAGES:
+                raise
+            why = f"Nothing was changed: {err.detail or err.title}."
+            return await self.page(token, reply, bundle, why, err.status)
+        return await self.page(token, reply, bundle, _done(reply, bundle))
+
+    async def _out_of_date(self, token: str, reply: Reply) -> bool:
+        """Whether it stands elsewhere than when the form was offered, and not because of that form."""
+        if not reply.seen:
+            return False
+        async with self.engine.database.transaction() as connection:
+            found = await queries.one(connection, reply.incident_id)
+            if found is None or reply.seen == offering.stands(found.incident, found.level):
+                return False
+            return not await was_done(connection, reply.actor().name, reply.key(token))
+
+
 def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRouter:
     """The paths. They need no key: the token is one."""
     router = APIRouter(
@@ -96,22 +160,18 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
         default_response_class=HTMLResponse,
         responses=_PAGES,
     )
-
-    async def opened(token: str) -> tuple[Reply, Incident, Bundle] | None:
-        reply = read(settings.signer, token, utcnow())
-        if reply is None:
-            return None
-        live = await access.live()
-        async with engine.database.transaction() as connection:
-            found = await queries.one(connection, reply.incident_id)
-        return None if found is None else (reply, found.incident, live.bundle)
+    desk = _Desk(engine, access, settings)
 
     @router.get("/link/{token}", operation_id="show_link", summary="What the link would do")
     async def show(token: str, request: Request) -> HTMLResponse:
-        found = await opened(token)
+        found = await desk.opened(token)
         if found is None:
             return _broken(request)
-        return _asked(*found)
+        reply, incident, bundle = found
+        if reply.is_answer:
+            form = confirming.question(reply.action, incident)
+            return pages.page(incident.title, confirming.state(incident), more=form)
+        return await desk.page(token, reply, bundle)
 
     @router.post(
         "/link/{token}",
@@ -121,38 +181,51 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
         max_body_size=_LONGEST_ANSWER,
     )
     async def do(token: str, request: Request) -> HTMLResponse:
-        found = await opened(token)
+        found = await desk.opened(token)
         if found is None:
             return _broken(request)
         reply, incident, bundle = found
-        said = confirming.answer(reply.action, await request.body()) if reply.is_answer else {}
-        body = actions.ActionBody(action=reply.action, page=reply.page, **said)
-        try:
-            await actions.act(engine, actions.Request(reply.incident_id, body, reply.actor()))
-        except Problem as err:
-            if err.status not in {403, 409, 422}:
-                raise
-            return _refused(reply, incident, err)
-        return _done(reply, incident, bundle)
+        if reply.is_answer:
+            return await desk.answered(token, reply, incident, await request.body())
+        if not reply.acts:
+            return await desk.page(token, reply, bundle, "This link only shows it.", 409)
+        return await desk.done(token, reply, bundle, await request.body())
 
     return router
 
 
-def read(signer: Signer, token: str, now: datetime) -> Reply | None:
-    """What the token stands for; None for one that is altered, expired or not a reply."""
-    claims = signer.verify(PURPOSE, token, now)
-    if claims is None or claims.get("action") not in _VERBS.keys() | confirming.ANSWERS:
-        return None
+def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[str]:
+    """A form for each offer, good for as long as the link itself. HTML."""
+    if not reply.acts:
+        return
+    until = signer.expires(token)
+    for offer in offering.offers(seen.incident, reply.user, reply.page, seen.bundle):
+        claims = {
+            "incident": str(reply.incident_id),
+            "page": reply.page,
+            "user": reply.user,
+            "recipient": reply.recipient,
+            "action": offer.action,
+            "why": reply.why,
+            "seen": offering.stands(seen.incident, seen.level),
+        }
+        yield offer.form(signer.sign(PURPOSE, claims, until))
+
+
+async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
+    """What comes next if nobody does anything; nothing where that cannot be told now."""
+    if not incident.is_open:
+        return ()
+    reading = engine.database.reading
     try:
-        return Reply(
-            incident_id=uuid.UUID(str(claims["incident"])),
-            page=str(claims.get("page", "")),
-            user=str(claims.get("user", "")),
-            recipient=str(claims.get("recipient", "")),
-            action=str(claims["action"]),
-        )
-    except (KeyError, ValueError):
-        return None
+        async with reading.transaction(_LATER) as connection:
+            policy = (await engine.policies.get(connection, [incident.policy_hash]))[incident.policy_hash]
+            now, told = await moment(connection)
+            around = await gathering.around(connection, incident, engine.policies, required(told), now)
+        return await reading.result(coming_of(incident, around, policy, now, steps=_STEPS))
+    except Problem as err:  # many read at once: the page is for somebody who has to act
+        log.debug("what comes next is left out", action="page_without_next", error=err.title)
+        return ()
 
 
 def _broken(request: Request) -> HTMLResponse:
@@ -166,70 +239,9 @@ def _broken(request: Request) -> HTMLResponse:
     return page
 
 
-def _asked(reply: Reply, incident: Incident, bundle: Bundle) -> HTMLResponse:
-    if reply.is_answer:
-        form = confirming.question(reply.action, incident)
-        return pages.page(incident.title, confirming.state(incident), more=form)
-    facts = _facts(reply, incident, bundle)
-    return pages.page(incident.title, _state(reply, incident, bundle), more=facts)
-
-
-def _refused(reply: Reply, incident: Incident, err: Problem) -> HTMLResponse:
-    why = confirming.state(incident) if reply.is_answer else f"Nothing was changed: {err.detail}."
-    return pages.page(incident.title, why, status=err.status)
-
-
-def _done(reply: Reply, incident: Incident, bundle: Bundle) -> HTMLResponse:
-    if reply.is_answer:
-        return pages.page(incident.title, confirming.done(reply.action))
-    done = "You have taken it." if reply.action == "acknowledge" and reply.user else "Done."
-    return pages.page(incident.title, f"{done} {_known(reply, bundle)}")
-
-
-def _display(user: str, bundle: Bundle) -> str:
-    known = bundle.users.get(user)
-    return known.name if known is not None else user
-
-
-def _known(reply: Reply, bundle: Bundle) -> str:
+def _done(reply: Reply, bundle: Bundle) -> str:
+    """What has just been done, and for whom it is recorded."""
     if reply.user:
-        return f"Recorded for {_display(reply.user, bundle)}."
-    return f"Recorded for {reply.recipient or 'the holder of this link'}."
-
-
-def _state(reply: Reply, incident: Incident, bundle: Bundle) -> str:
-    """What has been done already, if anything."""
-    if not incident.is_open:
-        return f"It is {incident.status} already; there is nothing left to do."
-    if incident.status == "acknowledged" and incident.assignee:
-        if incident.assignee == reply.user:
-            return "You have taken it."
-        return f"{_display(incident.assignee, bundle)} has taken it."
-    return ""
-
-
-def _facts(reply: Reply, incident: Incident, bundle: Bundle) -> str:
-    """What it is about, and the button; HTML."""
-    customer = incident.customer_name or incident.customer
-    facts = {
-        "Priority": str(incident.priority),
-        "For": f"{customer} ({incident.tier})" if customer else "",
-        "Service": incident.service,
-        "Open since": _local(incident.opened_at, reply.user, bundle),
-        "You are": _display(reply.user, bundle) if reply.user else "",
-    }
-    rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
-    return f"<dl>{rows}</dl>{_button(reply, incident)}"
-
-
-def _local(at: datetime, user: str, bundle: Bundle) -> str:
-    """On the clock of the person who reads it."""
-    known = bundle.users.get(user)
-    return f"{at.astimezone(ZoneInfo(known.timezone if known else 'UTC')):%Y-%m-%d %H:%M %Z}"
-
-
-def _button(reply: Reply, incident: Incident) -> str:
-    mine = reply.action == "acknowledge" and incident.assignee == reply.user != ""
-    if not incident.is_open or (mine and incident.status == "acknowledged"):
-        return ""
-    return pages.form(_VERBS[reply.action])
+        done = offering.DONE[reply.action]
+        return f"{done} Recorded for {offering.display(reply.user, bundle)}."
+    return f"Done. Recorded for {reply.recipient or 'the holder of this link'}."

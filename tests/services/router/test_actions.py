@@ -173,7 +173,52 @@ async def test_a_customer_refuses_by_the_link_and_it_comes_back_one_level_higher
     assert [page.recipient.name for page in message.pages] == ["petra"]
     assert "it still fails" in message.pages[0].reason
     late = await served.client.post(_link(incident_id, "confirm"))
-    assert (late.status_code, "working on it" in late.text) == (409, True)
+    assert (late.status_code, "open again" in late.text) == (409, True)  # nobody works on it yet
+
+
+def _look(incident_id: str, recipient: str = "customer:acme", template: str = "") -> str:
+    claims = {"incident": incident_id, "recipient": recipient, "action": "show", "outside": True}
+    token = SIGNER.sign("reply", claims | {"template": template}, utcnow() + timedelta(days=90))
+    return f"/v1/replies/link/{token}"
+
+
+async def test_a_customer_looks_at_where_it_stands_and_sees_nothing_internal(served: Api) -> None:
+    incident_id = await served.opened(customer="acme", description="db-3", labels={"rack": "r7"})
+    await served.act(incident_id, "update", text="We <b>replace</b> the disk.", note="INTERNAL")
+    await served.act(incident_id, "note", text="never backed up")
+    shown = await served.client.get(_look(incident_id))
+    assert shown.status_code == 200
+    assert "We &lt;b&gt;replace&lt;/b&gt; the disk." in shown.text
+    assert "reported" in shown.text  # nobody has taken it: that somebody works on it would not be true
+    for internal in ("INTERNAL", "backed up", "db-3", "r7", "Ana", "desk", "<form"):
+        assert internal not in shown.text, internal
+    await served.act(incident_id, "acknowledge")
+    assert "being worked on" in (await served.client.get(_look(incident_id))).text
+    assert (await served.client.post(_look(incident_id))).status_code == 409
+
+
+async def test_another_customer_does_not_see_it_nor_what_was_told_of_it_before(served: Api) -> None:
+    incident_id = await served.opened(customer="acme")
+    await served.act(incident_id, "update", text="Acme's own disk.")
+    assert (await served.client.get(_look(incident_id, "customer:other"))).status_code == 404
+    await served.act(incident_id, "set", customer="other")
+    assert (await served.client.get(_look(incident_id))).status_code == 404
+    shown = await served.client.get(_look(incident_id, "customer:other"))
+    assert (shown.status_code, "own disk" in shown.text) == (200, False)
+
+
+async def test_a_customers_page_shows_what_their_template_shows(served: Api) -> None:
+    body = "{{ text or happened }} Status: {{ state }}. {{ link }}"
+    templates = {"short": {"title": "Your service", "body": body}}
+    await served.desk.put_in_force(bundle(api_keys=keys(), templates=templates))
+    incident_id = await served.opened(customer="acme")
+    await served.act(incident_id, "update", text="We replace the disk.")
+    shown = (await served.client.get(_look(incident_id, template="short"))).text
+    assert "<h1>Your service</h1>" in shown
+    assert "We replace the disk. Status: reported." in shown
+    assert "Checkout is down" not in shown
+    gone = (await served.client.get(_look(incident_id, template="gone"))).text
+    assert ("Where it stands" in gone, "Checkout is down" in gone) == (True, False)
 
 
 async def test_a_link_does_only_what_it_was_signed_for(served: Api) -> None:
