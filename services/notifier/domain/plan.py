@@ -5,6 +5,7 @@ the same message read twice means the same deliveries.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,8 +16,10 @@ import msgspec
 from services.notifier.domain.directory import actor_name, contacts_of, is_person, knows
 from services.notifier.domain.retries import gives_up_at
 from services.notifier.domain.values import Content, Delivery
+from shared.addresses import NoMailAddressError, mail_address
 from shared.events import DeliveryReport, IncidentChanged, IncidentSnapshot, Notice, Page, Recipient
 from shared.policy import Bundle
+from shared.secrets import is_secret
 
 NAMESPACE: Final = UUID("5d0f3f0e-9a3f-5b0e-8f5e-2b8a1f1c7a11")
 _LONGEST_DESCRIPTION: Final = 16 * 1024  # as long as an event may make it: the message itself cuts
@@ -42,9 +45,14 @@ def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
         deliveries += found
         if not found:
             reports.append(_nobody(message, page.recipient, bundle, now, page_id=page.page_id))
+    places = set[tuple[str, ...]]()
     for notice in message.notices:
         told = list(_of_notice(message, incident, notice, bundle, now))
-        deliveries += told
+        for delivery in told:
+            place = _letterbox(delivery, notice)
+            if place not in places:  # the same to the same address, whoever is meant by it: one message
+                places.add(place)
+                deliveries.append(delivery)
         if not told:
             reports.append(_nobody(message, notice.recipient, bundle, now, notice=notice))
     return Plan(tuple(deliveries), tuple(reports) if incident.id else ())
@@ -166,6 +174,16 @@ def _of_notice(
             next_attempt_at=now,
             give_up_at=give_up_at,
         )
+
+
+def _letterbox(delivery: Delivery, notice: Notice) -> tuple[str, ...]:
+    """Where it goes, and what it says: an address may be a customer's and a subscriber's at once."""
+    address = delivery.address
+    if delivery.channel == "email" and not is_secret(address):
+        with suppress(NoMailAddressError):
+            address = mail_address(address).spec.casefold()
+    words = (notice.event, notice.text, notice.template, str(notice.stakeholder))
+    return delivery.channel, address, delivery.secret, *words
 
 
 def _nobody(

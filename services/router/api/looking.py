@@ -76,7 +76,7 @@ def _next(seen: Seen, user: str) -> list[tuple[str, str]]:
     incident, due = seen.incident, seen.incident.chain.due
     if not incident.is_open:
         return []
-    step = next((each for each in seen.coming if each.at == due), None)
+    step = next((each for each in reversed(seen.coming) if each.at == due), None)  # warnings come before it
     if step is not None and incident.status == "triggered":
         return [("Act by", local(step.at, user, seen.bundle)), ("Otherwise", step.what)]
     step = step or next(iter(seen.coming), None)

@@ -14,9 +14,11 @@ from services.notifier.domain.retries import gives_up_at
 from services.notifier.domain.times import local, relative
 from services.notifier.links import links_of
 from shared import outside
-from shared.events import Contact, Recipient
+from shared.events import ClockSnapshot, Contact, Link, Recipient
+from shared.policy.loading import load
 from shared.policy.template_trial import sample
 from shared.security import Signer
+from tests.policy.bundles import EXAMPLE
 from tests.services.notifier.building import (
     T0,
     address,
@@ -247,6 +249,165 @@ def test_a_broken_template_falls_back_to_the_default_text(body):
     _, letter = letter_of(changed(notices=[told]), bundle(templates=templates))
     assert "The problem is resolved." in letter.text
     assert "customer" in letter.note
+
+
+def told_inside(event, text="", *, actor="", **said):
+    """What karel, of the management, reads."""
+    policy = bundle({name: {"box": {"inbox": name}} for name in ("karel", "ana")})
+    told = notice(event, user("karel"), text=text, targets=said.pop("targets", ()))
+    return letter_of(changed(notices=[told], incident=incident(**said), actor=actor), policy)[1]
+
+
+def resolve_clock(**said):
+    fields = {"target": "resolve", "state": "running", "goal_seconds": 14_400.0, "elapsed_seconds": 11_520.0}
+    return ClockSnapshot(**(fields | {"due_at": T0 + timedelta(minutes=48), "breached": False} | said))
+
+
+def test_karel_reads_which_promise_is_at_risk_by_when_and_for_whom():
+    letter = told_inside("at_risk", clocks=(resolve_clock(),), targets=("resolve",))
+    assert letter.title == "Promise at risk: [P1] Checkout is down"
+    assert letter.opening == (
+        "Promised to Acme (gold): it is solved within 4 hours. That is at risk: it is due "
+        "2026-03-02 09:48 UTC, in 48 minutes, and 80% of the time has passed. Nobody has taken it."
+    )
+
+
+def test_karel_reads_which_promise_is_broken_and_who_has_it():
+    clocks = (resolve_clock(breached=True, due_at=T0),)
+    letter = told_inside(
+        "breached", clocks=clocks, targets=("resolve",), assignee="ana", status="acknowledged"
+    )
+    assert "That promise is broken: it was due 2026-03-02 09:00 UTC, now. Ana has it." in letter.opening
+
+
+def test_a_message_of_a_router_of_the_last_release_names_no_promise():
+    assert told_inside("breached", clocks=(resolve_clock(),)).opening == "A promised time was missed."
+
+
+@pytest.mark.parametrize(
+    ("event", "said", "opening"),
+    [
+        ("taken", {"assignee": "ana", "status": "acknowledged"}, "Ana took it."),
+        ("escalated", {"level": "experts"}, "It was handed up: level experts is asked now."),
+        (
+            "escalated",
+            {"level": "experts", "assignee": "ana"},
+            "Ana has it, and level experts is asked to help.",
+        ),
+        ("resolved", {"status": "resolved"}, "Ana resolved it."),
+        ("opened", {}, "A new problem was opened."),
+    ],
+)
+def test_people_inside_read_who_did_what(event, said, opening):
+    assert told_inside(event, actor="user:ana", **said).opening == opening
+
+
+@pytest.mark.parametrize(
+    ("assignee", "says"),
+    [("", "It is taking us longer than we promised."), ("ana", "We are still working on it.")],
+)
+def test_a_customer_is_told_that_we_work_on_it_only_when_somebody_does(assignee, says):
+    told = notice("breached", address("ops@acme.example", "email"), stakeholder=True)
+    status = "acknowledged" if assignee else "triggered"
+    _, letter = letter_of(changed(notices=[told], incident=incident(assignee=assignee, status=status)))
+    assert letter.opening.endswith(says)
+    assert ("working on it" in letter.text) == bool(assignee)
+
+
+def test_a_customer_reads_what_was_promised_by_when():
+    told = notice("at_risk", address("o@acme.example", "email"), stakeholder=True, targets=("resolve",))
+    _, letter = letter_of(changed(notices=[told], incident=incident(clocks=(resolve_clock(),))))
+    assert letter.opening == (
+        "It may take us longer than we promised. "
+        "We had promised: solved within 4 hours, by 2026-03-02 09:48 UTC."
+    )
+
+
+CUSTOMER = load(EXAMPLE).templates["customer"].model_dump()
+
+
+def test_what_ana_writes_reaches_the_customers_mail_by_the_shipped_template():
+    to = address("ops@acme.example", "email")
+    events = ("opened", "update", "resolved")
+    told = [
+        notice(event, to, stakeholder=True, template="customer", text="We found it." * (event == "update"))
+        for event in events
+    ]
+    policy = bundle(templates={"customer": CUSTOMER})
+    letters = [letter_of(changed(notices=[each]), policy)[1] for each in told]
+    assert [letter.title.partition(":")[0] for letter in letters] == ["Opened", "Update", "Resolved"]
+    assert [letter.preview.partition(":")[0] for letter in letters] == ["Opened", "Update", "Resolved"]
+    assert {letter.subject for letter in letters} == {"Checkout is down"}
+    assert letters[1].text.startswith("We found it.\n")
+    assert letters[1].links["incident"] in letters[1].text
+    assert not any(letter.note for letter in letters)
+
+
+def test_a_template_that_forgot_the_update_still_brings_it():
+    """The policy was accepted by a release that did not look for it."""
+    policy = bundle(templates={"customer": {"title": "{{ title }}", "body": "The status is {{ status }}."}})
+    told = notice(
+        "update", address("o@acme.example", "email"), stakeholder=True, template="customer", text="Soon."
+    )
+    _, letter = letter_of(changed(notices=[told]), policy)
+    assert letter.text == "Soon.\n\nThe status is triggered."
+
+
+def test_a_template_names_who_has_it():
+    policy = bundle(
+        {"ana": {"b": {"inbox": "ana"}}}, templates={"c": {"title": "{{ title }}", "body": "{{ taken_by }}"}}
+    )
+    told = notice("taken", address("o@acme.example", "email"), stakeholder=True, template="c")
+    message = changed(notices=[told], incident=incident(assignee="ana", status="acknowledged"))
+    assert letter_of(message, policy)[1].text == "Ana"
+
+
+def test_the_customer_who_subscribed_by_address_too_gets_one_mail():
+    contact = Contact(name="mail", channel="email", address="Ops@acme.example")
+    customer = Recipient(kind="customer", name="acme", contacts=(contact,))
+    twice = [
+        notice("opened", customer, stakeholder=True),
+        notice("opened", address("ops@acme.example", "email"), stakeholder=True, notice_id="again"),
+    ]
+    planned = plan(changed(notices=twice), bundle(), T0)
+    assert [each.address for each in planned.deliveries] == ["Ops@acme.example"]
+    assert planned.reports == ()
+
+
+def test_a_page_carries_the_links_of_the_event_and_the_labels_that_matter():
+    snapshot = incident(
+        labels={"instance": "db-3", "fingerprint": "a9b8c7d6e5f40312", "service": "checkout"},
+        links=(Link(href="https://r.example/x", text="runbook_url"), Link(href="https://g.example/d")),
+    )
+    delivery, letter = letter_of(changed(page(), incident=snapshot))
+    assert dict(letter.facts)["instance"] == "db-3"
+    assert "Runbook: https://r.example/x" in letter.text
+    contents = msgspec.json.decode(webhook_body(delivery, letter, T0))["data"]
+    assert list(contents["links"]) == ["acknowledge", "incident", "Runbook", "g.example"]
+    assert contents["labels"] == {"instance": "db-3"}
+
+
+def test_a_link_of_the_event_takes_no_place_of_ours():
+    snapshot = incident(links=(Link(href="https://evil.example/", text="Acknowledge"),))
+    _, letter = letter_of(changed(page(), incident=snapshot))
+    assert letter.links["acknowledge"].startswith(f"{URL}/v1/replies/link/")
+    assert letter.links["Acknowledge (2)"] == "https://evil.example/"
+
+
+@pytest.mark.parametrize(
+    ("who", "assignee", "offered"),
+    [("petra", "ana", "take_over"), ("petra", "", "acknowledge"), ("ana", "ana", "")],
+)
+def test_petra_who_comes_on_can_take_it_over_by_the_handoffs_mail(who, assignee, offered):
+    policy = bundle({name: {"box": {"inbox": name}} for name in ("ana", "petra")})
+    told = notice("handoff", user(who), text="You are on call now.")
+    status = "acknowledged" if assignee else "triggered"
+    message = changed(notices=[told], incident=incident(assignee=assignee, status=status))
+    _, letter = letter_of(message, policy)
+    assert [name for name in letter.links if name != "incident"] == [offered] * bool(offered)
+    if offered:
+        claims = claims_of(letter.links[offered])
+        assert (claims["user"], claims["action"]) == (who, "acknowledge")
 
 
 def test_what_a_template_is_tried_with_has_the_names_of_a_message():
