@@ -18,9 +18,8 @@ from services.notifier.channels.email import EmailChannel, written
 from services.notifier.channels.mail_headers import mailbox, phrase
 from services.notifier.domain.letter import one_line
 from shared.addresses import MailAddress
-from shared.clock import utcnow
 from tests.channels.envelopes import SIGNER, envelope
-from tests.services.notifier.building import address, notice
+from tests.services.notifier.building import T0, address, notice
 
 
 @dataclass
@@ -103,7 +102,7 @@ async def test_a_stakeholder_sees_no_acknowledge_link_and_no_promise_that_nobody
     (mail,) = postbox.mails
     assert "List-Unsubscribe" not in mail
     links = re.findall(r"/v1/replies/link/(\S+)", mail.get_body(("plain",)).get_content())
-    claims = SIGNER.verify("reply", links[0], utcnow())
+    claims = SIGNER.verify("reply", links[0], T0)
     assert (len(links), claims["action"], claims["outside"]) == (1, "show", True)
 
 
