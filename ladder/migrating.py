@@ -80,7 +80,7 @@ class _Waiting:
                     return err
                 trouble.is_on(err, _NAME)
                 if self._waits is not None:
-                    await self._waits(said(err))
+                    await self._waits(f"{refusal}: {said(err)}")
                 raise
 
         done = await until_done(Failures(_NAME, trouble, longest=_PAUSE_SECONDS), attempt)

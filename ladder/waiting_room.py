@@ -47,5 +47,5 @@ class WaitingRoom:
             return JSONResponse({"status": "alive", "reasons": {}})
         if path == "/readyz":
             return JSONResponse({"ready": False, "reasons": {"up": [self._why]}}, 503)
-        problem = Problem(503, "starting", "Ladder is starting", f"It waits: {self._why}.")
+        problem = Problem(503, "starting", "Ladder is starting", f"{self._why}.")
         return JSONResponse(problem.body(), 503, _AGAIN, MEDIA_TYPE)

@@ -72,7 +72,8 @@ def test_migrate_waits_for_a_database_whose_name_is_not_known_yet(database_url: 
 
     with asyncio.Runner(loop_factory=Resolver) as runner, capture_logs() as lines:
         runner.run(story())
-    assert set(waited) == {"the name db.test cannot be resolved (name or service not known)"}
+    refusal = "The database of LADDER_DATABASE_URL cannot be reached"
+    assert set(waited) == {f"{refusal}: the name db.test cannot be resolved (name or service not known)"}
     assert [line["event"] for line in lines if line.get("action") == "database_away"] == [
         "PostgreSQL is away or refuses",
         "PostgreSQL is back",
