@@ -311,6 +311,15 @@ async def test_gmail_shows_one_incident_as_one_conversation(postbox):
         "Resolved: [P1] Disk of db-1 at 99%",
         "Resolved: Disk of db-1 at 99%",
     ]
+    hidden = [
+        re.findall(r'overflow: hidden">([^<]*)<', each.get_body(("html",)).get_content())
+        for each in postbox.mails
+    ]
+    assert hidden[2:] == [  # what a list of mails shows beside the subject, which is the same
+        ["Update: We delete logs."],
+        ["Resolved: It is resolved."],
+        ["Resolved: The problem is resolved."],
+    ]
 
 
 @pytest.mark.parametrize(
