@@ -97,7 +97,9 @@ def build(name: str, log: EventLog, database: Database | None, given: Mapping[st
     module = importlib.import_module(f"services.{name}.settings")
     settings = getattr(module, f"{name.capitalize()}Settings").read(**given)
     app = importlib.import_module(f"services.{name}.app")
-    needs = {} if name == "intake" else {"database": database}
+    needs: dict[str, Any] = {} if name == "intake" else {"database": database}
+    if name == "router":  # services see nothing of each other: it is handed what reads posts
+        needs["read_post"] = importlib.import_module("services.intake.trying").read_post
     service: Service = app.build(settings, log=log, **needs)
     return replace(service, unready=lambda: _unready(service, log))
 

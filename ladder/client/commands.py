@@ -198,6 +198,7 @@ def register(app: typer.Typer) -> None:
     from ladder.client.quiet import maintenance, silence, silences, unsilence
     from ladder.client.reporting import report
     from ladder.client.sending import send
+    from ladder.client.trying import try_map
     from ladder.demonstration import demo
     from ladder.replay.command import replay
 
@@ -205,7 +206,7 @@ def register(app: typer.Typer) -> None:
         Group.look: (incidents, show, explain, watch),
         Group.send: (send, replay),
         Group.plan: (oncall, shifts, override, absent, overrides, silence, silences, unsilence, maintenance),
-        Group.policy: (apply,),
+        Group.policy: (apply, try_map),
         Group.report: (report, customer),
         Group.run: (demo,),
     }

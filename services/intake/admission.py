@@ -127,6 +127,12 @@ class Admission:
         )
 
 
+def noted_by(bundle: Bundle, event: IncidentEvent) -> IncidentEvent:
+    """The event, with notes about what this policy does not know."""
+    kinds = {name: kind.attributes for name, kind in bundle.kinds.items()}
+    return with_unknown_names(event, kinds, frozenset(bundle.services))
+
+
 def _dressing(name: str, integration: Integration) -> Dressing:
     dressing = Dressing.of(integration)
     if dressing.broken:
@@ -134,7 +140,7 @@ def _dressing(name: str, integration: Integration) -> Dressing:
     return dressing
 
 
-_NEVER_SHOWN: Final = frozenset(
+NEVER_SHOWN: Final = frozenset(
     {b"authorization", b"proxy-authorization", b"cookie", b"x-routing-key", b"x-api-key"}
 )
 
@@ -145,7 +151,7 @@ def shown_headers(headers: Mapping[bytes, bytes], secret: str) -> dict[str, str]
     return {
         name.decode("latin-1"): clean(_text(value))
         for name, value in headers.items()
-        if name not in _NEVER_SHOWN and not (key and key in value)
+        if name not in NEVER_SHOWN and not (key and key in value)
     }
 
 

@@ -143,14 +143,20 @@ class Router:
         self._schema_pending = why
 
 
-def build(settings: RouterSettings, *, log: EventLog, database: Database | None) -> Service:
-    """The service; the caller runs the log and keeps the database."""
+def build(
+    settings: RouterSettings,
+    *,
+    log: EventLog,
+    database: Database | None,
+    read_post: api.ReadsPosts | None = None,
+) -> Service:
+    """The service; the caller runs the log and keeps the database. `read_post`: intake's, to try posts."""
     if database is None:
         raise ValueError("the router keeps its state in PostgreSQL: it needs a database")
     router = Router(settings, log, database)
     return Service(
         name="router",
-        api=api.routes(router.engine, settings, router.wake_relay),
+        api=api.routes(router.engine, settings, router.wake_relay, read_post),
         running=router.running,
         unready=router.unready,
         stuck=router.stuck,

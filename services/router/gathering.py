@@ -71,6 +71,27 @@ async def around(
     )
 
 
+async def around_events(
+    connection: AsyncConnection,
+    events: Sequence[IncidentEvent],
+    policies: Policies,
+    in_force: InForce,
+    now: datetime,
+) -> Surroundings:
+    """What would surround new incidents of these events, to look at only. Groups that stand are left out."""
+    live = await policies.one(connection, in_force.hash)
+    said = [event.customer or "" for event in events]
+    return Surroundings(
+        live=live,
+        office=await policies.offices.get(connection, in_force.office, live),
+        customers=await customers(connection, policies, in_force, live, said),
+        causes=await relations.causes(connection, live, now),
+        troubled=await relations.troubled(connection, live) if live.upstream else {},
+        rotations=await rotations.read(connection, [live]),
+        heard=await listening.heard(connection, now, ahead=True) if live.listens else None,
+    )
+
+
 async def lock_groups(
     connection: AsyncConnection,
     arrivals: Sequence[Arrival],

@@ -54,6 +54,12 @@ BUNDLE: Final[dict[str, Any]] = {
         "pager": {"kind": "pagerduty", **_key(PAGER)},
         "boards": {"kind": "grafana", **_key("boards")},
         "genie": {"kind": "opsgenie", **_key("genie")},
+        "crm": {
+            "kind": "json",
+            **_key("crm"),
+            "ignore": "body.kind == 'test'",
+            "map": {"title": "body.name", "dedup_key": "body.id", "service": "headers['x-service']"},
+        },
         "retired": {"kind": "native", **_key("retired", expires="2026-01-01")},
     },
     "heartbeats": {

@@ -19,14 +19,20 @@ from services.router.api.replies import replies
 from services.router.api.reports import reports
 from services.router.api.schedules import schedules
 from services.router.api.shapes import schemas
+from services.router.api.trying import ReadsPosts, trying
 from services.router.engine import Engine
 from services.router.settings import RouterSettings
 
-__all__ = ["routes", "schemas"]
+__all__ = ["ReadsPosts", "routes", "schemas"]
 
 
-def routes(engine: Engine, settings: RouterSettings, wake_relay: Callable[[], None]) -> APIRouter:
-    """Every path of the router."""
+def routes(
+    engine: Engine,
+    settings: RouterSettings,
+    wake_relay: Callable[[], None],
+    read_post: ReadsPosts | None = None,
+) -> APIRouter:
+    """Every path of the router. `read_post` is intake's, where it is at hand."""
     access = Access(engine, loopback=settings.loopback)
     router = APIRouter()
     router.include_router(incidents(engine, access))
@@ -40,6 +46,7 @@ def routes(engine: Engine, settings: RouterSettings, wake_relay: Callable[[], No
     router.include_router(silences(engine, access))
     router.include_router(maintenance(engine, access))
     router.include_router(policy(engine, access, wake_relay))
+    router.include_router(trying(engine, access, read_post))
     router.include_router(dead_letters(engine, access))
     router.include_router(replies(engine, access, settings))
     router.include_router(reports(engine, access))

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import Response
 
 from services.router.api.report_shapes import REPORT_ITEMS, REPORTS
+from services.router.trial_shapes import Trial
 from shared.events import IncidentSnapshot
 from shared.problems import MEDIA_TYPE
 
@@ -377,6 +378,7 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     FailingExpression,
     PolicyStatus,
     PolicyTaken,
+    Trial,
     *REPORTS,
 )
 _AS_THEY_ARE: Final = REPORT_ITEMS | {"Link"}  # a field of theirs may be left out

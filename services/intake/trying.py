@@ -1,0 +1,51 @@
+"""Reading a post as intake would, without taking it: for whoever tries a mapping."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from services.intake.admission import NEVER_SHOWN, noted_by
+from services.intake.dressing import Dressing
+from services.intake.formats import FORMATS, Post, Refused, cloudevents
+from shared.events import IncidentEvent
+from shared.policy import Bundle
+from shared.policy.expressions import suggestion
+from shared.problems import Problem
+
+_LINES: Final = "application/x-ndjson"
+
+
+def read_post(
+    bundle: Bundle, integration: str, body: bytes, headers: Mapping[str, str], now: datetime
+) -> tuple[Sequence[IncidentEvent], int]:
+    """The events of a post to this integration, and how many its `ignore` drops.
+
+    Signatures and keys are not looked at. Raises Problem 404 for an integration that the policy has not, and
+    422 for what intake would refuse, in the same words.
+    """
+    known = bundle.integrations.get(integration)
+    if known is None:
+        why = f"{integration!r} is not among its integrations{suggestion(integration, bundle.integrations)}"
+        raise Problem(404, "no-such-integration", "The policy has no integration of this name", why)
+    raw = {name.lower().encode("latin-1", "replace"): value.encode() for name, value in headers.items()}
+    is_cloudevent = known.kind == "native" and cloudevents.is_cloudevent(raw)
+    form = FORMATS["cloudevents" if is_cloudevent else known.kind]
+    shown = {name.decode("latin-1"): value.decode() for name, value in raw.items() if name not in NEVER_SHOWN}
+    content_type = shown.get("content-type", "")
+    post = Post(
+        integration,
+        now,
+        lines=known.kind == "native" and content_type.startswith(_LINES),
+        content_type=content_type,
+        about=cloudevents.attributes_in(raw) if form.kind == "cloudevents" else None,
+        headers=shown,
+    )
+    if len(body) > form.longest_body:
+        raise Problem(413, "too-large", "The body is larger than intake takes")
+    read = form.read(body, post)
+    if isinstance(read, Refused):
+        raise Problem(422, "invalid-event", "The event cannot be accepted", faults=read.faults)
+    dressed = Dressing.of(known).dress(read, post, loose=form.loose)
+    if dressed.faults:
+        raise Problem(422, "invalid-event", "The event cannot be accepted", faults=dressed.faults)
+    return [noted_by(bundle, event) for event in dressed.events], dressed.ignored

@@ -1,0 +1,100 @@
+"""`/v1/policy/try`: what would come of a post, with the same decisions as a real one and nothing kept."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Protocol
+
+import msgspec
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router import gathering
+from services.router.api.access import Access, Caller, Route
+from services.router.api.shapes import answer, answers
+from services.router.domain.trying import tried
+from services.router.engine import Engine
+from services.router.policies import moment, required
+from services.router.trial_shapes import Trial, trial
+from shared.events import IncidentEvent
+from shared.policy import Bundle
+from shared.problems import Problem
+
+LARGEST: Final = 9 * 1024 * 1024  # bytes; what Alertmanager may post, and what stands around it
+_REFUSED: Final = {
+    404: "The policy in force has no integration of this name.",
+    413: "The body is larger than intake takes.",
+    422: "Intake would refuse the post: for which reason, and where in it.",
+    501: "This process does not read posts.",
+}
+
+
+class ReadsPosts(Protocol):
+    """Intake's reading of a post: its events, and how many were ignored. Raises Problem 404, 413, 422."""
+
+    def __call__(
+        self, bundle: Bundle, integration: str, body: bytes, headers: Mapping[str, str], now: datetime
+    ) -> tuple[Sequence[IncidentEvent], int]: ...
+
+
+class TryBody(BaseModel):
+    """A post that is tried. The body as JSON, or as the text that it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    integration: Annotated[str, Field(min_length=1, max_length=100)]
+    body: Any = None
+    text: Annotated[str | None, Field(description="The body as it stands, instead of `body`.")] = None
+    headers: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=100, default_factory=dict)
+    ]
+
+
+def trying(engine: Engine, access: Access, read_post: ReadsPosts | None) -> APIRouter:
+    """The path."""
+    router = APIRouter(prefix="/v1/policy", tags=["policy"], route_class=Route)
+
+    @router.post(
+        "/try",
+        operation_id="try_post",
+        summary="What would come of a post: its events, their route, and who would be paged",
+        response_class=Response,
+        responses=answers(Trial, "What would happen. Nothing is stored or sent.", _REFUSED),
+        max_body_size=LARGEST,
+    )
+    async def attempt(
+        post: TryBody, caller: Annotated[Caller, Depends(access.needs("responder"))]
+    ) -> Response:
+        if read_post is None:
+            raise Problem(501, "not-served", "Posts are not tried here")
+        body = (
+            post.text.encode("utf-8", "replace") if post.text is not None else msgspec.json.encode(post.body)
+        )
+        events, ignored = await asyncio.to_thread(
+            read_post, caller.live.bundle, post.integration, body, post.headers, caller.now
+        )
+        reading = engine.database.reading
+        async with reading.transaction("ask again later") as connection:
+            now, told = await moment(connection)
+            around = await gathering.around_events(connection, events, engine.policies, required(told), now)
+            standing = await _standing(connection, post.integration, [event.dedup_key for event in events])
+        found = await reading.result(tried(events, around, now))
+        count = len(events)
+        return answer(trial(post.integration, now, found, events=count, ignored=ignored, standing=standing))
+
+    return router
+
+
+async def _standing(connection: AsyncConnection, integration: str, keys: Sequence[str]) -> dict[str, str]:
+    """The open incidents of these keys, by key."""
+    rows = await connection.execute(_STANDING, {"integration": integration, "keys": list(keys)})
+    return {row.dedup_key: str(row.id) for row in rows}
+
+
+_STANDING: Final = text("""
+    SELECT dedup_key, id FROM router.incident
+    WHERE integration = :integration AND dedup_key = ANY(CAST(:keys AS text[]))
+      AND status IN ('triggered', 'acknowledged')
+""")
