@@ -97,9 +97,12 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Check a policy: syntax, names and types. Exit status 1 when something is wrong."""
+    from ladder.mapping_samples import with_samples
+    from shared.clock import utcnow
     from shared.policy import report
 
-    status, text = report(policy, "json" if json else style)
+    chosen = "json" if json else style
+    status, text = with_samples(policy, chosen, report(policy, chosen), utcnow())
     say(text)
     raise typer.Exit(status)
 

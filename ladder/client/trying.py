@@ -113,14 +113,18 @@ def lines_of(found: Mapping[str, Any], now: datetime) -> list[str]:
     return [*lines, "", "Nothing was stored or sent."]
 
 
+def event_lines(event: Mapping[str, Any], number: str = "") -> list[str]:
+    """An event as it comes out of a mapping, a field a line."""
+    rest = {name: value for name, value in event.items() if name not in ("action", "title", "notes")}
+    lines = [f"{number}{event['action']}: {event.get('title') or event.get('dedup_key', '')}"]
+    lines += [line for name, value in rest.items() for line in _field_lines(name, value)]
+    return [*lines, *(f"  {'note':<12} {note}" for note in event.get("notes", ()))]
+
+
 def _event_lines(each: Mapping[str, Any], at: str, now: datetime, number: str) -> list[str]:
     from ladder.client.words import because_lines, moment
 
-    event = dict(each["event"])
-    notes = event.pop("notes", [])
-    lines = [f"{number}{event.pop('action')}: {event.pop('title', None) or event.get('dedup_key', '')}"]
-    lines += [line for name, value in event.items() for line in _field_lines(name, value)]
-    lines += [f"  {'note':<12} {note}" for note in notes]
+    lines = event_lines(each["event"], number)
     lines += ["", f"  {each['what']}"]
     if each["stands"]:
         lines.append(f"  now it would be a repeat: incident {each['stands']} of this key is open")

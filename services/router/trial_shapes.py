@@ -106,7 +106,7 @@ def trial(
 def _event(tried: Tried, stands: str) -> TriedEvent:
     incident, route = tried.incident, tried.route
     return TriedEvent(
-        event=_said(tried.event),
+        event=said(tried.event),
         what=tried.what,
         priority=incident.priority if incident else None,
         tier=incident.tier if incident else "",
@@ -149,7 +149,7 @@ def _event(tried: Tried, stands: str) -> TriedEvent:
     )
 
 
-def _said(event: IncidentEvent) -> dict[str, Any]:
+def said(event: IncidentEvent) -> dict[str, Any]:
     """The event as it came out of the mapping, without what is made for each post anew."""
     plain: dict[str, Any] = {"action": event.action, **msgspec.to_builtins(event)}
     made = event.dedup_key == event.event_id

@@ -5,7 +5,17 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from shared.policy.durations import Duration, DurationOrNone, RateLimit
 from shared.policy.part import Expression, LongText, MappingOrList, Name, OneOrMore, Part, Role, Text
@@ -63,6 +73,32 @@ class MappedShape(Part):
     map: dict[EventField, Expression]
 
 
+class Sample(Part):
+    """A recorded body beside the policy's file, and headers that came with it; a text is the file alone."""
+
+    file: Text
+    headers: dict[Text, LongText] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_surface(cls, written: Any) -> Any:
+        if isinstance(written, str):
+            return {"file": written}
+        if not isinstance(written, dict):
+            raise ValueError("a file's name, or {file: NAME, headers: {NAME: VALUE}}")  # noqa: TRY004
+        return written
+
+    @model_serializer
+    def _to_surface(self) -> Any:
+        return {"file": self.file, "headers": self.headers} if self.headers else self.file
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        written = handler.resolve_ref_schema(handler(core))
+        parts = {key: written[key] for key in ("properties", "required", "additionalProperties")}
+        return {"anyOf": [parts["properties"]["file"], {"type": "object", **parts}]}
+
+
 Shapes = Annotated[
     dict[EventField, Expression] | Annotated[tuple[MappedShape, ...], Field(min_length=1)], MappingOrList()
 ]
@@ -87,7 +123,7 @@ class Integration(Part):
     map: Shapes = Field(default_factory=dict)
     ignore: Expression | None = None
     each: Expression | None = None
-    samples: tuple[Text, ...] = ()
+    samples: tuple[Sample, ...] = ()
     reopen_within: DurationOrNone | None = None
     signing_secret: Text | None = None  # of Grafana's signature; can be secret:NAME
     silent_after: Duration | None = None  # an incident of which it has said nothing for so long …

@@ -87,16 +87,31 @@ def _place(where: str, name: str) -> str:
 
 
 def _labels(mapper: Mapper, value: Any, room: int) -> dict[str, str]:
-    """A map of labels, as many as an event still takes."""
-    sent = {key: text for key, text in mapper.texts("labels", value).items() if key}
+    """A map of labels, or a list of pairs that say one, as many as an event still takes."""
+    sent = {key: text for key, text in sorted(mapper.texts("labels", _paired(value)).items()) if key}
     if len(sent) > room:
         mapper.note(f"{len(sent) - room} labels beyond {LABELS} were left out")
     return {cut(key, LABEL_LENGTH): mapper.label(key, text) for key, text in list(sent.items())[:room]}
 
 
+def _paired(value: Any) -> Any:
+    """`[name, value]`, or an object of `value` and one field more (`name`, `tag`, …), each as an entry."""
+    if not isinstance(value, list):
+        return value
+    found: dict[str, Any] = {}
+    for each in value:
+        pair = each
+        if isinstance(each, Mapping) and "value" in each and len(each) == 2:
+            pair = [next(text for key, text in each.items() if key != "value"), each["value"]]
+        if not isinstance(pair, list) or len(pair) != 2:
+            return value  # no map: noted
+        found[as_text(pair[0])] = pair[1]
+    return found
+
+
 def _attributes(mapper: Mapper, value: Any) -> dict[str, Any]:
     if isinstance(value, Mapping):
-        return {as_text(key): each for key, each in value.items()}
+        return {key: value[key] for key in sorted(value)}
     mapper.note("attributes is not a map")
     return {}
 
@@ -108,7 +123,7 @@ def _links(mapper: Mapper, event: IncidentEvent, value: Any) -> tuple[Link, ...]
         if isinstance(each, Mapping) and "href" in each and _LINK.issuperset(each):
             found.append((each["href"], each.get("text"), each.get("image") is True))
         elif isinstance(each, Mapping):
-            found += [(address, text, False) for text, address in each.items()]
+            found += [(address, text, False) for text, address in sorted(each.items())]
         elif isinstance(each, str):
             found.append((each, "", False))
         elif each is not None:
