@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from services.intake.admission import NEVER_SHOWN, noted_by
+from services.intake.cleaning import clean
 from services.intake.dressing import Dressing
 from services.intake.formats import FORMATS, Post, Refused, cloudevents
 from shared.events import IncidentEvent
@@ -27,10 +28,17 @@ def read_post(
     if known is None:
         why = f"{integration!r} is not among its integrations{suggestion(integration, bundle.integrations)}"
         raise Problem(404, "no-such-integration", "The policy has no integration of this name", why)
-    raw = {name.lower().encode("latin-1", "replace"): value.encode() for name, value in headers.items()}
+    raw = {
+        name.lower().encode("latin-1", "replace"): value.encode("utf-8", "replace")
+        for name, value in headers.items()
+    }
     is_cloudevent = known.kind == "native" and cloudevents.is_cloudevent(raw)
     form = FORMATS["cloudevents" if is_cloudevent else known.kind]
-    shown = {name.decode("latin-1"): value.decode() for name, value in raw.items() if name not in NEVER_SHOWN}
+    shown = {
+        name.decode("latin-1"): clean(value.decode())
+        for name, value in raw.items()
+        if name not in NEVER_SHOWN
+    }
     content_type = shown.get("content-type", "")
     post = Post(
         integration,

@@ -66,3 +66,20 @@ async def test_what_is_ignored_and_formats_of_others_can_be_tried_too(office: Of
         None,
         [],
     )
+
+
+async def test_whatever_is_tried_it_is_refused_or_answered(office: Office) -> None:
+    """Half characters, numbers beyond all measure, depth."""
+    for raw in (
+        b'{"integration": "crm", "body": {"name": "\\ud800", "id": 1e999}, "headers": {"x": "\\ud800"}}',
+        b'{"integration": "crm", "body": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"integration": "crm", "body": {"name": 123456789012345678901234567890}}',
+    ):
+        answer = await office.ask(
+            "POST",
+            "/v1/policy/try",
+            "responder",
+            content=raw,
+            headers={"content-type": "application/json"},
+        )
+        assert answer.status_code in {200, 422}, answer.text

@@ -33,7 +33,7 @@ MISTAKES = [
     ("map: ¦5", "a mapping"),
     ("map: ¦[]", "at least 1 entry"),
     ("map: [¦5]", "a mapping"),
-    ('each: "body"\n    samples: [¦5]', "text"),
+    ('each: "body"\n    samples: [¦5]', "a file's name"),
 ]
 
 

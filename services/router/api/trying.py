@@ -1,13 +1,14 @@
 """`/v1/policy/try`: what would come of a post, with the same decisions as a real one and nothing kept."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Protocol
 
-import msgspec
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +21,7 @@ from services.router.policies import moment, required
 from services.router.trial_shapes import Trial, trial
 from shared.events import IncidentEvent
 from shared.policy import Bundle
-from shared.problems import Problem
+from shared.problems import Fault, Problem
 
 LARGEST: Final = 9 * 1024 * 1024  # bytes; what Alertmanager may post, and what stands around it
 _REFUSED: Final = {
@@ -28,6 +29,13 @@ _REFUSED: Final = {
     413: "The body is larger than intake takes.",
     422: "Intake would refuse the post: for which reason, and where in it.",
     501: "This process does not read posts.",
+}
+
+
+_EXAMPLE: Final[JsonDict] = {
+    "integration": "crm",
+    "body": {"ticket": {"id": 48151, "subject": "The invoice cannot be paid", "state": "open"}},
+    "headers": {"X-Shop": "Prague"},
 }
 
 
@@ -42,7 +50,12 @@ class ReadsPosts(Protocol):
 class TryBody(BaseModel):
     """A post that is tried. The body as JSON, or as the text that it is."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        defer_build=False,
+        title="TriedPost",
+        json_schema_extra={"examples": [_EXAMPLE]},
+    )
 
     integration: Annotated[str, Field(min_length=1, max_length=100)]
     body: Any = None
@@ -69,9 +82,7 @@ def trying(engine: Engine, access: Access, read_post: ReadsPosts | None) -> APIR
     ) -> Response:
         if read_post is None:
             raise Problem(501, "not-served", "Posts are not tried here")
-        body = (
-            post.text.encode("utf-8", "replace") if post.text is not None else msgspec.json.encode(post.body)
-        )
+        body = _bytes(post)
         events, ignored = await asyncio.to_thread(
             read_post, caller.live.bundle, post.integration, body, post.headers, caller.now
         )
@@ -85,6 +96,17 @@ def trying(engine: Engine, access: Access, read_post: ReadsPosts | None) -> APIR
         return answer(trial(post.integration, now, found, events=count, ignored=ignored, standing=standing))
 
     return router
+
+
+def _bytes(post: TryBody) -> bytes:
+    """The body as it would come over the wire. Raises Problem 422."""
+    if post.text is not None:
+        return post.text.encode("utf-8", "replace")
+    try:
+        return json.dumps(post.body).encode()
+    except RecursionError as err:
+        fault = Fault("body", "the JSON is nested too deeply")
+        raise Problem(422, "invalid-event", "The event cannot be accepted", faults=[fault]) from err
 
 
 async def _standing(connection: AsyncConnection, integration: str, keys: Sequence[str]) -> dict[str, str]:
