@@ -111,7 +111,7 @@ class Edge:
         limits: Mapping[str, int] = _NO_LIMITS,
         guesses: Guesses | None = None,
     ) -> None:
-        self._app: Final = app
+        self.app: Final = app
         self._exact: Final = {route.path: route for route in hot if "{" not in route.path}
         self._patterns: Final = [route for route in hot if "{" in route.path]
         self._owners: Final = owners
@@ -123,7 +123,7 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         scope[IN_SCOPE] = self._guesses
         began = time.perf_counter()
@@ -154,7 +154,7 @@ class Edge:
         route = self._exact.get(scope["path"]) or self._pattern(scope)
         if route is None:
             _refuse_long_body(scope, self._limits.get(scope["path"], BODY_LIMIT))
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         scope["ladder.path"] = route.path
         if route.methods and scope["method"] not in route.methods:

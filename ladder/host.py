@@ -71,7 +71,7 @@ def assemble(
     loopback: bool,
     shown: Shown = _ALL,
     guesses: Guesses | None = None,
-) -> ASGIApp:
+) -> Edge:
     """The application of a process that hosts these services. `loopback`: only this machine reaches it;
     `guesses` judges wrong keys by address.
     """
@@ -80,7 +80,13 @@ def assemble(
     app = _Application(services, shown, [service.api for service in services], others, loopback=loopback)
     hot = [route for service in services for route in service.routes if isinstance(route, Route)]
     limits = _limits(app)
-    return Edge(app, hot, _owners(services, app), loopback=loopback, limits=limits, guesses=guesses)
+    return Edge(app, hot, _owners(services), loopback=loopback, limits=limits, guesses=guesses)
+
+
+def describe(edge: Edge) -> None:
+    """Work the description out now, which the first request with a query would wait for."""
+    if isinstance(edge.app, FastAPI):
+        edge.app.openapi()
 
 
 def measured(services: Sequence[Service]) -> ASGIApp:
@@ -95,14 +101,13 @@ def _limits(app: FastAPI) -> Mapping[str, int]:
     return {path: limit for path, limit in longer if path and limit > BODY_LIMIT}
 
 
-def _owners(services: Sequence[Service], app: FastAPI) -> Mapping[str, str]:
-    """Path template → the service it belongs to."""
-    owners = dict.fromkeys(app.openapi()["paths"], "ladder")
+def _owners(services: Sequence[Service]) -> Mapping[str, str]:
+    """Path template → the service it belongs to; every other path is the process's own."""
+    owners: dict[str, str] = {}
     for service in services:
-        alone = FastAPI()
-        alone.include_router(service.api)
-        hot = [route.path for route in service.routes if isinstance(route, Route)]
-        owners |= dict.fromkeys([*alone.openapi()["paths"], *hot], service.name)
+        declared = (each.path_format for each in iter_route_contexts(service.api.routes))
+        hot = (route.path for route in service.routes if isinstance(route, Route))
+        owners |= dict.fromkeys((*filter(None, declared), *hot), service.name)
     return owners
 
 

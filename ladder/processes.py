@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from ladder import files, serving
 from ladder.connections import Bounds, ConnectionSettings
-from ladder.host import Shown, assemble, measured
+from ladder.host import Shown, assemble, describe, measured
 from ladder.migrating import migrate_all
 from ladder.refusal import RefusedError
 from shared import telemetry
@@ -164,6 +164,7 @@ async def hosting(
             await stack.enter_async_context(service.running())
         guesses = Guesses(settings.failed_keys_per_minute)
         app = assemble(services, loopback=address.loopback, shown=settings.shown, guesses=guesses)
+        describe(app)
         if aside is not None:
             few = replace(bounds, in_all=min(_SCRAPERS, bounds.in_all))
             await stack.enter_async_context(serving.serving(measured(services), *aside, few))

@@ -61,7 +61,7 @@ def absent(
     body = {"absent": user, "comment": comment}
     body |= {name: given for name, given in (("user", instead), ("schedule", schedule)) if given}
     made = _made(body, since, to, url, api_key)
-    print_json(made) if json else say(_said(made))
+    print_json(made) if json else say("\n".join((_said(made), *map(_gap, made.get("gaps", ())))))
 
 
 def overrides(
@@ -162,6 +162,14 @@ def _said(item: Mapping[str, Any]) -> str:
     now = utcnow()
     times = f"from {moment(item['from'], now)} until {moment(item['to'], now)}"
     return f"{_what(item)} {times} ({item['id'][:_SHOWN_ID]})"
+
+
+def _gap(gap: Mapping[str, Any]) -> str:
+    from ladder.client.words import moment
+    from shared.clock import utcnow
+
+    now = utcnow()
+    return f"nobody has {gap['schedule']} from {moment(gap['from'], now)} until {moment(gap['to'], now)}"
 
 
 def _what(item: Mapping[str, Any]) -> str:

@@ -151,6 +151,7 @@ class References:
                 yield from self._each(layer.rotation, "users", "a user", (*path, "rotation"))
                 yield from self._windows(layer.only, (*path, "only"))
                 yield from _ends(layer, path)
+                yield from _turns(layer, path)
 
     def _customers_and_services(self) -> Iterator[Finding]:
         tiers = self._bundle.tiers
@@ -389,6 +390,12 @@ def _ends(layer: Layer, path: Path) -> Iterator[Finding]:
     if isinstance(layer.ends, datetime) and isinstance(layer.starts, datetime) and layer.ends <= layer.starts:
         expected = f"a time later than its `starts`, {layer.starts.isoformat(timespec='minutes')}"
         yield Finding((*path, "ends"), shown(layer.ends.isoformat(timespec="minutes")), expected)
+
+
+def _turns(layer: Layer, path: Path) -> Iterator[Finding]:
+    """Turns in closed time are left out where nothing ever closes."""
+    if layer.count == "open" and layer.only is None:
+        yield Finding((*path, "count"), "'open'", "`only` beside it: without windows no turn is closed")
 
 
 def _holidays(holidays: Holidays, path: Path) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ somebody who has left while another one does not.
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from shared.policy import oncall
@@ -14,6 +14,7 @@ from shared.policy.model import Bundle
 from shared.policy.oncall import OnCall, Override, Shift, Stretch
 from shared.policy.people import Schedule
 
+_LOOKED_AT: Final = 2_000  # turns
 EVERY: Final = ""  # instead of a schedule's name: an override that holds on every one
 
 
@@ -40,6 +41,30 @@ class Roster:
     def shifts(self, begins: datetime, ends: datetime) -> Iterator[Shift]:
         """All of this time, without gap or overlap. Raises TooFineError for turns too short to list."""
         return oncall.shifts(self.schedule, begins, ends, self.overrides, self.users)
+
+    def opened_by(
+        self, override: str, begins: datetime, ends: datetime
+    ) -> Iterator[tuple[datetime, datetime]]:
+        """The times that nobody has because of this override, in UTC; of very short turns the first ones."""
+        if not any(each.id == override and self._concerns(each.absent) for each in self.overrides):
+            return
+        at, since = begins.astimezone(UTC), None
+        for _ in range(_LOOKED_AT):
+            found = self.at(at)
+            nobodys = found.user is None and override in found.absences
+            if since is not None and not nobodys:
+                yield since, at
+            since = (since or at) if nobodys else None
+            at = min(found.ends, ends.astimezone(UTC))
+            if at >= ends:
+                break
+        if since is not None:
+            yield since, at
+
+    def _concerns(self, user: str) -> bool:
+        """Whether anything could be theirs here."""
+        named = any(user in layer.rotation for layer in self.schedule.layers)
+        return named or any(each.user == user for each in self.overrides)
 
 
 def roster_of(bundle: Bundle, name: str, overrides: Mapping[str, Sequence[Override]]) -> Roster | None:

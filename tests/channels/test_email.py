@@ -240,6 +240,22 @@ def test_whatever_a_title_holds_the_mail_has_the_headers_that_we_set_and_the_sub
     assert all(len(line) < 200 for line in raw.split(b"\r\n"))
 
 
+BLANKS = [
+    ("disk  full   on db-1", "disk  full   on db-1"),
+    ("  disk full  ", "disk full"),
+    ("disk\r\n   full\ton\n\n db-1", "disk full on db-1"),
+    ("disk  full – žluť", "disk  full – žluť"),
+]
+
+
+@pytest.mark.parametrize(("title", "shown"), BLANKS)
+def test_blanks_in_a_subject_stay_as_they_are_and_a_line_break_is_one(title, shown):
+    assert one_line(title) == shown
+    assert (
+        subject_of(written(envelope("ana@example.com", title=title), "ladder@ops.example").content) == shown
+    )
+
+
 WORDS = st.one_of(
     st.text(alphabet="abcdefghijklmnopqrstuvwxyzABC0123456789.,:;-_()[]<>@\"'\\?=/", min_size=1, max_size=12),
     st.text(alphabet="žluťoučkýкраснаяταληψη支払いデータ한국어नमस्तेهذا", min_size=1, max_size=12),

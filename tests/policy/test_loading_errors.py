@@ -142,6 +142,8 @@ ADDED = [
      "schedules.s.layers[0].only[1].calendar", "a calendar"),
     ("a layer that ends before it starts", "schedules: {s: {timezone: UTC, layers: [{rotation: [ana], shift: 1d, starts: 2026-01-05T08:00, ends: ¦2026-01-05T08:00}]}}",
      "schedules.s.layers[0].ends", "later than its `starts`, 2026-01-05T08:00"),
+    ("turns that are not counted where nothing is closed", "schedules: {s: {timezone: UTC, layers: [{rotation: [ana], shift: 1d, starts: 2026-01-05T08:00, count: ¦open}]}}",
+     "schedules.s.layers[0].count", "`only` beside it: without windows no turn is closed"),
     ("a count of its own", "schedules: {s: {timezone: UTC, layers: [{rotation: [ana], shift: 1d, starts: 2026-01-05T08:00, count: ¦opne}]}}",
      "schedules.s.layers[0].count", "did you mean 'open'?"),
     ("no such yearly date", "calendars: {o: {timezone: UTC, hours: [{}], holidays: {add: ['02-29', ¦'02-30']}}}",

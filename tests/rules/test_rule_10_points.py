@@ -3,6 +3,7 @@
 from datetime import timedelta
 from time import perf_counter
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +71,22 @@ def test_a_point_hands_it_to_the_next_level_a_level_or_a_policy():
         story.event()
         assert story.paged == ["ana", paged]
         assert "escalation point p was reached (expertise)" in story.pages[-1].reason
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "assign", "escalate"])
+def test_what_a_person_takes_or_hands_up_calls_off_the_page_of_a_point_that_was_not_sent_yet(action):
+    """Karel was to look because nobody did: somebody does now."""
+    looks = {"name": "half time", "at": "50% of resolve", "do": [{"notify": ["user:karel"]}]}
+    story = tale(slas=[{"name": "s", "resolve": "4m"}], **on_main(points=[looks]))
+    story.event()
+    story.later(minutes=2)
+    assert [(page.recipient.name, page.through) for page in story.pages] == [
+        ("ana", "level"),
+        ("karel", "point"),
+    ]
+    done = story.act(action, user="petra", role="lead", **({"to": "petra"} if action == "assign" else {}))
+    assert done.message.settled is not None  # every page from before this version that was not sent
+    assert "karel" not in [page.recipient.name for page in done.message.pages]
 
 
 def test_a_point_assigns_it_to_the_first_user_that_its_target_names():

@@ -96,9 +96,12 @@ class PostgresServer:
                 os.kill(int(child), what)
 
     def create_database(self, template: str = "template1") -> str:
-        """A fresh database, copied from the template; its URL."""
+        """A fresh database, copied from the template; its URL.
+
+        By its files: block by block, as PostgreSQL does it by itself, takes three times as long.
+        """
         name = f"t{uuid.uuid4().hex[:12]}"
-        self.run_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self.run_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

@@ -43,7 +43,7 @@ def _checked(name: str, value: str) -> str:
 def phrase(text: str) -> str:
     """A text for people – a subject, a name – as a header's value. Control characters become blanks."""
     shown = one_line(text, len(text))
-    if shown.isascii() and "=?" not in shown and len(shown) <= _SHORT:
+    if shown.isascii() and "=?" not in shown and "  " not in shown and len(shown) <= _SHORT:
         return shown
     return "\r\n ".join(f"=?utf-8?b?{b64encode(piece).decode()}?=" for piece in _pieces(shown))
 

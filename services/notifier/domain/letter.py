@@ -1,5 +1,6 @@
 """A message, written for one recipient, before a channel gives it its form; and the small words in it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,6 +10,8 @@ from shared.events import IncidentSnapshot
 _LONGEST_TITLE: Final = 300
 _LONGEST_PREVIEW: Final = 200
 _JOINERS: Final = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # words of Persian, families of emoji
+_CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_BREAKS: Final = re.compile(rf"\s*[{_CONTROLS}][\s{_CONTROLS}]*")  # with the blanks around it
 _LINK_NAMES: Final[Mapping[str, str]] = {
     "confirm": "Yes, it is solved",
     "refuse": "No, it is not solved",
@@ -57,10 +60,11 @@ def subject(incident: IncidentSnapshot) -> str:
 
 
 def one_line(text: str, longest: int = _LONGEST_TITLE) -> str:
-    """The text without line breaks and control characters, cut to a length."""
-    plain = text.isprintable()
-    shown = text if plain else "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
-    flat = " ".join(shown.split())
+    """The text without line breaks and control characters, cut to a length. Blanks in it stay as they are."""
+    flat = text
+    if not text.isprintable():
+        flat = "".join(c if c.isprintable() or c in _JOINERS else " " for c in _BREAKS.sub(" ", text))
+    flat = flat.strip()
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid5
 
 from services.notifier.domain.plan import NAMESPACE
@@ -59,37 +59,28 @@ def report(
             outcome, page = "failed", "unreachable" if unreachable and delivery.is_page else ""
         case _:
             return None
+    notice = delivery.event if delivery.notice_id else ""
+    return _report(delivery, outcome, now, outcome=outcome, page=page, event=notice, reason=reason[:1_000])
+
+
+def superseded(delivery: Delivery, newer: str, now: datetime) -> DeliveryReport:
+    """What the router hears of a page that was never sent: the newer page stands for it."""
+    why = f"superseded by page {newer}"
+    return _report(delivery, "superseded", now, outcome="cancelled", superseded_by=newer, reason=why)
+
+
+def _report(delivery: Delivery, end: str, now: datetime, **said: Any) -> DeliveryReport:
+    """What is the same in every report of a delivery; `end` is in its id: the same is reported once."""
     return DeliveryReport(
-        report_id=str(uuid5(NAMESPACE, f"{delivery.id}/{outcome}")),
+        report_id=str(uuid5(NAMESPACE, f"{delivery.id}/{end}")),
         incident_id=delivery.incident_id,
         page_id=delivery.page_id,
         notice_id=delivery.notice_id,
         delivery_id=delivery.id,
         recipient=delivery.recipient,
-        event=delivery.event if delivery.notice_id else "",
         channel=delivery.channel,
         contact=delivery.contact,
-        outcome=outcome,
-        page=page,
-        reason=reason[:1_000],
         attempts=delivery.attempts,
         at=now,
-    )
-
-
-def superseded(delivery: Delivery, newer: str, now: datetime) -> DeliveryReport:
-    """What the router hears of a page that was never sent: the newer page stands for it."""
-    return DeliveryReport(
-        report_id=str(uuid5(NAMESPACE, f"{delivery.id}/superseded")),
-        incident_id=delivery.incident_id,
-        page_id=delivery.page_id,
-        delivery_id=delivery.id,
-        recipient=delivery.recipient,
-        channel=delivery.channel,
-        contact=delivery.contact,
-        outcome="cancelled",
-        superseded_by=newer,
-        reason=f"superseded by page {newer}",
-        attempts=delivery.attempts,
-        at=now,
+        **said,
     )

@@ -4,7 +4,7 @@ They survive every policy change. Of several at one time the one made last count
 """
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -17,7 +17,7 @@ from services.router import office
 from services.router import overrides as stored
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
-from services.router.api.shapes import OverrideItem, OverrideList, answer, answers
+from services.router.api.shapes import Gap, OverrideItem, OverrideList, OverrideMade, answer, answers
 from services.router.api.times import Moment
 from services.router.engine import Engine
 from services.router.lacking import faults_of
@@ -25,11 +25,13 @@ from services.router.overrides import StoredOverride, Wanted
 from services.router.policies import InForce
 from shared.cursors import bad_cursor, cursor_of, place_of
 from shared.policy import Bundle
-from shared.policy.roster import EVERY
+from shared.policy.roster import EVERY, roster_of
 from shared.policy.source import nearest
 from shared.problems import Fault, Problem
 
 _MOST: Final = 500
+_GAPS: Final = 100  # are told
+_AHEAD: Final = timedelta(weeks=8)  # as far as `ladder check` looks
 _JSON: Final = "application/json"
 _UNKNOWN: Final = {404: "No override has this id."}
 _EXAMPLE: Final[JsonDict] = {
@@ -79,7 +81,7 @@ def _add_create(router: APIRouter, engine: Engine, access: Access) -> None:
         response_class=Response,
         status_code=201,
         responses=answers(
-            OverrideItem,
+            OverrideMade,
             "It is in force from its `from` on, before those made earlier; what is open is handed over.",
             status=201,
         ),
@@ -105,7 +107,9 @@ def _add_create(router: APIRouter, engine: Engine, access: Access) -> None:
                 )  # fmt: skip
                 await stored.add(connection, made)
                 await stored.ask_duties(connection, made.schedule)
-                return _encoder.encode(shown(made, live))
+                gaps = await _gaps(connection, made, live, now)
+                item = shown(made, live)
+                return _encoder.encode(OverrideMade(**msgspec.structs.asdict(item), gaps=gaps))
 
             return await once.answer(connection, now, make)
 
@@ -211,6 +215,22 @@ async def _end(connection: AsyncConnection, override_id: uuid.UUID, now: datetim
         found = (await stored.one(connection, found.id)) or found
     await stored.ask_duties(connection, found.schedule)
     return found
+
+
+async def _gaps(connection: AsyncConnection, made: StoredOverride, live: Bundle, now: datetime) -> list[Gap]:
+    """What an absence leaves to nobody, schedule by schedule."""
+    if not made.absent:
+        return []
+    begins = max(made.begins, now)
+    standing = await stored.by_schedule(connection, begins, made.ends)
+    names = [made.schedule] if made.schedule else list(live.schedules)
+    found: list[Gap] = []
+    for name in names:
+        roster = roster_of(live, name, standing)
+        if roster is not None:
+            opened = roster.opened_by(str(made.id), begins, min(made.ends, begins + _AHEAD))
+            found += (Gap(schedule=name, from_=since, to=until) for since, until in opened)
+    return found[:_GAPS]
 
 
 def shown(one: StoredOverride, live: Bundle) -> OverrideItem:

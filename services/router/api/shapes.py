@@ -141,6 +141,20 @@ class OverrideItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "
     broken: str
 
 
+class Gap(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """A time in which nobody is on call on a schedule."""
+
+    schedule: str
+    from_: datetime
+    to: datetime
+
+
+class OverrideMade(OverrideItem, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """A new override. `gaps`: what an absence leaves to nobody in its first eight weeks, at most 100."""
+
+    gaps: list[Gap]
+
+
 class OverrideList(msgspec.Struct, frozen=True, kw_only=True):
     """By their begin; `next` is the cursor of the following page, null on the last."""
 

@@ -11,9 +11,8 @@ from sqlalchemy import text
 
 from ladder.host import assemble
 from services.notifier.api import SCANNED
-from services.notifier.app import REVISIONS, build
+from services.notifier.app import build
 from services.notifier.settings import NotifierSettings
-from shared import migrations
 from shared.clock import utcnow
 from shared.codec import decode, encode
 from shared.database import Database
@@ -77,8 +76,6 @@ async def notifier(database_url, **said):
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         log = PostgresEventLog(database)
-        await log.create_topics()
-        await migrations.upgrade(database, "notifier", REVISIONS)
         await stack.enter_async_context(log.running())
         service = build(settings, log=log, database=database)
         await stack.enter_async_context(service.running())

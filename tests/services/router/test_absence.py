@@ -53,6 +53,39 @@ async def test_ana_is_away_from_every_schedule_by_one_call_and_what_lies_beneath
     assert [page.recipient.name for page in await served.desk.pages()] == ["karel"]  # finally
 
 
+async def test_an_absence_says_what_it_leaves_to_nobody(served: Api) -> None:
+    """Nobody lies beneath Ana on the desk; on the other one Petra does, and where Karel stands in nothing is open."""
+    assert (await away(served, absent="ana", user="karel", comment="one day off"))["gaps"] == []
+    made = await away(served, absent="ana")
+    (gap,) = made["gaps"]
+    assert gap["schedule"] == "desk"
+    assert gap["to"] == made["to"]
+    assert made["from"] < gap["from"] < utcnow().isoformat()  # from now on
+    assert (await away(served, schedule="desk", nobody=True))["gaps"] == []  # that is wanted
+    listed = (await served.get("/v1/overrides")).json()["items"]
+    assert not any("gaps" in each for each in listed)
+
+
+async def test_a_gap_goes_from_when_nobody_is_left_until_somebody_is_back(served: Api) -> None:
+    layers = [
+        {
+            "rotation": ["ana"],
+            "shift": "1d",
+            "starts": "2026-01-05T00:00",
+            "only": {"days": "mon-sun", "from": "08:00", "to": "18:00"},
+        }
+    ]
+    day = {"timezone": "UTC", "layers": layers}
+    await served.desk.put_in_force(policy(schedules={"desk": day}, users=users()))
+    since = utcnow().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    gaps = (
+        await away(
+            served, absent="ana", **{"from": since.isoformat(), "to": (since + timedelta(days=2)).isoformat()}
+        )
+    )["gaps"]
+    assert [(gap["from"][11:16], gap["to"][11:16]) for gap in gaps] == [("08:00", "18:00")] * 2
+
+
 async def test_whoever_is_named_for_ana_stands_in_on_every_schedule_until_she_is_back(served: Api) -> None:
     made = await away(served, absent="ana", user="karel")
     found = await on_call(served)
