@@ -71,14 +71,17 @@ class Watch:
         a_silence_is_long_and_asked_about_once(same, after, signal, decision)
         nothing_internal_goes_out(decision)
         held_ones_page_nobody(after, signal, decision)
+        a_machine_rests_nothing_that_grows_worse(same, after)
 
     def shift(self, signal: Signal, decision: Decision, around: Surroundings, live: CompiledPolicy) -> None:
         """Rule 20: of what was asked through a schedule and nobody took, whoever is on call now has heard."""
         after, message = decision.incident, decision.message
         if after is None or decision.refusal is not None:
             return
-        if live.hash != self.under or not after.is_open:
-            self.on_call, self.heard, self.under = set(), set(), live.hash
+        if live.hash != self.under:  # other schedules: who was on call by them is found anew
+            self.on_call, self.under = set(), live.hash
+        if not after.is_open:
+            self.on_call, self.heard = set(), set()
         pages = message.pages if message is not None else ()
         told = [each for each in (message.notices if message is not None else ()) if each.event == "handoff"]
         self.heard |= {each.recipient.name for each in (*pages, *told)}
@@ -219,6 +222,13 @@ def held_ones_page_nobody(after: Incident, signal: Signal, decision: Decision) -
     assert after.next_due_at is not None
     assert after.next_due_at <= max(after.late.until, after.decided_at + timedelta(milliseconds=1))
     assert not isinstance(signal, TimerFired) or after.decided_at < after.late.until
+
+
+def a_machine_rests_nothing_that_grows_worse(before: Incident | None, after: Incident) -> None:
+    """While only a machine has it, a rise in priority asks somebody again; what stands still goes on doing so."""
+    if before is None or after.stands_still or after.priority >= before.priority:
+        return
+    assert not all(each.status == "acknowledged" and not each.assignee for each in (before, after))
 
 
 def a_silence_is_long_and_asked_about_once(

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from services.router.domain.signals import TimerFired
 from services.router.domain.surroundings import NOTHING_CHANGED, Office
 from shared.policy.oncall import Override
+from tests.domain.invariants import Watch
 from tests.domain.tale import START, Tale, bundle, compiled, on_main, tale
+from tests.domain.test_any_history import Watched
 
 EIGHT = START.replace(hour=8)
 PEOPLE = ("ana", "cid", "dora", "petra", "karel")
@@ -94,6 +97,26 @@ def test_with_inform_cid_is_told_what_ana_did_not_take() -> None:
     story.act("acknowledge", user="karel", role="admin")
     story.act("resolve", user="karel", role="admin")
     assert "cid" in [each.recipient.name for each in story.notices if each.event == "resolved"]
+
+
+def test_ana_is_not_asked_twice_in_one_turn_because_another_policy_came_into_force_meanwhile() -> None:
+    """Dora stood in for a while and was asked; when Ana is back, in the turn in which she heard of it, she knows."""
+    sections = on_main(levels=[level(within="3h")])
+    story = Watched(compiled(bundle(users=users(), schedules=desk(), **sections)))
+    story.watch = Watch()
+    story.now = EIGHT - timedelta(hours=1)
+    story.event()
+    story.office = override("dora", EIGHT - timedelta(minutes=50), EIGHT - timedelta(minutes=20))
+    until(story, EIGHT - timedelta(minutes=50))
+    story.tell(TimerFired())
+    story.policy = compiled(bundle(users=users(), schedules=desk(), tiers=["gold", "lead"], **sections))
+    story.act("escalate", user="karel", role="admin", level="desk")
+    assert story.paged == ["ana", "dora", "dora"]
+    until(story, EIGHT - timedelta(minutes=10))
+    assert story.paged == ["ana", "dora", "dora"]
+    assert story.said("handoff")[-1].endswith("Ana, who follows, has been asked or has it already")
+    until(story, EIGHT)
+    assert story.paged[-1] == "cid"
 
 
 def test_with_none_cid_hears_nothing_of_it() -> None:
