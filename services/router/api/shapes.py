@@ -375,6 +375,7 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     OnCallList,
     HeartbeatList,
     OverrideItem,
+    OverrideMade,
     OverrideList,
     ScheduleList,
     ShiftList,

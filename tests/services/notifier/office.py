@@ -8,11 +8,13 @@ from pathlib import Path
 from sqlalchemy import text
 
 from services.notifier import letters
+from services.notifier.app import REVISIONS
 from services.notifier.capacity import Capacity
 from services.notifier.channels import AT_ONCE, Means, opened
 from services.notifier.consume import Consumption
 from services.notifier.courier import Courier
 from services.notifier.deliver import LEASE, Sender
+from shared import migrations
 from shared.clock import utcnow
 from shared.codec import decode
 from shared.database import Database
@@ -121,6 +123,8 @@ async def office(
     database = Database(database_url)
     place = Office(database, bundle, secrets, sender)
     try:
+        if await migrations.pending(database, "notifier", REVISIONS):
+            await migrations.upgrade(database, "notifier", REVISIONS)
         async with AsyncExitStack() as stack:
             if sending:
                 await stack.enter_async_context(place.sender.running())
