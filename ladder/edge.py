@@ -39,6 +39,7 @@ SECONDS: Final = Histogram(
 BODY_LIMIT: Final = 8 * 1024 * 1024  # bytes; a policy bundle is the largest body
 _NO_ROUTE: Final = "(none)"
 _NO_LIMITS: Final[Mapping[str, int]] = {}
+_NO_METHODS: Final[Mapping[str, frozenset[str]]] = {}
 # Beside the phrases themselves: those that differ between releases of Python, or from the services' own word.
 _KINDS: Final = {404: "not-found", 413: "too-large", 415: "unsupported-media-type", 422: "invalid-request"}
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -97,8 +98,9 @@ class Edge:
     """Routes of `hot` are answered directly, everything else by `app`.
 
     `owners` says which service a path template belongs to, for the metrics; `limits` which paths take longer
-    bodies than others, in bytes; `guesses` judges wrong keys by address. Where the process can be reached
-    from elsewhere (`loopback` false), the demo key is refused.
+    bodies than others, in bytes; `others` which methods `app` answers at paths of `hot`; `guesses` judges
+    wrong keys by address. Where the process can be reached from elsewhere (`loopback` false), the demo key
+    is refused.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Edge:
         *,
         loopback: bool,
         limits: Mapping[str, int] = _NO_LIMITS,
+        others: Mapping[str, frozenset[str]] = _NO_METHODS,
         guesses: Guesses | None = None,
     ) -> None:
         self.app: Final = app
@@ -117,6 +120,7 @@ class Edge:
         self._owners: Final = owners
         self._loopback: Final = loopback
         self._limits: Final = limits
+        self._others: Final = others
         self._guesses: Final = guesses
         self._counters: dict[Labels, Any] = {}
         self._timers: dict[str, Any] = {}
@@ -158,7 +162,11 @@ class Edge:
             return
         scope["ladder.path"] = route.path
         if route.methods and scope["method"] not in route.methods:
-            allowed = ", ".join(sorted(route.methods))
+            others = self._others.get(route.path, frozenset())
+            if scope["method"] in others:  # of another service, under the same path
+                await self.app(scope, receive, send)
+                return
+            allowed = ", ".join(sorted({*route.methods, *others}))
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
         await route.app(scope, receive, send)
 

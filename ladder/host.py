@@ -6,7 +6,7 @@ Metrics may be answered at an address of their own (`LADDER_METRICS_LISTEN`), th
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -80,7 +80,8 @@ def assemble(
     app = _Application(services, shown, [service.api for service in services], others, loopback=loopback)
     hot = [route for service in services for route in service.routes if isinstance(route, Route)]
     limits = _limits(app)
-    return Edge(app, hot, _owners(services), loopback=loopback, limits=limits, guesses=guesses)
+    beside = _methods(app, {route.path for route in hot})
+    return Edge(app, hot, _owners(services), loopback=loopback, limits=limits, others=beside, guesses=guesses)
 
 
 def describe(edge: Edge) -> None:
@@ -99,6 +100,15 @@ def _limits(app: FastAPI) -> Mapping[str, int]:
     contexts = iter_route_contexts(app.router.routes)
     longer = ((each.path, getattr(each, "max_body_size", None) or 0) for each in contexts)
     return {path: limit for path, limit in longer if path and limit > BODY_LIMIT}
+
+
+def _methods(app: FastAPI, paths: Collection[str]) -> Mapping[str, frozenset[str]]:
+    """What the application itself answers at these paths, which are those of hot routes."""
+    found: dict[str, frozenset[str]] = {}
+    for each in iter_route_contexts(app.router.routes):
+        if each.path is not None and each.path in paths:
+            found[each.path] = found.get(each.path, frozenset()) | frozenset(each.methods or ())
+    return found
 
 
 def _owners(services: Sequence[Service]) -> Mapping[str, str]:

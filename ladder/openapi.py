@@ -15,6 +15,7 @@ _TAGS: Final[Mapping[str, str]] = {
     "intake": "Other systems post what happened. 202 means that it is kept.",
     "incidents": "What became of it: list, one, its timeline, why, what comes next; and acting on it.",
     "customers": "Who is hit: in the database, by the thousand, beside those of the policy bundle.",
+    "integrations": "Who may post, and what became of what they posted.",
     "heartbeats": "What is expected to beat, and whether it does.",
     "schedules": "Who is on call when, and who stands in.",
     "silences": "What nobody is notified of, until a time.",
@@ -89,7 +90,8 @@ def complete(document: dict[str, Any], services: Sequence[Service]) -> dict[str,
     for _, operation in operations(document):
         _add_refusals(operation)
     for service in services:
-        document["paths"] |= service.openapi_paths
+        for path, of_path in service.openapi_paths.items():
+            document["paths"].setdefault(path, {}).update(of_path)
         schemas |= service.openapi_schemas
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)

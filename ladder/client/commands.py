@@ -194,6 +194,7 @@ def register(app: typer.Typer) -> None:
     from ladder.client.applying import apply
     from ladder.client.directory import customer, customers
     from ladder.client.duty import absent, override, overrides, shifts
+    from ladder.client.integrations import integrations
     from ladder.client.letters import letters
     from ladder.client.quiet import maintenance, silence, silences, unsilence
     from ladder.client.reporting import report
@@ -204,7 +205,7 @@ def register(app: typer.Typer) -> None:
 
     groups: Mapping[Group, Sequence[Callable[..., None]]] = {
         Group.look: (incidents, show, explain, watch),
-        Group.send: (send, replay),
+        Group.send: (send, replay, integrations),
         Group.plan: (oncall, shifts, override, absent, overrides, silence, silences, unsilence, maintenance),
         Group.policy: (apply, try_map),
         Group.report: (report, customer),

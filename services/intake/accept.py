@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -20,6 +20,7 @@ from services.intake.bodies import HungUpError, is_lines
 from services.intake.cleaning import clean
 from services.intake.formats import Answer, Format, Post, Refused, cloudevents
 from services.intake.formats.native import accepted
+from services.intake.posts import Posts
 from services.intake.said import Said
 from services.intake.settings import IntakeSettings
 from services.intake.signatures import Signing
@@ -50,14 +51,21 @@ class Request:
     query: bytes
     path: Mapping[str, str]
     method: str = "POST"
-    passed: Callable[[], None] = lambda: None  # the key was good: the connection keeps its place
+    keep: Callable[[], None] = lambda: None  # the connection's place
+    whose: list[str] = field(default_factory=list)  # the integration, once that is known
+
+    def passed(self, sender: Sender) -> None:
+        """The key was good: the connection keeps its place."""
+        self.whose.append(sender.name)
+        self.keep()
 
 
 class Publisher:
     """Hands events to the log, and refuses more than it may hold while the log is slow."""
 
-    def __init__(self, eventlog: EventLog, settings: IntakeSettings) -> None:
+    def __init__(self, eventlog: EventLog, settings: IntakeSettings, posts: Posts | None = None) -> None:
         self._log = eventlog
+        self.posts = posts or Posts()
         self._seconds = settings.intake_publish_seconds
         self._most_bytes = settings.intake_in_flight_bytes
         self._bytes = 0
@@ -111,6 +119,7 @@ class Endpoint:
         self._clock = clock
         self._secrets = secrets
         self._subscriptions = subscriptions
+        self._posts = publisher.posts
         self._unsigned = Trouble(log, "intake.secret", what="checking signatures")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,6 +134,8 @@ class Endpoint:
         try:
             answer = await self.answered(request, receive)
         except Problem as problem:
+            whose = request.whose[0] if request.whose else self.addressed(request)
+            self._posts.refused(whose, shape.kind, problem, self._clock())
             problem = _judged(shape, scope, problem)
             metrics.REFUSED.labels(shape.kind, problem.kind).inc()
             status, words = shape.refused(problem)
@@ -137,6 +148,11 @@ class Endpoint:
     def shape(self, request: Request) -> Format:
         """The format whose words a refusal uses, as far as it is known before anything else is."""
         raise NotImplementedError
+
+    def addressed(self, request: Request) -> str:
+        """The integration that the path names, whoever posts there; '' where it names none."""
+        del request
+        return ""
 
     async def admit(
         self, admission: Admission, request: Request, receive: Receive, now: datetime
@@ -170,6 +186,7 @@ class Endpoint:
             raise Problem(422, "invalid-event", "The event cannot be accepted", faults=dressed.faults)
         if dressed.ignored:
             metrics.IGNORED.labels(sender.name).inc(dressed.ignored)
+            self._posts.ignored(sender.name, dressed.ignored, now)
         events = dressed.events
         if events:
             events = [admission.noted(event) for event in events]
@@ -181,6 +198,7 @@ class Endpoint:
                 self._publisher.said.remember(events)
             crash_point("intake.published")
             metrics.accepted(sender.name, form.kind).inc(len(events))
+            self._posts.accepted(sender.name, len(events), now)
             if telemetry.tells(logging.DEBUG):
                 _note(sender, events)
         return accepted(events, dressed.ignored) if dressed.ignored else form.accepted(events)
@@ -199,7 +217,7 @@ class Endpoint:
             message = await self._subscriptions.genuine(sender, body, now)
             said = await self._subscriptions.answered(sender, message) or message.id[:_KEY_LENGTH]
         if sender.keyless:
-            request.passed()
+            request.passed(sender)
         return said
 
     def _check_signature(

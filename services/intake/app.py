@@ -18,6 +18,7 @@ from services.intake.formats import CHANGES, FORMATS
 from services.intake.formats.opsgenie import CREATE, DELETE, VERBS
 from services.intake.openapi import PATHS, schemas
 from services.intake.outside import Fetch, Outside
+from services.intake.posts import Posts
 from services.intake.raw_routes import RawRoute
 from services.intake.settings import IntakeSettings
 from services.intake.subscribing import Subscriptions
@@ -49,6 +50,7 @@ class Intake:
         self._canary = Canary(
             eventlog, canary_every, lambda: not self.unready(), beat=self._pulses.beat_of("intake canary")
         )
+        self.posts = Posts(eventlog, lambda: not self.unready())
         self._feed.on_change(self._take)
 
     def _take(self, published: PublishedPolicy) -> None:
@@ -95,6 +97,7 @@ class Intake:
             tasks = [
                 asyncio.create_task(self._verify(), name="intake topics"),
                 asyncio.create_task(self._canary.run(), name="intake canary"),
+                asyncio.create_task(self.posts.run(), name="intake posts"),
             ]
             try:
                 yield
@@ -110,7 +113,7 @@ def build(settings: IntakeSettings, *, log: EventLog, fetch: Fetch | None = None
     outside = Outside(Outbound.allowing(settings.outbound_allow))
     subscriptions = Subscriptions(fetch or outside.fetch, clock=stopwatch)
     rest = (
-        Publisher(log, settings),
+        Publisher(log, settings, intake.posts),
         lambda: intake.admission,
         utcnow,
         Secrets(settings.secrets_dir),

@@ -84,7 +84,7 @@ class Beats(Endpoint):
     ) -> Sender:
         """Who beats, if this is a heartbeat of the policy. Raises Problem 401, 403, 404."""
         sender = admission.anybody(secret, now)
-        request.passed()
+        request.passed(sender)
         if name not in admission.heartbeats:
             raise Problem(404, "no-such-heartbeat", "The policy in force has no heartbeat of this name")
         return sender

@@ -35,7 +35,7 @@ class ByKind(Endpoint):
         self, admission: Admission, request: Request, receive: Receive, now: datetime
     ) -> tuple[Sender, Format, bytes]:
         sender = admission.of_kind(self._form.kind, presented(request.headers, request.query), now)
-        request.passed()
+        request.passed(sender)
         return sender, self._form, await read_body(request.headers, receive, self._form.longest_body)
 
 
@@ -51,7 +51,7 @@ class Events(ByKind):
         form, secret = self.shape(request), presented(request.headers, request.query)
         other = "" if form is self._form else form.kind
         sender = admission.of_kind(self._form.kind, secret, now, or_kind=other)
-        request.passed()
+        request.passed(sender)
         return sender, form, await read_body(request.headers, receive, form.longest_body)
 
 
@@ -63,7 +63,7 @@ class ByBody(ByKind):
     ) -> tuple[Sender, Format, bytes]:
         body = await read_body(request.headers, receive, self._form.longest_body)
         sender = admission.of_kind(self._form.kind, _body_key(self._form, body, request), now)
-        request.passed()
+        request.passed(sender)
         return sender, self._form, body
 
 
@@ -77,6 +77,10 @@ class ByName(Endpoint):
 
     def shape(self, request: Request) -> Format:
         return self._form(request) or self._otherwise
+
+    def addressed(self, request: Request) -> str:
+        admission, name = self._admission(), request.path["name"]
+        return name if admission and name in admission.senders else ""
 
     def _form(self, request: Request) -> Format | None:
         admission = self._admission()
@@ -97,11 +101,11 @@ class ByName(Endpoint):
             return known, form, await read_body(request.headers, receive, form.longest_body)
         if secret:
             sender = admission.named(name, secret, now)
-            request.passed()
+            request.passed(sender)
             return sender, form, await read_body(request.headers, receive, form.longest_body)
         body = await read_body(request.headers, receive, form.longest_body)
         sender = admission.named(name, _body_key(form, body, request), now)
-        request.passed()
+        request.passed(sender)
         return sender, form, body
 
 
@@ -123,7 +127,7 @@ class Alerts(Endpoint):
     ) -> tuple[Sender, Format, bytes]:
         form = self.shape(request)
         sender = admission.of_kind(form.kind, presented(request.headers, request.query), now)
-        request.passed()
+        request.passed(sender)
         if "identifier" in request.path and not form.alias:
             raise Problem(422, "invalid-request", "The alert cannot be found", faults=[_NOT_AN_ALIAS])
         if form.removes and form.verb not in REMOVALS:

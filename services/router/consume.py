@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.router import canary, dead_letters, heartbeats, letters, metrics
+from services.router import canary, dead_letters, heartbeats, letters, metrics, posts
 from services.router.arrivals import Arrival
 from services.router.engine import Engine
 from shared.clock import stopwatch, utcnow
@@ -81,13 +81,17 @@ class Consuming:
         read = [heartbeats.read(record) or dead_letters.read(record) for record in records]
         beats = [each for each in read if isinstance(each, HeartbeatReceived)]
         canaries = [each for each in read if isinstance(each, Arrival) and canary.is_canary(each)]
-        arrivals = [each for each in read if isinstance(each, Arrival) and not canary.is_canary(each)]
+        told = [each for each in read if isinstance(each, Arrival) and posts.is_told(each)]
+        others = [each for each in read if isinstance(each, Arrival) and not posts.is_told(each)]
+        arrivals = [each for each in others if not canary.is_canary(each)]
         metrics.BATCH_SIGNALS.observe(len(records))
         # Beats last: what is wrong with them must not keep events waiting.
         if arrivals:
             await until_done(self._deciding, lambda: self._decide(arrivals), waits=self._waits)
         if beats:
             await until_done(self._beating, lambda: self._hear(beats), waits=self._waits)
+        if told:
+            await until_done(self._beating, lambda: posts.take(self._engine, told), waits=self._waits)
         await canary.take(self._engine, canaries)
 
     async def _decide(self, arrivals: Sequence[Arrival]) -> None:

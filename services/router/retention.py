@@ -45,6 +45,7 @@ STAYS: Final[Mapping[str, str]] = {
     "heartbeat": "a row a heartbeat of the policy in force",
     "heartbeat_watch": "one row",
     "office": "one row",
+    "post": "a row an integration and outcome of the policies there have been",
     "calendar_end": "a row a schedule and holder whose address somebody ended: what was ended stays so",
     "last_resort": "one row",
     "policy_in_force": "one row",

@@ -236,14 +236,19 @@ async def known(office: Office) -> dict[str, str]:
 
 
 def _key_of(path: str) -> str:
-    begins = {"/v1/integrations": "prometheus", "/v1/events": "scripts", "/v2/alerts": "genie"}
+    begins = {
+        "/v1/integrations": "prometheus",
+        "/v1/events": "scripts",
+        "/v2/alerts": "genie",
+        "/v2/heartbeats": "genie",
+    }
     begins |= {"/v1/heartbeats/": "scripts"}
     return next((key for start, key in begins.items() if path.startswith(start)), "admin")
 
 
 def _name_of(path: str) -> str:
     """What `{name}` stands for."""
-    names = {"/v1/schedules": "desk", "/v1/heartbeats": "backup"}
+    names = {"/v1/schedules": "desk", "/v1/heartbeats": "backup", "/v2/heartbeats": "backup"}
     return next((name for start, name in names.items() if path.startswith(start)), "prometheus")
 
 

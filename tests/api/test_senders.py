@@ -76,3 +76,23 @@ async def test_the_timeline_of_an_alert_that_a_cut_group_forgot_says_so(office: 
     )
     await post(group("firing", "cut", alerts=None))
     await post(group("resolved", "cut"))
+
+
+async def test_why_a_sender_is_refused_is_seen_by_whoever_asks_not_only_by_the_sender(office: Office) -> None:
+    before = (await office.get("/v1/integrations/scripts")).json()["refused"]
+    batch = [{"title": "x"}, {"title": ""}]
+    refused = await office.ask("POST", "/v1/integrations/scripts", "scripts", json=batch)
+    assert refused.status_code == 422
+
+    async def seen() -> dict[str, Any] | None:
+        item = (await office.get("/v1/integrations/scripts")).json()
+        return item if item["refused"] > before else None
+
+    item = await until(seen)
+    assert item["last_refused"]["reason"] == "The event cannot be accepted: /1/title: needed for a trigger"
+    assert (item["last_refused"]["kind"], item["last_refused"]["event"]) == ("invalid-event", 1)
+    assert item["last_refused_at"]
+    listed = (await office.get("/v1/integrations")).json()["items"]
+    assert item["name"] in {each["name"] for each in listed}
+    wrong = await office.ask("DELETE", "/v1/integrations/scripts", "scripts")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST, PUT")

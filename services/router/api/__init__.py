@@ -10,6 +10,7 @@ from services.router.api.customers import customers
 from services.router.api.dead_letters import dead_letters
 from services.router.api.heartbeats import heartbeats
 from services.router.api.incidents import incidents
+from services.router.api.integrations import integrations
 from services.router.api.members import members
 from services.router.api.oncall import oncall
 from services.router.api.overrides import overrides
@@ -43,6 +44,7 @@ def routes(
     router.include_router(importing(engine, access))
     router.include_router(customers(engine, access))
     router.include_router(heartbeats(engine, access))
+    router.include_router(integrations(engine, access))
     router.include_router(silences(engine, access))
     router.include_router(maintenance(engine, access))
     router.include_router(policy(engine, access, wake_relay))

@@ -122,6 +122,39 @@ class HeartbeatList(msgspec.Struct, frozen=True, kw_only=True):
     items: list[HeartbeatItem]
 
 
+class RefusedPosts(msgspec.Struct, frozen=True, kw_only=True):
+    """Posts that were refused for one kind of reason; `at`, `reason` and `event` (its place in the post, from
+    0) are those of the last one. `kind`: the last part of the problem's type.
+    """
+
+    kind: str
+    count: int
+    at: datetime
+    reason: str
+    event: int | None
+
+
+class IntegrationItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may post. `accepted` and `ignored` count events, `refused` posts, those with a wrong key too;
+    `refusals`: by kind, the latest first.
+    """
+
+    name: str
+    kind: str
+    accepted: int
+    refused: int
+    ignored: int
+    last_accepted_at: datetime | None
+    last_refused_at: datetime | None
+    last_ignored_at: datetime | None
+    last_refused: RefusedPosts | None
+    refusals: list[RefusedPosts]
+
+
+class IntegrationList(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[IntegrationItem]
+
+
 class OverrideItem(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """`user` has `schedule` instead of whoever its layers name; empty: nobody has, on purpose.
 
@@ -374,6 +407,8 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     Explanation,
     OnCallList,
     HeartbeatList,
+    IntegrationItem,
+    IntegrationList,
     OverrideItem,
     OverrideMade,
     OverrideList,

@@ -102,10 +102,11 @@ def published(policy: Bundle, revision: int = 1) -> Record:
 
 @dataclass
 class FakeLog(EventLog):
-    """What was acknowledged stands in `records`; it can be down, refuse large records, lack topics."""
+    """What was acknowledged stands in `records` and `told`; it can be down, refuse large records, lack topics."""
 
     policy: Bundle | None = field(default_factory=bundle)
     records: list[Record] = field(default_factory=list)
+    told: list[Record] = field(default_factory=list)  # what became of posts
     down: bool = False
     longest: int = 3_000_000
     wrong_topics: Sequence[str] = ()
@@ -118,7 +119,8 @@ class FakeLog(EventLog):
             raise LogUnavailableError("the brokers do not answer")
         if any(len(record.value) > self.longest for record in records):
             raise RecordTooLargeError("too large")
-        self.records += records
+        for record in records:
+            (self.told if b'"dedup_key":"posts:' in record.value else self.records).append(record)
 
     async def follow(self, topic: str) -> AsyncIterator[Sequence[Received]]:
         assert topic == POLICY

@@ -1,0 +1,169 @@
+"""What became of the posts to each integration: counted, told to the router, in the log if refused.
+
+Senders such as Amazon SNS show nobody what they were answered, so whoever runs Ladder finds it here. All of
+it is bounded, for strangers can have posts refused, too: a few lines in a while for each integration (those
+without a good key apart from the others), with how many were left out; one small message every few seconds.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec.structs import replace
+
+from services.intake.cleaning import clean, cut
+from shared import telemetry
+from shared.clock import utcnow
+from shared.codec import encode
+from shared.eventlog import EventLog
+from shared.events import IncidentEvent
+from shared.guesses import WrongKey
+from shared.loops import for_ever
+from shared.posts import ACCEPTED, IGNORED, MOST, REASON_LENGTH, Counted, told
+from shared.problems import Problem
+from shared.trouble import Trouble
+
+log = telemetry.logger(__name__)
+
+LINES: Final = 10  # of one integration within the time
+_WHILE: Final = timedelta(seconds=10)
+_BETWEEN: Final = timedelta(seconds=5)  # messages to the router
+_STEP_SECONDS: Final = 1.0
+_FAULTS: Final = 3  # in one reason
+_EVENT: Final = re.compile(r"/(?:alerts/)?(\d{1,6})(?:/|$)")
+
+
+def reason_of(problem: Problem) -> str:
+    """Why it was refused, in a line: what the sender was answered."""
+    faults = [f"{fault.field}: {fault.reason}" for fault in problem.faults]
+    more = f" (and {len(faults) - _FAULTS} more)" if len(faults) > _FAULTS else ""
+    parts = [str(problem), "; ".join(faults[:_FAULTS]) + more]
+    return cut(clean(" ".join(": ".join(part for part in parts if part).split())), REASON_LENGTH)
+
+
+def event_of(problem: Problem) -> int | None:
+    """The place of the first faulty event in its post, from 0; None where it is not one of several."""
+    found = (_EVENT.match(fault.field) for fault in problem.faults)
+    return next((int(each[1]) for each in found if each), None)
+
+
+def is_strangers(problem: Problem) -> bool:
+    """Whether it came without a key that is good here."""
+    return isinstance(problem, WrongKey) or problem.status in (401, 403)
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Lines of the log about one integration, in one while."""
+
+    since: datetime
+    written: int = 0
+    left_out: int = 0
+
+
+class Posts:
+    """Of this process. Without `open_doors` nothing is told to the router: the topics are not there yet."""
+
+    def __init__(
+        self,
+        eventlog: EventLog | None = None,
+        open_doors: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._log = eventlog
+        self._open_doors = open_doors
+        self._counts: dict[tuple[str, str], Counted] = {}
+        self._lines: dict[tuple[str, bool], _Lines] = {}
+        self._telling: IncidentEvent | None = None  # until the log has it
+        self._told_at: datetime | None = None
+
+    def accepted(self, integration: str, events: int, now: datetime) -> None:
+        """So many events of it are on the log."""
+        self._count(integration, ACCEPTED, events, now)
+
+    def ignored(self, integration: str, events: int, now: datetime) -> None:
+        """Its `ignore` dropped so many."""
+        self._count(integration, IGNORED, events, now)
+
+    def refused(self, integration: str, form: str, problem: Problem, now: datetime) -> None:
+        """One post; '' where nobody knows to which integration. `form`: its format, for the log."""
+        reason, event = reason_of(problem), event_of(problem)
+        if integration:
+            self._count(integration, problem.kind, 1, now, reason=reason, event=event)
+        lines = self._lines.get((integration, is_strangers(problem)))
+        if lines is None:
+            lines = self._lines[integration, is_strangers(problem)] = _Lines(now)
+        if lines.written >= LINES:
+            lines.left_out += 1
+            return
+        lines.written += 1
+        about = {} if event is None else {"event_index": event}
+        said = {"integration": integration, "format": form, "status": problem.status, "kind": problem.kind}
+        log.warning("post refused", action="refused", reason=reason, **said, **about)
+
+    def close_lines(self, now: datetime) -> None:
+        """Say of how many refused posts no line was written, where the while is over."""
+        for (integration, strangers), lines in list(self._lines.items()):
+            if now - lines.since < _WHILE:
+                continue
+            del self._lines[integration, strangers]
+            if lines.left_out:
+                log.warning(
+                    "more posts were refused than are told one by one",
+                    action="refused_more",
+                    integration=integration,
+                    with_a_good_key=not strangers,
+                    left_out=lines.left_out,
+                )
+
+    async def tell_once(self, now: datetime, *, at_once: bool = False) -> bool:
+        """Tell the router what was counted since the last time; whether there was anything to tell now.
+
+        What the log did not acknowledge is told again as it is, so that it counts once.
+        """
+        if self._telling is None and not self._due(now, at_once=at_once):
+            return False
+        if self._telling is None:
+            keys = list(self._counts)[:MOST]
+            self._telling = told([self._counts.pop(key) for key in keys], now)
+            self._told_at = now
+        assert self._log is not None
+        await self._log.publish([encode(self._telling)])
+        self._telling = None
+        return True
+
+    async def run(self) -> None:
+        """For ever: tell, and close the lines."""
+        if self._log is not None:
+            await for_ever("intake posts", self._step, Trouble(log, "posts_wait"))
+
+    async def _step(self) -> None:
+        self.close_lines(utcnow())
+        await self.tell_once(utcnow())
+        await asyncio.sleep(_STEP_SECONDS)
+
+    def _due(self, now: datetime, *, at_once: bool) -> bool:
+        if self._log is None or not self._counts or not self._open_doors():
+            return False
+        return at_once or self._told_at is None or now - self._told_at >= _BETWEEN
+
+    def _count(
+        self,
+        integration: str,
+        outcome: str,
+        count: int,
+        now: datetime,
+        *,
+        reason: str = "",
+        event: int | None = None,
+    ) -> None:
+        before = self._counts.get((integration, outcome))
+        if before is None:
+            counted = Counted(
+                integration=integration, outcome=outcome, count=count, at=now, reason=reason, event=event
+            )
+        else:
+            counted = replace(before, count=before.count + count, at=now, reason=reason, event=event)
+        self._counts[integration, outcome] = counted
