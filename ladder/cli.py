@@ -11,7 +11,7 @@ import typer
 
 import ladder
 from ladder.client import commands
-from ladder.client.options import AsJson
+from ladder.client.options import ApiKey, AsJson
 from ladder.client.printing import say
 from ladder.command_line import COMPLETING, Commands, Group
 
@@ -95,14 +95,18 @@ def check(
         Literal["text", "json", "github"], typer.Option("--format", help="How the findings are printed.")
     ] = "text",
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    server: Annotated[
+        str, typer.Option(metavar="URL", help="Ask this Ladder, too: what it can send, who is absent.")
+    ] = "",
+    api_key: ApiKey = "",
 ) -> None:
-    """Check a policy: syntax, names and types. Exit status 1 when something is wrong."""
+    """Check a policy: what is wrong in it, and what will not work. Exit status 1 when something is wrong."""
+    from ladder.client.findings import checked
     from ladder.mapping_samples import with_samples
     from shared.clock import utcnow
-    from shared.policy import report
 
     chosen = "json" if json else style
-    status, text = with_samples(policy, chosen, report(policy, chosen), utcnow())
+    status, text = with_samples(policy, chosen, checked(policy, chosen, server, api_key), utcnow())
     say(text)
     raise typer.Exit(status)
 

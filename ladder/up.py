@@ -29,6 +29,9 @@ from ladder.processes import (
     refusing,
 )
 from ladder.waiting_room import WaitingRoom
+from services.notifier.channels import sendable
+from services.notifier.settings import NotifierSettings
+from services.router import installation
 from services.router.policies import InForce, moment
 from services.router.policy_store import stored
 from shared import telemetry
@@ -88,6 +91,7 @@ async def _up(place: Place, sockets: Sequence[socket.socket], began: float, *, t
         if place.settings.own_database is None and isinstance(eventlog, PostgresEventLog):
             await eventlog.forget_members()  # the folder's lock is ours, so they are dead
         services = _services(place, eventlog, database)
+        await _say_what_is_sent(database)
         serves = await stack.enter_async_context(hosting(services, place.settings, sockets, place.address))
         if bundle is not None or await _in_force(database) is not None:
             await _ready(services)
@@ -134,6 +138,15 @@ def _services(place: Place, eventlog: EventLog, database: Database) -> Sequence[
     own = {"router": given | {"public_url": place.settings.public_url}}
     with refusing():
         return [build(name, eventlog, database, own.get(name, given)) for name in SERVICES]
+
+
+async def _say_what_is_sent(database: Database) -> None:
+    """The router knows from the start by which channels this process can reach people."""
+    with refusing():
+        channels = sendable(NotifierSettings.read().mail)
+    async with database.transaction() as connection:
+        now, _ = await moment(connection)
+        await installation.heard(connection, channels, now)
 
 
 async def _ready(services: Sequence[Service]) -> None:

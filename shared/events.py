@@ -394,6 +394,7 @@ class DeliveryReport(Message, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     attempts: int = 1
     at: datetime
+    sends: tuple[str, ...] = ()  # of the canary's page: the channels that this notifier can send
 
     @property
     def id(self) -> str:

@@ -22,16 +22,17 @@ def apply(
     api_key: ApiKey = "",
 ) -> None:
     """Check a policy bundle, put it in force everywhere at once, and say what changed."""
+    from ladder.client.findings import fit_to_apply, warned
     from ladder.client.unsound import UnsoundPolicyError
-    from shared.policy import PolicyErrors, dump_json, load
+    from shared.policy import PolicyErrors, dump_json
 
     try:
-        bundle = load(policy)
+        looked = fit_to_apply(policy)
     except PolicyErrors as err:
         raise UnsoundPolicyError(err) from err
     asked = "/v1/policy?force=true" if force else "/v1/policy"
     with reaching(url, api_key) as connection:
-        answer = connection.put(asked, dump_json(bundle), "application/json")
+        answer = connection.put(asked, dump_json(looked.sound), "application/json")
     if json:
         print_json(answer)
         return
@@ -43,5 +44,5 @@ def apply(
         say(f"  {sentence}")
     if len(changes) > _MOST_CHANGES:
         say(f"  … and {len(changes) - _MOST_CHANGES} changes more (--json tells them)")
-    for sentence in answer.get("warnings") or ():
-        say(f"  warning: {sentence}")
+    for line in warned(answer, looked):
+        say(f"  {line}")

@@ -223,6 +223,15 @@ class Connection:
             timeout=_PUT_SECONDS,
         )
 
+    def check_policy(self, body: bytes) -> Any:
+        """What the API says of a bundle, as JSON, without putting it in force."""
+        return self._call(
+            *("POST", self.place.url + "/v1/policy/check", self.place.api_key),
+            content=body,
+            headers={"content-type": "application/json"},
+            timeout=_PUT_SECONDS,
+        )
+
     def upload(
         self, path: str, body: Iterator[bytes], content_type: str, params: Params, timeout: float
     ) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 from ladder.refusal import RefusedError
 from shared.policy import PolicyErrors
+from shared.policy.checking import entry
 
 
 class UnsoundPolicyError(RefusedError):
@@ -14,19 +15,12 @@ class UnsoundPolicyError(RefusedError):
     title = "The bundle cannot be used"
 
     def __init__(self, errors: PolicyErrors) -> None:
-        super().__init__(str(errors))
+        super().__init__("\n".join(each.line for each in errors.errors))
         self._errors = errors
 
     def problem(self) -> dict[str, Any]:
         """As Ladder itself refuses it."""
         errors = [
-            {
-                "field": error.path,
-                "reason": error.message,
-                "file": error.place.file,
-                "line": error.place.line,
-                "column": error.place.column,
-            }
-            for error in self._errors.errors
+            {**entry(error), "field": error.path, "reason": error.message} for error in self._errors.errors
         ]
         return super().problem() | {"detail": "The policy in force stays as it is.", "errors": errors}

@@ -11,7 +11,7 @@ from services.notifier import letters, retention
 from services.notifier import migrations as revisions
 from services.notifier.api import routes
 from services.notifier.capacity import Capacity
-from services.notifier.channels import AT_ONCE, Means, opened
+from services.notifier.channels import AT_ONCE, Means, opened, sendable
 from services.notifier.consume import GROUP, MOST, Consumption
 from services.notifier.courier import Courier
 from services.notifier.deadman import Deadman, has_come_through
@@ -81,7 +81,14 @@ class Notifier:
             public_url=settings.public_url.rstrip("/"),
             bundle=self.bundle,
         )
-        self._sender = Sender(database, courier, self.capacity, sent=self._relay.wake, pulses=self._pulses)
+        self._sender = Sender(
+            database,
+            courier,
+            self.capacity,
+            sent=self._relay.wake,
+            sends=sendable(settings.mail),
+            pulses=self._pulses,
+        )
         self._consumption = Consumption(
             database,
             self._sender,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias, assert_never
 
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier import endpoints, ends, leases, metrics, store, superseding, upkeep
@@ -26,12 +27,13 @@ from services.notifier.store import Recorded
 from services.notifier.tables import SCHEMA
 from services.notifier.unbroken import unbroken
 from services.notifier.wanted import Claims, Wanted
-from shared import outbox, telemetry
+from shared import canary, outbox, telemetry
 from shared.bisect import bisect
 from shared.clock import stopwatch
 from shared.codec import encode
 from shared.database import Database
 from shared.errors import Kind, kind_of, words
+from shared.events import DeliveryReport
 from shared.loops import for_ever
 from shared.pulse import Pulses, unwatched
 
@@ -67,7 +69,9 @@ Outcome: TypeAlias = tuple[Attempt, Verdict]
 
 
 class Sender:
-    """Sends deliveries. `sent` is called after outcomes were committed (it wakes the relay)."""
+    """Sends deliveries. `sent` is called after outcomes were committed (it wakes the relay); `sends` are the
+    channels by which people can be reached.
+    """
 
     def __init__(
         self,
@@ -76,9 +80,11 @@ class Sender:
         capacity: Capacity,
         *,
         sent: Callable[[], None],
+        sends: tuple[str, ...] = (),
         pulses: Pulses | None = None,
     ) -> None:
         self._database = database
+        self._sends = sends
         self._courier = courier
         self._capacity = capacity
         self._sent = sent
@@ -283,7 +289,8 @@ class Sender:
             ]
             again = [one.delivery for one in outcomes if _is_in(after, one.delivery, "pending")]
             reports += await superseding.supersede(connection, [one.incident_id for one in again], now)
-            await outbox.add(connection, SCHEMA, [encode(one) for one in reports if one is not None])
+            told = [self._with_what_is_sent(one) for one in reports if one is not None]
+            await outbox.add(connection, SCHEMA, [encode(one) for one in told])
             ended = [one.delivery.incident_id for one in outcomes if _is_over(after, one.delivery)]
             if ended:
                 await ends.judge(connection, ended, now)
@@ -291,6 +298,10 @@ class Sender:
                 if isinstance(attempt.result, Rejected) and attempt.result.disable:
                     await endpoints.disable(connection, attempt.delivery.endpoint, attempt.result.reason, now)
                     self._disabled |= {attempt.delivery.endpoint}
+
+    def _with_what_is_sent(self, report: DeliveryReport) -> DeliveryReport:
+        """The canary's report says by which channels people can be reached from here."""
+        return structs.replace(report, sends=self._sends) if report.channel == canary.CHANNEL else report
 
     # Looking after what is under way
 

@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.router import installation
 from services.router.arrivals import Arrival
 from services.router.domain import canary as deciding
 from services.router.domain.incident import decode, encode
@@ -109,6 +110,7 @@ async def _answer(connection: AsyncConnection, report: DeliveryReport, now: date
         log.warning("canary not sent", action="canary_unsent", reason=report.reason)
         return None
     assert decision.incident is not None
+    await installation.heard(connection, report.sends, now)
     values = {"ordinal": row.ordinal, "now": now, "incident": encode(decision.incident).decode()}
     await connection.execute(_ARRIVED, values)
     await outbox.add(connection, SCHEMA, [codec.encode(deciding.message_of(decision, row.ordinal))])

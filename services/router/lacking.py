@@ -19,7 +19,7 @@ from services.router.domain.compiled import CompiledPolicy, Ladder
 from services.router.office import broken
 from services.router.overrides import StoredOverride, Wanted
 from services.router.policies import Policies
-from shared.policy import Bundle
+from shared.policy import Bundle, Place, PolicyError
 from shared.policy.roster import EVERY
 from shared.policy.targets import (
     LeadOf,
@@ -32,6 +32,8 @@ from shared.policy.targets import (
     UserTarget,
 )
 
+STANDING: Final = "L150"  # something that stands names what the policy lacks
+_NOWHERE: Final = Place("", 0, 0)
 _MOST_TOLD: Final = 50
 _LADDERS_READ: Final = 20  # of earlier versions that open incidents follow; those of most incidents
 _QUOTED: Final = re.compile(r"""'([^'\\]{1,200})'|"([^"\\]{1,200})\"""")
@@ -68,8 +70,8 @@ async def warnings(
     now: datetime,
     before: Bundle | None = None,
     policies: Policies | None = None,
-) -> list[str]:
-    """Sentences, one for each thing that names what this policy lacks; empty when nothing does.
+) -> list[PolicyError]:
+    """Warnings, one for each thing that names what this policy lacks; empty when nothing does.
 
     `before`: the bundle that it replaces. Without it only what the new one alone can tell is told.
     """
@@ -83,7 +85,8 @@ async def warnings(
     if missing and policies is not None:
         told += await _of_ladders(connection, after.bundle, policies)
     more = len(told) - _MOST_TOLD
-    return [*told[:_MOST_TOLD], f"and {more} more"] if more > 0 else told
+    told = [*told[:_MOST_TOLD], f"and {more} more"] if more > 0 else told
+    return [PolicyError(_NOWHERE, "", code=STANDING, severity="warning", said=each) for each in told]
 
 
 async def ask_again(connection: AsyncConnection, before: Bundle | None, after: Bundle) -> None:

@@ -22,7 +22,7 @@ from services.router.policies import InForce, Policies, moment
 from services.router.tables import SCHEMA
 from shared import outbox, telemetry
 from shared.events import PolicyPublished
-from shared.policy import Bundle, dump_json, hash_of
+from shared.policy import Bundle, PolicyError, dump_json, hash_of
 from shared.policy.changes import changes
 from shared.policy.packing import PolicyTooLargeError
 from shared.policy.travel import record_of
@@ -34,10 +34,10 @@ _LOCK: Final = 0x90_11C4
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A policy that was put in force; in sentences: what names what it lacks, and what it changed."""
+    """A policy that was put in force, what stands and names what it lacks, and what it changed in sentences."""
 
     in_force: InForce
-    lacks: list[str]
+    lacks: list[PolicyError]
     changes: list[str]
 
 
@@ -84,6 +84,13 @@ async def replace(
 
 def _changes(before: Bundle | None, after: Bundle) -> list[str]:
     return [] if before is None else changes(dump_json(before), dump_json(after))
+
+
+async def lacks(connection: AsyncConnection, policies: Policies, policy: CompiledPolicy) -> list[PolicyError]:
+    """What stands and names what this policy would lack, were it put in force now."""
+    now, current = await moment(connection)
+    before = await _bundle_of(connection, policies, current)
+    return await lacking.warnings(connection, policy, now, before, policies)
 
 
 async def _bundle_of(

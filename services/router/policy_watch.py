@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from services.router import metrics, policy_store
-from services.router.domain.compiled import CompiledPolicy, compile_sized
+from services.router import installation, metrics, policy_store
+from services.router.domain.compiled import compile_sized
 from services.router.policies import InForce, Policies, moment
 from shared import telemetry
 from shared.database import Database
 from shared.loops import for_ever
-from shared.policy import PolicyErrors, load
+from shared.policy import Looked, PolicyError, PolicyErrors, judged, loaded
 from shared.pulse import Beat, unwatched
 
 log = telemetry.logger(__name__)
 
 _EVERY_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.5
+_MOST_TOLD: Final = 10
 
 
 class PolicyWatch:
@@ -70,15 +71,15 @@ class PolicyWatch:
         await asyncio.sleep(_EVERY_SECONDS if known else _PAUSE_SECONDS)
 
     async def _take(self, path: Path, *, changed: bool) -> None:
-        try:
-            compiled, size = await asyncio.to_thread(_load, path)
-        except PolicyErrors as err:
-            metrics.POLICY_REFUSED.labels("file").inc()
-            self.refused = str(err)
-            others = {"others": [str(each) for each in err.errors[1:]]} if len(err.errors) > 1 else {}
-            log.warning(_refusal(err), action="policy_refused", **others)
+        found = await asyncio.to_thread(loaded, path)
+        if changed:
+            found = await self._judged(found, path)
+        # At start what loads is taken: what an older release took must not fall out of force by an upgrade.
+        if found.errors:
+            self._refuse(PolicyErrors(found.errors))
             return
         self.refused = ""
+        compiled, size = await asyncio.to_thread(compile_sized, found.sound)
         self._policies.keep(compiled, size)
         async with self._database.transaction() as connection:
             taken = await policy_store.take_file(
@@ -93,6 +94,34 @@ class PolicyWatch:
             )
         else:
             _tell(taken)
+            _tell_findings((found if changed else await self._judged(found, path)).findings, path)
+
+    async def _judged(self, found: Looked, path: Path) -> Looked:
+        async with self._database.transaction() as connection:
+            now, _ = await moment(connection)
+            where = await installation.read(connection, now)
+        try:
+            return await asyncio.to_thread(judged, found, path, where)
+        except Exception:  # what can be said of a policy must not keep it out of force
+            log.exception("the policy could not be looked at", action="policy_unjudged")
+            return found
+
+    def _refuse(self, err: PolicyErrors) -> None:
+        metrics.POLICY_REFUSED.labels("file").inc()
+        self.refused = str(err)
+        others = {"others": [str(each) for each in err.errors[1:]]} if len(err.errors) > 1 else {}
+        log.warning(_refusal(err), action="policy_refused", **others)
+
+
+def _tell_findings(findings: Sequence[PolicyError], path: Path) -> None:
+    """A line for each of the first ones: whoever has just saved the file reads them in the terminal."""
+    for each in findings[:_MOST_TOLD]:
+        about = {"severity": each.severity, "code": each.code, "path": each.path}
+        said = f"policy: {each}"
+        log.warning(said, action="policy_finding", **about)
+    if more := len(findings[_MOST_TOLD:]):
+        said = f"policy: {more} more findings: `ladder check {path}`"
+        log.warning(said, action="policy_finding")
 
 
 def _refusal(err: PolicyErrors) -> str:
@@ -111,16 +140,13 @@ def _tell(taken: policy_store.Taken) -> None:
         changes=taken.changes,
     )
     if taken.lacks:
-        log.warning(_lacking(taken.lacks), action="policy_lacks", warnings=taken.lacks)
+        lacks = [each.sentence for each in taken.lacks]
+        log.warning(_lacking(lacks), action="policy_lacks", warnings=lacks)
 
 
 def _lacking(lacks: Sequence[str]) -> str:
     more = f" (and {len(lacks) - 1} more)" if len(lacks) > 1 else ""
     return f"the policy in force lacks what something that stands names: {lacks[0]}{more}"
-
-
-def _load(path: Path) -> tuple[CompiledPolicy, int]:
-    return compile_sized(load(path))
 
 
 def fingerprint(path: Path) -> str:

@@ -49,6 +49,7 @@ STAYS: Final[Mapping[str, str]] = {
     "calendar_end": "a row a schedule and holder whose address somebody ended: what was ended stays so",
     "last_resort": "one row",
     "policy_in_force": "one row",
+    "sends": "one row",
     "policy_source": "the hash of each content that a file brought: an old file never undoes a newer policy",
 }
 """Tables that need no end, each with what bounds it."""

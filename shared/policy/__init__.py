@@ -38,7 +38,7 @@ from shared.policy.expressions import (
     Outcome,
 )
 from shared.policy.in_force import not_in_force
-from shared.policy.loading import load
+from shared.policy.loading import Looked, judged, load, loaded, look
 from shared.policy.model import ALWAYS, Bundle
 from shared.policy.people import (
     Calendar,
@@ -55,6 +55,7 @@ from shared.policy.people import (
     User,
     Window,
 )
+from shared.policy.reach import NOWHERE, Installation
 from shared.policy.sent import BodyMapping, FieldMapping
 from shared.policy.targets import (
     AddressTarget,
@@ -74,6 +75,7 @@ from shared.policy.windows import Yearly
 
 __all__ = [
     "ALWAYS",
+    "NOWHERE",
     "Activation",
     "AddressTarget",
     "ApiKey",
@@ -100,12 +102,14 @@ __all__ = [
     "Grouping",
     "Heartbeat",
     "Holidays",
+    "Installation",
     "Integration",
     "KeySpec",
     "Kind",
     "Layer",
     "LeadOf",
     "Level",
+    "Looked",
     "ManagerOf",
     "Mode",
     "NextTarget",
@@ -143,8 +147,11 @@ __all__ = [
     "content_hash",
     "dump_json",
     "hash_of",
+    "judged",
     "load",
     "load_json",
+    "loaded",
+    "look",
     "not_in_force",
     "report",
     "schema",

@@ -1,14 +1,15 @@
-"""What `ladder check` prints: errors as text, JSON or a forge's annotations, and what is not in force yet."""
+"""What `ladder check` prints: findings as text, JSON or a forge's annotations; what is not in force."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from shared.policy.bundle_json import content_hash
-from shared.policy.errors import PolicyError, PolicyErrors
+from shared.policy.errors import PolicyError
 from shared.policy.in_force import not_in_force
-from shared.policy.loading import load
-from shared.policy.model import Bundle
+from shared.policy.loading import Looked, look
+from shared.policy.reach import NOWHERE, Installation
 
 ReportFormat: TypeAlias = Literal["text", "json", "github"]
 NOT_PROVED: Final = (
@@ -17,57 +18,72 @@ NOT_PROVED: Final = (
 )
 
 
-def report(path: Path, style: ReportFormat = "text") -> tuple[int, str]:
+def report(path: Path, style: ReportFormat = "text", installation: Installation = NOWHERE) -> tuple[int, str]:
     """The exit status (1 with errors, otherwise 0) and the whole text to print."""
-    try:
-        bundle = load(path)
-    except PolicyErrors as err:
-        return 1, _errors(err, style)
-    return 0, _sound(path, bundle, style)
+    return reported(path, look(path, installation), style)
 
 
-def _errors(err: PolicyErrors, style: ReportFormat) -> str:
+def reported(path: Path, looked: Looked, style: ReportFormat = "text") -> tuple[int, str]:
+    """The same of a bundle that was looked at."""
+    status = 1 if looked.errors else 0
     if style == "json":
-        return _json({"ok": False, "errors": [_entry(error) for error in err.errors]})
+        return status, _json(_document(looked))
+    told = [*not_in_force(looked.sound), NOT_PROVED] if looked.loads else []
     if style == "github":
-        return "\n".join(_annotation("error", error) for error in err.errors)
-    count = len(err.errors)
-    return f"{err}\n{count} {'error' if count == 1 else 'errors'}"
+        notices = (f"::notice file={_property(str(path))}::{_escaped(each)}" for each in told)
+        return status, "\n".join([*map(_annotation, looked.findings), *notices])
+    lines = [each.line for each in looked.findings]
+    if lines:
+        lines.append(counted(looked.findings))
+    if not status:
+        lines.append(f"{path} is sound; hash {content_hash(looked.sound)[:12]}")
+    return status, "\n".join(lines if status else [*lines, *told])
 
 
-def _sound(path: Path, bundle: Bundle, style: ReportFormat) -> str:
-    later = not_in_force(bundle)
-    if style == "json":
-        found = {"ok": True, "errors": [], "hash": content_hash(bundle)}
-        return _json(found | {"not_in_force": later, "not_proved": NOT_PROVED})
-    if style == "github":
-        return "\n".join(
-            f"::notice file={_property(str(path))}::{_escaped(each)}" for each in [*later, NOT_PROVED]
-        )
-    lines = [f"{path} is sound; hash {content_hash(bundle)[:12]}", *later, NOT_PROVED]
-    return "\n".join(lines)
+def counted(findings: Iterable[PolicyError]) -> str:
+    """`1 error, 2 warnings`."""
+    said = [each.severity for each in findings]
+    counts = [(said.count(severity), severity) for severity in ("error", "warning")]
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count)
 
 
-def _entry(error: PolicyError) -> dict[str, str | int]:
+def entry(finding: PolicyError) -> dict[str, str | int]:
+    """A finding as JSON, the same wherever findings are told."""
     return {
-        "file": error.place.file,
-        "line": error.place.line,
-        "column": error.place.column,
-        "path": error.path,
-        "found": error.found,
-        "expected": error.expected,
-        "hint": error.hint,
-        "message": error.message,
+        "severity": finding.severity,
+        "code": finding.code,
+        "file": finding.place.file,
+        "line": finding.place.line,
+        "column": finding.place.column,
+        "path": finding.path,
+        "message": finding.message,
+        "mend": finding.mending,
     }
 
 
-def _annotation(kind: str, error: PolicyError) -> str:
+def _document(looked: Looked) -> Mapping[str, Any]:
+    found: dict[str, Any] = {
+        "ok": not looked.errors,
+        "findings": [entry(each) for each in looked.findings],
+        "errors": [_error(each) for each in looked.errors],
+    }
+    if not looked.loads:
+        return found
+    later, of = not_in_force(looked.sound), content_hash(looked.sound)
+    return found | {"hash": of, "not_in_force": later, "not_proved": NOT_PROVED}
+
+
+def _error(error: PolicyError) -> dict[str, str | int]:
+    return entry(error) | {"found": error.found, "expected": error.expected, "hint": error.hint}
+
+
+def _annotation(finding: PolicyError) -> str:
     """A workflow command: docs.github.com, "Workflow commands for GitHub Actions"."""
-    place = error.place
+    place = finding.place
     where = f"file={_property(place.file)}"
     if place.line:
         where += f",line={place.line},col={place.column}"
-    return f"::{kind} {where}::{_escaped(f'{error.path}: {error.message}' if error.path else error.message)}"
+    return f"::{finding.severity} {where},title={finding.code}::{_escaped(finding.sentence)}"
 
 
 def _escaped(text: str) -> str:

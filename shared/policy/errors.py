@@ -1,10 +1,19 @@
-"""What is wrong with a bundle: each error with its place, all of them at once."""
+"""What is wrong with a bundle, or will not work: each finding with its place, all of them at once.
+
+An error stops a bundle; a warning says what will not happen although the bundle is sound. Each kind has a
+code that stays the same from release to release (docs/findings.md).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
+Severity: TypeAlias = Literal["error", "warning"]
+SHAPE: Final = "L100"  # it cannot be read, or does not fit the shape of a bundle
+NAMES: Final = "L101"  # a name that does not exist, or stands for two things
+EXPRESSION: Final = "L102"  # an expression that does not compile, or can never be evaluated
+TEMPLATE: Final = "L103"  # a template that does not render
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -21,22 +30,47 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PolicyError:
-    """One thing wrong: where, what was found, what was expected, and the nearest known name if any."""
+    """One finding: where, what was found, what was expected, and the nearest known name if any.
+
+    What is no matter of found and expected is `said` in a sentence, with what would `mend` it.
+    """
 
     place: Place
     path: str
-    found: str
-    expected: str
+    found: str = ""
+    expected: str = ""
     hint: str = ""
+    code: str = SHAPE
+    severity: Severity = "error"
+    said: str = ""
+    mend: str = ""
 
     @property
     def message(self) -> str:
         """Without the place: `found 'user:annna', expected a user (ana, petra); did you mean 'user:ana'?`."""
         near = f"; did you mean {self.hint!r}?" if self.hint else ""
-        return f"found {self.found}, expected {self.expected}{near}"
+        return (self.said or f"found {self.found}, expected {self.expected}") + near
+
+    @property
+    def mending(self) -> str:
+        """What would mend it, or ''."""
+        return self.mend or (f"write {self.hint!r}" if self.hint else "")
+
+    @property
+    def sentence(self) -> str:
+        """The path, what is the matter, and what would mend it."""
+        about = f"{self.path}: " if self.path else ""
+        return about + self.message + (f"; {self.mend}" if self.mend else "")
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.path + ': ' if self.path else ''}{self.message}"
+        kind = "" if self.severity == "error" else f"{self.severity}: "
+        where = f"{self.place}: " if self.place.file else ""
+        return f"{where}{kind}{self.sentence}"
+
+    @property
+    def line(self) -> str:
+        """As `ladder check` prints it: with its code."""
+        return f"{self} [{self.code}]"
 
 
 class PolicyErrors(Exception):  # noqa: N818 - it holds all of them
@@ -52,20 +86,39 @@ class PolicyErrors(Exception):  # noqa: N818 - it holds all of them
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An error whose place is still a path; `line` and `column` count inside the value's text (0: all)."""
+    """A finding whose place is still a path; `line` and `column` count inside the value's text (0: all)."""
 
     path: Path
-    found: str
-    expected: str
+    found: str = ""
+    expected: str = ""
     hint: str = ""
     at_key: bool = False
     line: int = 0
     column: int = 0
+    code: str = SHAPE
+    severity: Severity = "error"
+    said: str = ""
+    mend: str = ""
 
     @property
     def is_missing(self) -> bool:
         """Whether a key is required and not there."""
         return self.at_key and self.found == "nothing"
+
+
+def located(finding: Finding, place: Place) -> PolicyError:
+    """The finding at its place."""
+    return PolicyError(
+        place,
+        dotted(finding.path),
+        finding.found,
+        finding.expected,
+        finding.hint,
+        finding.code,
+        finding.severity,
+        finding.said,
+        finding.mend,
+    )
 
 
 def as_written(path: Path, tree: Any) -> Path:

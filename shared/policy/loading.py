@@ -1,16 +1,56 @@
 """Loading a bundle from its files, with every error at once, each with file, line and column."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Final
 
-from shared.policy import packing, references, trial
+from shared.policy import judging, packing, references, trial
 from shared.policy.bundle_json import dump_json
-from shared.policy.errors import Finding, Path, Place, PolicyError, PolicyErrors, as_written, shown
+from shared.policy.errors import (
+    NAMES,
+    Finding,
+    Path,
+    Place,
+    PolicyError,
+    PolicyErrors,
+    as_written,
+    located,
+    shown,
+)
 from shared.policy.model import Bundle
+from shared.policy.reach import NOWHERE, Installation
 from shared.policy.shape import Shaped, at, shape
-from shared.policy.source import read, read_plain
+from shared.policy.source import Source, read, read_plain
+
+_PLACED: Final = 1024 * 1024  # JSON beyond that is a program's: to read it again for its places takes seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at a bundle's files found, by its place. Where it does not load, its bundle, if there is
+    one, is only good for saying more about it.
+    """
+
+    bundle: Bundle | None
+    findings: tuple[PolicyError, ...]
+    source: Source | None = None  # where everything stands; None: of JSON that has nothing to be found
+    loads: bool = True
+
+    @property
+    def sound(self) -> Bundle:
+        """The bundle; only asked for where it can be used."""
+        assert self.bundle is not None
+        assert self.loads
+        return self.bundle
+
+    @property
+    def errors(self) -> list[PolicyError]:
+        return [each for each in self.findings if each.severity == "error"]
+
+    @property
+    def warnings(self) -> list[PolicyError]:
+        return [each for each in self.findings if each.severity == "warning"]
 
 
 def load(path: FilePath) -> Bundle:
@@ -19,12 +59,60 @@ def load(path: FilePath) -> Bundle:
     Shape, names and expressions are checked. Raises PolicyErrors. Blocks for up to a second with a large
     bundle: call it in a thread.
     """
+    found = loaded(path)
+    if not found.loads:
+        raise PolicyErrors(found.errors)
+    return found.sound
+
+
+def look(path: FilePath, installation: Installation = NOWHERE) -> Looked:
+    """The same with everything else that can be said of it: also what will not work although it loads.
+
+    Errors among those stop nobody from using the bundle, but whoever puts it in force should mend them first.
+    Blocks for up to five seconds with a large bundle.
+    """
+    return judged(loaded(path), path, installation)
+
+
+def loaded(path: FilePath) -> Looked:
+    """The bundle, if its files hold one, and the errors of `load`."""
+    read_ = _read(path)
+    errors, loads = PolicyErrors(read_.errors).errors, read_.bundle is not None and not read_.errors
+    return Looked(read_.bundle, errors, read_.source, loads)
+
+
+def judged(looked: Looked, path: FilePath, installation: Installation = NOWHERE) -> Looked:
+    """With everything else that can be said of what was loaded from this path."""
+    if looked.bundle is None:
+        return looked
+    found = list(judging.findings(looked.bundle, installation))
+    source = looked.source
+    if found and source is None and path.stat().st_size <= _PLACED:
+        source = read(path)
+    if source is None:
+        told = [located(each, Place(str(path), 0, 0)) for each in found]
+    else:
+        told = [source.error(replace(each, path=as_written(each.path, source.tree))) for each in found]
+    findings = PolicyErrors(list(dict.fromkeys([*looked.findings, *told]))).errors
+    return replace(looked, findings=findings, source=source)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the files hold. With errors the bundle, if any, is good for saying more about it only."""
+
+    bundle: Bundle | None
+    errors: list[PolicyError] = field(default_factory=list)
+    source: Source | None = None
+
+
+def _read(path: FilePath) -> _Read:
     quick = read_plain(path)
     if quick is not None and (sound := _sound(quick)) is not None:
-        return _able_to_travel(sound, path)
+        return _Read(sound, _too_large(sound, path))
     source = read(path)
     if source.errors and not source.tree:
-        raise PolicyErrors(source.errors)
+        return _Read(None, source.errors, source)
     shaped = shape(source.tree)
     findings = list(shaped.findings)
     if source.complete:
@@ -33,9 +121,9 @@ def load(path: FilePath) -> Bundle:
         findings = [each for each in findings if len(each.path) > 1 or not each.is_missing]
     told = {error.path for error in source.errors}
     errors = source.errors + [each for each in map(source.error, findings) if each.path not in told]
-    if errors:
-        raise PolicyErrors(list(dict.fromkeys(errors)))
-    return _able_to_travel(shaped.bundle, path)
+    whole = source.complete and not source.errors and not shaped.findings
+    bundle = shaped.bundle if whole else None
+    return _Read(bundle, list(dict.fromkeys(errors)) or _too_large(shaped.bundle, path), source)
 
 
 def _sound(tree: dict[str, Any]) -> Bundle | None:
@@ -46,13 +134,13 @@ def _sound(tree: dict[str, Any]) -> Bundle | None:
     return shaped.bundle
 
 
-def _able_to_travel(bundle: Bundle, path: FilePath) -> Bundle:
+def _too_large(bundle: Bundle, path: FilePath) -> list[PolicyError]:
     try:
         packing.check(dump_json(bundle))
     except packing.PolicyTooLargeError as err:
         expected = "a policy that intake and notifier can be told of"
-        raise PolicyErrors([PolicyError(Place(str(path), 0, 0), "", str(err), expected)]) from err
-    return bundle
+        return [PolicyError(Place(str(path), 0, 0), "", str(err), expected)]
+    return []
 
 
 def _checks(shaped: Shaped, tree: Mapping[str, Any]) -> Iterator[Finding]:
@@ -62,7 +150,8 @@ def _checks(shaped: Shaped, tree: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _checked(shaped: Shaped, tree: Mapping[str, Any]) -> Iterator[Finding]:
     bundle = shaped.bundle
-    yield from references.References(bundle, tree, shaped.wrong).findings()
+    for named in references.References(bundle, tree, shaped.wrong).findings():
+        yield replace(named, code=NAMES)
     yield from trial.findings(bundle)
     yield from _templates(bundle)
     last = len(bundle.routes) - 1

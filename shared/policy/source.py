@@ -13,7 +13,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from shared.policy import json_nodes
-from shared.policy.errors import Finding, Path, Place, PolicyError, dotted
+from shared.policy.errors import Finding, Path, Place, PolicyError, dotted, located
 from shared.policy.yaml_words import in_words
 from shared.scarcity import is_scarcity
 
@@ -57,7 +57,7 @@ class Source:
         place = self.place(finding.path, at_key=finding.at_key)
         if finding.line and not finding.at_key:
             place = self._inside(finding, place)
-        return PolicyError(place, dotted(finding.path), finding.found, finding.expected, finding.hint)
+        return located(finding, place)
 
     def _inside(self, finding: Finding, place: Place) -> Place:
         lines = self.lines.get(place.file, [])

@@ -5,9 +5,16 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final
 
-from shared.policy.errors import Finding, shown
+from jinja2 import UndefinedError
+
+from shared.policy.errors import TEMPLATE, Finding, Path, Severity, shown
 from shared.policy.model import Bundle
 from shared.policy.rendering import BrokenTemplateError, TooCostlyError, rendered
+from shared.policy.source import nearest
+from shared.policy.template_fields import UPDATE, Unknown, tells_the_update, unknown_fields
+
+UNKNOWN_FIELD: Final = "L140"
+UPDATE_UNTOLD: Final = "L141"
 
 _BEGAN: Final = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 _NASTY: Final = "{{ x }} {% for %} </b>&amp;\r\n%1000000000d \\ ' \" \N{RIGHT-TO-LEFT OVERRIDE}\N{FIRE} "
@@ -46,16 +53,62 @@ def findings(bundle: Bundle) -> Iterator[Finding]:
     """What fails, with its place."""
     for name, template in bundle.templates.items():
         for part in ("title", "body"):
-            text: str = getattr(template, part)
-            for what, names in (("an ordinary", sample()), ("a hostile", sample(hostile=True))):
-                try:
-                    rendered(text, names)
-                except BrokenTemplateError as err:
-                    if isinstance(err.__cause__, TooCostlyError) or not _guessed(names):
-                        expected = f"a Jinja template that renders for {what} incident: {err}"
-                        path = ("templates", name, part)
-                        yield Finding(path, shown(text), expected, line=err.line, column=1)
-                        break
+            yield from _failing(getattr(template, part), ("templates", name, part))
+
+
+def _failing(text: str, path: Path) -> Iterator[Finding]:
+    for what, names in (("an ordinary", sample()), ("a hostile", sample(hostile=True))):
+        try:
+            rendered(text, names)
+        except BrokenTemplateError as err:
+            unknown = [each for each in unknown_fields(text, names) if not each.guarded]
+            if isinstance(err.__cause__, UndefinedError) and unknown:
+                yield from (of_unknown(each, path) for each in unknown)
+                return
+            if isinstance(err.__cause__, TooCostlyError) or not _guessed(names):
+                expected = f"a Jinja template that renders for {what} incident: {err}"
+                yield Finding(path, shown(text), expected, line=err.line, column=1, code=TEMPLATE)
+                return
+
+
+def promises(bundle: Bundle) -> Iterator[Finding]:
+    """What no sample shows: unknown fields in parts that it does not reach, updates that say nothing."""
+    names = sample()
+    for name, template in bundle.templates.items():
+        for part in ("title", "body"):
+            path = ("templates", name, part)
+            yield from (of_unknown(each, path) for each in unknown_fields(getattr(template, part), names))
+    used: dict[str, int] = {}
+    for number, subscription in enumerate(bundle.subscriptions):
+        if UPDATE in subscription.events and subscription.template in bundle.templates:
+            used.setdefault(str(subscription.template), number)
+    for name, number in used.items():
+        template = bundle.templates[name]
+        if not tells_the_update(template.title, template.body):
+            yield Finding(
+                ("templates", name, "body"),
+                code=UPDATE_UNTOLD,
+                said=f"template {name} is used for `update` (subscriptions[{number}]) and writes `text` "
+                "nowhere: what a person says in an update never reaches whoever gets it",
+                mend="put {{ text }} where it is to stand",
+            )
+
+
+def of_unknown(one: Unknown, path: Path) -> Finding:
+    """What is said of a field that no message has. Where the template asks first, it is only told."""
+    near = nearest(one.name, one.known)
+    of = f" of `{one.of}`" if one.of else ""
+    severity: Severity = "warning" if one.guarded else "error"
+    return Finding(
+        path,
+        hint=near,
+        line=one.line,
+        column=one.column,
+        code=UNKNOWN_FIELD,
+        severity=severity,
+        said=f"a message has no field {one.name!r}{of}",
+        mend="" if near else "docs/policy.md lists the fields of a template",
+    )
 
 
 def _guessed(names: Mapping[str, Any]) -> bool:

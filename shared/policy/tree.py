@@ -99,6 +99,16 @@ def text(value: str) -> bytes:
     return _field(3, _field(6, value.encode()))
 
 
+def literal(node: Node) -> str | None:
+    """The text of a literal; None for everything else."""
+    if node.kind != "constant":
+        return None
+    for number, value in _fields(_one(node.raw, 3)):
+        if number == 6:
+            return bytes(value).decode()
+    return None
+
+
 def _node(raw: bytes) -> Node:
     node_id, kind, body = 0, _KINDS[3], b""
     for number, value in _fields(raw):

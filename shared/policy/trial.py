@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from shared.policy.constants import Constants
 from shared.policy.doors import Integration
-from shared.policy.errors import Finding, Path, dotted, shown
+from shared.policy.errors import EXPRESSION, Finding, Path, dotted, shown
 from shared.policy.escalation import Policy
 from shared.policy.expressions import (
     Activation,
@@ -92,19 +92,18 @@ def findings(bundle: Bundle) -> Iterator[Finding]:
         yield from (_finding(each.path, each.source, fault) for fault in faults)
         if each.timeless and reads_time(each.source):
             expected = "a condition that does not read the time (use `at`, `held_for`)"
-            yield Finding(each.path, shown(each.source), expected)
+            yield Finding(each.path, shown(each.source), expected, code=EXPRESSION)
         reason = "" if faults else _fails_everywhere(condition, bundle)  # a sample would tell it again
         if reason:
             advice = " (numbers in attributes are doubles: write 2.0)" if "int64" in reason else ""
-            yield Finding(
-                each.path, shown(each.source), f"a condition that can be evaluated: {reason}{advice}"
-            )
+            expected = f"a condition that can be evaluated: {reason}{advice}"
+            yield Finding(each.path, shown(each.source), expected, code=EXPRESSION)
     for name, integration in bundle.integrations.items():
         yield from _of_integration(integration, ("integrations", name), constants)
 
 
 def _of_integration(integration: Integration, path: Path, constants: Constants) -> Iterator[Finding]:
-    for place, source in _over_bodies(integration, path):
+    for place, source in over_bodies(integration, path):
         try:
             BodyMapping([(source, {})])
         except ExpressionError as err:
@@ -114,7 +113,7 @@ def _of_integration(integration: Integration, path: Path, constants: Constants) 
             yield _finding(place, source, fault)
 
 
-def _over_bodies(integration: Integration, path: Path) -> Iterator[tuple[Path, str]]:
+def over_bodies(integration: Integration, path: Path) -> Iterator[tuple[Path, str]]:
     """Every expression over what was sent, with its place."""
     for key in ("ignore", "each"):
         source = getattr(integration, key)
@@ -132,7 +131,7 @@ def _over_bodies(integration: Integration, path: Path) -> Iterator[tuple[Path, s
 
 def _finding(path: Path, source: str, err: ExpressionError) -> Finding:
     expected = f"a valid expression: {err.message}"
-    return Finding(path, shown(source), expected, line=err.line, column=err.column)
+    return Finding(path, shown(source), expected, line=err.line, column=err.column, code=EXPRESSION)
 
 
 def _fails_everywhere(condition: Condition, bundle: Bundle) -> str:

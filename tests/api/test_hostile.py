@@ -491,6 +491,7 @@ _TAKE_A_BODY: Final = (
     ("scripts", "/v1/heartbeats/backup"),
     ("lead", f"/v1/incidents/{_AN_ID}/actions"),
     ("admin", "/v1/policy"),
+    ("lead", "/v1/policy/check"),
 )
 
 

@@ -24,6 +24,7 @@ _AN_ID: Final = "6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"
 _WRITES: Final = {
     ("PUT", "/v1/policy"): "admin",
     ("POST", "/v1/policy/try"): "responder",  # it shows what a viewer may read, and costs work
+    ("POST", "/v1/policy/check"): "lead",
     ("DELETE", "/v1/deliveries/endpoints"): "admin",
     ("POST", "/v1/overrides"): "lead",
     ("DELETE", "/v1/overrides/{override_id}"): "lead",

@@ -123,7 +123,7 @@ ADDED = [
      "templates.t.title", "renders for an ordinary incident: a text or list becomes too large"),
     ("a template that never ends", "templates:\n  t:\n    title: x\n    body: |\n      Dear all,\n      ¦{% for a in range(999) %}{% for b in range(999) %}{{ a }}{% endfor %}{% endfor %}",
      "templates.t.body", "too many steps"),
-    ("a name that no message has", "templates: {t: {title: '¦{{ titel }}', body: b}}", "templates.t.title", "'titel' is"),
+    ("a name that no message has", "templates: {t: {title: '{{ ¦titel }}', body: b}}", "templates.t.title", "no field 'titel'", "did you mean 'title'"),
     ("no way to silence", "suppress: [{name: s, window: ¦{days: sun}}]", "suppress[0].window.timezone", "required"),
     ("no zone in one of several", "suppress: [{name: s, window: [{timezone: UTC}, ¦{days: sun}]}]",
      "suppress[0].window[1].timezone", "required"),

@@ -20,7 +20,7 @@ def test_errors_are_lines_with_their_number_at_the_end(broken):
 
     assert status == 1
     assert text.splitlines() == [
-        f"{broken}:6:7: loud: found \"tir == ''\", expected a valid expression: no name 'tir'; did you mean 'tier'?",
+        f"{broken}:6:7: loud: found \"tir == ''\", expected a valid expression: no name 'tir'; did you mean 'tier'? [L102]",
         "1 error",
     ]
 
@@ -42,7 +42,7 @@ def test_errors_are_annotations_for_a_forge(broken):
 
     assert status == 1
     assert text.startswith("::error file=")
-    assert "my%2C 100%25.yaml,line=6,col=7::loud: found" in text
+    assert "my%2C 100%25.yaml,line=6,col=7,title=L102::loud: found" in text
 
 
 def test_a_sound_bundle_says_what_is_not_proved_and_not_in_force():
@@ -58,4 +58,4 @@ def test_a_sound_bundle_reports_to_programs_and_forges_too():
     found = json.loads(report(EXAMPLE, "json")[1])
 
     assert (found["ok"], found["not_in_force"]) == (True, [])
-    assert report(COMPLETE, "github")[1].startswith("::notice file=")
+    assert report(EXAMPLE, "github")[1].startswith("::notice file=")

@@ -47,6 +47,13 @@ async def test_the_canary_goes_round_and_only_then_somebody_outside_is_told_that
     assert REGISTRY.get_sample_value("ladder_canary_overdue") == 0
 
 
+async def test_the_canary_brings_back_what_the_notifier_can_send(trio: World) -> None:
+    """There is no mail server, and the router knows it without having been told by anybody's settings."""
+    async with running(trio.intake(), trio.router(), trio.notifier()):
+        [row] = await until(lambda: trio.rows("SELECT channels FROM router.sends"), 30)
+    assert row == (["inbox", "webhook"],)
+
+
 async def test_with_the_notifier_stopped_nobody_outside_is_pinged_and_the_signal_turns_red(
     trio: World,
 ) -> None:

@@ -10,6 +10,7 @@ from services.notifier.channels.envelope import Channel, Envelope
 from services.notifier.channels.inbox import InboxChannel, Keep
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.webhook import WebhookChannel
+from shared.canary import CHANNEL as CANARY
 from shared.outbound import Outbound
 from shared.security import Signer
 
@@ -25,6 +26,7 @@ __all__ = [
     "Result",
     "Unavailable",
     "opened",
+    "sendable",
 ]
 
 
@@ -49,10 +51,16 @@ class Kind:
 CHANNELS: Final[Mapping[str, Kind]] = {
     "webhook": Kind(lambda means: WebhookChannel(means.outbound, means.signer)),
     "inbox": Kind(lambda means: InboxChannel(means.keep), at_once=256),
-    "canary": Kind(lambda _: CanaryChannel()),
+    CANARY: Kind(lambda _: CanaryChannel()),
     "email": Kind(lambda means: EmailChannel(means.mail), at_once=8),
 }
 AT_ONCE: Final[Mapping[str, int]] = {name: kind.at_once for name, kind in CHANNELS.items()}
+
+
+def sendable(mail: MailServer | None) -> tuple[str, ...]:
+    """The channels by which people can be reached here, with or without a mail server."""
+    unable = {CANARY} | ({"email"} if mail is None else set())
+    return tuple(sorted(name for name in CHANNELS if name not in unable))
 
 
 def opened(means: Means) -> Mapping[str, Channel]:

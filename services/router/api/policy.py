@@ -10,15 +10,26 @@ from typing import Annotated, Any, Final
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.router import lacking, metrics, policy_store
+from services.router import installation, metrics, policy_store
 from services.router.api.access import Access, Caller, Route, unavailable
-from services.router.api.shapes import FailingExpression, PolicyStatus, PolicyTaken, answer, answers
-from services.router.domain.compiled import CompiledPolicy, compile_sized
+from services.router.api.shapes import (
+    FailingExpression,
+    PolicyChecked,
+    PolicyFinding,
+    PolicyStatus,
+    PolicyTaken,
+    Sending,
+    answer,
+    answers,
+)
+from services.router.domain.compiled import compile_sized
 from services.router.engine import Engine
 from services.router.expression_failures import Failing
+from services.router.judged import Judged
 from services.router.policies import InForce, moment
 from shared.access import ROLES, Role
-from shared.policy import Bundle, PolicyError, PolicyErrors, load, not_in_force
+from shared.policy import Bundle, Installation, Looked, PolicyError, PolicyErrors, look, not_in_force
+from shared.policy.checking import entry
 from shared.problems import Problem
 
 _NAME: Final = "bundle.yaml"
@@ -38,6 +49,12 @@ _BODY: Final[Mapping[str, Any]] = {
 def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> APIRouter:
     """The paths."""
     router = APIRouter(prefix="/v1/policy", tags=["policy"], route_class=Route)
+    judged = Judged()
+
+    async def where_it_is_to_work() -> Installation:
+        async with engine.database.reading.transaction("ask again later") as connection:
+            now, _ = await moment(connection)
+            return await installation.read(connection, now)
 
     @router.get(
         "",
@@ -56,8 +73,8 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
                 raise unavailable("no policy is in force yet")
             live = await engine.policies.one(connection, in_force.hash)
             failing = await engine.failures.listed(connection, in_force.hash)
-            lacks = await lacking.warnings(connection, live, now)
-        return answer(_status(in_force, live.bundle, failing, lacks))
+            where, findings = await judged.findings(connection, live, now)
+        return answer(_status(in_force, live.bundle, failing, findings, where))
 
     @router.put(
         "",
@@ -81,11 +98,12 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         force: Annotated[bool, Query(description="Also where your key loses the right to apply.")] = False,
     ) -> Response:
         body = await request.body()
-        try:
-            compiled, size = await asyncio.to_thread(_check, body)
-        except PolicyErrors as err:
+        where = await where_it_is_to_work()
+        looked = await asyncio.to_thread(_look, body, where)
+        if looked.errors:
             metrics.POLICY_REFUSED.labels("api").inc()
-            raise refused(err) from err
+            raise refused(PolicyErrors(looked.errors))
+        compiled, size = await asyncio.to_thread(compile_sized, looked.sound)
         if not force:
             _refuse_lockout(caller, access.role_under(compiled.bundle, caller))
         engine.policies.keep(compiled, size)
@@ -95,8 +113,35 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
             failing = await engine.failures.listed(connection, taken.in_force.hash)
         wake_relay()
         engine.alarm.earlier(caller.now)
-        status = _status(taken.in_force, compiled.bundle, failing, taken.lacks)
+        findings = [*looked.findings, *taken.lacks]
+        status = _status(taken.in_force, compiled.bundle, failing, findings, where)
         return answer(PolicyTaken(**msgspec.structs.asdict(status), changes=taken.changes))
+
+    @router.post(
+        "/check",
+        operation_id="check_policy",
+        summary="What would be said of a bundle here",
+        response_class=Response,
+        responses=answers(
+            PolicyChecked,
+            "Its findings, and what stands that names what it lacks. Nothing is changed.",
+        ),
+        openapi_extra=dict(_BODY),
+        dependencies=[Depends(access.needs("lead"))],  # a large one keeps a processor busy for seconds
+    )
+    async def check(request: Request) -> Response:
+        body = await request.body()
+        where = await where_it_is_to_work()
+        looked = await asyncio.to_thread(_look, body, where)
+        findings, chosen = list(looked.findings), None
+        if looked.loads:
+            compiled, _ = await asyncio.to_thread(compile_sized, looked.sound)
+            chosen = compiled.hash
+            async with engine.database.reading.transaction("ask again later") as connection:
+                findings += await policy_store.lacks(connection, engine.policies, compiled)
+        sends = _sends(where)
+        made = PolicyChecked(ok=not looked.errors, hash=chosen, findings=_shown(findings), sends=sends)
+        return answer(made)
 
     return router
 
@@ -131,27 +176,40 @@ def refused(err: PolicyErrors) -> Problem:
 
 def _fault(error: PolicyError) -> dict[str, Any]:
     return {
+        **entry(error),
         "field": error.path,
         "reason": error.message,
         "file": Path(error.place.file).name,
-        "line": error.place.line,
-        "column": error.place.column,
-        "path": error.path,
-        "message": error.message,
     }
 
 
-def _check(body: bytes) -> tuple[CompiledPolicy, int]:
-    """Through the same loader as files, so that errors carry line and column. JSON is YAML, too."""
+def _look(body: bytes, where: Installation) -> Looked:
+    """Through the same loader as files, so that findings carry line and column. JSON is YAML, too."""
     with tempfile.TemporaryDirectory(prefix="ladder-policy-") as folder:
         file = Path(folder) / _NAME
         file.write_bytes(body)
-        bundle = load(file)
-    return compile_sized(bundle)
+        return look(file, where)
+
+
+def _shown(findings: Sequence[PolicyError]) -> list[PolicyFinding]:
+    return [
+        msgspec.convert(entry(each) | {"file": Path(each.place.file).name}, PolicyFinding)
+        for each in findings
+    ]
+
+
+def _sends(where: Installation) -> Sending | None:
+    if where.sends is None or where.said_at is None:
+        return None
+    return Sending(channels=sorted(where.sends), at=where.said_at.astimezone(UTC))
 
 
 def _status(
-    in_force: InForce, bundle: Bundle, failing: Sequence[Failing], lacks: Sequence[str]
+    in_force: InForce,
+    bundle: Bundle,
+    failing: Sequence[Failing],
+    findings: Sequence[PolicyError],
+    where: Installation,
 ) -> PolicyStatus:
     return PolicyStatus(
         hash=in_force.hash,
@@ -171,5 +229,7 @@ def _status(
             )
             for each in failing
         ],
-        warnings=list(lacks),
+        warnings=[each.sentence for each in findings],
+        findings=_shown(findings),
+        sends=_sends(where),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from fastapi import Response
@@ -376,10 +376,42 @@ class FailingExpression(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
 
 
+class PolicyFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a policy (`error`) or will not work (`warning`), by its code (docs/findings.md).
+    `path`: where in the bundle, '' where it is not in it; line 0: in no file. `mend`: what would help.
+    """
+
+    severity: Literal["error", "warning"]
+    code: str
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    mend: str
+
+
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
+    """The channels by which messages can be sent here, as a notifier said last."""
+
+    channels: list[str]
+    at: datetime
+
+
+class PolicyChecked(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be said of a policy here. `ok`: it could be put in force; null `hash`: it cannot be read."""
+
+    ok: bool
+    hash: str | None
+    findings: list[PolicyFinding]
+    sends: Sending | None
+
+
 class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The policy in force. `not_in_force` says which parts of it do nothing yet. `failing`: which expressions
     could not be evaluated, also those of earlier policies that failed in the last day.
-    `warnings`: overrides, silences, maintenance and open incidents that name what it lacks.
+    `findings`: what will not work here, and overrides, silences, maintenance and open incidents that name
+    what it lacks; `warnings`: the same as sentences. `sends`: null until a notifier has said it.
     """
 
     hash: str
@@ -390,6 +422,8 @@ class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True):
     not_in_force: list[str]
     failing: list[FailingExpression]
     warnings: list[str]
+    findings: list[PolicyFinding]
+    sends: Sending | None
 
 
 class PolicyTaken(PolicyStatus, frozen=True, kw_only=True):
@@ -426,6 +460,9 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     DeadLetterShown,
     DeadLetterList,
     FailingExpression,
+    PolicyFinding,
+    Sending,
+    PolicyChecked,
     PolicyStatus,
     PolicyTaken,
     Trial,
