@@ -34,7 +34,7 @@ _LOCK: Final = 0x90_11C4
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A policy that was put in force, what stands and names what it lacks, and what it changed in sentences."""
+    """A policy that was put in force, what stands and names what it lacks, and in sentences what changed."""
 
     in_force: InForce
     lacks: list[PolicyError]
