@@ -11,6 +11,7 @@ from ladder.client.trying import event_lines
 from services.intake.trying import read_post
 from services.router.trial_shapes import said
 from shared.policy import Bundle, PolicyError, PolicyErrors, load
+from shared.policy.checking import entry
 from shared.policy.doors import Sample
 from shared.policy.errors import Finding
 from shared.policy.source import Source, read
@@ -73,17 +74,12 @@ def _document(text: str, mapped: Sequence[Mapped], errors: Sequence[PolicyError]
     if errors:
         document["ok"] = False
         document["errors"] = [*document.get("errors", ()), *map(_entry, errors)]
+        document["findings"] = [*document.get("findings", ()), *map(entry, errors)]
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def _entry(error: PolicyError) -> dict[str, str | int]:
-    place: dict[str, str | int] = {
-        "file": error.place.file,
-        "line": error.place.line,
-        "column": error.place.column,
-    }
-    said = {"path": error.path, "found": error.found, "expected": error.expected, "hint": error.hint}
-    return {**place, **said, "message": error.message}
+    return entry(error) | {"found": error.found, "expected": error.expected, "hint": error.hint}
 
 
 def _all(bundle: Bundle, source: Source, now: datetime) -> tuple[list[Mapped], list[PolicyError]]:
