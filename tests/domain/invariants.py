@@ -269,7 +269,10 @@ def clocks_only_run_forward(before: Incident | None, after: Incident) -> None:
 
 
 def promises_are_watched(after: Incident, decision: Decision, calendars: Calendars) -> None:
-    """What runs towards its goal is looked at when it gets there; only what is past its goal is broken."""
+    """What runs towards its goal is looked at when it gets there, or when it is held no longer; only what is past
+    its goal is broken.
+    """
+    held = after.late.until if after.late is not None else after.decided_at
     for clock in after.clocks:
         if clock.state not in LIVE:
             continue
@@ -279,7 +282,7 @@ def promises_are_watched(after: Incident, decision: Decision, calendars: Calenda
         due = clock.reaches(1.0, calendars)
         if clock.state == "running" and not clock.breached and due is not None and decision.changed:
             assert after.next_due_at is not None
-            assert after.next_due_at <= max(due, after.decided_at + SOONEST), clock
+            assert after.next_due_at <= max(due, held, after.decided_at + SOONEST), clock
 
 
 def a_breach_is_told_once(before: Incident | None, decision: Decision) -> None:
