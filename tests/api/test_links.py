@@ -112,6 +112,17 @@ async def test_handing_it_up_twice_by_the_same_button_hands_it_up_once(office: O
     assert (shown["level"], shown["status"], shown["assignee"]) == ("experts", "triggered", "")
 
 
+async def test_what_was_given_back_can_be_taken_again_from_the_same_page(office: Office) -> None:
+    incident_id, link = await linked(office, "taken-twice")
+    take = forms((await office.get(link, key="")).text)["Take it"]
+    back = forms((await office.ask("POST", take, key="")).text)["Give it back"]
+    offered = forms((await office.ask("POST", back, key="")).text)
+    assert (await status(office, incident_id))[1] == ""
+    again = await office.ask("POST", offered["Take it"], key="")
+    assert "You have taken it." in again.text
+    assert (await status(office, incident_id))[1] == "ana"
+
+
 async def test_a_button_of_a_page_that_is_out_of_date_does_nothing(office: Office) -> None:
     incident_id, link = await linked(office, "out-of-date")
     offered = forms((await office.get(link, key="")).text)

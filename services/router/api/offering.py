@@ -30,11 +30,12 @@ DONE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One button. `second`: not the first thing to think of."""
+    """One button. `second`: not the first thing to think of; `done`: what is said of what changes nothing."""
 
     action: str
     label: str
     second: bool = False
+    done: str = ""
 
     def form(self, token: str) -> str:
         """HTML; `token` is what it posts to."""
@@ -57,7 +58,7 @@ def offers(incident: Incident, user: str, page_id: str, bundle: Bundle) -> Itera
         return
     page = next((each for each in incident.pages if each.page_id == page_id), None)
     if _asks_to_look(page, incident):
-        yield Offer("acknowledge", "I have seen it")
+        yield Offer("acknowledge", "I have seen it", done="It is recorded that you have seen it.")
     holder = incident.assignee
     if not holder:
         yield Offer("acknowledge", "Take it", second=_asks_to_look(page, incident))
@@ -82,7 +83,7 @@ def _of_another(incident: Incident, user: str, page: OpenPage | None, holder: st
         return
     joins = page is not None and page.joins and page.user
     if joins:
-        yield Offer("acknowledge", f"I am helping; {holder} keeps it")
+        yield Offer("acknowledge", f"I am helping; {holder} keeps it", done=f"You help; {holder} has it.")
     yield Offer("assign", over, second=True)
 
 

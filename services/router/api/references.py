@@ -19,7 +19,10 @@ _KNOWN: Final = offering.FORMS | confirming.ANSWERS | {SHOW}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a token stands for. `seen`: of a form, where the incident stood when it was offered."""
+    """What a token stands for.
+
+    Of a form `seen`: where the incident stood when it was offered; `done`: what is said of what changes nothing.
+    """
 
     incident_id: uuid.UUID
     page: str
@@ -30,6 +33,7 @@ class Reply:
     outside: bool = False
     template: str = ""
     seen: str = ""
+    done: str = ""
 
     def actor(self) -> Actor:
         """As whom it acts. Who holds the link was paged: that makes a responder."""
@@ -41,6 +45,11 @@ class Reply:
     def is_answer(self) -> bool:
         """Whether a customer is asked, and not somebody who was paged."""
         return self.action in confirming.ANSWERS
+
+    @property
+    def sees_public(self) -> bool:
+        """Whether its holder is outside, and sees nothing internal, whatever they may do."""
+        return self.outside or self.recipient.startswith("customer:")
 
     @property
     def acts(self) -> bool:
@@ -68,6 +77,7 @@ def read(signer: Signer, token: str, now: datetime) -> Reply | None:
             outside=bool(claims.get("outside", False)),
             template=str(claims.get("template", "")),
             seen=str(claims.get("seen", "")),
+            done=str(claims.get("done", "")),
         )
     except (KeyError, ValueError):
         return None
@@ -78,7 +88,7 @@ def is_theirs(reply: Reply, incident: Incident, bundle: Bundle) -> bool:
     kind, _, name = reply.recipient.partition(":")
     if reply.user and reply.user not in bundle.users:
         return False
-    return reply.action != SHOW or kind != "customer" or incident.customer == name
+    return kind != "customer" or incident.customer == name
 
 
 def request_of(reply: Reply, token: str, form: bytes) -> actions.Request:

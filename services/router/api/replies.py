@@ -96,11 +96,11 @@ class _Desk:
     ) -> HTMLResponse:
         """The incident as it is, and what its holder can do about it. `said`: what has just become of it."""
         seen = await self._seen(reply, bundle)
-        if reply.outside:
+        buttons = "".join(_buttons(token, reply, seen, self.settings.signer))
+        if reply.sees_public:
             link = f"{self.settings.public_url}/v1/replies/link/{token}"
             heading, sentence, more = await looking.public(seen, reply.template, link)
-            return pages.page(heading, sentence, more, status)
-        buttons = "".join(_buttons(token, reply, seen, self.settings.signer))
+            return pages.page(heading, said or sentence, f"{more}{buttons}", status)
         facts = looking.facts(seen, reply.user, reply.why)
         text = said or looking.standing(seen, reply.user)
         return pages.page(seen.incident.title, text, f"{facts}{buttons}", status=status)
@@ -114,7 +114,7 @@ class _Desk:
             now, _ = await moment(connection)
             snapshot = await showing.one(engine.policies, connection, found, now)
             updates = await queries.updates(connection, reply.incident_id, looking.UPDATES)
-        coming = () if reply.outside else await _next(engine, found.incident)
+        coming = () if reply.sees_public else await _next(engine, found.incident)
         return Seen(found.incident, found.level, snapshot, updates, coming, bundle)
 
     async def answered(self, token: str, reply: Reply, incident: Incident, form: bytes) -> HTMLResponse:
