@@ -118,6 +118,9 @@ async def test_what_was_given_back_can_be_taken_again_from_the_same_page(office:
     back = forms((await office.ask("POST", take, key="")).text)["Give it back"]
     offered = forms((await office.ask("POST", back, key="")).text)
     assert (await status(office, incident_id))[1] == ""
+    stale = await office.ask("POST", take, key="")  # the page before, by the browser's Back
+    assert (stale.status_code, "Look again" in stale.text) == (409, True)
+    assert (await status(office, incident_id))[1] == ""
     again = await office.ask("POST", offered["Take it"], key="")
     assert "You have taken it." in again.text
     assert (await status(office, incident_id))[1] == "ana"

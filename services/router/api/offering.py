@@ -30,12 +30,17 @@ DONE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One button. `second`: not the first thing to think of; `done`: what is said of what changes nothing."""
+    """One button.
+
+    `second`: not the first thing to think of; `done`: what is said of what changes nothing of who has it;
+    `answers`: it is the answer to the page. Whoever is asked only to look answers by having seen it.
+    """
 
     action: str
     label: str
     second: bool = False
     done: str = ""
+    answers: bool = True
 
     def form(self, token: str) -> str:
         """HTML; `token` is what it posts to."""
@@ -57,11 +62,12 @@ def offers(incident: Incident, user: str, page_id: str, bundle: Bundle) -> Itera
     if not incident.is_open or incident.parent:
         return
     page = next((each for each in incident.pages if each.page_id == page_id), None)
-    if _asks_to_look(page, incident):
-        yield Offer("acknowledge", "I have seen it", done="It is recorded that you have seen it.")
+    looks = _asks_to_look(page, incident)
+    if looks:
+        yield Offer("acknowledge", "I have seen it", done="You have seen it.")
     holder = incident.assignee
     if not holder:
-        yield Offer("acknowledge", "Take it", second=_asks_to_look(page, incident))
+        yield Offer("acknowledge", "Take it", second=looks, answers=not looks)
     elif holder != user and user:
         yield from _of_another(incident, user, page, display(holder, bundle))
     if user and holder in ("", user):

@@ -141,14 +141,20 @@ class _Desk:
         return await self.page(token, reply, bundle, _done(reply, bundle))
 
     async def _out_of_date(self, token: str, reply: Reply) -> bool:
-        """Whether it stands elsewhere than when the form was offered, and not because of that form."""
+        """Whether it stands elsewhere than when the form was offered, and not because of that form.
+
+        What was done by it and undone since stands where it stood, and is not done again by the same form.
+        """
         if not reply.seen:
             return False
         async with self.engine.database.transaction() as connection:
             found = await queries.one(connection, reply.incident_id)
-            if found is None or reply.seen == offering.stands(found.incident, found.level):
+            if found is None:
                 return False
-            return not await was_done(connection, reply.actor().name, reply.key(token))
+            as_offered = reply.seen == offering.stands(found.incident, found.level)
+            if as_offered and reply.done:
+                return False  # it changes nothing of where it stands
+            return as_offered == await was_done(connection, reply.actor().name, reply.key(token))
 
 
 def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRouter:
@@ -202,12 +208,14 @@ def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[s
     for offer in offering.offers(seen.incident, reply.user, reply.page, seen.bundle):
         claims = {
             "incident": str(reply.incident_id),
-            "page": reply.page,
+            "page": reply.page if offer.answers else "",
             "user": reply.user,
             "recipient": reply.recipient,
             "action": offer.action,
             "why": reply.why,
             "seen": offering.stands(seen.incident, seen.level),
+            "done": offer.done,
+            "version": seen.snapshot.version,  # pressed again when it has come back to where it stood, it acts
         }
         yield offer.form(signer.sign(PURPOSE, claims, until))
 
@@ -242,6 +250,6 @@ def _broken(request: Request) -> HTMLResponse:
 def _done(reply: Reply, bundle: Bundle) -> str:
     """What has just been done, and for whom it is recorded."""
     if reply.user:
-        done = offering.DONE[reply.action]
+        done = reply.done or offering.DONE[reply.action]
         return f"{done} Recorded for {offering.display(reply.user, bundle)}."
     return f"Done. Recorded for {reply.recipient or 'the holder of this link'}."

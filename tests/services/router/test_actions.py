@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from shared.clock import utcnow
+from shared.events import Page
+from tests.api.test_links import forms
 from tests.domain.tale import bundle, ladder
 from tests.services.router.desk import Desk, event
 from tests.services.router.test_api import SIGNER, Api, api_of, keys
@@ -219,6 +221,41 @@ async def test_a_customers_page_shows_what_their_template_shows(served: Api) -> 
     assert "Checkout is down" not in shown
     gone = (await served.client.get(_look(incident_id, template="gone"))).text
     assert ("Where it stands" in gone, "Checkout is down" in gone) == (True, False)
+
+
+async def test_a_customer_who_is_paged_sees_by_that_link_nothing_internal_either(served: Api) -> None:
+    incident_id = await served.opened(customer="acme", description="db-3", labels={"rack": "r7"})
+    link = _link(incident_id, "acknowledge")
+    shown = await served.client.get(link)
+    for internal in ("db-3", "r7", "Ana", "desk", "experts"):
+        assert internal not in shown.text, internal
+    assert "Take it" in shown.text
+    done = await served.client.post(link)
+    assert (done.status_code, "desk" in done.text) == (200, False)
+    await served.act(incident_id, "set", customer="other")
+    assert (await served.client.get(link)).status_code == 404
+
+
+def _of_page(page: Page, incident_id: str) -> str:
+    claims = {"incident": incident_id, "page": page.page_id, "user": page.recipient.name}
+    claims |= {"recipient": f"user:{page.recipient.name}", "action": "acknowledge"}
+    return f"/v1/replies/link/{SIGNER.sign('reply', claims, utcnow() + timedelta(days=7))}"
+
+
+async def test_whoever_is_asked_to_look_can_also_take_it(served: Api) -> None:
+    point = {"name": "big", "when": "attributes.big == true", "do": [{"notify": ["user:petra"]}]}
+    await served.desk.put_in_force(bundle(api_keys=keys(), policies={"main": ladder(points=[point])}))
+    incident_id = await served.opened(attributes={"big": True})
+    (page,) = [page for page in await served.desk.pages() if page.through == "point"]
+    link = _of_page(page, incident_id)
+    offered = forms((await served.client.get(link)).text)
+    for _ in range(2):
+        seen = (await served.client.post(offered["I have seen it"])).text
+        assert "You have seen it. Recorded for Petra." in seen
+        assert (await served.desk.only()).assignee == ""
+    taken = await served.client.post(forms((await served.client.get(link)).text)["Take it"])
+    assert "You have taken it." in taken.text
+    assert (await served.desk.only()).assignee == "petra"
 
 
 async def test_a_link_does_only_what_it_was_signed_for(served: Api) -> None:
