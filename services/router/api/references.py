@@ -21,7 +21,8 @@ _KNOWN: Final = offering.FORMS | confirming.ANSWERS | {SHOW}
 class Reply:
     """What a token stands for.
 
-    Of a form `seen`: where the incident stood when it was offered; `done`: what is said of what changes nothing.
+    Of a form `seen`: where the incident stood when it was offered; `done`: what is said of one that leaves
+    it there.
     """
 
     incident_id: uuid.UUID

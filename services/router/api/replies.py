@@ -215,7 +215,7 @@ def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[s
             "why": reply.why,
             "seen": offering.stands(seen.incident, seen.level),
             "done": offer.done,
-            "version": seen.snapshot.version,  # pressed again when it has come back to where it stood, it acts
+            "version": seen.snapshot.version,  # come back to where it stood, it is another form
         }
         yield offer.form(signer.sign(PURPOSE, claims, until))
 
