@@ -39,4 +39,4 @@ def assembled() -> Edge:
 
 
 APP: Final = assembled()
-DOCUMENT: Final[dict[str, Any]] = json.loads(json.dumps(APP._app.openapi()))
+DOCUMENT: Final[dict[str, Any]] = json.loads(json.dumps(APP.app.openapi()))

@@ -45,7 +45,7 @@ def named(path: str, method: str) -> str:
 def test_every_route_is_described_and_every_description_is_a_route() -> None:
     routes = {
         (context.path, method.lower())
-        for context in iter_route_contexts(APP._app.router.routes)
+        for context in iter_route_contexts(APP.app.router.routes)
         for method in context.methods or ()
     }
     hot = [*APP._exact.values(), *APP._patterns]
