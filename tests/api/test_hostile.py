@@ -528,7 +528,7 @@ async def test_a_body_without_end_or_bottom_is_refused_at_every_door(
 )
 async def test_odd_credentials_are_no_key_and_no_surprise(credentials: bytes) -> None:
     """Where the demo key is refused they are looked at twice."""
-    outside = Edge(APP._app, (), {}, loopback=False)
+    outside = Edge(APP.app, (), {}, loopback=False)
     transport = httpx2.ASGITransport(outside, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://ladder") as client:
         answer = await client.get("/v1/nowhere", headers={b"authorization": credentials})

@@ -106,7 +106,7 @@ def test_every_method_of_every_route_is_described():
 
 def test_the_hosts_document_holds_intakes_paths():
     app = assemble([service()], loopback=True)
-    assert app._app.openapi()["paths"].keys() >= service().openapi_paths.keys()
+    assert app.app.openapi()["paths"].keys() >= service().openapi_paths.keys()
 
 
 def written(body) -> bytes:
