@@ -23,3 +23,10 @@ def stopwatch() -> float:
     Not the event loop's time, which stands still until the loop's next turn.
     """
     return time.clock_gettime(_RUNNING_ON)
+
+
+def busy_seconds() -> float:
+    """Seconds for which this thread has worked, for what may cost only so much: however busy the machine is,
+    the same work counts the same.
+    """
+    return time.thread_time()

@@ -181,7 +181,7 @@ class Endpoint:
         read = form.read(body, post)
         if isinstance(read, Refused):
             raise Problem(422, "invalid-event", "The event cannot be accepted", faults=read.faults)
-        dressed = sender.dressing.dress(read, post, loose=form.loose)
+        dressed = await sender.turns.dress(read, post, loose=form.loose, size=len(body))
         if dressed.faults:
             raise Problem(422, "invalid-event", "The event cannot be accepted", faults=dressed.faults)
         if dressed.ignored:

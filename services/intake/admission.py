@@ -12,6 +12,7 @@ from services.intake.cleaning import clean
 from services.intake.dressing import Dressing
 from services.intake.rate import Bucket
 from services.intake.signatures import Signing
+from services.intake.turns import Turns
 from services.intake.unknown import with_unknown_names
 from shared import telemetry
 from shared.events import IncidentEvent
@@ -35,6 +36,10 @@ class Sender:
     signing: Signing | None = None  # None: its posts need no signature
     topics: frozenset[str] | None = None  # of Amazon SNS, whose messages these are; None: they are not
     keyless: bool = False  # a signature stands in the key's place
+    turns: Turns = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "turns", Turns(self.dressing))
 
 
 class Admission:

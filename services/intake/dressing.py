@@ -3,7 +3,7 @@
 What was read counts first, then the fixed values, then what the expressions give.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -11,13 +11,19 @@ import msgspec
 
 from services.intake.formats.contract import Post, Reading
 from services.intake.formats.values import overridden
+from shared.clock import busy_seconds
 from shared.events import IncidentEvent
 from shared.policy import BodyMapping, ExpressionError, Integration
 from shared.policy.sent import Ignored, Mapped, Sight, Unmatched
 from shared.problems import Fault
 
 MOST_EVENTS: Final = 1000  # of one post
+MOST_SECONDS: Final = 3.0  # of work on the expressions of one post
 _MOST_FAULTS: Final = 100
+_TOO_LONG: Final = (
+    f"its expressions have taken {MOST_SECONDS:g} seconds up to here, more than one post may: "
+    "send fewer events at once, or ask less of the whole `body` for each of them"
+)
 _BROKEN: Final = "its expressions do not compile in this release"
 
 
@@ -84,12 +90,15 @@ class Dressing:
             return cls(fixed, shapes, None, str(err))
         return cls(fixed, shapes, mapping)
 
-    def dress(self, read: Reading, post: Post, *, loose: bool) -> Dressed:
+    def dress(
+        self, read: Reading, post: Post, *, loose: bool, busy: Callable[[], float] = busy_seconds
+    ) -> Dressed:
         """The events with this integration's values.
 
         `loose`: what every event needs is looked for only now; the places of faults are inside the post.
+        `busy` counts the seconds of work: a post whose expressions take too many is refused.
         """
-        made = Dressed()
+        made, began = Dressed(), busy()
         if self.mapping is None:
             for index, event in enumerate(read.events):
                 mapped = Mapped({}, dict.fromkeys(self._fields(), _BROKEN) if self.broken else {})
@@ -97,6 +106,9 @@ class Dressing:
         else:
             for seen in self._members(self.mapping, read, post, made):
                 self._decide(self.mapping, seen, made, loose=loose)
+                if busy() - began > MOST_SECONDS:
+                    made.faults.insert(0, Fault(seen.where or "body", _TOO_LONG))
+                    break
         made.faults = made.faults[:_MOST_FAULTS]
         return made
 

@@ -25,7 +25,12 @@ Kind: TypeAlias = Literal["Notification", "SubscriptionConfirmation", "Unsubscri
 
 OLDEST: Final = timedelta(hours=2)  # SNS tries for an hour at most
 _AHEAD: Final = timedelta(minutes=15)
-_HOST: Final = re.compile(r"sns\.[a-z0-9-]{3,40}\.amazonaws\.com(?:\.cn)?", re.ASCII)
+# A region's name, not any name: sns.s3-eu-west-1.amazonaws.com is somebody's bucket called "sns".
+_HOST: Final = re.compile(
+    r"sns\.[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}\.amazonaws\.com(?:\.cn)?", re.ASCII
+)
+# Nothing else of that host: an answer of its API can repeat what a stranger wrote, a certificate among it.
+_CERTIFICATE: Final = re.compile(r"/SimpleNotificationService-[0-9a-f]{8,64}\.pem", re.ASCII)
 _LONGEST_URL: Final = 2048
 _SIGNED: Final[Mapping[Kind, tuple[str, ...]]] = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
@@ -106,10 +111,15 @@ def is_of_amazon(url: str) -> bool:
     )
 
 
+def _is_of_a_certificate(url: str) -> bool:
+    parts = urlsplit(url)
+    return _CERTIFICATE.fullmatch(parts.path) is not None and not parts.query and not parts.fragment
+
+
 def place_fault(message: SnsMessage) -> str:
     """Why nothing is fetched for this message, in a sentence; '' where both its addresses are Amazon's."""
     url = message.certificate_url
-    if not (is_of_amazon(url) and urlsplit(url).path.endswith(".pem")):
+    if not (is_of_amazon(url) and _is_of_a_certificate(url)):
         return "its SigningCertURL does not lead to a certificate of SNS"
     if message.kind == "Notification":
         return ""

@@ -193,11 +193,14 @@ async def test_what_amazon_did_not_sign_is_refused_and_its_certificate_comes_fro
     forged = amazon.message(key=_key())
     altered = amazon.message() | {"Message": "all is well"}
     elsewhere = {
-        "http": "http://sns.eu-west-1.amazonaws.com/x.pem",
-        "another host": "https://sns.eu-west-1.amazonaws.com.evil.example/x.pem",
+        "http": CERTIFICATE.replace("https", "http"),
+        "another host": CERTIFICATE.replace(".com/", ".com.evil.example/"),
         "a bucket": "https://evil.s3.amazonaws.com/x.pem",
-        "a name before": "https://sns.eu-west-1.amazonaws.com@evil.example/x.pem",
-        "a port": "https://sns.eu-west-1.amazonaws.com:8443/x.pem",
+        "a bucket called sns": CERTIFICATE.replace("sns.eu-west-1", "sns.s3-eu-west-1"),
+        "an answer of the API that repeats a stranger's": f"{CERTIFICATE}?Action=GetTopicAttributes&TopicArn=x",
+        "another file": f"{HOST}/x.pem",
+        "a name before": CERTIFICATE.replace(".com/", ".com.evil.example/"),
+        "a port": CERTIFICATE.replace(".com/", ".com:8443/"),
         "no certificate": "https://sns.eu-west-1.amazonaws.com/x.pem/y",
         "in the query": "https://sns.eu-west-1.amazonaws.com/?x.pem",
         "a backslash": "https://evil.example\\.sns.eu-west-1.amazonaws.com/x.pem",

@@ -1,0 +1,49 @@
+"""When a post is mapped: at once where that is quick, otherwise beside the event loop, one of an integration
+after the other.
+
+Expressions over a large body may take seconds. Meanwhile other senders, beats and probes are answered; only
+the posts of this integration wait, and few of them, for each holds its body.
+"""
+
+import asyncio
+from typing import Final
+
+from services.intake.dressing import Dressed, Dressing
+from services.intake.formats.contract import Post, Reading
+from shared.problems import Problem
+
+QUICK: Final = 16 * 1024  # bytes of a body whose one event is mapped at once
+WAITING: Final = 16  # posts of one integration
+
+
+class Turns:
+    """Of one integration: its expressions serve one thread at a time."""
+
+    def __init__(self, dressing: Dressing) -> None:
+        self._dressing: Final = dressing
+        self._turn: Final = asyncio.Lock()
+        self._waiting = 0
+
+    async def dress(self, read: Reading, post: Post, *, loose: bool, size: int) -> Dressed:
+        """As `Dressing.dress`; `size`: of the body, in bytes. Raises Problem 503 when too many wait."""
+        mapping = self._dressing.mapping
+        quick = mapping is None or (size <= QUICK and mapping.each is None)
+        if mapping is None or (quick and not self._waiting):
+            return self._dressing.dress(read, post, loose=loose)
+        if self._waiting >= WAITING:
+            raise Problem(
+                503,
+                "mapping-busy",
+                "Earlier posts of this integration are still being mapped; nothing was accepted",
+                headers={"retry-after": "2"},
+            )
+        self._waiting += 1
+        task = asyncio.create_task(self._in_turn(read, post, loose=loose), name="mapping")
+        return await asyncio.shield(task)  # whoever hangs up does not give the turn away while it is used
+
+    async def _in_turn(self, read: Reading, post: Post, *, loose: bool) -> Dressed:
+        try:
+            async with self._turn:
+                return await asyncio.to_thread(self._dressing.dress, read, post, loose=loose)
+        finally:
+            self._waiting -= 1
