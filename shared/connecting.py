@@ -23,6 +23,7 @@ _IDLE_SECONDS: Final = 3  # of silence before the first probe
 _BETWEEN_SECONDS: Final = 2
 _PROBES: Final = 3
 _UNANSWERED_MS: Final = 8_000
+_RESOLVE_SECONDS: Final = 3.0
 _NONE: Final[Mapping[str, str]] = {}
 IDLE_IN_TRANSACTION_MS: Final = 6_000
 
@@ -104,7 +105,7 @@ async def connect(
         try:
             async with asyncio.timeout(server.seconds):
                 if host is not None and not host[0].startswith("/"):
-                    await resolve(host[0], server.seconds)
+                    await resolve(host[0], _to_resolve(server.seconds))
                 return await asyncpg.connect(
                     **server.arguments(host),
                     timeout=server.seconds,
@@ -124,6 +125,13 @@ _NEXT_ONE: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.TargetServerAttributeNotMatched,
 )
+
+
+def _to_resolve(seconds: float) -> float:
+    """Less than all of it, and than what whoever looks after the server waits: a silent name server is no
+    silent database, for which only a new start would help (shared.looks).
+    """
+    return min(_RESOLVE_SECONDS, seconds * 0.6)
 
 
 def _needed(server: Server, session: Mapping[str, str]) -> str:

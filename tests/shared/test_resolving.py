@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from shared.connecting import connect
 from shared.names import UnknownNameError, can_be_host
 from shared.resolving import resolve, unknown
 
@@ -39,6 +40,17 @@ def test_many_loops_that_wait_for_a_silent_name_server_ask_it_once() -> None:
         await resolve("db", 5)
         await resolve("db", 5)
         assert names.asked == 2
+
+    with asyncio.Runner(loop_factory=Silent) as runner:
+        runner.run(story())
+
+
+def test_a_name_server_that_is_silent_is_no_silent_database() -> None:
+    """Liveness has a process started anew whose database is silent; here that would help nobody."""
+
+    async def story() -> None:
+        with pytest.raises(UnknownNameError, match="the name db was not resolved within 0.6 s"):
+            await connect("postgresql://db/ladder?connect_timeout=1", "test", patience_seconds=1)
 
     with asyncio.Runner(loop_factory=Silent) as runner:
         runner.run(story())
