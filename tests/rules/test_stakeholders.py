@@ -65,6 +65,18 @@ def test_the_board_hears_the_end_although_a_silence_began_since() -> None:
     assert told == ["opened", "resolved"]
 
 
+@pytest.mark.parametrize("via", ["", "email"])
+def test_who_follows_this_one_hears_the_end_although_a_silence_began_since(via: str) -> None:
+    who = "cto@example.com" if via else "petra"
+    story = crowd()
+    story.event("disk")
+    story.act("disk", "subscribe", user="petra", who=who, via=via)
+    story.silence("true", hours=5)
+    story.act("disk", "update", user="ana", text="We replace it.")
+    story.event("disk", "resolve")
+    assert [notice.event for notice in story.notices("disk") if notice.recipient.name == who] == ["resolved"]
+
+
 def test_the_board_hears_that_it_goes_on_with_another_problem_and_not_which() -> None:
     story = crowd(subscriptions=[BOARD])
     story.event("disk")

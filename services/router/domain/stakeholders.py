@@ -44,8 +44,7 @@ def fan_out(draft: Draft) -> None:
         if "update" in events:
             why = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
             draft.say("muted", f"nobody hears the update: {why}", Reason("rule 11"))
-        if draft.incident.told:
-            _tell_of_the_end(draft, events)
+        _tell_of_the_end(draft, events)
         return
     if not draft.live.heard.isdisjoint(events):
         _tell_subscribers(draft, events)
@@ -79,7 +78,9 @@ def _tell_of_the_end(draft: Draft, events: Sequence[str]) -> None:
     ends = [event for event in events if event in _OVER]
     if draft.incident.merged and not draft.initial.merged:
         ends = ["closed"]
-    elif draft.incident.parent:
+    elif ends and draft.incident.subscribers:
+        _tell_its_own(draft, ends)
+    if draft.incident.parent and not draft.incident.merged:
         return  # its group tells
     for rule in _have_heard(draft) if ends else ():
         _tell_by(draft, rule, ends, Reason(rule.where, values={"because": _HEARD}))
@@ -193,8 +194,15 @@ def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
             outside, text = bool(subscriber.via), _text(draft, event)
             targets = _targets(draft, event, inside=not outside)
             if targets or event not in _CLOCK_EVENTS:
-                reason = "you subscribed to it"
-                draft.tell(recipient, event, text=text, reason=reason, stakeholder=outside, targets=targets)
+                draft.tell(
+                    recipient,
+                    event,
+                    text=text,
+                    reason="you subscribed to it",
+                    stakeholder=outside,
+                    targets=targets,
+                    paged_since=0 if draft.incident.is_muted else None,
+                )
 
 
 def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
