@@ -49,7 +49,7 @@ def test_a_name_server_that_is_silent_is_no_silent_database() -> None:
     """Liveness has a process started anew whose database is silent; here that would help nobody."""
 
     async def story() -> None:
-        with pytest.raises(UnknownNameError, match="the name db was not resolved within 0.6 s"):
+        with pytest.raises(UnknownNameError, match=r"the name db was not resolved within 0\.6 s"):
             await connect("postgresql://db/ladder?connect_timeout=1", "test", patience_seconds=1)
 
     with asyncio.Runner(loop_factory=Silent) as runner:

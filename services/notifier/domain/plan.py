@@ -46,11 +46,11 @@ def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
         if not found:
             reports.append(_nobody(message, page.recipient, bundle, now, page_id=page.page_id))
     places = set[tuple[str, ...]]()
-    for notice in message.notices:
+    for notice in sorted(message.notices, key=lambda each: each.paged_since > 0):  # the sure ones first
         told = list(_of_notice(message, incident, notice, bundle, now))
         for delivery in told:
             place = _letterbox(delivery, notice)
-            if place not in places:  # the same to the same address, whoever is meant by it: one message
+            if place not in places:  # the same to the same mailbox, whoever is meant by it: one message
                 places.add(place)
                 deliveries.append(delivery)
         if not told:
@@ -177,13 +177,16 @@ def _of_notice(
 
 
 def _letterbox(delivery: Delivery, notice: Notice) -> tuple[str, ...]:
-    """Where it goes, and what it says: an address may be a customer's and a subscriber's at once."""
-    address = delivery.address
+    """Where it goes, and what it says: a mailbox may be a customer's and a subscriber's at once.
+
+    A program behind a URL reads for whom each is, and which call it is.
+    """
+    address, whose = delivery.address, (delivery.recipient_kind, delivery.recipient)
     if delivery.channel == "email" and not is_secret(address):
         with suppress(NoMailAddressError):
-            address = mail_address(address).spec.casefold()
-    words = (notice.event, notice.text, notice.template, str(notice.stakeholder))
-    return delivery.channel, address, delivery.secret, *words
+            address, whose = mail_address(address).spec.casefold(), ("", "")
+    words = (notice.event, notice.text, notice.template, str(notice.stakeholder), *notice.targets)
+    return delivery.channel, address, delivery.secret, *whose, *words
 
 
 def _nobody(

@@ -47,6 +47,14 @@ async def test_the_call_is_signed_with_its_secret_and_carries_the_incident(datab
         )
 
 
+def test_two_calls_of_one_address_are_both_started():
+    url = "http://automation.test/run"
+    calls = {name: {"webhook": url, "secret": SECRET} for name in ("restart-checkout", "drain-node")}
+    both = [call(), call(notice_id="call-2", recipient=Recipient(kind="call", name="drain-node"))]
+    planned = plan(changed(notices=both), bundle(calls=calls), T0)
+    assert [each.recipient for each in planned.deliveries] == ["restart-checkout", "drain-node"]
+
+
 async def test_a_call_that_is_refused_is_reported_as_failed(database_url, receiver):
     receiver.answers["/restart"] = [404]
     async with office(database_url, with_call(receiver.url("/restart"))) as place:

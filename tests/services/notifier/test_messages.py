@@ -374,6 +374,23 @@ def test_the_customer_who_subscribed_by_address_too_gets_one_mail():
     assert planned.reports == ()
 
 
+def test_two_people_behind_one_webhook_both_hear_of_it():
+    """The program there passes it on by `data.recipient`."""
+    bot = {"bot": {"webhook": "http://bridge.example/hook"}}
+    policy = bundle(users={"ana": bot, "petra": bot})
+    twice = [notice("resolved", user()), notice("resolved", user("petra"), notice_id="another")]
+    planned = plan(changed(notices=twice), policy, T0)
+    assert [each.recipient for each in planned.deliveries] == ["ana", "petra"]
+
+
+def test_of_two_mails_that_say_the_same_the_one_that_is_sent_in_any_case_stays():
+    """The other one waits for a page to have reached somebody, and may never be sent."""
+    policy = bundle(users={name: {"mail": {"email": "desk@example.com"}} for name in ("ana", "petra")})
+    twice = [notice("taken", user(), paged_since=1), notice("taken", user("petra"), notice_id="sure")]
+    planned = plan(changed(notices=twice), policy, T0)
+    assert [(each.recipient, each.is_bound) for each in planned.deliveries] == [("petra", False)]
+
+
 def test_a_page_carries_the_links_of_the_event_and_the_labels_that_matter():
     snapshot = incident(
         labels={"instance": "db-3", "fingerprint": "a9b8c7d6e5f40312", "service": "checkout"},
