@@ -41,21 +41,22 @@ PUBLIC_FIELDS: Final = frozenset(
 def webhook_body(delivery: Delivery, letter: Letter, now: datetime) -> bytes:
     """The JSON body, as it is signed and sent."""
     content = delivery.content
+    outside = letter.stakeholder or delivery.recipient_kind == "customer"
     contents: dict[str, Any] = {
-        "incident": _incident(content.incident, public=letter.stakeholder) if content.incident.id else {},
+        "incident": _incident(content.incident, public=outside) if content.incident.id else {},
         "recipient": {"kind": delivery.recipient_kind, "name": delivery.recipient},
         "title": letter.title,
         "text": letter.text,
         "links": dict(letter.links),
     }
-    if not letter.stakeholder:
+    if not outside:
         contents["recipient"]["contact"] = delivery.contact
         contents["labels"] = dict(letter.labels)
     if content.page is not None:
         page = content.page
         contents["page"] = {
             "id": page.page_id,
-            "level": page.level,
+            "level": "" if outside else page.level,
             "through": page.through,
             "round": page.round,
             "reason": page.reason,
@@ -65,7 +66,7 @@ def webhook_body(delivery: Delivery, letter: Letter, now: datetime) -> bytes:
         }
     if content.notice is not None:
         contents["notice"] = {"id": content.notice.notice_id, "text": content.notice.text}
-        if not letter.stakeholder:
+        if not outside:
             contents["notice"]["reason"] = content.notice.reason
     return _fitted({"type": delivery.event, "timestamp": rfc3339(now), "data": contents})
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from services.notifier.domain import inside, outside
 from services.notifier.domain.directory import display_name, timezone_of
 from services.notifier.domain.letter import (
+    OWN_LINKS,
     Letter,
     for_whom,
     heading,
@@ -43,6 +44,31 @@ def _page(
     content: Content, page: Page, bundle: Bundle, links: Mapping[str, str], now: datetime, *, zone: str
 ) -> Letter:
     incident, outsider = content.incident, page.recipient.kind == "customer"
+    if outsider:
+        facts, labels, shown = _outside_facts(page, now, zone), dict[str, str](), links
+    else:
+        labels = inside.labels(incident)
+        facts = [*_facts(incident, page, now, zone), *labels.items()]
+        shown = {**links, **evidence.links(incident.links, OWN_LINKS)}
+    told, description = in_lines(facts), "" if outsider else incident.description
+    opening = _asked(incident, page, bundle)
+    return Letter(
+        event="page",
+        subject=subject(incident),
+        title=heading(incident),
+        opening=opening,
+        text=plain(opening, description, told, shown),
+        preview=preview(f"P{incident.priority}", opening),
+        begins=not page.again,
+        description=description,
+        facts=told,
+        links=shown,
+        labels=labels,
+        reason=page.reason,
+    )
+
+
+def _facts(incident: IncidentSnapshot, page: Page, now: datetime, zone: str) -> list[tuple[str, str]]:
     facts = [("For", for_whom(incident)), ("Priority", str(incident.priority))]
     if incident.service:
         facts.append(("Service", incident.service))
@@ -58,31 +84,20 @@ def _page(
         facts.append(("Act by", both(page.act_by, now, zone)))
     if page.otherwise:
         facts.append(("If nobody acts", page.otherwise))
-    labels = inside.labels(incident) if not outsider else {}
-    facts += labels.items()
-    told = in_lines(facts)
-    opening = _asked(incident, page, bundle)
-    shown = links if outsider else {**links, **evidence.links(incident.links, links)}
-    return Letter(
-        event="page",
-        subject=subject(incident),
-        title=heading(incident),
-        opening=opening,
-        text=plain(opening, incident.description, told, shown),
-        preview=preview(f"P{incident.priority}", opening),
-        begins=not page.again,
-        description=incident.description,
-        facts=told,
-        links=shown,
-        labels=labels,
-        reason=page.reason,
-    )
+    return facts
+
+
+def _outside_facts(page: Page, now: datetime, zone: str) -> list[tuple[str, str]]:
+    """Nothing internal: no levels, no services, nothing of what its sender said beyond the title."""
+    facts = [("Why you", page.reason), ("Since", both(page.since, now, zone))]
+    return [*facts, ("Act by", both(page.act_by, now, zone))] if page.act_by is not None else facts
 
 
 def _asked(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
     """What is wanted of whoever is paged: to look, to help, or to take it."""
     if page.through == "point":
-        return "An escalation point was reached: you are asked to look. The levels go on."
+        inside_only = "An escalation point was reached: you are asked to look. The levels go on."
+        return "You are asked to look at this." if page.recipient.kind == "customer" else inside_only
     if page.through == "worse":
         return "You have this, and it grew worse."
     if page.through == BY_SILENCE:

@@ -8,6 +8,7 @@ from typing import Final
 from services.notifier.domain import promised
 from services.notifier.domain.directory import actor_name, display_name
 from services.notifier.domain.letter import (
+    OWN_LINKS,
     Letter,
     for_whom,
     heading,
@@ -70,7 +71,7 @@ def letter(
     opening, whole = _told(content, notice, bundle, now, zone), notice.event in _WHAT_IT_IS
     about = labels(incident) if whole else {}
     facts = in_lines([*_facts(content, notice, bundle, now, zone), *about.items()])
-    links = {**own, **evidence.links(incident.links, own)}
+    links = {**own, **evidence.links(incident.links, OWN_LINKS)}
     description = incident.description if whole else ""
     default = Letter(
         event=notice.event,

@@ -198,6 +198,20 @@ def test_a_customer_who_is_asked_to_confirm_gets_the_two_answers_and_nothing_int
     assert "/v1/incidents/" not in letter.text
 
 
+def test_a_customer_who_is_paged_reads_nothing_internal():
+    contact = Contact(name="hook", channel="webhook", address="http://acme.example/hook")
+    customer = Recipient(kind="customer", name="acme", contacts=(contact,))
+    snapshot = incident(
+        description="db-3 has no room", labels={"rack": "r7"}, assignee="ana", attributes={"budget": 9.0}
+    )
+    asked = page(recipient=customer, level="experts", round=2, otherwise="", reason="it concerns you")
+    delivery, letter = letter_of(changed(pages=[asked], incident=snapshot))
+    said = f"{letter.text}{letter.title}{letter.facts}{webhook_body(delivery, letter, T0).decode()}"
+    for internal in ("db-3", "r7", "experts", "round 2", "Ana", '"ana"', "budget", "no room"):
+        assert internal not in said, internal
+    assert "acknowledge" in letter.links
+
+
 def test_a_template_writes_the_message():
     templates = {
         "customer": {"title": "[{{ priority }}] {{ title }}", "body": "{{ customer.name }}: {{ text }}"}
