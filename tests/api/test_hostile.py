@@ -389,7 +389,6 @@ async def test_a_body_beyond_all_measure_is_refused_by_its_length_however_it_com
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/v1",
         "/v1/incidents/",
         "/v1//incidents",
