@@ -38,7 +38,8 @@ class Address:
     @classmethod
     def parse(cls, text: str, variable: str = "LADDER_LISTEN") -> Self:
         host, colon, port = text.strip().rpartition(":")
-        if not colon or not port.isdigit() or int(port) > 65535:
+        whole = host.startswith("[") == host.endswith("]")
+        if not colon or not whole or not port.isdecimal() or int(port) > 65535:
             raise RefusedError(f"{variable}: {text!r} is not an address such as 127.0.0.1:8080.")
         return cls(host.strip("[]"), int(port))
 

@@ -20,6 +20,7 @@ import httpx2
 
 from ladder.refusal import RefusedError
 from shared.demo_keys import DEMO_KEY, is_loopback
+from shared.names import can_be_host
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 PAGE: Final = 500
@@ -82,7 +83,7 @@ class Place:
     def of(cls, url: str, api_key: str = "", intake_url: str = "", intake_key: str = "") -> Self:
         """Fills in what was not given: the key from LADDER_API_KEY_FILE, or on this machine the demo key.
 
-        Raises UsageError for an address that is not one, and where a key is needed and there is none.
+        Raises UsageError for an address or a key that cannot be one, and for no key where one is needed.
         """
         url = _checked(url)
         intake_url = _checked(intake_url or url)
@@ -91,14 +92,30 @@ class Place:
         )
         if not api_key and not intake_key:
             raise UsageError(f"{url} is not this machine: give a key in LADDER_API_KEY.")
-        return cls(url=url, api_key=api_key, intake_url=intake_url, intake_key=intake_key or api_key)
+        api_key, intake_key = _usable(api_key), _usable(intake_key or api_key)
+        return cls(url=url, api_key=api_key, intake_url=intake_url, intake_key=intake_key)
 
 
 def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _can_be_asked(url):
         raise UsageError(f"{url!r} is not an address; give one such as {DEFAULT_URL} in LADDER_URL.")
     return url.rstrip("/")
+
+
+def _can_be_asked(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        fits = parts.port != 0 and not (parts.query or parts.fragment)
+    except ValueError:  # brackets that do not fit, a port that is none
+        return False
+    return fits and parts.scheme in {"http", "https"} and can_be_host(parts.hostname or "")
+
+
+def _usable(key: str) -> str:
+    """Keys go in a header."""
+    if not key.isascii() or not key.isprintable():
+        raise UsageError("A key has only characters of ASCII that can be printed; the one given has others.")
+    return key
 
 
 def _key_from_file() -> str:

@@ -31,6 +31,7 @@ class EventLogSettings(LadderSettings):
     def _names_hosts_and_ports(cls, servers: str | None) -> str | None:
         for server in (servers or "").split(",") if servers else ():
             host, _, port = server.strip().rpartition(":")
-            if not can_be_host(host.strip("[]")) or not port.isdecimal() or not 0 < int(port) < 65536:
+            name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+            if not can_be_host(name) or not port.isdecimal() or not 0 < int(port) < 65536:
                 raise ValueError(f"{server.strip()!r} is not host:port, such as kafka:9092")
         return servers

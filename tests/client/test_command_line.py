@@ -144,6 +144,23 @@ def test_an_error_is_a_problem_on_stderr_with_the_exit_status_of_its_kind(
     )
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://ladder:80a", "http://-a..b", "http://a b", "http://ladder/?x"]
+)
+def test_an_address_with_a_slip_is_told_as_one(url: str) -> None:
+    for place in ({"LADDER_URL": url}, {"LADDER_INTAKE_URL": url}):
+        refused = Terminal("http://127.0.0.1:9")("send", "It is down", **place)
+        assert (refused.exit_code, refused.out) == (2, "")
+        assert refused.err.startswith(f"{url!r} is not an address; give one such as http://127.0.0.1:8080")
+
+
+def test_a_key_that_no_header_can_carry_is_told_and_not_shown() -> None:
+    refused = Terminal("http://127.0.0.1:9")("incidents", key="schlüssel")
+    assert (refused.exit_code, refused.out) == (2, "")
+    assert refused.err.startswith("A key has only characters of ASCII")
+    assert "schl" not in refused.err
+
+
 def test_a_migration_that_cannot_begin_says_so_as_json_too() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "ladder", "migrate", "--json"],

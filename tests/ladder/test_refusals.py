@@ -185,6 +185,7 @@ def test_a_database_that_cannot_be_is_one_sentence(
         ("127.0.0.1:http", "'127.0.0.1:http' is not host:port"),
         ("127.0.0.1:9092,kafka:0", "'kafka:0' is not host:port"),
         ("a..b:9092", "'a..b:9092' is not host:port"),
+        ("[::1:9092", "'[::1:9092' is not host:port"),
     ],
 )
 def test_brokers_that_cannot_be_are_one_sentence(

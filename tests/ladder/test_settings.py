@@ -92,7 +92,7 @@ def test_an_address_says_where_and_whether_only_this_machine_reaches_it(
     assert (address.host, address.port, address.loopback) == (host, port, loopback)
 
 
-@pytest.mark.parametrize("text", ["", "8080", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000"])
+@pytest.mark.parametrize("text", ["", "8080", "[::1:8080", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(RefusedError, match="LADDER_LISTEN"):
         Address.parse(text)
