@@ -7,7 +7,6 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from services.router.api import actions, confirming, offering
-from services.router.domain.incident import Incident
 from services.router.domain.signals import Actor
 from shared.policy import Bundle
 from shared.security import Signer
@@ -84,12 +83,14 @@ def read(signer: Signer, token: str, now: datetime) -> Reply | None:
         return None
 
 
-def is_theirs(reply: Reply, incident: Incident, bundle: Bundle) -> bool:
-    """Whether its holder may still see this one: somebody who has left, or another customer, may not."""
+def is_theirs(reply: Reply, customer: str, bundle: Bundle) -> bool:
+    """Whether its holder may still see what is this customer's (an id): somebody who has left, or another
+    customer, may not.
+    """
     kind, _, name = reply.recipient.partition(":")
     if reply.user and reply.user not in bundle.users:
         return False
-    return kind != "customer" or incident.customer == name
+    return kind != "customer" or customer == name
 
 
 def request_of(reply: Reply, token: str, form: bytes) -> actions.Request:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import gathering
 from services.router.api import actions, confirming, looking, offering, pages, queries, showing
@@ -17,8 +18,11 @@ from services.router.api.idempotency import was_done
 from services.router.api.incidents import coming_of
 from services.router.api.looking import Seen
 from services.router.api.references import PURPOSE, Reply, is_theirs, read, request_of
+from services.router.domain import customers
+from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.forecast import NextStep
 from services.router.domain.incident import Incident
+from services.router.domain.surroundings import Surroundings
 from services.router.engine import Engine
 from services.router.policies import moment, required
 from services.router.settings import RouterSettings
@@ -84,12 +88,22 @@ class _Desk:
         reply = read(self.settings.signer, token, utcnow())
         if reply is None:
             return None
-        bundle = (await self.access.live()).bundle
+        live = await self.access.live()
         async with self.engine.database.transaction() as connection:
             found = await queries.one(connection, reply.incident_id)
-        if found is None or not is_theirs(reply, found.incident, bundle):
-            return None
-        return reply, found.incident, bundle
+            if found is None:
+                return None
+            customer = await self._customer(connection, found.incident.customer, live)
+        return (reply, found.incident, live.bundle) if is_theirs(reply, customer, live.bundle) else None
+
+    async def _customer(self, connection: AsyncConnection, said: str, live: CompiledPolicy) -> str:
+        """The id of whom it concerns, who may have been unknown by what was said when it was opened."""
+        if not said or said in live.bundle.customers:
+            return said
+        _, told = await moment(connection)
+        policies = self.engine.policies
+        known = await gathering.customers(connection, policies, required(told), live, [said])
+        return customers.find(Surroundings(live, customers=known), said).id
 
     async def page(
         self, token: str, reply: Reply, bundle: Bundle, said: str = "", status: int = 200

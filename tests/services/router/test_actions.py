@@ -209,6 +209,24 @@ async def test_another_customer_does_not_see_it_nor_what_was_told_of_it_before(s
     assert (shown.status_code, "own disk" in shown.text) == (200, False)
 
 
+@pytest.mark.parametrize("where", ["policy", "directory"])
+async def test_a_customer_who_became_known_later_can_follow_their_links(served: Api, where: str) -> None:
+    """The incident keeps what was said when it was opened."""
+    incident_id = await served.opened(customer="Globex Inc")
+    link = _look(incident_id, "customer:globex")
+    assert (await served.client.get(link)).status_code == 404
+    known: dict[str, Any] = {"name": "Globex", "tier": "gold", "match": ["Globex Inc"]}
+    if where == "policy":
+        await served.desk.put_in_force(bundle(api_keys=keys(), customers={"globex": known}))
+    else:
+        made = await served.client.put(
+            "/v1/customers/globex", json=known, headers={"Authorization": "Bearer lead"}
+        )
+        assert made.status_code < 300, made.text
+    assert (await served.client.get(link)).status_code == 200
+    assert (await served.client.get(_look(incident_id, "customer:acme"))).status_code == 404
+
+
 async def test_a_customers_page_shows_what_their_template_shows(served: Api) -> None:
     body = "{{ text or happened }} Status: {{ state }}. {{ link }}"
     templates = {"short": {"title": "Your service", "body": body}}
