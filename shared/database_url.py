@@ -32,6 +32,7 @@ _LONGEST_NAME: Final = (
 
 _NO_URL: Final = "it is not a URL such as postgresql://user:password@host/name"
 _ENCODED: Final = "(in a password the characters / ? # @ : % are written %2F %3F %23 %40 %3A %25)"
+_NO_BEGINNING: Final = f"it cannot be told where its hosts begin {_ENCODED}"
 # The shortest password after which hosts can stand: one with a plain @ is understood.
 _SHAPE: Final = re.compile(
     r"(?:postgres|postgresql)(?:\+\w+)?://"
@@ -142,8 +143,13 @@ def read(url: str) -> Server:
     if found is None:
         raise BadDatabaseUrlError(_NO_URL)
     if "@" in (found["name"] or ""):
-        raise BadDatabaseUrlError(f"it cannot be told where its hosts begin {_ENCODED}")
-    said = _parameters(found["query"] or "")
+        raise BadDatabaseUrlError(_NO_BEGINNING)
+    try:
+        said = _parameters(found["query"] or "")
+    except BadDatabaseUrlError:
+        if found["user"] is None and "@" in found["query"]:  # what it quotes may be the end of a password
+            raise BadDatabaseUrlError(_NO_BEGINNING) from None
+        raise
     for name, part in (("user", found["user"]), ("password", found["password"]), ("dbname", found["name"])):
         if part:
             said.setdefault(name, _decoded(part))

@@ -140,6 +140,8 @@ def test_the_urls_application_name_stands_inside_ladders_own(name: str, applicat
         ("host=h password=hunter2", "it is not a URL such as postgresql://"),
         ("postgresql://u:hunter2/x@h/x", "%2F"),
         ("postgresql://u:p@hunter2/x@h/x", "%2F"),
+        ("postgresql://u:p/w?hunter2@h/x", "%2F"),
+        ("postgresql://u:p/w?hunter2=&x=1@h/x", "%2F"),
         ("postgresql://u:hunter2@h:http/x", "the port in it is no number from 1 to 65535"),
         ("postgresql://u:hunter2@h:0/x", "the port in it is no number from 1 to 65535"),
         ("postgresql://u:hunter2@a,b/x?port=1,2,3", "2 hosts and 3 ports"),
