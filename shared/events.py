@@ -225,6 +225,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     act_by: datetime | None = None
     otherwise: str = ""  # what happens next when nobody acts, in a sentence
     again: bool = False  # the same recipient was paged for it before, in this opening
+    targets: tuple[
+        str, ...
+    ] = ()  # of a point at a share of a clock: whose clock, as in `IncidentSnapshot.clocks`
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -241,9 +244,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: datetime | None = None  # not worth sending after that
     # only for whom a page of this version or a later one has reached (rule 21); 0: whatever reached them
     paged_since: int = 0
-    targets: tuple[
-        str, ...
-    ] = ()  # of `at_risk` and `breached`: whose clocks, as in `IncidentSnapshot.clocks`
+    # of `at_risk`, `breached` and points at a share of a clock: whose clocks, as in `IncidentSnapshot.clocks`
+    targets: tuple[str, ...] = ()
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

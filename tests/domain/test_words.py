@@ -68,3 +68,20 @@ def test_an_incident_that_cannot_be_reopened_closes_with_a_sentence():
     story.later(seconds=1)
     assert story.standing.status == "closed"
     assert story.said("closed") == ["closed: resolved, and the same problem would open a new incident"]
+
+
+def test_a_point_at_a_share_of_a_clock_names_its_clock_to_those_inside():
+    """So that their messages say which promise it is about, and by when."""
+    inform, asks = {"inform": ["customer", "user:karel"]}, {"notify": ["user:petra"]}
+    points = [
+        {"name": "half is gone", "at": "50% of resolve", "do": [inform, asks]},
+        {"name": "angry", "when": "events >= 2", "do": [asks]},
+    ]
+    story = tale(**on_main(points=points), slas=[{"name": "all", "resolve": "1h"}])
+    story.event(customer="acme")
+    story.event()
+    story.later(minutes=30)
+    told = {notice.recipient.kind: notice.targets for notice in story.notices}
+    assert told == {"customer": (), "user": ("resolve",)}
+    by_points = {page.reason: page.targets for page in story.pages if page.through == "point"}
+    assert [*by_points.values()] == [(), ("resolve",)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from services.notifier.domain import inside, outside
+from services.notifier.domain import inside, outside, promised
 from services.notifier.domain.directory import display_name, timezone_of
 from services.notifier.domain.letter import (
     OWN_LINKS,
@@ -52,6 +52,8 @@ def _page(
         shown = {**links, **evidence.links(incident.links, OWN_LINKS)}
     told, description = in_lines(facts), "" if outsider else incident.description
     opening = _asked(incident, page, bundle)
+    if not outsider and (about := promised.passed(page, incident, now, zone)):
+        opening = f"{opening} {about}"
     return Letter(
         event="page",
         subject=subject(incident),
@@ -96,8 +98,7 @@ def _outside_facts(page: Page, now: datetime, zone: str) -> list[tuple[str, str]
 def _asked(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
     """What is wanted of whoever is paged: to look, to help, or to take it."""
     if page.through == "point":
-        inside_only = "An escalation point was reached: you are asked to look. The levels go on."
-        return "You are asked to look at this." if page.recipient.kind == "customer" else inside_only
+        return _to_look(incident, page, bundle)
     if page.through == "worse":
         return "You have this, and it grew worse."
     if page.through == BY_SILENCE:
@@ -111,6 +112,21 @@ def _asked(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
             return f"{who} has it and is off now; you are on call and asked to take it over."
         return f"{who} has it; you are asked to help."
     return "You are asked to take this."
+
+
+def _to_look(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
+    """Of a page by a point, which only asks to look: whether somebody has it, too."""
+    if page.recipient.kind == "customer":
+        return "You are asked to look at this."
+    beside = ""
+    if incident.status == "triggered":
+        beside = " Nobody has taken it, and the levels go on."
+    elif incident.assignee == page.recipient.name:
+        beside = " You have it."
+    elif incident.assignee:
+        known = page.recipient.kind in ("user", "team")
+        beside = f" {display_name('user', incident.assignee, bundle) if known else 'Somebody'} has it."
+    return f"An escalation point was reached: you are asked to look.{beside}"
 
 
 def _announcement(content: Content, notice: Notice) -> Letter:

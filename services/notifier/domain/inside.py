@@ -103,10 +103,12 @@ def _told(content: Content, notice: Notice, bundle: Bundle, now: datetime, zone:
     incident, event = content.incident, notice.event
     has_it = display_name("user", incident.assignee, bundle) if incident.assignee else ""
     said = notice.text
-    if not said and event == "taken":
+    if event == "inform" and (about := promised.passed(notice, incident, now, zone)):
+        said = " ".join(part for part in (f"{said}.", about, _who_has_it(incident, has_it)) if part)
+    elif not said and event == "taken":
         said = _taken(content, has_it, bundle)
     elif not said and event == "escalated":
-        said = _escalated(incident, has_it)
+        said = _escalated(content, has_it, bundle)
     elif not said and event in ("at_risk", "breached"):
         said = promised.inside(notice, incident, now, zone)
         said = f"{said} {_who_has_it(incident, has_it)}".strip() if said else ""
@@ -121,10 +123,13 @@ def _taken(content: Content, has_it: str, bundle: Bundle) -> str:
     return f"It was acknowledged by {actor_name(content.actor, bundle)}." if content.actor else ""
 
 
-def _escalated(incident: IncidentSnapshot, has_it: str) -> str:
+def _escalated(content: Content, has_it: str, bundle: Bundle) -> str:
+    incident = content.incident
     place = f"level {incident.level}" if incident.level not in ("", "finally") else "the last step"
     if has_it:
         return f"{has_it} has it, and {place} is asked to help."
+    if content.actor.startswith("user:"):
+        return f"{actor_name(content.actor, bundle)} handed it up: {place} is asked now."
     return f"It was handed up: {place} is asked now."
 
 

@@ -1,4 +1,4 @@
-"""Which promise is at risk or broken, by when it was due, for whom: in words."""
+"""Which promise is at risk or broken, or was looked at, by when it is due, for whom: in words."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Final
 
 from services.notifier.domain.letter import for_whom
 from services.notifier.domain.times import both, lasting, local
-from shared.events import ClockSnapshot, IncidentSnapshot, Notice
+from shared.events import ClockSnapshot, IncidentSnapshot, Notice, Page
 
 _INSIDE: Final[Mapping[str, str]] = {
     "acknowledge": "somebody takes it within {goal}",
@@ -24,7 +24,7 @@ _OUTSIDE: Final[Mapping[str, str]] = {
 }
 
 
-def _meant(notice: Notice, incident: IncidentSnapshot) -> Sequence[ClockSnapshot]:
+def _meant(notice: Notice | Page, incident: IncidentSnapshot) -> Sequence[ClockSnapshot]:
     """The clocks that this is about; a router of the last release names none."""
     return [clock for clock in incident.clocks if clock.target in notice.targets]
 
@@ -35,6 +35,15 @@ def inside(notice: Notice, incident: IncidentSnapshot, now: datetime, zone: str)
         f"Promised to {for_whom(incident)}: {_worded(_INSIDE, clock)}. "
         + (_broken(clock, now, zone) if notice.event == "breached" else _at_risk(clock, now, zone))
         for clock in _meant(notice, incident)
+    )
+
+
+def passed(said: Notice | Page, incident: IncidentSnapshot, now: datetime, zone: str) -> str:
+    """What an escalation point at a share of a clock is about; '' for any other point."""
+    return " ".join(
+        f"Promised to {for_whom(incident)}: {_worded(_INSIDE, clock)}. "
+        + (_broken(clock, now, zone) if clock.state == "breached" else _passed(clock, now, zone))
+        for clock in _meant(said, incident)
     )
 
 
@@ -51,9 +60,18 @@ def _worded(words: Mapping[str, str], clock: ClockSnapshot) -> str:
 
 
 def _at_risk(clock: ClockSnapshot, now: datetime, zone: str) -> str:
+    return f"That is at risk: {_how_far(clock, now, zone)}."
+
+
+def _passed(clock: ClockSnapshot, now: datetime, zone: str) -> str:
+    said = _how_far(clock, now, zone)
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def _how_far(clock: ClockSnapshot, now: datetime, zone: str) -> str:
     share = clock.elapsed_seconds / clock.goal_seconds if clock.goal_seconds else 1.0
     due = f"it is due {both(clock.due_at, now, zone)}, and " if clock.due_at else ""
-    return f"That is at risk: {due}{share:.0%} of the time has passed."
+    return f"{due}{share:.0%} of the time has passed"
 
 
 def _broken(clock: ClockSnapshot, now: datetime, zone: str) -> str:

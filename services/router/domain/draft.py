@@ -271,6 +271,7 @@ class Draft:
         act_by: datetime | None = None,
         otherwise: str = "",
         joins: bool = False,
+        targets: tuple[str, ...] = (),
     ) -> Page:
         """Ask somebody to take the incident. A customer reads nothing internal.
 
@@ -290,6 +291,7 @@ class Draft:
             since=self.incident.opened_at,
             act_by=act_by if act_by is None or act_by > self.now else None,  # never a deadline that is over
             otherwise="" if outside else otherwise,
+            targets=targets,
         )
         if self.incident.is_muted:
             return page

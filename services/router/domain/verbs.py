@@ -5,7 +5,7 @@ from services.router.domain.compiled import Ladder, Rule
 from services.router.domain.draft import Draft
 from services.router.domain.reason import Reason
 from shared.events import Recipient
-from shared.policy import Do, Point
+from shared.policy import AtShare, Do, Point
 
 
 def fire(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason, cause: str) -> None:
@@ -78,7 +78,8 @@ def _notify(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
     resolved = draft.directory.resolve(do.notify or ())
     draft.say_unnamed(resolved, reason, f"point {point.name}: ")
     for found in resolved.found:
-        draft.page(found, through="point", why=f"{found.why} (escalation point {point.name})")
+        why = f"{found.why} (escalation point {point.name})"
+        draft.page(found, through="point", why=why, targets=_targets(point))
     if resolved.found:
         names = ", ".join(draft.directory.shown(found.recipient) for found in resolved.found)
         draft.say("paged", f"point {point.name} pages {names}", reason)
@@ -92,10 +93,16 @@ def _inform(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
         outside = found.recipient.kind == "customer"  # reads nothing internal
         text = "" if outside else f"Escalation point: {point.name}"
         why = found.why if outside else f"{found.why} (escalation point {point.name})"
-        draft.tell(found.recipient, "inform", text=text, reason=why, stakeholder=outside)
+        targets = () if outside else _targets(point)
+        draft.tell(found.recipient, "inform", text=text, reason=why, stakeholder=outside, targets=targets)
     if resolved.found:
         names = ", ".join(draft.directory.shown(found.recipient) for found in resolved.found)
         draft.say("informed", f"point {point.name} informs {names}", reason)
+
+
+def _targets(point: Point) -> tuple[str, ...]:
+    """Whose clock it is about: which promise, and by when, is what people want to know of it."""
+    return (point.at.target,) if isinstance(point.at, AtShare) else ()
 
 
 def _escalate(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason) -> None:

@@ -294,6 +294,28 @@ def test_karel_reads_which_promise_is_broken_and_who_has_it():
     assert "That promise is broken: it was due 2026-03-02 09:00 UTC, now. Ana has it." in letter.opening
 
 
+def test_karel_reads_of_which_promise_an_escalation_point_speaks_by_when_and_who_has_it():
+    """ "Escalation point: half the time is gone" says neither; nor does a page that only asks to look."""
+    about = (
+        "Promised to Acme (gold): it is solved within 4 hours. It is due 2026-03-02 09:48 UTC, in 48 minutes, "
+        "and 80% of the time has passed."
+    )
+    said = {"clocks": (resolve_clock(),), "assignee": "ana", "status": "acknowledged"}
+    letter = told_inside("inform", "Escalation point: nearly broken", targets=("resolve",), **said)
+    assert letter.opening == f"Escalation point: nearly broken. {about} Ana has it."
+
+    asked = page(user("karel"), through="point", targets=("resolve",), act_by=None, otherwise="")
+    policy = bundle({name: {"box": {"inbox": name}} for name in ("karel", "ana")})
+    _, letter = letter_of(changed(asked, incident=incident(**said)), policy)
+    assert letter.opening == (f"An escalation point was reached: you are asked to look. Ana has it. {about}")
+
+
+def test_an_escalation_point_past_the_end_of_a_promise_says_that_it_is_broken():
+    clocks = (resolve_clock(state="breached", breached=True, due_at=T0 - timedelta(hours=2)),)
+    letter = told_inside("inform", "Escalation point: twice the time", targets=("resolve",), clocks=clocks)
+    assert "That promise is broken: it was due 2026-03-02 07:00 UTC, 2 hours ago." in letter.opening
+
+
 def test_a_message_of_a_router_of_the_last_release_names_no_promise():
     assert told_inside("breached", clocks=(resolve_clock(),)).opening == "A promised time was missed."
 
@@ -302,7 +324,7 @@ def test_a_message_of_a_router_of_the_last_release_names_no_promise():
     ("event", "said", "opening"),
     [
         ("taken", {"assignee": "ana", "status": "acknowledged"}, "Ana took it."),
-        ("escalated", {"level": "experts"}, "It was handed up: level experts is asked now."),
+        ("escalated", {"level": "experts"}, "Ana handed it up: level experts is asked now."),
         (
             "escalated",
             {"level": "experts", "assignee": "ana"},
@@ -314,6 +336,12 @@ def test_a_message_of_a_router_of_the_last_release_names_no_promise():
 )
 def test_people_inside_read_who_did_what(event, said, opening):
     assert told_inside(event, actor="user:ana", **said).opening == opening
+
+
+def test_what_no_person_handed_up_is_handed_up_by_nobody():
+    assert (
+        told_inside("escalated", level="experts").opening == "It was handed up: level experts is asked now."
+    )
 
 
 @pytest.mark.parametrize(
