@@ -123,6 +123,7 @@ _NEXT_ONE: Final = (
     OSError,
     TimeoutError,
     asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,  # a proxy that has nobody behind it takes the connection and drops it
     asyncpg.TargetServerAttributeNotMatched,
 )
 

@@ -65,6 +65,21 @@ async def test_a_connection_that_the_network_swallowed_is_thrown_away(through: s
     await database.close()
 
 
+async def test_a_proxy_with_nobody_behind_it_leaves_the_other_hosts_to_be_tried(database_url: str) -> None:
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    at = make_url(database_url)
+    async with await asyncio.start_server(drop, "127.0.0.1", 0) as empty:
+        first = f"127.0.0.1:{empty.sockets[0].getsockname()[1]}"
+        hosts = f"{first},{at.host}:{at.port}"
+        url = f"postgresql://{at.username}:{at.password}@{hosts}/{at.database}?sslmode=disable"
+        connection = await connect(url, "test", patience_seconds=1)
+    assert await connection.fetchval("SELECT 1") == 1
+    await part_from(connection)
+
+
 async def test_who_only_listens_finds_out_that_nobody_speaks(
     through: str, proxy: Proxy, database_url: str
 ) -> None:
