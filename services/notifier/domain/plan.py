@@ -90,9 +90,18 @@ def told_who_took_it(page: Delivery, message: IncidentChanged, bundle: Bundle, n
     text, event = _SETTLED.get(settled.why, ("No answer to the page is needed any more.", "inform"))
     if settled.why == "taken" and not is_person(settled.by):
         text = _ACKNOWLEDGED_BY_MACHINE
+    outside = page.recipient_kind == "customer"
+    if outside and event == "taken":
+        text = ""  # who has it is nobody's business outside
     recipient = msgspec.convert({"kind": page.recipient_kind, "name": page.recipient}, Recipient)
     identity = str(uuid5(NAMESPACE, f"{page.id}/taken"))
-    notice = Notice(notice_id=identity, event=event, recipient=recipient, text=text.format(who=who))
+    notice = Notice(
+        notice_id=identity,
+        event=event,
+        recipient=recipient,
+        text=text.format(who=who),
+        stakeholder=outside,
+    )
     return Delivery(
         id=identity,
         incident_id=page.incident_id,

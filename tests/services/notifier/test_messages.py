@@ -629,3 +629,15 @@ def test_whoever_is_being_paged_hears_who_took_it_by_the_same_contact():
     told = told_who_took_it(paged, changed(settled="taken", by="petra", version=2), policy, T0)
     assert (told.event, told.contact, told.recipient) == ("taken", "b", "ana")
     assert "Petra took it" in told.content.notice.text
+
+
+def test_a_customer_who_is_being_paged_hears_that_somebody_took_it_and_not_who():
+    contact = Contact(name="mail", channel="email", address="ops@acme.example")
+    customer = Recipient(kind="customer", name="acme", contacts=(contact,))
+    paged = plan(changed(page(customer)), bundle(), T0).deliveries[0]
+    taken = incident(status="acknowledged", assignee="ana", labels={"rack": "r7"}, version=2)
+    told = told_who_took_it(paged, changed(settled="taken", by="ana", incident=taken), bundle(), T0)
+    letter = write(told, bundle(), links_of(told, URL, SIGNER), T0)
+    assert "Somebody is working on it." in letter.text
+    for internal in ("Ana", "Priority", "checkout", "r7"):
+        assert internal not in letter.text, internal
