@@ -75,14 +75,17 @@ class Publisher:
     async def publish(self, events: Sequence[Message], size: int) -> None:
         """Return when every message is acknowledged; `size` is that of the body they came in.
 
-        Raises Problem 503 (try again; some may have been written), 413.
+        What counts is what waits, and of one body many events can come; what is more than may wait at all
+        waits alone. Raises Problem 503 (try again; some may have been written), 413.
         """
+        records = [encode(event) for event in events]
+        size = min(max(size, sum(len(record.value) for record in records)), self._most_bytes)
         if self._bytes + size > self._most_bytes:
             raise unavailable("log-busy", "The event log is behind; nothing was accepted")
         self._bytes += size
         started = time.perf_counter()
         try:
-            await self._log.publish([encode(event) for event in events], timeout_seconds=self._seconds)
+            await self._log.publish(records, timeout_seconds=self._seconds)
         except LogUnavailableError as err:
             self._trouble.is_on(err)
             raise unavailable(
@@ -120,7 +123,7 @@ class Endpoint:
         self._secrets = secrets
         self._subscriptions = subscriptions
         self._posts = publisher.posts
-        self._unsigned = Trouble(log, "intake.secret", what="checking signatures")
+        self._unsigned = Trouble(log, "intake.secret", what="a secret of a signature")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(
@@ -234,9 +237,14 @@ class Endpoint:
         missing: SecretMissingError | None = None
         for named in signing.secrets:
             try:
-                found += [text] if (text := self._secrets.revealed(named)) else []
+                text = self._secrets.revealed(named)
             except SecretMissingError as err:
                 missing = err
+                continue
+            if text:
+                found.append(text)
+            else:
+                missing = SecretMissingError(f"{named} is empty")  # only a named one can be
         if missing is not None:
             self._unsigned.is_on(missing, sender.name)
         else:
@@ -281,7 +289,8 @@ def _post(sender: Sender, form: Format, request: Request, now: datetime, idempot
     shown: Mapping[str, str] = {}
     if sender.dressing.mapping is not None:
         secret = presented(headers, request.query) or request.path.get("key", "")
-        shown = shown_headers(headers, secret)
+        own = sender.signing.header if sender.signing else ""
+        shown = shown_headers(headers, secret, own)
     if form.kind == "cloudevents":
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         about = cloudevents.attributes_in(headers)

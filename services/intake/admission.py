@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -145,18 +146,21 @@ def _dressing(name: str, integration: Integration) -> Dressing:
     return dressing
 
 
-NEVER_SHOWN: Final = frozenset(
-    {b"authorization", b"proxy-authorization", b"cookie", b"x-routing-key", b"x-api-key"}
+_LETS_IN: Final = re.compile(  # words of names that say so, of senders and of proxies before Ladder
+    rb"(?:^|[-_])(?:authorization|auth|cookie2?|credentials?|hmac|jwt|passw(?:or)?d|secret|signature|token|jws"
+    rb"|(?:api|access|routing|private)[-_]?key)(?:[-_]|$)"
 )
 
 
-def shown_headers(headers: Mapping[bytes, bytes], secret: str) -> dict[str, str]:
-    """The headers as expressions see them: lower-case names, clean text, and never a key."""
-    key = secret.encode()
+def shown_headers(headers: Mapping[bytes, bytes], secret: str, signature: str = "") -> dict[str, str]:
+    """The headers as expressions see them: lower-case names, clean text, and nothing that lets anybody in: no
+    key, cookie, token or signature (`signature`: the header that the policy names).
+    """
+    key, own = secret.encode(), signature.lower().encode()
     return {
         name.decode("latin-1"): clean(_text(value))
         for name, value in headers.items()
-        if name not in NEVER_SHOWN and not (key and key in value)
+        if name != own and not _LETS_IN.search(name) and not (key and key in value)
     }
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from services.intake.admission import NEVER_SHOWN, noted_by
-from services.intake.cleaning import clean
+from services.intake.admission import noted_by, shown_headers
 from services.intake.dressing import Dressing
 from services.intake.formats import FORMATS, Post, Refused, cloudevents
+from services.intake.signatures import Signing
 from shared.events import IncidentEvent
 from shared.policy import Bundle
 from shared.policy.expressions import suggestion
@@ -34,11 +34,8 @@ def read_post(
     }
     is_cloudevent = known.kind == "native" and cloudevents.is_cloudevent(raw)
     form = FORMATS["cloudevents" if is_cloudevent else known.kind]
-    shown = {
-        name.decode("latin-1"): clean(value.decode())
-        for name, value in raw.items()
-        if name not in NEVER_SHOWN
-    }
+    signing = Signing.of(known)
+    shown = shown_headers(raw, "", signing.header if signing else "")
     content_type = shown.get("content-type", "")
     post = Post(
         integration,

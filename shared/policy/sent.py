@@ -22,6 +22,16 @@ NO_ITEM: Final[Any] = object()  # null is a member, too
 _MOST_TOLD: Final = 20
 _LONGEST_TOLD: Final = 160
 _NOTHING: Final[Mapping[str, str]] = {}
+_KINDS: Final[Mapping[str, str]] = {
+    "string": "a text",
+    "int64": "a whole number",
+    "uint64": "a whole number",
+    "double": "a decimal",
+    "bool": "true or false",
+    "list": "a list",
+    "map": "a map",
+    "null_type": "null",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,11 @@ class Sight:
             if top[1] == "item":
                 return "nothing named 'item' was sent, and there is no `each` that makes one"
             return f"nothing named {top[1]!r} was sent{suggestion(top[1], self._names)}"
+        if reason == "Applying SELECT to non-message type":
+            return "a field was asked of what has none: null, a text, a number or a list"
+        unfit = re.fullmatch(r"No matching overloads found : (?:\((.*?)\)\.)?(\S+?)(\(.*\))?", reason)
+        if unfit:
+            return _unfit(*unfit.groups())
         inner = re.fullmatch(r"Key not found in map : (.*)", reason)
         return f"no field {inner[1]} was sent" if inner else reason
 
@@ -242,6 +257,15 @@ class FieldMapping:
         """Field → value, for each expression that gives one; field → why, for the others."""
         outcome = self._mapping.outcome(self._mapping.sight(body))
         return (outcome.values, outcome.failed) if isinstance(outcome, Mapped) else ({}, {})
+
+
+def _unfit(of: str | None, function: str, given: str | None) -> str:
+    """In words: a function or operator was given values of kinds that it does not take."""
+    name = {"!_": "'!'", "-_": "'-'", "@in": "'in'", "<jump_condition>": "'? :'"}.get(function)
+    name = name or (f"{function.strip('_')!r}" if function.startswith("_") else function)
+    kinds = [each.strip() for each in ([of] if of else []) + (given or "()")[1:-1].split(",") if each.strip()]
+    found = ", ".join(_KINDS.get(each, each) for each in kinds)
+    return f"{name} does not take {found or 'what was sent'}"
 
 
 def _of_json(value: Any) -> Any:

@@ -34,6 +34,7 @@ _REASON_LENGTH: Final = 200
 _ACTIONS: Final = ("trigger", "acknowledge", "resolve", "update", "note")
 
 
+_NAMED: Final = ("name", "key", "tag")
 _LINK: Final = frozenset({"href", "text", "image"})
 
 
@@ -95,18 +96,26 @@ def _labels(mapper: Mapper, value: Any, room: int) -> dict[str, str]:
 
 
 def _paired(value: Any) -> Any:
-    """`[name, value]`, or an object of `value` and one field more (`name`, `tag`, …), each as an entry."""
+    """`[name, value]`, an object of `value` and `name`, `key` or `tag` (or one field more): each an entry."""
     if not isinstance(value, list):
         return value
     found: dict[str, Any] = {}
     for each in value:
         pair = each
-        if isinstance(each, Mapping) and "value" in each and len(each) == 2:
-            pair = [next(text for key, text in each.items() if key != "value"), each["value"]]
+        if isinstance(each, Mapping):
+            pair = _pair({key.lower(): text for key, text in each.items()})
         if not isinstance(pair, list) or len(pair) != 2:
             return value  # no map: noted
         found[as_text(pair[0])] = pair[1]
     return found
+
+
+def _pair(said: Mapping[str, Any]) -> Any:
+    """Name and value of an object that says both, whatever else it says; None where it does not."""
+    named = next((key for key in _NAMED if key in said), None)
+    if named is None and len(said) == 2:
+        named = next(key for key in said if key != "value")
+    return None if named is None or "value" not in said else [said[named], said["value"]]
 
 
 def _attributes(mapper: Mapper, value: Any) -> dict[str, Any]:

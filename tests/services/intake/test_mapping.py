@@ -65,6 +65,8 @@ async def test_bare_names_of_stored_policies_go_on_working():
 async def test_headers_are_seen_by_their_lower_case_names_and_a_key_never_is():
     said = {"title": "'x'", "attributes.headers": "headers", "kind": "headers['x-github-event']"}
     sent = {"X-GitHub-Event": "incident", "X-Copy": f"my {TICKETS}", "Cookie": "c", "X-Routing-Key": "r"}
+    kept = {"X-Author": "ana", "X-Tokens-Used": "3", "Idempotency-Key": "once"}
+    sent |= {"X-Gitlab-Token": "t", "X-Forwarded-Access-Token": "u", "X-Hub-Signature-256": "s"} | kept
     for headers, path in (
         (HEADERS | sent, PATH),
         (sent, f"{PATH}/{TICKETS}"),
@@ -74,7 +76,9 @@ async def test_headers_are_seen_by_their_lower_case_names_and_a_key_never_is():
         assert event.kind == "incident"
         seen = event.attributes["headers"]
         assert seen["x-github-event"] == "incident"
-        assert not {"authorization", "cookie", "x-routing-key", "x-copy"} & seen.keys()
+        assert not {"authorization", "cookie", "x-routing-key", "x-copy", "x-gitlab-token"} & seen.keys()
+        assert not {"x-forwarded-access-token", "x-hub-signature-256"} & seen.keys()
+        assert {name: seen[name.lower()] for name in kept} == kept
         assert TICKETS not in str(seen)
 
 
@@ -270,3 +274,32 @@ async def test_a_name_that_was_nearly_right_is_suggested():
     assert "nothing named 'tickt' was sent; did you mean 'ticket'?" in answer.json()["errors"][0]["reason"]
     answer, _ = await posted({}, map={"title": "item.subject"})
     assert "nothing named 'item' was sent, and there is no `each`" in answer.json()["errors"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("when", "why"),
+    [
+        (
+            "body.heartbeat.status == 0",
+            "a field was asked of what has none: null, a text, a number or a list",
+        ),
+        ("body.count > 'x'", "'>' does not take a whole number, a text"),
+        ("body.count.startsWith('x')", "startsWith does not take a whole number, a text"),
+        ("json(body.count).x == 1", "json does not take a whole number"),
+        ("body.text in body.count", "'in' does not take what was sent"),
+        ("!body.text", "'!' does not take what was sent"),
+    ],
+)
+async def test_why_an_expression_gave_nothing_is_said_without_the_librarys_words(when, why):
+    sent = {"heartbeat": None, "count": 5, "text": "x"}  # Uptime Kuma's test message has such a null
+    answer, _ = await posted(sent, map=[{"when": when, "map": {"title": "'x'"}}])
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["reason"].endswith(f"({when}): {why}")
+
+
+async def test_tags_of_uptime_kuma_and_of_amazon_become_labels():
+    kuma = {"tag_id": 1, "monitor_id": 1, "value": "prod", "name": "env", "color": "#123"}
+    event = await one(
+        {"tags": [kuma, {"Key": "team", "Value": "desk"}]}, map={"title": "'x'", "labels": "body.tags"}
+    )
+    assert event.labels == {"env": "prod", "team": "desk"}

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.intake.signatures import Signing
 from shared.policy.doors import Integration
@@ -142,6 +143,19 @@ async def test_a_secret_is_rotated_with_both_in_the_policy_and_without_a_refused
         assert (await status("before"), await status("after")) == (401, 202)
         (tmp_path / "new").write_text("\n")
         assert await status("") == 503  # an empty file signs nothing
+
+
+async def test_a_secret_whose_file_is_empty_is_named_in_the_log(tmp_path):
+    (tmp_path / "hook").write_text("\n")
+    log = FakeLog()
+    with_github(log, signature={"like": "github", "secret": "secret:hook"})
+    async with intake(log, secrets_dir=str(tmp_path)) as client:
+        with capture_logs() as lines:
+            refused = await client.post("/v1/integrations/github", content=ISSUE, headers=hub(ISSUE, ""))
+    assert_problem(refused, 503, "no-secret")
+    assert [line["error"] for line in lines if line.get("action") == "intake.secret"] == [
+        "SecretMissingError: secret:hook is empty"
+    ]
 
 
 def test_what_the_policy_says_of_github_is_what_stands_in_its_json():
