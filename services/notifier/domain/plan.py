@@ -50,9 +50,11 @@ def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
         told = list(_of_notice(message, incident, notice, bundle, now))
         for delivery in told:
             place = _letterbox(delivery, notice)
-            if place not in places:  # the same to the same mailbox, whoever is meant by it: one message
+            if place in places:  # the same to the same mailbox, whoever is meant by it: one message
+                continue
+            deliveries.append(delivery)
+            if not delivery.is_bound:  # of those that may be called off none stands for another
                 places.add(place)
-                deliveries.append(delivery)
         if not told:
             reports.append(_nobody(message, notice.recipient, bundle, now, notice=notice))
     return Plan(tuple(deliveries), tuple(reports) if incident.id else ())

@@ -431,6 +431,9 @@ def test_of_two_mails_that_say_the_same_the_one_that_is_sent_in_any_case_stays()
     twice = [notice("taken", user(), paged_since=1), notice("taken", user("petra"), notice_id="sure")]
     planned = plan(changed(notices=twice), policy, T0)
     assert [(each.recipient, each.is_bound) for each in planned.deliveries] == [("petra", False)]
+    either = [notice("taken", user(name), paged_since=1, notice_id=name) for name in ("ana", "petra")]
+    planned = plan(changed(notices=either), policy, T0)
+    assert [each.recipient for each in planned.deliveries] == ["ana", "petra"]
 
 
 def test_a_page_carries_the_links_of_the_event_and_the_labels_that_matter():
