@@ -140,13 +140,16 @@ def compact_size(value: Any) -> int:
 
 
 def as_text(value: Any) -> str:
-    """Any JSON value as clean text: a string as it is, anything else as JSON."""
+    """Any JSON value as clean text: a string as it is, anything else as JSON with its names in order.
+
+    Out of an expression they come in another order each time, and a key must be the same again.
+    """
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     try:
-        return msgspec.json.encode(value).decode()
+        return msgspec.json.encode(value, order="sorted").decode()
     except (RecursionError, msgspec.MsgspecError, UnicodeEncodeError):
         return "(nested too deeply to be kept)"
 

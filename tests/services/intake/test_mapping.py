@@ -303,3 +303,13 @@ async def test_tags_of_uptime_kuma_and_of_amazon_become_labels():
         {"tags": [kuma, {"Key": "team", "Value": "desk"}]}, map={"title": "'x'", "labels": "body.tags"}
     )
     assert event.labels == {"env": "prod", "team": "desk"}
+
+
+async def test_a_key_that_is_a_whole_map_is_the_same_for_trigger_and_resolve():
+    said = {"dedup_key": "body.labels", "title": "'x'"}
+    names = [f"name-{number}" for number in range(20)]
+    keys = {
+        (await one({"labels": dict.fromkeys(order, "v")}, map=said)).dedup_key
+        for order in (names, names[::-1], names[7:] + names[:7])
+    }
+    assert len(keys) == 1
