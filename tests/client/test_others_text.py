@@ -29,6 +29,13 @@ DUTY: Final = {
 SHIFT: Final = {
     "user": "ana", "from": "2026-03-08T07:00:00Z", "to": "2026-03-09T07:00:00Z", "layers": ["weekly"], "overrides": [],
 }  # fmt: skip
+REFUSED: Final = {
+    "at": "2026-03-01T12:00:00Z", "kind": "invalid-request", "reason": "title is missing", "event": 1, "count": 2,
+}  # fmt: skip
+SENDER: Final = {
+    "name": "shop", "kind": "json", "accepted": 1, "last_accepted_at": "2026-03-01T12:00:00Z", "refused": 2,
+    "last_refused_at": "2026-03-01T12:00:00Z", "ignored": 0, "last_refused": REFUSED, "refusals": [REFUSED, REFUSED],
+}  # fmt: skip
 ANSWERS: Final[Mapping[str, Any]] = {
     "/v1/incidents": {"items": [incident(may_follow_from=[{"title": "t", "service": "s", "id": FIRST}])]},
     f"/v1/incidents/{FIRST}": incident(links=[{"href": "https://x.example", "text": "x"}], status="closed"),
@@ -49,13 +56,15 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "/v1/customers/import": DONE | {"notes": ["note"]},
     "/v1/dead-letters": {"items": [WHOLE]},
     f"/v1/dead-letters/{WHOLE['id']}": WHOLE,
+    "/v1/integrations": {"items": [SENDER]},
     "/v1/reports/sla": {"items": [{"customer": "acme", "promised": 1}]},
     "/v1/policy": {"hash": "ab" * 32, "revision": 1, "warnings": ["w"], "not_in_force": ["n"]},
 }
 READING: Final = (
     "incidents", f"show {FIRST}", f"explain {FIRST}", f"watch {FIRST} --every 0.1", f"ack {FIRST}",
     f"ack {FIRST} {FIRST}", "oncall", "shifts desk", "overrides", "silences", "maintenance", "customers",
-    "customer globex", "dead-letters list", f"dead-letters show {WHOLE['id']}", "report sla",
+    "customer globex", "integrations", "integrations shop",
+    "dead-letters list", f"dead-letters show {WHOLE['id']}", "report sla",
 )  # fmt: skip
 
 
