@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from shared.policy import comparisons, emptiness, reach
+from shared.policy import comparisons, emptiness, reach, reserved
 from shared.policy.errors import Finding
 from shared.policy.model import Bundle
 from shared.policy.reach import NOWHERE, Installation
@@ -25,6 +25,7 @@ def passing(bundle: Bundle, installation: Installation) -> list[Finding]:
 def lasting(bundle: Bundle, installation: Installation = NOWHERE) -> Iterator[Finding]:
     """Those that stay the same until the bundle, or what can be sent, changes."""
     yield from reach.findings(bundle, installation)
+    yield from reserved.findings(bundle)
     yield from comparisons.findings(bundle)
     if bundle.templates:
         from shared.policy import template_trial  # noqa: PLC0415 - only bundles with templates pay for Jinja

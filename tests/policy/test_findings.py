@@ -31,6 +31,16 @@ def said(tmp_path, text: str, installation: Installation | None = None) -> list[
     return [(each.severity, each.code) for each in found(tmp_path, text, installation)]
 
 
+def test_no_sender_may_call_itself_ladder_and_say_that_ladder_is_well(tmp_path):
+    text = SMALLEST + f"integrations:\n  ¦ladder: {{kind: native, keys: [{{sha256: {HEX}}}]}}\n"
+    text, [place] = marked(text)
+
+    [told] = found(tmp_path, text)
+
+    assert (told.severity, told.code, told.path) == ("error", "L104", "integrations.ladder")
+    assert (told.place.line, told.place.column) == place
+
+
 # --- contacts ---------------------------------------------------------------------------------------------
 
 
