@@ -24,6 +24,9 @@ _TOO_LONG: Final = (
     f"its expressions have taken {MOST_SECONDS:g} seconds up to here, more than one post may: "
     "send fewer events at once, or ask less of the whole `body` for each of them"
 )
+_TOO_MUCH: Final = (
+    "its texts are too long to be searched for each member of so long a list, as its expressions do"
+)
 _BROKEN: Final = "its expressions do not compile in this release"
 
 
@@ -117,6 +120,9 @@ class Dressing:
         count = 0
         for index, (event, sent) in enumerate(zip(read.events, read.objects, strict=True)):
             where = f"/{index}" if read.batch else ""
+            if mapping.is_too_much(sent if read.body is None else read.body):
+                made.faults.append(Fault(where or "body", _TOO_MUCH))
+                continue
             sight = mapping.sight(sent, post.headers, body=read.body)
             if mapping.each is None:
                 yield _Seen(event, sight, where)

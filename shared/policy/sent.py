@@ -19,6 +19,9 @@ from shared.policy.text_functions import TextFunctions
 GAVE_NULL: Final = "it gives null"  # of a mapping: said on purpose, no failure
 NAMES: Final = ("body", "headers", "item")
 NO_ITEM: Final[Any] = object()  # null is a member, too
+MOST_SEARCHED: Final = 512 * 1024 * 1024  # characters that one evaluation may search: seconds
+_SEARCH: Final = re.compile(r"\.\s*(?:matches|contains)\s*\(")
+_LOOP: Final = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(")
 _MOST_TOLD: Final = 20
 _LONGEST_TOLD: Final = 160
 _NOTHING: Final[Mapping[str, str]] = {}
@@ -148,6 +151,12 @@ class BodyMapping:
         self._ignore: Final = None if ignore is None else self._compile(ignore)
         self._each: Final = None if each is None else self._compile(each)
         self.each: Final = each
+        sources = [
+            ignore or "",
+            each or "",
+            *(source for when, fields in rows for source in (when, *fields.values())),
+        ]
+        self._searches: Final = any(_SEARCH.search(each) and _LOOP.search(each) for each in sources)
         self._simple: Final = not listed and ignore is None and each is None
         self._rows: Final = [
             _Row(
@@ -176,6 +185,16 @@ class BodyMapping:
             names.pop("item", None)  # the body as a whole has none
         hidden = self._simple and ("body" in sent or "headers" in sent)
         return Sight(self._env, names, Sight(self._env, {**names, **sent}) if hidden else None)
+
+    def is_too_much(self, body: Any) -> bool:
+        """Whether an expression could search a text of this body too long, for each member of a list.
+
+        Nothing can stop the library while it does.
+        """
+        if not self._searches:
+            return False
+        text, members = _largest(body)
+        return text * members > MOST_SEARCHED
 
     def ignores(self, seen: Sight) -> bool:
         """Whether `ignore` is true of it. One that cannot be evaluated ignores nothing: the safe side."""
@@ -257,6 +276,19 @@ class FieldMapping:
         """Field → value, for each expression that gives one; field → why, for the others."""
         outcome = self._mapping.outcome(self._mapping.sight(body))
         return (outcome.values, outcome.failed) if isinstance(outcome, Mapped) else ({}, {})
+
+
+def _largest(body: Any) -> tuple[int, int]:
+    """The lengths of the longest text and of the longest list or map in it, however deep they lie."""
+    text, members, left = 0, 0, [body]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            text = max(text, len(value))
+        elif isinstance(value, dict | list):
+            members = max(members, len(value))
+            left += value.values() if isinstance(value, dict) else value
+    return text, members
 
 
 def _unfit(of: str | None, function: str, given: str | None) -> str:
