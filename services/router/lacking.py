@@ -160,9 +160,10 @@ async def _of_ladders(connection: AsyncConnection, bundle: Bundle, policies: Pol
     for row in rows:
         compiled = known[row.policy_hash]
         ladder = None if isinstance(compiled, Exception) else compiled.ladders.get(row.name)
-        for target in dict.fromkeys(_lacked(ladder, bundle)) if ladder is not None else ():
+        if names := [*dict.fromkeys(_lacked(ladder, bundle))] if ladder is not None else []:
             version = f"policy {row.name} as of bundle {row.policy_hash[:12]}"
-            told.append(f"{_open(row)} on {version}, which names {target}: this one has none{_such_as(row)}")
+            none = "this one has none" if len(names) == 1 else "this one has none of them"
+            told.append(f"{_open(row)} on {version}, which names {', '.join(names)}: {none}{_such_as(row)}")
     return told
 
 

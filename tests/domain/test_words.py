@@ -85,3 +85,30 @@ def test_a_point_at_a_share_of_a_clock_names_its_clock_to_those_inside():
     assert told == {"customer": (), "user": ("resolve",)}
     by_points = {page.reason: page.targets for page in story.pages if page.through == "point"}
     assert [*by_points.values()] == [(), ("resolve",)]
+
+
+def test_how_it_was_solved_is_read_by_everybody_inside_and_by_nobody_outside():
+    """The page asks for it "for people inside": those who were paged, who follow, and who subscribed."""
+    subscriptions = [{"who": ["user:karel", "customer"], "events": ["resolved"]}]
+    story = tale(subscriptions=subscriptions)
+    story.event(customer="acme")
+    story.later(minutes=5)
+    story.act("acknowledge", user="petra")
+    story.act("resolve", user="petra", note="rolled back")
+    texts = {each.recipient.name: each.text for each in story.notices if each.event == "resolved"}
+    assert texts == {
+        "acme": "",
+        "karel": "Resolved by Petra: rolled back.",
+        "ana": "Resolved by Petra: rolled back.",
+    }
+
+
+def test_whoever_had_it_reads_that_it_was_taken_over_from_them():
+    story = tale()
+    story.event()
+    story.act("acknowledge", user="ana")
+    story.act("acknowledge", user="petra", assignee="petra")
+    if story.standing.assignee == "ana":  # taking from another is said as such
+        story.act("assign", user="petra", to="petra")
+    (notice,) = [each for each in story.notices if each.recipient.name == "ana" and each.event == "taken"]
+    assert (notice.text, notice.reason) == ("Petra took it over from you.", "it was assigned to you")

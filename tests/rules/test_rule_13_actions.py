@@ -173,7 +173,7 @@ def test_a_viewer_subscribes_and_hears_how_it_goes_on():
     story.act("update", text="Half of it works.")
     story.act("resolve")
     heard = [(each.event, each.text) for each in story.notices if each.recipient.name == "karel"]
-    assert heard == [("taken", ""), ("update", "Half of it works."), ("resolved", "")]
+    assert heard == [("taken", ""), ("update", "Half of it works."), ("resolved", "Resolved by Ana.")]
     story.act("unsubscribe", user="karel", role="viewer")
     assert story.standing.subscribers == ()
 

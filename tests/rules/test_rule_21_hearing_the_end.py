@@ -196,7 +196,7 @@ def test_ana_who_subscribes_as_well_hears_the_end_at_once_and_in_its_own_words(e
         story.event("resolve")
     (notice,) = [each for each in story.notices if each.recipient.name == "ana"]
     assert (notice.event, notice.stakeholder, notice.digest_seconds) == (event, False, 0)
-    assert notice.text in {"resolved by its sender", "Taken by Petra. Nothing is asked of you."}
+    assert notice.text in {"Resolved by its sender.", "Taken by Petra. Nothing is asked of you."}
     assert (notice.paged_since == 0) is (event == "resolved")  # to that she had subscribed
 
 
@@ -220,7 +220,7 @@ def test_what_a_maintenance_drops_is_told_to_whom_it_had_woken():
     assert story.of("disk").status == "resolved"
     (told,) = story.notices("disk")
     assert (told.recipient.name, told.event) == ("ana", "resolved")
-    assert told.text == "dropped at the end of maintenance upgrade"
+    assert told.text == "Dropped at the end of maintenance upgrade."
 
 
 def test_what_was_silent_from_the_first_moment_ends_as_silently():

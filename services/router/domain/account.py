@@ -119,7 +119,7 @@ def _end(draft: Draft) -> _End | None:
         case "handed up" if draft.pages:
             return _End("escalated", f"{_handed(draft)} {_FREE}", "free")
         case "resolved":
-            return _End("resolved", draft.last_said("resolved"))
+            return _End("resolved", draft.sentence("resolved"))
         case "merged":
             return _End("closed", f"{_said(draft, 'merged')}: it goes on there. {_FREE}")
         case _:

@@ -186,6 +186,11 @@ class Draft:
         """The last line of this kind; '' when this decision wrote none."""
         return next((entry.text for entry in reversed(self.entries) if entry.kind == kind), "")
 
+    def sentence(self, kind: str) -> str:
+        """The same as people inside read it in a message: `Resolved by Ana: restarted.`"""
+        text = self.last_said(kind)
+        return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) or not text else ".")
+
     def clock(self, event: str, clock: Clock, text: str, reason: Reason) -> None:
         """Say what happened to a clock: activate, pause, resume, fulfil, warn or breach (rule 8)."""
         self.say(event, text, reason)

@@ -338,7 +338,8 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, p
         if name in {"", by.removeprefix("user:")} or account.has(draft, name):
             continue  # whoever was paged hears with all the others who were
         if name in draft.live.bundle.users:
-            draft.tell(user(name), "resolved", text=text, reason="you have it or follow it")
+            told = draft.sentence("resolved")
+            draft.tell(user(name), "resolved", text=told, reason="you have it or follow it")
 
 
 def user(name: str) -> Recipient:

@@ -114,7 +114,7 @@ def _tell_by(draft: Draft, rule: Rule[Subscription], events: Sequence[str], reas
             draft.tell(
                 found.recipient,
                 event,
-                text=_text(draft, event),
+                text=_text(draft, event, inside=inside and not subscription.template),
                 reason=f"subscribed to {event} ({rule.where})",
                 stakeholder=not inside,
                 template=subscription.template or "",
@@ -170,13 +170,15 @@ def _targets(draft: Draft, event: str, *, inside: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _text(draft: Draft, event: str) -> str:
-    """What they read beyond the event itself; nothing internal."""
+def _text(draft: Draft, event: str, *, inside: bool) -> str:
+    """What they read beyond the event itself; nothing internal, except people inside: how it was solved."""
     if event == "update":
         return draft.update_text
     if draft.incident.merged:
         return _ELSEWHERE
-    return draft.outcome if event == "resolved" else ""
+    if event != "resolved":
+        return ""
+    return draft.outcome or (draft.sentence("resolved") if inside else "")
 
 
 def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
@@ -191,7 +193,8 @@ def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
         else:
             continue
         for event in events if recipient not in paged else ():
-            outside, text = bool(subscriber.via), _text(draft, event)
+            outside = bool(subscriber.via)
+            text = _text(draft, event, inside=not outside)
             targets = _targets(draft, event, inside=not outside)
             if targets or event not in _CLOCK_EVENTS:
                 draft.tell(
@@ -210,4 +213,13 @@ def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
         if event in events:
             for name in draft.incident.followers:
                 if name in draft.live.bundle.users and f"user:{name}" != draft.actor:
-                    draft.tell(user(name), event, text=draft.update_text, reason="you follow it")
+                    text, why = _taken_over(draft, event, name) or (draft.update_text, "you follow it")
+                    draft.tell(user(name), event, text=text, reason=why)
+
+
+def _taken_over(draft: Draft, event: str, name: str) -> tuple[str, str] | None:
+    """What whoever had it reads when another took it: from them."""
+    now_has_it = draft.incident.assignee
+    if event != "taken" or name != draft.initial.assignee or now_has_it in ("", name):
+        return None
+    return f"{draft.directory.display(now_has_it)} took it over from you.", "it was assigned to you"
