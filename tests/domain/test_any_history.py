@@ -80,8 +80,8 @@ class Watched(Tale):
     def _nothing_is_left_over(self, decision: Decision) -> None:
         """Conditions see what other points did at once: looking again at the same moment fires nothing."""
         after = decision.incident
-        if after is None or after.next_due_at is None or decision.refusal is not None:
-            return
+        if after is None or after.next_due_at is None or not decision.changed:
+            return  # refused, or it was so already: nothing was decided, nor looked at
         if after.next_due_at <= after.decided_at + SOONEST:  # its next step is due right now
             return
         around = Surroundings(self.policy, office=self.office, rotations=self.rotations)
