@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx2
 import pytest
 
 from services.intake.settings import IntakeSettings
@@ -12,9 +11,6 @@ from shared.policy.usable_keys import UsableKeys
 from shared.security import digest
 from tests.ladder.running import POLICY
 from tests.services.intake.fakes import FakeLog, bearer, intake
-from tests.services.notifier.building import bundle as notifiers_bundle
-from tests.services.notifier.test_service import notifier
-from tests.waiting import until
 
 EVERYWHERE = "0.0.0.0:8080"
 EVENT = {"title": "Checkout is down"}
@@ -59,18 +55,6 @@ async def test_keys_beside_the_demos_still_count(example: Bundle) -> None:
     async with intake(FakeLog(policy=policy), listen=EVERYWHERE) as far:
         assert (await far.post("/v1/events", json=EVENT, headers=bearer("mine"))).status_code == 202
         assert (await far.post("/v1/events", json=EVENT, headers=bearer(DEMO_KEY))).status_code == 401
-
-
-@pytest.mark.parametrize(("listen", "status"), [("127.0.0.1:0", 200), (EVERYWHERE, 401)])
-async def test_the_notifiers_api_takes_no_demo_key_from_others(
-    database_url: str, listen: str, status: int
-) -> None:
-    demo = {"demo": {"keys": [{"sha256": digest(DEMO_KEY)}], "role": "admin"}}
-    async with notifier(database_url, listen=listen) as running:
-        await running.publish_policy(notifiers_bundle({"ana": {"box": {"inbox": "ana"}}}, api_keys=demo))
-        await until(lambda: not running.service.unready())
-        answer: httpx2.Response = await running.get("/v1/inbox/ana", key=DEMO_KEY)
-        assert answer.status_code == status
 
 
 def test_the_example_is_left_as_it_is_on_this_machine(example: Bundle) -> None:
