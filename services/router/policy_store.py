@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import lacking, metrics
+from services.router import lacking, metrics, quiet
 from services.router.domain.compiled import CompiledPolicy
 from services.router.policies import InForce, Policies, moment
 from services.router.tables import SCHEMA
@@ -78,6 +78,8 @@ async def replace(
     taken = await switch(connection, policy.bundle, source=source, by=by)
     if current is None or current.hash != taken.hash:
         await lacking.ask_again(connection, before, policy.bundle)
+        if before is not None:
+            await quiet.rules_changed(connection, before, policy.bundle, now)
     lacks = await lacking.warnings(connection, policy, now, before, policies)
     return Taken(taken, lacks, await asyncio.to_thread(_changes, before, policy.bundle))
 

@@ -20,6 +20,7 @@ from services.router.tables import SCHEMA
 from shared import codec, outbox
 from shared.database import Database
 from shared.events import Announced, Recipient, RelatedChanged
+from shared.policy import Bundle
 
 KEPT: Final = timedelta(days=90)
 _NOTICE: Final = timedelta(minutes=15)  # before the end, or half its length where that is shorter
@@ -111,13 +112,26 @@ async def end(connection: AsyncConnection, table: Table, stored: Stored, now: da
     return await one(connection, table, stored.id, lock=True)
 
 
+async def rules_changed(connection: AsyncConnection, before: Bundle, after: Bundle, now: datetime) -> None:
+    """Another policy is in force: what its rules keep quiet no longer, or otherwise, looks again."""
+    stay = {rule.name: rule for rule in after.suppress}
+    ended = [rule.name for rule in before.suppress if stay.get(rule.name) != rule]
+    looks = [_spread("suppressed", suppression.of_rule(name), name, now) for name in ended]
+    if looks:
+        await relations.add_spreads(connection, looks, now)
+
+
 def _look(audience: Literal["matching", "suppressed"], of: str, about: Stored) -> Spread:
+    return _spread(audience, of, about.id, about.made_at)
+
+
+def _spread(audience: Literal["matching", "suppressed"], of: str, about: object, at: datetime) -> Spread:
     message = RelatedChanged(
-        message_id=derived_id("look", about.id, audience, uuid.uuid4()),
+        message_id=derived_id("look", about, audience, uuid.uuid4()),
         to="",
         incident_id="",
         relation="look",
-        at=about.made_at,
+        at=at,
     )
     return Spread(audience, of, message)
 

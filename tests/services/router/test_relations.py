@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
+from services.router import policy_store
 from services.router.arrivals import Arrival
+from services.router.domain.compiled import compile_sized
 from services.router.domain.incident import Incident
 from services.router.domain.signals import ActionArguments, ActionTaken, Actor, RelatedTold
 from services.router.engine import Engine
@@ -253,3 +255,20 @@ async def test_a_signal_between_incidents_on_which_deciding_fails_is_kept_for_th
 
 def _fails(*_: Any) -> Any:
     raise RuntimeError("a broken rule")
+
+
+async def test_what_a_rule_kept_quiet_is_paged_as_soon_as_the_rule_is_gone_from_the_policy(
+    desk: Desk,
+) -> None:
+    """Not only when the rule's window would have closed: whoever takes it out wants to hear of it."""
+    always = {"days": "mon-sun"}
+    await desk.put_in_force(bundle(suppress=[{"name": "quiet", "when": "true", "window": always}]))
+    await desk.take(event("c"))
+    assert (await by_key(desk))["c"].suppressed_by == "rule quiet"
+    policies = desk.engine.policies
+    async with desk.database.transaction() as connection:
+        await policy_store.replace(connection, policies, compile_sized(bundle())[0], source="api", by="ana")
+    await desk.sql("DELETE FROM router.outbox WHERE topic <> :t", t=INCIDENTS)
+    assert await hand_on(desk) == 1
+    assert (await by_key(desk))["c"].suppressed_by == ""
+    assert len(await desk.pages()) == 1
