@@ -209,7 +209,8 @@ async def _one(name: str) -> None:
     sockets, address = serving.bind(settings.address)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(connected(url, settings.reading)) if url else None
-        eventlog = open_log(log_settings, database)
+        with refusing():
+            eventlog = open_log(log_settings, database)
         await stack.enter_async_context(eventlog.running())
         with refusing():
             service = build(name, eventlog, database, {"public_url": settings.public_url})
@@ -239,7 +240,8 @@ async def _migrate() -> None:
     if settings.own_database is None:
         raise RefusedError("LADDER_DATABASE_URL is not set: `ladder migrate` makes the tables there.")
     async with connected(settings.own_database, settings.reading) as database:
-        eventlog = open_log(log_settings, database)
+        with refusing():
+            eventlog = open_log(log_settings, database)
         async with eventlog.running():
             await migrate_all(database, eventlog, seconds=settings.migrate_wait_seconds)
 

@@ -36,6 +36,7 @@ from services.router.policies import InForce, moment
 from services.router.policy_store import stored
 from shared import telemetry
 from shared.database import Database
+from shared.errors import Kind, kind_of
 from shared.eventlog import EventLog
 from shared.eventlog.opening import open_log
 from shared.eventlog.postgres import PostgresEventLog
@@ -84,7 +85,8 @@ async def _up(place: Place, sockets: Sequence[socket.socket], began: float, *, t
             database = await stack.enter_async_context(_database(place))
         finally:
             bundle = await checking
-        eventlog = open_log(place.log_settings, database)
+        with refusing():
+            eventlog = open_log(place.log_settings, database)
         await stack.enter_async_context(eventlog.running())
         async with WaitingRoom(sockets, place.address) as room:
             await migrate_all(database, eventlog, seconds=math.inf, waits=room.waits)
@@ -141,12 +143,19 @@ def _services(place: Place, eventlog: EventLog, database: Database) -> Sequence[
 
 
 async def _say_what_is_sent(database: Database) -> None:
-    """The router knows from the start by which channels this process can reach people."""
+    """The router knows from the start by which channels this process can reach people.
+
+    Where the database goes away in this moment, the first canary tells it.
+    """
     with refusing():
         channels = sendable(NotifierSettings.read().mail)
-    async with database.transaction() as connection:
-        now, _ = await moment(connection)
-        await installation.heard(connection, channels, now)
+    try:
+        async with database.transaction() as connection:
+            now, _ = await moment(connection)
+            await installation.heard(connection, channels, now)
+    except Exception as err:
+        if kind_of(err) is not Kind.AWAY:
+            raise
 
 
 async def _ready(services: Sequence[Service]) -> None:

@@ -197,6 +197,27 @@ def test_brokers_that_cannot_be_are_one_sentence(
     assert not ran.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "content", "words"),
+    [
+        ("migrate", None, "cannot be read: No such file or directory."),
+        ("up", "no PEM", "not PEM files that fit together"),
+        ("intake", "no PEM", "not PEM files that fit together"),
+    ],
+)
+def test_authorities_for_the_brokers_that_cannot_be_used_are_one_sentence(
+    command: str, content: str | None, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    url = {"database_url": "postgresql://u@127.0.0.1:1/x"} if command != "intake" else {}
+    kafka = {"kafka_bootstrap_servers": "127.0.0.1:1", "kafka_security_protocol": "SSL", "kafka_tls_ca": file}
+    ran = _ladder(command, **PLACE, **url, data_dir=tmp_path / "data", **kafka)
+    _refused(ran, "LADDER_KAFKA_TLS_CA", str(file), words)
+    assert not ran.stdout
+
+
 def test_a_setting_that_does_not_fit_is_named(up: Mapping[str, str | Path]) -> None:
     _refused(_ladder("up", **up, log_level="LOUD"), "LADDER_LOG_LEVEL")
 

@@ -69,8 +69,9 @@ def one_line(text: str, longest: int = _LONGEST_TITLE) -> str:
 
 
 def preview(word: str, text: str) -> str:
-    """What lists of mails show beside the subject: what happened, and how it is told."""
-    return one_line(f"{word}: {text}" if word else text, _LONGEST_PREVIEW)
+    """What lists of mails show beside the subject: what happened, and how it is told; the word once."""
+    said = not word or text.startswith(f"{word} ")
+    return one_line(text if said else f"{word}: {text}", _LONGEST_PREVIEW)
 
 
 def for_whom(incident: IncidentSnapshot) -> str:

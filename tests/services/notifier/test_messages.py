@@ -365,6 +365,12 @@ def test_a_customer_reads_what_was_promised_by_when():
     )
 
 
+def test_a_list_of_mails_says_what_happened_once():
+    asked = notice("confirm", user("ana"), text="Please confirm that it is solved.")
+    _, letter = letter_of(changed(notices=[asked]))
+    assert letter.preview == "Please confirm that it is solved."
+
+
 CUSTOMER = load(EXAMPLE).templates["customer"].model_dump()
 
 
