@@ -20,9 +20,10 @@ from sqlalchemy import text
 import services.router.migrations
 from ladder.embedded_postgres import running
 from ladder.host import assemble
-from services.router import api, policy_store
+from services.router import api
+from services.router.batch.engine import Engine
 from services.router.customers.book import CustomerBook
-from services.router.engine import Engine
+from services.router.policy import store
 from services.router.settings import RouterSettings
 from shared import migrations
 from shared.database import Database
@@ -130,7 +131,7 @@ async def _client(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
         }
     )
     async with database.transaction() as connection:
-        await policy_store.switch(connection, bundle, source="api", by="bench")
+        await store.switch(connection, bundle, source="api", by="bench")
     settings = RouterSettings(secret_key=SecretStr("a secret of the bench"))
     paths = api.routes(Engine(database), settings, lambda: None)
     service = Service("router", paths, nullcontext, tuple, tuple, openapi_schemas=api.schemas())

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.rounds import Ratio, Series, alternating, by_name, show
-from services.router.domain.compiled import CompiledPolicy, compile_json
 from services.router.domain.decide import decide
-from services.router.domain.incident import Incident
-from services.router.domain.signals import ActionTaken, Actor, EventReceived, Signal, TimerFired
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledPolicy, compile_json
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.signals import ActionTaken, Actor, EventReceived, Signal, TimerFired
 from shared.events import IncidentEvent
 from shared.policy import content_hash, dump_json, load
 

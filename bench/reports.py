@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 import services.router.migrations
 from bench.rounds import Series, show
 from ladder.embedded_postgres import running
-from services.router import reporting
-from services.router.domain.periods import periods
-from services.router.reporting import Group, Question
+from services.router import report_queries
+from services.router.domain.reporting.periods import periods
+from services.router.report_queries import Group, Question
 from shared import migrations
 from shared.database import Database
 
@@ -98,8 +98,8 @@ async def _fill(database: Database) -> None:
 async def _measure(database: Database) -> None:
     made: dict[tuple[str, tuple[Group, ...]], Series] = {}
     for _ in range(ROUNDS):
-        for report in (reporting.sla, reporting.response, reporting.levels):
-            for by in ASKED if report is not reporting.levels else ASKED_OF_LEVELS:
+        for report in (report_queries.sla, report_queries.response, report_queries.levels):
+            for by in ASKED if report is not report_queries.levels else ASKED_OF_LEVELS:
                 name = f"{report.__name__} by {', '.join(by) or 'nothing'}"
                 series = made.setdefault((report.__name__, by), Series(name, "s"))
                 async with database.reading.transaction("", report=True) as connection:
@@ -107,7 +107,9 @@ async def _measure(database: Database) -> None:
     show(f"Reports over {INCIDENTS:,} incidents (aim: 2 s each)", list(made.values()))
 
 
-async def _seconds(report: reporting.Report, connection: AsyncConnection, by: tuple[Group, ...]) -> float:
+async def _seconds(
+    report: report_queries.Report, connection: AsyncConnection, by: tuple[Group, ...]
+) -> float:
     weeks = periods(SINCE, UNTIL, "week", ZoneInfo("Europe/Prague"), 1000) or ()
     began = time.perf_counter()
     list((await report(connection, Question(SINCE, UNTIL, by, weeks))).rows)

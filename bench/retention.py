@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 import services.router.migrations
 from ladder.embedded_postgres import running
-from services.router import upkeep
+from services.router.loops import retention
 from shared import migrations
 from shared.clock import utcnow
 from shared.database import Database
@@ -103,7 +103,7 @@ async def _measure(database: Database) -> None:
         await _fill(database, today)
         size = await _size(database)
         began = time.perf_counter()
-        gone = await upkeep.tidy_once(database, today)
+        gone = await retention.tidy_once(database, today)
         router = time.perf_counter() - began
         records = await clean_once(database, RETENTION, today)
         log = time.perf_counter() - began - router

@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from bench.rounds import Ratio, Series, alternating, show
 from ladder.embedded_postgres import running
-from services.router import policy_store
-from services.router.arrivals import Arrival
-from services.router.domain.signals import EventReceived
-from services.router.engine import Engine
+from services.router.batch.engine import Engine
+from services.router.batch.inbound import Arrival
+from services.router.domain.model.signals import EventReceived
 from services.router.migrations import __file__ as _migrations
+from services.router.policy import store
 from shared import migrations
 from shared.clock import utcnow
 from shared.database import Database
@@ -65,7 +65,7 @@ async def _measure(database: Database, url: str) -> None:
         for number in range(-1, ROUNDS):  # the first is to get warm
             for name in alternating(tuple(LEVELS), number):
                 async with database.transaction() as connection:
-                    await policy_store.switch(connection, _bundle(name), source="api", by="bench")
+                    await store.switch(connection, _bundle(name), source="api", by="bench")
                 for each in routers:
                     _tell(each, {"seconds": SECONDS})
                 answers = [await asyncio.to_thread(_hear, each) for each in routers]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ladder.serving import Address
-from services.router.policies import InForce
+from services.router.policy.compiled_cache import InForce
 from shared.demo_keys import DEMO_KEY
 from shared.policy import Bundle, content_hash, not_in_force
 from shared.security import digest

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ladder.client.trying import event_lines
 from services.intake.trying import read_post
-from services.router.trial_shapes import said
+from services.router.api.dry_run_shapes import said
 from shared.policy import Bundle, PolicyError, PolicyErrors, load
 from shared.policy.checking import entry
 from shared.policy.doors import Sample

@@ -10,8 +10,8 @@ from datetime import tzinfo
 from typing import Final
 
 from ladder.plain_text import on_one_line
-from services.router.policies import InForce, moment
-from services.router.policy_store import stored
+from services.router.policy.compiled_cache import InForce, moment
+from services.router.policy.store import stored
 from shared.database import Database
 from shared.loops import for_ever
 from shared.policy.changes import changes

@@ -31,9 +31,9 @@ from ladder.processes import (
 from ladder.waiting_room import WaitingRoom
 from services.notifier.channels import sendable
 from services.notifier.settings import NotifierSettings
-from services.router import installation
-from services.router.policies import InForce, moment
-from services.router.policy_store import stored
+from services.router.policy import installation
+from services.router.policy.compiled_cache import InForce, moment
+from services.router.policy.store import stored
 from shared import telemetry
 from shared.database import Database
 from shared.errors import Kind, kind_of

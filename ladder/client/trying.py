@@ -78,10 +78,10 @@ def _worked_out(
     from ladder.client.connection import DeniedError, problem_text
     from ladder.client.unsound import UnsoundPolicyError
     from services.intake.trying import read_post
-    from services.router.domain.compiled import compile_sized
-    from services.router.domain.surroundings import Surroundings
-    from services.router.domain.trying import tried_at_once
-    from services.router.trial_shapes import trial
+    from services.router.api.dry_run_shapes import trial
+    from services.router.domain.dry_run import tried_at_once
+    from services.router.domain.model.compiled_bundle import compile_sized
+    from services.router.domain.model.context import Surroundings
     from shared.policy import PolicyErrors, load
     from shared.problems import Problem
 

@@ -6,14 +6,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from services.router import api, canary, heartbeats, upkeep
-from services.router.consume import EVENTS, LETTERS, REPORTS, Consuming, ConsumingLetters
-from services.router.engine import Engine
-from services.router.policy_watch import PolicyWatch
+from services.router import api
+from services.router.batch.engine import Engine
+from services.router.loops import canary, heartbeats, retention
+from services.router.loops.consumer import EVENTS, LETTERS, REPORTS, Consuming, ConsumingLetters
+from services.router.loops.fan_out import Spreading
+from services.router.loops.policy_watch import PolicyWatch
+from services.router.loops.timers import Timers
 from services.router.settings import RouterSettings
-from services.router.spreading import Spreading
 from services.router.tables import SCHEMA
-from services.router.timers import Timers
 from shared import migrations, stopped_clients
 from shared.clock import stopwatch, utcnow
 from shared.database import Database
@@ -125,8 +126,8 @@ class Router:
                     ("timers", self.timers.run()),
                     ("heartbeats", self.heartbeats.run()),
                     ("spreading", self.spreading.run()),
-                    ("notices", upkeep.notify_for_ever(self._database)),
-                    ("upkeep", upkeep.run(self._database, self._keep)),
+                    ("notices", retention.notify_for_ever(self._database)),
+                    ("upkeep", retention.run(self._database, self._keep)),
                     ("expression failures", self.engine.failures.run()),
                     ("canary", self.canary.run()),
                     ("database look", self._database_look.run()),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.router.retention import Keep
+from services.router.retention_periods import Keep
 from shared.canary import CanarySettings
 from shared.settings import ListenSettings, SecretKeySettings
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.surroundings import NOTHING_CHANGED, Office
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import NOTHING_CHANGED, Office
 from shared.policy.oncall import Override
 from tests.domain.tale import START, bundle, compiled
 

@@ -8,12 +8,18 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.decision import Decision, Entry
-from services.router.domain.due import SOONEST
-from services.router.domain.incident import LIVE, Clock, Incident, Interval, decode, encode
-from services.router.domain.signals import ActionTaken, DeliveryReported, EventReceived, Signal, TimerFired
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.decision import Decision, Entry
+from services.router.domain.model.incident import LIVE, Clock, Incident, Interval, decode, encode
+from services.router.domain.model.signals import (
+    ActionTaken,
+    DeliveryReported,
+    EventReceived,
+    Signal,
+    TimerFired,
+)
+from services.router.domain.next_due import SOONEST
 from shared.policy.calendars import Calendars
 from shared.policy.roster import roster_of
 from tests.domain.histories import SECRET

@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from services.router.domain import late
-from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision, Refusal, Spread
-from services.router.domain.draft import derived_id
-from services.router.domain.incident import Incident, encode
-from services.router.domain.signals import EventReceived, RelatedTold, Signal
-from services.router.domain.silence import of_group
-from services.router.domain.surroundings import Cause, Group, Office, Other, Surroundings
+from services.router.domain.draft.draft import derived_id
+from services.router.domain.lifecycle import late_trigger
+from services.router.domain.lifecycle.sender_silence import of_group
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import Cause, Group, Office, Other, Surroundings
+from services.router.domain.model.decision import Decision, Refusal, Spread
+from services.router.domain.model.incident import Incident, encode
+from services.router.domain.model.signals import EventReceived, RelatedTold, Signal
 from shared.codec import encode as as_record
 from shared.events import RelatedChanged, Upstream
 
@@ -127,7 +127,7 @@ class Switchboard:
             return
         if decision.orphan is not None and isinstance(signal, EventReceived):
             event = signal.event
-            at = late.counted(event)
+            at = late_trigger.counted(event)
             if event.action == "resolve" and at is not None:
                 known = self.resolves.get((event.integration, event.dedup_key), at)
                 self.resolves[event.integration, event.dedup_key] = max(at, known)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.router.domain.compiled import CompiledPolicy, compile_policy
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision, Entry
-from services.router.domain.incident import Incident
-from services.router.domain.signals import (
+from services.router.domain.model.compiled_bundle import CompiledPolicy, compile_policy
+from services.router.domain.model.context import NOTHING_CHANGED, Heard, Office, Surroundings
+from services.router.domain.model.decision import Decision, Entry
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.signals import (
     ActionArguments,
     ActionTaken,
     Actor,
@@ -22,7 +23,6 @@ from services.router.domain.signals import (
     Signal,
     TimerFired,
 )
-from services.router.domain.surroundings import NOTHING_CHANGED, Heard, Office, Surroundings
 from shared.events import DeliveryReport, IncidentEvent, Notice, Page
 from shared.policy import Bundle, content_hash
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from services.router.domain import late
-from services.router.domain.compiled import Rung
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision
-from services.router.domain.due import SOONEST
 from services.router.domain.forecast import TOLD_ONCE, WORTH_TELLING, forecast, worded
-from services.router.domain.incident import Incident, encode
-from services.router.domain.signals import Signal, TimerFired
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.lifecycle import late_trigger as late
+from services.router.domain.model.compiled_bundle import Rung
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.decision import Decision
+from services.router.domain.model.incident import Incident, encode
+from services.router.domain.model.signals import Signal, TimerFired
+from services.router.domain.next_due import SOONEST
 from tests.domain.histories import OFFICES, histories, organisation, organisations
 from tests.domain.invariants import HANDED_OVER, Watch
 from tests.domain.tale import Tale

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.router.domain import customers
-from services.router.domain.surroundings import KnownCustomer, Surroundings
+from services.router.domain.draft import customers
+from services.router.domain.model.context import KnownCustomer, Surroundings
 from shared.policy.people import Customer
 from tests.domain.tale import bundle, compiled
 

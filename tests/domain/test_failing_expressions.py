@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from services.router.domain.surroundings import Office, Silence
-from services.router.expression_failures import section
-from services.router.office import condition_of, expressions_of
+from services.router.batch.expression_failures import section
+from services.router.domain.model.context import Office, Silence
+from services.router.duty.overlay import condition_of, expressions_of
 from tests.domain.tale import START, Tale, bundle, compiled, ladder
 
 MISSING = "attributes.budget > 1.0"  # no event here says a budget

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from services.router.domain.forecast import NextStep, forecast
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.model.context import Surroundings
 from tests.domain.tale import START, Tale, on_main, tale
 from tests.rules.crowd import Crowd, crowd
 

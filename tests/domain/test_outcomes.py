@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from services.router.domain.incident import Incident
-from services.router.domain.outcomes import Ended, Flag, Outcome, Step, outcome, step
-from services.router.domain.signals import ActionArguments, ActionTaken, Actor, TimerFired
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor, TimerFired
+from services.router.domain.reporting.report_facts import Ended, Flag, Outcome, Step, outcome, step
 from tests.domain.tale import Tale, on_main, tale
 
 SLA = {"name": "all", "acknowledge": "5m", "resolve": "1h"}

@@ -18,8 +18,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.router.domain.incident import Incident, encode
-from services.router.domain.signals import (
+from services.router.domain.model.context import Office
+from services.router.domain.model.incident import Incident, encode
+from services.router.domain.model.signals import (
     ActionArguments,
     ActionTaken,
     Actor,
@@ -28,7 +29,6 @@ from services.router.domain.signals import (
     Signal,
     TimerFired,
 )
-from services.router.domain.surroundings import Office
 from shared.events import DeliveryReport, IncidentEvent, Page
 from shared.policy.oncall import Override
 from tests.domain.histories import acts_of_all_kinds, fields, organisation, organisations

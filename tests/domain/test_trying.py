@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from services.router.domain.compiled import compile_sized
 from services.router.domain.decide import decide
-from services.router.domain.signals import EventReceived
-from services.router.domain.surroundings import Surroundings
-from services.router.domain.trying import MOST_DECIDED, tried_at_once
+from services.router.domain.dry_run import MOST_DECIDED, tried_at_once
+from services.router.domain.model.compiled_bundle import compile_sized
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.signals import EventReceived
 from shared.events import IncidentEvent
 from shared.policy import Bundle
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from ladder.policy_story import lines as switched_lines
 from ladder.story import GROUP, lines, tell_once
-from services.router.policies import InForce
+from services.router.policy.compiled_cache import InForce
 from shared import codec
 from shared.eventlog import Partition, Received
 from shared.events import (

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from services.router.domain.decision import Decision, Entry
-from services.router.domain.incident import Incident
-from services.router.domain.signals import (
+from services.router.domain.model.context import Maintenance, Office, Silence
+from services.router.domain.model.decision import Decision, Entry
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.signals import (
     ActionArguments,
     ActionTaken,
     Actor,
@@ -20,8 +21,7 @@ from services.router.domain.signals import (
     Signal,
     TimerFired,
 )
-from services.router.domain.surroundings import Maintenance, Office, Silence
-from services.router.windows import bound
+from services.router.duty.maintenance_windows import bound
 from shared.events import IncidentEvent, Notice, Page
 from shared.policy.expressions import Expressions
 from shared.policy.people import Windows

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.router.domain.signals import DeliveryReported
+from services.router.domain.model.signals import DeliveryReported
 from shared.events import DeliveryReport
 from tests.domain.tale import START, ladder, on_main, tale
 

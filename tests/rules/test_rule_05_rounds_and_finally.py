@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 from services.router.domain.forecast import forecast
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.model.context import Surroundings
 from tests.domain.tale import START, on_main, tale
 
 OFFICE = {

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from services.router.domain.signals import DeliveryReported
+from services.router.domain.model.signals import DeliveryReported
 from shared.events import DeliveryReport
 from tests.domain.tale import Tale, ladder, on_main, tale
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.router.domain.incident import Clock, decode, encode, snapshot
+from services.router.domain.model.incident import Clock, decode, encode, snapshot
 from tests.domain.tale import START, Tale, bundle, compiled, ladder, on_main, tale
 
 TARGETS = ("acknowledge", "respond", "update", "resolve", "close")

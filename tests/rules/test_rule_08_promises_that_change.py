@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from services.router.domain.forecast import forecast
-from services.router.domain.incident import Clock, snapshot
-from services.router.domain.outcomes import BREACHED, BY_PERSON, FULFILLED, TARGETS, outcome
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.incident import Clock, snapshot
+from services.router.domain.reporting.report_facts import BREACHED, BY_PERSON, FULFILLED, TARGETS, outcome
 from shared.events import ClockSnapshot
 from tests.domain.invariants import Watch
 from tests.domain.tale import START, Tale, bundle, compiled, on_main, tale

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from services.router.domain.directory import Found
-from services.router.domain.draft import Draft
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.recipients import Found
+from services.router.domain.model.context import Surroundings
 from shared.events import Recipient
 from tests.domain.tale import START, ladder, on_main
 from tests.rules.crowd import crowd

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.router.domain.actions import ACTIONS, possible
-from services.router.domain.draft import Draft
-from services.router.domain.signals import Actor
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.draft.draft import Draft
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.signals import Actor
 from tests.domain.tale import Tale, bundle, compiled, ladder, tale
 
 KINDS = {

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.router.domain.signals import RelatedTold
+from services.router.domain.model.signals import RelatedTold
 from tests.domain.tale import START, Tale, on_main, tale
 
 CLOSE = {"confirmed_by": "customer", "after": "3d"}

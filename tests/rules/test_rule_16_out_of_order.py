@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from services.intake.formats import FORMATS
 from services.intake.formats.contract import Post
-from services.router.domain.signals import EventReceived
+from services.router.domain.model.signals import EventReceived
 from tests.domain.tale import START, Tale, on_main, tale
 from tests.rules.crowd import crowd
 

@@ -1,7 +1,7 @@
 """Rule 19: a rotation's position is a name per policy and level, advanced once a page."""
 
 from services.router.domain.forecast import forecast
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.model.context import Surroundings
 from tests.domain.tale import Tale, bundle, compiled, on_main, tale
 
 CREW = ["user:ana", "user:petra", "user:karel"]

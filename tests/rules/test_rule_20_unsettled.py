@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.router.domain.signals import TimerFired
-from services.router.domain.surroundings import NOTHING_CHANGED, Office
+from services.router.domain.model.context import NOTHING_CHANGED, Office
+from services.router.domain.model.signals import TimerFired
 from shared.policy.oncall import Override
 from tests.domain.invariants import Watch
 from tests.domain.tale import START, Tale, bundle, compiled, on_main, tale

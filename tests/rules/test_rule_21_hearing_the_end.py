@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.router import last_resort
-from services.router.domain.incident import Incident, OpenPage, decode, encode
+from services.router.batch import last_resort
+from services.router.domain.model.incident import Incident, OpenPage, decode, encode
 from tests.domain.tale import Tale, bundle, ladder, on_main, tale
 from tests.rules.crowd import Crowd, crowd
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.router.domain.forecast import forecast
-from services.router.domain.surroundings import Heard, Surroundings
+from services.router.domain.model.context import Heard, Surroundings
 from shared.events import Page
 from tests.domain.tale import START, Tale, bundle, compiled, ladder, tale
 from tests.rules.crowd import Crowd, crowd

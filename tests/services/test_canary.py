@@ -15,10 +15,10 @@ from services.intake.settings import IntakeSettings
 from services.notifier import retention
 from services.notifier.settings import NotifierSettings
 from services.router.app import Router
-from services.router.canary import OVERDUE_AFTER
 from services.router.domain.decide import decide
-from services.router.domain.signals import EventReceived
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.signals import EventReceived
+from services.router.loops.canary import OVERDUE_AFTER
 from shared import canary
 from shared.clock import utcnow
 from shared.codec import encode

@@ -13,10 +13,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.router.app import Router
-from services.router.arrivals import Arrival
-from services.router.consume import EVENTS, Consuming
-from services.router.engine import Engine
-from services.router.handle import Handled
+from services.router.batch.engine import Engine
+from services.router.batch.handle import Handled
+from services.router.batch.inbound import Arrival
+from services.router.loops.consumer import EVENTS, Consuming
 from shared.clock import utcnow
 from shared.codec import encode
 from shared.looks import SILENT_AFTER_SECONDS

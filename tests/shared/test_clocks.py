@@ -11,7 +11,7 @@ READ_IT: Final = {
     "shared/progress.py",  # when this process last moved
     "shared/eventlog/kafka_group.py",  # the same
     "services/router/app.py",
-    "services/router/consume.py",
+    "services/router/loops/consumer.py",
     "services/notifier/app.py",
     "services/router/api/access.py",  # keys that end, links that end, who is on call now
     "services/router/api/schedules.py",

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from services.router.policies import NoPolicyError, UnusablePolicyError
+from services.router.policy.compiled_cache import NoPolicyError, UnusablePolicyError
 from shared.database import Database
 from shared.errors import Kind, kind_of, sqlstate
 from shared.eventlog import LogUnavailableError, RecordTooLargeError

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.decision import Decision
-from services.router.domain.signals import ActionArguments, ActionTaken, Actor
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.decision import Decision
+from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor
 from shared.policy import load
 from tests.domain.switchboard import Switchboard
 from tests.domain.tale import compiled

@@ -8,6 +8,7 @@ from services.router.api.access import Access
 from services.router.api.customer_import import importing
 from services.router.api.customers import customers
 from services.router.api.dead_letters import dead_letters
+from services.router.api.dry_run import ReadsPosts, trying
 from services.router.api.heartbeats import heartbeats
 from services.router.api.incidents import incidents
 from services.router.api.integrations import integrations
@@ -15,13 +16,12 @@ from services.router.api.members import members
 from services.router.api.oncall import oncall
 from services.router.api.overrides import overrides
 from services.router.api.policy import policy
-from services.router.api.quiet import maintenance, silences
 from services.router.api.replies import replies
 from services.router.api.reports import reports
 from services.router.api.schedules import schedules
 from services.router.api.shapes import schemas
-from services.router.api.trying import ReadsPosts, trying
-from services.router.engine import Engine
+from services.router.api.silences import maintenance, silences
+from services.router.batch.engine import Engine
 from services.router.settings import RouterSettings
 
 __all__ = ["ReadsPosts", "routes", "schemas"]

@@ -10,10 +10,10 @@ from typing import Any, Final
 from fastapi import Request, Response
 from fastapi.security import HTTPAuthorizationCredentials
 
-from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.signals import Actor
-from services.router.engine import Engine
-from services.router.policies import NoPolicyError, moment, required
+from services.router.batch.engine import Engine
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.signals import Actor
+from services.router.policy.compiled_cache import NoPolicyError, moment, required
 from shared import telemetry
 from shared.access import Holder, KeyCheck, KeyFirst, Role, holder_of, require_key
 from shared.clock import utcnow

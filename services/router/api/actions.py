@@ -19,20 +19,20 @@ from pydantic.config import JsonDict
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import store
-from services.router.api import queries, showing
+from services.router.api import queries, snapshots
 from services.router.api.attributes import flaw
 from services.router.api.idempotency import Once
 from services.router.api.times import Moment
-from services.router.arrivals import Arrival
+from services.router.batch import incident_store
+from services.router.batch.engine import Engine
+from services.router.batch.handle import Batch, Handled
+from services.router.batch.inbound import Arrival
 from services.router.domain import actions
-from services.router.domain.actions.resting import LONGEST
-from services.router.domain.changing import FIELDS
-from services.router.domain.decision import Refusal
-from services.router.domain.signals import ActionArguments, ActionTaken, Actor
-from services.router.engine import Engine
-from services.router.handle import Batch, Handled
-from services.router.policies import InForce
+from services.router.domain.actions.pauses import LONGEST
+from services.router.domain.lifecycle.field_changes import FIELDS
+from services.router.domain.model.decision import Refusal
+from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor
+from services.router.policy.compiled_cache import InForce
 from shared.problems import Fault, Problem
 
 _LONG: Final = 16 * 1024
@@ -186,7 +186,7 @@ async def act(engine: Engine, request: Request) -> bytes:
     try:
         answer = await engine.transaction(work.run)
     except DBAPIError as err:
-        if not store.is_race(err):
+        if not incident_store.is_race(err):
             raise
         raise _problem(_CAME_BACK) from err
     if work.batch is not None:
@@ -224,7 +224,7 @@ class _Work:
         found = await queries.one(connection, request.incident_id)
         if found is None:
             raise not_found()
-        return _encoder.encode(await showing.one(self._engine.policies, connection, found, now))
+        return _encoder.encode(await snapshots.one(self._engine.policies, connection, found, now))
 
 
 def not_found() -> Problem:

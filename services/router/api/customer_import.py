@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import CustomersImported, answer, answers
+from services.router.batch.engine import Engine
 from services.router.customers import taking_over
 from services.router.customers.encoding import NAMES
 from services.router.customers.lines import BrokenError, CsvLines, JsonLines, LineFault, Lines, Read, checked
 from services.router.customers.taking_over import SHOWN, Given, Imported
-from services.router.engine import Engine
 from shared import telemetry
 from shared.bisect import bisect
 from shared.database import transaction_time

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
 from services.router.api.shapes import CustomerItem, CustomerList, answer, answers, as_json, page, refusals_of
+from services.router.batch.engine import Engine
 from services.router.customers import store
 from services.router.customers.book import customer_of
 from services.router.customers.faults import KEPT, faults
 from services.router.customers.store import Filters
-from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.directory import shown_address
-from services.router.engine import Engine
+from services.router.domain.draft.recipients import shown_address
+from services.router.domain.model.compiled_bundle import CompiledPolicy
 from shared import telemetry
 from shared.cursors import bad_cursor, cursor_of, place_of
 from shared.database import transaction_time

@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import letters
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
 from services.router.api.shapes import DeadLetterItem, DeadLetterList, DeadLetterShown, answer, answers
-from services.router.engine import Engine
-from services.router.handle import Batch
-from services.router.letters import Decided, Letter, State, Wanted
-from services.router.policies import InForce
+from services.router.batch import dead_letter_store
+from services.router.batch.dead_letter_store import Decided, Letter, State, Wanted
+from services.router.batch.engine import Engine
+from services.router.batch.handle import Batch
+from services.router.policy.compiled_cache import InForce
 from shared.cursors import bad_cursor, cursor_of, place_of
 from shared.eventlog.packing import unpack
 from shared.problems import Problem
@@ -76,7 +76,7 @@ def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
     ) -> Response:
         wanted = Wanted(state, topic, service, _opened(cursor), limit + 1)
         async with engine.database.reading.transaction("name a `topic`, or ask for fewer") as connection:
-            found = await letters.find(connection, wanted)
+            found = await dead_letter_store.find(connection, wanted)
         last = found[limit - 1] if len(found) > limit else None
         following = cursor_of([last.at.isoformat(), last.id]) if last else None
         return answer(DeadLetterList(items=[_item(each) for each in found[:limit]], next=following))
@@ -93,7 +93,7 @@ def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
     )
     async def one(letter_id: _LetterId) -> Response:
         async with engine.database.reading.transaction("ask again later") as connection:
-            found = _known(await letters.one(connection, _id_of(letter_id)))
+            found = _known(await dead_letter_store.one(connection, _id_of(letter_id)))
         return answer(_shown(found))
 
 
@@ -116,7 +116,7 @@ def _add_replay(router: APIRouter, engine: Engine, access: Access) -> None:
     ) -> Response:
         async def again(connection: AsyncConnection, letter: Letter) -> None:
             _refuse_incomplete(letter)
-            await letters.replay(connection, letter)
+            await dead_letter_store.replay(connection, letter)
 
         once = Once(caller.actor.name, idempotency_key, f"replay dead letter\n{letter_id}")
         return await _decide(engine, once, letter_id, Decided("replayed", once.caller), again)
@@ -154,11 +154,13 @@ async def _decide(
         batches.clear()
 
         async def decided() -> bytes:
-            letter = _known(await letters.locked(connection, _id_of(letter_id)))
+            letter = _known(await dead_letter_store.locked(connection, _id_of(letter_id)))
             _refuse_decided(letter)
             await carry_out(connection, letter)
-            after = await letters.decide(connection, letter, what, now)
-            batches.append(await letters.resolve_when_none_is_left(engine, letter, connection, now, in_force))
+            after = await dead_letter_store.decide(connection, letter, what, now)
+            batches.append(
+                await dead_letter_store.resolve_when_none_is_left(engine, letter, connection, now, in_force)
+            )
             return _encoder.encode(_item(after))
 
         return await once.answer(connection, now, decided)
@@ -182,7 +184,7 @@ def _refuse_incomplete(letter: Letter) -> None:
         why = "what it holds is not here: its record has not come from the log (yet), or had gone from it"
     elif not letter.complete:
         why = f"only {letter.kept:,} of its {letter.size or 0:,} bytes are kept: it was too large for the log"
-    elif letter.from_topic not in letters.TOPICS:
+    elif letter.from_topic not in dead_letter_store.TOPICS:
         why = f"{letter.from_topic} is not a topic that records are published to again"
     else:
         return

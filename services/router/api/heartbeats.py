@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from services.router import heartbeats as stored
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import HeartbeatItem, HeartbeatList, answer, answers
+from services.router.batch.engine import Engine
 from services.router.domain.heartbeats import Watched
-from services.router.engine import Engine
+from services.router.loops import heartbeats as stored
 from shared.policy import Heartbeat
 from shared.policy.durations import format_duration
 

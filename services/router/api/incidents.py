@@ -9,8 +9,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import Row
 
-from services.router import gathering
-from services.router.api import actions, queries, showing
+from services.router.api import actions, queries, snapshots
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey
 from services.router.api.shapes import (
@@ -26,11 +25,12 @@ from services.router.api.shapes import (
     as_json,
     page,
 )
+from services.router.batch import gather
+from services.router.batch.engine import Engine
 from services.router.domain.forecast import MOST_STEPS, NextStep, foreseen
-from services.router.domain.incident import Incident
-from services.router.domain.surroundings import Surroundings
-from services.router.engine import Engine
-from services.router.policies import Compiled, moment, required
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.incident import Incident
+from services.router.policy.compiled_cache import Compiled, moment, required
 from shared import telemetry
 from shared.database import transaction_time
 from shared.events import IncidentSnapshot, Status
@@ -106,7 +106,7 @@ def _add_list(router: APIRouter, engine: Engine, reading: Any) -> None:
         async with engine.database.reading.transaction(_NARROWER) as connection:
             now = await transaction_time(connection)
             found = await queries.many(connection, filters, sort, cursor, limit)
-        items = await showing.page(engine, found.rows, now)
+        items = await snapshots.page(engine, found.rows, now)
         return page(items, found.following, partial=found.partial)
 
 
@@ -125,7 +125,7 @@ def _add_one(router: APIRouter, engine: Engine, reading: Any) -> None:
             found = await queries.one(connection, incident_id)
             if found is None:
                 raise actions.not_found()
-            shown = await showing.one(engine.policies, connection, found, now)
+            shown = await snapshots.one(engine.policies, connection, found, now)
         return answer(shown)
 
 
@@ -172,7 +172,7 @@ def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
             usable = await engine.policies.get(connection, [found.incident.policy_hash])
             policy = usable[found.incident.policy_hash]
             now, told = await moment(connection)
-            around = await gathering.around(connection, found.incident, engine.policies, required(told), now)
+            around = await gather.around(connection, found.incident, engine.policies, required(told), now)
         coming = await reading.result(coming_of(found.incident, around, policy, now))
         return answer(
             Explanation(

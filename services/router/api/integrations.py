@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from services.router import posts
+from services.router import post_counts
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import IntegrationItem, IntegrationList, RefusedPosts, answer, answers
-from services.router.engine import Engine
+from services.router.batch.engine import Engine
 from shared.posts import ACCEPTED, IGNORED, Counted
 from shared.problems import Problem
 
@@ -19,7 +19,7 @@ def integrations(engine: Engine, access: Access) -> APIRouter:
 
     async def items(caller: Caller, name: str = "") -> list[IntegrationItem]:
         async with engine.database.reading.transaction("ask again later") as connection:
-            kept = await posts.kept(connection)
+            kept = await post_counts.kept(connection)
         return [
             _item(each, integration.kind, kept.get(each, ()))
             for each, integration in sorted(caller.live.bundle.integrations.items())

@@ -5,11 +5,11 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from services.router.api import actions, queries, showing
+from services.router.api import actions, queries, snapshots
 from services.router.api.access import Access, Route
 from services.router.api.incidents import IncidentId
 from services.router.api.shapes import IncidentList, answers, page
-from services.router.engine import Engine
+from services.router.batch.engine import Engine
 from shared.database import transaction_time
 from shared.events import Status
 
@@ -42,7 +42,7 @@ def members(engine: Engine, access: Access) -> APIRouter:
             if await queries.one(connection, incident_id) is None:
                 raise actions.not_found()
             found = await queries.many(connection, filters, "newest", cursor, limit)
-        items = await showing.page(engine, found.rows, now)
+        items = await snapshots.page(engine, found.rows, now)
         return page(items, found.following, partial=found.partial)
 
     return router

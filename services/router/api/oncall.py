@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from services.router import overrides
 from services.router.api.access import Access, Caller, Route
 from services.router.api.overrides import in_utc, invalid
 from services.router.api.shapes import NextOnCall, OnCallItem, OnCallList, answer, answers
 from services.router.api.times import Moment
-from services.router.engine import Engine
+from services.router.batch.engine import Engine
+from services.router.duty import override_store
 from shared.policy import Bundle
 from shared.policy.oncall import Override
 from shared.policy.roster import Roster, roster_of
@@ -36,7 +36,7 @@ def oncall(engine: Engine, access: Access) -> APIRouter:
         moment = in_utc(at, "query:at") or caller.now
         try:
             async with engine.database.reading.transaction("ask again later") as connection:
-                standing = await overrides.by_schedule(connection, moment)
+                standing = await override_store.by_schedule(connection, moment)
             items = await engine.database.reading.made(
                 sorted(caller.live.bundle.schedules),
                 lambda name: _item(name, _roster(caller.live.bundle, name, standing), moment),

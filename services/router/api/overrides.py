@@ -13,16 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import office
-from services.router import overrides as stored
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
 from services.router.api.shapes import Gap, OverrideItem, OverrideList, OverrideMade, answer, answers
 from services.router.api.times import Moment
-from services.router.engine import Engine
-from services.router.lacking import faults_of
-from services.router.overrides import StoredOverride, Wanted
-from services.router.policies import InForce
+from services.router.batch.engine import Engine
+from services.router.duty import overlay
+from services.router.duty import override_store as stored
+from services.router.duty.override_store import StoredOverride, Wanted
+from services.router.policy.compiled_cache import InForce
+from services.router.policy.missing_names import faults_of
 from shared.cursors import bad_cursor, cursor_of, place_of
 from shared.policy import Bundle
 from shared.policy.roster import EVERY, roster_of
@@ -100,7 +100,7 @@ def _add_create(router: APIRouter, engine: Engine, access: Access) -> None:
 
             async def make() -> bytes:
                 _check_names(body, live)
-                await office.touch(connection)
+                await overlay.touch(connection)
                 made = StoredOverride(
                     uuid.uuid4(), body.schedule or EVERY, body.user or "", begins, ends, body.comment,
                     caller.actor.name, now, body.absent or "",
@@ -201,7 +201,7 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
 
 async def _end(connection: AsyncConnection, override_id: uuid.UUID, now: datetime) -> StoredOverride:
     """Take it back, or end it now where it runs; as it is afterwards. Raises a 404, or a 409 for history."""
-    await office.touch(connection)
+    await overlay.touch(connection)
     found = await stored.one(connection, override_id)
     if found is None:
         raise _not_found()

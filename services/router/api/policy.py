@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.router import installation, metrics, policy_store
+from services.router import metrics
 from services.router.api.access import Access, Caller, Route, unavailable
 from services.router.api.shapes import (
     FailingExpression,
@@ -22,11 +22,12 @@ from services.router.api.shapes import (
     answer,
     answers,
 )
-from services.router.domain.compiled import compile_sized
-from services.router.engine import Engine
-from services.router.expression_failures import Failing
-from services.router.judged import Judged
-from services.router.policies import InForce, moment
+from services.router.batch.engine import Engine
+from services.router.batch.expression_failures import Failing
+from services.router.domain.model.compiled_bundle import compile_sized
+from services.router.policy import installation, store
+from services.router.policy.compiled_cache import InForce, moment
+from services.router.policy.findings import Judged
 from shared.access import ROLES, Role
 from shared.policy import Bundle, Installation, Looked, PolicyError, PolicyErrors, look, not_in_force
 from shared.policy.checking import entry
@@ -109,7 +110,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         engine.policies.keep(compiled, size)
         async with engine.database.transaction() as connection:
             by = caller.actor.name
-            taken = await policy_store.replace(connection, engine.policies, compiled, source="api", by=by)
+            taken = await store.replace(connection, engine.policies, compiled, source="api", by=by)
             failing = await engine.failures.listed(connection, taken.in_force.hash)
         wake_relay()
         engine.alarm.earlier(caller.now)
@@ -138,7 +139,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
             compiled, _ = await asyncio.to_thread(compile_sized, looked.sound)
             chosen = compiled.hash
             async with engine.database.reading.transaction("ask again later") as connection:
-                findings += await policy_store.lacks(connection, engine.policies, compiled)
+                findings += await store.lacks(connection, engine.policies, compiled)
         sends = _sends(where)
         made = PolicyChecked(ok=not looked.errors, hash=chosen, findings=_shown(findings), sends=sends)
         return answer(made)

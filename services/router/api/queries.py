@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.incident import Incident, decode
+from services.router.domain.model.incident import Incident, decode
 from services.router.tables import incident, timeline
 from shared.cursors import bad_cursor, cursor_of, number_of, place_of
 

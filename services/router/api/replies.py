@@ -11,20 +11,20 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import gathering
-from services.router.api import actions, confirming, looking, offering, pages, queries, showing
+from services.router.api import actions, customer_answer, link_actions, link_page, pages, queries, snapshots
 from services.router.api.access import Access, Route
 from services.router.api.idempotency import was_done
 from services.router.api.incidents import coming_of
-from services.router.api.looking import Seen
-from services.router.api.references import PURPOSE, Reply, is_theirs, read, request_of
-from services.router.domain import customers
-from services.router.domain.compiled import CompiledPolicy
+from services.router.api.link_page import Seen
+from services.router.api.link_tokens import PURPOSE, Reply, is_theirs, read, request_of
+from services.router.batch import gather
+from services.router.batch.engine import Engine
+from services.router.domain.draft import customers
 from services.router.domain.forecast import NextStep
-from services.router.domain.incident import Incident
-from services.router.domain.surroundings import Surroundings
-from services.router.engine import Engine
-from services.router.policies import moment, required
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.incident import Incident
+from services.router.policy.compiled_cache import moment, required
 from services.router.settings import RouterSettings
 from shared import telemetry
 from shared.clock import utcnow
@@ -102,7 +102,7 @@ class _Desk:
             return said
         _, told = await moment(connection)
         policies = self.engine.policies
-        known = await gathering.customers(connection, policies, required(told), live, [said])
+        known = await gather.customers(connection, policies, required(told), live, [said])
         return customers.find(Surroundings(live, customers=known), said).id
 
     async def page(
@@ -113,10 +113,10 @@ class _Desk:
         buttons = "".join(_buttons(token, reply, seen, self.settings.signer))
         if reply.sees_public:
             link = f"{self.settings.public_url}/v1/replies/link/{token}"
-            heading, sentence, more = await looking.public(seen, reply.template, link)
+            heading, sentence, more = await link_page.public(seen, reply.template, link)
             return pages.page(heading, said or sentence, f"{more}{buttons}", status)
-        facts = looking.facts(seen, reply.user, reply.why)
-        text = said or looking.standing(seen, reply.user)
+        facts = link_page.facts(seen, reply.user, reply.why)
+        text = said or link_page.standing(seen, reply.user)
         return pages.page(seen.incident.title, text, f"{facts}{buttons}", status=status)
 
     async def _seen(self, reply: Reply, bundle: Bundle) -> Seen:
@@ -126,8 +126,8 @@ class _Desk:
             if found is None:
                 raise actions.not_found()
             now, _ = await moment(connection)
-            snapshot = await showing.one(engine.policies, connection, found, now)
-            updates = await queries.updates(connection, reply.incident_id, looking.UPDATES)
+            snapshot = await snapshots.one(engine.policies, connection, found, now)
+            updates = await queries.updates(connection, reply.incident_id, link_page.UPDATES)
         coming = () if reply.sees_public else await _next(engine, found.incident)
         return Seen(found.incident, found.level, snapshot, updates, coming, bundle)
 
@@ -138,8 +138,8 @@ class _Desk:
         except Problem as err:
             if err.status not in _REFUSED_AS_PAGES:
                 raise
-            return pages.page(incident.title, confirming.state(incident), status=err.status)
-        return pages.page(incident.title, confirming.done(reply.action))
+            return pages.page(incident.title, customer_answer.state(incident), status=err.status)
+        return pages.page(incident.title, customer_answer.done(reply.action))
 
     async def done(self, token: str, reply: Reply, bundle: Bundle, form: bytes) -> HTMLResponse:
         """What somebody inside has pressed, as a page."""
@@ -165,7 +165,7 @@ class _Desk:
             found = await queries.one(connection, reply.incident_id)
             if found is None:
                 return False
-            as_offered = reply.seen == offering.stands(found.incident, found.level)
+            as_offered = reply.seen == link_actions.stands(found.incident, found.level)
             if as_offered and reply.done:
                 return False  # it changes nothing of where it stands
             return as_offered == await was_done(connection, reply.actor().name, reply.key(token))
@@ -189,8 +189,8 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
             return _broken(request)
         reply, incident, bundle = found
         if reply.is_answer:
-            form = confirming.question(reply.action, incident)
-            return pages.page(incident.title, confirming.state(incident), more=form)
+            form = customer_answer.question(reply.action, incident)
+            return pages.page(incident.title, customer_answer.state(incident), more=form)
         return await desk.page(token, reply, bundle)
 
     @router.post(
@@ -219,7 +219,7 @@ def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[s
     if not reply.acts:
         return
     until = signer.expires(token)
-    for offer in offering.offers(seen.incident, reply.user, reply.page, seen.bundle):
+    for offer in link_actions.offers(seen.incident, reply.user, reply.page, seen.bundle):
         claims = {
             "incident": str(reply.incident_id),
             "page": reply.page if offer.answers else "",
@@ -227,7 +227,7 @@ def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[s
             "recipient": reply.recipient,
             "action": offer.action,
             "why": reply.why,
-            "seen": offering.stands(seen.incident, seen.level),
+            "seen": link_actions.stands(seen.incident, seen.level),
             "done": offer.done,
             "version": seen.snapshot.version,  # come back to where it stood, it is another form
         }
@@ -243,7 +243,7 @@ async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
         async with reading.transaction(_LATER) as connection:
             policy = (await engine.policies.get(connection, [incident.policy_hash]))[incident.policy_hash]
             now, told = await moment(connection)
-            around = await gathering.around(connection, incident, engine.policies, required(told), now)
+            around = await gather.around(connection, incident, engine.policies, required(told), now)
         return await reading.result(coming_of(incident, around, policy, now, steps=_STEPS))
     except Problem as err:  # many read at once: the page is for somebody who has to act
         log.debug("what comes next is left out", action="page_without_next", error=err.title)
@@ -264,6 +264,6 @@ def _broken(request: Request) -> HTMLResponse:
 def _done(reply: Reply, bundle: Bundle) -> str:
     """What has just been done, and for whom it is recorded."""
     if reply.user:
-        done = reply.done or offering.DONE[reply.action]
-        return f"{done} Recorded for {offering.display(reply.user, bundle)}."
+        done = reply.done or link_actions.DONE[reply.action]
+        return f"{done} Recorded for {link_actions.display(reply.user, bundle)}."
     return f"Done. Recorded for {reply.recipient or 'the holder of this link'}."

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Response
 
-from services.router import reporting
+from services.router import report_queries
 from services.router.api.access import Access, Caller, Route
 from services.router.api.report_shapes import (
     Grouped,
@@ -26,9 +26,9 @@ from services.router.api.report_shapes import (
 )
 from services.router.api.shapes import answer, answers, as_json
 from services.router.api.times import MomentOrDay
-from services.router.domain.periods import Period, Size, midnight, periods
-from services.router.engine import Engine
-from services.router.reporting import GROUPS, Group, Question, Report, Row
+from services.router.batch.engine import Engine
+from services.router.domain.reporting.periods import Period, Size, midnight, periods
+from services.router.report_queries import GROUPS, Group, Question, Report, Row
 from shared.policy import Whose
 from shared.problems import Fault, Problem
 from shared.scarcity import is_scarcity
@@ -97,18 +97,18 @@ def reports(engine: Engine, access: Access) -> APIRouter:
     router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=Route)
     teller = _Teller(engine, asyncio.Semaphore(_AT_ONCE))
     for name, summary, whole, item, report in (
-        ("sla", "What was promised, and kept: an item a target", SlaReport, SlaItem, reporting.sla),
+        ("sla", "What was promised, and kept: an item a target", SlaReport, SlaItem, report_queries.sla),
         (
             "response",
             "How fast and how well incidents were taken and solved",
             ResponseReport,
             ResponseItem,
-            reporting.response,
+            report_queries.response,
         ),
         ("levels", "Where incidents were solved, and how long each level held them", LevelReport, LevelItem,
-         reporting.levels),
+         report_queries.levels),
     ):  # fmt: skip
-        asked = _asked_for_response if report is reporting.response else _asked
+        asked = _asked_for_response if report is report_queries.response else _asked
         _add(router, access, teller, _Kind(name, summary, whole, item, report, asked))
     return router
 
@@ -134,8 +134,8 @@ class _Teller:
         async with self.turns, reading.transaction(_NARROWER, report=True) as connection:
             told = await kind.report(connection, question)
             placed = await reading.made(told.rows, lambda row: (told.place(row), row))
-        if len(placed) > reporting.MOST_ITEMS:
-            raise _invalid("query", f"it has more than {reporting.MOST_ITEMS} items: {_NARROWER}")
+        if len(placed) > report_queries.MOST_ITEMS:
+            raise _invalid("query", f"it has more than {report_queries.MOST_ITEMS} items: {_NARROWER}")
         runs = [placed[start : start + _RUN] for start in range(0, len(placed), _RUN)]
         merged = heapq.merge(*await reading.made(runs, sorted))
         return await reading.made(merged, lambda each: kind.item(**_fields(told.item(each[1]))))

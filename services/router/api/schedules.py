@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router import overrides
 from services.router.api.access import Access, Caller, Route
+from services.router.api.ical import Feed, calendar_of, event, of_feed
 from services.router.api.overrides import in_utc, invalid
 from services.router.api.shapes import (
     CalendarFeed,
@@ -23,10 +23,10 @@ from services.router.api.shapes import (
     refusals_of,
 )
 from services.router.api.times import Moment
-from services.router.engine import Engine
-from services.router.policies import moment, required
+from services.router.batch.engine import Engine
+from services.router.duty import override_store
+from services.router.policy.compiled_cache import moment, required
 from services.router.settings import RouterSettings
-from services.router.shift_calendar import Feed, calendar_of, event, of_feed
 from shared import telemetry
 from shared.clock import utcnow
 from shared.database import transaction_time
@@ -107,7 +107,7 @@ def _add_shifts(router: APIRouter, engine: Engine, access: Access) -> None:
         schedule = _known(bundle, name)
         since, until = _range(in_utc(begins, "query:from") or caller.now, in_utc(ends, "query:to"))
         async with engine.database.reading.transaction("ask for a shorter time") as connection:
-            standing = await overrides.by_schedule(connection, since, until, name)
+            standing = await override_store.by_schedule(connection, since, until, name)
         try:
             found = await _listed(engine.database.reading, _roster(bundle, name, standing), since, until)
         except TooFineError as err:
@@ -202,7 +202,7 @@ def _add_calendar(router: APIRouter, engine: Engine, settings: RouterSettings) -
             _known(bundle, name)
             day = now.replace(hour=0, minute=0, second=0, microsecond=0)
             since, until = day - _BEHIND - _LONGEST_SHIFT, day + _AHEAD + _LONGEST_SHIFT
-            standing = await overrides.by_schedule(connection, since, until, name)
+            standing = await override_store.by_schedule(connection, since, until, name)
             latest = await connection.scalar(_LATEST, {"schedule": name})
         try:
             found = await _listed(engine.database.reading, _roster(bundle, name, standing), since, until)

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 import msgspec
 from fastapi import Response
 
+from services.router.api.dry_run_shapes import Trial
 from services.router.api.report_shapes import REPORT_ITEMS, REPORTS
-from services.router.trial_shapes import Trial
 from shared.events import IncidentSnapshot
 from shared.problems import MEDIA_TYPE
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.customers import mail_domain
-from services.router.domain.surroundings import KnownCustomer
+from services.router.domain.draft.customers import mail_domain
+from services.router.domain.model.context import KnownCustomer
 from shared import telemetry
 from shared.policy.people import Customer
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from services.router.domain.compiled import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledPolicy
 from shared.policy import Bundle, ContactSpec
 from shared.policy.people import Customer
 from shared.policy.references import address_expected

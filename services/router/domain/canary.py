@@ -10,12 +10,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from services.router.domain.compiled import CompiledPolicy, compile_policy
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision
-from services.router.domain.incident import Incident
-from services.router.domain.signals import DeliveryReported, EventReceived
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledPolicy, compile_policy
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.decision import Decision
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.signals import DeliveryReported, EventReceived
 from shared import canary
 from shared.events import Contact, DeliveryReport, IncidentChanged, IncidentEvent, Recipient
 from shared.policy import Bundle

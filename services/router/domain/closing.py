@@ -4,10 +4,12 @@ Where the policy has a `close`, the customer is asked to confirm when it is reso
 Without it an incident closes when the same problem would open a new one.
 """
 
-from services.router.domain import due, lifecycle, points, reopening
-from services.router.domain.draft import Draft
-from services.router.domain.reason import Reason
-from services.router.domain.steps import span
+from services.router.domain import next_due
+from services.router.domain.draft.draft import Draft
+from services.router.domain.escalation.candidates import span
+from services.router.domain.lifecycle import lifecycle, reopening
+from services.router.domain.model.reason import Reason
+from services.router.domain.points import points
 from shared.events import RelatedChanged
 from shared.policy import CustomerTarget
 
@@ -27,10 +29,10 @@ def after(draft: Draft) -> None:
 def check(draft: Draft) -> None:
     """Time has passed since it was resolved."""
     points.check_shares(draft)  # the promise to close goes on
-    if draft.now >= due.closes_at(draft):
+    if draft.now >= next_due.closes_at(draft):
         _close(draft)
         return
-    again = due.asks_again_at(draft)
+    again = next_due.asks_again_at(draft)
     if again is not None and draft.now >= again:
         _ask(draft, "We have not heard from you: please confirm that it is solved.")
 
@@ -61,7 +63,7 @@ def _ask(draft: Draft, text: str) -> None:
     close, before = draft.ladder.spec.close, len(draft.notices)
     assert close is not None
     resolved = draft.directory.resolve(_CUSTOMER)
-    until = due.closes_at(draft)
+    until = next_due.closes_at(draft)
     reason = Reason(f"policies.{draft.ladder.name}.close", values={"after": span(close.after)})
     deadline = f" Without an answer we take it as solved on {until:%Y-%m-%d at %H:%M} UTC."
     for found in resolved.found:
@@ -83,7 +85,7 @@ def _ask(draft: Draft, text: str) -> None:
 
 
 def _close(draft: Draft) -> None:
-    close, window = draft.ladder.spec.close, due.reopen_within(draft)
+    close, window = draft.ladder.spec.close, next_due.reopen_within(draft)
     if close is not None and close.after >= window:
         silence = span(close.after)
         reason = Reason(f"policies.{draft.ladder.name}.close", values={"after": silence})

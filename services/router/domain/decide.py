@@ -9,37 +9,26 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from services.router.domain import (
-    account,
-    actions,
-    awakening,
-    chain,
-    closing,
-    commands,
-    due,
-    grouping,
-    handoff,
-    late,
+from services.router.domain import actions, closing, next_due
+from services.router.domain.actions import by_sender
+from services.router.domain.draft.draft import Draft
+from services.router.domain.escalation import chain, delivery_reports, handoff, paged_people, unsettled
+from services.router.domain.escalation.candidates import span
+from services.router.domain.lifecycle import (
+    late_trigger,
     lifecycle,
-    points,
-    promises,
-    related,
+    pauses,
     reopening,
-    reports,
-    rests,
-    silence,
-    stakeholders,
-    suppression,
-    unsettled,
-    updates,
-    worse,
+    sender_silence,
+    unsuppress,
+    worsening,
 )
-from services.router.domain.compiled import CompiledPolicy
-from services.router.domain.decision import Decision, Orphan
-from services.router.domain.draft import Draft
-from services.router.domain.incident import Incident
-from services.router.domain.reason import Reason
-from services.router.domain.signals import (
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.decision import Decision, Orphan
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.reason import Reason
+from services.router.domain.model.signals import (
     ActionTaken,
     DeliveryReported,
     EventReceived,
@@ -48,8 +37,11 @@ from services.router.domain.signals import (
     TimerFired,
     caused_at,
 )
-from services.router.domain.steps import span
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.muting import grouping, suppression
+from services.router.domain.points import points
+from services.router.domain.relations import messages
+from services.router.domain.sla import clocks
+from services.router.domain.stakeholders import subscriptions, updates
 from shared.events import IncidentEvent, RelatedChanged
 
 
@@ -70,10 +62,10 @@ def decide(
     match signal:
         case EventReceived(event) if incident is not None and incident.merged:
             passed_on = _passed_on(_draft(incident, signal, around, policy, now), event)
-            return silence.with_siblings(passed_on, incident, event, now)
+            return sender_silence.with_siblings(passed_on, incident, event, now)
         case EventReceived(event):
             decision = _on_event(incident, event, around, policy, now)
-            return silence.with_siblings(decision, incident, event, now)
+            return sender_silence.with_siblings(decision, incident, event, now)
         case TimerFired():
             return _on_timer(_draft(incident, signal, around, policy, now))
         case ActionTaken():
@@ -92,10 +84,10 @@ def _draft(
     assert incident is not None, "only an event may meet no incident"
     draft = Draft(incident, policy, around, now, caused_at=caused_at(signal))
     if isinstance(signal, EventReceived):
-        silence.spoke(draft, signal.event)
+        sender_silence.spoke(draft, signal.event)
     elif incident.last_event_at is None:
         draft.set(last_event_at=incident.decided_at)  # of an earlier release: not later than that
-    promises.watch_again(draft)
+    clocks.watch_again(draft)
     if incident.is_open:
         suppression.begin(draft)
     return draft
@@ -108,26 +100,26 @@ def _conclude(draft: Draft, *, shifts: bool = False) -> Decision:
     comes on is asked twice.
     """
     if draft.incident.is_open and draft.initial.version:
-        awakening.check(draft)
-    silence.begin_anew(draft)
+        unsuppress.check(draft)
+    sender_silence.begin_anew(draft)
     if draft.incident.is_open and not draft.incident.is_muted:
         points.check_conditions(draft)
     if shifts and draft.incident.is_open:
         handoff.check(draft)
         unsettled.check(draft)
-    worse.check(draft)
+    worsening.check(draft)
     if draft.incident.suppressed_by:
-        promises.pause_or_go_on(draft)
+        clocks.pause_or_go_on(draft)
     suppression.explain(draft)
     grouping.after(draft)
-    related.name_upstream(draft)
+    messages.name_upstream(draft)
     updates.before_telling(draft)
-    stakeholders.fan_out(draft)
+    subscriptions.fan_out(draft)
     updates.after_telling(draft)
-    account.conclude(draft)
+    paged_people.conclude(draft)
     closing.after(draft)
     unsettled.keep(draft)
-    draft.set(next_due_at=due.next_due(draft))
+    draft.set(next_due_at=next_due.next_due(draft))
     assert draft.incident.status == "closed" or draft.incident.next_due_at is not None
     return draft.finish()
 
@@ -156,7 +148,7 @@ def _on_event(
         (lifecycle.update if event.action == "update" else lifecycle.note)(draft, event)
         return _conclude(draft)
     if event.action == "resolve" and event.occurred_at is not None:
-        draft.set(source_time=late.latest(event, incident.source_time))
+        draft.set(source_time=late_trigger.latest(event, incident.source_time))
     return _recorded(draft, event, f"{event.action} of an incident that is {incident.status}: recorded only")
 
 
@@ -165,7 +157,7 @@ def _orphaned(event: IncidentEvent, reason: str) -> Decision:
 
 
 def _passed_on(draft: Draft, event: IncidentEvent) -> Decision:
-    related.pass_on(draft, event)
+    messages.pass_on(draft, event)
     return draft.finish()
 
 
@@ -189,8 +181,8 @@ def _on_trigger(
     if incident.is_open:
         lifecycle.repeat(draft, event)
         return _conclude(draft)
-    if incident.status == "resolved" and now < due.reopens_until(draft):
-        window = span(due.reopen_within(draft))
+    if incident.status == "resolved" and now < next_due.reopens_until(draft):
+        window = span(next_due.reopen_within(draft))
         reopening.by_event(draft, event, why=f"triggered again within {window} of being resolved")
         return _conclude(draft)
     unconfirmed = _is_unconfirmed(draft)
@@ -230,7 +222,7 @@ def _on_open(draft: Draft, event: IncidentEvent) -> None:
         case "resolve":
             lifecycle.resolved_by_sender(draft, event)
         case "unacknowledge" | "snooze" | "escalate" | "assign":
-            commands.obey(draft, event)
+            by_sender.obey(draft, event)
         case _:
             raise AssertionError(f"{event.action} is handled before")
 
@@ -248,19 +240,19 @@ def _on_timer(draft: Draft) -> Decision:
     if incident.status == "resolved":
         closing.check(draft)
         return _conclude(draft)
-    if silence.resolves(draft):
+    if sender_silence.resolves(draft):
         return _conclude(draft)
-    rests.check(draft)
-    late.check(draft)
-    related.check(draft)
+    pauses.check(draft)
+    late_trigger.check(draft)
+    messages.check(draft)
     points.check_shares(draft)
     position = draft.incident.chain
     if position.due is not None and now >= position.due:
-        if reports.is_lost(draft):
-            reports.step_past(draft)
+        if delivery_reports.is_lost(draft):
+            delivery_reports.step_past(draft)
         else:
             chain.time_out(draft)
-    silence.ask(draft)
+    sender_silence.ask(draft)
     _ask_the_forgetful(draft)
     return _conclude(draft, shifts=True)
 
@@ -268,7 +260,7 @@ def _on_timer(draft: Draft) -> Decision:
 def _ask_the_forgetful(draft: Draft) -> None:
     """Taken and untouched: first the assignee is asked, then the level is paged again (rule 6)."""
     incident = draft.incident
-    if incident.status != "acknowledged" or incident.stands_still or draft.now < due.forgotten_at(draft):
+    if incident.status != "acknowledged" or incident.stands_still or draft.now < next_due.forgotten_at(draft):
         return
     quiet = span(draft.ladder.spec.forgotten_after)
     reason = Reason("rule 6: forgotten_after", values={"forgotten_after": quiet})
@@ -298,13 +290,13 @@ def _on_action(draft: Draft, signal: ActionTaken) -> Decision:
         return Decision(before, refusal=refusal, changed=False)
     if not draft.entries:
         return Decision(before, changed=False)
-    silence.overruled(draft)
+    sender_silence.overruled(draft)
     return _conclude(draft)
 
 
 def _on_related(draft: Draft, message: RelatedChanged) -> Decision:
     """What another incident said."""
-    related.told(draft, message)
+    messages.told(draft, message)
     decision = _conclude(draft)
     if decision.entries or decision.signals or _differs(decision.incident, draft.initial):
         return decision
@@ -321,6 +313,6 @@ def _on_report(draft: Draft, signal: DeliveryReported) -> Decision:
     report = signal.report
     if not report.page_id and report.outcome != "failed" and report.event != "call":
         return Decision(draft.incident, changed=False)
-    if reports.take_in(draft, report) or draft.incident.suppressed_by != draft.initial.suppressed_by:
+    if delivery_reports.take_in(draft, report) or draft.incident.suppressed_by != draft.initial.suppressed_by:
         return _conclude(draft)
     return draft.finish()  # nothing that conditions look at has changed

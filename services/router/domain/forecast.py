@@ -7,12 +7,12 @@ from typing import Final
 
 from msgspec.structs import replace as evolve
 
-from services.router.domain.compiled import CompiledPolicy
 from services.router.domain.decide import decide
-from services.router.domain.decision import Entry
-from services.router.domain.incident import Incident
-from services.router.domain.signals import TimerFired
-from services.router.domain.surroundings import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.decision import Entry
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.signals import TimerFired
 
 MOST_STEPS: Final = 12
 _MOST_DECISIONS: Final = 100  # looked at: a ladder that only repeats itself is not followed for ever

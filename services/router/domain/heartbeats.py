@@ -16,8 +16,8 @@ from typing import Any, Final, Literal, TypeAlias, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from services.router.domain.draft import derived_id
-from services.router.domain.steps import span
+from services.router.domain.draft.draft import derived_id
+from services.router.domain.escalation.candidates import span
 from shared.events import HEARTBEAT, HeartbeatReceived, HeartbeatSignalled, IncidentEvent
 from shared.policy import Heartbeat
 from shared.severity import read_severity

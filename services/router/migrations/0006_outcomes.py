@@ -21,7 +21,7 @@ _NAMES = """
 """
 
 STATEMENTS: tuple[str, ...] = (
-    # seconds since the opening; flags and promises are bits: services/router/domain/outcomes.py
+    # seconds since the opening; flags and promises are bits: services/router/domain/reporting/report_facts.py
     f"""
     CREATE TABLE router.outcome (
         incident_id uuid PRIMARY KEY,

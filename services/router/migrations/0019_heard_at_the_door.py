@@ -1,4 +1,4 @@
-"""Whether senders could come in at all: canaries prove it (services/router/listening.py)."""
+"""Whether senders could come in at all: canaries prove it (services/router/batch/heard_since.py)."""
 
 from alembic import op
 

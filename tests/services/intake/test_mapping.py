@@ -3,7 +3,7 @@
 import pytest
 
 from services.intake.metrics import IGNORED
-from services.router.expression_failures import of_mapping
+from services.router.batch.expression_failures import of_mapping
 from shared.policy import Integration
 from tests.services.intake.fakes import TICKETS, FakeLog, bearer, bundle, intake
 from tests.services.intake.test_posting import assert_problem

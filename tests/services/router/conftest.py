@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import services.router.migrations
-from services.router.engine import Engine
+from services.router.batch.engine import Engine
 from shared import migrations
 from shared.database import Database
 from tests.domain.tale import bundle

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import text
 
-from services.router import policy_store
-from services.router.arrivals import Arrival
-from services.router.domain.incident import Incident, decode
-from services.router.domain.signals import EventReceived
-from services.router.engine import Engine
-from services.router.handle import Handled
+from services.router.batch.engine import Engine
+from services.router.batch.handle import Handled
+from services.router.batch.inbound import Arrival
+from services.router.domain.model.incident import Incident, decode
+from services.router.domain.model.signals import EventReceived
+from services.router.policy import store
 from shared.database import Database
 from shared.events import (
     DELIVERIES,
@@ -52,7 +52,7 @@ class Desk:
 
     async def put_in_force(self, bundle: Bundle) -> None:
         async with self.database.transaction() as connection:
-            await policy_store.switch(connection, bundle, source="api", by="test")
+            await store.switch(connection, bundle, source="api", by="test")
         await self.sql("DELETE FROM router.outbox")
 
     async def take(self, *events: IncidentEvent) -> Sequence[Handled]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.router.customers.book import CustomerBook
-from services.router.policies import LEAST_BYTES, Policies
+from services.router.policy.compiled_cache import LEAST_BYTES, Policies
 from shared.policy import Bundle
 from tests.domain.tale import bundle, ladder
 from tests.services.router.desk import Desk, event

@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
-from services.router.arrivals import Arrival
-from services.router.domain.incident import Interval, encode
-from services.router.domain.signals import RelatedTold
+from services.router.batch.inbound import Arrival
+from services.router.domain.model.incident import Interval, encode
+from services.router.domain.model.signals import RelatedTold
 from shared.events import INCIDENTS, RelatedChanged
 from shared.policy import Bundle
 from tests.domain.tale import bundle, on_main

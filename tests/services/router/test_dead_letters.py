@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.router import dead_letters, letters
+from services.router.batch import dead_letter_store, dead_letters
 from shared import codec
 from shared.clock import utcnow
 from shared.eventlog import Partition, Received
@@ -45,7 +45,7 @@ def letter(letter_id: str = "one", value: bytes = b"{not json", **fields: Any) -
 async def bring(desk: Desk, *brought: DeadLetter) -> None:
     """They come by their topic."""
     records = [codec.encode(each) for each in brought]
-    await letters.take(
+    await dead_letter_store.take(
         desk.engine, [received(DEAD_LETTER, each.key, each.value, dict(each.headers)) for each in records]
     )
 
@@ -53,7 +53,7 @@ async def bring(desk: Desk, *brought: DeadLetter) -> None:
 async def bring_own(desk: Desk) -> None:
     """What the router wrote into its outbox comes by the topic, as the relay brings it."""
     rows = await desk.sql("SELECT key, value, headers FROM router.outbox WHERE topic = :t", t=DEAD_LETTER)
-    await letters.take(
+    await dead_letter_store.take(
         desk.engine, [received(DEAD_LETTER, row.key, row.value, unpack(row.headers)) for row in rows]
     )
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import REGISTRY
 
-from services.router.engine import Engine
+from services.router.batch.engine import Engine
 from shared.policy import dump_json
 from tests.domain.tale import bundle
 from tests.services.router.desk import Desk, event

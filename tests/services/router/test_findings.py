@@ -8,9 +8,9 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from services.router import installation
-from services.router.engine import Engine
-from services.router.policy_watch import PolicyWatch
+from services.router.batch.engine import Engine
+from services.router.loops.policy_watch import PolicyWatch
+from services.router.policy import installation
 from shared.clock import utcnow
 from shared.policy import content_hash, dump_json
 from tests.domain.tale import bundle

@@ -2,8 +2,8 @@
 
 from prometheus_client import REGISTRY
 
-from services.router.arrivals import Arrival
-from services.router.domain.signals import DeliveryReported
+from services.router.batch.inbound import Arrival
+from services.router.domain.model.signals import DeliveryReported
 from shared.events import DeliveryReport
 from tests.domain.tale import bundle, on_main
 from tests.services.router.desk import NOON, Desk, event

@@ -8,8 +8,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy.exc import IntegrityError
 from structlog.testing import capture_logs
 
-from services.router.engine import Engine
-from services.router.timers import Timers
+from services.router.batch.engine import Engine
+from services.router.loops.timers import Timers
 from shared.clock import utcnow
 from tests.domain.tale import bundle
 from tests.services.router.desk import NOON, Desk, event

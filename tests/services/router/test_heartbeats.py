@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.router import heartbeats
-from services.router.arrivals import Key
+from services.router.batch.engine import Engine
+from services.router.batch.inbound import Key
 from services.router.domain.heartbeats import Watched, beaten, missed, told
-from services.router.engine import Engine
-from services.router.heartbeats import Watch
+from services.router.loops import heartbeats
+from services.router.loops.heartbeats import Watch
 from shared import codec
 from shared.eventlog import Partition, Received
 from shared.events import INCIDENTS, HeartbeatReceived, HeartbeatSignalled

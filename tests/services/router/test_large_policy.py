@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from services.router import policy_store
-from services.router.engine import Engine
-from services.router.policy_watch import PolicyWatch
+from services.router.batch.engine import Engine
+from services.router.loops.policy_watch import PolicyWatch
+from services.router.policy import store
 from shared.eventlog import Partition, Received
 from shared.eventlog.packing import unpack
 from shared.events import LARGEST_RECORD, POLICY
@@ -74,5 +74,5 @@ async def test_a_policy_in_force_that_cannot_be_told_of_stops_nothing(desk: Desk
         "UPDATE router.policy SET bundle = decode(repeat('00', 17000000), 'hex') || bundle",
     )
     async with desk.database.transaction() as connection:
-        assert await policy_store.publish_again(connection) is not None
+        assert await store.publish_again(connection) is not None
     assert await desk.count("outbox") == 0

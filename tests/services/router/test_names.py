@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 from structlog.testing import capture_logs
 
 from services.router.app import build
-from services.router.engine import Engine
+from services.router.batch.engine import Engine
 from services.router.settings import RouterSettings
 from shared import codec
 from shared.database import Database

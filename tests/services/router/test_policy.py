@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from services.router import policy_store
-from services.router.engine import Engine
-from services.router.policies import InForce, NoPolicyError
-from services.router.policy_watch import PolicyWatch
+from services.router.batch.engine import Engine
+from services.router.loops.policy_watch import PolicyWatch
+from services.router.policy import store
+from services.router.policy.compiled_cache import InForce, NoPolicyError
 from shared.database import Database
 from shared.events import POLICY, PolicyPublished
 from shared.policy import Bundle, content_hash, dump_json
@@ -39,7 +39,7 @@ class Place:
 
     async def apply(self, policy: Bundle) -> None:
         async with self.database.transaction() as connection:
-            await policy_store.switch(connection, policy, source="api", by="petra")
+            await store.switch(connection, policy, source="api", by="petra")
 
     async def published(self) -> list[PolicyPublished]:
         rows = await self.desk.sql("SELECT value FROM router.outbox WHERE topic = :t ORDER BY id", t=POLICY)
@@ -157,7 +157,7 @@ async def test_a_router_that_starts_while_the_policy_is_switched_publishes_nothi
     """The last record of the topic is the policy in force: what begins with it never has older keys."""
     await place.apply(ONE)
     async with place.database.transaction() as switching:
-        await policy_store.switch(switching, TWO, source="api", by="petra")
+        await store.switch(switching, TWO, source="api", by="petra")
         starting = asyncio.create_task(again(place.database))
         with pytest.raises(TimeoutError):  # it waits for the switch, which is not committed yet
             await asyncio.wait_for(asyncio.shield(starting), 0.5)
@@ -169,7 +169,7 @@ async def test_a_switch_waits_for_a_router_that_is_publishing_the_policy_before_
     """The other way round: what is published again comes before the switch that overtakes it."""
     await place.apply(ONE)
     async with place.database.transaction() as starting:
-        await policy_store.publish_again(starting)
+        await store.publish_again(starting)
         switching = asyncio.create_task(place.apply(TWO))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(switching), 0.5)
@@ -179,7 +179,7 @@ async def test_a_switch_waits_for_a_router_that_is_publishing_the_policy_before_
 
 async def again(database: Database) -> InForce:
     async with database.transaction() as connection:
-        found = await policy_store.publish_again(connection)
+        found = await store.publish_again(connection)
     assert found is not None
     return found
 

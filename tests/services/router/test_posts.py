@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from services.router import posts
-from services.router.arrivals import Arrival
-from services.router.domain.signals import EventReceived
+from services.router import post_counts
+from services.router.batch.inbound import Arrival
+from services.router.domain.model.signals import EventReceived
 from shared.events import IncidentEvent
 from shared.posts import Counted, told
 from tests.domain.tale import bundle
@@ -28,8 +28,8 @@ def counted(outcome: str, count: int, minutes: int, **more: object) -> Counted:
 
 async def take(desk: Desk, *events: IncidentEvent) -> None:
     arrivals = [Arrival(EventReceived(event), (event.integration, event.dedup_key)) for event in events]
-    assert all(posts.is_told(each) for each in arrivals)
-    await posts.take(desk.engine, arrivals)
+    assert all(post_counts.is_told(each) for each in arrivals)
+    await post_counts.take(desk.engine, arrivals)
 
 
 async def test_whoever_asks_sees_what_was_accepted_and_refused_and_why_of_all_replicas(

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from services.notifier.domain.plan import plan
-from services.router.publishing import records_of
+from services.router.batch.outgoing import records_of
 from shared import codec, outbox
 from shared.eventlog import Record, RecordTooLargeError
 from shared.eventlog.placing import size_of

@@ -9,8 +9,9 @@ import httpx2
 import msgspec
 import pytest
 
-from services.router import quiet, upkeep
-from services.router.spreading import Spreading
+from services.router.duty import silence_store
+from services.router.loops import retention
+from services.router.loops.fan_out import Spreading
 from shared.clock import utcnow
 from shared.events import ESCALATIONS, Announced
 from tests.domain.tale import bundle
@@ -126,9 +127,11 @@ async def test_a_silence_of_an_earlier_release_says_what_can_never_work_in_it(
     served: Api, desk: Desk
 ) -> None:
     now = utcnow()
-    held = quiet.Stored(uuid.uuid4(), "title.matches('*')", now, now + timedelta(hours=1), "user:ana", now)
+    held = silence_store.Stored(
+        uuid.uuid4(), "title.matches('*')", now, now + timedelta(hours=1), "user:ana", now
+    )
     async with desk.engine.database.transaction() as connection:
-        await quiet.add(connection, held)
+        await silence_store.add(connection, held)
     (shown,) = (await served.get(SILENCES)).json()["items"]
     assert "no argument for repetition operator: *" in shown["broken"]
 
@@ -298,9 +301,9 @@ async def test_whoever_made_it_hears_of_its_end_once_a_quarter_of_an_hour_before
     await silence(served, comment="we know")
     await silence(served, key="lead")  # of a key that acts for nobody
     await desk.take(event("a", service="checkout"))
-    assert await quiet.announce_once(desk.database, utcnow() + timedelta(minutes=44)) == 0
-    assert await quiet.announce_once(desk.database, utcnow() + timedelta(minutes=46)) == 2
-    assert await quiet.announce_once(desk.database, utcnow() + timedelta(minutes=47)) == 0
+    assert await silence_store.announce_once(desk.database, utcnow() + timedelta(minutes=44)) == 0
+    assert await silence_store.announce_once(desk.database, utcnow() + timedelta(minutes=46)) == 2
+    assert await silence_store.announce_once(desk.database, utcnow() + timedelta(minutes=47)) == 0
     told = await announced(desk)
     assert [each.recipients[0].name for each in told] == ["petra"]
     assert told[0].event == "maintenance"
@@ -310,22 +313,22 @@ async def test_whoever_made_it_hears_of_its_end_once_a_quarter_of_an_hour_before
 
 async def test_of_a_short_one_half_its_length_before(served: Api, desk: Desk) -> None:
     await silence(served, until=at(minutes=10))
-    assert await quiet.announce_once(desk.database, utcnow() + timedelta(minutes=4)) == 0
-    assert await quiet.announce_once(desk.database, utcnow() + timedelta(minutes=6)) == 1
+    assert await silence_store.announce_once(desk.database, utcnow() + timedelta(minutes=4)) == 0
+    assert await silence_store.announce_once(desk.database, utcnow() + timedelta(minutes=6)) == 1
 
 
 async def test_nobody_hears_of_the_end_of_what_was_deleted_or_comes_again(served: Api, desk: Desk) -> None:
     made = await silence(served)
     await ask(served, "DELETE", f"{SILENCES}/{made['id']}")
     await ask(served, "POST", MAINTENANCE, "bot", json={"name": "nights", "window": {}})
-    assert await quiet.announce_once(desk.database, utcnow() + timedelta(minutes=50)) == 0
+    assert await silence_store.announce_once(desk.database, utcnow() + timedelta(minutes=50)) == 0
 
 
 async def test_what_has_been_over_for_90_days_is_forgotten(served: Api, desk: Desk) -> None:
     made = await silence(served)
-    await upkeep.tidy_once(desk.database, utcnow() + timedelta(days=90))
+    await retention.tidy_once(desk.database, utcnow() + timedelta(days=90))
     assert await desk.count("silence") == 1
-    await upkeep.tidy_once(desk.database, datetime.fromisoformat(made["until"]) + timedelta(days=91))
+    await retention.tidy_once(desk.database, datetime.fromisoformat(made["until"]) + timedelta(days=91))
     assert await desk.count("silence") == 0
 
 

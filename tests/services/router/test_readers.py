@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from services.router.api import queries
-from services.router.engine import Engine
+from services.router.batch.engine import Engine
 from shared.database import Database
 from shared.reading import Limits, read_by
 from tests.domain.tale import bundle

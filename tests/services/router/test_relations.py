@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from services.router import policy_store
-from services.router.arrivals import Arrival
-from services.router.domain.compiled import compile_sized
-from services.router.domain.incident import Incident
-from services.router.domain.signals import ActionArguments, ActionTaken, Actor, RelatedTold
-from services.router.engine import Engine
-from services.router.spreading import STEP, Spreading
+from services.router.batch.engine import Engine
+from services.router.batch.inbound import Arrival
+from services.router.domain.model.compiled_bundle import compile_sized
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor, RelatedTold
+from services.router.loops.fan_out import STEP, Spreading
+from services.router.policy import store
 from shared.events import INCIDENTS, RelatedChanged
 from tests.domain.tale import bundle
 from tests.services.router.desk import Desk, event
@@ -267,7 +267,7 @@ async def test_what_a_rule_kept_quiet_is_paged_as_soon_as_the_rule_is_gone_from_
     assert (await by_key(desk))["c"].suppressed_by == "rule quiet"
     policies = desk.engine.policies
     async with desk.database.transaction() as connection:
-        await policy_store.replace(connection, policies, compile_sized(bundle())[0], source="api", by="ana")
+        await store.replace(connection, policies, compile_sized(bundle())[0], source="api", by="ana")
     await desk.sql("DELETE FROM router.outbox WHERE topic <> :t", t=INCIDENTS)
     assert await hand_on(desk) == 1
     assert (await by_key(desk))["c"].suppressed_by == ""

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.router import reporting
-from services.router.domain.outcomes import BY_PERSON, Ended, Flag
+from services.router import report_queries
+from services.router.domain.reporting.report_facts import BY_PERSON, Ended, Flag
 from tests.domain.tale import bundle
 from tests.services.router.desk import Desk, event
 from tests.services.router.test_api import Api, api_of, keys
@@ -204,7 +204,7 @@ async def test_an_answer_that_would_be_too_long_is_refused(served: Api, desk: De
         FROM generate_series(1, :most) AS n
         """,
         at=MARCH,
-        most=reporting.MOST_ITEMS + 1,
+        most=report_queries.MOST_ITEMS + 1,
     )
     answer = await served.get("/v1/reports/response", **(WHOLE | {"by": "customer"}))
     assert answer.status_code == 422

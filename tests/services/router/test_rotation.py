@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from services.router.batch.engine import Engine
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision
-from services.router.engine import Engine
+from services.router.domain.model.decision import Decision
 from shared.policy import Bundle
 from tests.domain.tale import bundle, on_main
 from tests.services.router.desk import Desk, event

@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.router import dead_letters, last_resort
-from services.router.arrivals import Arrival
-from services.router.domain.compiled import CompiledPolicy
+from services.router.batch import dead_letters, last_resort
+from services.router.batch.engine import Engine
+from services.router.batch.inbound import Arrival
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision
-from services.router.domain.incident import Incident
-from services.router.domain.signals import ActionTaken, Actor, EventReceived, Signal, TimerFired
-from services.router.domain.surroundings import Surroundings
-from services.router.engine import Engine
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.decision import Decision
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.signals import ActionTaken, Actor, EventReceived, Signal, TimerFired
 from shared.database import Database
 from shared.eventlog import Partition, Received
 from shared.events import DEAD_LETTER, INCIDENTS, DeadLetter

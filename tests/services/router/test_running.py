@@ -12,12 +12,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.router.app import build
-from services.router.consume import EVENTS, REPORTS, Consuming
-from services.router.engine import Engine
+from services.router.batch.engine import Engine
+from services.router.loops.consumer import EVENTS, REPORTS, Consuming
+from services.router.loops.retention import tidy_once
+from services.router.loops.timers import Timers
 from services.router.settings import RouterSettings
 from services.router.tables import metadata
-from services.router.timers import Timers
-from services.router.upkeep import tidy_once
 from shared import codec, migrations
 from shared.clock import utcnow
 from shared.database import Database

@@ -1,6 +1,6 @@
 """What was accepted is decided about, even where two events carry the id of one."""
 
-from services.router import dead_letters
+from services.router.batch import dead_letters
 from shared import codec
 from shared.eventlog import Partition, Received
 from shared.events import INCIDENTS, IncidentEvent

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.router.heartbeats import Watch
+from services.router.loops.heartbeats import Watch
 from shared.policy import Bundle
 from tests.domain.tale import bundle
 from tests.services.router.desk import NOON, Desk, event

@@ -12,19 +12,19 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.arrivals import Arrival
-from services.router.consume import EVENTS, Consuming
-from services.router.domain.compiled import CompiledPolicy
+from services.router.batch.engine import Engine
+from services.router.batch.handle import Batch
+from services.router.batch.inbound import Arrival
+from services.router.batch.unit_of_work import Situation
 from services.router.domain.decide import decide
-from services.router.domain.decision import Decision
-from services.router.domain.incident import Incident
-from services.router.domain.signals import ActionArguments, ActionTaken, Actor, Signal, TimerFired
-from services.router.domain.surroundings import Surroundings
-from services.router.engine import Engine
-from services.router.handle import Batch
-from services.router.policies import InForce
-from services.router.situation import Situation
-from services.router.timers import Timers
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.decision import Decision
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor, Signal, TimerFired
+from services.router.loops.consumer import EVENTS, Consuming
+from services.router.loops.timers import Timers
+from services.router.policy.compiled_cache import InForce
 from shared import codec
 from shared.database import Database
 from shared.eventlog import EventLog

@@ -9,20 +9,20 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from services.router.domain import grouping
 from services.router.domain.actions import (
-    approving,
-    asked,
-    ending,
-    handing,
-    resting,
-    setting,
-    taking,
-    telling,
+    approval,
+    escalate,
+    fields,
+    guards,
+    notes_and_updates,
+    ownership,
+    pauses,
+    resolution,
 )
-from services.router.domain.decision import Refusal
-from services.router.domain.draft import Draft
-from services.router.domain.signals import ActionTaken, Actor, Role
+from services.router.domain.draft.draft import Draft
+from services.router.domain.model.decision import Refusal
+from services.router.domain.model.signals import ActionTaken, Actor, Role
+from services.router.domain.muting import grouping
 
 __all__ = ["ACTIONS", "act", "possible"]
 
@@ -41,26 +41,28 @@ class Action(msgspec.Struct, frozen=True):
 
 Table: TypeAlias = Mapping[str, Action]
 ACTIONS: Final[Table] = {
-    "acknowledge": Action("responder", taking.unless_free, taking.acknowledge, answers=True),
-    "unacknowledge": Action("responder", taking.unless_acknowledged, taking.unacknowledge),
-    "assign": Action("responder", asked.unless_on_a_ladder, taking.assign),
-    "resolve": Action("responder", asked.unless_open, ending.resolve),
-    "reopen": Action("responder", ending.unless_it_may_come_back, ending.reopen),
-    "confirm": Action("responder", asked.unless_resolved, ending.confirm),
-    "refuse": Action("responder", ending.unless_it_may_come_back, ending.refuse),
-    "close": Action("lead", asked.unless_resolved, ending.close),
-    "escalate": Action("responder", handing.unless_it_may_climb, handing.escalate),
-    "snooze": Action("responder", asked.unless_on_a_ladder, resting.snooze),
-    "wait": Action("responder", asked.unless_on_a_ladder, resting.wait),
-    "resume": Action("responder", resting.unless_it_rests, resting.resume),
-    "set": Action("responder", asked.unless_open, setting.set_fields),
-    "reapply": Action("lead", setting.unless_the_policy_changed, setting.reapply),
-    "decide": Action("responder", approving.unless_there_is_a_question, approving.decide),
-    "merge": Action("lead", grouping.unless_it_may_merge, ending.merge),
-    "note": Action("responder", asked.never, telling.note),
-    "update": Action("responder", telling.unless_they_listen, telling.update),
-    "subscribe": Action("viewer", asked.unless_remembered, telling.subscribe),
-    "unsubscribe": Action("viewer", telling.unless_somebody_subscribed, telling.unsubscribe),
+    "acknowledge": Action("responder", ownership.unless_free, ownership.acknowledge, answers=True),
+    "unacknowledge": Action("responder", ownership.unless_acknowledged, ownership.unacknowledge),
+    "assign": Action("responder", guards.unless_on_a_ladder, ownership.assign),
+    "resolve": Action("responder", guards.unless_open, resolution.resolve),
+    "reopen": Action("responder", resolution.unless_it_may_come_back, resolution.reopen),
+    "confirm": Action("responder", guards.unless_resolved, resolution.confirm),
+    "refuse": Action("responder", resolution.unless_it_may_come_back, resolution.refuse),
+    "close": Action("lead", guards.unless_resolved, resolution.close),
+    "escalate": Action("responder", escalate.unless_it_may_climb, escalate.escalate),
+    "snooze": Action("responder", guards.unless_on_a_ladder, pauses.snooze),
+    "wait": Action("responder", guards.unless_on_a_ladder, pauses.wait),
+    "resume": Action("responder", pauses.unless_it_rests, pauses.resume),
+    "set": Action("responder", guards.unless_open, fields.set_fields),
+    "reapply": Action("lead", fields.unless_the_policy_changed, fields.reapply),
+    "decide": Action("responder", approval.unless_there_is_a_question, approval.decide),
+    "merge": Action("lead", grouping.unless_it_may_merge, resolution.merge),
+    "note": Action("responder", guards.never, notes_and_updates.note),
+    "update": Action("responder", notes_and_updates.unless_they_listen, notes_and_updates.update),
+    "subscribe": Action("viewer", guards.unless_remembered, notes_and_updates.subscribe),
+    "unsubscribe": Action(
+        "viewer", notes_and_updates.unless_somebody_subscribed, notes_and_updates.unsubscribe
+    ),
 }
 
 
@@ -80,12 +82,12 @@ def act(draft: Draft, signal: ActionTaken) -> Refusal | None:
 def _act(draft: Draft, signal: ActionTaken) -> Refusal | None:
     action = ACTIONS.get(signal.action)
     if action is None:
-        return asked.invalid(f"unknown action {signal.action!r}; known: {', '.join(sorted(ACTIONS))}")
+        return guards.invalid(f"unknown action {signal.action!r}; known: {', '.join(sorted(ACTIONS))}")
     if not signal.actor.may(action.role):
         said = f"{signal.action} needs the role {action.role}; this key has {signal.actor.role}"
-        return asked.forbidden(said)
+        return guards.forbidden(said)
     blocked = "" if action.answers else action.blocked(draft)
     if blocked:
-        return asked.conflict(blocked)
+        return guards.conflict(blocked)
     draft.actor = signal.actor.name
     return action.do(draft, signal)

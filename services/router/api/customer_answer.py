@@ -1,0 +1,71 @@
+"""The customer's answer by a signed link: solved, with a rating, or not, with what is still wrong.
+
+The page shows nothing internal: no people, no priority, no reasons.
+"""
+
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from services.router.api import pages
+from services.router.domain.model.incident import Incident
+
+ANSWERS: Final = frozenset({"confirm", "refuse"})
+LONGEST_FORM: Final = 32 * 1024  # bytes of a form that is read
+_LONGEST_NOTE: Final = 4000
+_BUTTONS: Final = {"confirm": "Yes, it is solved", "refuse": "No, it is not solved"}
+_DONE: Final = {
+    "confirm": "Thank you. You have confirmed that it is solved.",
+    "refuse": "Thank you for telling us. We are looking at it again, one level higher.",
+}
+_RATINGS: Final = {5: "very well", 4: "well", 3: "so-so", 2: "poorly", 1: "badly"}
+
+
+def state(incident: Incident) -> str:
+    """Where it stands, as the customer is told."""
+    if incident.status == "closed":
+        return "It is closed already. Thank you."
+    if incident.status == "resolved":
+        return "We believe that this is solved."
+    if incident.status == "acknowledged" and incident.assignee:
+        return "We are working on it; there is nothing to confirm at the moment."
+    return "It is open again; there is nothing to confirm at the moment."
+
+
+def question(action: str, incident: Incident) -> str:
+    """The form; '' when there is nothing to answer. HTML."""
+    if incident.status != "resolved":
+        return ""
+    return pages.form(_BUTTONS[action], _rating() if action == "confirm" else _wrong())
+
+
+def _rating() -> str:
+    choices = "".join(
+        f'<label class="rating"><input type="radio" name="rating" value="{number}"> {words}</label>'
+        for number, words in _RATINGS.items()
+    )
+    return f"<fieldset><legend>How well did we do? (optional)</legend>{choices}</fieldset>"
+
+
+def _wrong() -> str:
+    return (
+        "<label>What is still wrong? (optional)"
+        f'<textarea name="note" rows="4" maxlength="{_LONGEST_NOTE}"></textarea></label>'
+    )
+
+
+def answer(action: str, form: bytes) -> dict[str, Any]:
+    """The arguments of the action, as far as the form says something sensible; the rest is left out."""
+    fields = parse_qs(form[:LONGEST_FORM].decode(errors="replace"), max_num_fields=20)
+    given: dict[str, Any] = {}
+    rating = fields.get("rating", [""])[0]
+    if action == "confirm" and rating in {str(number) for number in _RATINGS}:
+        given["rating"] = int(rating)
+    note = fields.get("note", [""])[0].replace("\0", "").strip()
+    if action == "refuse" and note:
+        given["note"] = note[:_LONGEST_NOTE]
+    return given
+
+
+def done(action: str) -> str:
+    """What the customer reads afterwards."""
+    return _DONE[action]

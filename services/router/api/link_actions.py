@@ -1,0 +1,99 @@
+"""What the page behind a signed link offers its holder: what they can do with the incident as it is.
+
+Each offer is a form with a token of its own, signed for that one act, as good as the link that led here. It
+remembers where the incident stood: pressed on a page that is out of date, it acts on nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from services.router.api import pages
+from services.router.domain.escalation import handoff
+from services.router.domain.model.incident import Incident, OpenPage
+from shared.policy import Bundle
+
+FORMS: Final = frozenset({"acknowledge", "assign", "resolve", "escalate", "unacknowledge"})
+LONGEST_NOTE: Final = 4000
+_NOTES: Final = {
+    "resolve": "How was it solved? (optional, for people inside)",
+    "escalate": "What should the next ones know? (optional)",
+}
+DONE: Final = {
+    "acknowledge": "You have taken it.",
+    "assign": "You have taken it over.",
+    "resolve": "It is resolved.",
+    "escalate": "It was handed up. You hear how it goes on.",
+    "unacknowledge": "You have given it back: others are asked again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One button.
+
+    `second`: not the first thing to think of; `done`: what is said of what changes nothing of who has it;
+    `answers`: it is the answer to the page. Whoever is asked only to look answers by having seen it.
+    """
+
+    action: str
+    label: str
+    second: bool = False
+    done: str = ""
+    answers: bool = True
+
+    def form(self, token: str) -> str:
+        """HTML; `token` is what it posts to."""
+        note = _NOTES.get(self.action)
+        if note is None:
+            return pages.form(self.label, to=token, second=self.second)
+        field = f'<label>{note}<textarea name="note" rows="3" maxlength="{LONGEST_NOTE}"></textarea></label>'
+        inner = pages.form(self.label, field, to=token, second=self.second)
+        return f"<details><summary>{self.label} …</summary>{inner}</details>"
+
+
+def stands(incident: Incident, level: str) -> str:
+    """Where it stands, as far as an offer depends on it."""
+    return f"{incident.status}/{incident.assignee}/{level}/{incident.chain.round}/{incident.chain.policy}"
+
+
+def offers(incident: Incident, user: str, page_id: str, bundle: Bundle) -> Iterator[Offer]:
+    """What this user – '' for whoever reads a room – can do, the first thing first."""
+    if not incident.is_open or incident.parent:
+        return
+    page = next((each for each in incident.pages if each.page_id == page_id), None)
+    looks = _asks_to_look(page, incident)
+    if looks:
+        yield Offer("acknowledge", "I have seen it", done="You have seen it.")
+    holder = incident.assignee
+    if not holder:
+        yield Offer("acknowledge", "Take it", second=looks, answers=not looks)
+    elif holder != user and user:
+        yield from _of_another(incident, user, page, display(holder, bundle))
+    if user and holder in ("", user):
+        yield Offer("resolve", "It is solved", second=not holder)
+        yield Offer("escalate", "Hand it up", second=True)
+    if user and holder == user:
+        yield Offer("unacknowledge", "Give it back", second=True)
+
+
+def _asks_to_look(page: OpenPage | None, incident: Incident) -> bool:
+    return page is not None and page.looks and (page.through == "point" or bool(incident.assignee))
+
+
+def _of_another(incident: Incident, user: str, page: OpenPage | None, holder: str) -> Iterator[Offer]:
+    """Nobody takes from another without being told so."""
+    over = f"Take it over from {holder}"
+    if handoff.was_asked(incident, user):
+        yield Offer("assign", over)
+        return
+    joins = page is not None and page.joins and page.user
+    if joins:
+        yield Offer("acknowledge", f"I am helping; {holder} keeps it", done=f"You help; {holder} has it.")
+    yield Offer("assign", over, second=True)
+
+
+def display(user: str, bundle: Bundle) -> str:
+    """The name that people use."""
+    known = bundle.users.get(user)
+    return (known.name if known is not None else "") or user

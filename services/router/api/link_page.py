@@ -1,0 +1,143 @@
+"""What the page behind a signed link shows of an incident: to people inside, and to those outside."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row
+
+from services.router.api import pages
+from services.router.api.link_actions import display
+from services.router.domain.forecast import NextStep
+from services.router.domain.model.incident import Incident
+from shared import evidence, outside
+from shared.events import IncidentSnapshot
+from shared.policy import Bundle
+from shared.policy.rendering import BrokenTemplateError, rendered
+
+UPDATES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One incident as it stands, what stakeholders were told of it, newest first, and what comes next."""
+
+    incident: Incident
+    level: str
+    snapshot: IncidentSnapshot
+    updates: Sequence[Row[Any]]
+    coming: Sequence[NextStep]
+    bundle: Bundle
+
+
+def standing(seen: Seen, user: str) -> str:
+    """Who has it, in a sentence."""
+    incident = seen.incident
+    if not incident.is_open:
+        return f"It is {incident.status} already; there is nothing left to do."
+    if incident.parent:
+        return "It is handled together with another incident: whoever has that one has this one, too."
+    if incident.assignee:
+        if incident.assignee == user:
+            return "You have taken it."
+        return f"{display(incident.assignee, seen.bundle)} has taken it."
+    if incident.status == "acknowledged":
+        return "A machine has acknowledged it; nobody has taken it."
+    return "Nobody has taken it yet."
+
+
+def facts(seen: Seen, user: str, why: str) -> str:
+    """What it is about, for people inside. HTML."""
+    incident, shown = seen.incident, seen.snapshot
+    customer = incident.customer_name or incident.customer
+    rows = [
+        ("Priority", str(incident.priority)),
+        ("For", f"{customer} ({incident.tier})" if customer else ""),
+        ("Service", incident.service),
+        ("Level", seen.level if incident.is_open else ""),
+        ("Why you", why),
+        ("Open since", local(incident.opened_at, user, seen.bundle)),
+    ]
+    rows += _next(seen, user)
+    rows.append(("You are", display(user, seen.bundle) if user else ""))
+    said = (incident.title, incident.service, incident.severity or "", incident.customer)
+    more = pages.rows(evidence.labels(shown.labels, said).items())
+    found = pages.links(evidence.links(shown.links))
+    about = pages.whole(incident.description)
+    return pages.rows(rows) + about + more + found
+
+
+def _next(seen: Seen, user: str) -> list[tuple[str, str]]:
+    """Until when somebody has to act, and what happens otherwise; else what comes next by itself."""
+    incident, due = seen.incident, seen.incident.chain.due
+    if not incident.is_open:
+        return []
+    step = next((each for each in reversed(seen.coming) if each.at == due), None)  # warnings come before it
+    if step is not None and incident.status == "triggered":
+        return [("Act by", local(step.at, user, seen.bundle)), ("Otherwise", step.what)]
+    step = step or next(iter(seen.coming), None)
+    return [("Next", f"{local(step.at, user, seen.bundle)}: {step.what}")] if step is not None else []
+
+
+def local(at: datetime, user: str, bundle: Bundle) -> str:
+    """On the clock of the person who reads it."""
+    known = bundle.users.get(user)
+    return f"{at.astimezone(ZoneInfo(known.timezone if known else 'UTC')):%Y-%m-%d %H:%M %Z}"
+
+
+async def public(seen: Seen, template: str, link: str) -> tuple[str, str, str]:
+    """Heading, sentence and more (HTML) for somebody outside: no more than their messages show."""
+    if template:
+        return await asyncio.to_thread(_by_template, seen, template, link)
+    shown = seen.snapshot
+    rows = [("Status", _state(seen)), ("Opened", _utc(shown.opened_at))]
+    if shown.resolved_at is not None and shown.status in ("resolved", "closed"):
+        rows.append(("Resolved", _utc(shown.resolved_at)))
+    told = "".join(
+        f"<li><strong>{_utc(each.at)}</strong>{pages.whole(each.text)}</li>" for each in seen.updates
+    )
+    news = f"<h2>Updates</h2><ul>{told}</ul>" if told else ""
+    return (
+        shown.title,
+        outside.happened(_event(seen), taken=_taken(seen)) if not told else "",
+        pages.rows(rows) + news,
+    )
+
+
+def _by_template(seen: Seen, name: str, link: str) -> tuple[str, str, str]:
+    """What their mails' template makes of it as it is; what it does not show is not shown."""
+    found = seen.bundle.templates.get(name)
+    text = seen.updates[0].text if seen.updates and seen.incident.is_open else ""
+    holder = seen.incident.assignee
+    taken_by = display(holder, seen.bundle) if holder else ""
+    names = outside.names(seen.snapshot, _event(seen), text=text, taken_by=taken_by, link=link)
+    try:
+        if found is not None:
+            title, body = rendered(found.title, names), rendered(found.body, names)
+            return title or "Where it stands", "", pages.whole(body.replace(link, "").strip())
+    except BrokenTemplateError:
+        pass
+    return "Where it stands", f"It is {_state(seen)}.", ""
+
+
+def _event(seen: Seen) -> str:
+    """What the newest message would tell."""
+    if seen.incident.status in ("resolved", "closed"):
+        return seen.incident.status
+    return "update" if seen.updates else "reopened" if seen.incident.reopened else "opened"
+
+
+def _taken(seen: Seen) -> bool:
+    return outside.is_taken(seen.snapshot)
+
+
+def _state(seen: Seen) -> str:
+    return outside.state(seen.snapshot.status, taken=_taken(seen))
+
+
+def _utc(at: datetime) -> str:
+    return escape(f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC")

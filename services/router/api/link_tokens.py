@@ -1,0 +1,107 @@
+"""What the token of a signed link stands for: which incident, whose it is, and what it may do."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import parse_qs
+
+from services.router.api import actions, customer_answer, link_actions
+from services.router.domain.model.signals import Actor
+from shared.policy import Bundle
+from shared.security import Signer
+
+PURPOSE: Final = "reply"
+SHOW: Final = "show"
+_KNOWN: Final = link_actions.FORMS | customer_answer.ANSWERS | {SHOW}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a token stands for.
+
+    Of a form `seen`: where the incident stood when it was offered; `done`: what is said of one that leaves
+    it there.
+    """
+
+    incident_id: uuid.UUID
+    page: str
+    user: str
+    recipient: str
+    action: str
+    why: str = ""
+    outside: bool = False
+    template: str = ""
+    seen: str = ""
+    done: str = ""
+
+    def actor(self) -> Actor:
+        """As whom it acts. Who holds the link was paged: that makes a responder."""
+        if self.is_answer:
+            return Actor(self.recipient, "responder")
+        return Actor(f"user:{self.user}" if self.user else f"link:{self.recipient}", "responder", self.user)
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether a customer is asked, and not somebody who was paged."""
+        return self.action in customer_answer.ANSWERS
+
+    @property
+    def sees_public(self) -> bool:
+        """Whether its holder is outside, and sees nothing internal, whatever they may do."""
+        return self.outside or self.recipient.startswith("customer:")
+
+    @property
+    def acts(self) -> bool:
+        """Whether its holder can do anything by it."""
+        return self.action in link_actions.FORMS and not self.outside
+
+    def key(self, token: str) -> str:
+        """A form that is sent twice acts once: its token is the key of the request."""
+        return f"link {token.rpartition('.')[2]}" if self.seen else ""
+
+
+def read(signer: Signer, token: str, now: datetime) -> Reply | None:
+    """What the token stands for; None for one that is altered, expired or not a reply."""
+    claims = signer.verify(PURPOSE, token, now)
+    if claims is None or claims.get("action") not in _KNOWN:
+        return None
+    try:
+        return Reply(
+            incident_id=uuid.UUID(str(claims["incident"])),
+            page=str(claims.get("page", "")),
+            user=str(claims.get("user", "")),
+            recipient=str(claims.get("recipient", "")),
+            action=str(claims["action"]),
+            why=str(claims.get("why", "")),
+            outside=bool(claims.get("outside", False)),
+            template=str(claims.get("template", "")),
+            seen=str(claims.get("seen", "")),
+            done=str(claims.get("done", "")),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def is_theirs(reply: Reply, customer: str, bundle: Bundle) -> bool:
+    """Whether its holder may still see what is this customer's (an id): somebody who has left, or another
+    customer, may not.
+    """
+    kind, _, name = reply.recipient.partition(":")
+    if reply.user and reply.user not in bundle.users:
+        return False
+    return kind != "customer" or customer == name
+
+
+def request_of(reply: Reply, token: str, form: bytes) -> actions.Request:
+    """The action that it asks for, with what stands in the form."""
+    if reply.is_answer:
+        said = customer_answer.answer(reply.action, form)
+        body = actions.ActionBody(action=reply.action, page=reply.page, **said)
+        return actions.Request(reply.incident_id, body, reply.actor())
+    fields = parse_qs(form[: customer_answer.LONGEST_FORM].decode(errors="replace"), max_num_fields=20)
+    note = fields.get("note", [""])[0].replace("\0", "").strip()[: link_actions.LONGEST_NOTE]
+    page = reply.page if reply.action == "acknowledge" else ""
+    to = reply.user if reply.action == "assign" else ""
+    body = actions.ActionBody(action=reply.action, page=page, note=note, to=to)
+    return actions.Request(reply.incident_id, body, reply.actor(), reply.key(token))

@@ -1,0 +1,53 @@
+"""Incidents as the API shows them: as they are now, their clocks on the calendars they started with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router.api import queries
+from services.router.api.queries import Found
+from services.router.api.shapes import as_json
+from services.router.batch.engine import Engine
+from services.router.domain.model.incident import Incident, snapshot
+from services.router.policy.compiled_cache import Policies
+from shared.events import IncidentSnapshot
+from shared.policy import ALWAYS
+from shared.policy.calendars import Calendars
+
+_NARROWER: Final = "ask for fewer incidents at a time (`limit`)"
+
+
+async def one(
+    policies: Policies, connection: AsyncConnection, found: Found, now: datetime
+) -> IncidentSnapshot:
+    """Where its policy cannot be read any more, its calendars count as always open."""
+    wanted = _wanted([found])
+    return _shown(found, await policies.calendars(connection, wanted) if wanted else {}, now)
+
+
+async def page(engine: Engine, rows: Sequence[Row[Any]], now: datetime) -> Sequence[msgspec.Raw]:
+    """Each as JSON, in the same order, made beside what is more urgent."""
+    reading = engine.database.reading
+    found = await reading.made(rows, queries.found)
+    known: Mapping[str, Calendars] = {}
+    if wanted := _wanted(found):
+        async with reading.transaction(_NARROWER) as connection:
+            known = await engine.policies.calendars(connection, wanted)
+    return await reading.made(found, lambda each: as_json(_shown(each, known, now)))
+
+
+def _shown(found: Found, known: Mapping[str, Calendars], now: datetime) -> IncidentSnapshot:
+    return snapshot(found.incident, found.level, now, known.get(found.incident.policy_hash, {}))
+
+
+def _wanted(found: Iterable[Found]) -> set[str]:
+    return {each.incident.policy_hash for each in found if _needs_calendars(each.incident)}
+
+
+def _needs_calendars(incident: Incident) -> bool:
+    """Whether a clock still counts on hours of its own; one that has stopped for good knows what it took."""
+    return any(clock.calendar != ALWAYS and clock.took is None for clock in incident.clocks)

@@ -1,0 +1,1 @@
+"""One batch, one transaction: signals come in, everything they need is gathered, decided, and applied."""

@@ -1,0 +1,294 @@
+"""One batch, one transaction: opened here, tried again after a conflict, split where one value is refused.
+
+Consumer, timers and API all go through it. After a commit the relay is woken, and the timers when something
+is due earlier than they know.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from time import perf_counter
+from typing import Final, TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router import metrics
+from services.router.batch import dead_letters, incident_store, last_resort, stalled_loop
+from services.router.batch.expression_failures import ExpressionFailures
+from services.router.batch.handle import Batch, Decide, Handled, handle, handle_due, mark_stuck
+from services.router.batch.inbound import Arrival
+from services.router.batch.unit_of_work import Situation
+from services.router.domain.decide import decide
+from services.router.domain.model.decision import Decision
+from services.router.domain.model.signals import ActionTaken
+from services.router.policy.compiled_cache import InForce, Policies, moment, required
+from shared import telemetry
+from shared.bisect import REFUSED, WHOEVER, bisect
+from shared.crash import crash_point
+from shared.database import Database
+from shared.errors import Kind, kind_of, sqlstate, words
+
+log = telemetry.logger(__name__)
+
+_TRIES: Final = 8
+_PAUSE_SECONDS: Final = 0.01
+_CONFLICTS: Final = frozenset({"40001", "40P01"})
+
+Result = TypeVar("Result")
+
+
+class Alarm:
+    """When the timers look next; set to an earlier time by whoever wrote an earlier due time."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+        self._at: datetime | None = None
+
+    def earlier(self, due: datetime | None) -> None:
+        """Something is due then."""
+        if due is not None and (self._at is None or due < self._at):
+            self._at = due
+            self._rung.set()
+
+    def begin(self, latest: datetime) -> None:
+        """The timers look now, and will again then at the latest. What comes up meanwhile is remembered."""
+        self._at = latest
+        self._rung.clear()
+
+    def plan(self, due: datetime) -> datetime:
+        """The timers will look then, or earlier for what came up since `begin`; when that is."""
+        self._at = due if self._at is None else min(due, self._at)
+        self._rung.clear()
+        return self._at
+
+    async def wait(self, seconds: float) -> None:
+        """Return after so many seconds, or when something earlier has come up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._rung.wait()
+
+
+class Engine:
+    """Takes signals and lets timers fire. `wake_relay` is called after each commit that may publish."""
+
+    def __init__(
+        self, database: Database, *, wake_relay: Callable[[], None] = lambda: None, decide: Decide = decide
+    ) -> None:
+        self.database: Final = database
+        self.policies: Final = Policies()
+        self.alarm: Final = Alarm()
+        self.wake_relay: Final = wake_relay
+        self.failures: Final = ExpressionFailures(database)
+        self.spread: Final = asyncio.Event()  # many are to be told something
+        self._decide = decide
+
+    async def take(self, arrivals: Sequence[Arrival], *, apart: bool = False) -> Sequence[Handled]:
+        """Decide about these and store the result; when it returns, all of it is committed.
+
+        A signal that the database refuses is set aside as a dead letter, its neighbours pass. Raises what
+        is nobody's fault among them (`shared.errors`): they come again, and what is committed is not decided
+        twice. What a person did and is refused is raised, too.
+
+        `apart`: a fault of Ladder's own has lasted for a while. Whoever brings it out goes the way of what
+        cannot be decided (POLICY.md, rule 18) – kept, tried again, told to `last_resort` –, and nobody else
+        waits for it.
+        """
+        return await bisect(arrivals, self._take, self._refuse, WHOEVER if apart else REFUSED)
+
+    async def _take(self, arrivals: Sequence[Arrival]) -> Sequence[Handled]:
+        batch = await self.transaction(lambda *given: self.within(arrivals, *given))
+        self.committed(batch)
+        return batch.handled
+
+    async def fire(self, most: int = 500, *, apart: bool = False) -> int:
+        """Let every incident whose time has come take its step, up to a number; how many did.
+
+        One for which the database refuses what was decided is marked as stuck (POLICY.md, rule 18); with
+        `apart` also one whose step fails by a fault of Ladder's own.
+        """
+        claimed: list[str] = []
+
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+            situation = await incident_store.due(connection, most)
+            claimed[:] = situation.incidents
+            return await self._due(situation, connection, now, in_force)
+
+        try:
+            batch = await self.transaction(work)
+        except Exception as err:
+            culprits = WHOEVER if apart else REFUSED
+            if kind_of(err) not in culprits or not claimed:
+                raise
+            return sum(await bisect(claimed, self._fire_these, self._stick, culprits))
+        self.committed(batch)
+        return len(batch.handled)
+
+    async def _fire_these(self, ids: Sequence[str]) -> Sequence[int]:
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+            situation = await incident_store.due(connection, len(ids), among=ids)
+            return await self._due(situation, connection, now, in_force)
+
+        batch = await self.transaction(work)
+        self.committed(batch)
+        return [len(batch.handled)]
+
+    async def _stick(self, incident_id: str, err: Exception) -> Sequence[int]:
+        """Its timer's step cannot be taken: it goes the way of what cannot be decided at all."""
+        refused = kind_of(err) is Kind.REFUSED
+        said = "the database refuses what its timer decided" if refused else "its timer's step fails"
+        why = f"{said}: {words(err)}"
+        log.error("timer set aside", action="timer_refused", incident=incident_id, error=why)
+
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+            situation = await incident_store.due(connection, 1, among=[incident_id])
+            return await mark_stuck(
+                connection, situation, why, policies=self.policies, in_force=in_force, now=now
+            )
+
+        try:
+            batch = await self.transaction(work)
+        except Exception as again:
+            if kind_of(again) not in WHOEVER:
+                raise
+            log.exception("not even marked as stuck", action="timer_postponed", incident=incident_id)
+            await self._postpone(incident_id)
+            return [1]
+        self.committed(batch)
+        return [len(batch.handled)]
+
+    async def within(
+        self, arrivals: Sequence[Arrival], connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> Batch:
+        """Decide inside a transaction that somebody else opened; call `committed` after its commit."""
+        return await handle(
+            connection,
+            arrivals,
+            policies=self.policies,
+            in_force=in_force,
+            now=now,
+            decide=self._decide,
+        )
+
+    def committed(self, batch: Batch) -> None:
+        """A batch is stored: what it published may go out, what it planned may be due."""
+        self.wake_relay()
+        self.alarm.earlier(batch.earliest)
+        self.failures.add(batch.failures)
+        if batch.spreads:
+            self.spread.set()
+        if telemetry.tells():
+            _note(batch.handled)
+
+    async def transaction(
+        self, work: Callable[[AsyncConnection, datetime, InForce], Awaitable[Result]]
+    ) -> Result:
+        """Run `work` in a transaction with its time and the policy in force; once more after a conflict."""
+        for attempt in range(1, _TRIES + 1):
+            started = perf_counter()
+            try:
+                async with self.database.transaction() as connection:
+                    now, in_force = await moment(connection)
+                    result = await work(connection, now, required(in_force))
+                    crash_point("router.decided")
+            except Exception as err:
+                reason = _conflict(err)
+                if reason is None or attempt == _TRIES:
+                    raise
+                metrics.RETRIES.labels(reason).inc()
+                await asyncio.sleep(_PAUSE_SECONDS * attempt)
+            else:
+                crash_point("router.committed")
+                metrics.BATCH_SECONDS.observe(perf_counter() - started)
+                return result
+        raise AssertionError("the last try returns or raises")
+
+    async def _due(
+        self, situation: Situation, connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> Batch:
+        return await handle_due(
+            connection,
+            situation,
+            policies=self.policies,
+            in_force=in_force,
+            now=now,
+            decide=self._decide,
+        )
+
+    async def _refuse(self, arrival: Arrival, err: Exception) -> Sequence[Handled]:
+        """The database will never take this one: it goes to the dead letters, and somebody is told.
+
+        What a person did, and what itself tells of a dead letter, is raised.
+        """
+        if isinstance(arrival.signal, ActionTaken) or arrival.letter is not None:
+            raise err
+        if kind_of(err) is not Kind.REFUSED:
+            return await self._keep_for_later(arrival, err)
+        reason = f"it cannot be stored: {words(err)}"
+        log.error("signal refused", action="dead_letter", event_id=arrival.id, reason=reason)
+        return await self.set_aside(dead_letters.of_refused(arrival, reason))
+
+    async def _keep_for_later(self, arrival: Arrival, err: Exception) -> Sequence[Handled]:
+        """As when deciding fails: the signal is kept, its incident is stuck. Raises if even that fails."""
+
+        def fails(*_: object, **__: object) -> Decision:
+            raise err
+
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+            return await handle(
+                connection, [arrival], policies=self.policies, in_force=in_force, now=now, decide=fails
+            )
+
+        log.error("signal kept for later", action="kept_for_later", event_id=arrival.id, exc_info=err)
+        batch = await self.transaction(work)
+        self.committed(batch)
+        return batch.handled
+
+    async def set_aside(self, letter: Arrival) -> Sequence[Handled]:
+        """Publish a dead letter, with the incident that tells of it. Raises when that cannot be, too."""
+        return await self._take([letter])
+
+    async def tell(self, name: str, why: str) -> None:
+        """A loop of this router does not come on (or, without a reason, does again): `last_resort` hears."""
+        await self._take([stalled_loop.arrival(name, why, self.database.now())])
+
+    async def _postpone(self, incident_id: str) -> None:
+        async with self.database.transaction() as connection:
+            given = {"id": incident_id, "delay": last_resort.backoff(1)}
+            await connection.execute(_POSTPONE, given)
+
+
+def _note(handled: Sequence[Handled]) -> None:
+    """One line for each decision that changed something, by which an event is followed through the logs."""
+    for each in handled:
+        decision = each.decision
+        if decision is None or decision.refusal is not None:
+            continue
+        said: dict[str, object] = {"signal": each.arrival.kind}
+        if each.arrival.id:
+            said["event_id"] = each.arrival.id
+        if decision.orphan is not None:
+            log.info("no incident for it", action="orphaned", why=decision.orphan.reason, **said)
+        elif decision.incident is not None and decision.changed:
+            changes = decision.message.changes if decision.message is not None else ()
+            log.info(
+                "decided",
+                action="decided",
+                incident=decision.incident.id,
+                version=decision.incident.version,
+                changes=list(changes),
+                **said,
+            )
+
+
+def _conflict(err: BaseException) -> str | None:
+    """Two transactions met and this one gave way: in one word, when trying again will do."""
+    if incident_store.is_race(err):
+        return "race"
+    return "deadlock" if sqlstate(err) in _CONFLICTS else None
+
+
+_POSTPONE: Final = text("""
+    UPDATE router.incident SET next_due_at = transaction_timestamp() + :delay WHERE id = CAST(:id AS uuid)
+""")

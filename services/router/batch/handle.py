@@ -1,0 +1,513 @@
+"""Gather, decide, apply: one batch of signals in the caller's transaction.
+
+A decision that raises is set aside (POLICY.md, rule 18): its incident is marked stuck and tried again, the
+signal is kept, `last_resort` is paged, and its neighbours in the batch never notice.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from time import perf_counter
+from typing import Any, Final, Protocol
+
+from msgspec.structs import replace
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router import metrics
+from services.router.batch import (
+    expression_failures,
+    gather,
+    heard_since,
+    incident_store,
+    last_resort,
+    rotation_store,
+)
+from services.router.batch.expression_failures import Count
+from services.router.batch.inbound import Arrival
+from services.router.batch.unit_of_work import SetAside, Situation
+from services.router.domain.decide import decide
+from services.router.domain.lifecycle import late_trigger
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.decision import Decision
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.signals import (
+    ActionTaken,
+    DeliveryReported,
+    EventReceived,
+    RelatedTold,
+    Signal,
+    TimerFired,
+)
+from services.router.policy.compiled_cache import Compiled, InForce, Policies, UnusablePolicyError
+from services.router.tables import SCHEMA
+from shared import inbox, telemetry
+from shared.events import OWN_INTEGRATION, IncidentChanged
+from shared.policy.expressions import Place
+
+log = telemetry.logger(__name__)
+
+_BREATH: Final = 32  # signals after which the loop's other tasks get their turn
+_ATTEMPTS: Final = 2  # at deciding, before every rotation is held
+_AT_LEAST: Final = timedelta(seconds=1)
+_PAGE_INTERVAL: Final = timedelta(minutes=1)
+
+
+class Decide(Protocol):
+    """The core: services.router.domain.decide.decide."""
+
+    def __call__(
+        self,
+        incident: Incident | None,
+        signal: Signal,
+        around: Surroundings,
+        policy: CompiledPolicy,
+        now: datetime,
+    ) -> Decision: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What became of one arrival: a decision; or nothing, because it was a repeat or deciding failed."""
+
+    arrival: Arrival
+    decision: Decision | None = None
+    repeated: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came of a whole batch.
+
+    `earliest` is the first due time among what was written, `spreads` whether many are to be told something.
+    """
+
+    handled: Sequence[Handled]
+    earliest: datetime | None
+    spreads: bool = False
+    failures: Mapping[Place, Count] = field(default_factory=dict)  # expressions that could not be evaluated
+
+
+async def handle(
+    connection: AsyncConnection,
+    arrivals: Sequence[Arrival],
+    *,
+    policies: Policies,
+    in_force: InForce,
+    now: datetime,
+    decide: Decide = decide,
+) -> Batch:
+    """Take signals from outside; the caller owns the transaction. Repeats are dropped by their id."""
+    ids = [arrival.id for arrival in arrivals if arrival.id]
+    fresh = await inbox.new_ids(connection, SCHEMA, ids, now)
+    wanted: list[Arrival] = []
+    repeats: list[Arrival] = []
+    for arrival in arrivals:
+        if arrival.id and arrival.id not in fresh:
+            repeats.append(arrival)
+            continue
+        fresh.discard(arrival.id)  # the same id twice in one batch is a repeat, too
+        wanted.append(arrival)
+    metrics.REPEATS.inc(len(repeats))
+    groups = await gather.lock_groups(connection, wanted, policies, in_force, now)
+    situation = await incident_store.gather(connection, wanted, now) if wanted else Situation()
+    situation.relations.groups = groups
+    deciding = await _deciding(connection, situation, wanted, policies, in_force, now=now, decide=decide)
+    batch = await _decide_all(connection, deciding, wanted)
+    by_arrival = {id(each.arrival): each for each in batch.handled}
+    return Batch(
+        [by_arrival.get(id(arrival)) or Handled(arrival, repeated=True) for arrival in arrivals],
+        batch.earliest,
+        batch.spreads,
+        batch.failures,
+    )
+
+
+async def handle_due(
+    connection: AsyncConnection,
+    situation: Situation,
+    *,
+    policies: Policies,
+    in_force: InForce,
+    now: datetime,
+    decide: Decide = decide,
+) -> Batch:
+    """Let incidents whose time has come (`store.due`) take their step; the caller owns the transaction."""
+    for incident in situation.incidents.values():
+        if incident.next_due_at is not None:
+            metrics.TIMER_LATENESS.observe(max(0.0, (now - incident.next_due_at).total_seconds()))
+    arrivals = [Arrival(TimerFired(), incident_id) for incident_id in situation.incidents]
+    deciding = await _deciding(connection, situation, arrivals, policies, in_force, now=now, decide=decide)
+    return await _decide_all(connection, deciding, arrivals)
+
+
+async def mark_stuck(
+    connection: AsyncConnection,
+    situation: Situation,
+    error: str,
+    *,
+    policies: Policies,
+    in_force: InForce,
+    now: datetime,
+) -> Batch:
+    """Nothing is decided about these: each is marked stuck by this error, and tried again (rule 18)."""
+    if not situation.incidents:
+        return Batch((), None)  # another router has taken it up
+    deciding = await _deciding(connection, situation, (), policies, in_force, now=now, decide=decide)
+    arrivals = [Arrival(TimerFired(), incident_id) for incident_id in situation.incidents]
+    for incident in list(situation.incidents.values()):
+        metrics.SET_ASIDE.inc()
+        deciding.stick(incident, error)
+    await _tell_last_resort(connection, deciding)
+    await incident_store.apply(connection, situation, deciding.levels, now)
+    dues = [incident.next_due_at for incident in situation.to_write() if incident.next_due_at is not None]
+    return Batch([Handled(arrival, error=error) for arrival in arrivals], min(dues, default=None))
+
+
+async def _deciding(
+    connection: AsyncConnection,
+    situation: Situation,
+    arrivals: Sequence[Arrival],
+    policies: Policies,
+    in_force: InForce,
+    *,
+    now: datetime,
+    decide: Decide,
+) -> "_Deciding":
+    hashes = {incident.policy_hash for incident in situation.incidents.values()} | {in_force.hash}
+    compiled = await policies.get(connection, hashes)
+    live = compiled[in_force.hash]
+    if isinstance(live, Exception):
+        raise UnusablePolicyError(f"policy {in_force.hash}: {live}") from live
+    situation.office = await policies.offices.get(connection, in_force.office, live)
+    said = gather.said_customers(situation, arrivals)
+    situation.customers = await gather.customers(connection, policies, in_force, live, said)
+    await gather.relate(connection, situation, arrivals, live, now)
+    situation.heard = await heard_since.heard(connection, now) if live.listens else None
+    usable = [policy for policy in compiled.values() if not isinstance(policy, Exception)]
+    situation.rotations = dict(await rotation_store.read(connection, usable))
+    return _Deciding(situation, compiled, live, now, decide)
+
+
+async def _decide_all(
+    connection: AsyncConnection, deciding: "_Deciding", arrivals: Sequence[Arrival]
+) -> Batch:
+    if not arrivals:
+        return Batch((), None)
+    deciding, handled = await _in_turn(connection, deciding, arrivals)
+    deciding.tell_failures()
+    situation = deciding.situation
+    await _tell_last_resort(connection, deciding)
+    await incident_store.apply(connection, situation, deciding.levels, deciding.now)
+    _count(situation, arrivals)
+    dues = [incident.next_due_at for incident in situation.to_write() if incident.next_due_at is not None]
+    spreads = bool(situation.relations.spreads)
+    return Batch(handled, min(dues, default=None), spreads, situation.failures)
+
+
+async def _in_turn(
+    connection: AsyncConnection, deciding: "_Deciding", arrivals: Sequence[Arrival]
+) -> tuple["_Deciding", list[Handled]]:
+    """Decide, and hold every rotation that was moved; once more where somebody else had moved it meanwhile.
+
+    Other positions may lead to other levels; after a few tries all of them are held, and then nothing can
+    change any more. What is locked in a later try may stand out of order: a deadlock is tried again, whole.
+    """
+    held: dict[rotation_store.Place, str] = {}
+    for attempt in count(1):
+        handled = await _each(deciding, arrivals)
+        wanted = deciding.situation.moved.keys() - held.keys()
+        if not wanted:
+            break
+        if attempt > _ATTEMPTS:
+            wanted = set(deciding.rotating()) - held.keys()
+        standing = await rotation_store.lock(connection, wanted, deciding.now)
+        held |= standing
+        if all(deciding.saw(place) == name for place, name in standing.items()):
+            break
+        metrics.DECIDED_AGAIN.inc()
+        deciding = deciding.anew(held)
+    return deciding, handled
+
+
+async def _each(deciding: "_Deciding", arrivals: Sequence[Arrival]) -> list[Handled]:
+    started = perf_counter()
+    handled = []
+    for number, arrival in enumerate(arrivals, 1):
+        handled.append(deciding.take(arrival))
+        if number % _BREATH == 0:
+            await asyncio.sleep(0)
+    metrics.DECIDE_SECONDS.observe((perf_counter() - started) / len(arrivals))
+    return handled
+
+
+class _Deciding:
+    """The decisions of one batch, each on what the ones before it left."""
+
+    def __init__(
+        self,
+        situation: Situation,
+        compiled: Mapping[str, Compiled],
+        live: CompiledPolicy,
+        now: datetime,
+        decide: Decide,
+    ) -> None:
+        self.situation = situation
+        self.live = live
+        self.now = now
+        self.untold: list[str] = []  # stuck incidents of which last_resort should hear
+        known = Surroundings(live=live, customers=situation.customers)
+        self.levels = incident_store.Levels(known, self._known_policy)
+        self._failures: list[dict[str, Any]] = []
+        self._compiled = compiled
+        self._decide_purely = decide
+        self._gathered = situation.as_gathered() if self.rotating() else situation
+
+    def rotating(self) -> Sequence[rotation_store.Place]:
+        """Every round robin that this batch may meet."""
+        return rotation_store.rotating(
+            policy for policy in self._compiled.values() if not isinstance(policy, Exception)
+        )
+
+    def saw(self, place: rotation_store.Place) -> str:
+        """Where this round robin stood when the batch began."""
+        return self._gathered.rotations.get(place, "")
+
+    def anew(self, standing: rotation_store.Positions) -> "_Deciding":
+        """The same from the beginning, with rotations as they really stand."""
+        gathered = self._gathered.as_gathered()
+        gathered.rotations |= standing
+        return _Deciding(gathered, self._compiled, self.live, self.now, self._decide_purely)
+
+    def take(self, arrival: Arrival) -> Handled:
+        """Decide about one signal. An exception inside ends here."""
+        incident = self.situation.find(arrival.to)
+        if arrival.letter is not None:
+            self.situation.letters.append(arrival.letter)
+        if incident is None and not isinstance(arrival.signal, EventReceived):
+            return Handled(arrival)  # a report about something that never was; the API looks first
+        if incident is not None and last_resort.is_stand_in(incident) and incident.is_open:
+            return self._take_behind_stand_in(incident, arrival)
+        if incident is not None and incident.stuck is not None and isinstance(arrival.signal, TimerFired):
+            return self._try_again(incident, arrival)
+        return self._take(incident, arrival)
+
+    def _take(self, incident: Incident | None, arrival: Arrival) -> Handled:
+        try:
+            decision = self._decide(incident, arrival.signal)
+        except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
+            return self._set_aside(incident, arrival, err)
+        self.situation.keep(decision, arrival.signal)
+        return Handled(arrival, decision)
+
+    def _decide(self, incident: Incident | None, signal: Signal) -> Decision:
+        remembered = None
+        if incident is None and isinstance(signal, EventReceived):
+            remembered = self.situation.resolves.get((signal.event.integration, signal.event.dedup_key))
+        around = Surroundings(
+            live=self.live,
+            remembered_resolve=remembered,
+            office=self.situation.office,
+            customers=self.situation.customers,
+            groups=self.situation.relations.groups,
+            causes=self.situation.relations.causes,
+            troubled=self.situation.relations.troubled,
+            others=self.situation.relations.others,
+            rotations=self.situation.rotations,
+            heard=self.situation.heard,
+        )
+        policy = self._policy(incident)
+        decision = self._decide_purely(incident, signal, around, policy, self.now)
+        if isinstance(signal, EventReceived) and signal.event.unmapped:
+            mapped = expression_failures.of_mapping(signal.event, self.live.hash)
+            decision = replace(decision, failures={**decision.failures, **mapped})
+        if isinstance(signal, TimerFired):
+            decision = self._moved_on(incident, decision)
+        own = isinstance(signal, EventReceived) and signal.event.integration == OWN_INTEGRATION
+        return last_resort.also_told(decision, self.live.bundle) if own else decision
+
+    def _moved_on(self, incident: Incident | None, decision: Decision) -> Decision:
+        """A timer that fired must not be due again at once, whatever was decided: it would spin."""
+        after = decision.incident if decision.changed else incident
+        if after is None or after.next_due_at is None or after.next_due_at > self.now:
+            return decision
+        later = replace(after, next_due_at=self.now + _AT_LEAST)
+        return replace(decision, incident=later, changed=True)
+
+    def _policy(self, incident: Incident | None) -> CompiledPolicy:
+        if incident is None:
+            return self.live
+        policy = self._compiled.get(incident.policy_hash, self.live)
+        if isinstance(policy, Exception):
+            raise policy
+        return policy
+
+    def _known_policy(self, incident: Incident) -> CompiledPolicy | None:
+        policy = self._compiled.get(incident.policy_hash)
+        return None if isinstance(policy, Exception) else policy
+
+    def _set_aside(self, incident: Incident | None, arrival: Arrival, err: Exception) -> Handled:
+        error = f"{type(err).__name__}: {err}"
+        signal = arrival.signal
+        about = incident.id if incident is not None else str(arrival.to)
+        self._failed("set_aside", about, arrival, err)
+        if isinstance(signal, ActionTaken):
+            return Handled(arrival, error=error)  # the person is told; what they did is not kept
+        if incident is None:
+            assert isinstance(signal, EventReceived)
+            tiers = self.live.bundle.tiers
+            incident = last_resort.stand_in(signal.event, self.live.hash, tiers[-1], self.now)
+        self.stick(incident, error)
+        self._put_aside(incident.id, signal, error)
+        return Handled(arrival, error=error)
+
+    def _failed(self, action: str, about: str, arrival: Arrival, err: Exception) -> None:
+        stack = "" if self._failures else "".join(traceback.format_exception(err))
+        said = {"signal": arrival.kind, "event_id": arrival.id, "error": repr(err)[:500], "stack": stack}
+        self._failures.append({"action": action, "incident": about} | said)
+
+    def tell_failures(self) -> None:
+        """One line each; the stack with the first of a batch only, a broken rule fails thousands of times."""
+        for each in self._failures:
+            log.error("deciding failed", **each)
+        metrics.SET_ASIDE.inc(sum(each["action"] == "set_aside" for each in self._failures))
+
+    def _put_aside(self, incident_id: str, signal: Signal, error: str) -> None:
+        if isinstance(signal, EventReceived | DeliveryReported | RelatedTold):
+            self.situation.put_aside(SetAside(incident_id, signal, self.now, error))
+
+    def stick(self, incident: Incident, error: str) -> None:
+        """Mark it stuck and plan its next try."""
+        marked = last_resort.stuck(incident, error, self.now)
+        self.situation.write(marked)
+        self.situation.tell(marked.id, [last_resort.failed_entry(marked, self.now)])
+        if last_resort.wants_telling(marked):
+            self.untold.append(marked.id)
+
+    def _try_again(self, incident: Incident, arrival: Arrival) -> Handled:
+        """The next try of a stuck incident: what was set aside, in order, then its timer."""
+        assert incident.stuck is not None
+        if self.now < incident.stuck.retry_at:
+            return self._take(incident, arrival)
+        before = incident.stuck
+        try:
+            self._take_up(incident.id)
+            decision = self._decide(self.situation.incidents[incident.id], arrival.signal)
+        except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
+            self._failed("still_stuck", incident.id, arrival, err)
+            current = self.situation.incidents[incident.id]
+            self.stick(replace(current, stuck=before), f"{type(err).__name__}: {err}")
+            return Handled(arrival, error=str(err))
+        self.situation.keep(decision, arrival.signal)
+        self.situation.write(replace(self.situation.incidents[incident.id], stuck=None))
+        return Handled(arrival, decision)
+
+    def _take_up(self, incident_id: str) -> None:
+        """Decide what was set aside for this incident. Raises at the first that still cannot be."""
+        waiting = self.situation.waiting.get(incident_id, [])
+        while waiting:
+            earlier = waiting[0]
+            incident = self.situation.incidents[incident_id]
+            if not _superseded(incident, earlier):
+                self.situation.keep(self._decide(incident, earlier.signal), earlier.signal)
+            self.situation.take_up(earlier)
+
+    def _take_behind_stand_in(self, incident: Incident, arrival: Arrival) -> Handled:
+        """Nothing overtakes the event that could not be decided: it is tried first."""
+        if isinstance(arrival.signal, ActionTaken):
+            decision = last_resort.act_plainly(incident, arrival.signal, self.now)
+            if decision is None:
+                return Handled(arrival, error=incident.stuck.error if incident.stuck else "")
+            self.situation.keep(decision)
+            return Handled(arrival, decision)
+        try:
+            self._replace_stand_in(incident)
+        except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
+            return self._still_standing_in(incident, arrival, f"{type(err).__name__}: {err}")
+        if isinstance(arrival.signal, EventReceived):
+            return self._take(self.situation.find(arrival.to), arrival)
+        return Handled(arrival)
+
+    def _replace_stand_in(self, incident: Incident) -> None:
+        waiting = self.situation.waiting.get(incident.id, [])
+        current: Incident | None = None
+        decisions: list[Decision] = []
+        for earlier in waiting:
+            if isinstance(earlier.signal, EventReceived):
+                decision = self._decide(current, earlier.signal)
+                decisions.append(decision)
+                current = decision.incident or current
+        self.situation.keep(last_resort.give_way(incident, "can be decided again", self.now))
+        for decision in decisions:
+            self.situation.keep(decision)
+        for earlier in tuple(waiting):
+            self.situation.take_up(earlier)
+
+    def _still_standing_in(self, incident: Incident, arrival: Arrival, error: str) -> Handled:
+        if isinstance(arrival.signal, TimerFired):
+            self.stick(incident, error)
+        elif isinstance(arrival.signal, EventReceived):
+            self._put_aside(incident.id, arrival.signal, error)
+        return Handled(arrival, error=error)
+
+
+def _superseded(incident: Incident, earlier: SetAside) -> bool:
+    """Whether the incident was resolved after this was set aside: what is over is not opened again by it."""
+    return not incident.is_open and incident.resolved_at is not None and incident.resolved_at >= earlier.at
+
+
+async def _tell_last_resort(connection: AsyncConnection, deciding: _Deciding) -> None:
+    """Page last_resort about what is stuck, at most once a minute for all of Ladder."""
+    situation = deciding.situation
+    untold = [situation.incidents[incident_id] for incident_id in dict.fromkeys(deciding.untold)]
+    untold = [incident for incident in untold if incident.stuck is not None]
+    if not untold:
+        return
+    row = (
+        await connection.execute(
+            _MAY_PAGE,
+            {"now": deciding.now, "before": deciding.now - _PAGE_INTERVAL, "count": len(untold)},
+        )
+    ).one()
+    if not row.may:
+        return
+    first = untold[0]
+    level = deciding.levels.level(first)
+    others = row.held_back + len(untold) - 1
+    paged, message = last_resort.told(first, deciding.live.bundle, level, others, deciding.now)
+    situation.write(paged)
+    situation.messages.append(message)
+
+
+def _count(situation: Situation, arrivals: Sequence[Arrival]) -> None:
+    for arrival in arrivals:
+        metrics.SIGNALS.labels(arrival.kind).inc()
+    for message in situation.messages:
+        if isinstance(message, IncidentChanged):
+            for page in message.pages:
+                metrics.PAGES.labels(page.through).inc()
+            for each in message.clock_events:
+                metrics.CLOCK_EVENTS.labels(each.target, each.event).inc()
+            if "avoided" in message.changes:
+                metrics.ESCALATIONS_AVOIDED.inc()
+    for incident_id, entry in situation.entries:
+        if entry.kind == late_trigger.HELD:
+            metrics.TRIGGERS_HELD.labels(situation.incidents[incident_id].integration).inc()
+    for letter in situation.letters:
+        metrics.DEAD_LETTERS.labels(letter.from_topic).inc()
+
+
+_MAY_PAGE: Final = text("""
+    UPDATE router.last_resort AS l
+    SET paged_at = CASE WHEN old.may THEN :now ELSE l.paged_at END,
+        held_back = CASE WHEN old.may THEN 0 ELSE l.held_back + :count END
+    FROM (
+        SELECT held_back, paged_at <= CAST(:before AS timestamptz) AS may FROM router.last_resort FOR UPDATE
+    ) AS old
+    RETURNING old.may, old.held_back
+""")

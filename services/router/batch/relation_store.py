@@ -1,0 +1,235 @@
+"""What incidents have to do with each other, in the database: groups, causes, dependencies, merges.
+
+Groups are locked before the incidents of the batch, sorted by rule and values; whoever opens one holds it
+until the commit, so that two routers that open the same group at once make one parent. Nothing else here is
+locked: what a decision sees of other incidents may be a moment old, and whom it concerns is told through the
+log. A policy without such rules costs nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import Cause, Group, Other
+from services.router.domain.model.decision import Decision, Explains, Joined, Spread
+from services.router.domain.model.incident import Incident
+from services.router.domain.muting.suppression import AFTER_CAUSE
+from shared import codec
+from shared.events import Upstream
+
+_CAUSES_SEEN: Final = 5  # of a rule: more would say nothing new
+_UPSTREAM_SEEN: Final = 3  # open incidents of a service
+
+
+@dataclass(slots=True)
+class Relations:
+    """What a batch knows of other incidents, and what it has decided about them so far."""
+
+    groups: dict[tuple[str, str], Group | None] = field(default_factory=dict)
+    causes: dict[str, list[Cause]] = field(default_factory=dict)
+    troubled: dict[str, list[Upstream]] = field(default_factory=dict)
+    others: dict[str, Other] = field(default_factory=dict)
+    joined: dict[tuple[str, str], tuple[Joined, datetime]] = field(default_factory=dict)
+    explains: list[tuple[Incident, Explains]] = field(default_factory=list)
+    spreads: list[Spread] = field(default_factory=list)
+
+    def as_gathered(self) -> "Relations":
+        """A copy to decide on, made before anything is."""
+        return Relations(dict(self.groups), dict(self.causes), dict(self.troubled), self.others)
+
+    def follow(self, incident: Incident, decision: Decision) -> None:
+        """Later signals of the batch see what was decided."""
+        for joined in decision.joined:
+            key = (joined.rule, joined.values)
+            self.groups[key] = Group(joined.parent, joined.title, incident.decided_at)
+            self.joined[key] = (joined, incident.decided_at)
+        for explains in decision.explains:
+            self.explains.append((incident, explains))
+            self._explained(incident, explains)
+        self.spreads.extend(decision.spreads)
+        if self.groups and not incident.is_open:
+            self._parent_ended(incident)
+        if incident.service in self.troubled:
+            self._trouble(incident)
+
+    def _explained(self, incident: Incident, explains: Explains) -> None:
+        known = [each for each in self.causes.get(explains.rule, []) if each.incident_id != incident.id]
+        cause = Cause(incident.id, incident.title, explains.ended, explains.opened_at, explains.under)
+        self.causes[explains.rule] = [cause, *known] if cause.ended is None else [*known, cause]
+
+    def _parent_ended(self, incident: Incident) -> None:
+        for key, group in self.groups.items():
+            if group is not None and group.parent == incident.id:
+                self.groups[key] = None
+
+    def _trouble(self, incident: Incident) -> None:
+        others = [each for each in self.troubled[incident.service] if each.id != incident.id]
+        if incident.is_open:
+            others.append(Upstream(id=incident.id, service=incident.service, title=incident.title))
+        self.troubled[incident.service] = others
+
+
+async def lock_groups(
+    connection: AsyncConnection, keys: Iterable[tuple[str, str]], now: datetime
+) -> dict[tuple[str, str], Group | None]:
+    """Lock these groups; those that stand (their parent is open), None for the others."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    columns = {"rules": [key[0] for key in wanted], "values": [key[1] for key in wanted], "now": now}
+    rows = (await connection.execute(_LOCK_GROUPS, columns)).all()
+    parents = [row.parent for row in rows if row.parent is not None]
+    # Another statement, so that a parent shows that was committed while this one waited for the lock.
+    standing = set()
+    if parents:
+        standing = {row.id for row in await connection.execute(_STANDING, {"ids": parents})}
+    return {
+        (row.rule, row.by_values): Group(str(row.parent), row.title, row.at)
+        if row.parent in standing
+        else None
+        for row in rows
+    }
+
+
+async def causes(connection: AsyncConnection, live: CompiledPolicy, now: datetime) -> dict[str, list[Cause]]:
+    """The causes of the policy's rules: those that stand first, then those that ended a moment ago."""
+    rules = sorted({rule.spec.name for rule in live.causes.rules})
+    if not rules:
+        return {}
+    given = {"rules": rules, "since": now - AFTER_CAUSE, "most": _CAUSES_SEEN}
+    found: dict[str, list[Cause]] = {}
+    for row in await connection.execute(_CAUSES, given):
+        cause = Cause(str(row.incident_id), row.title, row.ended, row.opened_at, tuple(row.under))
+        found.setdefault(row.rule, []).append(cause)
+    return found
+
+
+async def troubled(connection: AsyncConnection, live: CompiledPolicy) -> dict[str, list[Upstream]]:
+    """The open incidents of every service that another one depends on, the newest of each."""
+    services = sorted({name for upstream in live.upstream.values() for name in upstream})
+    found: dict[str, list[Upstream]] = {name: [] for name in services}
+    if services:
+        given = {"services": services, "most": _UPSTREAM_SEEN}
+        for row in await connection.execute(_TROUBLED, given):
+            found[row.service].append(Upstream(id=str(row.id), service=row.service, title=row.title))
+    return found
+
+
+async def others(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Other]:
+    """Other incidents as they are now, by their ids."""
+    if not ids:
+        return {}
+    return {
+        str(row.id): Other(
+            str(row.id), row.title, row.status, str(row.parent) if row.parent else "", bool(row.merged)
+        )
+        for row in await connection.execute(_OTHERS, {"ids": list(ids)})
+    }
+
+
+async def write(connection: AsyncConnection, relations: Relations, now: datetime) -> None:
+    """Groups, causes, and what is to be told to many."""
+    if relations.joined:
+        await connection.execute(_JOIN, _joined_columns(relations.joined))
+    if relations.explains:
+        await connection.execute(_EXPLAIN, _explain_columns(relations.explains))
+    if relations.spreads:
+        await add_spreads(connection, relations.spreads, now)
+
+
+async def add_spreads(connection: AsyncConnection, spreads: Sequence[Spread], now: datetime) -> None:
+    """Remember what is to be told to many; `services.router.loops.fan_out` tells it."""
+    given = {
+        "audiences": [spread.audience for spread in spreads],
+        "meant": [spread.of for spread in spreads],
+        "messages": [codec.json_text(spread.message) for spread in spreads],
+        "now": now,
+    }
+    await connection.execute(_SPREAD, given)
+
+
+def _joined_columns(joined: Mapping[tuple[str, str], tuple[Joined, datetime]]) -> dict[str, Any]:
+    listed = [joined[key] for key in sorted(joined)]
+    return {
+        "rules": [each.rule for each, _ in listed],
+        "values": [each.values for each, _ in listed],
+        "parents": [each.parent for each, _ in listed],
+        "titles": [each.title for each, _ in listed],
+        "ats": [at for _, at in listed],
+        "kept": [at + each.within for each, at in listed],
+    }
+
+
+def _explain_columns(explains: Sequence[tuple[Incident, Explains]]) -> dict[str, Any]:
+    last = {(each.rule, incident.id): (incident, each) for incident, each in explains}
+    listed = [last[key] for key in sorted(last)]
+    return {
+        "rules": [each.rule for _, each in listed],
+        "ids": [incident.id for incident, _ in listed],
+        "titles": [incident.title for incident, _ in listed],
+        "opened": [incident.opened_at for incident, _ in listed],
+        "under": [codec.json_text(each.under) for _, each in listed],
+        "ended": [each.ended for _, each in listed],
+    }
+
+
+_LOCK_GROUPS: Final = text("""
+    INSERT INTO router.incident_group AS g (rule, by_values, at, kept_until)
+    SELECT rule, by_values, :now, :now FROM unnest(CAST(:rules AS text[]), CAST(:values AS text[]))
+        AS wanted (rule, by_values)
+    ORDER BY rule, by_values
+    ON CONFLICT (rule, by_values) DO UPDATE SET rule = excluded.rule
+    RETURNING g.rule, g.by_values, g.parent, g.title, g.at
+""")
+_STANDING: Final = text("""
+    SELECT id FROM router.incident
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN ('triggered', 'acknowledged')
+""")
+_JOIN: Final = text("""
+    INSERT INTO router.incident_group AS g (rule, by_values, parent, title, at, kept_until)
+    SELECT * FROM unnest(CAST(:rules AS text[]), CAST(:values AS text[]), CAST(:parents AS uuid[]),
+                         CAST(:titles AS text[]), CAST(:ats AS timestamptz[]), CAST(:kept AS timestamptz[]))
+    ON CONFLICT (rule, by_values) DO UPDATE
+    SET parent = excluded.parent, title = excluded.title, at = excluded.at, kept_until = excluded.kept_until
+""")
+_CAUSES: Final = text("""
+    SELECT c.* FROM unnest(CAST(:rules AS text[])) AS wanted (rule)
+    CROSS JOIN LATERAL (
+        SELECT rule, incident_id, title, opened_at, under, ended FROM router.cause
+        WHERE rule = wanted.rule AND (ended IS NULL OR ended > :since)
+        ORDER BY ended DESC NULLS FIRST, opened_at LIMIT :most
+    ) AS c
+""")
+_EXPLAIN: Final = text("""
+    INSERT INTO router.cause (rule, incident_id, title, opened_at, under, ended)
+    SELECT rule, id, title, opened, ARRAY(SELECT json_array_elements_text(CAST(under AS json))), ended
+    FROM unnest(CAST(:rules AS text[]), CAST(:ids AS uuid[]), CAST(:titles AS text[]),
+                CAST(:opened AS timestamptz[]), CAST(:under AS text[]), CAST(:ended AS timestamptz[]))
+        AS given (rule, id, title, opened, under, ended)
+    ON CONFLICT (rule, incident_id) DO UPDATE
+    SET title = excluded.title, under = excluded.under, ended = excluded.ended
+""")
+_TROUBLED: Final = text("""
+    SELECT i.* FROM unnest(CAST(:services AS text[])) AS wanted (service)
+    CROSS JOIN LATERAL (
+        SELECT id, service, title FROM router.incident
+        WHERE service = wanted.service AND service <> '' AND status IN ('triggered', 'acknowledged')
+        ORDER BY opened_at DESC LIMIT :most
+    ) AS i
+""")
+_OTHERS: Final = text("""
+    SELECT id, title, status, parent, CAST(state ->> 'merged' AS boolean) AS merged FROM router.incident
+    WHERE id = ANY(CAST(:ids AS uuid[]))
+""")
+_SPREAD: Final = text("""
+    INSERT INTO router.spread (audience, meant, message, at)
+    SELECT audience, meant, CAST(message AS json), :now
+    FROM unnest(CAST(:audiences AS text[]), CAST(:meant AS text[]), CAST(:messages AS text[]))
+         WITH ORDINALITY AS given (audience, meant, message, place)
+    ORDER BY place
+""")

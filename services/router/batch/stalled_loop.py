@@ -1,0 +1,28 @@
+"""A loop of this router that does not come on: an incident about Ladder itself, for `last_resort` to hear."""
+
+import socket
+from datetime import datetime
+from typing import Final
+
+from services.router.batch.inbound import Arrival
+from services.router.domain.draft.draft import derived_id
+from services.router.domain.model.signals import EventReceived
+from shared.events import OWN_INTEGRATION, IncidentEvent
+
+_HOST: Final = socket.gethostname()
+
+
+def arrival(loop: str, why: str, now: datetime) -> Arrival:
+    """The event that opens it with this reason, or resolves it when there is none any more."""
+    event = IncidentEvent(
+        event_id=derived_id("ailing", _HOST, loop, now.isoformat()),
+        integration=OWN_INTEGRATION,
+        dedup_key=f"loop:{loop}:{_HOST}",
+        action="trigger" if why else "resolve",
+        received_at=now,
+        title=f"Ladder's loop {loop!r} on {_HOST} does not come on" if why else None,
+        description=f"It is tried again until it does; nothing is lost meanwhile. {why}" if why else None,
+        severity="critical" if why else None,
+        source=_HOST,
+    )
+    return Arrival(EventReceived(event), (event.integration, event.dedup_key), event.event_id)

@@ -1,0 +1,57 @@
+"""What a sender asks for on behalf of people: give back, snooze, hand up, assign (Opsgenie's alert API).
+
+It is the same as the action of that name by a responder who is nobody in particular. What is not possible is
+recorded with the reason: there is nobody to whom a 409 could be answered any more.
+"""
+
+from services.router.domain import actions
+from services.router.domain.draft.draft import Draft
+from services.router.domain.lifecycle import lifecycle
+from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor
+from shared.events import IncidentEvent
+
+
+def obey(draft: Draft, event: IncidentEvent) -> None:
+    """Do what the event asks for, or say why not."""
+    sender = lifecycle.sender(event)
+    draft.set(events=draft.incident.events + 1)
+    said = len(draft.entries)
+    wanted = ActionTaken(event.action, Actor(sender, "responder"), _arguments(draft, event), event.identity)
+    refusal = actions.act(draft, wanted)
+    draft.actor = sender
+    for note in event.notes:
+        draft.say("intake", note)
+    if refusal is not None:
+        draft.say("recorded", f"{event.action} was asked for and not done: {refusal.reason}")
+    elif len(draft.entries) == said:
+        draft.say("recorded", f"{event.action} was asked for: nothing changes")
+
+
+def _arguments(draft: Draft, event: IncidentEvent) -> ActionArguments:
+    to = event.to or ""
+    match event.action:
+        case "snooze":
+            return ActionArguments(until=event.until)
+        case "assign":
+            return ActionArguments(to=_user(draft, to))
+        case "escalate" if to in draft.policy.ladders:
+            return ActionArguments(policy=to)
+        case "escalate" if draft.ladder.index_of(to) is not None:
+            return ActionArguments(level=to)
+        case "escalate" if to:
+            return ActionArguments(note=f"to {to}, which is no policy or level here: to the next level")
+        case _:
+            return ActionArguments()
+
+
+def _user(draft: Draft, called: str) -> str:
+    """A user by name or mail address; what nobody answers to stays as it is, to be refused by it."""
+    users = draft.live.bundle.users
+    if called in users:
+        return called
+    wanted = called.casefold()
+    for name, user in users.items():
+        for contact in user.contacts.values():
+            if contact.channel == "email" and contact.address.casefold() == wanted:
+                return name
+    return called

@@ -1,0 +1,68 @@
+"""Which customer a text means: by id, then by name or `match`, then by mail domain; the bundle's come first.
+
+Customers are live (POLICY.md, rule 17): what the policy in force and the directory say now counts, for every
+incident. Texts are compared without regard to case.
+"""
+
+from dataclasses import dataclass
+
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.context import Surroundings
+from shared.policy.people import Customer
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The customer that a text means; `id` stays as said, and `customer` None, when nobody is known by it."""
+
+    id: str
+    customer: Customer | None
+    how: str
+    where: str = ""  # of a known one: its place in the bundle, or in the directory
+
+    @property
+    def name(self) -> str:
+        return self.customer.name if self.customer is not None else self.id
+
+
+def find(around: Surroundings, said: str) -> Named:
+    """Who is meant by this text, and how it was understood."""
+    found = in_bundle(around.live, said)
+    if found is not None:
+        return found
+    known = around.customers.get(said)
+    if known is None:
+        return Named(said, None, "not a known customer")
+    if known.shared_by:
+        several = ", ".join(known.shared_by)
+        return Named(said, None, f"several customers have this name ({several}): only an id tells them apart")
+    if known.id in around.live.bundle.customers:
+        return _of_bundle(around.live, known.id, known.how)
+    return Named(known.id, known.customer, known.how, f"directory: customer {known.id}")
+
+
+def in_bundle(policy: CompiledPolicy, said: str) -> Named | None:
+    """The customer of the bundle that is meant by this text; None: the bundle knows nobody by it."""
+    if not said:
+        return None
+    bundle = policy.bundle
+    if said in bundle.customers:
+        return _of_bundle(policy, said, "by its id")
+    text = said.casefold()
+    if text in policy.customers:
+        return _of_bundle(policy, policy.customers[text], f"known as {said!r}")
+    if text in bundle.customers:
+        return _of_bundle(policy, text, "by its id")
+    domain = mail_domain(text)
+    if domain and domain in policy.customers:
+        return _of_bundle(policy, policy.customers[domain], f"by its mail domain {domain}")
+    return None
+
+
+def mail_domain(text: str) -> str:
+    """What stands behind the last `@`; '' where there is none."""
+    return text.rpartition("@")[2] if "@" in text else ""
+
+
+def _of_bundle(policy: CompiledPolicy, customer_id: str, how: str) -> Named:
+    return Named(customer_id, policy.bundle.customers[customer_id], how, f"customers.{customer_id}")

@@ -1,0 +1,420 @@
+"""One decision in the making: the record so far, and what has been said and asked for on the way.
+
+Rules take a draft, look at it and write to it; nothing outside `decide` ever sees one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from services.router.domain.draft import expression_values
+from services.router.domain.draft.recipients import Directory, Found, Resolved
+from services.router.domain.model.compiled_bundle import CompiledPolicy, Ladder
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.decision import Audience, Decision, Entry, Explains, Joined, Spread
+from services.router.domain.model.incident import Clock, Incident, OpenPage, snapshot
+from services.router.domain.model.reason import Reason
+from shared.events import ClockEvent, IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
+from shared.policy.calendars import Calendars, named
+from shared.policy.expressions import Activation, Condition, Place
+
+LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
+# What expressions see of each field; a change of any other field keeps the activation, which is dear to make.
+_SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
+    **{
+        name: frozenset({name})
+        for name in (
+            *(
+                "title",
+                "description",
+                "kind",
+                "source",
+                "severity",
+                "impact",
+                "urgency",
+                "labels",
+                "attributes",
+            ),
+            *("tier", "priority", "assignee", "waiting_for", "reopened", "events"),
+        )
+    },
+    "customer": frozenset({"customer.id", "customer.value"}),
+    "customer_name": frozenset({"customer.name"}),
+    "service": frozenset({"service", "team"}),
+    "status": frozenset({"status", "acknowledged"}),
+    "acknowledged_at": frozenset({"acknowledged"}),
+    "chain": frozenset({"level", "round"}),
+}
+_POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is known for what it is
+# The timeline's lines that say what happened to the incident, not how it was worked out.
+_TELLING: Final = frozenset(
+    {
+        *("opened", "reopened", "paged", "informed", "taken", "resolved", "closed", "escalated", "priority"),
+        *(
+            "unreachable",
+            "breach",
+            "warn",
+            "point",
+            "waiting",
+            "resumed",
+            "asked",
+            "update",
+            "seen",
+            "nobody",
+            "handoff",
+            "on_call",
+            "snoozed",
+            "given_back",
+            "decided",
+            "policy",
+            "merged",
+            "late",
+            "silent",
+        ),
+    }
+)
+
+
+def derived_id(*parts: object) -> str:
+    """A stable id: the same parts give the same one, so that a replay writes the same bytes.
+
+    A UUID of version 8 (RFC 9562, §5.8: free to fill) from 128 bits of BLAKE2b; `uuid.uuid5` takes five
+    times as long.
+    """
+    digest = blake2b("/".join(map(str, parts)).encode(), digest_size=16, person=b"ladder").hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:]}"
+
+
+@dataclass(slots=True)
+class Draft:
+    """The record and the outputs of one decision."""
+
+    incident: Incident
+    policy: CompiledPolicy
+    around: Surroundings
+    now: datetime
+    actor: str = LADDER
+    caused_at: datetime | None = None
+    entries: list[Entry] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
+    asked: list[OpenPage] = field(default_factory=list)  # of them, whom a schedule named
+    notices: list[Notice] = field(default_factory=list)
+    settled: Settled | None = None
+    update_text: str = ""
+    by_person: bool = False  # a person told stakeholders something in this decision, or resolved it
+    outcome: str = ""  # how it was settled, for stakeholders
+    joined: list[Joined] = field(default_factory=list)
+    explains: list[Explains] = field(default_factory=list)
+    rotations: dict[tuple[str, str], str] = field(default_factory=dict)
+    signals: list[RelatedChanged] = field(default_factory=list)
+    spreads: list[Spread] = field(default_factory=list)
+    told_by: str = ""  # the incident whose signal is being decided about
+    initial: Incident = field(init=False)  # the record as it was before this decision
+    clock_events: list[ClockEvent] = field(default_factory=list)
+    failures: dict[Place, str] = field(
+        default_factory=dict
+    )  # expressions that could not be evaluated, and why
+    _activation: Activation | None = None
+    _told: set[tuple[str, Recipient, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.initial = self.incident
+
+    @property
+    def live(self) -> CompiledPolicy:
+        """The policy in force now."""
+        return self.around.live
+
+    @property
+    def calendars(self) -> Calendars:
+        """Those of the policy that it started with (rule 17)."""
+        return self.policy.calendars
+
+    @property
+    def version(self) -> int:
+        """That of the record and the message which this decision makes."""
+        return self.incident.version + 1
+
+    @property
+    def ladder(self) -> Ladder:
+        return self.policy.ladders[self.incident.chain.policy]
+
+    @property
+    def level_name(self) -> str:
+        """The name of where the incident stands."""
+        chain = self.incident.chain
+        if not chain.policy:
+            return ""  # not routed yet
+        if chain.state in {"assignee", "grace"}:
+            return chain.state
+        return self.ladder.level_name(chain.level)
+
+    def set(self, **changes: Any) -> None:
+        """Change fields of the record."""
+        before = self.incident
+        self.incident = replace(before, **changes)
+        if self._activation is not None:
+            for name, value in changes.items():
+                if name in _SEEN_AS and getattr(before, name) != value:
+                    self._forget(_SEEN_AS[name])
+
+    def follow_policy(self, policy: CompiledPolicy) -> None:
+        """From now on it follows this policy instead of the one it started with (rule 17)."""
+        self.policy = policy
+        self.incident = replace(self.incident, policy_hash=policy.hash)
+        self._activation = None
+
+    def set_chain(self, **changes: Any) -> None:
+        """Change fields of the chain."""
+        self.set(chain=replace(self.incident.chain, **changes))
+
+    def _forget(self, seen: frozenset[str]) -> None:
+        if not (seen.isdisjoint(self.policy.names) and seen.isdisjoint(self.live.names)):
+            self._activation = None
+
+    def say(self, kind: str, text: str, reason: Reason | None = None, actor: str = "") -> None:
+        """Write a line to the timeline."""
+        self.entries.append(Entry(self.now, kind, actor or self.actor, text, reason))
+
+    def last_said(self, kind: str) -> str:
+        """The last line of this kind; '' when this decision wrote none."""
+        return next((entry.text for entry in reversed(self.entries) if entry.kind == kind), "")
+
+    def sentence(self, kind: str) -> str:
+        """The same as people inside read it in a message: `Resolved by Ana: restarted.`"""
+        text = self.last_said(kind)
+        return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) or not text else ".")
+
+    def clock(self, event: str, clock: Clock, text: str, reason: Reason) -> None:
+        """Say what happened to a clock: activate, pause, resume, fulfil, warn or breach (rule 8)."""
+        self.say(event, text, reason)
+        self.clock_events.append(ClockEvent(target=clock.target, event=event, sla=clock.sla))
+
+    def say_unnamed(self, resolved: Resolved, reason: Reason, of: str = "") -> None:
+        """Write down which targets named nobody, and who was passed over. `of`: what asked for them."""
+        for gap in resolved.gaps:
+            self.say("nobody", f"{of}{gap}", reason)
+        for note in resolved.notes:
+            self.say("on_call", f"{of}{note}", reason)
+
+    def change(self, name: str) -> None:
+        """Name what this decision changed, for the message."""
+        if name not in self.changes:
+            self.changes.append(name)
+
+    def touch(self) -> None:
+        """A person or a sender showed a sign of life."""
+        self.set(touched_at=self.now, asked_at=None)
+
+    @property
+    def activation(self) -> Activation:
+        """What expressions see of the record as it is now."""
+        if self._activation is None:
+            self._activation = self._seen(self.incident)
+        return self._activation
+
+    def sees(self, activation: Activation) -> bool:
+        """Whether nothing that an expression sees has changed since then."""
+        return self._activation is activation
+
+    def seen_with(self, *, round: int) -> Activation:  # noqa: A002 - the name that expressions know
+        """What expressions would see in another round."""
+        return self._seen(self.incident, round=round)
+
+    def seen_before(self, incident: Incident) -> Activation:
+        """What expressions saw of an earlier state of the record."""
+        return self._seen(incident)
+
+    def _seen(self, incident: Incident, **instead: Any) -> Activation:
+        names = expression_values.values(incident, self.around, self.level_name) | instead
+        return Activation(names, open=self._is_open, on_call=self._on_call, failures=self.failures)
+
+    def _is_open(self, calendar: str) -> bool:
+        """Whether a calendar is open now: of the policy that it started with (rule 17), else a newer one."""
+        frozen = self.policy.calendars.get(calendar)
+        hours = frozen if frozen is not None else named(self.live.calendars, calendar)
+        return hours.is_open(self.now)
+
+    def _on_call(self, schedule: str) -> str:
+        """Who has a schedule now: whoever a page would ask."""
+        roster = self.directory.roster(schedule)
+        return (roster.at(self.now).user or "") if roster is not None else ""
+
+    def reason(self, where: str, condition: Condition | None, *instead_of: str) -> Reason:
+        """A reason with the condition's expression and what it saw."""
+        if condition is None:
+            return Reason(where, "", {}, instead_of)
+        return Reason(where, condition.source, self.activation.used(condition), instead_of)
+
+    @property
+    def directory(self) -> Directory:
+        return Directory(self.around, self.incident, self.now)
+
+    @property
+    def loud(self) -> bool:
+        """Whether the recipient's rules for `high` apply; when that cannot be told, they do."""
+        return self.live.loud is None or self.live.loud.evaluate(self.activation) is not False
+
+    def forget_step(self) -> None:
+        """The pages of the level are over with; those of points are kept, so that an answer is understood."""
+        kept = tuple(page for page in self.incident.pages if page.through == "point")[-_POINT_PAGES_KEPT:]
+        if kept != self.incident.pages:
+            self.set(pages=kept)
+
+    def page(
+        self,
+        found: Found,
+        *,
+        through: str,
+        why: str,
+        act_by: datetime | None = None,
+        otherwise: str = "",
+        joins: bool = False,
+        targets: tuple[str, ...] = (),
+    ) -> Page:
+        """Ask somebody to take the incident. A customer reads nothing internal.
+
+        While it is muted nobody is asked and nothing is kept of it (rule 11); whoever lets a ladder climb
+        asks `is_muted` first.
+        """
+        made, outside = self.incident.pages_made + 1, found.recipient.kind == "customer"
+        page = Page(
+            page_id=derived_id(self.incident.id, "page", made),
+            recipient=found.recipient,
+            level=self.level_name if through != "point" else "",
+            round=self.incident.chain.round,
+            reason=found.why if outside else why,
+            through=through,
+            by_schedule=found.by_schedule,
+            loud=self.loud,
+            since=self.incident.opened_at,
+            act_by=act_by if act_by is None or act_by > self.now else None,  # never a deadline that is over
+            otherwise="" if outside else otherwise,
+            targets=targets,
+        )
+        if self.incident.is_muted:
+            return page
+        self.pages.append(page)
+        asked = OpenPage(
+            page_id=page.page_id,
+            name=found.recipient.name,
+            through=through,
+            level=page.level,
+            user=found.recipient.kind == "user",
+            joins=joins,
+            schedule=found.schedule,
+        )
+        self.set(pages_made=made, pages=(*self.incident.pages, asked))
+        if asked.schedule:
+            self.asked.append(asked)
+        return page
+
+    def tell(
+        self,
+        recipient: Recipient,
+        event: str,
+        *,
+        text: str = "",
+        reason: str = "",
+        stakeholder: bool = False,
+        template: str = "",
+        digest: timedelta | None = None,
+        until: datetime | None = None,
+        paged_since: int | None = None,
+        targets: tuple[str, ...] = (),
+    ) -> None:
+        """Tell somebody, the same recipient of one event once a decision.
+
+        Of a muted incident nobody hears, except (`paged_since`) of its end whoever was paged before; where it
+        is a version and not 0, only if a page since then has reached them.
+        """
+        if self.incident.is_muted and paged_since is None:
+            return
+        once = (event, recipient, text if event == "inform" else "")
+        if once in self._told:
+            return
+        self._told.add(once)
+        self.notices.append(
+            Notice(
+                notice_id=derived_id(self.incident.id, self.version, len(self.notices)),
+                event=event,
+                recipient=recipient,
+                text=text,
+                reason=reason,
+                stakeholder=stakeholder,
+                template=template,
+                digest_seconds=digest.total_seconds() if digest else 0,
+                until=until,
+                paged_since=paged_since or 0,
+                targets=targets,
+            )
+        )
+
+    def follow(self, user: str) -> None:
+        """From now on this person hears how it goes on."""
+        if user and user not in self.incident.followers:
+            self.set(followers=(*self.incident.followers, user))
+
+    def signal(self, to: str, relation: str, /, **values: Any) -> None:
+        """Tell another incident; it hears of it through the log, as of any event."""
+        self.signals.append(self._related(to, relation, len(self.signals), values))
+
+    def spread(self, audience: Audience, of: str, relation: str, **values: Any) -> None:
+        """Tell many incidents, step by step."""
+        message = self._related("", relation, f"to {len(self.spreads)}", values)
+        self.spreads.append(Spread(audience, of, message))
+
+    def _related(self, to: str, relation: str, number: object, values: dict[str, Any]) -> RelatedChanged:
+        incident = self.incident
+        return RelatedChanged(
+            message_id=derived_id(incident.id, "related", self.initial.version + 1, self.now, to, number),
+            to=to,
+            incident_id=incident.id,
+            relation=relation,
+            at=self.now,
+            title=incident.title,
+            priority=incident.priority,
+            status=incident.status,
+            values=values,
+        )
+
+    def settle(self, why: str, by: str = "") -> None:
+        """Call off every page that earlier decisions asked for and that has not started."""
+        self.settled = Settled(why=why, by=by)
+
+    def finish(self) -> Decision:
+        """The decision as data, under the next version of the record."""
+        version = self.incident.version + 1 if self.entries or self.changes else self.incident.version
+        incident = replace(self.incident, version=version, decided_at=self.now)
+        message = None
+        if self.changes or self.pages or self.notices or self.settled or self.clock_events:
+            message = IncidentChanged(
+                message_id=derived_id(incident.id, "version", version),
+                at=self.now,
+                caused_at=self.caused_at,
+                changes=tuple(self.changes),
+                why=tuple(entry.text for entry in self.entries if entry.kind in _TELLING),
+                actor=self.actor,
+                incident=snapshot(incident, self.level_name, self.now, self.calendars),
+                settled=self.settled,
+                pages=tuple(self.pages),
+                notices=tuple(self.notices),
+                clock_events=tuple(self.clock_events),
+            )
+        return Decision(
+            incident,
+            tuple(self.entries),
+            message,
+            joined=tuple(self.joined),
+            explains=tuple(self.explains),
+            rotations=self.rotations,
+            signals=tuple(self.signals),
+            spreads=tuple(self.spreads),
+            failures=self.failures,
+        )

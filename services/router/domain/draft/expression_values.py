@@ -1,0 +1,40 @@
+"""What a policy's expressions see of an incident: names and values (POLICY.md, "Expressions")."""
+
+from typing import Any
+
+from services.router.domain.draft import customers
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.incident import Incident
+
+
+def values(incident: Incident, around: Surroundings, level: str) -> dict[str, Any]:
+    """Every name an expression may use. Absent text is '', an absent number 0."""
+    live = around.live.bundle
+    customer = customers.find(around, incident.customer).customer if incident.customer else None
+    service = live.services.get(incident.service)
+    return {
+        "title": incident.title,
+        "description": incident.description,
+        "kind": incident.kind,
+        "source": incident.source,
+        "severity": incident.severity or "",
+        "impact": incident.impact,
+        "urgency": incident.urgency,
+        "priority": incident.priority,
+        "tier": incident.tier,
+        "customer.id": incident.customer,
+        "customer.name": incident.customer_name,
+        "customer.value": (customer.value if customer is not None else None) or 0,
+        "service": incident.service,
+        "team": (service.team if service is not None else None) or "",
+        "attributes": incident.attributes,
+        "labels": incident.labels,
+        "status": incident.status,
+        "waiting_for": incident.waiting_for,
+        "level": level,
+        "round": incident.chain.round,
+        "reopened": incident.reopened,
+        "events": incident.events,
+        "acknowledged": incident.acknowledged_at is not None and incident.status != "triggered",
+        "assignee": incident.assignee,
+    }

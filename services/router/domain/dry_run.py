@@ -1,0 +1,124 @@
+"""What would become of events that nobody has posted: the decisions themselves, stored and sent nowhere."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from dataclasses import replace as evolve
+from datetime import datetime
+from typing import Final
+
+from services.router.domain.decide import decide
+from services.router.domain.draft.recipients import shown_address
+from services.router.domain.forecast import NextStep, foreseen
+from services.router.domain.model.context import Surroundings
+from services.router.domain.model.decision import Decision, Entry
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.reason import Reason
+from services.router.domain.model.signals import EventReceived, TimerFired
+from shared.events import IncidentEvent, IncidentSnapshot, Page
+
+MOST_DECIDED: Final = 20  # of one post; of what follows only the events are told
+_STEPS: Final = 6
+_MOST_DECISIONS: Final = 50  # looked at for the first page: what is held until office hours pages then
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPage:
+    """One of those who are paged first, and when that is."""
+
+    at: datetime
+    page: Page
+    name: str  # as people call them
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One event, and what would come of it. Without an incident: why none is opened or changed."""
+
+    event: IncidentEvent
+    what: str
+    incident: IncidentSnapshot | None = None
+    route: Reason | None = None  # why its policy was chosen, where it opens
+    entries: Sequence[Entry] = ()
+    first: Sequence[FirstPage] = ()
+    coming: Sequence[NextStep] = ()
+
+
+def tried(
+    events: Sequence[IncidentEvent], around: Surroundings, now: datetime
+) -> Generator[None, None, Sequence[Tried]]:
+    """Each event, decided under the policy in force as if no incident stood but those of the same post.
+
+    Yields after each decision, for whoever has other work in between.
+    """
+    found: list[Tried] = []
+    standing: dict[str, Incident] = {}
+    for event in events[:MOST_DECIDED]:
+        decision = decide(standing.get(event.dedup_key), EventReceived(event), around, around.live, now)
+        around = _moved_on(around, decision)
+        yield
+        if decision.incident is None or decision.message is None:
+            found.append(Tried(event, _said(decision), entries=decision.entries))
+            continue
+        standing[event.dedup_key] = decision.incident
+        first = yield from _first_pages(decision, around, now)
+        coming = yield from foreseen(decision.incident, around, around.live, since=now, steps=_STEPS)
+        found.append(
+            Tried(
+                event,
+                _said(decision),
+                decision.message.incident,
+                next((entry.reason for entry in decision.entries if entry.kind == "route"), None),
+                decision.entries,
+                first,
+                coming,
+            )
+        )
+    return found
+
+
+def tried_at_once(events: Sequence[IncidentEvent], around: Surroundings, now: datetime) -> Sequence[Tried]:
+    """The same for whoever has nothing else to do."""
+    playing = tried(events, around, now)
+    while True:
+        try:
+            next(playing)
+        except StopIteration as end:
+            found: Sequence[Tried] = end.value
+            return found
+
+
+def _said(decision: Decision) -> str:
+    if decision.orphan is not None:
+        return decision.orphan.reason
+    if decision.message is not None and "opened" in decision.message.changes:
+        return "it opens an incident"
+    return decision.entries[0].text if decision.entries else "it changes nothing"
+
+
+def _first_pages(
+    decision: Decision, around: Surroundings, now: datetime
+) -> Generator[None, None, Sequence[FirstPage]]:
+    """Who is paged by this decision, or by the first one after it that pages anybody."""
+    for _ in range(_MOST_DECISIONS):
+        if decision.message is not None and decision.message.pages:
+            return [FirstPage(now, page, _name(page, around)) for page in decision.message.pages]
+        incident = decision.incident
+        if incident is None or incident.next_due_at is None or not incident.is_open:
+            break
+        now = max(now, incident.next_due_at)
+        decision = decide(incident, TimerFired(), around, around.live, now)
+        around = _moved_on(around, decision)
+        yield
+    return ()
+
+
+def _moved_on(around: Surroundings, decision: Decision) -> Surroundings:
+    return evolve(around, rotations={**around.rotations, **decision.rotations})
+
+
+def _name(page: Page, around: Surroundings) -> str:
+    recipient, users = page.recipient, around.live.bundle.users
+    if recipient.kind == "address":
+        return shown_address(recipient.name)
+    user = users.get(recipient.name) if recipient.kind == "user" else None
+    return (user.name if user is not None else "") or recipient.name

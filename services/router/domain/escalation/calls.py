@@ -1,0 +1,40 @@
+"""Automation that a policy starts: `calls.NAME`, a signed webhook of type `call` (POLICY.md, `calls`)."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.router.domain.draft.draft import Draft
+from services.router.domain.model.reason import Reason
+from shared.events import DeliveryReport, Recipient
+
+STARTS_WITHIN: Final = timedelta(minutes=10)  # later, people are at work on what it would have done
+
+
+def start(
+    draft: Draft, name: str, why: str, *, reason: Reason | None = None, until: datetime | None = None
+) -> None:
+    """Have the notifier start it. What becomes of that comes back as a report; `until`: not tried after that.
+
+    Of an incident that is suppressed or grouped nothing is started (rule 11).
+    """
+    if name not in draft.live.bundle.calls:
+        draft.say("call", f"call {name} is not started: the policy in force has no such call", reason)
+        return
+    if draft.incident.is_muted:
+        draft.say(
+            "call", f"call {name} is not started: the incident is {draft.incident.stands_still}", reason
+        )
+        return
+    draft.say("call", f"call {name} is started: {why}", reason)
+    recipient = Recipient(kind="call", name=name)
+    draft.tell(recipient, "call", reason=why, until=until or draft.now + STARTS_WITHIN)
+
+
+def reported(draft: Draft, report: DeliveryReport) -> None:
+    """Write down what became of it."""
+    if report.outcome == "failed":
+        tries = f" after {report.attempts} attempts" if report.attempts > 1 else ""
+        text = f"call {report.recipient} failed{tries}: {report.reason or 'no reason given'}"
+    else:
+        text = f"call {report.recipient} reached its automation"
+    draft.say("call", text, actor="notifier")

@@ -1,0 +1,301 @@
+"""The chain of competence: which level is asked now, and what comes next (POLICY.md, rules 1–5, 7).
+
+A level that resolves to nobody is passed at once; past the last level and the last round stands `finally`,
+which repeats until somebody takes the incident; when it names nobody, `last_resort` does. Only a climb that
+`holds` lets a level, or `finally`, wait for its calendar: whom a person hands it to is paged now.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from msgspec.structs import replace
+
+from services.router.domain.draft.draft import Draft
+from services.router.domain.escalation import grace, hold_until, modes, paged_people, paging
+from services.router.domain.escalation.candidates import Candidate, candidates, onward, span
+from services.router.domain.model.compiled_bundle import Rung
+from services.router.domain.model.incident import Chain
+from services.router.domain.model.reason import Reason
+
+MACHINE_REST: Final = timedelta(minutes=30)  # rule 3: a machine's acknowledge rests the levels so long
+
+
+def enter(
+    draft: Draft,
+    policy: str,
+    *,
+    start_at: str | None,
+    cause: str,
+    reason: Reason,
+    page: bool = True,
+    opening: bool = False,
+    holds: bool = True,
+) -> None:
+    """Start a policy's ladder at `start_at`, or at the first level that handles the incident (rule 1).
+
+    Not `page`: it stands before its first level until the waiting is over. `opening`: the incident is new,
+    and automation has its chance first where the policy says so.
+    """
+    ladder, before = draft.policy.ladders[policy], draft.incident.chain
+    lowest = (ladder.index_of(start_at) if start_at else None) or 0
+    made = Chain(
+        policy=policy,
+        level=lowest,
+        lowest=lowest,
+        since=draft.now,
+        entered=(*before.entered, policy),
+        failed_step_at=before.failed_step_at,
+        unasked=True,
+        by_name=bool(start_at),
+        grace_due=opening and ladder.spec.grace is not None,
+    )
+    draft.set(chain=made)
+    draft.forget_step()
+    draft.say("route", f"policy {policy}" + (f", starting at level {start_at}" if start_at else ""), reason)
+    for rung in ladder.rungs[:lowest]:
+        draft.say("level_skipped", f"level {rung.spec.name} is skipped: the route starts higher", reason)
+    if page:
+        _begin(draft, cause=cause, holds=holds)
+
+
+def _begin(draft: Draft, *, cause: str, reason: Reason | None = None, holds: bool = True) -> None:
+    """Page the level that stands first, or let automation try before that."""
+    chain = draft.incident.chain
+    if chain.grace_due:
+        grace.begin(draft)
+        return
+    climb(draft, chain.lowest, chain.round, cause=cause, reason=reason, named=chain.by_name, holds=holds)
+
+
+def climb(
+    draft: Draft,
+    index: int,
+    round_: int,
+    *,
+    cause: str,
+    reason: Reason | None = None,
+    wraps: bool = True,
+    named: bool = False,
+    joins: bool = False,
+    holds: bool = True,
+) -> None:
+    """Page the first level from `index` on that handles the incident and names somebody; else `finally`.
+
+    `wraps`: later rounds count. `named`: the first level was asked for by name. `joins`: somebody has taken
+    the incident and keeps it. `holds`: a level may wait for its calendar.
+    """
+    for candidate in candidates(draft, index, round_, wraps=wraps, named=named):
+        if _pass(draft, candidate):
+            continue
+        hold = hold_until.hold(draft, candidate.rung, draft.now) if holds else None
+        if hold is not None and hold.until is None:
+            draft.say(
+                "level_skipped", hold_until.never(candidate.rung, hold), hold_until.reason(candidate.rung)
+            )
+            continue
+        if hold is not None:
+            paging.wait_for(draft, candidate.rung, hold, cause, joins=joins)
+            return
+        paging.page_level(draft, candidate, cause, reason, named=named, joins=joins)
+        return
+    paging.page_finally(draft, cause=cause, reason=reason, joins=joins, holds=holds)
+
+
+def _pass(draft: Draft, candidate: Candidate) -> bool:
+    """Write down why this level is not paged; whether it is passed."""
+    rung, name = candidate.rung, candidate.rung.spec.name
+    if candidate.resolved is None:
+        text = f"level {name} is passed: it does not handle this"
+        draft.say("level_skipped", text, candidate.reason)
+        return True
+    if candidate.unsure:
+        text = f"level {name} counts as competent: its condition could not be evaluated: {candidate.unsure}"
+        draft.say("competence", text, candidate.reason)
+    where = f"{rung.where}.notify"
+    draft.say_unnamed(candidate.resolved, Reason(where))
+    if candidate.asks_somebody:
+        return False
+    draft.say("level_skipped", f"level {name} is passed at once: it names nobody", Reason(where))
+    return True
+
+
+def advance(draft: Draft, *, cause: str, reason: Reason, wraps: bool = True) -> None:
+    """One step up: the next level that handles it, the next round (if it `wraps`), or `finally`."""
+    chain = draft.incident.chain
+    if chain.state == "finally":
+        paging.page_finally(draft, cause=cause, reason=reason)
+        return
+    climb(draft, *onward(chain, draft.ladder), cause=cause, reason=reason, wraps=wraps)
+    draft.change("escalated")
+
+
+def time_out(draft: Draft) -> None:
+    """Nobody took it within the level's time: one step, whose window counts from now (rule 2)."""
+    chain = draft.incident.chain
+    if chain.state == "resting":
+        _rest_is_over(draft)
+        return
+    if chain.state == "grace":
+        cause, reason = grace.over(draft)
+        _begin(draft, cause=cause, reason=reason)
+        return
+    if chain.state == "held":
+        cause, reason = f"calendar {chain.calendar} is open", _opened(chain)
+        named = chain.by_name and chain.unasked
+        climb(draft, *onward(chain, draft.ladder), cause=cause, reason=reason, named=named)
+        draft.change("escalated")
+        return
+    if chain.waits_at_the_end:
+        advance(draft, cause=f"calendar {chain.calendar} is open", reason=_opened(chain))
+        return
+    if chain.state == "finally":
+        waited = span(draft.ladder.spec.finally_.every)
+        reason = Reason(f"policies.{chain.policy}.finally", values={"every": waited})
+        advance(draft, cause=f"nobody has taken it for another {waited}", reason=reason)
+        return
+    if _asks_the_next(draft):
+        return
+    waited = span(chain.due - chain.since) if chain.due else span(draft.now - chain.since)
+    level = min(chain.level, len(draft.ladder.rungs) - 1)
+    where = f"policies.{chain.policy}.levels[{level}].acknowledge_within"
+    values = {"paged_at": chain.since.isoformat(), "acknowledge_within": waited}
+    advance(
+        draft,
+        cause=f"{paging.place(draft)} did not take it within {waited}",
+        reason=Reason(where, values=values),
+    )
+
+
+def _opened(chain: Chain) -> Reason:
+    return Reason(f"calendars.{chain.calendar}")
+
+
+def _asks_the_next(draft: Draft) -> bool:
+    """Whether the level, which asks one by one, goes on with the next of its people, as the page said."""
+    rung = modes.standing(draft)
+    each = rung.spec.mode.one_by_one if rung is not None else None
+    if rung is None or each is None or not modes.promises_another(draft, rung):
+        return False
+    turn = modes.following(draft)
+    if turn is None:  # they left the level meanwhile: its time goes on
+        ends = modes.level_ends(draft, rung)
+        draft.set_chain(due=ends, ends=ends)
+        draft.say(
+            "turn", f"level {rung.spec.name} has asked everybody it names", Reason(f"{rung.where}.mode")
+        )
+        return True
+    cause = f"{modes.last_asked(draft)} did not take it within {span(each)}"
+    paging.take_turn(draft, turn, cause=cause, reason=Reason(f"{rung.where}.mode"))
+    return True
+
+
+def _rest_is_over(draft: Draft) -> None:
+    """`solve_within` passed, or a machine's acknowledge has run out (rule 3)."""
+    chain, ladder, assignee = draft.incident.chain, draft.ladder, draft.incident.assignee
+    if not assignee:
+        draft.set(status="triggered")
+        reason = Reason("rule 3: a machine's acknowledge rests the levels for so long")
+        cause = "no person has taken it since a machine did"
+        climb(draft, *onward(chain, ladder), cause=cause, reason=reason)
+        draft.change("escalated")
+        return
+    if chain.calendar:
+        join(draft, cause=f"calendar {chain.calendar} is open", reason=_opened(chain))
+        return
+    rung: Rung | None = ladder.rungs[chain.level] if chain.level < len(ladder.rungs) else None
+    limit = span((rung.spec.solve_within if rung is not None else None) or timedelta(0))
+    cause = f"{draft.directory.display(assignee)} took it and it is not solved within {limit}"
+    where = f"{rung.where}.solve_within" if rung is not None else "rule 3"
+    join(draft, cause=cause, reason=Reason(where))
+
+
+def join(draft: Draft, *, cause: str, reason: Reason) -> None:
+    """It was taken, and more people are needed: the next level joins, the assignee stays (rules 1, 3).
+
+    Past the top `finally` joins, once.
+    """
+    chain = draft.incident.chain
+    if chain.level >= len(draft.ladder.rungs):
+        draft.set_chain(due=None)
+        return
+    climb(draft, chain.level + 1, chain.round, cause=cause, reason=reason, wraps=False, joins=True)
+    draft.change("escalated")
+    if not draft.incident.chain.calendar:  # held: it rests until that opens
+        rest(draft)
+
+
+def rest(draft: Draft) -> None:
+    """The levels rest because somebody has it; `solve_within` of where it stands goes on.
+
+    A machine's acknowledge rests them for 30 minutes where the level names no time (rule 3). While the
+    incident stands still nothing counts (rules 9, 11).
+    """
+    chain, ladder, taken = draft.incident.chain, draft.ladder, bool(draft.incident.assignee)
+    limit = ladder.rungs[chain.level].spec.solve_within if chain.level < len(ladder.rungs) else None
+    if not taken:
+        limit = limit or MACHINE_REST
+    due = draft.now + limit if limit and not draft.incident.stands_still else None
+    draft.set_chain(state="resting", due=due, unasked=chain.unasked and not taken, calendar="")
+
+
+def rest_on(draft: Draft, *, cause: str) -> None:
+    """Somebody has it and the incident stands still no longer; a level that was to join joins (rule 3)."""
+    incident, position = draft.incident, draft.incident.chain
+    if not (incident.assignee and position.state == "resting" and position.calendar):
+        rest(draft)
+    elif not incident.stands_still:
+        join(draft, cause=cause, reason=_opened(position))
+
+
+def solved_at(draft: Draft) -> str:
+    """The name of the level that has it now; '' when none has been asked in this opening."""
+    chain = draft.incident.chain
+    return "" if chain.unasked else draft.ladder.level_name(chain.level)
+
+
+def restart(draft: Draft, *, cause: str, reason: Reason) -> None:
+    """The level that the chain stands on is paged again."""
+    chain = draft.incident.chain
+    if chain.level >= len(draft.ladder.rungs) and not chain.unasked:
+        paging.page_finally(draft, cause=cause, reason=reason)
+        return
+    if chain.unasked:
+        _begin(draft, cause=cause, reason=reason)
+    elif chain.state == "held":
+        climb(draft, *onward(chain, draft.ladder), cause=cause, reason=reason)
+    else:
+        climb(draft, chain.level, chain.round, cause=cause, reason=reason, named=chain.by_name)
+
+
+def hand_up(draft: Draft, *, cause: str, reason: Reason, holds: bool = False) -> None:
+    """The next level up that handles it; at the top `finally`: handing up starts no new round (rule 4)."""
+    place = onward(draft.incident.chain, draft.ladder)
+    climb(draft, *place, cause=cause, reason=reason, wraps=False, holds=holds)
+    paged_people.handed_elsewhere(draft)
+    draft.change("escalated")
+
+
+def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason, holds: bool = False) -> None:
+    """Leave this ladder for another policy's; a policy that was entered before goes to `finally` (rule 4)."""
+    if policy in draft.incident.chain.entered:
+        draft.say("escalated", f"policy {policy} was entered before: finally is paged instead", reason)
+        paging.page_finally(draft, cause=cause, reason=reason, holds=holds)
+    else:
+        draft.say("escalated", f"handed to policy {policy} because {cause}", reason)
+        enter(draft, policy, start_at=None, cause=cause, reason=reason, holds=holds)
+        draft.set(handed_up=draft.incident.handed_up + 1)
+    paged_people.handed_elsewhere(draft)
+    draft.change("escalated")
+
+
+def go_to_level(draft: Draft, level: str, *, cause: str, reason: Reason) -> None:
+    """Page a named level of the current policy now."""
+    ladder, chain = draft.ladder, draft.incident.chain
+    index = ladder.index_of(level)
+    assert index is not None, "the caller has looked the level up"
+    for rung in ladder.rungs[onward(chain, ladder)[0] : index]:
+        draft.say("level_skipped", f"level {rung.spec.name} is skipped: level {level} was asked for", reason)
+    draft.set(chain=replace(chain, lowest=min(chain.lowest, index)))
+    climb(draft, index, chain.round, cause=cause, reason=reason, named=True, holds=False)
+    paged_people.handed_elsewhere(draft)
+    draft.change("escalated")

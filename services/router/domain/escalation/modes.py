@@ -1,0 +1,151 @@
+"""Whom of a level a step pages: everybody, one in turn, or one after the other (a level's `mode`, rule 19).
+
+A team's room hears of a level once, with its first page; only people are asked in turn.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.recipients import Found, shown_address
+from services.router.domain.escalation.handoff import THROUGH
+from services.router.domain.model.compiled_bundle import Rung
+from services.router.domain.model.incident import OpenPage
+from services.router.domain.model.reason import Reason
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """Whom to page now, who of the level comes after them, how a sentence says that (` in turn`, or '')."""
+
+    paged: tuple[Found, ...]
+    left: tuple[Found, ...] = ()
+    manner: str = ""
+
+
+def people(found: Iterable[Found]) -> tuple[Found, ...]:
+    """Everybody who can take it: not a room."""
+    return tuple(each for each in found if each.recipient.kind != "team")
+
+
+def first(draft: Draft, rung: Rung, found: tuple[Found, ...], *, joins: bool) -> Turn:
+    """Whom the level pages when its step begins. A rotation moves on; whoever joins is asked all at once."""
+    kind = rung.spec.mode.kind
+    if kind == "all" or (kind == "one_by_one" and joins):
+        return Turn(found)
+    able = people(found)
+    if kind == "round_robin":
+        able = _by_rotation(draft, rung, able)
+        _advance(draft, rung, able)
+    rooms = tuple(each for each in found if each.recipient.kind == "team")
+    return Turn((able[0], *rooms), able[1:], " in turn" if kind == "round_robin" else " one by one")
+
+
+def following(draft: Draft) -> Turn | None:
+    """Whom the level that stands pages next, after whoever was asked in this step; None: it has asked all."""
+    rung = standing(draft)
+    if rung is None or rung.spec.mode.kind == "all":
+        return None
+    asked = {page.name for page in _asked(draft)}
+    able = people(draft.directory.resolve(rung.spec.notify).found)
+    if rung.spec.mode.kind == "round_robin":
+        able = _by_rotation(draft, rung, able)
+    left = tuple(each for each in able if each.recipient.name not in asked)
+    return Turn(left[:1], left[1:]) if left else None
+
+
+def standing(draft: Draft) -> Rung | None:
+    """The level whose step is under way; None while nobody of a level is being asked."""
+    chain, rungs = draft.incident.chain, draft.ladder.rungs
+    asking = chain.state == "climbing" and not chain.unasked and chain.level < len(rungs)
+    return rungs[chain.level] if asking else None
+
+
+def _asked(draft: Draft) -> Sequence[OpenPage]:
+    """The pages of this step to people, in order."""
+    rooms = draft.live.bundle.teams
+    pages = [page for page in draft.incident.pages if not page.looks]
+    return [page for page in pages if page.user or page.name not in rooms]
+
+
+def _asked_in_turn(draft: Draft) -> Sequence[OpenPage]:
+    """Of them, those whose turn it was: not who came on call meanwhile."""
+    return [page for page in _asked(draft) if page.through != THROUGH]
+
+
+def is_lost(draft: Draft) -> bool:
+    """Whether whoever was asked last, alone of their level, cannot be reached for good."""
+    rung = standing(draft)
+    if rung is None or rung.spec.mode.kind == "all":
+        return False
+    asked = _asked_in_turn(draft)
+    return bool(asked) and asked[-1].state == "unreachable"
+
+
+def last_asked(draft: Draft) -> str:
+    """Who was paged last in this step, as they are called."""
+    page = _asked_in_turn(draft)[-1]
+    return draft.directory.display(page.name) if page.user else shown_address(page.name)
+
+
+def ends_at(draft: Draft, rung: Rung, level_ends: datetime, left: Sequence[Found]) -> datetime:
+    """When the turn that begins now is over: the end of the level's own time ends every turn."""
+    each = rung.spec.mode.one_by_one
+    return min(draft.now + each, level_ends) if each is not None and left else level_ends
+
+
+def level_ends(draft: Draft, rung: Rung) -> datetime:
+    """When the time of the level that stands is over.
+
+    While Ladder was down nobody could be asked: by so much the level's time moves, so that whoever was
+    promised to be asked next is asked, and has their time (rule 2).
+    """
+    chain = draft.incident.chain
+    late = max(draft.now - chain.due, timedelta(0)) if chain.due is not None else timedelta(0)
+    return (chain.ends or chain.since + rung.spec.acknowledge_within) + late
+
+
+def promises_another(draft: Draft, rung: Rung) -> bool:
+    """Whether the turn that stands was to be followed by another one of the same level."""
+    chain = draft.incident.chain
+    ends = chain.ends or chain.since + rung.spec.acknowledge_within
+    return rung.spec.mode.one_by_one is not None and chain.due is not None and chain.due < ends
+
+
+def advance(draft: Draft, rung: Rung, turn: Turn) -> None:
+    """Remember that a rotation has asked this one."""
+    if rung.spec.mode.kind == "round_robin":
+        _advance(draft, rung, turn.paged)
+
+
+def _position(draft: Draft, rung: Rung) -> str:
+    key = (draft.ladder.name, rung.spec.name)
+    return draft.rotations.get(key, draft.around.rotations.get(key, ""))
+
+
+def _by_rotation(draft: Draft, rung: Rung, able: tuple[Found, ...]) -> tuple[Found, ...]:
+    """The level's people, beginning with the one after the last who was asked (rule 19).
+
+    When that one is not of the level any more: the next by name, so that nobody is preferred for being
+    listed first.
+    """
+    last, names = _position(draft, rung), [each.recipient.name for each in able]
+    if not last:
+        return able
+    if last in names:
+        start = names.index(last) + 1
+    else:
+        after = min((name for name in names if name > last), default=min(names, default=""))
+        start = names.index(after) if after else 0
+    return (*able[start:], *able[:start])
+
+
+def _advance(draft: Draft, rung: Rung, ordered: Sequence[Found]) -> None:
+    last, name = _position(draft, rung), ordered[0].recipient.name
+    draft.rotations[draft.ladder.name, rung.spec.name] = name
+    after = f" after {shown_address(draft.directory.display(last))}" if last and last != name else ""
+    text = f"level {rung.spec.name}: it is the turn of {draft.directory.shown(ordered[0].recipient)}{after}"
+    among = [shown_address(each.recipient.name) for each in ordered]
+    values = {"last": shown_address(last), "among": among}
+    draft.say("turn", text, Reason("rule 19: round_robin", values=values))

@@ -1,0 +1,259 @@
+"""One step of a ladder: where the chain stands from now on, who is asked, and how that is told.
+
+Which step it is, is decided by `chain`; here it is taken.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.recipients import Found
+from services.router.domain.escalation import hold_until, modes
+from services.router.domain.escalation.candidates import Candidate, otherwise, span
+from services.router.domain.model.compiled_bundle import Rung
+from services.router.domain.model.incident import ChainState
+from services.router.domain.model.reason import Reason
+from shared.events import Recipient
+
+
+def wait_for(draft: Draft, rung: Rung, hold: hold_until.Hold, cause: str, *, joins: bool) -> None:
+    """The chain stands where it stands until the next level's calendar opens (whoever has it keeps it)."""
+    state: ChainState = "resting" if joins else "held"
+    draft.set_chain(state=state, due=hold.until, calendar=hold.calendar)
+    text = hold_until.waits(f"level {rung.spec.name}", hold)
+    draft.say("held", text + _because(cause), hold_until.reason(rung))
+
+
+def page_level(
+    draft: Draft, candidate: Candidate, cause: str, reason: Reason | None, *, named: bool, joins: bool
+) -> None:
+    """Ask whom the level names now, as its mode says."""
+    assert candidate.resolved is not None
+    rung, rounds = candidate.rung, draft.ladder.spec.rounds
+    if draft.incident.is_muted:
+        _stand_quietly(draft, rung.index, candidate.round, cause, named=named)
+        return
+    turn = modes.first(draft, rung, candidate.resolved.found, joins=joins)
+    ends = draft.now + rung.spec.acknowledge_within
+    due = None if joins else modes.ends_at(draft, rung, ends, turn.left)
+    _stand(
+        draft,
+        level=rung.index,
+        round=candidate.round,
+        since=draft.now,
+        state="climbing",
+        due=due,
+        ends=ends if due is not None and due < ends else None,
+        unasked=False,
+        by_name=named,
+        turn=1,
+        calendar="",
+    )
+    place = f"level {rung.spec.name}" + (f", round {candidate.round} of {rounds}" if rounds > 1 else "")
+    verb, until = (
+        ("joins", "") if joins else ("is paged", f"; {span(rung.spec.acknowledge_within)} to take it")
+    )
+    names = _names(draft, modes.people(turn.paged))
+    text = f"{place} {verb}{turn.manner}{_because(cause)}: {names}{until}"
+    draft.say("paged", text, reason or Reason(f"{rung.where}.notify"))
+    then = _stays(draft) if joins else _next_asked(draft, rung, turn) or otherwise(draft)
+    draft.forget_step()
+    _ask(
+        draft,
+        _Step("level", place + ("," + turn.manner if turn.manner else ""), cause, due, then, joins),
+        turn.paged,
+    )
+
+
+def _stand_quietly(draft: Draft, level: int, round_: int, cause: str, *, named: bool) -> None:
+    """It moves there and asks nobody: the end of the suppression, or of its group, does (rule 11)."""
+    climbs = level < len(draft.ladder.rungs)
+    _stand(
+        draft,
+        level=level,
+        round=round_,
+        since=draft.now,
+        state="climbing" if climbs else "finally",
+        due=None,
+        unasked=False,
+        by_name=named,
+        turn=0,
+        calendar="",
+    )
+    where = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
+    draft.say("muted", f"{place(draft)} is not asked{_because(cause)}: {where}", Reason("rule 11"))
+
+
+def _stand(draft: Draft, **changes: Any) -> None:
+    """Move to another place of the ladder; a move up is counted."""
+    before = draft.incident.chain
+    draft.set_chain(**{"ends": None} | changes)
+    after = draft.incident.chain
+    if not before.unasked and (after.round, after.level) > (before.round, before.level):
+        draft.set(handed_up=draft.incident.handed_up + 1)
+
+
+def _next_asked(draft: Draft, rung: Rung, turn: modes.Turn) -> str:
+    """Who of the same level is paged next when nobody acts; '' when the level has asked everybody."""
+    if rung.spec.mode.kind != "one_by_one" or not turn.left:
+        return ""
+    if not modes.promises_another(draft, rung):
+        return ""
+    return f"{draft.directory.shown(turn.left[0].recipient)} is paged next"
+
+
+def take_turn(draft: Draft, turn: modes.Turn, *, cause: str, reason: Reason) -> None:
+    """The level goes on with the next of its people; whoever was asked before may still take it."""
+    rung, position = modes.standing(draft), draft.incident.chain
+    assert rung is not None
+    ends = modes.level_ends(draft, rung)
+    due = modes.ends_at(draft, rung, ends, turn.left)
+    draft.set_chain(turn=position.turn + 1, due=due, ends=ends)
+    modes.advance(draft, rung, turn)
+    name = draft.directory.shown(turn.paged[0].recipient)
+    place = f"level {rung.spec.name}, number {position.turn + 1} of those it asks"
+    until = f"; {span(due - draft.now)} to take it"
+    draft.say("paged", f"{name} is paged next{_because(cause)}: {place}{until}", reason)
+    then = _next_asked(draft, rung, turn) or otherwise(draft)
+    _ask(draft, _Step("level", place, cause, due, then, joins=False), turn.paged)
+
+
+def page_assignee(draft: Draft, known: str, *, cause: str, reason: Reason) -> None:
+    """What was reopened is first asked of whoever had it (rule 15)."""
+    window = draft.ladder.rungs[draft.incident.chain.lowest].spec.acknowledge_within
+    due, why = draft.now + window, "you had it before it was reopened"
+    draft.set_chain(since=draft.now, state="assignee", due=due)
+    draft.forget_step()
+    name = draft.directory.display(known)
+    text = f"{name} is paged first, who had it; {span(window)} to take it"
+    if cause:
+        text += f" ({cause})"
+    draft.say("paged", text, reason)
+    found = Found(Recipient(kind="user", name=known), why)
+    draft.page(found, through="assignee", why=why, act_by=due, otherwise=otherwise(draft))
+    draft.change("paged")
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """What the pages of one step have in common."""
+
+    through: str
+    place: str
+    cause: str
+    due: datetime | None
+    otherwise: str
+    joins: bool
+
+
+def _ask(draft: Draft, step: _Step, found: tuple[Found, ...]) -> None:
+    where = f"({step.place}; {step.cause})" if step.cause else f"({step.place})"
+    for each in found:
+        draft.page(
+            each,
+            through=step.through,
+            why=f"{each.why} {where}",
+            act_by=step.due,
+            otherwise=step.otherwise,
+            joins=step.joins,
+        )
+    draft.change("paged")
+
+
+def _because(cause: str) -> str:
+    return f" because {cause}" if cause else ""
+
+
+def _stays(draft: Draft) -> str:
+    return f"it stays with {draft.directory.display(draft.incident.assignee)}"
+
+
+def _names(draft: Draft, found: tuple[Found, ...]) -> str:
+    return ", ".join(draft.directory.shown(each.recipient) for each in found)
+
+
+def page_finally(
+    draft: Draft, *, cause: str, reason: Reason | None = None, joins: bool = False, holds: bool = True
+) -> None:
+    """Page `finally` once more, or `last_resort` when it names nobody; again after `every` (rule 5).
+
+    `holds`: it may wait for its calendar. One that never opens again keeps it silent no longer.
+    """
+    ladder = draft.ladder
+    final, where = ladder.spec.finally_, f"policies.{ladder.name}.finally"
+    if draft.incident.is_muted:
+        _stand_quietly(draft, len(ladder.rungs), draft.incident.chain.round, cause, named=False)
+        return
+    hold = hold_until.of_finally(draft, draft.now) if holds else None
+    if hold is not None and hold.until is not None:
+        _wait_at_the_end(draft, hold, cause, joins=joins)
+        return
+    if hold is not None and draft.incident.chain.state != "finally":
+        draft.say("held", hold_until.does_not_wait(hold), hold_until.reason_of_finally(draft))
+    _stand(
+        draft,
+        level=len(ladder.rungs),
+        since=draft.now,
+        state="finally",
+        due=None if joins else draft.now + final.every,
+        unasked=False,
+        by_name=False,
+        calendar="",
+    )
+    resolved = draft.directory.resolve(final.notify)
+    draft.say_unnamed(resolved, Reason(f"{where}.notify"))
+    if resolved:
+        _page_last(draft, "finally", resolved.found, cause, reason or Reason(where), joins=joins)
+        return
+    draft.say("nobody", "finally names nobody: last_resort is paged", Reason(where))
+    page_last_resort(draft, cause=cause, reason=reason or Reason("last_resort"), joins=joins)
+
+
+def _wait_at_the_end(draft: Draft, hold: hold_until.Hold, cause: str, *, joins: bool) -> None:
+    """`finally` is next, and pages when its calendar opens; whoever was asked before may still take it."""
+    if joins:
+        draft.set_chain(state="resting", due=hold.until, calendar=hold.calendar)
+    else:
+        end = len(draft.ladder.rungs)
+        _stand(draft, level=end, state="finally", due=hold.until, calendar=hold.calendar)
+    draft.say(
+        "held", hold_until.waits("finally", hold) + _because(cause), hold_until.reason_of_finally(draft)
+    )
+
+
+def page_last_resort(draft: Draft, *, cause: str, reason: Reason, joins: bool = False) -> None:
+    """Page `last_resort` in the turn of `finally`."""
+    resolved = draft.directory.resolve(draft.live.bundle.last_resort)
+    _page_last(draft, "last_resort", resolved.found, cause, reason, joins=joins)
+
+
+def _page_last(
+    draft: Draft, through: str, found: tuple[Found, ...], cause: str, reason: Reason, *, joins: bool
+) -> None:
+    every, due = span(draft.ladder.spec.finally_.every), draft.incident.chain.due
+    names = _names(draft, found) or "nobody (it resolves to no one)"
+    verb, again = ("joins", "") if joins else ("pages", f"; again every {every}{_while_open(draft)}")
+    draft.say("paged", f"{through} {verb}{_because(cause)}: {names}{again}", reason)
+    hold = hold_until.of_finally(draft, due) if due is not None else None
+    waits = hold is not None and hold.until is not None
+    then = (
+        f"you are paged again{hold_until.opens(hold)}"
+        if hold and waits
+        else f"you are paged again in {every}"
+    )
+    draft.forget_step()
+    _ask(draft, _Step(through, through, cause, due, _stays(draft) if joins else then, joins), found)
+
+
+def _while_open(draft: Draft) -> str:
+    calendar = draft.ladder.spec.finally_.hold_until
+    return f" while calendar {calendar} is open" if calendar else ""
+
+
+def place(draft: Draft) -> str:
+    """Where the chain stands, as it is called in a sentence."""
+    chain = draft.incident.chain
+    if chain.state == "assignee":
+        return "the assignee"
+    return f"level {draft.level_name}" if chain.level < len(draft.ladder.rungs) else "finally"

@@ -1,0 +1,120 @@
+"""Whose problem it is and how much it matters: customer, tier, priority, SLA (POLICY.md, rules 8 and 14)."""
+
+from typing import Final
+
+from services.router.domain.draft import customers
+from services.router.domain.draft.draft import Draft
+from services.router.domain.escalation import chain
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.reason import Reason
+from services.router.domain.sla import clocks, stopwatch
+
+OF_SEVERITY: Final = {"critical": 1, "error": 2, "warning": 3, "info": 4}
+
+
+def name_customer(draft: Draft, said: str) -> None:
+    """Take what an event says of the customer, and say how it was understood."""
+    found = customers.find(draft.around, said)
+    draft.set(customer=found.id, customer_name=found.name)
+    if said:
+        text = f"customer {found.name}: {found.how}"
+        draft.say("customer", text, Reason("customers", values={"said": said}))
+
+
+def set_tier(draft: Draft) -> None:
+    """The tier an event carried, else the customer's, else the last one."""
+    bundle, incident = draft.live.bundle, draft.incident
+    known = customers.find(draft.around, incident.customer)
+    said = known.customer.tier if known.customer is not None else None
+    lost: list[str] = []
+    if incident.said_tier in bundle.tiers:
+        tier, where = incident.said_tier, "the event names the tier"
+    else:
+        if incident.said_tier:
+            lost.append(f"{incident.said_tier!r} is not a tier of the policy")
+        if said and said not in bundle.tiers:
+            lost.append(f"{known.where}: {said!r} is not a tier of the policy")
+        tier = bundle.tier_of(said)
+        where = f"{known.where}.tier" if said in bundle.tiers else "tiers: the last one"
+    if tier != incident.tier:
+        draft.set(tier=tier)
+        draft.say("tier", f"tier {tier}", Reason(where, instead_of=lost))
+
+
+def computed(draft: Draft) -> tuple[int, Reason]:
+    """What the rules make of the priority now: the first row that matches, else from severity."""
+    incident = draft.incident
+    chosen = draft.policy.priorities.first(draft.activation)
+    if chosen.rule is not None:
+        return chosen.rule.spec.priority, chosen.reason(draft.activation)
+    said = {"severity": incident.severity or "not given: taken as error"}
+    reason = Reason("priority from severity", "", said, chosen.instead_of)
+    return OF_SEVERITY[incident.severity or "error"], reason
+
+
+def _is_opening(incident: Incident) -> bool:
+    """Whether it has neither priority nor clocks yet: a point may change a new incident as it opens, too."""
+    return incident.version == 0 and not incident.chain.policy
+
+
+def set_priority(draft: Draft) -> None:
+    """By the rules. It rises by itself and falls only by a person; where a person has set it, it rises again
+    only when the rules find it more urgent than they did then (rule 14).
+    """
+    incident = draft.incident
+    wanted, reason = computed(draft)
+    if _is_opening(incident):
+        draft.set(priority=wanted)
+        draft.say("priority", f"priority {wanted}", reason)
+    elif wanted < incident.priority and (not incident.priority_then or wanted < incident.priority_then):
+        draft.set(priority=wanted, priority_by="", priority_then=0)
+        draft.say("priority", f"priority rises from {incident.priority} to {wanted}", reason)
+        draft.change("priority")
+
+
+def choose_sla(draft: Draft, *, anew: bool = False) -> None:
+    """The first SLA that matches; after a change the same time is measured against the new promise.
+
+    `anew`: its promises may have changed although it is called the same, and so may its calendars: what the
+    old ones had broken was noticed before.
+    """
+    chosen = draft.policy.slas.first(draft.activation)
+    sla = chosen.rule.spec if chosen.rule is not None else None
+    promising = sla if stopwatch.goals(sla) else None
+    if _is_opening(draft.incident):
+        reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
+        clocks.activate(draft, sla, reason)
+    elif anew or (promising.name if promising is not None else "") != draft.incident.promised_by:
+        if not anew:
+            clocks.notice(draft)
+        reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
+        clocks.retarget(draft, promising, reason)
+
+
+def competence(draft: Draft, before: Incident) -> None:
+    """Ask `handles` again after a change: no longer competent → handed up, or joined if taken (rule 1).
+
+    `before` is the record before the change: a level that was asked for although it never was competent
+    stays. While the levels stand still, the end of the waiting asks.
+    """
+    position, ladder = draft.incident.chain, draft.ladder
+    if draft.incident.stands_still and position.due is None:
+        return
+    if (
+        position.state not in {"climbing", "resting"}
+        or position.unasked
+        or position.level >= len(ladder.rungs)
+    ):
+        return
+    rung = ladder.rungs[position.level]
+    if rung.handles is None or rung.handles.evaluate(draft.activation) is not False:
+        return
+    reason = draft.reason(f"{rung.where}.handles", rung.handles)
+    if rung.handles.evaluate(draft.seen_before(before)) is False:
+        return
+    cause = f"level {rung.spec.name} does not handle this any more"
+    if draft.incident.assignee:
+        chain.join(draft, cause=cause, reason=reason)
+        return
+    draft.set(status="triggered")
+    chain.hand_up(draft, cause=cause, reason=reason, holds=True)

@@ -1,0 +1,106 @@
+"""What a person or an escalation point sets on the record, and what follows from it (rules 13, 14).
+
+Everything that depends on the fields is asked again: tier, priority, SLA, competence; points follow at the
+end of the decision.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from services.router.domain.draft.draft import Draft
+from services.router.domain.lifecycle import classify, event_fields, pauses
+from services.router.domain.model.reason import Reason
+
+FIELDS: Final = ("priority", "kind", "service", "customer", "attributes")
+_PINNED: Final = ("kind", "service", "customer")
+_COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})
+
+
+def change(draft: Draft, changes: Mapping[str, Any], *, reason: Reason, by_person: bool) -> set[str]:
+    """Set the fields; returns the names of those that changed.
+
+    Of `attributes` those that are named change, null takes one away. What a person has set, no later event
+    changes back, except attributes: they are facts.
+    """
+    before = draft.incident
+    changed = _take_over(draft, changes, by_person=by_person)
+    if changed:
+        draft.say("set", _told(draft, changed), reason)
+        classify.set_tier(draft)
+        if not (by_person and "priority" in changes):
+            classify.set_priority(draft)
+    if "priority" in changes:
+        _set_priority(draft, changes["priority"], reason, by_person=by_person)
+    if draft.incident.priority != before.priority:
+        changed.add("priority")
+    if changed:
+        classify.choose_sla(draft)
+        draft.change("changed")
+    if draft.incident.priority < before.priority:
+        pauses.end(draft, "the priority rose")
+    if changed & _COMPETENCE:
+        classify.competence(draft, before)
+    return changed
+
+
+def _take_over(draft: Draft, changes: Mapping[str, Any], *, by_person: bool) -> set[str]:
+    changed = set[str]()
+    for name in ("kind", "service"):
+        if name in changes and changes[name] != getattr(draft.incident, name):
+            draft.set(**{name: changes[name]})
+            changed.add(name)
+    said = changes.get("customer")
+    if said is not None:
+        was = draft.incident.customer
+        classify.name_customer(draft, said)
+        if draft.incident.customer != was:
+            draft.set(said_tier="")  # it was said of the other customer
+            changed.add("customer")
+    merged = merged_attributes(draft.incident.attributes, changes.get("attributes") or {})
+    if merged != draft.incident.attributes:
+        draft.set(attributes=merged)
+        changed.add("attributes")
+    if by_person:
+        pinned = tuple(
+            dict.fromkeys((*draft.incident.pinned, *(name for name in _PINNED if name in changes)))
+        )
+        draft.set(pinned=pinned)
+    return changed
+
+
+def merged_attributes(known: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes with those that are named in their place; null takes one away."""
+    return {
+        name: value for name, value in {**known, **named}.items() if value is not None or name not in named
+    }
+
+
+def too_large(attributes: Mapping[str, Any]) -> bool:
+    """Whether they would take more room than those of one event may."""
+    return len(msgspec.json.encode(attributes)) > event_fields.ATTRIBUTE_BYTES_KEPT
+
+
+def _told(draft: Draft, changed: set[str]) -> str:
+    incident = draft.incident
+    shown = {"kind": incident.kind, "service": incident.service or "none", "customer": incident.customer_name}
+    return "set: " + ", ".join(f"{name} {shown.get(name, '')}".rstrip() for name in FIELDS if name in changed)
+
+
+def _set_priority(draft: Draft, wanted: int, reason: Reason, *, by_person: bool) -> None:
+    """It falls only by a person; what the rules make of it at that moment is kept (rule 14)."""
+    before = draft.incident.priority
+    if by_person:
+        draft.set(priority=wanted, priority_by=draft.actor, priority_then=classify.computed(draft)[0])
+    elif wanted < before:
+        draft.set(priority=wanted)
+    else:
+        text = f"the priority stays {before}: it falls only by a person" if wanted > before else ""
+        if text:
+            draft.say("priority", text, reason)
+        return
+    if wanted != before:
+        verb = "rises" if wanted < before else "falls"
+        draft.say("priority", f"priority {verb} from {before} to {wanted}", reason)
+        draft.change("priority")

@@ -1,0 +1,105 @@
+"""Times in which the levels rest although nobody has solved it: waiting and snooze (POLICY.md, rule 9).
+
+Both need an end (rule 6). Snooze stops levels, never clocks; waiting stops levels, and the clocks whose SLA
+says so. A rise in priority ends both.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from services.router.domain.draft.draft import Draft
+from services.router.domain.escalation import chain, delivery_reports
+from services.router.domain.model.reason import Reason
+from services.router.domain.sla import clocks
+
+_RULE = Reason("rule 9")
+
+
+def wait(draft: Draft, party: str, until: datetime) -> None:
+    """Waiting stops the levels, and the clocks that say so."""
+    if draft.incident.waiting_for == party:
+        draft.set(waiting_until=until)
+        return
+    draft.set(waiting_for=party, waiting_until=until)
+    clocks.pause_or_go_on(draft)
+    _stop(draft, "waiting")
+    draft.say("waiting", f"waiting for {party}, until {_moment(until)} at the latest", _RULE)
+    draft.change("waiting")
+
+
+def snooze(draft: Draft, until: datetime) -> None:
+    """Snooze stops the levels; every clock and every point goes on."""
+    draft.set(snoozed_until=until, snoozed_by=draft.actor)
+    _stop(draft, "snoozed")  # a point may have asked a level meanwhile
+    draft.say("snoozed", f"snoozed until {_moment(until)}; the clocks go on", _RULE)
+    draft.change("snoozed")
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _stop(draft: Draft, why: str) -> None:
+    """The levels stand still; what has not been sent of a level's pages is called off."""
+    draft.set_chain(due=None)
+    if draft.incident.status == "triggered" and draft.incident.pages:
+        draft.settle(why, draft.actor)
+
+
+def resume(draft: Draft, why: str) -> None:
+    """The waiting is over: paused clocks go on, the level that stood still has its full time again."""
+    party = draft.incident.waiting_for
+    draft.set(waiting_for="", waiting_until=None)
+    clocks.pause_or_go_on(draft)
+    draft.say("resumed", f"no longer waiting for {party}: {why}", _RULE)
+    draft.change("resumed")
+    _go_on(draft, f"the waiting for {party} is over")
+
+
+def wake(draft: Draft, why: str) -> None:
+    """The snooze is over: the level that stood still has its full time again."""
+    rouse(draft, why)
+    _go_on(draft, "the snooze is over")
+
+
+def _go_on(draft: Draft, cause: str) -> None:
+    """Unless something else still stops them, the levels go on."""
+    if draft.incident.status == "acknowledged":
+        delivery_reports.go_on(draft, cause=cause)
+    elif draft.incident.chain.due is None and not draft.incident.stands_still:
+        chain.restart(draft, cause=cause, reason=_RULE)
+
+
+def end(draft: Draft, why: str) -> None:
+    """Neither waits nor sleeps any longer: a person says so, or its priority rose."""
+    if draft.incident.waiting_for:
+        rouse(draft, why)
+    elif draft.incident.snoozed_until is not None:
+        wake(draft, why)
+    if draft.incident.waiting_for:
+        resume(draft, why)
+
+
+def rouse(draft: Draft, why: str) -> None:
+    """No longer snoozed; whoever calls this says what the levels do now."""
+    if draft.incident.snoozed_until is not None:
+        draft.set(snoozed_until=None, snoozed_by="")
+        draft.say("resumed", f"no longer snoozed: {why}", _RULE)
+        draft.change("resumed")
+
+
+def check(draft: Draft) -> None:
+    """End what is over."""
+    incident = draft.incident
+    if incident.waiting_until is not None and draft.now >= incident.waiting_until:
+        resume(draft, "the time to wait is over")
+    if incident.snoozed_until is not None and draft.now >= incident.snoozed_until:
+        wake(draft, "its time is over")
+
+
+def moments(draft: Draft) -> Iterator[datetime]:
+    """When the rest ends."""
+    if draft.incident.waiting_until is not None:
+        yield draft.incident.waiting_until
+    if draft.incident.snoozed_until is not None:
+        yield draft.incident.snoozed_until

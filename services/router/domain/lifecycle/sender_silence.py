@@ -1,0 +1,285 @@
+"""What its sender forgot: a silence resolves an incident, or somebody is asked about it (POLICY.md, rule 22).
+
+The rule is that of the integration in the policy in force. The time counts from the last event of the key,
+and anew from the end of whatever kept the incident still or closed; only while Ladder hears what senders say.
+Where nothing proves that they can come in, nothing is resolved by a silence: it is asked. Somebody is asked
+once a silence: the next event begins another one.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from services.router.domain.draft.draft import LADDER, Draft, derived_id
+from services.router.domain.draft.recipients import Found
+from services.router.domain.escalation import chain
+from services.router.domain.escalation.candidates import span
+from services.router.domain.lifecycle import lifecycle
+from services.router.domain.model.decision import Decision, Spread
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.reason import Reason
+from services.router.domain.muting import grouping
+from shared.events import BY_SILENCE, LOOKING, IncidentEvent, RelatedChanged
+
+NAMED_WITHIN: Final = timedelta(minutes=1)  # by events that are still under way when a group is over
+_SOONEST: Final = timedelta(seconds=10)  # until it is asked again whether Ladder has listened that long
+_LATEST: Final = timedelta(minutes=5)
+_RULE: Final = "rule 22: what its sender forgot"
+_UNPROVEN: Final = ", or could not reach Ladder (that is not known without canaries)"
+_NO_CANARIES: Final = (
+    "then: resolve: LADDER_CANARY_SECONDS is 0, so nothing proves that its sender could be heard"
+)
+_STILL: Final = "whether it still stands is asked"
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """A rule that is not yet done with for this silence, and when the silence is long enough for it."""
+
+    at: datetime
+    proven: bool  # Ladder has listened up to then
+    resolves: bool
+    cause: str
+    reason: Reason
+
+
+# --- what the sender says ---------------------------------------------------------------------------------
+
+
+def spoke(draft: Draft, event: IncidentEvent) -> None:
+    """An event of its key: whatever was asked about its silence is answered."""
+    incident = draft.incident
+    draft.set(
+        last_event_at=draft.now,
+        still_asked=False,
+        said_to_stand=False,
+        doubted_at=None,
+        doubt="",
+        alert_group=event.alert_group or incident.alert_group,
+        alert_group_cut=incident.alert_group_cut or event.left_out > 0,
+    )
+
+
+def begin_anew(draft: Draft) -> None:
+    """What kept it still, or closed, is over: the silence counts from now."""
+    before, incident = draft.initial, draft.incident
+    if not incident.is_open or incident.stands_still or not (before.stands_still or not before.is_open):
+        return
+    draft.set(quiet_from=draft.now)
+    if not before.is_open:
+        draft.set(doubted_at=None, doubt="")
+
+
+def overruled(draft: Draft) -> None:
+    """A person reopened it: it stands although its sender says nothing."""
+    if draft.incident.is_open and not draft.initial.is_open:
+        draft.set(said_to_stand=True)
+
+
+def answered(draft: Draft, user: str, who: str) -> None:
+    """Whoever has it answers the question: it still stands."""
+    kept = tuple(page for page in draft.incident.pages if page.through != BY_SILENCE or page.name != user)
+    if len(kept) < len(draft.incident.pages):
+        draft.set(pages=kept, said_to_stand=True)
+        draft.touch()
+        draft.say("seen", f"{who} says that it still stands", Reason(_RULE))
+
+
+# --- what a silence means ---------------------------------------------------------------------------------
+
+
+def resolves(draft: Draft) -> bool:
+    """Whether its sender has been silent for so long that it is over; before a timer asks anybody."""
+    found = _silence(draft)
+    if found is None or not found.resolves or not found.proven or draft.now < found.at:
+        return False
+    draft.say("silent", f"{found.cause}: with `then: resolve` that is its end", found.reason)
+    if grouping.keeps_open(draft):
+        return True
+    lifecycle.resolve(draft, by=LADDER, text=f"resolved: {found.cause}", source_time=None)
+    return True
+
+
+def ask(draft: Draft) -> None:
+    """Ask whoever has it, else the level, whether it still stands."""
+    begin_anew(draft)
+    for at, cause, reason in _questions(draft):
+        if draft.now >= at:
+            _ask(draft, at, cause, reason)
+            return
+
+
+def moments(draft: Draft) -> Iterator[datetime]:
+    """When a silence is long enough."""
+    yield from (at for at, _, _ in _questions(draft))
+    found = _silence(draft)
+    if found is None:
+        return
+    if found.at > draft.now:
+        yield found.at
+    elif not found.proven:
+        yield draft.now + _until_proven(draft, found.at)
+    elif found.resolves:
+        yield found.at
+
+
+def _questions(draft: Draft) -> Iterator[tuple[datetime, str, Reason]]:
+    """What somebody is to be asked, and when, as things stand now."""
+    incident = draft.incident
+    if not _can_be_asked(draft):
+        return
+    if incident.doubted_at is not None:
+        yield incident.doubted_at, incident.doubt, Reason(_RULE)
+    found = _silence(draft)
+    if found is not None and not found.resolves and found.proven:
+        yield found.at, found.cause, found.reason
+
+
+def _can_be_asked(draft: Draft) -> bool:
+    """Not what stands still, and not before its first level was asked at all."""
+    incident = draft.incident
+    if not incident.is_open or incident.stands_still or incident.still_asked or incident.said_to_stand:
+        return False
+    return bool(incident.assignee) or not (incident.chain.unasked or incident.chain.state == "held")
+
+
+def _silence(draft: Draft) -> Silence | None:
+    incident = draft.incident
+    spec = draft.live.bundle.integrations.get(incident.integration) if draft.live.listens else None
+    if spec is None or spec.silent_after is None or incident.said_to_stand or not incident.is_open:
+        return None
+    if incident.suppressed_by or incident.snoozed_until is not None or incident.waiting_for:
+        return None
+    heard, last = draft.around.heard, incident.last_event_at or incident.decided_at
+    proven = heard is None or heard.proven
+    does = spec.on_silence == "resolve" and proven
+    if (incident.ended_itself and (does or not incident.members_open)) or (incident.parent and not does):
+        return None
+    since = max(last, incident.quiet_from or last, heard.since if heard is not None else last)
+    at, length = since + spec.silent_after, span(spec.silent_after)
+    values = {"last_event_at": last.isoformat(), "silent_after": length, "then": spec.on_silence}
+    if since > last:
+        values["counts_from"] = since.isoformat()
+    if heard is not None and since == heard.since > last:
+        values["ladder_has_listened_since"] = since.isoformat()
+    unproven = spec.on_silence == "resolve" and not proven
+    return Silence(
+        at,
+        heard is None or heard.until >= at,
+        does,
+        _cause(incident, length) + (_UNPROVEN if unproven else ""),
+        Reason(
+            f"integrations.{incident.integration}.silent_after",
+            values=values,
+            instead_of=[_NO_CANARIES] if unproven else [],
+        ),
+    )
+
+
+def _cause(incident: Incident, length: str) -> str:
+    if incident.ended_itself:
+        left = grouping.count(incident.members_open)
+        return f"its sender said {length} ago that it is over, and what is grouped under it stands: {left}"
+    return f"its sender ({incident.integration}) has been silent for {length}"
+
+
+def _until_proven(draft: Draft, at: datetime) -> timedelta:
+    heard = draft.around.heard
+    return max(_SOONEST, min(at - heard.until, _LATEST)) if heard is not None else _SOONEST
+
+
+def _ask(draft: Draft, at: datetime, cause: str, reason: Reason) -> None:
+    incident, position = draft.incident, draft.incident.chain
+    draft.set(still_asked=True, doubted_at=None, doubt="")
+    if incident.assignee in draft.live.bundle.users:
+        _ask_assignee(draft, cause, reason)
+    elif incident.status == "triggered" and position.since >= at and position.state != "resting":
+        draft.say("silent", f"{cause}: whoever has been paged since is asked by that page", reason)
+    else:
+        if incident.status == "acknowledged":
+            draft.set(status="triggered", assignee="", duty=None)
+        chain.restart(draft, cause=f"{cause} (does it still stand?)", reason=reason)
+        draft.change("escalated")
+
+
+def _ask_assignee(draft: Draft, cause: str, reason: Reason) -> None:
+    assignee = draft.incident.assignee
+    name, why = draft.directory.display(assignee), f"it is assigned to you, and {cause}"
+    draft.say("paged", f"{name} is asked whether it still stands: {cause}", reason)
+    if all(page.through in LOOKING for page in draft.pages):  # who joins in this very decision is still asked
+        draft.forget_step()
+    draft.page(
+        Found(lifecycle.user(assignee), why),
+        through=BY_SILENCE,
+        why=why,
+        joins=True,
+        otherwise=f"it stays with {name}",
+    )
+    draft.change("paged")
+
+
+# --- a group that is over and does not name everybody -----------------------------------------------------
+
+
+def of_group(integration: str, group: str) -> str:
+    """What the shell looks siblings up by."""
+    return msgspec.json.encode([integration, group]).decode()
+
+
+def with_siblings(
+    decision: Decision, incident: Incident | None, event: IncidentEvent, now: datetime
+) -> Decision:
+    """The decision, and word to the open incidents of a group that is over and was cut.
+
+    `incident` is the one before the decision. A group whose earlier posts were cut may be over without a
+    word about what was cut from those.
+    """
+    cut = event.left_out > 0 or (incident is not None and incident.alert_group_cut)
+    if not (event.alert_group_over and event.alert_group and cut):
+        return decision
+    of = of_group(event.integration, event.alert_group)
+    left_out = f"; its sender left {event.left_out} out" if event.left_out else ""
+    message = RelatedChanged(
+        message_id=derived_id("siblings", event.identity),
+        to="",
+        incident_id=incident.id if incident is not None else "",
+        relation="unnamed",
+        at=now,
+        values={"group": of, "at": now.isoformat(), "left_out": left_out},
+    )
+    return msgspec.structs.replace(decision, spreads=(*decision.spreads, Spread("siblings", of, message)))
+
+
+def unnamed(draft: Draft, message: RelatedChanged) -> None:
+    """Its group is over and did not name it, or so says a member of the incident's own."""
+    incident, values = draft.incident, message.values
+    if not incident.is_open or incident.still_asked or incident.doubted_at is not None:
+        return
+    if "member" in values:
+        _doubt(draft, f"{values['member']}, grouped under it: {values['doubt']}", draft.now)
+        return
+    if values.get("group") != of_group(incident.integration, incident.alert_group):
+        return
+    if incident.last_event_at is not None and incident.last_event_at > _moment(values):
+        return  # named since
+    if incident.ended_itself:
+        return  # named, and kept open by those who are grouped under it: of them it is asked
+    doubt = f"its alert group is over and did not name it{values.get('left_out', '')}"
+    if incident.parent:
+        draft.set(still_asked=True)
+        draft.say("silent", f"{doubt}: whoever has {incident.parent} is asked", Reason(_RULE))
+        member = f"{incident.title} ({incident.id})"
+        draft.signal(incident.parent, "unnamed", member=member, doubt=doubt)
+        return
+    _doubt(draft, doubt, draft.now + NAMED_WITHIN)
+
+
+def _moment(values: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(str(values.get("at"))).astimezone(UTC)
+
+
+def _doubt(draft: Draft, doubt: str, at: datetime) -> None:
+    draft.set(doubted_at=at, doubt=doubt)
+    when = f" in {span(at - draft.now)} unless it is heard of" if at > draft.now else ""
+    draft.say("silent", f"{doubt}: {_STILL}{when}", Reason(_RULE))

@@ -1,0 +1,69 @@
+"""The end of a suppression: what still stands is paged or dropped (POLICY.md, rule 11)."""
+
+from msgspec.structs import replace
+
+from services.router.domain.draft.draft import LADDER, Draft
+from services.router.domain.escalation import chain, delivery_reports
+from services.router.domain.lifecycle import lifecycle
+from services.router.domain.model.reason import Reason
+from services.router.domain.muting import suppression
+from services.router.domain.sla import clocks
+
+
+def check(draft: Draft) -> None:
+    """Whether what suppresses an open incident still does; otherwise it is over with."""
+    incident = draft.incident
+    if not incident.suppressed_by:
+        return
+    quiet = suppression.find(draft)
+    if quiet is not None:
+        suppression.go_on(draft, quiet)
+    elif _is_dropped(draft):
+        _drop(draft)
+    else:
+        _end(draft)
+
+
+def _is_dropped(draft: Draft) -> bool:
+    """Only what is over by itself drops what still stands, and never what somebody has taken."""
+    incident = draft.incident
+    over = incident.suppressed_until is not None and draft.now >= incident.suppressed_until
+    return over and incident.suppressed_then == "drop" and not incident.assignee
+
+
+def _drop(draft: Draft) -> None:
+    """It ends as quietly as it stood: what dropped it stays on the record."""
+    by = draft.incident.suppressed_by
+    draft.actor = LADDER
+    clocks.cancel_all(draft, f"dropped at the end of {by}")
+    draft.say("dropped", f"dropped: {by} is over and drops what still stands", Reason("rule 11: then: drop"))
+    lifecycle.resolve(draft, by=LADDER, text=f"dropped at the end of {by}", source_time=None)
+    draft.change("dropped")
+
+
+def _end(draft: Draft) -> None:
+    incident = draft.incident
+    by, unheard = incident.suppressed_by, incident.chain.unasked and not incident.reopened
+    draft.set(suppressed_by="", suppressed_until=None, suppressed_then="")
+    clocks.pause_or_go_on(draft)
+    reason = Reason("rule 11: clocks start when the suppression ends")
+    draft.say("awake", f"{by} is over and it still stands: notifying begins", reason, LADDER)
+    draft.change("awake")
+    if unheard:
+        draft.change("opened")  # whoever subscribed has heard nothing of it so far
+    if incident.assignee in draft.live.bundle.users and not draft.incident.is_muted:
+        text = f"{by} is over and it still stands: it is assigned to you."
+        draft.tell(lifecycle.user(incident.assignee), "inform", text=text, reason="it is assigned to you")
+    go_on(draft, cause=f"{by} is over and it still stands")
+
+
+def go_on(draft: Draft, *, cause: str) -> None:
+    """Its levels climb again, unless something else keeps them still or somebody has it."""
+    if draft.incident.stands_still:
+        return
+    if draft.incident.status == "acknowledged":
+        delivery_reports.go_on(draft, cause=cause)
+        return
+    position = draft.incident.chain
+    draft.set(chain=replace(position, since=draft.now))
+    chain.restart(draft, cause=cause, reason=Reason("rule 11"))

@@ -1,0 +1,125 @@
+"""What a decision needs from outside its incident, as values that the shell has gathered."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from shared.events import Status, Upstream
+from shared.policy.expressions import Condition
+from shared.policy.oncall import Override
+from shared.policy.people import Customer, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Somebody wants to hear nothing of what matches, until a time (`/v1/silences`)."""
+
+    id: str
+    when: str
+    condition: Condition | None  # None: it matches everything
+    starts: datetime
+    until: datetime
+    comment: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Planned work (`/v1/maintenance`): once from `starts` to `until`, or again and again in `window`."""
+
+    id: str
+    name: str
+    when: str
+    condition: Condition | None
+    then: str  # page | drop what still stands at the end
+    starts: datetime | None
+    until: datetime | None
+    window: tuple[Window, ...] | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What changes from hour to hour and survives every policy change; its revision grows with each."""
+
+    revision: int = 0
+    overrides: Mapping[str, Sequence[Override]] = field(default_factory=dict)  # by schedule, by their start
+    silences: Sequence[Silence] = ()
+    maintenance: Sequence[Maintenance] = ()
+
+
+NOTHING_CHANGED: Final = Office()
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An incident that explains others while it is open (`while_open`). `ended`: when it was resolved."""
+
+    incident_id: str
+    title: str
+    ended: datetime | None = None
+    opened_at: datetime | None = None
+    under: tuple[str, ...] = ()  # the rules by which it could itself be suppressed
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The open incident under which others of the same values are grouped."""
+
+    parent: str
+    title: str
+    joined_at: datetime  # when the last one joined
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another incident, as it was when somebody named it: what a merge has to know."""
+
+    id: str
+    title: str
+    status: Status
+    parent: str = ""
+    merged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCustomer:
+    """A customer that was added by API or import."""
+
+    id: str
+    customer: Customer
+    how: str  # how the text that was asked for named it, in words
+    shared_by: Sequence[str] = ()  # several have this name: then nobody is meant by it
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """From when until when Ladder has heard what senders say, without a break.
+
+    `proven`: by canaries, that they could come in at all; otherwise only that what came in was read.
+    """
+
+    since: datetime
+    until: datetime
+    proven: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a decision needs from outside its incident."""
+
+    live: CompiledPolicy  # the policy in force now: people, schedules, customers, subscriptions
+    remembered_resolve: datetime | None = None  # source time of an orphaned resolve of the same key
+    office: Office = NOTHING_CHANGED
+    customers: Mapping[str, KnownCustomer] = field(
+        default_factory=dict
+    )  # by what was asked for: id, name, mail
+    # By grouping rule and values; None: no group stands. What was not looked up is not in it.
+    groups: Mapping[tuple[str, str], Group | None] = field(default_factory=dict)
+    causes: Mapping[str, Sequence[Cause]] = field(default_factory=dict)  # by suppression rule
+    rotations: Mapping[tuple[str, str], str] = field(default_factory=dict)  # round_robin: last name asked
+    troubled: Mapping[str, Sequence[Upstream]] = field(default_factory=dict)  # open incidents, by service
+    others: Mapping[str, Other] = field(default_factory=dict)  # by id: what an action names
+    heard: Heard | None = None  # None: all along

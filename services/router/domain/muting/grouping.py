@@ -1,0 +1,261 @@
+"""Incidents that are one problem: the first is the parent, the others have no ladder (POLICY.md, rule 11).
+
+The parent keeps only how many there are, so that ten thousand members weigh no more than ten; members know
+their parent. What they have to tell each other goes through the log (domain/relations/messages.py).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from services.router.domain.draft.draft import LADDER, Draft, derived_id
+from services.router.domain.model.compiled_bundle import Rule
+from services.router.domain.model.context import Other
+from services.router.domain.model.decision import Joined, Refusal
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.reason import Reason
+from services.router.domain.sla import clocks
+from shared.policy.escalation import Grouping
+from shared.policy.expressions import Failed
+
+BETWEEN_NOTICES: Final = timedelta(minutes=5)  # to whoever has the parent, about who joined
+_LONGEST_VALUES: Final = 400  # of the values as JSON; longer ones are known by their digest
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The group that an incident belongs to by its values."""
+
+    rule: Rule[Grouping]
+    values: str  # as the group is looked up
+    seen: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.rule.spec.name, self.values
+
+
+def place(draft: Draft) -> Place | None:
+    """The first rule that applies. What lacks one of the values it groups by is not grouped by it.
+
+    Suppressed incidents make groups of their own, one for each thing that suppresses them: nobody is kept
+    quiet by a parent of whom nobody hears.
+    """
+    rules = draft.live.grouping
+    if not rules.rules or draft.incident.integration == LADDER:
+        return None
+    for rule in rules.matching(draft.activation):
+        seen = _values(draft, rule.spec)
+        if any(value not in ("", None) for value in seen.values()) and None not in seen.values():
+            written = msgspec.json.encode([*seen.values(), draft.incident.suppressed_by]).decode()
+            if len(written) > _LONGEST_VALUES:
+                written = derived_id("group", written)
+            return Place(rule, written, seen)
+    return None
+
+
+def _values(draft: Draft, rule: Grouping) -> dict[str, Any]:
+    """By name; None for a label or attribute that is not there."""
+    names = draft.activation.values
+    found: dict[str, Any] = {}
+    for name in rule.by:
+        base, _, key = name.partition(".")
+        found[name] = names[base].get(key) if base in {"labels", "attributes"} else names.get(name, "")
+    return found
+
+
+def at_opening(draft: Draft) -> None:
+    """Join the group that stands, or open one."""
+    if not draft.live.grouping.rules:
+        return
+    _tell_failures(draft)
+    found = place(draft)
+    if found is not None and found.key in draft.around.groups:
+        _join_or_open(draft, found)
+
+
+def at_reopening(draft: Draft) -> None:
+    """What comes back joins the group that stands now, or stays with its parent, if that one still stands."""
+    before = draft.incident.parent
+    found = place(draft)
+    draft.set(ended_itself=False)
+    if found is None or found.key not in draft.around.groups:
+        if before:
+            draft.signal(before, "joined", again=True, late=draft.incident.late is not None)
+        return
+    draft.set(parent="")
+    _join_or_open(draft, found)
+    if before and draft.incident.parent != before:
+        draft.signal(before, "left")
+
+
+def _join_or_open(draft: Draft, found: Place) -> None:
+    incident, rule, group = draft.incident, found.rule.spec, draft.around.groups[found.key]
+    if group is None or group.parent == incident.id or draft.now > group.joined_at + rule.within:
+        draft.joined.append(Joined(*found.key, incident.id, rule.within, incident.title))
+        return
+    draft.joined.append(Joined(*found.key, group.parent, rule.within, group.title))
+    draft.set(parent=group.parent)
+    why = found.rule.reason(draft.activation)
+    reason = Reason(why.rule, why.expression, {**why.values, **found.seen}, why.instead_of)
+    text = f"grouped under {group.title} ({group.parent}) by rule {rule.name}: nobody is asked for it alone"
+    draft.say("grouped", text, reason, LADDER)
+    draft.change("grouped")
+    again, late = draft.initial.parent == group.parent, incident.late is not None
+    draft.signal(group.parent, "joined", again=again, late=late)
+
+
+def keeps_open(draft: Draft) -> bool:
+    """Its sender says that it is over: while incidents grouped under it stand it stays open, and says so."""
+    standing = draft.incident.members_open
+    if not standing:
+        return False
+    draft.set(ended_itself=True)
+    text = f"its sender says that it is over; it stays open for {count(standing)} grouped under it"
+    draft.say("stays", text, Reason("rule 11: resolved when all are"))
+    return True
+
+
+def after(draft: Draft) -> None:
+    """Tell the parent what changed in a member, and the members what became of their parent."""
+    before, incident = draft.initial, draft.incident
+    if incident is before:
+        return
+    if incident.parent and not incident.merged and incident.parent == before.parent:
+        _tell_parent(draft)
+    if incident.members:
+        _tell_members(draft)
+
+
+def _tell_parent(draft: Draft) -> None:
+    before, incident = draft.initial, draft.incident
+    if before.is_open and not incident.is_open:
+        if draft.told_by != incident.parent:
+            draft.signal(incident.parent, "ended")
+    elif not incident.is_open or incident.late is not None:
+        return  # a member that is held counts when it no longer is
+    elif before.late is not None:
+        draft.signal(incident.parent, "changed", counts=True)
+    elif incident.priority < before.priority:
+        draft.signal(incident.parent, "changed")
+
+
+def _tell_members(draft: Draft) -> None:
+    """Taking the parent takes them all; so does losing it, and its end."""
+    before, incident = draft.initial, draft.incident
+    if not incident.members_open or not before.is_open:
+        return
+    if not incident.is_open:
+        draft.spread("members", incident.id, "over", by=draft.actor)
+        draft.set(members_open=0)
+    elif (before.status, who_has(before)) != (incident.status, who_has(incident)):
+        draft.spread("members", incident.id, "stands", **who_has(incident))
+
+
+def who_has(incident: Incident) -> dict[str, Any]:
+    """What members hear of whoever took the parent: who has it, and whether a person took it."""
+    return {"assignee": incident.assignee, "person": _by_person(incident)}
+
+
+def _by_person(incident: Incident) -> bool:
+    return bool(incident.assignee) and incident.taken_by_person_at is not None
+
+
+def merge(draft: Draft, into: str) -> Refusal | None:
+    """It ends under another incident; what its key says from now on is told to that one (rules 13, 15).
+
+    One that is resolved can be merged, too: it was the same problem.
+    """
+    refusal = _no_merge(draft, into)
+    if refusal is not None:
+        return refusal
+    incident, other = draft.incident, draft.around.others[into]
+    if incident.parent:
+        draft.signal(incident.parent, "left", open=incident.is_open)
+    if incident.members:
+        draft.spread("members", incident.id, "moved", to=into)
+    moving = dict.fromkeys((*incident.followers, *filter(None, [incident.assignee])))
+    draft.signal(
+        into,
+        "absorbed",
+        followers=list(moving),
+        subscribers=[msgspec.to_builtins(each) for each in incident.subscribers],
+        events=incident.events,
+        resolved=not incident.is_open,
+    )
+    already = "" if incident.is_open else "; it was resolved already"
+    draft.say("merged", f"merged into {other.title} ({into}){already}", Reason("rule 13: merge"))
+    clocks.cancel_all(draft, f"it is merged into {into}")
+    draft.set(
+        parent=into,
+        merged=True,
+        status="closed",
+        closed_at=draft.now,
+        waiting_for="",
+        waiting_until=None,
+        snoozed_until=None,
+        snoozed_by="",
+        late=None,
+        members_open=0,
+    )
+    draft.touch()
+    draft.set_chain(due=None, state="resting")
+    if incident.is_open:  # whoever was asked has heard of the end of a resolved one
+        draft.settle("merged", draft.actor)
+    draft.change("merged")
+    return None
+
+
+def _no_merge(draft: Draft, into: str) -> Refusal | None:
+    """Why it cannot be merged into that one; None when it can."""
+    other = draft.around.others.get(into)
+    if other is None and into != draft.incident.id:
+        return Refusal("invalid", f"merge needs `into`: no incident has the id {into!r}")
+    why = unless_it_may_merge(draft) or (_why_not(draft, other) if other is not None else _ITSELF)
+    return Refusal("conflict", why) if why else None
+
+
+_ITSELF: Final = "it cannot be merged into itself"
+
+
+def unless_it_may_merge(draft: Draft) -> str:
+    """Why it cannot be merged into any other; '' when it can: what is resolved can."""
+    incident = draft.incident
+    if incident.merged:
+        return f"it is merged into {incident.parent}"
+    return "it is closed already" if incident.status == "closed" else ""
+
+
+def _why_not(draft: Draft, other: Other) -> str:
+    if other.id == draft.incident.id:
+        return _ITSELF
+    if other.parent == draft.incident.id and other.merged:
+        return "that one is merged into this one already"
+    if other.parent == draft.incident.id:
+        return "that one is grouped under this one: merge that one into this one instead"
+    if other.parent:
+        how = "merged into" if other.merged else "grouped under"
+        return f"that one is {how} {other.parent}: merge into {other.parent}"
+    open_already = other.status in {"triggered", "acknowledged"}
+    return "" if open_already else f"that one is {other.status}: only an open one can take it"
+
+
+def moments(draft: Draft) -> Iterator[datetime]:
+    """When whoever has the parent hears of those that joined since the last notice."""
+    incident = draft.incident
+    if incident.joins_untold and incident.assignee and incident.joins_told_at is not None:
+        yield incident.joins_told_at + BETWEEN_NOTICES
+
+
+def count(number: int) -> str:
+    """`1 incident`, `3 incidents`."""
+    return f"{number:,} incident{'' if number == 1 else 's'}"
+
+
+def _tell_failures(draft: Draft) -> None:
+    rules = draft.live.grouping
+    for rule, outcome in zip(rules.rules, rules.outcomes(draft.activation), strict=True):
+        if isinstance(outcome, Failed):
+            text = f"rule {rule.spec.name} groups nothing: it could not be evaluated: {outcome.reason}"
+            draft.say("grouping", text, rule.reason(draft.activation), LADDER)

@@ -1,0 +1,296 @@
+"""What stops notifying, never recording: windows, silences, maintenance, causes (POLICY.md, rule 11).
+
+Silences and maintenance come first, then the rules of the policy in force; the first that applies counts. A
+condition that fails does not apply (the safe side). What Ladder tells of itself is never suppressed.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from services.router.domain.draft.draft import LADDER, Draft
+from services.router.domain.model.context import Cause, Maintenance
+from services.router.domain.model.decision import Explains
+from services.router.domain.model.reason import Reason
+from services.router.domain.sla import clocks
+from shared.policy import Suppression
+from shared.policy.calendars import window_hours
+from shared.policy.expressions import Activation, Condition, Failed
+from shared.policy.people import Window
+
+AFTER_CAUSE: Final = timedelta(minutes=2)  # rule 11: so long after its cause is resolved
+ASK_AGAIN: Final = timedelta(minutes=15)  # while a cause stands, in case that its end is missed
+_ZONE: Final = "UTC"  # of a window that names none
+
+
+class Quiet(msgspec.Struct, frozen=True):
+    """What stops the notifying: its name, when it is over or asked again, and what then."""
+
+    by: str
+    until: datetime
+    then: str
+    says: str
+    reason: Reason
+
+
+def of_rule(name: str) -> str:
+    """How a rule of the policy is called in `suppressed_by`."""
+    return f"rule {name}"
+
+
+def of_silence(silence_id: str) -> str:
+    return f"silence {silence_id}"
+
+
+def of_maintenance(name: str) -> str:
+    return f"maintenance {name}"
+
+
+def at_opening(draft: Draft) -> None:
+    """Whether the new (or reopened) incident is suppressed from its first moment: its clocks wait, too."""
+    if not _is_possible(draft):
+        return
+    _tell_failures(draft)
+    quiet = find(draft)
+    if quiet is not None:
+        _set(draft, quiet)
+        _say(draft, quiet)
+
+
+def at_reopening(draft: Draft) -> None:
+    """What held when it was resolved is over with; what holds now counts."""
+    if draft.incident.suppressed_by:
+        draft.set(suppressed_by="", suppressed_until=None, suppressed_then="")
+    at_opening(draft)
+
+
+def begin(draft: Draft) -> None:
+    """Suppress an open incident from now on, if something says so: before anything of this decision."""
+    if draft.incident.suppressed_by or not _is_possible(draft):
+        return
+    quiet = find(draft)
+    if quiet is None:
+        return
+    _set(draft, quiet)
+    _say(draft, quiet)
+    clocks.pause_or_go_on(draft)
+    draft.set_chain(due=None)
+    if draft.incident.pages:
+        draft.settle("suppressed")
+    draft.change("suppressed")
+
+
+def go_on(draft: Draft, quiet: Quiet) -> None:
+    """It stays suppressed: by something else, or for longer or shorter than was known."""
+    before = draft.incident
+    _set(draft, quiet)
+    if before.suppressed_by != quiet.by or (before.suppressed_until or draft.now) > quiet.until:
+        _say(draft, quiet)
+
+
+def find(draft: Draft) -> Quiet | None:
+    """What suppresses the incident as it is now."""
+    if not _is_possible(draft):
+        return None
+    return _of_office(draft) or _of_rules(draft)
+
+
+def moments(draft: Draft) -> Iterator[datetime]:
+    """When to ask again: at the end of a suppression, and when a planned one begins."""
+    incident, now = draft.incident, draft.now
+    if incident.suppressed_until is not None and incident.suppressed_by:
+        yield incident.suppressed_until
+        return
+    if not _is_possible(draft):
+        return
+    for rule in draft.live.suppress.rules:
+        if rule.spec.window is not None and (opens := _next_opening(rule.spec.window, now)) is not None:
+            yield opens
+    for work in draft.around.office.maintenance:
+        if work.window is not None and (opens := _next_opening(work.window, now)) is not None:
+            yield opens
+        if work.starts is not None and work.starts > now:
+            yield work.starts
+    for silence in draft.around.office.silences:
+        if silence.starts > now:
+            yield silence.starts
+
+
+def explain(draft: Draft) -> None:
+    """Whether it is the cause by which rules suppress others: open, and not suppressed or held itself."""
+    causes, incident = draft.live.causes, draft.incident
+    if not causes.rules and not incident.explains:
+        return
+    heard_of = not incident.suppressed_by and incident.late is None
+    stands = incident.is_open and heard_of and incident.integration != LADDER
+    matching = causes.matching(draft.activation) if stands else ()
+    now = tuple(dict.fromkeys(rule.spec.name for rule in matching))
+    if now == incident.explains:
+        return
+    under = tuple(rule.spec.name for rule in draft.live.suppress.matching(draft.activation)) if now else ()
+    for name in now:
+        if name not in incident.explains:
+            draft.explains.append(Explains(name, None, incident.opened_at, under))
+            _tell_the_explained(draft, name)
+    for name in incident.explains:
+        if name not in now:
+            draft.explains.append(Explains(name, draft.now, incident.opened_at))
+            if not _others(draft, name):
+                draft.spread("suppressed", of_rule(name), "cause_ended")
+    draft.set(explains=now)
+
+
+def _tell_the_explained(draft: Draft, name: str) -> None:
+    """What is open already and matches hears of its cause; of a second cause nobody has to hear."""
+    rule = next(rule for rule in draft.live.suppress.rules if rule.spec.name == name)
+    text = f"it is the cause by rule {name}: what matches is suppressed while it is open"
+    draft.say("cause", text, Reason(rule.where, rule.spec.while_open or ""))
+    if not _others(draft, name):
+        draft.spread("matching", rule.spec.when, "look")
+
+
+def _others(draft: Draft, name: str) -> list[Cause]:
+    return [
+        cause
+        for cause in draft.around.causes.get(name, ())
+        if cause.ended is None and cause.incident_id != draft.incident.id
+    ]
+
+
+def _is_possible(draft: Draft) -> bool:
+    office = draft.around.office
+    any_at_all = draft.live.suppress.rules or office.silences or office.maintenance
+    return bool(any_at_all) and draft.incident.integration != LADDER
+
+
+def _set(draft: Draft, quiet: Quiet) -> None:
+    draft.set(suppressed_by=quiet.by, suppressed_until=quiet.until, suppressed_then=quiet.then)
+
+
+def _say(draft: Draft, quiet: Quiet) -> None:
+    draft.say("suppressed", f"nobody is notified: {quiet.says}", quiet.reason, LADDER)
+
+
+def _of_office(draft: Draft) -> Quiet | None:
+    now, office, looking = draft.now, draft.around.office, _Looking(draft)
+    for silence in office.silences:
+        if silence.starts <= now < silence.until and looking.finds(silence.condition):
+            comment = f" ({silence.comment})" if silence.comment else ""
+            says = f"silence of {silence.by}{comment}, until {_moment(silence.until)}"
+            reason = looking.reason(f"silences {silence.id}", silence.condition)
+            return Quiet(of_silence(silence.id), silence.until, "page", says, reason)
+    for work in office.maintenance:
+        until = _end_of(work, now)
+        if until is not None and looking.finds(work.condition):
+            says = f"maintenance {work.name} of {work.by}, until {_moment(until)}; then {_THEN[work.then]}"
+            reason = looking.reason(f"maintenance {work.id}", work.condition)
+            return Quiet(of_maintenance(work.name), until, work.then, says, reason)
+    return None
+
+
+class _Looking:
+    """Conditions of the office name what no policy may name: they see a fresh record, made when needed."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._seen: Activation | None = None
+
+    def _activation(self) -> Activation:
+        if self._seen is None:
+            self._seen = self._draft.seen_before(self._draft.incident)
+        return self._seen
+
+    def finds(self, condition: Condition | None) -> bool:
+        return condition is None or condition.evaluate(self._activation()) is True
+
+    def reason(self, where: str, condition: Condition | None) -> Reason:
+        if condition is None:
+            return Reason(where, "true")
+        return Reason(where, condition.source, self._activation().used(condition))
+
+
+_THEN: Final = {"page": "what still stands is paged", "drop": "what still stands is dropped"}
+
+
+def _end_of(work: Maintenance, now: datetime) -> datetime | None:
+    """When this maintenance is over, if it is on."""
+    if work.window is not None:
+        if work.until is not None and now >= work.until:
+            return None
+        closes = _closing(work.window, now)
+        return min(closes, work.until) if closes is not None and work.until is not None else closes
+    if work.starts is None or work.until is None:
+        return None
+    return work.until if work.starts <= now < work.until else None
+
+
+def _of_rules(draft: Draft) -> Quiet | None:
+    for rule in draft.live.suppress.rules:
+        timed = _in_window(rule.spec, draft) if rule.spec.window is not None else _by_cause(rule.spec, draft)
+        if timed is None:
+            continue
+        until, says = timed
+        if rule.condition is not None and rule.condition.evaluate(draft.activation) is not True:
+            continue
+        reason = rule.reason(draft.activation)
+        return Quiet(of_rule(rule.spec.name), until, rule.spec.then, f"rule {rule.spec.name}, {says}", reason)
+    return None
+
+
+def _in_window(rule: Suppression, draft: Draft) -> tuple[datetime, str] | None:
+    assert rule.window is not None
+    until = _closing(rule.window, draft.now)
+    if until is None:
+        return None
+    return until, f"until {_moment(until)}; then {_THEN[rule.then]}"
+
+
+def _by_cause(rule: Suppression, draft: Draft) -> tuple[datetime, str] | None:
+    """By the cause that stands; without one by the one that ended last, for two minutes more."""
+    for cause in draft.around.causes.get(rule.name, ()):
+        if cause.incident_id == draft.incident.id or _is_explained_by(draft, cause):
+            continue
+        if cause.ended is None:
+            says = f"while {cause.title} ({cause.incident_id}) is open and 2 minutes after"
+            return draft.now + ASK_AGAIN, says
+        if draft.now < cause.ended + AFTER_CAUSE:
+            until = cause.ended + AFTER_CAUSE
+            return until, f"its cause {cause.title} ({cause.incident_id}) is over; until {_moment(until)}"
+    return None
+
+
+def _is_explained_by(draft: Draft, cause: Cause) -> bool:
+    """Two that explain each other must not silence each other: the one that was opened first is the cause."""
+    incident = draft.incident
+    if not incident.explains or not set(incident.explains) & set(cause.under):
+        return False
+    mine = (incident.opened_at, incident.id)
+    return mine < (cause.opened_at or incident.opened_at, cause.incident_id)
+
+
+def _tell_failures(draft: Draft) -> None:
+    """Conditions that cannot be evaluated do not apply, and say so where an incident opens."""
+    rules = draft.live.suppress
+    if not rules.rules:
+        return
+    for rule, outcome in zip(rules.rules, rules.outcomes(draft.activation), strict=True):
+        if isinstance(outcome, Failed):
+            text = f"rule {rule.spec.name} does not apply: it could not be evaluated: {outcome.reason}"
+            draft.say("suppression", text, rule.reason(draft.activation), LADDER)
+
+
+def _closing(windows: tuple[Window, ...], now: datetime) -> datetime | None:
+    """When the last of the windows that are open now closes; None where none is."""
+    hours = window_hours(windows, _ZONE)
+    return hours.next_close(now) or now + ASK_AGAIN if hours.is_open(now) else None
+
+
+def _next_opening(windows: tuple[Window, ...], now: datetime) -> datetime | None:
+    hours = window_hours(windows, _ZONE)
+    return None if hours.is_open(now) else hours.next_open(now)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,136 @@
+"""What an escalation point does: notify, inform, escalate, set, assign, update, call (rule 10)."""
+
+from services.router.domain.draft.draft import Draft
+from services.router.domain.escalation import calls, chain
+from services.router.domain.lifecycle import field_changes, lifecycle, pauses
+from services.router.domain.model.compiled_bundle import Ladder, Rule
+from services.router.domain.model.reason import Reason
+from shared.events import Recipient
+from shared.policy import AtShare, Do, Point
+
+
+def fire(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason, cause: str) -> None:
+    """Do what the point of this ladder says."""
+    draft.say("point", f"escalation point {rule.spec.name}" + (f": {cause}" if cause else ""), reason)
+    if draft.incident.is_muted:
+        where = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
+        draft.say("muted", f"point {rule.spec.name} does nothing: {where}", Reason("rule 11"))
+        return
+    if not draft.incident.is_open:
+        _tell_only(draft, ladder, rule, reason)
+        return
+    for do in rule.spec.do:
+        _act(draft, ladder, rule.spec, do, reason)
+
+
+def _tell_only(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason) -> None:
+    """It is resolved, only the promise to close runs: people are told, nobody is asked to take it."""
+    for do in rule.spec.do:
+        if do.notify is not None:
+            _inform(draft, rule.spec, Do(inform=do.notify), reason)
+        elif do.verb in {"inform", "update", "call"}:
+            _act(draft, ladder, rule.spec, do, reason)
+        else:
+            draft.say("point", f"point {rule.spec.name}: no {do.verb}: it is resolved", reason)
+
+
+def _act(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason) -> None:
+    if do.notify is not None:
+        _notify(draft, point, do, reason)
+    elif do.inform is not None:
+        _inform(draft, point, do, reason)
+    elif do.escalate is not None:
+        _escalate(draft, ladder, point, do, reason)
+    elif do.set is not None:
+        _set(draft, point, do, reason)
+    elif do.assign is not None:
+        _assign(draft, point, do, reason)
+    elif do.update is not None:
+        lifecycle.tell_stakeholders(draft, do.update)
+    elif do.call is not None:
+        calls.start(draft, do.call, f"escalation point {point.name}", reason=reason)
+
+
+def _set(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
+    assert do.set is not None
+    wanted = do.set.model_dump(exclude_none=True, exclude_defaults=True)
+    if not field_changes.change(draft, wanted, reason=reason, by_person=False):
+        draft.say("point", f"point {point.name} sets nothing: it is so already", reason)
+
+
+def _assign(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
+    """The first user whom the target names has it from now on."""
+    assert do.assign is not None
+    resolved = draft.directory.resolve((do.assign,))
+    draft.say_unnamed(resolved, reason, f"point {point.name}: ")
+    users = [found.recipient.name for found in resolved.found if found.recipient.kind == "user"]
+    if not users:
+        draft.say("point", f"point {point.name} assigns it to nobody", reason)
+    elif users[0] == draft.incident.assignee:
+        has_it = draft.directory.display(users[0])
+        draft.say("point", f"point {point.name} assigns nothing: {has_it} has it already", reason)
+    elif draft.incident.parent:
+        draft.say("point", f"point {point.name} assigns nothing: it is grouped under another", reason)
+    else:
+        lifecycle.assign(draft, users[0], by=f"escalation point {point.name}", reason=reason)
+
+
+def _notify(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
+    resolved = draft.directory.resolve(do.notify or ())
+    draft.say_unnamed(resolved, reason, f"point {point.name}: ")
+    for found in resolved.found:
+        why = f"{found.why} (escalation point {point.name})"
+        draft.page(found, through="point", why=why, targets=_targets(point))
+    if resolved.found:
+        names = ", ".join(draft.directory.shown(found.recipient) for found in resolved.found)
+        draft.say("paged", f"point {point.name} pages {names}", reason)
+        draft.change("paged")
+
+
+def _inform(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
+    resolved = draft.directory.resolve(do.inform or ())
+    draft.say_unnamed(resolved, reason, f"point {point.name}: ")
+    for found in resolved.found:
+        outside = found.recipient.kind == "customer"  # reads nothing internal
+        text = "" if outside else f"Escalation point: {point.name}"
+        why = found.why if outside else f"{found.why} (escalation point {point.name})"
+        targets = () if outside else _targets(point)
+        draft.tell(found.recipient, "inform", text=text, reason=why, stakeholder=outside, targets=targets)
+    if resolved.found:
+        names = ", ".join(draft.directory.shown(found.recipient) for found in resolved.found)
+        draft.say("informed", f"point {point.name} informs {names}", reason)
+
+
+def _targets(point: Point) -> tuple[str, ...]:
+    """Whose clock it is about: which promise, and by when, is what people want to know of it."""
+    return (point.at.target,) if isinstance(point.at, AtShare) else ()
+
+
+def _escalate(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason) -> None:
+    assert do.escalate is not None
+    if draft.ladder is not ladder:
+        text = f"point {point.name} hands up nothing: the incident has left policy {ladder.name}"
+        draft.say("point", text, reason)
+        return
+    cause = f"escalation point {point.name} was reached" + (f" ({do.because})" if do.because else "")
+    if draft.incident.status == "acknowledged":
+        _take_away(draft, point)
+    pauses.rouse(draft, f"escalation point {point.name} was reached")
+    if do.escalate.next:
+        chain.hand_up(draft, cause=cause, reason=reason, holds=True)
+    elif do.escalate.policy is not None:
+        chain.enter_other(draft, do.escalate.policy, cause=cause, reason=reason, holds=True)
+    elif do.escalate.level is not None:
+        chain.go_to_level(draft, do.escalate.level, cause=cause, reason=reason)
+
+
+def _take_away(draft: Draft, point: Point) -> None:
+    """Others are asked to take it now: who had it hears of that, and follows on."""
+    had_it = draft.incident.assignee
+    draft.set(status="triggered", assignee="")
+    draft.settle("handed up")
+    if had_it in draft.live.bundle.users:
+        draft.follow(had_it)
+        text = f"Escalation point {point.name} handed it up: it is no longer assigned to you."
+        recipient = Recipient(kind="user", name=had_it)
+        draft.tell(recipient, "inform", text=text, reason="it was assigned to you")

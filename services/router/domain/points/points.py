@@ -1,0 +1,131 @@
+"""Escalation points: a condition on the record, or a share of a clock; the chain of authority (rule 10).
+
+They fire beside the levels and never stop them. Each `when` point fires once an opening, or again every
+`repeat` while it holds; of several overdue shares of one clock only the highest acts (rule 2).
+"""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from services.router.domain.draft.draft import Draft
+from services.router.domain.model.compiled_bundle import Ladder, Rule
+from services.router.domain.model.incident import Clock, PointState
+from services.router.domain.points import point_actions
+from services.router.domain.sla import clocks, stopwatch
+from services.router.domain.stakeholders import updates
+from shared.policy import AtShare, Point
+from shared.policy.expressions import Activation
+
+
+def _state(draft: Draft, rule: Rule[Point]) -> PointState:
+    return draft.incident.points.get(rule.where, PointState())
+
+
+def _store(draft: Draft, rule: Rule[Point], state: PointState) -> None:
+    draft.set(points={**draft.incident.points, rule.where: state})
+
+
+def check_conditions(draft: Draft) -> None:
+    """Evaluate the `when` points of the policy that the incident is on, and fire the ones that are due.
+
+    What a point does may change what the others see, or the policy: then they are looked at again. Each
+    fires at most once a decision.
+    """
+    fired: set[str] = set()
+    ladder = draft.ladder
+    while ladder.points.rules:
+        seen = draft.activation
+        _look(draft, ladder, seen, fired)
+        if draft.ladder is ladder and draft.sees(seen):
+            return
+        ladder = draft.ladder
+
+
+def _look(draft: Draft, ladder: Ladder, seen: Activation, fired: set[str]) -> None:
+    for rule, outcome in zip(ladder.points.rules, ladder.points.outcomes(seen), strict=True):
+        state = _state(draft, rule)
+        if outcome is not True:
+            if state.held_since is not None:
+                _store(draft, rule, replace(state, held_since=None))
+            continue
+        if state.held_since is None:
+            state = replace(state, held_since=draft.now)
+            _store(draft, rule, state)
+        held = draft.incident.late is not None  # nobody is paged yet: it waits (rule 16)
+        if rule.where not in fired and not held and _is_due(rule.spec, state, draft.now):
+            fired.add(rule.where)
+            _store(draft, rule, replace(state, fired=state.fired + 1, fired_at=draft.now))
+            point_actions.fire(draft, ladder, rule, rule.reason(seen), "")
+
+
+def next_time(point: Point, state: PointState) -> datetime | None:
+    """When a held `when` point fires next; None when it has fired and does not repeat, or does not hold."""
+    if state.held_since is None:
+        return None
+    first = state.held_since + (point.held_for or timedelta(0))
+    if state.fired_at is None or state.fired == 0:
+        return first
+    return max(first, state.fired_at + point.repeat) if point.repeat is not None else None
+
+
+def _is_due(point: Point, state: PointState, now: datetime) -> bool:
+    due = next_time(point, state)
+    return due is not None and due <= now
+
+
+def check_shares(draft: Draft) -> None:
+    """Fire what running clocks have reached: warnings, the breach, and the points at their shares.
+
+    While a late trigger is held they wait (rule 16).
+    """
+    if draft.incident.late is not None:
+        return
+    for target in [clock.target for clock in draft.incident.clocks]:
+        for clock in draft.incident.clocks:
+            if clock.target == target and clock.state == "running":
+                _check_clock(draft, clock)
+
+
+def _unfired(draft: Draft, target: str) -> list[tuple[float, Rule[Point]]]:
+    return [
+        (rule.spec.at.percent / 100, rule)
+        for rule in draft.ladder.shares
+        if isinstance(rule.spec.at, AtShare)
+        and rule.spec.at.target == target
+        and not _state(draft, rule).fired
+    ]
+
+
+def unfired_shares(draft: Draft, clock: Clock) -> list[float]:
+    """The shares of this clock at which something is still to happen."""
+    own = updates.reminders(clock) or ([] if clock.breached else [1.0])
+    warnings = [share for share in clock.warn_at if share not in clock.thresholds]
+    return sorted({*own, *warnings, *(share for share, _ in _unfired(draft, clock.target))})
+
+
+def _check_clock(draft: Draft, clock: Clock) -> None:
+    passed = clock.elapsed(draft.now, draft.calendars)
+    reached = [share for share in unfired_shares(draft, clock) if stopwatch.reached(clock, share, passed)]
+    if not reached:
+        return
+    ladder, due = draft.ladder, [each for each in _unfired(draft, clock.target) if each[0] in reached]
+    warnings = [share for share in clock.warn_at if share in reached and share not in clock.thresholds]
+    marked = replace(
+        clock, thresholds=tuple(sorted({*clock.thresholds, *reached} - {*updates.reminders(clock)}))
+    )
+    draft.set(clocks=stopwatch.changed(draft.incident.clocks, clock.target, marked))
+    if reached[-1] >= 1.0 and not clock.breached:
+        marked = clocks.breach(draft, marked)
+    if clock.target == "update":
+        updates.remind(draft, marked)
+    clocks.warn(draft, marked, warnings)
+    highest = max((share for share, _ in due), default=0.0)
+    for share, rule in due:
+        _store(draft, rule, replace(_state(draft, rule), fired=1, fired_at=draft.now))
+        reason = clocks.reached(draft, rule.where, marked)
+        if share == highest:
+            point_actions.fire(draft, ladder, rule, reason, f"{rule.spec.at} has passed")
+        else:
+            text = f"point {rule.spec.name} is recorded only: a higher share was reached at the same time"
+            draft.say("point", text, reason)

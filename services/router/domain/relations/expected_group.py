@@ -1,0 +1,21 @@
+"""Which group an event will ask for, before anything of it is decided: the shell locks the group by that."""
+
+from datetime import datetime
+
+from services.router.domain.draft.draft import Draft
+from services.router.domain.lifecycle import classify, lifecycle
+from services.router.domain.model.context import Surroundings
+from services.router.domain.muting import grouping, suppression
+from shared.events import IncidentEvent
+
+
+def group_of(event: IncidentEvent, around: Surroundings, now: datetime) -> tuple[str, str] | None:
+    """Rule and values of the group that the event's incident belongs to if it is a new one."""
+    record = lifecycle.new_record(event, around.live.hash, now, "")
+    draft = Draft(record, around.live, around, now)
+    classify.name_customer(draft, event.customer or "")
+    classify.set_tier(draft)
+    classify.set_priority(draft)
+    suppression.at_opening(draft)
+    place = grouping.place(draft)
+    return None if place is None else place.key

@@ -1,0 +1,1 @@
+"""What reports count of an incident, and the calendar periods they count by."""

@@ -1,0 +1,1 @@
+"""Who hears of an incident without being asked to act, and how often they are promised news."""

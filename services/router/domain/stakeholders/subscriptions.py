@@ -1,0 +1,225 @@
+"""Who hears of a change without being asked to act: subscribers (POLICY.md, `subscriptions`), followers.
+
+Whoever heard of an incident by a subscription hears how it ends, and that it came back, also when the
+subscription's condition no longer holds or a silence has begun since.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Final
+
+from services.router.domain.draft.draft import Draft, derived_id
+from services.router.domain.lifecycle.lifecycle import user
+from services.router.domain.model.compiled_bundle import Rule
+from services.router.domain.model.reason import Reason
+from shared.events import Contact, Recipient
+from shared.policy import Subscription
+from shared.policy.targets import Target
+
+EVENTS: Final = (
+    "opened",
+    "escalated",
+    "update",
+    "at_risk",
+    "breached",
+    "taken",
+    "resolved",
+    "closed",
+    "reopened",
+)
+_OVER: Final = frozenset({"resolved", "closed"})
+_ENDS: Final = _OVER | {"reopened"}
+_ELSEWHERE: Final = "It is the same problem as another one that is known, and goes on together with it."
+_CLOCK_EVENTS: Final = {"at_risk": "warn", "breached": "breach"}
+_HEARD: Final = "who heard of it hears how it ends"
+
+
+def fan_out(draft: Draft) -> None:
+    """Tell every subscription that matches of what this decision changed, and the followers of its end."""
+    untold = _untold(draft)
+    events = [event for event in EVENTS if event in draft.changes and event not in untold]
+    if "at_risk" in events and not _targets(draft, "at_risk", inside=True):
+        events.remove("at_risk")  # what was at risk is broken by now: that is told
+    if draft.incident.is_muted:
+        if "update" in events:
+            why = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
+            draft.say("muted", f"nobody hears the update: {why}", Reason("rule 11"))
+        _tell_of_the_end(draft, events)
+        return
+    if not draft.live.heard.isdisjoint(events):
+        _tell_subscribers(draft, events)
+    if draft.incident.subscribers:
+        _tell_its_own(draft, events)
+    _tell_followers(draft, events)
+
+
+def _untold(draft: Draft) -> frozenset[str]:
+    """What nobody hears of a held one: perhaps it never came back, and its end was heard before (rule 16)."""
+    if draft.incident.late is not None:
+        return frozenset({"opened", "reopened"})
+    never = draft.initial.late is not None and draft.incident.status == "resolved"
+    return frozenset({"resolved"}) if never else frozenset()
+
+
+def _tell_subscribers(draft: Draft, events: Sequence[str]) -> None:
+    matching = tuple(draft.live.subscriptions.matching(draft.activation))
+    for rule in matching:
+        _tell_by(draft, rule, events, rule.reason(draft.activation))
+    ends = [event for event in events if event in _ENDS]
+    if ends and draft.incident.told:
+        places = {rule.where for rule in matching}
+        for rule in _have_heard(draft):
+            if rule.where not in places:
+                _tell_by(draft, rule, ends, Reason(rule.where, values={"because": _HEARD}))
+
+
+def _tell_of_the_end(draft: Draft, events: Sequence[str]) -> None:
+    """While nobody is told anything else: it is over, or goes on under another one."""
+    ends = [event for event in events if event in _OVER]
+    if draft.incident.merged and not draft.initial.merged:
+        ends = ["closed"]
+    elif ends and draft.incident.subscribers:
+        _tell_its_own(draft, ends)
+    if draft.incident.parent and not draft.incident.merged:
+        return  # its group tells
+    for rule in _have_heard(draft) if ends else ():
+        _tell_by(draft, rule, ends, Reason(rule.where, values={"because": _HEARD}))
+
+
+def _have_heard(draft: Draft) -> Iterator[Rule[Subscription]]:
+    """The subscriptions by which somebody heard of this one."""
+    for rule in draft.live.subscriptions.rules:
+        if _named(rule.spec) in draft.incident.told:
+            yield rule
+
+
+def _tell_by(draft: Draft, rule: Rule[Subscription], events: Sequence[str], reason: Reason) -> None:
+    subscription = rule.spec
+    merged = draft.incident.merged and not draft.initial.merged
+    told = [event for event in events if event in subscription.events or merged]
+    if not told:
+        return
+    resolved = draft.directory.resolve(subscription.who)
+    for gap in resolved.gaps:
+        draft.say("nobody", f"{rule.where}: {gap}", reason)
+    paged = [page.recipient for page in draft.pages]
+    hearing = [found for found in resolved.found if found.recipient not in paged]
+    before = len(draft.notices)
+    for event in told:
+        for found in hearing:
+            inside = found.recipient.kind in ("user", "team")
+            targets = _targets(draft, event, inside=inside)
+            if event in _CLOCK_EVENTS and not targets:
+                continue
+            draft.tell(
+                found.recipient,
+                event,
+                text=_text(draft, event, inside=inside and not subscription.template),
+                reason=f"subscribed to {event} ({rule.where})",
+                stakeholder=not inside,
+                template=subscription.template or "",
+                digest=subscription.digest,
+                targets=targets,
+                paged_since=0 if draft.incident.is_muted else None,
+            )
+    if hearing and len(draft.notices) > before:
+        names = ", ".join(draft.directory.shown(found.recipient) for found in hearing)
+        draft.say("told", f"{', '.join(told)}: told {names}", reason)
+    if hearing and not _ENDS.isdisjoint(subscription.events) and not _OVER.issuperset(told):
+        _note(draft, subscription)
+
+
+def _note(draft: Draft, subscription: Subscription) -> None:
+    """It has heard of this one. A subscription that hears no end is not remembered."""
+    name = _named(subscription)
+    if name not in draft.incident.told:
+        draft.set(told=(*draft.incident.told, name))
+
+
+def _named(subscription: Subscription) -> str:
+    """By what it is found again when the policy has changed: whom it tells, when, and in which words."""
+    return _name(subscription.who, subscription.when, subscription.template or "")
+
+
+@lru_cache(maxsize=4_096)
+def _name(who: tuple[Target, ...], when: str, template: str) -> str:
+    return derived_id("subscription", " ".join(target.text for target in who), when, template)[:13]
+
+
+def _targets(draft: Draft, event: str, *, inside: bool) -> tuple[str, ...]:
+    """Whose promise is at risk or broken; none for what tells nothing new.
+
+    A promise that is broken is at risk no longer. People inside hear each warning; outside, where every
+    one reads the same, only the first.
+    """
+    if event not in _CLOCK_EVENTS:
+        return ()
+    happened = _CLOCK_EVENTS[event]
+    meant = dict.fromkeys(each.target for each in draft.clock_events if each.event == happened)
+    if event == "breached":
+        return tuple(meant)
+    before = {clock.target: clock for clock in draft.initial.clocks}
+    found = []
+    for clock in draft.incident.clocks:
+        if clock.target not in meant or clock.breached:
+            continue
+        earlier = before.get(clock.target)
+        warned = earlier is not None and not set(earlier.thresholds).isdisjoint(clock.warn_at)
+        if inside or not warned:
+            found.append(clock.target)
+    return tuple(found)
+
+
+def _text(draft: Draft, event: str, *, inside: bool) -> str:
+    """What they read beyond the event itself; nothing internal, except people inside: how it was solved."""
+    if event == "update":
+        return draft.update_text
+    if draft.incident.merged:
+        return _ELSEWHERE
+    if event != "resolved":
+        return ""
+    return draft.outcome or (draft.sentence("resolved") if inside else "")
+
+
+def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
+    """Those who subscribed to this one incident; addresses read nothing internal."""
+    paged = [page.recipient for page in draft.pages]
+    for subscriber in draft.incident.subscribers:
+        if subscriber.via:
+            contact = Contact(name=subscriber.via, channel=subscriber.via, address=subscriber.who)
+            recipient = Recipient(kind="address", name=subscriber.who, contacts=(contact,))
+        elif subscriber.who in draft.live.bundle.users and f"user:{subscriber.who}" != draft.actor:
+            recipient = user(subscriber.who)
+        else:
+            continue
+        for event in events if recipient not in paged else ():
+            outside = bool(subscriber.via)
+            text = _text(draft, event, inside=not outside)
+            targets = _targets(draft, event, inside=not outside)
+            if targets or event not in _CLOCK_EVENTS:
+                draft.tell(
+                    recipient,
+                    event,
+                    text=text,
+                    reason="you subscribed to it",
+                    stakeholder=outside,
+                    targets=targets,
+                    paged_since=0 if draft.incident.is_muted else None,
+                )
+
+
+def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
+    for event in ("taken", "update"):
+        if event in events:
+            for name in draft.incident.followers:
+                if name in draft.live.bundle.users and f"user:{name}" != draft.actor:
+                    text, why = _taken_over(draft, event, name) or (draft.update_text, "you follow it")
+                    draft.tell(user(name), event, text=text, reason=why)
+
+
+def _taken_over(draft: Draft, event: str, name: str) -> tuple[str, str] | None:
+    """What whoever had it reads when another took it: from them."""
+    now_has_it = draft.incident.assignee
+    if event != "taken" or name != draft.initial.assignee or now_has_it in ("", name):
+        return None
+    return f"{draft.directory.display(now_has_it)} took it over from you.", "it was assigned to you"

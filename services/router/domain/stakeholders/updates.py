@@ -1,0 +1,146 @@
+"""What stakeholders are owed: a first answer to the customer, and news at least so often (POLICY.md, rule 8).
+
+The customer is answered by the first update that goes out to them, or by hearing that it is resolved. Every
+update, whoever hears of it, begins the next period of `update`. A period that passes in silence reminds the
+assignee; the next ones remind the level above, too.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from msgspec.structs import replace
+
+from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.recipients import Found
+from services.router.domain.escalation.candidates import candidates, onward, span
+from services.router.domain.model.incident import TOLERANCE, Clock
+from services.router.domain.sla import clocks, stopwatch
+from shared.events import Recipient
+from shared.policy import AtShare
+
+_ANSWERS: Final = frozenset({"update", "resolved"})
+
+
+def before_telling(draft: Draft) -> None:
+    """A promise that this update is too late for is broken first, so that whoever subscribed hears of it."""
+    if draft.incident.clocks and not _ANSWERS.isdisjoint(draft.changes):
+        for clock in draft.incident.clocks:
+            late = clock.target in {"respond", "update"} and clock.state == "running" and not clock.breached
+            if late and stopwatch.is_past(clock, draft.now, draft.calendars):
+                clocks.breach(draft, clock)
+
+
+def after_telling(draft: Draft) -> None:
+    """Who has now heard something, and what that fulfils."""
+    if _ANSWERS.isdisjoint(draft.changes):
+        return
+    if _customer_hears(draft):
+        _answered(draft)
+    if draft.incident.status == "resolved":
+        clocks.cancel(draft, "respond", "it was resolved before the customer had an answer")
+    if "update" in draft.changes:
+        draft.set(told_at=draft.now)
+        if draft.by_person:
+            draft.set(person_told_at=draft.now)
+        _next_period(draft)
+
+
+def _answered(draft: Draft) -> None:
+    """The first time counts, and the first time by a person."""
+    incident, person = draft.incident, draft.by_person
+    if incident.answered_at is None:
+        draft.set(answered_at=draft.now)
+    if person and incident.person_answered_at is None:
+        draft.set(person_answered_at=draft.now)
+    clocks.fulfil(draft, "respond", person=person)
+
+
+def _customer_hears(draft: Draft) -> bool:
+    return any(notice.recipient.kind == "customer" and notice.event in _ANSWERS for notice in draft.notices)
+
+
+def _next_period(draft: Draft) -> None:
+    for clock in draft.incident.clocks:
+        if clock.target == "update" and stopwatch.is_live(clock):
+            if not stopwatch.counts(clock, person=draft.by_person):
+                clocks.fulfil(draft, "update", person=False)  # says why it goes on
+                continue
+            waits = clock.state == "paused"
+            clocks.fulfil(draft, "update")
+            clocks.begin_again(draft, clock_of(draft, "update"))
+            if waits:
+                clocks.pause_or_go_on(draft)
+            _points_count_anew(draft)
+
+
+def clock_of(draft: Draft, target: str) -> Clock:
+    """The incident's clock of this target, which it has."""
+    return next(clock for clock in draft.incident.clocks if clock.target == target)
+
+
+def _points_count_anew(draft: Draft) -> None:
+    """A point at a share of `update` acts once a period."""
+    again = {
+        rule.where
+        for rule in draft.ladder.shares
+        if isinstance(rule.spec.at, AtShare) and rule.spec.at.target == "update"
+    }
+    if not again.isdisjoint(draft.incident.points):
+        draft.set(points={where: was for where, was in draft.incident.points.items() if where not in again})
+
+
+# --- silence ----------------------------------------------------------------------------------------------
+
+
+def reminders(clock: Clock) -> list[float]:
+    """The share of an `update` clock at which the next reminder is due: the end of the next silent period."""
+    return [clock.reminded + 1.0] if clock.target == "update" else []
+
+
+def remind(draft: Draft, clock: Clock) -> None:
+    """So many periods have passed without an update: somebody is reminded, once however many there were."""
+    periods = int((clock.elapsed(draft.now, draft.calendars) + TOLERANCE) / clock.goal)
+    if periods <= clock.reminded:
+        return
+    first = clock.reminded == 0
+    marked = replace(clock, reminded=periods)
+    draft.set(clocks=stopwatch.changed(draft.incident.clocks, "update", marked))
+    if draft.incident.is_muted:
+        return
+    goal = span(timedelta(seconds=clock.goal))
+    text = f"Stakeholders have heard nothing for too long: an update is promised every {goal}."
+    reason = clocks.reached(draft, f"slas {clock.sla}.update", marked)
+    reminded = _reminded(draft, text)
+    if not first:
+        reminded += _level_above(draft, text, reminded)
+    names = ", ".join(reminded) or "nobody: nobody has it, nobody is asked"
+    draft.say("reminded", f"no update for too long: reminded {names}", reason)
+
+
+def _reminded(draft: Draft, text: str) -> list[str]:
+    """Whoever has it; while nobody does, whoever is asked to take it."""
+    incident, known = draft.incident, draft.live.bundle.users
+    asked = [page.name for page in incident.pages if page.user and not page.looks]
+    names = [incident.assignee] if incident.assignee else list(dict.fromkeys(asked))
+    found = [Recipient(kind="user", name=name) for name in names if name in known]
+    why = "it is assigned to you" if incident.assignee else "you were asked to take it"
+    for recipient in found:
+        draft.tell(recipient, "inform", text=text, reason=why)
+    return [draft.directory.shown(recipient) for recipient in found]
+
+
+def _level_above(draft: Draft, text: str, told: list[str]) -> list[str]:
+    """The next level that handles the incident, or `finally`."""
+    chain, ladder = draft.incident.chain, draft.ladder
+    name, found = "finally", tuple[Found, ...]()
+    for candidate in candidates(draft, *onward(chain, ladder), wraps=False):
+        if candidate.resolved is not None and candidate.asks_somebody:
+            name, found = candidate.rung.spec.name, candidate.resolved.found
+            break
+    else:
+        found = draft.directory.resolve(ladder.spec.finally_.notify).found
+    more = [each for each in found if each.recipient.kind != "customer"]
+    more = [each for each in more if draft.directory.shown(each.recipient) not in told]
+    for each in more:
+        draft.tell(each.recipient, "inform", text=text, reason=f"{each.why} (level above: {name})")
+    return [draft.directory.shown(each.recipient) for each in more]

@@ -1,0 +1,151 @@
+"""What changes from hour to hour (overrides, silences, maintenance), read anew when its revision grew."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router.domain.model.compiled_bundle import ALWAYS_TRUE, CompiledPolicy
+from services.router.domain.model.context import NOTHING_CHANGED, Maintenance, Office, Silence
+from services.router.duty import maintenance_windows
+from shared import telemetry
+from shared.policy.constants import Constants
+from shared.policy.expressions import Condition, ExpressionError, Expressions
+from shared.policy.model import ALWAYS
+from shared.policy.oncall import Override
+
+log = telemetry.logger(__name__)
+
+KEPT_AFTER_END: Final = timedelta(hours=1)  # what has ended is still told of for a while
+
+
+class Offices:
+    """The office as of one revision, under one policy: conditions are compiled by the policy's names."""
+
+    def __init__(self) -> None:
+        self._known: tuple[str, Office] = ("", NOTHING_CHANGED)
+
+    async def get(self, connection: AsyncConnection, revision: int, live: CompiledPolicy) -> Office:
+        """The office of this revision. Conditions are compiled for the policy in force."""
+        content_hash, office = self._known
+        if content_hash != live.hash or office.revision != revision:
+            office = await _load(connection, revision, live)
+            self._known = (live.hash, office)
+        return office
+
+
+async def touch(connection: AsyncConnection) -> None:
+    """Something in the office changed: every router reads it anew in its next transaction."""
+    await connection.execute(_TOUCH)
+
+
+async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy) -> Office:
+    overrides: defaultdict[str, list[Override]] = defaultdict(list)
+    for row in await connection.execute(_OVERRIDES):
+        made = Override(str(row.id), row.user, row.begins, row.ends, row.by, row.absent, row.made_at)
+        overrides[row.schedule].append(made)
+    expressions = expressions_of(live)
+    silences = [
+        Silence(
+            id=str(row.id),
+            when=row.when,
+            condition=condition_of(expressions, row.when, f"silences {row.id}"),
+            starts=row.starts,
+            until=row.until,
+            comment=row.comment,
+            by=row.by,
+        )
+        for row in await connection.execute(_SILENCES)
+        if _usable(expressions, row)
+    ]
+    maintenance = [
+        Maintenance(
+            id=str(row.id),
+            name=row.name,
+            when=row.when,
+            condition=condition_of(expressions, row.when, f"maintenance {row.id}"),
+            then=row.then,
+            starts=row.starts,
+            until=row.until,
+            window=maintenance_windows.bound(maintenance_windows.read(row), live.bundle),
+            by=row.by,
+        )
+        for row in await connection.execute(_MAINTENANCE)
+        if _usable(expressions, row) and _opens(live, row)
+    ]
+    return Office(revision, dict(overrides), silences, maintenance)
+
+
+def expressions_of(live: CompiledPolicy) -> Expressions:
+    """What compiles the office's conditions: by the names of the policy in force, and beside it."""
+    return Expressions(live.bundle.calendars, live.bundle.schedules, live.hash)
+
+
+def condition_of(expressions: Expressions, source: str, where: str = "when") -> Condition | None:
+    """The condition; None when it matches everything. Raises ExpressionError for one that is none."""
+    return None if source.strip() == ALWAYS_TRUE else expressions.condition(source, where)
+
+
+def check(live: CompiledPolicy, source: str) -> None:
+    """Raises ExpressionError for a condition that may not be saved: one that does not compile under the
+    policy in force, or holds a constant that can never work. Takes a third of a second at worst.
+    """
+    condition_of(expressions_of(live), source)
+    bundle = live.bundle
+    for fault in _faults(source, frozenset({*bundle.calendars, ALWAYS}), frozenset(bundle.schedules)):
+        raise ExpressionError(fault.message, fault.column, fault.line)
+
+
+@lru_cache(maxsize=2_000)
+def _faults(source: str, calendars: frozenset[str], schedules: frozenset[str]) -> Sequence[ExpressionError]:
+    return Constants(calendars, schedules).faults(source)
+
+
+def broken(live: CompiledPolicy, source: str, when: maintenance_windows.Windows | None = None) -> str:
+    """Why a condition, or a part of it, cannot work under the policy in force; '' when it can.
+
+    The same of windows that name a calendar which is not there: then it never applies.
+    """
+    try:
+        check(live, source)
+    except ExpressionError as err:
+        return err.message
+    unknown = maintenance_windows.unknown_calendars(when, live.bundle)
+    return f"no calendar is called {next(iter(unknown.values()))!r}" if unknown else ""
+
+
+def _usable(expressions: Expressions, row: Any) -> bool:
+    try:
+        condition_of(expressions, row.when)
+    except ExpressionError as err:
+        log.warning("a condition never applies", action="condition_broken", id=str(row.id), error=err.message)
+        return False
+    return True
+
+
+def _opens(live: CompiledPolicy, row: Any) -> bool:
+    unknown = maintenance_windows.unknown_calendars(maintenance_windows.read(row), live.bundle)
+    for name in unknown.values():
+        log.warning("a window never opens", action="window_broken", id=str(row.id), calendar=name)
+    return not unknown
+
+
+_TOUCH: Final = text("UPDATE router.office SET revision = revision + 1")
+_OVERRIDES: Final = text("""
+    SELECT id, schedule, "user", begins, ends, by, absent, made_at FROM router.override
+    WHERE ends > transaction_timestamp() - interval '1 hour' ORDER BY schedule, begins, id
+""")
+_SILENCES: Final = text("""
+    SELECT id, "when", starts, until, comment, by FROM router.silence
+    WHERE until > transaction_timestamp() - interval '1 hour' ORDER BY starts, id
+""")
+_MAINTENANCE: Final = text("""
+    SELECT id, name, "when", "then", starts, until, CAST("window" AS text) AS "window",
+        CAST(windows AS text) AS windows, by
+    FROM router.maintenance
+    WHERE until IS NULL OR until > transaction_timestamp() - interval '1 hour' ORDER BY name, id
+""")

@@ -1,0 +1,166 @@
+"""Following LADDER_POLICY: taken at start, and again when its files change; a broken one is refused."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from services.router import metrics
+from services.router.domain.model.compiled_bundle import compile_sized
+from services.router.policy import installation, store
+from services.router.policy.compiled_cache import InForce, Policies, moment
+from shared import telemetry
+from shared.database import Database
+from shared.loops import for_ever
+from shared.policy import Looked, PolicyError, PolicyErrors, judged, loaded
+from shared.pulse import Beat, unwatched
+
+log = telemetry.logger(__name__)
+
+_EVERY_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.5
+_MOST_TOLD: Final = 10
+
+
+class PolicyWatch:
+    """Keeps the file in view, and knows which policy is in force."""
+
+    def __init__(
+        self,
+        database: Database,
+        policies: Policies,
+        path: Path | None,
+        wake_relay: Callable[[], None],
+        *,
+        beat: Beat = unwatched,
+    ) -> None:
+        self._beat = beat
+        self._database = database
+        self._policies = policies
+        self._path = path
+        self._wake_relay = wake_relay
+        self._seen: str | None = None  # what the files held when they were last dealt with
+        self._published = False
+        self.in_force: InForce | None = None
+        self.refused: str = ""  # why the file as it is now was not taken
+
+    async def watch_once(self) -> InForce | None:
+        """Look at the file and at the database once; the policy in force, if any."""
+        if self._path is not None:
+            print_ = await asyncio.to_thread(fingerprint, self._path)
+            if print_ != self._seen:
+                await self._take(self._path, changed=self._seen is not None)
+                self._seen = print_
+        async with self._database.transaction() as connection:
+            if self._published:
+                _, self.in_force = await moment(connection)
+            else:
+                self.in_force = await store.publish_again(connection)
+        self._published = True
+        self._wake_relay()
+        if self.in_force is not None:
+            metrics.POLICY_REVISION.set(self.in_force.revision)
+        return self.in_force
+
+    async def run(self) -> None:
+        """Watch for ever."""
+        await for_ever("router policy", self._watch, self._database.trouble, beat=self._beat)
+
+    async def _watch(self) -> None:
+        known = await self.watch_once()
+        await asyncio.sleep(_EVERY_SECONDS if known else _PAUSE_SECONDS)
+
+    async def _take(self, path: Path, *, changed: bool) -> None:
+        found = await asyncio.to_thread(loaded, path)
+        if changed:
+            found = await self._judged(found, path)
+        # At start what loads is taken: what an older release took must not fall out of force by an upgrade.
+        if found.errors:
+            self._refuse(PolicyErrors(found.errors))
+            return
+        self.refused = ""
+        compiled, size = await asyncio.to_thread(compile_sized, found.sound)
+        self._policies.keep(compiled, size)
+        async with self._database.transaction() as connection:
+            taken = await store.take_file(connection, self._policies, compiled, changed=changed, by=str(path))
+        if taken is None:
+            log.warning(
+                "LADDER_POLICY holds a content that was in force before; a newer one stays in force. "
+                "`ladder apply` puts it back",
+                action="policy_kept",
+                hash=compiled.hash,
+            )
+        else:
+            _tell(taken)
+            _tell_findings((found if changed else await self._judged(found, path)).findings, path)
+
+    async def _judged(self, found: Looked, path: Path) -> Looked:
+        async with self._database.transaction() as connection:
+            now, _ = await moment(connection)
+            where = await installation.read(connection, now)
+        try:
+            return await asyncio.to_thread(judged, found, path, where)
+        except Exception:  # what can be said of a policy must not keep it out of force
+            log.exception("the policy could not be looked at", action="policy_unjudged")
+            return found
+
+    def _refuse(self, err: PolicyErrors) -> None:
+        metrics.POLICY_REFUSED.labels("file").inc()
+        self.refused = str(err)
+        others = {"others": [str(each) for each in err.errors[1:]]} if len(err.errors) > 1 else {}
+        log.warning(_refusal(err), action="policy_refused", **others)
+
+
+def _tell_findings(findings: Sequence[PolicyError], path: Path) -> None:
+    """A line for each of the first ones: whoever has just saved the file reads them in the terminal."""
+    for each in findings[:_MOST_TOLD]:
+        about = {"severity": each.severity, "code": each.code, "path": each.path}
+        said = f"policy: {each}"
+        log.warning(said, action="policy_finding", **about)
+    if more := len(findings[_MOST_TOLD:]):
+        said = f"policy: {more} more findings: `ladder check {path}`"
+        log.warning(said, action="policy_finding")
+
+
+def _refusal(err: PolicyErrors) -> str:
+    """One clear sentence for whoever has just saved the file, with the place of the first error."""
+    more = f" (and {count} more)" if (count := len(err.errors) - 1) else ""
+    return f"LADDER_POLICY is refused, what was in force stays in force: {err.errors[0]}{more}"
+
+
+def _tell(taken: store.Taken) -> None:
+    new = taken.in_force
+    log.info(
+        "policy in force",
+        action="policy_taken",
+        hash=new.hash,
+        revision=new.revision,
+        changes=taken.changes,
+    )
+    if taken.lacks:
+        lacks = [each.sentence for each in taken.lacks]
+        log.warning(_lacking(lacks), action="policy_lacks", warnings=lacks)
+
+
+def _lacking(lacks: Sequence[str]) -> str:
+    more = f" (and {len(lacks) - 1} more)" if len(lacks) > 1 else ""
+    return f"the policy in force lacks what something that stands names: {lacks[0]}{more}"
+
+
+def fingerprint(path: Path) -> str:
+    """Changes when a file of the bundle changes, comes or goes."""
+    digest = hashlib.sha256()
+    for file in _files(path):
+        try:
+            digest.update(str(file).encode() + b"\0" + file.read_bytes() + b"\0")
+        except OSError as err:
+            digest.update(str(err).encode())
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(each for each in path.rglob("*") if each.suffix in {".yaml", ".yml", ".json"})
+    else:
+        yield path

@@ -1,0 +1,47 @@
+"""What is done from time to time: notices before an end, counting what is stuck, forgetting what is old."""
+
+import asyncio
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+
+from services.router import metrics, retention_periods
+from services.router.duty import silence_store
+from services.router.retention_periods import DEFAULT, Keep
+from services.router.tables import SCHEMA
+from shared.database import Database
+from shared.loops import for_ever
+from shared.retention import forget_old
+
+_EVERY_SECONDS: Final = 60.0
+
+
+async def tidy_once(database: Database, now: datetime, keep: Keep = DEFAULT) -> int:
+    """Count what is stuck, and delete everything that is older than it is kept; how many rows went."""
+    async with database.transaction() as connection:
+        metrics.STUCK.set((await connection.execute(_STUCK)).scalar_one())
+    return sum((await forget_old(database, SCHEMA, retention_periods.tables(keep), now)).values())
+
+
+async def notify_for_ever(database: Database) -> None:
+    """Tell of what is about to end: a loop of its own, because a round of forgetting may take long."""
+
+    async def step() -> None:
+        await silence_store.announce_once(database, database.now())
+        await asyncio.sleep(_EVERY_SECONDS)
+
+    await for_ever("router notices", step, database.trouble)
+
+
+async def run(database: Database, keep: Keep) -> None:
+    """Tidy for ever."""
+
+    async def step() -> None:
+        await tidy_once(database, database.now(), keep)
+        await asyncio.sleep(_EVERY_SECONDS)
+
+    await for_ever("router upkeep", step, database.trouble)
+
+
+_STUCK: Final = text("SELECT count(*) FROM (SELECT 1 FROM router.incident WHERE stuck LIMIT 10000) AS s")

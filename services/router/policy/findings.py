@@ -1,0 +1,41 @@
+"""What is said of the policy in force: what will not work here, and what stands that names what it lacks."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.policy import installation, missing_names
+from shared.policy import Installation, PolicyError
+from shared.policy.errors import Finding, Place, located
+from shared.policy.judging import lasting, passing
+
+_NOWHERE: Final = Place("", 0, 0)
+_Seen: TypeAlias = tuple[str, frozenset[str] | None]
+
+
+class Judged:
+    """Looks at the policy in force; what does not change with the time is looked for once."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[_Seen, Sequence[Finding]] | None = None
+        self._looking: Final = asyncio.Lock()  # once, however many ask
+
+    async def findings(
+        self, connection: AsyncConnection, live: CompiledPolicy, now: datetime
+    ) -> tuple[Installation, list[PolicyError]]:
+        """Where it works, and everything that is to be said of it; findings of the bundle have no places."""
+        where = await installation.read(connection, now)
+        found = [*await self._lasting(live, where), *await asyncio.to_thread(passing, live.bundle, where)]
+        standing = await missing_names.warnings(connection, live, now)
+        return where, [*(located(each, _NOWHERE) for each in found), *standing]
+
+    async def _lasting(self, live: CompiledPolicy, where: Installation) -> Sequence[Finding]:
+        wanted = (live.hash, where.sends)
+        async with self._looking:
+            if self._seen is None or self._seen[0] != wanted:
+                self._seen = (wanted, await asyncio.to_thread(lambda: list(lasting(live.bundle, where))))
+            return self._seen[1]
