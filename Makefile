@@ -30,10 +30,10 @@ demo: install ## a part of a real incident log runs through a Ladder of its own,
 	@$(BIN)/ladder demo
 
 test: dev ## the test suite, without the tests that take minutes
-	@$(BIN)/python -m pytest -m "not long" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m "not long" -n $(WORKERS)
 
 test-long: dev ## the whole test suite
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n $(WORKERS)
 
 check: dev ## format, lint, types, imports
 	@$(BIN)/ruff format --check .

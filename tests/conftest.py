@@ -14,21 +14,11 @@ from tests.servers.postgres import PostgresServer
 
 os.environ.setdefault("LADDER_CANARY_SECONDS", "0")  # a test that wants canaries says so
 
-HERE = Path(__file__).parent
-# Folders that one worker takes whole: whole Ladders, which would compete for the cores by which they are judged;
-# and what shares one running Ladder, whose database no other test may take away in between.
-TOGETHER = {"bad_days": "processes", "stories": "processes", "api": "api", "client": "client"}
+pytest_plugins = ["tests.lanes", "pytester"]
 
 
 def pytest_report_header() -> str:
     return f"seed: {seeds.chosen()} ({seeds.VARIABLE}={seeds.chosen()} plays the same histories again)"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker takes files whole, and some folders."""
-    for item in items:
-        place = item.path.relative_to(HERE)
-        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(place.parts[0], str(place))))
 
 
 @pytest.fixture(scope="session")
