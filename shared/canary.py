@@ -13,39 +13,16 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from pydantic import Field, field_validator
-
 from shared.events import OWN_INTEGRATION, IncidentEvent
-from shared.settings import LadderSettings
 
 _NAMESPACE: Final = uuid.UUID("a2f0c5d1-8f7e-5b57-9d0f-0f6f5c9f9b4e")
 _PREFIX: Final = "canary:"
-_SHORTEST: Final = 5
 
 ID: Final = str(uuid.uuid5(_NAMESPACE, "the canary"))
 """Of every canary on the way from the router to the notifier and back: one key, and easy to leave out."""
 KEY: Final = ID.encode()
 CHANNEL: Final = "canary"
 TOO_OLD: Final = timedelta(minutes=2)  # one that resolved so long ago says nothing about the present
-
-
-class CanarySettings(LadderSettings):
-    """`LADDER_CANARY_SECONDS`: the same in every process."""
-
-    canary_seconds: int = Field(
-        default=60, le=3600, description="how often a canary goes through all services; 0: never"
-    )
-
-    @field_validator("canary_seconds")
-    @classmethod
-    def _is_not_too_often(cls, seconds: int) -> int:
-        if seconds and seconds < _SHORTEST:
-            raise ValueError(f"0, or at least {_SHORTEST} seconds")
-        return seconds
-
-    @property
-    def canary_every(self) -> timedelta:
-        return timedelta(seconds=self.canary_seconds)
 
 
 def moment_of(now: datetime, every: timedelta) -> datetime:

@@ -7,7 +7,6 @@ process that is stopped in the middle of a transaction.
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,13 +15,10 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared.database_url import Host, Server, read
+from shared.keepalive import BETWEEN_SECONDS, IDLE_SECONDS, PROBES, UNANSWERED_MS, watch_over
 from shared.names import UnknownNameError
 from shared.resolving import resolve
 
-_IDLE_SECONDS: Final = 3  # of silence before the first probe
-_BETWEEN_SECONDS: Final = 2
-_PROBES: Final = 3
-_UNANSWERED_MS: Final = 8_000
 _RESOLVE_SECONDS: Final = 3.0
 _NONE: Final[Mapping[str, str]] = {}
 IDLE_IN_TRANSACTION_MS: Final = 6_000
@@ -31,34 +27,16 @@ IDLE_IN_TRANSACTION_MS: Final = 6_000
 # (One of which only a half arrived: shared.stopped_clients.) Less than what the client waits for its answer.
 STATEMENT_MS: Final = 7_000
 
-_OPTIONS: Final = {
-    "TCP_KEEPIDLE": _IDLE_SECONDS,
-    "TCP_KEEPINTVL": _BETWEEN_SECONDS,
-    "TCP_KEEPCNT": _PROBES,
-    "TCP_USER_TIMEOUT": _UNANSWERED_MS,
-}
-
-
-SOCKET_OPTIONS: Final = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), value)
-        for name, value in _OPTIONS.items()
-        if hasattr(socket, name)
-    ),
-)
-"""What lets a TCP socket notice that the other side is gone, as far as the system has it."""
-
 
 def server_settings(application: str, **more: str) -> dict[str, str]:
     """What a session asks of the server. Over a Unix socket the server passes over those of TCP."""
     return {
         "application_name": application,
         "jit": "off",
-        "tcp_keepalives_idle": str(_IDLE_SECONDS),
-        "tcp_keepalives_interval": str(_BETWEEN_SECONDS),
-        "tcp_keepalives_count": str(_PROBES),
-        "tcp_user_timeout": str(_UNANSWERED_MS),
+        "tcp_keepalives_idle": str(IDLE_SECONDS),
+        "tcp_keepalives_interval": str(BETWEEN_SECONDS),
+        "tcp_keepalives_count": str(PROBES),
+        "tcp_user_timeout": str(UNANSWERED_MS),
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
         "statement_timeout": str(STATEMENT_MS),
     } | more
@@ -70,14 +48,6 @@ class Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no typ
     def __init__(self, protocol: Any, transport: asyncio.BaseTransport, *rest: Any) -> None:
         super().__init__(protocol, transport, *rest)
         watch_over(transport.get_extra_info("socket"))
-
-
-def watch_over(sock: Any) -> None:
-    """Set keepalives and the longest time without an answer."""
-    if sock is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
-        return
-    for option in SOCKET_OPTIONS:
-        sock.setsockopt(*option)
 
 
 class UnreachableError(OSError):

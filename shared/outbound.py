@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 import httpcore2
 import httpx2
 
-from shared.connecting import SOCKET_OPTIONS
+from shared.keepalive import SOCKET_OPTIONS
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network

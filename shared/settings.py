@@ -6,6 +6,7 @@ used is a BadSettingError whose text is a clear sentence that names the variable
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeAlias
@@ -19,6 +20,7 @@ from shared.demo_keys import is_loopback
 from shared.security import Signer
 
 PREFIX: Final = "LADDER_"
+_SHORTEST_CANARY_SECONDS: Final = 5
 
 
 class BadSettingError(Exception):
@@ -153,3 +155,22 @@ class SecretKeySettings(LadderSettings):
                 "LADDER_SECRET_KEY is not set: give a long random text, the same everywhere."
             )
         return Signer(keys)
+
+
+class CanarySettings(LadderSettings):
+    """`LADDER_CANARY_SECONDS`: the same in every process."""
+
+    canary_seconds: int = Field(
+        default=60, le=3600, description="how often a canary goes through all services; 0: never"
+    )
+
+    @field_validator("canary_seconds")
+    @classmethod
+    def _is_not_too_often(cls, seconds: int) -> int:
+        if seconds and seconds < _SHORTEST_CANARY_SECONDS:
+            raise ValueError(f"0, or at least {_SHORTEST_CANARY_SECONDS} seconds")
+        return seconds
+
+    @property
+    def canary_every(self) -> timedelta:
+        return timedelta(seconds=self.canary_seconds)

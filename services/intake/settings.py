@@ -4,8 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from shared.canary import CanarySettings
-from shared.settings import CommaSeparated, ListenSettings
+from shared.settings import CanarySettings, CommaSeparated, ListenSettings
 
 
 class IntakeSettings(ListenSettings, CanarySettings):

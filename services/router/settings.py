@@ -6,8 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from services.router.retention_periods import Keep
-from shared.canary import CanarySettings
-from shared.settings import ListenSettings, SecretKeySettings
+from shared.settings import CanarySettings, ListenSettings, SecretKeySettings
 
 
 class RouterSettings(ListenSettings, SecretKeySettings, CanarySettings):

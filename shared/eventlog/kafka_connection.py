@@ -11,7 +11,7 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.helpers import create_ssl_context
 
-from shared.connecting import watch_over
+from shared.keepalive import watch_over
 from shared.names import UnknownNameError
 from shared.resolving import unknown
 

@@ -38,7 +38,7 @@ from shared.policy.expressions import (
     Outcome,
 )
 from shared.policy.in_force import not_in_force
-from shared.policy.loading import Looked, judged, load, loaded, look
+from shared.policy.loading import Looked, load, loaded
 from shared.policy.model import ALWAYS, Bundle
 from shared.policy.people import (
     Calendar,
@@ -71,6 +71,7 @@ from shared.policy.targets import (
     TeamTarget,
     UserTarget,
 )
+from shared.policy.whole_look import judged, look
 from shared.policy.windows import Yearly
 
 __all__ = [

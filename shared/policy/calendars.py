@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from shared.policy.names import ALWAYS
+from shared.policy.calendar_names import ALWAYS
 from shared.policy.openings import Plan, plan_of, plan_of_calendar
 from shared.policy.people import Calendar, DayWindow
 

@@ -8,8 +8,9 @@ from typing import Any, Final, Literal, TypeAlias
 from shared.policy.bundle_json import content_hash
 from shared.policy.errors import PolicyError
 from shared.policy.in_force import not_in_force
-from shared.policy.loading import Looked, look
+from shared.policy.loading import Looked
 from shared.policy.reach import NOWHERE, Installation
+from shared.policy.whole_look import look
 
 ReportFormat: TypeAlias = Literal["text", "json", "github"]
 NOT_PROVED: Final = (

@@ -14,9 +14,8 @@ from typing import Any, Final, get_args
 
 from shared.events import Severity, Status
 from shared.policy import errors
-from shared.policy.errors import Finding, Path
+from shared.policy.errors import Finding, Path, nearest
 from shared.policy.model import Bundle
-from shared.policy.source import nearest
 from shared.policy.tree import Node, Tree, literal
 from shared.policy.trial import over_bodies, written
 

@@ -4,6 +4,7 @@ An error stops a bundle; a warning says what will not happen although the bundle
 code that stays the same from release to release (docs/findings.md).
 """
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -158,3 +159,8 @@ def shown(value: Any) -> str:
         return value if len(value) <= 80 else f"{value[:77]}…"
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def nearest(word: str, known: Any) -> str:
+    """The known name that was probably meant, or ''."""
+    return next(iter(difflib.get_close_matches(word, [str(each) for each in known], n=1)), "")

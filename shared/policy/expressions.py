@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
+from shared.policy.calendar_names import ALWAYS
 from shared.policy.names import (
     ABSENT,
-    ALWAYS,
     FUNCTIONS,
     MACROS,
     METHODS,

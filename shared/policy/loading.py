@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any, Final
+from typing import Any
 
-from shared.policy import judging, packing, references, trial
+from shared.policy import packing, references, trial
 from shared.policy.bundle_json import dump_json
 from shared.policy.errors import (
     NAMES,
@@ -15,15 +15,11 @@ from shared.policy.errors import (
     PolicyError,
     PolicyErrors,
     as_written,
-    located,
     shown,
 )
 from shared.policy.model import Bundle
-from shared.policy.reach import NOWHERE, Installation
 from shared.policy.shape import Shaped, at, shape
 from shared.policy.source import Source, read, read_plain
-
-_PLACED: Final = 1024 * 1024  # JSON beyond that is a program's: to read it again for its places takes seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +61,11 @@ def load(path: FilePath) -> Bundle:
     return found.sound
 
 
-def look(path: FilePath, installation: Installation = NOWHERE) -> Looked:
-    """The same with everything else that can be said of it: also what will not work although it loads.
-
-    Errors among those stop nobody from using the bundle, but whoever puts it in force should mend them first.
-    Blocks for up to five seconds with a large bundle.
-    """
-    return judged(loaded(path), path, installation)
-
-
 def loaded(path: FilePath) -> Looked:
     """The bundle, if its files hold one, and the errors of `load`."""
     read_ = _read(path)
     errors, loads = PolicyErrors(read_.errors).errors, read_.bundle is not None and not read_.errors
     return Looked(read_.bundle, errors, read_.source, loads)
-
-
-def judged(looked: Looked, path: FilePath, installation: Installation = NOWHERE) -> Looked:
-    """With everything else that can be said of what was loaded from this path."""
-    if looked.bundle is None:
-        return looked
-    found = list(judging.findings(looked.bundle, installation))
-    source = looked.source
-    if found and source is None and path.stat().st_size <= _PLACED:
-        source = read(path)
-    if source is None:
-        told = [located(each, Place(str(path), 0, 0)) for each in found]
-    else:
-        told = [source.error(replace(each, path=as_written(each.path, source.tree))) for each in found]
-    findings = PolicyErrors(list(dict.fromkeys([*looked.findings, *told]))).errors
-    return replace(looked, findings=findings, source=source)
 
 
 @dataclass(frozen=True, slots=True)

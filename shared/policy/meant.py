@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from pydantic import TypeAdapter, ValidationError
 
 from shared.policy.annotations import members_of
-from shared.policy.source import nearest
+from shared.policy.errors import nearest
 from shared.policy.windows import DAY_NAMES
 
 _SPAN: Final = re.compile(

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from shared.policy.calendar_names import ALWAYS, bind, bind_calendars
 from shared.policy.doors import ApiKey, Call, Heartbeat, Integration, NamedSecrets, Template
 from shared.policy.escalation import (
     Grouping,
@@ -21,8 +22,6 @@ from shared.policy.escalation import (
     Suppression,
     Targets,
 )
-from shared.policy.names import ALWAYS
-from shared.policy.openings import bind, bind_calendars
 from shared.policy.part import Expression, Name, Part, Role
 from shared.policy.people import Calendar, Customer, DayWindow, Schedule, Service, Team, User
 

@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any, Final
 
 from shared.addresses import expected
+from shared.policy.calendar_names import circle_of
 from shared.policy.doors import Integration
 from shared.policy.durations import SLA_TARGETS
-from shared.policy.errors import Finding, Path, shown
+from shared.policy.errors import Finding, Path, nearest, shown
 from shared.policy.escalation import Policy
 from shared.policy.model import ALWAYS, Bundle
 from shared.policy.names import ABSENT
-from shared.policy.openings import circle_of, unknown_holidays
+from shared.policy.openings import unknown_holidays
 from shared.policy.people import ContactSpec, DayWindow, Holidays, Layer
-from shared.policy.source import nearest
 from shared.policy.targets import (
     AddressTarget,
     NextTarget,

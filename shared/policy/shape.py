@@ -10,12 +10,11 @@ from pydantic_core import ErrorDetails
 
 from shared.policy.annotations import keys_at, kind_at
 from shared.policy.doors import EVENT_FIELDS
-from shared.policy.errors import Finding, Path, shown
+from shared.policy.errors import Finding, Path, nearest, shown
 from shared.policy.meant import as_name, meant
 from shared.policy.model import Bundle
 from shared.policy.remains import Remains
 from shared.policy.signing import HEADER_PATTERN, TOPIC_PATTERN
-from shared.policy.source import nearest
 from shared.policy.targets import NAME_PATTERN
 from shared.secrets import NAME_PATTERN as SECRET_NAME_PATTERN
 

@@ -4,7 +4,6 @@ YAML 1.2 by ruamel, composed but not constructed: `NO` stays text, `20:00` too, 
 its line and column. Aliases are followed (not into themselves); tags and merge keys are refused.
 """
 
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -357,8 +356,3 @@ def _plain(kind: str, text: str) -> Any:
         return float(digits.replace(".inf", "inf").replace(".nan", "nan")) if kind == "float" else text
     except ValueError:
         return text
-
-
-def nearest(word: str, known: Any) -> str:
-    """The known name that was probably meant, or ''."""
-    return next(iter(difflib.get_close_matches(word, [str(each) for each in known], n=1)), "")

@@ -7,10 +7,9 @@ from typing import Any, Final
 
 from jinja2 import UndefinedError
 
-from shared.policy.errors import TEMPLATE, Finding, Path, Severity, shown
+from shared.policy.errors import TEMPLATE, Finding, Path, Severity, nearest, shown
 from shared.policy.model import Bundle
 from shared.policy.rendering import BrokenTemplateError, TooCostlyError, rendered
-from shared.policy.source import nearest
 from shared.policy.template_fields import UPDATE, Unknown, tells_the_update, unknown_fields
 
 UNKNOWN_FIELD: Final = "L140"

@@ -10,8 +10,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import TypeAdapter
 
 from shared.policy import Bundle
-from shared.policy.names import ALWAYS
-from shared.policy.openings import bind
+from shared.policy.calendar_names import ALWAYS, bind
 from shared.policy.people import Window
 
 Windows: TypeAlias = tuple[Window, ...]

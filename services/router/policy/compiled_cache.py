@@ -20,8 +20,8 @@ from services.router.customers.book import CustomerBook
 from services.router.domain.model.compiled_bundle import CompiledPolicy, compile_json
 from services.router.duty.overlay import Offices
 from shared.errors import AwayError, MismatchError
+from shared.policy.calendar_names import bind_calendars
 from shared.policy.calendars import Calendars, calendars_of
-from shared.policy.openings import bind_calendars
 from shared.policy.people import Calendar
 
 # Of bundles as JSON; compiled, one takes some 17 times as much. The one in force is kept beside them.
