@@ -11,10 +11,10 @@ from ladder.client.trying import event_lines
 from services.intake.trying import read_post
 from services.router.api.dry_run_shapes import said
 from shared.policy import Bundle, PolicyError, PolicyErrors, load
-from shared.policy.checking import entry
-from shared.policy.doors import Sample
+from shared.policy.checks.report import entry
 from shared.policy.errors import Finding
-from shared.policy.source import Source, read
+from shared.policy.loading.source import Source, read
+from shared.policy.model.integrations import Sample
 from shared.problems import Problem
 
 _LARGEST: Final = 8 * 1024 * 1024

@@ -14,7 +14,7 @@ from services.router.policy.compiled_cache import InForce, moment
 from services.router.policy.store import stored
 from shared.database import Database
 from shared.loops import for_ever
-from shared.policy.changes import changes
+from shared.policy.model.changes import changes
 
 _EVERY_SECONDS: Final = 0.5
 _MOST_LINES: Final = 12

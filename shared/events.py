@@ -410,7 +410,7 @@ class DeliveryReport(Message, frozen=True, kw_only=True, omit_defaults=True):
 class PolicyPublished(Message, frozen=True, kw_only=True, omit_defaults=True):
     """The policy bundle in force, checked, as JSON; of a compacted topic: the newest revision is the policy.
 
-    How it travels, whole or compressed, is settled by `shared.policy.travel`.
+    How it travels, whole or compressed, is settled by `shared.policy.publishing.wire_format`.
     """
 
     topic: ClassVar[str] = POLICY

@@ -352,7 +352,7 @@ def reapply(
 def _end(said: str) -> dict[str, Any]:
     """`2h` as seconds, a time as a time with its zone. Raises UsageError for anything else."""
     from ladder.client.words import instant
-    from shared.policy.durations import parse_duration
+    from shared.policy.model.durations import parse_duration
 
     try:
         return {"seconds": parse_duration(said).total_seconds()}

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ladder.client.options import reaching
 from shared.clock import utcnow
 from shared.policy import Installation, Looked, PolicyError, PolicyErrors, dump_json, look
-from shared.policy.checking import ReportFormat, reported
+from shared.policy.checks.report import ReportFormat, reported
 from shared.policy.errors import Place, dotted
 
 _NOWHERE: Final = Place("", 0, 0)

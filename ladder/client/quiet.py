@@ -145,7 +145,7 @@ def _end(now: datetime, lasting: str, until: str) -> datetime:
 
 def _duration(text: str) -> timedelta:
     from ladder.client.connection import UsageError
-    from shared.policy.durations import parse_duration
+    from shared.policy.model.durations import parse_duration
 
     try:
         return parse_duration(text)

@@ -4,7 +4,7 @@ from typing import Any
 
 from ladder.refusal import RefusedError
 from shared.policy import PolicyErrors
-from shared.policy.checking import entry
+from shared.policy.checks.report import entry
 
 
 class UnsoundPolicyError(RefusedError):

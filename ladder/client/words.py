@@ -7,7 +7,7 @@ from typing import Any
 from ladder.client.connection import UsageError
 from ladder.client.here import Here
 from ladder.client.pick import short
-from shared.policy import wall_clock
+from shared.policy.calendars import wall_clock
 
 Document = Mapping[str, Any]
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from shared.policy import wall_clock
+from shared.policy.calendars import wall_clock
 
 Row = Mapping[str, str]
 EVENT_FIELDS: Final = frozenset(

@@ -26,8 +26,8 @@ from shared import telemetry
 from shared.clock import stopwatch, utcnow
 from shared.eventlog import EventLog
 from shared.outbound import Outbound
-from shared.policy.feed import PolicyFeed, PublishedPolicy
-from shared.policy.usable_keys import UsableKeys
+from shared.policy.publishing.feed import PolicyFeed, PublishedPolicy
+from shared.policy.publishing.usable_keys import UsableKeys
 from shared.pulse import Pulses
 from shared.secrets import Secrets
 from shared.service import KnownPolicy, Service

@@ -14,7 +14,7 @@ from services.intake.formats.values import overridden
 from shared.clock import busy_seconds
 from shared.events import IncidentEvent
 from shared.policy import BodyMapping, ExpressionError, Integration
-from shared.policy.sent import Ignored, Mapped, Sight, Unmatched
+from shared.policy.cel.body_mapping import Ignored, Mapped, Sight, Unmatched
 from shared.problems import Fault
 
 MOST_EVENTS: Final = 1000  # of one post

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from shared.policy.durations import Rate
+from shared.policy.model.durations import Rate
 
 
 class Bucket:

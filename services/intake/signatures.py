@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-from shared.policy.doors import Integration
-from shared.policy.durations import format_duration
-from shared.policy.signing import BODY, GRAFANAS_TIMESTAMP, TIMESTAMP, Encoding, Signature
+from shared.policy.model.durations import format_duration
+from shared.policy.model.integrations import Integration
+from shared.policy.model.signing import BODY, GRAFANAS_TIMESTAMP, TIMESTAMP, Encoding, Signature
 
 _MOST: Final = 8  # signatures in one header: of several secrets while a sender rotates
 _BETWEEN: Final = re.compile(rb"[,\s]+")

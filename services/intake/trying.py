@@ -10,7 +10,7 @@ from services.intake.formats import FORMATS, Post, Refused, cloudevents
 from services.intake.signatures import Signing
 from shared.events import IncidentEvent
 from shared.policy import Bundle
-from shared.policy.expressions import suggestion
+from shared.policy.cel.expressions import suggestion
 from shared.problems import Problem
 
 _LINES: Final = "application/x-ndjson"

@@ -30,8 +30,8 @@ from shared.loops import APART_AFTER_SECONDS, Failures, for_ever, repeat, until_
 from shared.outbound import Outbound
 from shared.outbox import Relay
 from shared.policy import Bundle
-from shared.policy.feed import PolicyFeed
-from shared.policy.usable_keys import UsableKeys
+from shared.policy.publishing.feed import PolicyFeed
+from shared.policy.publishing.usable_keys import UsableKeys
 from shared.progress import Progress
 from shared.pulse import Pulses
 from shared.retention import forget_old

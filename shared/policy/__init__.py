@@ -3,12 +3,26 @@
 Importing this is cheap: YAML and CEL are imported when they are first used.
 """
 
-from shared.policy.bundle_json import content_hash, dump_json, hash_of, load_json, schema
-from shared.policy.checking import report
-from shared.policy.doors import ApiKey, Call, Heartbeat, Integration, KeySpec, Template
-from shared.policy.durations import AtShare, Rate, Shift
+from shared.policy.cel.body_mapping import BodyMapping, FieldMapping
+from shared.policy.cel.expressions import (
+    Activation,
+    Condition,
+    Conditions,
+    ExpressionError,
+    Expressions,
+    Failed,
+    Outcome,
+)
+from shared.policy.checks.look import judged, look
+from shared.policy.checks.not_implemented import not_in_force
+from shared.policy.checks.report import report
+from shared.policy.checks.unreachable_contacts import NOWHERE, Installation
 from shared.policy.errors import Place, PolicyError, PolicyErrors
-from shared.policy.escalation import (
+from shared.policy.loading.load import Looked, load, loaded
+from shared.policy.model.bundle import ALWAYS, Bundle
+from shared.policy.model.bundle_json import content_hash, dump_json, hash_of, load_json, schema
+from shared.policy.model.durations import AtShare, Rate, Shift
+from shared.policy.model.escalation import (
     Close,
     Do,
     EscalateTo,
@@ -28,19 +42,8 @@ from shared.policy.escalation import (
     Suppression,
     Whose,
 )
-from shared.policy.expressions import (
-    Activation,
-    Condition,
-    Conditions,
-    ExpressionError,
-    Expressions,
-    Failed,
-    Outcome,
-)
-from shared.policy.in_force import not_in_force
-from shared.policy.loading import Looked, load, loaded
-from shared.policy.model import ALWAYS, Bundle
-from shared.policy.people import (
+from shared.policy.model.integrations import ApiKey, Call, Heartbeat, Integration, KeySpec, Template
+from shared.policy.model.people import (
     Calendar,
     ContactSpec,
     Customer,
@@ -55,9 +58,7 @@ from shared.policy.people import (
     User,
     Window,
 )
-from shared.policy.reach import NOWHERE, Installation
-from shared.policy.sent import BodyMapping, FieldMapping
-from shared.policy.targets import (
+from shared.policy.model.targets import (
     AddressTarget,
     AssigneeTarget,
     CustomerTarget,
@@ -71,8 +72,7 @@ from shared.policy.targets import (
     TeamTarget,
     UserTarget,
 )
-from shared.policy.whole_look import judged, look
-from shared.policy.windows import Yearly
+from shared.policy.model.windows import Yearly
 
 __all__ = [
     "ALWAYS",

@@ -17,7 +17,7 @@ from services.notifier.channels import Delivered, MailServer, Rejected, Unavaila
 from services.notifier.channels.email import EmailChannel, written
 from services.notifier.channels.mail_headers import mailbox, phrase
 from services.notifier.domain.letter import one_line
-from shared.addresses import MailAddress
+from shared.policy.model.addresses import MailAddress
 from tests.channels.envelopes import SIGNER, envelope
 from tests.services.notifier.building import T0, address, notice
 

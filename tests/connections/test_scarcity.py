@@ -22,7 +22,7 @@ from services.notifier.courier import Courier
 from services.notifier.domain.values import Delivery
 from shared.outbound import Outbound
 from shared.policy import PolicyErrors, load
-from shared.policy.windows import parse_zone
+from shared.policy.model.windows import parse_zone
 from shared.secrets import Secrets
 from tests.channels.envelopes import SIGNER, envelope
 from tests.channels.receiver import Receiver, receiving

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.router.domain.model.compiled_bundle import CompiledPolicy
 from services.router.domain.model.context import NOTHING_CHANGED, Office
-from shared.policy.oncall import Override
+from shared.policy.oncall.schedules import Override
 from tests.domain.tale import START, bundle, compiled
 
 SECRET = "INTERNAL-REMARK"  # in every note: no outsider may ever read it

@@ -20,8 +20,8 @@ from services.router.domain.model.signals import (
     TimerFired,
 )
 from services.router.domain.next_due import SOONEST
-from shared.policy.calendars import Calendars
-from shared.policy.roster import roster_of
+from shared.policy.calendars.open_hours import Calendars
+from shared.policy.oncall.roster import roster_of
 from tests.domain.histories import SECRET
 
 MOST_ENTRIES = 60

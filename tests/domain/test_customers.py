@@ -4,7 +4,7 @@ import pytest
 
 from services.router.domain.draft import customers
 from services.router.domain.model.context import KnownCustomer, Surroundings
-from shared.policy.people import Customer
+from shared.policy.model.people import Customer
 from tests.domain.tale import bundle, compiled
 
 POLICY = compiled(bundle())

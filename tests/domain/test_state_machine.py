@@ -30,7 +30,7 @@ from services.router.domain.model.signals import (
     TimerFired,
 )
 from shared.events import DeliveryReport, IncidentEvent, Page
-from shared.policy.oncall import Override
+from shared.policy.oncall.schedules import Override
 from tests.domain.histories import acts_of_all_kinds, fields, organisation, organisations
 from tests.domain.invariants import Watch
 from tests.domain.switchboard import Switchboard, played_again

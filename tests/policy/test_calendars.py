@@ -8,8 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shared.policy import Calendar
-from shared.policy.calendars import ALWAYS_OPEN, BusinessHours, calendars_of, hours_of, named
-from shared.policy.people import Window
+from shared.policy.calendars.open_hours import ALWAYS_OPEN, BusinessHours, calendars_of, hours_of, named
+from shared.policy.model.people import Window
 
 MINUTE = timedelta(minutes=1)
 ZONES = ["Europe/Prague", "America/New_York", "Australia/Lord_Howe", "UTC", "Asia/Kathmandu"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.policy import dump_json, load
-from shared.policy.changes import MOST_TOLD, changes
+from shared.policy.model.changes import MOST_TOLD, changes
 
 EXAMPLE = json.loads(dump_json(load(Path(__file__).parents[2] / "deploy" / "policy")))
 DEMO_SHA = EXAMPLE["api_keys"]["demo"]["keys"][0]["sha256"]

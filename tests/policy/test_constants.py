@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from shared.policy import Bundle, Expressions
-from shared.policy.annotations import entries_of, fields, members_of, model_of, one_or_more
-from shared.policy.constants import Constants
+from shared.policy.cel.constants import Constants
 from shared.policy.errors import dotted
-from shared.policy.part import Expression
+from shared.policy.loading.introspection import entries_of, fields, members_of, model_of, one_or_more
+from shared.policy.model.base import Expression
 from tests.policy.bundles import COMPLETE, MARK, SMALLEST, errors_of, marked
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from shared.policy import Activation, ExpressionError, Expressions, Failed, FieldMapping
-from shared.policy.names import mentioned
+from shared.policy.cel.names import mentioned
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from shared.codec import encode
 from shared.eventlog import Partition, Received
 from shared.events import POLICY, PolicyPublished
 from shared.policy import content_hash, dump_json
-from shared.policy.feed import PolicyFeed
+from shared.policy.publishing.feed import PolicyFeed
 from tests.policy.bundles import smallest
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)

@@ -8,8 +8,8 @@ import msgspec
 from shared.codec import encode
 from shared.events import PolicyPublished
 from shared.policy import Bundle, content_hash, dump_json
-from shared.policy.feed import PolicyFeed
-from shared.policy.travel import record_of
+from shared.policy.publishing.feed import PolicyFeed
+from shared.policy.publishing.wire_format import record_of
 from tests.eventlog.places import Place
 from tests.policy.bundles import smallest
 from tests.policy.large import large

@@ -9,8 +9,8 @@ import pytest
 from services.notifier.channels import CHANNELS, sendable
 from services.notifier.channels.email import MailServer
 from shared.policy import Installation, PolicyError, load, look, report
-from shared.policy.oncall import Override
-from shared.policy.reach import SENDABLE
+from shared.policy.checks.unreachable_contacts import SENDABLE
+from shared.policy.oncall.schedules import Override
 from tests.policy.bundles import EXAMPLE, SMALLEST, errors_of, marked
 from tests.policy.large import as_json, large
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from shared.policy import Schedule
-from shared.policy.oncall import on_call
+from shared.policy.oncall.schedules import on_call
 
 
 def rotation(zone, starts, shift="1d", people=("ana", "petra", "karel")):

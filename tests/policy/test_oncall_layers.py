@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.policy import Schedule
-from shared.policy.calendars import window_hours
-from shared.policy.oncall import Override, TooFineError, on_call, shifts, stretch_at
-from shared.policy.people import Window
+from shared.policy.calendars.open_hours import window_hours
+from shared.policy.model.people import Window
+from shared.policy.oncall.schedules import Override, TooFineError, on_call, shifts, stretch_at
 
 
 def utc(text):

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.policy import Schedule
-from shared.policy.oncall import Override, on_call, shift_end, shifts, stretch_at
-from shared.policy.oncall_turns import turn_at
-from shared.policy.wall_clock import instant
+from shared.policy.calendars.wall_clock import instant
+from shared.policy.oncall.rotation import turn_at
+from shared.policy.oncall.schedules import Override, on_call, shift_end, shifts, stretch_at
 
 ZONES = ("Europe/Prague", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata")
 PEOPLE = ("ana", "petra", "karel", "eva")

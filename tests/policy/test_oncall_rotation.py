@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.policy import Schedule
-from shared.policy.oncall import on_call, shifts, stretch_at
+from shared.policy.oncall.schedules import on_call, shifts, stretch_at
 from tests.policy.bundles import smallest
 
 CREW = [f"p{number:02}" for number in range(14)]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.policy.oncall import Override
-from shared.policy.roster import EVERY, Roster, roster_of
+from shared.policy.oncall.roster import EVERY, Roster, roster_of
+from shared.policy.oncall.schedules import Override
 from tests.policy.test_oncall_layers import schedule, utc, weekly
 from tests.policy.test_oncall_properties import PEOPLE, _moments, _quick, _schedules
 
@@ -123,10 +123,14 @@ def test_an_absence_holds_on_every_schedule_by_one_override():
 
 def test_every_surface_asks_a_roster_and_so_gives_the_same_answer():
     asking = [
-        each for each in Path("services").rglob("*.py") if "shared.policy.oncall import" in each.read_text()
+        each
+        for each in Path("services").rglob("*.py")
+        if "shared.policy.oncall.schedules import" in each.read_text()
     ]
     for each in asking:
-        [line] = [line for line in each.read_text().splitlines() if "shared.policy.oncall import" in line]
+        [line] = [
+            line for line in each.read_text().splitlines() if "shared.policy.oncall.schedules import" in line
+        ]
         names = line.partition(" import ")[2].split(", ")
         assert not {"on_call", "stretch_at", "shifts", "shift_end"} & set(names), each
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.policy import AtShare, Rate, Shift
-from shared.policy.durations import (
+from shared.policy.model.durations import (
     format_duration,
     parse_duration,
     parse_percent,
@@ -13,7 +13,14 @@ from shared.policy.durations import (
     parse_share,
     parse_shift,
 )
-from shared.policy.windows import format_days, format_time, parse_days, parse_instant, parse_local, parse_time
+from shared.policy.model.windows import (
+    format_days,
+    format_time,
+    parse_days,
+    parse_instant,
+    parse_local,
+    parse_time,
+)
 
 
 @pytest.mark.parametrize(

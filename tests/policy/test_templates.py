@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.policy.rendering import LONGEST, BrokenTemplateError, rendered
+from shared.policy.templates.rendering import LONGEST, BrokenTemplateError, rendered
 
 NAMES = {
     "title": "Checkout is down",

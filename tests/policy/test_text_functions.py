@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.policy import Activation, ExpressionError, Expressions, Failed
-from shared.policy.sent import BodyMapping
-from shared.policy.text_functions import DEEPEST, MOST_PARTS
+from shared.policy.cel.body_mapping import BodyMapping
+from shared.policy.cel.text_functions import DEEPEST, MOST_PARTS
 
 SAID = {
     "'tacocat'.charAt(3)": "o",

@@ -12,9 +12,9 @@ from shared.eventlog import Partition, Received, Record
 from shared.eventlog.placing import size_of
 from shared.events import LARGEST_RECORD, POLICY, PolicyPublished
 from shared.policy import Bundle, PolicyErrors, content_hash, dump_json, load
-from shared.policy.feed import PolicyFeed
-from shared.policy.packing import PolicyTooLargeError
-from shared.policy.travel import PACKED_KEY, read, record_of
+from shared.policy.publishing.compression import PolicyTooLargeError
+from shared.policy.publishing.feed import PolicyFeed
+from shared.policy.publishing.wire_format import PACKED_KEY, read, record_of
 from tests.policy.bundles import smallest
 from tests.policy.large import as_json, incompressible, large
 from tests.policy.test_feed import OneTopic

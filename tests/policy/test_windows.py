@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.policy import Bundle, Calendar, Schedule, Yearly, content_hash, dump_json, load, load_json
-from shared.policy.calendars import hours_of, window_hours
-from shared.policy.oncall import on_call, stretch_at
-from shared.policy.wall_clock import instant
+from shared.policy.calendars.open_hours import hours_of, window_hours
+from shared.policy.calendars.wall_clock import instant
+from shared.policy.oncall.schedules import on_call, stretch_at
 from tests.policy.bundles import SMALLEST, smallest
 
 NIGHT = {"days": "mon-fri", "from": "20:00", "to": "08:00"}

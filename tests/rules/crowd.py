@@ -23,8 +23,8 @@ from services.router.domain.model.signals import (
 )
 from services.router.duty.maintenance_windows import bound
 from shared.events import IncidentEvent, Notice, Page
-from shared.policy.expressions import Expressions
-from shared.policy.people import Windows
+from shared.policy.cel.expressions import Expressions
+from shared.policy.model.people import Windows
 from tests.domain.switchboard import Switchboard
 from tests.domain.tale import START, bundle, compiled
 

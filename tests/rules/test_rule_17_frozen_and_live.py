@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.router.domain.model.context import Office
-from shared.policy.oncall import Override
+from shared.policy.oncall.schedules import Override
 from tests.domain.tale import START, Tale, bundle, compiled, ladder, tale
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from services.router.domain.forecast import forecast
 from services.router.domain.model.context import Office, Surroundings
-from shared.policy.oncall import Override
+from shared.policy.oncall.schedules import Override
 from tests.domain.tale import START, Tale, bundle, compiled, on_main, tale
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.router.domain.model.context import NOTHING_CHANGED, Office
 from services.router.domain.model.signals import TimerFired
-from shared.policy.oncall import Override
+from shared.policy.oncall.schedules import Override
 from tests.domain.invariants import Watch
 from tests.domain.tale import START, Tale, bundle, compiled, on_main, tale
 from tests.domain.test_any_history import Watched

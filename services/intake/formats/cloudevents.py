@@ -20,7 +20,7 @@ from services.intake.formats.foreign import Mapper
 from services.intake.formats.native import BATCH, accepted, problem_answer
 from services.intake.formats.values import overridden
 from shared.events import EventAction, IncidentEvent, Link, Severity
-from shared.policy.doors import EVENT_FIELDS
+from shared.policy.model.integrations import EVENT_FIELDS
 from shared.problems import Fault, Problem
 
 STRUCTURED: Final = "application/cloudevents+json"

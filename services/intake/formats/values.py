@@ -18,7 +18,7 @@ from services.intake.formats.contract import (
 )
 from services.intake.formats.foreign import Mapper
 from shared.events import IncidentEvent, Link
-from shared.policy.sent import GAVE_NULL
+from shared.policy.cel.body_mapping import GAVE_NULL
 
 _LENGTHS: Final[Mapping[str, int]] = {
     "title": TITLE_LENGTH,

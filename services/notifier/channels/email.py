@@ -22,8 +22,8 @@ from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.mail_headers import BadHeaderError, head, identity, mailbox, phrase
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.domain.letter import Letter, link_name
-from shared.addresses import MailAddress, NoMailAddressError
-from shared.addresses import mail_address as parsed
+from shared.policy.model.addresses import MailAddress, NoMailAddressError
+from shared.policy.model.addresses import mail_address as parsed
 
 TIMEOUT_SECONDS: Final = 15.0
 _BODY: Final = SMTP.clone(cte_type="7bit")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from services.notifier.domain.letter import one_line
-from shared.addresses import MailAddress
+from shared.policy.model.addresses import MailAddress
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _LINE: Final = re.compile(r"[\x20-\x7e\xa0-\U0010ffff]*")

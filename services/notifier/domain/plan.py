@@ -16,9 +16,9 @@ import msgspec
 from services.notifier.domain.directory import actor_name, contacts_of, is_person, knows
 from services.notifier.domain.retries import gives_up_at
 from services.notifier.domain.values import Content, Delivery
-from shared.addresses import NoMailAddressError, mail_address
 from shared.events import DeliveryReport, IncidentChanged, IncidentSnapshot, Notice, Page, Recipient
 from shared.policy import Bundle
+from shared.policy.model.addresses import NoMailAddressError, mail_address
 from shared.secrets import is_secret
 
 NAMESPACE: Final = UUID("5d0f3f0e-9a3f-5b0e-8f5e-2b8a1f1c7a11")

@@ -11,7 +11,7 @@ from services.notifier.domain.values import Content
 from shared import outside
 from shared.events import IncidentSnapshot
 from shared.policy import Bundle
-from shared.policy.rendering import rendered
+from shared.policy.templates.rendering import rendered
 
 _NEVER_CHANGES: Final = (
     "id",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shared.policy.rendering import BrokenTemplateError, rendered
+from shared.policy.templates.rendering import BrokenTemplateError, rendered
 
 __all__ = ["BrokenTemplateError", "names_text", "render", "tells_apart"]
 

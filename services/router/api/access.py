@@ -20,7 +20,7 @@ from shared.clock import utcnow
 from shared.errors import Kind, kind_of
 from shared.eventlog import RecordTooLargeError
 from shared.policy import Bundle
-from shared.policy.usable_keys import UsableKeys
+from shared.policy.publishing.usable_keys import UsableKeys
 from shared.problems import Problem
 from shared.reading import read_by
 

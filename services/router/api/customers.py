@@ -24,8 +24,8 @@ from services.router.domain.model.compiled_bundle import CompiledPolicy
 from shared import telemetry
 from shared.cursors import bad_cursor, cursor_of, place_of
 from shared.database import transaction_time
-from shared.policy.people import ContactSpec, Customer
-from shared.policy.targets import NAME_PATTERN
+from shared.policy.model.people import ContactSpec, Customer
+from shared.policy.model.targets import NAME_PATTERN
 from shared.problems import Fault, Problem
 
 log = telemetry.logger(__name__)

@@ -10,7 +10,7 @@ from services.router.batch.engine import Engine
 from services.router.domain.heartbeats import Watched
 from services.router.loops import heartbeats as stored
 from shared.policy import Heartbeat
-from shared.policy.durations import format_duration
+from shared.policy.model.durations import format_duration
 
 
 def heartbeats(engine: Engine, access: Access) -> APIRouter:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from icalendar import Calendar, Event
 
 from shared.policy import Bundle
-from shared.policy.oncall import Shift
+from shared.policy.oncall.schedules import Shift
 
 _NAMESPACE: Final = UUID("0b9f5c7e-33c1-5d7c-9d0e-6a1d1f5c2e40")
 _ASK_AGAIN: Final = timedelta(hours=1)

@@ -17,7 +17,7 @@ from services.router.domain.model.incident import Incident
 from shared import evidence, outside
 from shared.events import IncidentSnapshot
 from shared.policy import Bundle
-from shared.policy.rendering import BrokenTemplateError, rendered
+from shared.policy.templates.rendering import BrokenTemplateError, rendered
 
 UPDATES: Final = 20
 

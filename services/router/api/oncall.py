@@ -13,8 +13,8 @@ from services.router.api.times import Moment
 from services.router.batch.engine import Engine
 from services.router.duty import override_store
 from shared.policy import Bundle
-from shared.policy.oncall import Override
-from shared.policy.roster import Roster, roster_of
+from shared.policy.oncall.roster import Roster, roster_of
+from shared.policy.oncall.schedules import Override
 from shared.problems import Fault
 
 

@@ -26,7 +26,7 @@ from services.router.policy.missing_names import faults_of
 from shared.cursors import bad_cursor, cursor_of, place_of
 from shared.policy import Bundle
 from shared.policy.errors import nearest
-from shared.policy.roster import EVERY, roster_of
+from shared.policy.oncall.roster import EVERY, roster_of
 from shared.problems import Fault, Problem
 
 _MOST: Final = 500

@@ -30,7 +30,7 @@ from services.router.policy.compiled_cache import InForce, moment
 from services.router.policy.findings import Judged
 from shared.access import ROLES, Role
 from shared.policy import Bundle, Installation, Looked, PolicyError, PolicyErrors, look, not_in_force
-from shared.policy.checking import entry
+from shared.policy.checks.report import entry
 from shared.problems import Problem
 
 _NAME: Final = "bundle.yaml"

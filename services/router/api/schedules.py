@@ -32,8 +32,8 @@ from shared.clock import utcnow
 from shared.database import transaction_time
 from shared.guesses import WrongKey
 from shared.policy import Bundle, Schedule
-from shared.policy.oncall import Override, Shift, TooFineError
-from shared.policy.roster import Roster, roster_of
+from shared.policy.oncall.roster import Roster, roster_of
+from shared.policy.oncall.schedules import Override, Shift, TooFineError
 from shared.problems import MEDIA_TYPE, Fault, Problem
 from shared.reading import Reading
 from shared.security import Key

@@ -16,7 +16,7 @@ from services.router.domain.model.incident import Incident, snapshot
 from services.router.policy.compiled_cache import Policies
 from shared.events import IncidentSnapshot
 from shared.policy import ALWAYS
-from shared.policy.calendars import Calendars
+from shared.policy.calendars.open_hours import Calendars
 
 _NARROWER: Final = "ask for fewer incidents at a time (`limit`)"
 

@@ -18,7 +18,7 @@ from services.router import metrics
 from shared.database import Database
 from shared.events import IncidentEvent
 from shared.loops import for_ever
-from shared.policy.expressions import Place
+from shared.policy.cel.expressions import Place
 
 MOST_SHOWN: Final = 100
 _MOST_PLACES: Final = 1_000  # between two steps; the metric counts the others, too

@@ -47,7 +47,7 @@ from services.router.policy.compiled_cache import Compiled, InForce, Policies, U
 from services.router.tables import SCHEMA
 from shared import inbox, telemetry
 from shared.events import OWN_INTEGRATION, IncidentChanged
-from shared.policy.expressions import Place
+from shared.policy.cel.expressions import Place
 
 log = telemetry.logger(__name__)
 

@@ -14,7 +14,7 @@ from services.router.domain.model.decision import Decision, Entry, Orphan
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import Signal
 from shared.events import DeadLetter, IncidentChanged, RelatedChanged
-from shared.policy.expressions import Place
+from shared.policy.cel.expressions import Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.domain.draft.customers import mail_domain
 from services.router.domain.model.context import KnownCustomer
 from shared import telemetry
-from shared.policy.people import Customer
+from shared.policy.model.people import Customer
 
 log = telemetry.logger(__name__)
 

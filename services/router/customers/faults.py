@@ -7,8 +7,8 @@ from typing import Final
 from services.router.domain.model.compiled_bundle import CompiledPolicy
 from shared.policy import Bundle, ContactSpec
 from shared.policy.errors import nearest
-from shared.policy.people import Customer
-from shared.policy.references import address_expected
+from shared.policy.loading.references import address_expected
+from shared.policy.model.people import Customer
 from shared.secrets import is_well_named, named_in
 
 KEPT: Final = "***"  # how a secret is shown; put back, it means: as it is

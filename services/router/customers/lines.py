@@ -22,8 +22,8 @@ from services.router.customers.encoding import Encoding, EncodingError
 from services.router.customers.faults import KEPT, faults
 from services.router.domain.model.compiled_bundle import CompiledPolicy
 from shared.policy.errors import nearest
-from shared.policy.people import Customer
-from shared.policy.targets import CHANNELS, NAME_PATTERN
+from shared.policy.model.people import Customer
+from shared.policy.model.targets import CHANNELS, NAME_PATTERN
 from shared.request_faults import reason_of
 
 LONGEST: Final = 64 * 1024  # bytes of one customer

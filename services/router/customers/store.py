@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.policy.people import Customer
+from shared.policy.model.people import Customer
 
 _HIGHEST: Final = "\U0010ffff"
 

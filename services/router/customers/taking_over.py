@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.customers import store
 from services.router.customers.lines import LineFault
 from shared.database import Database
-from shared.policy.people import Customer
+from shared.policy.model.people import Customer
 
 SHOWN: Final = 100  # faults
 _NAMESAKES_SHOWN: Final = 5

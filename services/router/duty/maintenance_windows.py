@@ -10,8 +10,8 @@ from typing import Any, Final, TypeAlias
 from pydantic import TypeAdapter
 
 from shared.policy import Bundle
-from shared.policy.calendar_names import ALWAYS, bind
-from shared.policy.people import Window
+from shared.policy.model.calendar_names import ALWAYS, bind
+from shared.policy.model.people import Window
 
 Windows: TypeAlias = tuple[Window, ...]
 _SEVERAL: Final = TypeAdapter(Windows)

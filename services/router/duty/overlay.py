@@ -13,10 +13,10 @@ from services.router.domain.model.compiled_bundle import ALWAYS_TRUE, CompiledPo
 from services.router.domain.model.context import NOTHING_CHANGED, Maintenance, Office, Silence
 from services.router.duty import maintenance_windows
 from shared import telemetry
-from shared.policy.constants import Constants
-from shared.policy.expressions import Condition, ExpressionError, Expressions
-from shared.policy.model import ALWAYS
-from shared.policy.oncall import Override
+from shared.policy.cel.constants import Constants
+from shared.policy.cel.expressions import Condition, ExpressionError, Expressions
+from shared.policy.model.bundle import ALWAYS
+from shared.policy.oncall.schedules import Override
 
 log = telemetry.logger(__name__)
 

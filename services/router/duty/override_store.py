@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.policy.oncall import Override
+from shared.policy.oncall.schedules import Override
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ async def find(connection: AsyncConnection, wanted: Wanted) -> Sequence[StoredOv
 async def by_schedule(
     connection: AsyncConnection, begins: datetime, ends: datetime | None = None, schedule: str = ""
 ) -> Mapping[str, Sequence[Override]]:
-    """Overrides that touch the range, for shared.policy.oncall."""
+    """Overrides that touch the range, for shared.policy.oncall.schedules."""
     found: dict[str, list[Override]] = {}
     for each in await find(connection, Wanted(schedule, begins, ends)):
         found.setdefault(each.schedule, []).append(each.plain)

@@ -29,7 +29,7 @@ from shared import codec, outbox, telemetry
 from shared.errors import Kind, kind_of, words
 from shared.events import RelatedChanged
 from shared.loops import for_ever
-from shared.policy.expressions import ExpressionError
+from shared.policy.cel.expressions import ExpressionError
 from shared.pulse import Beat, unwatched
 
 log = telemetry.logger(__name__)

@@ -20,9 +20,9 @@ from services.router.customers.book import CustomerBook
 from services.router.domain.model.compiled_bundle import CompiledPolicy, compile_json
 from services.router.duty.overlay import Offices
 from shared.errors import AwayError, MismatchError
-from shared.policy.calendar_names import bind_calendars
-from shared.policy.calendars import Calendars, calendars_of
-from shared.policy.people import Calendar
+from shared.policy.calendars.open_hours import Calendars, calendars_of
+from shared.policy.model.calendar_names import bind_calendars
+from shared.policy.model.people import Calendar
 
 # Of bundles as JSON; compiled, one takes some 17 times as much. The one in force is kept beside them.
 KEPT_BYTES: Final = 8 * 1024 * 1024

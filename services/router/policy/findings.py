@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.domain.model.compiled_bundle import CompiledPolicy
 from services.router.policy import installation, missing_names
 from shared.policy import Installation, PolicyError
+from shared.policy.checks.catalogue import lasting, passing
 from shared.policy.errors import Finding, Place, located
-from shared.policy.judging import lasting, passing
 
 _NOWHERE: Final = Place("", 0, 0)
 _Seen: TypeAlias = tuple[str, frozenset[str] | None]

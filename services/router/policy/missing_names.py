@@ -20,8 +20,7 @@ from services.router.duty.overlay import broken
 from services.router.duty.override_store import StoredOverride, Wanted
 from services.router.policy.compiled_cache import Policies
 from shared.policy import Bundle, Place, PolicyError
-from shared.policy.roster import EVERY
-from shared.policy.targets import (
+from shared.policy.model.targets import (
     LeadOf,
     ManagerOf,
     NextTarget,
@@ -31,6 +30,7 @@ from shared.policy.targets import (
     TeamTarget,
     UserTarget,
 )
+from shared.policy.oncall.roster import EVERY
 
 STANDING: Final = "L150"  # something that stands names what the policy lacks
 _NOWHERE: Final = Place("", 0, 0)

@@ -25,9 +25,9 @@ from services.router.tables import SCHEMA
 from shared import outbox, telemetry
 from shared.events import PolicyPublished
 from shared.policy import Bundle, PolicyError, dump_json, hash_of
-from shared.policy.changes import changes
-from shared.policy.packing import PolicyTooLargeError
-from shared.policy.travel import record_of
+from shared.policy.model.changes import changes
+from shared.policy.publishing.compression import PolicyTooLargeError
+from shared.policy.publishing.wire_format import record_of
 
 log = telemetry.logger(__name__)
 

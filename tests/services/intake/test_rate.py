@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from services.intake.rate import Bucket
-from shared.policy.durations import Rate
+from shared.policy.model.durations import Rate
 from tests.services.intake.fakes import CRM, GRAFANA, PAGER, PROMETHEUS, FakeLog, bearer, intake
 from tests.services.intake.posts import NOW, recorded
 

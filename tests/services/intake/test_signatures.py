@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.intake.signatures import Signing
-from shared.policy.doors import Integration
+from shared.policy.model.integrations import Integration
 from shared.security import digest
 from tests.services.intake.fakes import CRM, FakeLog, bearer, intake
 from tests.services.intake.posts import NOW

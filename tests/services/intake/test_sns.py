@@ -31,7 +31,7 @@ from services.intake.outside import Outside, UnfetchedError
 from services.intake.settings import IntakeSettings
 from shared.clock import utcnow
 from shared.outbound import Outbound
-from shared.policy.doors import Integration
+from shared.policy.model.integrations import Integration
 from shared.security import digest
 from tests.services.intake.fakes import FakeLog, serving
 from tests.services.intake.test_posting import assert_problem

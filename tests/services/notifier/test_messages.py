@@ -15,8 +15,8 @@ from services.notifier.domain.times import local, relative
 from services.notifier.links import links_of
 from shared import outside
 from shared.events import ClockSnapshot, Contact, Link, Recipient
-from shared.policy.loading import load
-from shared.policy.template_trial import sample
+from shared.policy.loading.load import load
+from shared.policy.templates.dry_run import sample
 from shared.security import Signer
 from tests.policy.bundles import EXAMPLE
 from tests.services.notifier.building import (

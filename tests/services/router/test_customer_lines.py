@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from services.router.customers.lines import BrokenError, CsvLines, JsonLines, Line, Lines, checked
-from shared.policy.people import Customer
+from shared.policy.model.people import Customer
 from tests.domain.tale import bundle, compiled
 
 LIVE = compiled(bundle())

@@ -10,7 +10,7 @@ from shared.eventlog import Partition, Received
 from shared.eventlog.packing import unpack
 from shared.events import LARGEST_RECORD, POLICY
 from shared.policy import Bundle
-from shared.policy.travel import read
+from shared.policy.publishing.wire_format import read
 from tests.policy.large import as_json, incompressible, large
 from tests.services.router.desk import NOON, Desk
 from tests.services.router.test_api import Api, keys, served  # noqa: F401 - the fixture

@@ -9,8 +9,8 @@ from services.router.domain.lifecycle import lifecycle
 from services.router.domain.model.decision import Refusal
 from services.router.domain.model.incident import Subscriber
 from services.router.domain.model.signals import ActionTaken
-from shared.addresses import expected
-from shared.policy.targets import CHANNELS
+from shared.policy.model.addresses import expected
+from shared.policy.model.targets import CHANNELS
 from shared.secrets import is_secret
 
 MOST_SUBSCRIBERS: Final = 100

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.router.domain.model.compiled_bundle import CompiledPolicy
 from services.router.domain.model.context import Surroundings
-from shared.policy.people import Customer
+from shared.policy.model.people import Customer
 
 
 @dataclass(frozen=True, slots=True)

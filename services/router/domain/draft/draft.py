@@ -19,8 +19,8 @@ from services.router.domain.model.decision import Audience, Decision, Entry, Exp
 from services.router.domain.model.incident import Clock, Incident, OpenPage, snapshot
 from services.router.domain.model.reason import Reason
 from shared.events import ClockEvent, IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
-from shared.policy.calendars import Calendars, named
-from shared.policy.expressions import Activation, Condition, Place
+from shared.policy.calendars.open_hours import Calendars, named
+from shared.policy.cel.expressions import Activation, Condition, Place
 
 LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
 # What expressions see of each field; a change of any other field keeps the activation, which is dear to make.

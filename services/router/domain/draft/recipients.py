@@ -14,9 +14,9 @@ from services.router.domain.model.context import Surroundings
 from services.router.domain.model.incident import Incident
 from shared.events import Contact, Recipient
 from shared.policy import Bundle
-from shared.policy.people import Customer
-from shared.policy.roster import Roster, roster_of
-from shared.policy.targets import (
+from shared.policy.calendars.wall_clock import local
+from shared.policy.model.people import Customer
+from shared.policy.model.targets import (
     AddressTarget,
     AssigneeTarget,
     CustomerTarget,
@@ -30,7 +30,7 @@ from shared.policy.targets import (
     TeamTarget,
     UserTarget,
 )
-from shared.policy.wall_clock import local
+from shared.policy.oncall.roster import Roster, roster_of
 from shared.secrets import named_in
 
 

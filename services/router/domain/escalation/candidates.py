@@ -16,7 +16,7 @@ from services.router.domain.escalation import hold_until
 from services.router.domain.model.compiled_bundle import Ladder, Rung
 from services.router.domain.model.incident import Chain
 from services.router.domain.model.reason import Reason
-from shared.policy.expressions import Failed
+from shared.policy.cel.expressions import Failed
 
 _UNITS: Final = (("d", 86400, 10**6), ("h", 3600, 24), ("min", 60, 60), ("s", 1, 60))
 

@@ -18,10 +18,10 @@ from services.router.domain.model.incident import Duty, Incident
 from services.router.domain.model.reason import Reason
 from shared.events import Recipient
 from shared.policy import Schedule
-from shared.policy.oncall import OnCall
-from shared.policy.roster import Roster
-from shared.policy.targets import ScheduleTarget, SkillTarget, Target
-from shared.policy.wall_clock import local
+from shared.policy.calendars.wall_clock import local
+from shared.policy.model.targets import ScheduleTarget, SkillTarget, Target
+from shared.policy.oncall.roster import Roster
+from shared.policy.oncall.schedules import OnCall
 
 THROUGH: Final = "handoff"  # of a page; who answers it takes the incident over
 RULE: Final = "rule 20: handoff"

@@ -7,7 +7,7 @@ import msgspec
 from services.router.domain.draft.draft import Draft
 from services.router.domain.model.compiled_bundle import Rung
 from services.router.domain.model.reason import Reason
-from shared.policy.calendars import named
+from shared.policy.calendars.open_hours import named
 
 
 class Hold(msgspec.Struct, frozen=True):

@@ -18,9 +18,9 @@ from services.router.domain.escalation.candidates import otherwise
 from services.router.domain.escalation.handoff import RULE, THROUGH, Turn, turn_of
 from services.router.domain.model.incident import Asked, OpenPage
 from services.router.domain.model.reason import Reason
-from shared.policy.oncall import OVERRIDE, OnCall, Stretch
-from shared.policy.roster import Roster
-from shared.policy.targets import ScheduleTarget
+from shared.policy.model.targets import ScheduleTarget
+from shared.policy.oncall.roster import Roster
+from shared.policy.oncall.schedules import OVERRIDE, OnCall, Stretch
 
 _TURNS_KEPT: Final = 20  # of those who were asked or told: more turns of one open incident are asked again
 

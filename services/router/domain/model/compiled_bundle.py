@@ -20,10 +20,10 @@ from shared.policy import (
     hash_of,
     load_json,
 )
-from shared.policy.calendars import Calendars, calendars_of
-from shared.policy.escalation import Grouping, Suppression
-from shared.policy.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
-from shared.policy.names import reads_time
+from shared.policy.calendars.open_hours import Calendars, calendars_of
+from shared.policy.cel.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
+from shared.policy.cel.names import reads_time
+from shared.policy.model.escalation import Grouping, Suppression
 
 Spec = TypeVar("Spec")
 ALWAYS_TRUE = "true"

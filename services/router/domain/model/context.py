@@ -7,9 +7,9 @@ from typing import Final
 
 from services.router.domain.model.compiled_bundle import CompiledPolicy
 from shared.events import Status, Upstream
-from shared.policy.expressions import Condition
-from shared.policy.oncall import Override
-from shared.policy.people import Customer, Window
+from shared.policy.cel.expressions import Condition
+from shared.policy.model.people import Customer, Window
+from shared.policy.oncall.schedules import Override
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import msgspec
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
 from shared.events import IncidentChanged, IncidentEvent, RelatedChanged
-from shared.policy.expressions import Place
+from shared.policy.cel.expressions import Place
 
 Audience: TypeAlias = Literal["members", "suppressed", "matching", "siblings"]
 

@@ -11,7 +11,7 @@ import msgspec
 
 from shared.events import LOOKING, ClockSnapshot, IncidentSnapshot, Link, Severity, Status, Upstream
 from shared.policy import Whose
-from shared.policy.calendars import Calendars, named
+from shared.policy.calendars.open_hours import Calendars, named
 
 ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
 # grace: automation has its chance, or a late trigger is held; held: the level waits for its calendar to open

@@ -17,8 +17,8 @@ from services.router.domain.model.decision import Joined, Refusal
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks
-from shared.policy.escalation import Grouping
-from shared.policy.expressions import Failed
+from shared.policy.cel.expressions import Failed
+from shared.policy.model.escalation import Grouping
 
 BETWEEN_NOTICES: Final = timedelta(minutes=5)  # to whoever has the parent, about who joined
 _LONGEST_VALUES: Final = 400  # of the values as JSON; longer ones are known by their digest

@@ -16,9 +16,9 @@ from services.router.domain.model.decision import Explains
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks
 from shared.policy import Suppression
-from shared.policy.calendars import window_hours
-from shared.policy.expressions import Activation, Condition, Failed
-from shared.policy.people import Window
+from shared.policy.calendars.open_hours import window_hours
+from shared.policy.cel.expressions import Activation, Condition, Failed
+from shared.policy.model.people import Window
 
 AFTER_CAUSE: Final = timedelta(minutes=2)  # rule 11: so long after its cause is resolved
 ASK_AGAIN: Final = timedelta(minutes=15)  # while a cause stands, in case that its end is missed

@@ -15,7 +15,7 @@ from services.router.domain.points import point_actions
 from services.router.domain.sla import clocks, stopwatch
 from services.router.domain.stakeholders import updates
 from shared.policy import AtShare, Point
-from shared.policy.expressions import Activation
+from shared.policy.cel.expressions import Activation
 
 
 def _state(draft: Draft, rule: Rule[Point]) -> PointState:

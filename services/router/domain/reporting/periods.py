@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from shared.policy.wall_clock import instant
+from shared.policy.calendars.wall_clock import instant
 
 Size: TypeAlias = Literal["day", "week", "month"]
 
@@ -24,7 +24,7 @@ def periods(
 ) -> Sequence[Period] | None:
     """Those that meet [since, until), in order; None when there are more than `most`.
 
-    A midnight that the clocks skip is the moment after the gap: shared.policy.wall_clock.
+    A midnight that the clocks skip is the moment after the gap: shared.policy.calendars.wall_clock.
     """
     made: list[Period] = []
     day = _first(since.astimezone(zone).date(), size)

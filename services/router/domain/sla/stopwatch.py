@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from services.router.domain.model.incident import LIVE, TOLERANCE, Clock, Interval
 from shared.policy import Sla
-from shared.policy.calendars import Calendars
+from shared.policy.calendars.open_hours import Calendars
 
 TARGETS: Final = ("acknowledge", "respond", "update", "resolve", "close")
 

@@ -14,7 +14,7 @@ from services.router.domain.model.compiled_bundle import Rule
 from services.router.domain.model.reason import Reason
 from shared.events import Contact, Recipient
 from shared.policy import Subscription
-from shared.policy.targets import Target
+from shared.policy.model.targets import Target
 
 EVENTS: Final = (
     "opened",

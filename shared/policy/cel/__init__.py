@@ -1,0 +1,1 @@
+"""Expressions (CEL): the names they may use, how they are compiled and evaluated, what can never work."""

@@ -1,0 +1,25 @@
+"""Which parts of a bundle are read and checked, but do nothing yet. It shrinks with each release."""
+
+from collections.abc import Iterator
+
+from shared.policy.model.bundle import Bundle
+
+
+def not_in_force(bundle: Bundle) -> list[str]:
+    """Plain sentences, each naming the place; empty when everything in the bundle takes effect."""
+    return [f"{where} is not in force yet{': ' if why else ''}{why}" for where, why in _parts(bundle)]
+
+
+def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
+    yield from _users(bundle)
+    for index, subscription in enumerate(bundle.subscriptions):
+        if subscription.digest is not None:
+            yield f"subscriptions[{index}].digest", "each message goes out by itself"
+
+
+def _users(bundle: Bundle) -> Iterator[tuple[str, str]]:
+    for name, user in bundle.users.items():
+        if user.rules.high or user.rules.low:
+            yield f"users.{name}.rules", "every contact is used at once"
+        if user.quiet_hours is not None:
+            yield f"users.{name}.quiet_hours", ""

@@ -1,0 +1,248 @@
+"""Contacts that are never used: of channels that nobody here can send, and people who have no other one.
+
+What has to be known of the installation beside its release is whether its notifiers have a mail server; they
+say so themselves. Equal findings are one: a line for a channel, with the names, not a line for each contact.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.policy.errors import Finding, Path, dotted
+from shared.policy.model.bundle import Bundle
+from shared.policy.model.targets import (
+    AddressTarget,
+    ScheduleTarget,
+    Target,
+    TeamTarget,
+    UserTarget,
+    within,
+)
+from shared.policy.oncall.schedules import Override
+
+SENDABLE: Final = ("email", "webhook", "inbox")
+"""What this release can send at all. A test compares it with the notifier's channels."""
+
+UNSENDABLE: Final = "L110"
+NO_CONTACT: Final = "L111"
+NONE_SENDABLE: Final = "L112"
+LAST_RESORT: Final = "L113"
+_MOST_NAMED: Final = 8
+_CONTACT_DEPTH: Final = 5  # users.ana.contacts.phone.sms
+_FRESH: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Where a bundle is to work, as far as it is known.
+
+    `now` None: nothing is said that depends on the time. `sends`: the channels that its notifiers can send,
+    as one of them said at `said_at`; None: none has said, and only what the release cannot send is known.
+    """
+
+    now: datetime | None = None
+    sends: frozenset[str] | None = None
+    said_at: datetime | None = None
+    overrides: Mapping[str, Sequence[Override]] = field(default_factory=dict)
+
+    def can_send(self, channel: str) -> bool:
+        return channel in SENDABLE and (self.sends is None or channel in self.sends)
+
+    def why_not(self, channel: str) -> str:
+        """Why a channel cannot be sent, in words."""
+        if channel not in SENDABLE:
+            return "this release cannot send it"
+        why = "no mail server is set" if channel == "email" else "the notifier cannot send it"
+        if self.now is None or self.said_at is None or self.now - self.said_at < _FRESH:
+            return why
+        return f"{why} (as a notifier said {_ago(self.now - self.said_at)} ago)"
+
+
+NOWHERE: Final = Installation()
+"""Nothing is known but this release."""
+
+
+def findings(bundle: Bundle, installation: Installation = NOWHERE) -> Iterator[Finding]:
+    """Channels that cannot be sent, people whom nothing reaches, a last resort that is none."""
+    yield from _channels(bundle, installation)
+    silent, deaf = _unreached(bundle, installation)
+    if silent:
+        yield _nobody(silent, NO_CONTACT, "no contact at all: no page and no message reaches")
+    if deaf:
+        yield _nobody(deaf, NONE_SENDABLE, "only contacts that cannot be sent here: nothing reaches")
+    hears = _Hearing(bundle, installation)
+    if not any(hears.one(target) for target in bundle.last_resort):
+        yield Finding(
+            ("last_resort",),
+            code=LAST_RESORT,
+            severity="warning",
+            said="nobody in `last_resort` can be reached: when Ladder cannot decide, nobody hears of it",
+            mend=f"name somebody there who has a contact by {_either(installation)}",
+        )
+
+
+# --- channels ---------------------------------------------------------------------------------------------
+
+
+def _channels(bundle: Bundle, installation: Installation) -> Iterator[Finding]:
+    found: defaultdict[str, dict[str, Path]] = defaultdict(dict)
+    for channel, whose, path in _contacts(bundle):
+        if not installation.can_send(channel):
+            found[channel].setdefault(whose, path)
+    for channel, holders in found.items():
+        mend = f"give them a contact by {_either(installation)}"
+        if channel == "email":
+            mend = f"set LADDER_SMTP_URL for the notifier, or {mend}"
+        reached = all(_has_another(bundle, path, installation) for path in holders.values())
+        others = "; another contact reaches each of them" if reached else ""
+        yield Finding(
+            next(iter(holders.values())),
+            code=UNSENDABLE,
+            severity="warning",
+            said=f"nothing is ever sent by {channel}: {installation.why_not(channel)}; it is "
+            f"a contact of {_named(list(holders))}{others}",
+            mend="" if reached else mend,
+        )
+
+
+def _has_another(bundle: Bundle, path: Path, installation: Installation) -> bool:
+    """Whether whoever has the contact at this path has one that is sent."""
+    if len(path) != _CONTACT_DEPTH or path[2] != "contacts":
+        return False
+    contacts = getattr(bundle, str(path[0]))[path[1]].contacts
+    return any(installation.can_send(each.channel) for each in contacts.values())
+
+
+def _contacts(bundle: Bundle) -> Iterator[tuple[str, str, Path]]:
+    """Channel, whose contact it is, and where it stands."""
+    for section, kind in (("users", ""), ("teams", "team "), ("customers", "customer ")):
+        for name, one in getattr(bundle, section).items():
+            for contact, spec in one.contacts.items():
+                yield spec.channel, f"{kind}{name}", (section, name, "contacts", contact, spec.channel)
+    for path, target in targets_of(bundle):
+        for each in within(target):
+            if isinstance(each, AddressTarget):
+                yield each.channel, dotted(path), path
+
+
+def targets_of(bundle: Bundle) -> Iterator[tuple[Path, Target]]:
+    """Every target that is paged or told, and where it stands."""
+    lists: list[tuple[Path, Sequence[Target]]] = [(("last_resort",), bundle.last_resort)]
+    for name, policy in bundle.policies.items():
+        path: Path = ("policies", name)
+        lists += [
+            ((*path, "levels", number, "notify"), level.notify) for number, level in enumerate(policy.levels)
+        ]
+        lists.append(((*path, "finally", "notify"), policy.finally_.notify))
+        for number, point in enumerate(policy.points):
+            for index, do in enumerate(point.do):
+                inner = (*path, "points", number, "do", index)
+                lists += [((*inner, "notify"), do.notify or ()), ((*inner, "inform"), do.inform or ())]
+                if do.assign is not None:
+                    yield (*inner, "assign"), do.assign
+    lists += [
+        (("subscriptions", number, "who"), each.who) for number, each in enumerate(bundle.subscriptions)
+    ]
+    for path, targets in lists:
+        for number, target in enumerate(targets):
+            yield (*path, number), target
+
+
+# --- people -----------------------------------------------------------------------------------------------
+
+
+def _unreached(bundle: Bundle, installation: Installation) -> tuple[list[str], list[str]]:
+    """Users without a contact, and with none that can be sent. Who only looks need not be reached."""
+    asked = _asked(bundle)
+    silent, deaf = [], []
+    for name, user in bundle.users.items():
+        if user.role == "viewer" and name not in asked:
+            continue
+        if not user.contacts:
+            silent.append(name)
+        elif not any(installation.can_send(each.channel) for each in user.contacts.values()):
+            deaf.append(name)
+    return silent, deaf
+
+
+def _asked(bundle: Bundle) -> set[str]:
+    """Whom something in the bundle names as somebody to ask or tell."""
+    found = {name for user in bundle.users.values() if (name := user.manager)}
+    found |= {name for customer in bundle.customers.values() if (name := customer.owner)}
+    for team in bundle.teams.values():
+        found |= {*team.members, *([team.lead] if team.lead else [])}
+    for schedule in bundle.schedules.values():
+        found |= {name for layer in schedule.layers for name in layer.rotation}
+    for _, target in targets_of(bundle):
+        found |= {each.name for each in within(target) if isinstance(each, UserTarget)}
+    return found
+
+
+def _nobody(names: Sequence[str], code: str, what: str) -> Finding:
+    have = "has" if len(names) == 1 else "have"
+    them = "them" if len(names) > 1 else names[0]
+    return Finding(
+        ("users", names[0]),
+        at_key=True,
+        code=code,
+        severity="warning",
+        said=f"{_named(names)} {have} {what} {them}",
+        mend="add a contact, such as `contacts: {mail: {email: …}}` or `{box: {inbox: NAME}}`",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """Whether somebody among a target's people has a contact that can be sent."""
+
+    bundle: Bundle
+    installation: Installation
+
+    def one(self, target: Target) -> bool:
+        match target:
+            case AddressTarget(channel, _):
+                return self.installation.can_send(channel)
+            case UserTarget(name):
+                return self._user(name)
+            case TeamTarget(name):
+                team = self.bundle.teams.get(name)
+                room = team.contacts.values() if team else ()
+                return any(self.installation.can_send(each.channel) for each in room) or any(
+                    map(self._user, team.members if team else ())
+                )
+            case ScheduleTarget(name):
+                schedule = self.bundle.schedules.get(name)
+                layers = schedule.layers if schedule else ()
+                return any(self._user(each) for layer in layers for each in layer.rotation)
+            case _:
+                return True  # depends on the incident
+
+    def _user(self, name: str) -> bool:
+        user = self.bundle.users.get(name)
+        return user is not None and any(
+            self.installation.can_send(each.channel) for each in user.contacts.values()
+        )
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+def _named(names: Sequence[str]) -> str:
+    """`ana, jan and 12 more`."""
+    if len(names) <= _MOST_NAMED:
+        return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f"{', '.join(names[:_MOST_NAMED])} and {len(names) - _MOST_NAMED} more"
+
+
+def _either(installation: Installation) -> str:
+    able = [each for each in SENDABLE if installation.can_send(each)]
+    return " or ".join(filter(None, (", ".join(able[:-1]), able[-1] if able else "")))
+
+
+def _ago(age: timedelta) -> str:
+    hours = int(age.total_seconds() // 3600)
+    if hours >= 48:
+        return f"{hours // 24} days"
+    return f"{hours} h" if hours else f"{int(age.total_seconds() // 60)} min"

@@ -1,0 +1,1 @@
+"""From files to a bundle: reading with the place of every value, validation, references, a dry run."""
