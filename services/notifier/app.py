@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from services.notifier import letters, retention
 from services.notifier import migrations as revisions
-from services.notifier.api import routes
-from services.notifier.capacity import Capacity
+from services.notifier.api.routes import routes
+from services.notifier.caught_up import Emptiness
 from services.notifier.channels import AT_ONCE, Means, opened, sendable
 from services.notifier.consume import GROUP, MOST, Consumption
-from services.notifier.courier import Courier
 from services.notifier.deadman import Deadman, has_come_through
-from services.notifier.deliver import LEASE, Sender
-from services.notifier.emptiness import Emptiness
+from services.notifier.sending.attempt import Courier
+from services.notifier.sending.concurrency import Capacity
+from services.notifier.sending.sender import LEASE, Sender
 from services.notifier.settings import NotifierSettings
-from services.notifier.tables import SCHEMA
+from services.notifier.storage import mailbox, retention
+from services.notifier.storage.tables import SCHEMA
 from shared import migrations, stopped_clients, telemetry
 from shared.clock import stopwatch, utcnow
 from shared.database import Database
@@ -70,7 +70,7 @@ class Notifier:
             Means(
                 outbound=Outbound.allowing(settings.outbound_allow),
                 signer=settings.signer,
-                keep=lambda envelopes: letters.keep(database, envelopes),
+                keep=lambda envelopes: mailbox.keep(database, envelopes),
                 mail=settings.mail,
             )
         )

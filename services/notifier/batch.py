@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid5
 
+from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.plan import NAMESPACE, Plan, set_aside
-from services.notifier.domain.values import Delivery
-from services.notifier.store import Seen
+from services.notifier.storage.deliveries import Seen
 from shared.eventlog import Received
 from shared.events import REPLAYED, DeadLetter, DeliveryReport, IncidentChanged, Message
 from shared.letters import fitted

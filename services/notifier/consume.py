@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier import ends, metrics, store, superseding
+from services.notifier import metrics
 from services.notifier.batch import (
     Planned,
     Read,
@@ -25,7 +25,8 @@ from services.notifier.batch import (
     refused,
     settling,
 )
-from services.notifier.domain.announcing import as_change
+from services.notifier.domain.announcements import as_change
+from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.plan import (
     Plan,
     ordered,
@@ -34,10 +35,11 @@ from services.notifier.domain.plan import (
     told_who_took_it,
     unknown_recipients,
 )
-from services.notifier.domain.values import Delivery
-from services.notifier.store import Row, Seen
-from services.notifier.tables import SCHEMA
-from services.notifier.unbroken import unbroken
+from services.notifier.sending.shielded import unbroken
+from services.notifier.storage import deliveries as store
+from services.notifier.storage import end_notices, superseded_pages
+from services.notifier.storage.deliveries import Row, Seen
+from services.notifier.storage.tables import SCHEMA
 from shared import outbox, telemetry
 from shared.bisect import REFUSED, WHOEVER, bisect
 from shared.clock import stopwatch
@@ -245,8 +247,8 @@ class Consumption:
                 await store.cancel(connection, settled)
                 await self._tell_the_paged(connection, settled, planned, bundle, now)
                 if bound:
-                    await ends.judge(connection, bound, now)
-                messages = [*outgoing(fresh), *await superseding.supersede(connection, again, now)]
+                    await end_notices.judge(connection, bound, now)
+                messages = [*outgoing(fresh), *await superseded_pages.supersede(connection, again, now)]
                 await outbox.add(connection, SCHEMA, [encode(message) for message in messages])
         else:  # one statement is a transaction of its own: the quick way to a page
             async with self._database.engine.connect() as plain:
@@ -276,7 +278,7 @@ class Consumption:
             return
         told = [
             told_who_took_it(page, last[page.incident_id], bundle, now)
-            for page in await ends.paged_at_that_moment(connection, settled)
+            for page in await end_notices.paged_at_that_moment(connection, settled)
             if not is_by(page, last[page.incident_id])
         ]
         if told:
@@ -292,8 +294,8 @@ class Consumption:
             if delivery.id in leased:
                 yield Row(one.identity, delivery, lease_until=leased[delivery.id])
             elif delivery.is_bound:
-                waits = replace(delivery, next_attempt_at=now + ends.LONGEST_WAIT)
-                yield Row(one.identity, waits, held=ends.WAITS)
+                waits = replace(delivery, next_attempt_at=now + end_notices.LONGEST_WAIT)
+                yield Row(one.identity, waits, held=end_notices.WAITS)
             elif partition in behind and delivery.is_urgent:
                 held = replace(delivery, next_attempt_at=now + LONGEST_HOLD)
                 yield Row(one.identity, held, held=partition)

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from ladder.host import assemble
-from services.notifier import api as notifier_api
-from services.notifier.capacity import Capacity
+from services.notifier.api import routes as notifier_api
+from services.notifier.sending.concurrency import Capacity
 from shared.policy import Bundle
 from shared.security import Signer
 from shared.service import Service

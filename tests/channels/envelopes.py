@@ -1,9 +1,9 @@
 """Envelopes for the contract tests of channels."""
 
 from services.notifier.channels import Envelope
-from services.notifier.domain.compose import write
+from services.notifier.domain.messages.compose import write
 from services.notifier.domain.plan import plan
-from services.notifier.links import links_of
+from services.notifier.sending.links import links_of
 from shared.clock import utcnow
 from shared.security import Signer
 from tests.services.notifier.building import bundle, changed, incident, page

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from services.notifier.channels import Delivered, MailServer, Rejected, Unavailable
 from services.notifier.channels.email import EmailChannel, written
 from services.notifier.channels.mail_headers import mailbox, phrase
-from services.notifier.domain.letter import one_line
+from services.notifier.domain.messages.rendered import one_line
 from shared.policy.model.addresses import MailAddress
 from tests.channels.envelopes import SIGNER, envelope
 from tests.services.notifier.building import T0, address, notice

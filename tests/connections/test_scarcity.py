@@ -18,8 +18,8 @@ from ladder import files
 from ladder.connections import Bounds, ConnectionSettings
 from ladder.host import assemble
 from services.notifier.channels import MailServer, Means, Rejected, Unavailable, opened
-from services.notifier.courier import Courier
-from services.notifier.domain.values import Delivery
+from services.notifier.domain.delivery import Delivery
+from services.notifier.sending.attempt import Courier
 from shared.outbound import Outbound
 from shared.policy import PolicyErrors, load
 from shared.policy.model.windows import parse_zone

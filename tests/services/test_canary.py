@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from ladder.story import tell_once
 from services.intake.canary import Canary
 from services.intake.settings import IntakeSettings
-from services.notifier import retention
 from services.notifier.settings import NotifierSettings
+from services.notifier.storage import retention
 from services.router.app import Router
 from services.router.domain.decide import decide
 from services.router.domain.model.context import Surroundings

@@ -16,7 +16,7 @@ READ_IT: Final = {
     "services/router/api/access.py",  # keys that end, links that end, who is on call now
     "services/router/api/schedules.py",
     "services/router/api/replies.py",
-    "services/notifier/access.py",
+    "services/notifier/api/access.py",
     "services/notifier/deadman.py",  # a metric for a clock outside
 }
 

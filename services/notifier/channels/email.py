@@ -21,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.mail_headers import BadHeaderError, head, identity, mailbox, phrase
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
-from services.notifier.domain.letter import Letter, link_name
+from services.notifier.domain.messages.rendered import Letter, link_name
 from shared.policy.model.addresses import MailAddress, NoMailAddressError
 from shared.policy.model.addresses import mail_address as parsed
 

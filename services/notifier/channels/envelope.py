@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Protocol
 
 from services.notifier.channels.results import Result
-from services.notifier.domain.letter import Letter
-from services.notifier.domain.values import Delivery
+from services.notifier.domain.delivery import Delivery
+from services.notifier.domain.messages.rendered import Letter
 
 
 @dataclass(frozen=True, slots=True)

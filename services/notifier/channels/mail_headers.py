@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from services.notifier.domain.letter import one_line
+from services.notifier.domain.messages.rendered import one_line
 from shared.policy.model.addresses import MailAddress
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")

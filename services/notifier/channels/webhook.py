@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
-from services.notifier.domain.body import webhook_body
+from services.notifier.domain.messages.webhook_body import webhook_body
 from shared.outbound import GuardedTransport, Outbound, OutboundRefusedError
 from shared.security import Signer
 

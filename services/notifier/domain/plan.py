@@ -13,9 +13,9 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from services.notifier.domain.directory import actor_name, contacts_of, is_person, knows
+from services.notifier.domain.contacts import actor_name, contacts_of, is_person, knows
+from services.notifier.domain.delivery import Content, Delivery
 from services.notifier.domain.retries import gives_up_at
-from services.notifier.domain.values import Content, Delivery
 from shared.events import DeliveryReport, IncidentChanged, IncidentSnapshot, Notice, Page, Recipient
 from shared.policy import Bundle
 from shared.policy.model.addresses import NoMailAddressError, mail_address

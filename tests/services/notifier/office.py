@@ -7,13 +7,13 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from services.notifier import letters
 from services.notifier.app import REVISIONS
-from services.notifier.capacity import Capacity
 from services.notifier.channels import AT_ONCE, Means, opened
 from services.notifier.consume import Consumption
-from services.notifier.courier import Courier
-from services.notifier.deliver import LEASE, Sender
+from services.notifier.sending.attempt import Courier
+from services.notifier.sending.concurrency import Capacity
+from services.notifier.sending.sender import LEASE, Sender
+from services.notifier.storage import mailbox
 from shared import migrations
 from shared.clock import utcnow
 from shared.codec import decode
@@ -46,7 +46,7 @@ class Office:
             Means(
                 outbound=Outbound.allowing(["127.0.0.1"]),
                 signer=SIGNER,
-                keep=lambda envelopes: letters.keep(database, envelopes),
+                keep=lambda envelopes: mailbox.keep(database, envelopes),
             )
         )
         courier = Courier(self.channels, Secrets(secrets), SIGNER, "http://ladder.test", lambda: self.bundle)

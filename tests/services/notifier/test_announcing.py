@@ -3,11 +3,11 @@
 import json
 from datetime import timedelta
 
-from services.notifier.domain.announcing import as_change
-from services.notifier.domain.body import webhook_body
-from services.notifier.domain.compose import write
+from services.notifier.domain.announcements import as_change
+from services.notifier.domain.messages.compose import write
+from services.notifier.domain.messages.webhook_body import webhook_body
 from services.notifier.domain.plan import plan
-from services.notifier.links import links_of
+from services.notifier.sending.links import links_of
 from shared.events import Announced, Upstream
 from tests.services.notifier.building import T0, bundle, changed, incident, page, user
 from tests.services.notifier.office import SIGNER, office

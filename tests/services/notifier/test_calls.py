@@ -3,9 +3,9 @@
 import json
 from datetime import timedelta
 
-from services.notifier.domain.compose import write
+from services.notifier.domain.messages.compose import write
 from services.notifier.domain.plan import plan
-from services.notifier.links import links_of
+from services.notifier.sending.links import links_of
 from shared.events import DeliveryReport, Notice, Recipient
 from tests.services.notifier.building import T0, bundle, changed, page
 from tests.services.notifier.office import SIGNER, office

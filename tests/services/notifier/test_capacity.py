@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier.capacity import Capacity
 from services.notifier.domain.plan import plan
+from services.notifier.sending.concurrency import Capacity
 from shared.secrets import SecretMissingError, Secrets
 from tests.services.notifier.building import T0, bundle, changed, page
 

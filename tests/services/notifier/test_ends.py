@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from services.notifier import ends
+from services.notifier.storage import end_notices
 from shared.clock import utcnow
 from shared.events import Settled
 from tests.services.notifier.building import bundle, changed, notice, page
@@ -73,7 +73,7 @@ async def test_while_the_page_is_under_way_its_end_waits_and_then_follows_it(dat
         await place.hear(changed(page()))
         await until(lambda: receiver.to("/ana"))  # sent, not written down yet
         await place.hear(end())
-        assert (await end_of(place)).held == ends.WAITS
+        assert (await end_of(place)).held == end_notices.WAITS
         assert await place.sender.claim_once(utcnow()) == 0
         await until(lambda: place.sender.record_once(utcnow()))
         assert await place.sender.claim_once(utcnow()) == 1
@@ -97,7 +97,9 @@ async def test_in_doubt_the_end_is_told(database_url, receiver):
         await dead.hear(end())
         async with office(database_url, to(receiver), sending=False) as other:
             assert await other.sender.claim_once(utcnow()) == 0
-            assert await other.sender.claim_once(utcnow() + ends.LONGEST_WAIT + timedelta(seconds=1)) == 1
+            assert (
+                await other.sender.claim_once(utcnow() + end_notices.LONGEST_WAIT + timedelta(seconds=1)) == 1
+            )
             await until(lambda: "taken" in events(receiver))
 
 

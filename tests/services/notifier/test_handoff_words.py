@@ -2,8 +2,8 @@
 
 import json
 
-from services.notifier.domain.body import webhook_body
-from services.notifier.domain.compose import write
+from services.notifier.domain.messages.compose import write
+from services.notifier.domain.messages.webhook_body import webhook_body
 from services.notifier.domain.plan import plan
 from tests.services.notifier.building import T0, bundle, changed, incident, notice, page, user
 

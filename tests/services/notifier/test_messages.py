@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from services.notifier.domain.body import LARGEST, webhook_body
-from services.notifier.domain.compose import write
-from services.notifier.domain.outcome import after_failure, report
+from services.notifier.domain.delivery_outcome import after_failure, report
+from services.notifier.domain.messages.compose import write
+from services.notifier.domain.messages.times import local, relative
+from services.notifier.domain.messages.webhook_body import LARGEST, webhook_body
 from services.notifier.domain.plan import plan, told_who_took_it
 from services.notifier.domain.retries import gives_up_at
-from services.notifier.domain.times import local, relative
-from services.notifier.links import links_of
+from services.notifier.sending.links import links_of
 from shared import outside
 from shared.events import ClockSnapshot, Contact, Link, Recipient
 from shared.policy.loading.load import load

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier import leases, store
 from services.notifier.channels.webhook import signing_keys
-from services.notifier.deliver import LEASE
-from services.notifier.unbroken import unbroken
+from services.notifier.sending import leases
+from services.notifier.sending.sender import LEASE
+from services.notifier.sending.shielded import unbroken
+from services.notifier.storage import deliveries
 from shared.clock import stopwatch, utcnow
 from shared.events import LARGEST_RECORD, DeadLetter, DeliveryReport
 from tests.channels.receiver import HANG
@@ -232,10 +233,10 @@ async def test_a_notifier_that_stood_still_asks_before_it_sends(database_url, re
 async def _claimed(place):
     """Every delivery that waits, claimed in the database as by a process that then stands still."""
     async with place.database.transaction() as connection:
-        found = await store.due(
+        found = await deliveries.due(
             connection, utcnow() + timedelta(seconds=1), endpoints=[], hosts=[], each=9, most=9
         )
-        await store.take(connection, [one.id for one in found], utcnow())
+        await deliveries.take(connection, [one.id for one in found], utcnow())
     return [replace(one, attempts=1) for one in found]
 
 

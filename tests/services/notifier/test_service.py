@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from ladder.host import assemble
-from services.notifier.api import SCANNED
+from services.notifier.api.routes import SCANNED
 from services.notifier.app import build
 from services.notifier.settings import NotifierSettings
 from shared.clock import utcnow

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from services.notifier import letters, retention, upkeep
-from services.notifier.tables import SCHEMA
+from services.notifier.storage import backlog, mailbox, retention
+from services.notifier.storage.tables import SCHEMA
 from shared.clock import utcnow
 from shared.retention import forget_old
 from tests.channels.envelopes import envelope
@@ -48,8 +48,8 @@ async def test_a_delivery_that_is_not_finished_stays_and_so_does_its_incident(da
 async def test_a_letter_stored_twice_is_there_once(database_url):
     async with office(database_url, bundle(), sending=False) as place:
         letter = envelope("ana")
-        await letters.keep(place.database, [letter, letter])
-        await letters.keep(place.database, [letter])
+        await mailbox.keep(place.database, [letter, letter])
+        await mailbox.keep(place.database, [letter])
         assert await counted(place, "inbox_message") == 1
 
 
@@ -58,6 +58,6 @@ async def test_what_waits_is_counted(database_url):
         now = utcnow()
         await place.hear(changed(page()), age=timedelta(seconds=2), now=now)
         async with place.database.transaction() as connection:
-            assert await upkeep.count_pending(connection) == 1
-            assert await upkeep.oldest_due_seconds(connection, now) == 0
-            assert await upkeep.oldest_due_seconds(connection, now + timedelta(seconds=65)) == 60
+            assert await backlog.count_pending(connection) == 1
+            assert await backlog.oldest_due_seconds(connection, now) == 0
+            assert await backlog.oldest_due_seconds(connection, now + timedelta(seconds=65)) == 60

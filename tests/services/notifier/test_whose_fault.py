@@ -8,8 +8,8 @@ import pytest
 
 from services.notifier.channels import Delivered, Rejected, Unavailable
 from services.notifier.channels.inbox import InboxChannel
-from services.notifier.deliver import Sender
-from services.notifier.domain.values import Delivery
+from services.notifier.domain.delivery import Delivery
+from services.notifier.sending.sender import Sender
 from shared.events import DeadLetter, DeliveryReport
 from tests.channels.envelopes import envelope
 from tests.services.notifier.building import bundle, changed, incident, page

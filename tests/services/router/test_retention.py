@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier import retention as notifiers
+from services.notifier.storage import retention as notifiers
 from services.router import retention_periods
 from services.router.loops import retention
 from services.router.tables import SCHEMA

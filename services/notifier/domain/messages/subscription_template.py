@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from services.notifier.domain.directory import display_name
-from services.notifier.domain.letter import Letter, one_line, plain, preview, subject
-from services.notifier.domain.templates import BrokenTemplateError, names_text, render, tells_apart
-from services.notifier.domain.values import Content
+from services.notifier.domain.contacts import display_name
+from services.notifier.domain.delivery import Content
+from services.notifier.domain.messages.rendered import Letter, one_line, plain, preview, subject
+from services.notifier.domain.messages.templates import BrokenTemplateError, names_text, render, tells_apart
 from shared import outside
 from shared.events import IncidentSnapshot
 from shared.policy import Bundle

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from services.notifier.domain import inside, outside, promised
-from services.notifier.domain.directory import display_name, timezone_of
-from services.notifier.domain.letter import (
+from services.notifier.domain.contacts import display_name, timezone_of
+from services.notifier.domain.delivery import Content, Delivery
+from services.notifier.domain.messages import external_notices, internal_notices, sla_wording
+from services.notifier.domain.messages.rendered import (
     OWN_LINKS,
     Letter,
     for_whom,
@@ -17,8 +18,7 @@ from services.notifier.domain.letter import (
     preview,
     subject,
 )
-from services.notifier.domain.times import both
-from services.notifier.domain.values import Content, Delivery
+from services.notifier.domain.messages.times import both
 from shared import evidence
 from shared.events import BY_SILENCE, IncidentSnapshot, Notice, Page
 from shared.policy import Bundle
@@ -36,8 +36,8 @@ def write(delivery: Delivery, bundle: Bundle, links: Mapping[str, str], now: dat
     if not content.incident.id:
         return _announcement(content, content.notice)
     if content.notice.stakeholder:
-        return outside.letter(content, content.notice, bundle, links, now, zone=zone)
-    return inside.letter(content, content.notice, bundle, links, now, zone=zone)
+        return external_notices.letter(content, content.notice, bundle, links, now, zone=zone)
+    return internal_notices.letter(content, content.notice, bundle, links, now, zone=zone)
 
 
 def _page(
@@ -47,12 +47,12 @@ def _page(
     if outsider:
         facts, labels, shown = _outside_facts(page, now, zone), dict[str, str](), links
     else:
-        labels = inside.labels(incident)
+        labels = internal_notices.labels(incident)
         facts = [*_facts(incident, page, now, zone), *labels.items()]
         shown = {**links, **evidence.links(incident.links, OWN_LINKS)}
     told, description = in_lines(facts), "" if outsider else incident.description
     opening = _asked(incident, page, bundle)
-    if not outsider and (about := promised.passed(page, incident, now, zone)):
+    if not outsider and (about := sla_wording.passed(page, incident, now, zone)):
         opening = f"{opening} {about}"
     return Letter(
         event="page",

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid5
 
+from services.notifier.domain.delivery import Delivery, State
 from services.notifier.domain.plan import NAMESPACE
 from services.notifier.domain.retries import next_attempt
-from services.notifier.domain.values import Delivery, State
 from shared.events import DeliveryReport
 
 

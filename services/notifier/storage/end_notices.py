@@ -13,9 +13,9 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier import store
-from services.notifier.domain.values import Delivery
-from services.notifier.store import Seen
+from services.notifier.domain.delivery import Delivery
+from services.notifier.storage import deliveries
+from services.notifier.storage.deliveries import Seen
 
 WAITS: Final = -1  # in `held`, where the partition stands that others wait for
 LONGEST_WAIT: Final = timedelta(seconds=25)  # longer than a send and its lease last
@@ -59,7 +59,7 @@ _JUDGE: Final = text("""
 
 
 _AT_THAT_MOMENT: Final = text(f"""
-    SELECT {store.FIELDS}
+    SELECT {deliveries.FIELDS}
     FROM unnest(CAST(:id AS text[]), CAST(:version AS integer[]), CAST(:at AS timestamptz[]))
          AS s (id, version, at)
     JOIN notifier.delivery AS d ON d.incident_id = s.id
@@ -75,4 +75,4 @@ async def paged_at_that_moment(connection: AsyncConnection, settled: Sequence[Se
         "version": [one.settled_version for one in settled],
         "at": [one.settled_at for one in settled],
     }
-    return [store.delivery_of(row) for row in await connection.execute(_AT_THAT_MOMENT, values)]
+    return [deliveries.delivery_of(row) for row in await connection.execute(_AT_THAT_MOMENT, values)]

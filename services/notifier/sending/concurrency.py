@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.notifier.domain.values import Delivery
+from services.notifier.domain.delivery import Delivery
 
 PER_ENDPOINT: Final = 16
 PER_HOST: Final = 128

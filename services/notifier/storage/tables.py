@@ -1,4 +1,4 @@
-"""The notifier's tables, as the API reads them. Made by migrations/; the hot statements stand in store.py."""
+"""The notifier's tables, as the API reads them. Made by migrations/; hot statements are in deliveries.py."""
 
 from typing import Final
 

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier.tables import SCHEMA
+from services.notifier.storage.tables import SCHEMA
 from shared import canary, inbox
 from shared.retention import Forgotten, Kept, older_rows
 

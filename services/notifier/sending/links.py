@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from services.notifier.domain.values import Delivery
+from services.notifier.domain.delivery import Delivery
 from shared.security import Signer
 
 LINK_LASTS: Final = timedelta(days=7)

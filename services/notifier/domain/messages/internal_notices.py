@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from services.notifier.domain import promised
-from services.notifier.domain.directory import actor_name, display_name
-from services.notifier.domain.letter import (
+from services.notifier.domain.contacts import actor_name, display_name
+from services.notifier.domain.delivery import Content
+from services.notifier.domain.messages import sla_wording
+from services.notifier.domain.messages.rendered import (
     OWN_LINKS,
     Letter,
     for_whom,
@@ -17,9 +18,8 @@ from services.notifier.domain.letter import (
     preview,
     subject,
 )
-from services.notifier.domain.templated import templated
-from services.notifier.domain.times import both
-from services.notifier.domain.values import Content
+from services.notifier.domain.messages.subscription_template import templated
+from services.notifier.domain.messages.times import both
 from shared import evidence
 from shared.events import IncidentSnapshot, Notice
 from shared.policy import Bundle
@@ -87,7 +87,7 @@ def letter(
         labels=labels(incident),
         reason=notice.reason,
     )
-    promise = promised.outside(notice, incident, zone)
+    promise = sla_wording.outside(notice, incident, zone)
     made = templated(default, word, content, bundle, own, promise=promise)
     return made if made.note or not notice.template else replace(made, labels={})
 
@@ -103,14 +103,14 @@ def _told(content: Content, notice: Notice, bundle: Bundle, now: datetime, zone:
     incident, event = content.incident, notice.event
     has_it = display_name("user", incident.assignee, bundle) if incident.assignee else ""
     said = notice.text
-    if event == "inform" and (about := promised.passed(notice, incident, now, zone)):
+    if event == "inform" and (about := sla_wording.passed(notice, incident, now, zone)):
         said = " ".join(part for part in (f"{said}.", about, _who_has_it(incident, has_it)) if part)
     elif not said and event == "taken":
         said = _taken(content, has_it, bundle)
     elif not said and event == "escalated":
         said = _escalated(content, has_it, bundle)
     elif not said and event in ("at_risk", "breached"):
-        said = promised.inside(notice, incident, now, zone)
+        said = sla_wording.inside(notice, incident, now, zone)
         said = f"{said} {_who_has_it(incident, has_it)}".strip() if said else ""
     elif not said and event in _BY_PERSON and content.actor.startswith("user:"):
         said = _BY_PERSON[event].format(who=actor_name(content.actor, bundle))

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
-from services.notifier.domain.letter import OWN_LINKS, Letter
-from services.notifier.domain.times import rfc3339
-from services.notifier.domain.values import Delivery
+from services.notifier.domain.delivery import Delivery
+from services.notifier.domain.messages.rendered import OWN_LINKS, Letter
+from services.notifier.domain.messages.times import rfc3339
 from shared.events import IncidentSnapshot
 
 LARGEST: Final = 19_500

@@ -12,8 +12,9 @@ from typing import Final, Generic, TypeVar
 from cachetools import LRUCache
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier import leases, store
-from services.notifier.domain.values import Delivery
+from services.notifier.domain.delivery import Delivery
+from services.notifier.sending import leases
+from services.notifier.storage import deliveries
 from shared import telemetry
 from shared.clock import stopwatch
 from shared.database import Database
@@ -150,4 +151,4 @@ class _Asking(Generic[Question, Answer]):
 
 
 async def _settled_versions(connection: AsyncConnection, incident_ids: set[str]) -> Mapping[str, int]:
-    return await store.settled_versions(connection, sorted(incident_ids))
+    return await deliveries.settled_versions(connection, sorted(incident_ids))

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.notifier.channels import Channel, Delivered, Envelope, Rejected, Result, Unavailable
-from services.notifier.domain.compose import write
-from services.notifier.domain.values import Delivery
-from services.notifier.links import links_of
+from services.notifier.domain.delivery import Delivery
+from services.notifier.domain.messages.compose import write
+from services.notifier.sending.links import links_of
 from shared import telemetry
 from shared.crash import crash_point
 from shared.policy import Bundle

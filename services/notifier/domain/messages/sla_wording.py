@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from services.notifier.domain.letter import for_whom
-from services.notifier.domain.times import both, lasting, local
+from services.notifier.domain.messages.rendered import for_whom
+from services.notifier.domain.messages.times import both, lasting, local
 from shared.events import ClockSnapshot, IncidentSnapshot, Notice, Page
 
 _INSIDE: Final[Mapping[str, str]] = {

@@ -17,16 +17,19 @@ from typing import Final, TypeAlias, assert_never
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier import endpoints, ends, leases, metrics, store, superseding, upkeep
-from services.notifier.capacity import Capacity
+from services.notifier import metrics
 from services.notifier.channels import Delivered, Rejected, Result, Unavailable
-from services.notifier.courier import Courier
-from services.notifier.domain.outcome import Verdict, after_failure, report
-from services.notifier.domain.values import Delivery, State, without_secrets
-from services.notifier.store import Recorded
-from services.notifier.tables import SCHEMA
-from services.notifier.unbroken import unbroken
-from services.notifier.wanted import Claims, Wanted
+from services.notifier.domain.delivery import Delivery, State, without_secrets
+from services.notifier.domain.delivery_outcome import Verdict, after_failure, report
+from services.notifier.sending import disabled_endpoints, leases
+from services.notifier.sending.attempt import Courier
+from services.notifier.sending.concurrency import Capacity
+from services.notifier.sending.shielded import unbroken
+from services.notifier.sending.still_wanted import Claims, Wanted
+from services.notifier.storage import backlog, end_notices, superseded_pages
+from services.notifier.storage import deliveries as store
+from services.notifier.storage.deliveries import Recorded
+from services.notifier.storage.tables import SCHEMA
 from shared import canary, outbox, telemetry
 from shared.bisect import bisect
 from shared.clock import stopwatch
@@ -288,15 +291,17 @@ class Sender:
                 if telling
             ]
             again = [one.delivery for one in outcomes if _is_in(after, one.delivery, "pending")]
-            reports += await superseding.supersede(connection, [one.incident_id for one in again], now)
+            reports += await superseded_pages.supersede(connection, [one.incident_id for one in again], now)
             told = [self._with_what_is_sent(one) for one in reports if one is not None]
             await outbox.add(connection, SCHEMA, [encode(one) for one in told])
             ended = [one.delivery.incident_id for one in outcomes if _is_over(after, one.delivery)]
             if ended:
-                await ends.judge(connection, ended, now)
+                await end_notices.judge(connection, ended, now)
             for attempt, _ in batch:
                 if isinstance(attempt.result, Rejected) and attempt.result.disable:
-                    await endpoints.disable(connection, attempt.delivery.endpoint, attempt.result.reason, now)
+                    await disabled_endpoints.disable(
+                        connection, attempt.delivery.endpoint, attempt.result.reason, now
+                    )
                     self._disabled |= {attempt.delivery.endpoint}
 
     def _with_what_is_sent(self, report: DeliveryReport) -> DeliveryReport:
@@ -313,11 +318,11 @@ class Sender:
         async with self._database.transaction() as connection:
             await self._claims.renew(connection, now, asked_at)
             reclaimed = await leases.reclaim(connection, now) if steady else []
-            reports = await superseding.supersede(connection, reclaimed, now)
+            reports = await superseded_pages.supersede(connection, reclaimed, now)
             await outbox.add(connection, SCHEMA, [encode(one) for one in reports])
-            self._disabled = await endpoints.disabled_endpoints(connection)
-            metrics.PENDING.set(await upkeep.count_pending(connection))
-            metrics.OLDEST_PENDING_SECONDS.set(await upkeep.oldest_due_seconds(connection, now))
+            self._disabled = await disabled_endpoints.disabled_endpoints(connection)
+            metrics.PENDING.set(await backlog.count_pending(connection))
+            metrics.OLDEST_PENDING_SECONDS.set(await backlog.oldest_due_seconds(connection, now))
         self._tended_at = now
         metrics.OPEN_BREAKERS.set(len(self._capacity.open_breakers(now)))
         async with self._database.transaction() as connection:  # its own: leases must not depend on it

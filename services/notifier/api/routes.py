@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, FromClause, Row, Uuid, delete, literal, select, tuple_
 
-from services.notifier.access import holder_with, may_answer_for, require_reader
-from services.notifier.capacity import Capacity
-from services.notifier.domain.letter import ACTING_LINKS
-from services.notifier.domain.values import State, without_secrets
-from services.notifier.tables import delivery, endpoint_disabled, inbox_message
+from services.notifier.api.access import holder_with, may_answer_for, require_reader
+from services.notifier.domain.delivery import State, without_secrets
+from services.notifier.domain.messages.rendered import ACTING_LINKS
+from services.notifier.sending.concurrency import Capacity
+from services.notifier.storage.tables import delivery, endpoint_disabled, inbox_message
 from shared import canary
 from shared.access import Holder, KeyFirst
 from shared.cursors import bad_cursor, cursor_of, number_of, place_of

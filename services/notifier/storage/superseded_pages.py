@@ -11,8 +11,9 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier import metrics, store
-from services.notifier.domain.outcome import superseded
+from services.notifier import metrics
+from services.notifier.domain.delivery_outcome import superseded
+from services.notifier.storage import deliveries
 from shared.events import LOOKING, DeliveryReport
 
 
@@ -26,7 +27,7 @@ async def supersede(
     rows = (await connection.execute(_SUPERSEDE, given)).all()
     for row in rows:
         metrics.PAGES.labels(row.channel, "superseded").inc()
-    return [superseded(store.delivery_of(row, "newer"), row.newer, now) for row in rows]
+    return [superseded(deliveries.delivery_of(row, "newer"), row.newer, now) for row in rows]
 
 
 _SUPERSEDE: Final = text(f"""
@@ -52,5 +53,5 @@ _SUPERSEDE: Final = text(f"""
     UPDATE notifier.delivery AS d
     SET state = 'cancelled', held = NULL, last_error = 'superseded by page ' || stands.newer
     FROM stands WHERE d.id = stands.id
-    RETURNING {store.FIELDS}, stands.newer
+    RETURNING {deliveries.FIELDS}, stands.newer
 """)

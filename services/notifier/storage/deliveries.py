@@ -9,8 +9,8 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier.domain.values import Content, Delivery, State
-from services.notifier.tables import SCHEMA
+from services.notifier.domain.delivery import Content, Delivery, State
+from services.notifier.storage.tables import SCHEMA
 from shared import inbox
 
 _decode_content = msgspec.json.Decoder(Content).decode

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from services.notifier.domain import promised
-from services.notifier.domain.letter import Letter, in_lines, one_line, plain, preview, subject
-from services.notifier.domain.templated import templated
-from services.notifier.domain.times import both
-from services.notifier.domain.values import Content
+from services.notifier.domain.delivery import Content
+from services.notifier.domain.messages import sla_wording
+from services.notifier.domain.messages.rendered import Letter, in_lines, one_line, plain, preview, subject
+from services.notifier.domain.messages.subscription_template import templated
+from services.notifier.domain.messages.times import both
 from shared.events import Notice
 from shared.outside import happened, is_taken, state
 from shared.policy import Bundle
@@ -32,7 +32,7 @@ def letter(
 ) -> Letter:
     """The letter, by the subscription's template where it has one."""
     incident, word = content.incident, _WORDS.get(notice.event, "Please note")
-    taken, promise = is_taken(incident), promised.outside(notice, incident, zone)
+    taken, promise = is_taken(incident), sla_wording.outside(notice, incident, zone)
     opening = notice.text or happened(notice.event, taken=taken)
     if promise and not notice.text:
         opening = f"{opening} We had promised: {promise}."

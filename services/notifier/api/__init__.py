@@ -1,0 +1,1 @@
+"""The notifier's HTTP API, and who may use it."""

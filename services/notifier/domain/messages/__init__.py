@@ -1,0 +1,1 @@
+"""What a message says, before a channel gives it its form. Pure."""
