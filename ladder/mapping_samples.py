@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ladder.client.trying import event_lines
-from services.intake.trying import read_post
+from services.intake.dry_run import read_post
 from services.router.api.dry_run_shapes import said
 from shared.policy import Bundle, PolicyError, PolicyErrors, load
 from shared.policy.checks.report import entry

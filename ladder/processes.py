@@ -99,7 +99,7 @@ def build(name: str, log: EventLog, database: Database | None, given: Mapping[st
     app = importlib.import_module(f"services.{name}.app")
     needs: dict[str, Any] = {} if name == "intake" else {"database": database}
     if name == "router":  # services see nothing of each other: it is handed what reads posts
-        needs["read_post"] = importlib.import_module("services.intake.trying").read_post
+        needs["read_post"] = importlib.import_module("services.intake.dry_run").read_post
     service: Service = app.build(settings, log=log, **needs)
     return replace(service, unready=lambda: _unready(service, log))
 

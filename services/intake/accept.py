@@ -15,16 +15,16 @@ from typing import Any, Final, TypeAlias
 from starlette.types import Receive, Scope, Send
 
 from services.intake import metrics
-from services.intake.admission import Admission, Sender, presented, shown_headers
-from services.intake.bodies import HungUpError, is_lines
-from services.intake.cleaning import clean
+from services.intake.admission.integrations import Admission, Sender, presented, shown_headers
+from services.intake.admission.signatures import Signing
+from services.intake.amazon_sns.subscriptions import Subscriptions
 from services.intake.formats import Answer, Format, Post, Refused, cloudevents
 from services.intake.formats.native import accepted
-from services.intake.posts import Posts
-from services.intake.said import Said
+from services.intake.formats.sanitize import clean
+from services.intake.idempotency import Said
+from services.intake.post_reports import Posts
+from services.intake.request_body import HungUpError, is_lines
 from services.intake.settings import IntakeSettings
-from services.intake.signatures import Signing
-from services.intake.subscribing import Subscriptions
 from shared import telemetry
 from shared.codec import encode
 from shared.crash import crash_point

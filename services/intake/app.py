@@ -10,18 +10,18 @@ from fastapi import APIRouter
 from starlette.routing import Route
 
 from services.intake.accept import Publisher
-from services.intake.admission import Admission
-from services.intake.beats import Beats, Pings
+from services.intake.admission.integrations import Admission
+from services.intake.amazon_sns.fetch import Fetch, Outside
+from services.intake.amazon_sns.subscriptions import Subscriptions
 from services.intake.canary import Canary
-from services.intake.endpoints import Alerts, ByBody, ByName, Events
 from services.intake.formats import CHANGES, FORMATS
 from services.intake.formats.opsgenie import CREATE, DELETE, VERBS
-from services.intake.openapi import PATHS, schemas
-from services.intake.outside import Fetch, Outside
-from services.intake.posts import Posts
-from services.intake.raw_routes import RawRoute
+from services.intake.openapi.paths import PATHS, schemas
+from services.intake.paths.events import Alerts, ByBody, ByName, Events
+from services.intake.paths.heartbeats import Beats, Pings
+from services.intake.paths.raw_routes import RawRoute
+from services.intake.post_reports import Posts
 from services.intake.settings import IntakeSettings
-from services.intake.subscribing import Subscriptions
 from shared import telemetry
 from shared.clock import stopwatch, utcnow
 from shared.eventlog import EventLog

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.intake.trying import read_post
+from services.intake.dry_run import read_post
 from shared.policy import Bundle, load
 from shared.problems import Problem
 

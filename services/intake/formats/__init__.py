@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.intake.formats.alertmanager import Alertmanager
+from services.intake.formats.any_json import MappedJson
 from services.intake.formats.cloudevents import CloudEvents
 from services.intake.formats.contract import Answer, Format, Post, Reading, Refused, with_notes
 from services.intake.formats.grafana import GRAFANA
-from services.intake.formats.mapped import MappedJson
 from services.intake.formats.native import Native
 from services.intake.formats.opsgenie import Opsgenie
 from services.intake.formats.pagerduty import PagerDuty

@@ -10,7 +10,6 @@ from typing import Any, Final, TypeAlias
 
 from msgspec.structs import replace
 
-from services.intake.cleaning import Unreadable, as_text, bounded, read_json
 from services.intake.formats.contract import (
     DESCRIPTION_LENGTH,
     NAME_LENGTH,
@@ -21,8 +20,9 @@ from services.intake.formats.contract import (
     Refused,
     with_notes,
 )
-from services.intake.formats.foreign import Mapper
+from services.intake.formats.lenient import Mapper
 from services.intake.formats.native import accepted, problem_answer
+from services.intake.formats.sanitize import Unreadable, as_text, bounded, read_json
 from shared.events import EventAction, IncidentEvent
 from shared.problems import Fault, Problem
 

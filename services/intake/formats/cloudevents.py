@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from services.intake.cleaning import Unreadable, as_text, bounded, clean, read_json
 from services.intake.formats.contract import LABELS, TITLE_LENGTH, Answer, Post, Reading, Refused
-from services.intake.formats.foreign import Mapper
+from services.intake.formats.field_values import overridden
+from services.intake.formats.lenient import Mapper
 from services.intake.formats.native import BATCH, accepted, problem_answer
-from services.intake.formats.values import overridden
+from services.intake.formats.sanitize import Unreadable, as_text, bounded, clean, read_json
 from shared.events import EventAction, IncidentEvent, Link, Severity
 from shared.policy.model.integrations import EVENT_FIELDS
 from shared.problems import Fault, Problem

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from services.intake.cleaning import Unreadable
+from services.intake.formats.sanitize import Unreadable
 from shared.events import IncidentEvent
 from shared.problems import Fault, Problem
 

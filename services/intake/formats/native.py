@@ -13,15 +13,6 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from services.intake.cleaning import (
-    ATTRIBUTE_BYTES,
-    Json,
-    Unreadable,
-    compact_size,
-    flaws,
-    read_json,
-    suspicious,
-)
 from services.intake.formats.contract import (
     DESCRIPTION_LENGTH,
     KEY_LENGTH,
@@ -34,7 +25,16 @@ from services.intake.formats.contract import (
     Reading,
     Refused,
 )
-from services.intake.times import read_time
+from services.intake.formats.sanitize import (
+    ATTRIBUTE_BYTES,
+    Json,
+    Unreadable,
+    compact_size,
+    flaws,
+    read_json,
+    suspicious,
+)
+from services.intake.formats.times import read_time
 from shared.events import IncidentEvent, Link, Severity
 from shared.problems import MEDIA_TYPE, Fault, Problem
 from shared.severity import read_severity

@@ -13,7 +13,6 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from services.intake.cleaning import Unreadable, as_text, bounded, clean, read_json
 from services.intake.formats.contract import (
     DESCRIPTION_LENGTH,
     NAME_LENGTH,
@@ -24,8 +23,9 @@ from services.intake.formats.contract import (
     Refused,
     fresh_id,
 )
-from services.intake.formats.foreign import Mapper
-from services.intake.times import read_time
+from services.intake.formats.lenient import Mapper
+from services.intake.formats.sanitize import Unreadable, as_text, bounded, clean, read_json
+from services.intake.formats.times import read_time
 from shared.events import EventAction, IncidentEvent, Severity
 from shared.problems import Fault, Problem
 from shared.severity import read_severity

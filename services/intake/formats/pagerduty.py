@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from services.intake.cleaning import Unreadable, as_text, bounded, read_json
 from services.intake.formats.contract import TITLE_LENGTH, Answer, Post, Reading, Refused
-from services.intake.formats.foreign import Mapper
+from services.intake.formats.lenient import Mapper
+from services.intake.formats.sanitize import Unreadable, as_text, bounded, read_json
 from shared.events import EventAction, IncidentEvent, Link
 from shared.problems import Fault, Problem
 

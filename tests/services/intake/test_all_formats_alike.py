@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from services.intake.cleaning import ATTRIBUTE_BYTES, compact_size
-from services.intake.dressing import Dressing
 from services.intake.formats import FORMATS
+from services.intake.formats.sanitize import ATTRIBUTE_BYTES, compact_size
+from services.intake.mapping.transform import Dressing
 from services.router.domain.heartbeats import Watched, missed
 from shared.events import IncidentEvent
 from shared.policy import Heartbeat

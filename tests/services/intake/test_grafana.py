@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.intake.signatures import Signing
+from services.intake.admission.signatures import Signing
 from tests.services.intake.fakes import GRAFANA, FakeLog, bearer, intake
 from tests.services.intake.posts import NOW, read, read_one, recorded
 from tests.services.intake.test_posting import assert_problem

@@ -9,9 +9,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from services.intake.accept import Publisher
-from services.intake.admission import Admission
-from services.intake.endpoints import ByKind
+from services.intake.admission.integrations import Admission
 from services.intake.formats import FORMATS
+from services.intake.paths.events import ByKind
 from services.intake.settings import IntakeSettings
 from shared.clock import utcnow
 from shared.codec import decode

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from structlog.testing import capture_logs
 
-from services.intake.posts import LINES, Posts
+from services.intake.post_reports import LINES, Posts
 from shared.codec import decode
 from shared.eventlog import LogUnavailableError
 from shared.events import IncidentEvent

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.intake.rate import Bucket
+from services.intake.admission.rate_limit import Bucket
 from shared.policy.model.durations import Rate
 from tests.services.intake.fakes import CRM, GRAFANA, PAGER, PROMETHEUS, FakeLog, bearer, intake
 from tests.services.intake.posts import NOW, recorded

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from services.intake.signatures import Signing
+from services.intake.admission.signatures import Signing
 from shared.policy.model.integrations import Integration
 from shared.security import digest
 from tests.services.intake.fakes import CRM, FakeLog, bearer, intake

@@ -25,9 +25,9 @@ from cryptography.x509.oid import NameOID
 from pytest_httpserver import HTTPServer
 from structlog.testing import capture_logs
 
+from services.intake.amazon_sns import messages
+from services.intake.amazon_sns.fetch import Outside, UnfetchedError
 from services.intake.app import build
-from services.intake.formats import sns
-from services.intake.outside import Outside, UnfetchedError
 from services.intake.settings import IntakeSettings
 from shared.clock import utcnow
 from shared.outbound import Outbound
@@ -178,7 +178,7 @@ async def test_a_topic_that_subscribes_is_confirmed_by_itself_and_its_notificati
 async def test_a_notification_without_a_subject_is_taken_and_the_same_one_twice_is_one_event(amazon):
     log, message = FakeLog(), amazon.message()
     bare = {name: value for name, value in message.items() if name not in ("Subject", "Signature")}
-    signed = sns.SnsMessage("Notification", bare, utcnow()).signed_text
+    signed = messages.SnsMessage("Notification", bare, utcnow()).signed_text
     bare["Signature"] = base64.b64encode(
         amazon.key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
     ).decode()
@@ -287,17 +287,17 @@ def test_an_expired_certificate_signs_nothing(amazons_key):
     }
     message |= {"Message": "m", "Signature": "", "SigningCertURL": CERTIFICATE, "SignatureVersion": "2"}
     now = datetime(2026, 1, 5, 9, tzinfo=UTC)
-    text = sns.SnsMessage("Notification", message, now).signed_text
+    text = messages.SnsMessage("Notification", message, now).signed_text
     signature = amazons_key.sign(text, padding.PKCS1v15(), hashes.SHA256())
-    read = sns.read(json.dumps(message | {"Signature": base64.b64encode(signature).decode()}).encode())
-    assert isinstance(read, sns.SnsMessage)
+    read = messages.read(json.dumps(message | {"Signature": base64.b64encode(signature).decode()}).encode())
+    assert isinstance(read, messages.SnsMessage)
     pem = _certificate(amazons_key, now - timedelta(days=29))
-    assert sns.signature_fault(read, pem, now) == ""
+    assert messages.signature_fault(read, pem, now) == ""
     for begins in (now - timedelta(days=31), now + timedelta(days=1)):
-        assert sns.signature_fault(read, _certificate(amazons_key, begins), now) == (
+        assert messages.signature_fault(read, _certificate(amazons_key, begins), now) == (
             "its certificate is not valid now"
         )
-    assert sns.signature_fault(read, b"<html>", now) == "its certificate or its signature cannot be read"
+    assert messages.signature_fault(read, b"<html>", now) == "its certificate or its signature cannot be read"
 
 
 async def test_nothing_inside_is_fetched_whatever_name_leads_there(https):

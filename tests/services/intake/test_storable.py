@@ -8,13 +8,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from services.intake.admission import Sender
-from services.intake.cleaning import DEPTH, read_json
-from services.intake.dressing import Dressing
+from services.intake.admission.integrations import Sender
+from services.intake.admission.unknown_names import with_unknown_names
 from services.intake.formats import CHANGES, FORMATS, Reading
 from services.intake.formats.native import NativeEvent
 from services.intake.formats.opsgenie import VERBS, Opsgenie
-from services.intake.unknown import with_unknown_names
+from services.intake.formats.sanitize import DEPTH, read_json
+from services.intake.mapping.transform import Dressing
 from shared.codec import decode, encode
 from shared.events import IncidentEvent
 from tests.services.intake.posts import POST

@@ -7,9 +7,9 @@ from itertools import count
 
 import pytest
 
-from services.intake.dressing import MOST_SECONDS, Dressed, Dressing
 from services.intake.formats import FORMATS, Post
-from services.intake.turns import QUICK, WAITING, Turns
+from services.intake.mapping.offload import QUICK, WAITING, Turns
+from services.intake.mapping.transform import MOST_SECONDS, Dressed, Dressing
 from shared.problems import Problem
 
 POST = Post("tickets", datetime(2026, 1, 5, tzinfo=UTC))

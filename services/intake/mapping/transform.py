@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from services.intake.formats.contract import Post, Reading
-from services.intake.formats.values import overridden
+from services.intake.formats.field_values import overridden
 from shared.clock import busy_seconds
 from shared.events import IncidentEvent
 from shared.policy import BodyMapping, ExpressionError, Integration

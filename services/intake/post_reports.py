@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from services.intake.cleaning import clean, cut
+from services.intake.formats.sanitize import clean, cut
 from shared import telemetry
 from shared.clock import utcnow
 from shared.codec import encode

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from services.intake.formats.opsgenie import CREATE, DELETE, REMOVALS, VERBS
-from services.intake.openapi_words import (
+from services.intake.openapi.parts import (
     IDEMPOTENCY,
     TAGS,
     again,

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.intake.cleaning import Unreadable, read_json
 from services.intake.formats.contract import Answer, Post, Reading, Refused
 from services.intake.formats.native import BATCH, accepted, problem_answer
+from services.intake.formats.sanitize import Unreadable, read_json
 from shared.events import IncidentEvent
 from shared.problems import Fault, Problem
 

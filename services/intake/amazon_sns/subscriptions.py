@@ -12,11 +12,12 @@ from typing import Final, NoReturn
 import msgspec
 from cachetools import TTLCache
 
-from services.intake.admission import Sender
-from services.intake.cleaning import Unreadable
-from services.intake.formats import Answer, sns
-from services.intake.formats.sns import SnsMessage
-from services.intake.outside import Fetch, UnfetchedError
+from services.intake.admission.integrations import Sender
+from services.intake.amazon_sns import messages
+from services.intake.amazon_sns.fetch import Fetch, UnfetchedError
+from services.intake.amazon_sns.messages import SnsMessage
+from services.intake.formats import Answer
+from services.intake.formats.sanitize import Unreadable
 from shared import telemetry
 from shared.guesses import WrongKey
 from shared.problems import Problem
@@ -52,17 +53,17 @@ class Subscriptions:
 
         Raises Problem 401, 403, 503.
         """
-        message = sns.read(body)
+        message = messages.read(body)
         if isinstance(message, Unreadable):
             _refuse(message.reason)
         if sender.topics and message.topic not in sender.topics:
             why = f"topics does not name {message.topic[:300]}"
             raise WrongKey(403, "wrong-topic", "This topic may not post here", why, sort="signature")
-        why = sns.age_fault(message, now) or sns.place_fault(message)
+        why = messages.age_fault(message, now) or messages.place_fault(message)
         if why:
             _refuse(why)
         certificate = await self._certificate(message.certificate_url)
-        why = sns.signature_fault(message, certificate, now)
+        why = messages.signature_fault(message, certificate, now)
         if why:
             _refuse(why)
         return message
@@ -89,7 +90,7 @@ class Subscriptions:
 
     async def _confirm(self, sender: Sender, message: SnsMessage) -> None:
         try:
-            subscription = sns.confirmed_by(await self._fetch(message.fields["SubscribeURL"]))
+            subscription = messages.confirmed_by(await self._fetch(message.fields["SubscribeURL"]))
         except UnfetchedError as err:
             _not_now("not-confirmed", "The subscription could not be confirmed", str(err))
         if not subscription:

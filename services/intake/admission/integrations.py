@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Final, NoReturn, Self
 from urllib.parse import parse_qs
 
-from services.intake.cleaning import clean
-from services.intake.dressing import Dressing
-from services.intake.rate import Bucket
-from services.intake.signatures import Signing
-from services.intake.turns import Turns
-from services.intake.unknown import with_unknown_names
+from services.intake.admission.rate_limit import Bucket
+from services.intake.admission.signatures import Signing
+from services.intake.admission.unknown_names import with_unknown_names
+from services.intake.formats.sanitize import clean
+from services.intake.mapping.offload import Turns
+from services.intake.mapping.transform import Dressing
 from shared import telemetry
 from shared.events import IncidentEvent
 from shared.guesses import WrongKey

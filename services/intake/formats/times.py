@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from services.intake.cleaning import Unreadable
+from services.intake.formats.sanitize import Unreadable
 
 _BLANK_BEFORE_ZONE: Final = re.compile(r"\s+(?=(?:[zZ]|UTC|GMT|[+-]\d{2}:?\d{2})$)")
 _LEAP_SECOND: Final = re.compile(r"(?<=:\d\d:)60")

@@ -16,12 +16,12 @@ from starlette.types import Receive
 
 from services.intake import metrics
 from services.intake.accept import Endpoint, Request
-from services.intake.admission import Admission, Sender, presented
-from services.intake.bodies import read_beginning
-from services.intake.cleaning import clean, cut
+from services.intake.admission.integrations import Admission, Sender, presented
 from services.intake.formats import FORMATS, Answer, Format
 from services.intake.formats.contract import DESCRIPTION_LENGTH, fresh_id
 from services.intake.formats.opsgenie import Opsgenie, pong
+from services.intake.formats.sanitize import clean, cut
+from services.intake.request_body import read_beginning
 from shared.events import HeartbeatReceived, HeartbeatSignalled
 from shared.problems import Problem
 

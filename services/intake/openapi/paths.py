@@ -7,9 +7,9 @@ import msgspec
 
 from services.intake.formats.contract import DESCRIPTION_LENGTH, TITLE_LENGTH
 from services.intake.formats.native import BATCH, NativeEvent
-from services.intake.openapi_alerts import ALERT_PATHS, alert_schemas
-from services.intake.openapi_beats import BEAT_PATHS, BEAT_SCHEMAS, PING_PATHS
-from services.intake.openapi_words import (
+from services.intake.openapi.alerts import ALERT_PATHS, alert_schemas
+from services.intake.openapi.heartbeats import BEAT_PATHS, BEAT_SCHEMAS, PING_PATHS
+from services.intake.openapi.parts import (
     BY_KEY,
     IDEMPOTENCY,
     NAME,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.intake.formats.foreign import Mapper
+from services.intake.formats.lenient import Mapper
 from shared.events import IncidentEvent
 
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {

@@ -7,11 +7,11 @@ from urllib.parse import parse_qs
 from starlette.types import Receive
 
 from services.intake.accept import Endpoint, Request
-from services.intake.admission import Admission, Sender, presented
-from services.intake.bodies import read_body
-from services.intake.cleaning import Unreadable, clean
+from services.intake.admission.integrations import Admission, Sender, presented
 from services.intake.formats import FORMATS, Answer, Format, cloudevents
 from services.intake.formats.opsgenie import CREATE, DELETE, REMOVALS, Opsgenie, alias_of, request_of, told
+from services.intake.formats.sanitize import Unreadable, clean
+from services.intake.request_body import read_body
 from shared.problems import Fault, Problem
 
 _NOT_AN_ALIAS: Final = Fault(

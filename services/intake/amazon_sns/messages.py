@@ -18,8 +18,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from services.intake.cleaning import Unreadable, read_json
-from services.intake.times import read_time
+from services.intake.formats.sanitize import Unreadable, read_json
+from services.intake.formats.times import read_time
 
 Kind: TypeAlias = Literal["Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"]
 

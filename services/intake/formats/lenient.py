@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from services.intake.cleaning import Unreadable, as_text, cut
 from services.intake.formats.contract import (
     KEY_LENGTH,
     LABEL_LENGTH,
@@ -14,7 +13,8 @@ from services.intake.formats.contract import (
     LINK_TEXT_LENGTH,
     LINKS,
 )
-from services.intake.times import read_time
+from services.intake.formats.sanitize import Unreadable, as_text, cut
+from services.intake.formats.times import read_time
 from shared.events import Link, Severity
 from shared.severity import read_severity
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 
-from services.intake.cleaning import as_text, bounded, cut
 from services.intake.formats.contract import (
     DESCRIPTION_LENGTH,
     LABEL_LENGTH,
@@ -16,7 +15,8 @@ from services.intake.formats.contract import (
     NAME_LENGTH,
     TITLE_LENGTH,
 )
-from services.intake.formats.foreign import Mapper
+from services.intake.formats.lenient import Mapper
+from services.intake.formats.sanitize import as_text, bounded, cut
 from shared.events import IncidentEvent, Link
 from shared.policy.cel.body_mapping import GAVE_NULL
 

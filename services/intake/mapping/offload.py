@@ -8,8 +8,8 @@ the posts of this integration wait, and few of them, for each holds its body.
 import asyncio
 from typing import Final
 
-from services.intake.dressing import Dressed, Dressing
 from services.intake.formats.contract import Post, Reading
+from services.intake.mapping.transform import Dressed, Dressing
 from shared.problems import Problem
 
 QUICK: Final = 16 * 1024  # bytes of a body whose one event is mapped at once

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from services.intake.admission import noted_by, shown_headers
-from services.intake.dressing import Dressing
+from services.intake.admission.integrations import noted_by, shown_headers
+from services.intake.admission.signatures import Signing
 from services.intake.formats import FORMATS, Post, Refused, cloudevents
-from services.intake.signatures import Signing
+from services.intake.mapping.transform import Dressing
 from shared.events import IncidentEvent
 from shared.policy import Bundle
 from shared.policy.cel.expressions import suggestion

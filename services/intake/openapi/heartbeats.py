@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from services.intake.openapi_words import (
+from services.intake.openapi.parts import (
     BY_KEY,
     NAME,
     QUERY_KEY,

@@ -1,0 +1,1 @@
+"""Amazon SNS: its messages, their signatures, and the confirmation of subscriptions."""
