@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 import services.router.migrations
-from ladder.embedded_postgres import running
-from ladder.host import assemble
+from ladder.embedded.postgres import running
+from ladder.web.host import assemble
 from services.router import api
 from services.router.batch.engine import Engine
 from services.router.customers.book import CustomerBook

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import services.router.migrations
 from bench.rounds import Series, show
-from ladder.embedded_postgres import running
+from ladder.embedded.postgres import running
 from services.router import report_queries
 from services.router.domain.reporting.periods import periods
 from services.router.report_queries import Group, Question

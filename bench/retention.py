@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import text
 
 import services.router.migrations
-from ladder.embedded_postgres import running
+from ladder.embedded.postgres import running
 from services.router.loops import retention
 from shared import migrations
 from shared.clock import utcnow

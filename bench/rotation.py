@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.rounds import Ratio, Series, alternating, show
-from ladder.embedded_postgres import running
+from ladder.embedded.postgres import running
 from services.router.batch.engine import Engine
 from services.router.batch.inbound import Arrival
 from services.router.domain.model.signals import EventReceived

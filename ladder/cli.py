@@ -10,10 +10,10 @@ from typing import Annotated, Final, Literal
 import typer
 
 import ladder
-from ladder.client import commands
 from ladder.client.options import ApiKey, AsJson
-from ladder.client.printing import say
-from ladder.command_line import COMPLETING, Commands, Group
+from ladder.client.output import say
+from ladder.commands import incidents
+from ladder.terminal.command_line import COMPLETING, Commands, Group
 
 BEGAN: Final = time.monotonic()  # before the slow imports: what the banner's seconds are counted from
 
@@ -102,7 +102,7 @@ def check(
 ) -> None:
     """Check a policy: what is wrong in it, and what will not work. Exit status 1 when something is wrong."""
     from ladder.client.findings import checked
-    from ladder.mapping_samples import with_samples
+    from ladder.commands.mapping_samples import with_samples
     from shared.clock import utcnow
 
     chosen = "json" if json else style
@@ -117,7 +117,7 @@ def schema(
     json: Annotated[bool, typer.Option("--json", help="It is JSON anyway.")] = False,  # noqa: ARG001
 ) -> None:
     """Print the JSON Schema of policies, for editors that complete and check while one types."""
-    from ladder.client.printing import print_json
+    from ladder.client.output import print_json
     from shared.policy import schema as bundle_schema
 
     print_json(bundle_schema())
@@ -158,7 +158,7 @@ def _run(name: str) -> None:
     run_one(name)
 
 
-commands.register(app)
+incidents.register(app)
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 
-from ladder import files, serving
-from ladder.connections import Bounds, ConnectionSettings
-from ladder.host import Shown, assemble, describe, measured
-from ladder.migrating import migrate_all
+from ladder.migrate import migrate_all
 from ladder.refusal import RefusedError
+from ladder.serving import listener, open_files
+from ladder.serving.connections import Bounds, ConnectionSettings
+from ladder.web.host import Shown, assemble, describe, measured
 from shared import telemetry
 from shared.database import Database
 from shared.database_url import BadDatabaseUrlError, read
@@ -57,8 +57,8 @@ class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings, Connecti
     )
 
     @property
-    def address(self) -> serving.Address:
-        return serving.Address.parse(self.listen)
+    def address(self) -> listener.Address:
+        return listener.Address.parse(self.listen)
 
     @property
     def shown(self) -> Shown:
@@ -112,7 +112,7 @@ def _unready(service: Service, log: EventLog) -> Sequence[str]:
     )
 
 
-def refuse_demo_keys(bundle: Bundle, address: serving.Address) -> None:
+def refuse_demo_keys(bundle: Bundle, address: listener.Address) -> None:
     """Everybody knows the demo keys, so they count only on this machine. Raises RefusedError."""
     if address.loopback:
         return
@@ -143,10 +143,10 @@ async def connected(url: str, reading: Limits) -> AsyncIterator[Database]:
         await database.close()
 
 
-def _bound_aside(listen: str) -> tuple[Sequence[socket.socket], serving.Address] | None:
+def _bound_aside(listen: str) -> tuple[Sequence[socket.socket], listener.Address] | None:
     """The sockets of LADDER_METRICS_LISTEN; None where it is not set. Raises RefusedError."""
     variable = "LADDER_METRICS_LISTEN"
-    return serving.bind(serving.Address.parse(listen, variable), variable) if listen else None
+    return listener.bind(listener.Address.parse(listen, variable), variable) if listen else None
 
 
 @asynccontextmanager
@@ -154,10 +154,10 @@ async def hosting(
     services: Sequence[Service],
     settings: HostSettings,
     sockets: Sequence[socket.socket],
-    address: serving.Address,
+    address: listener.Address,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The services run, then requests are answered; the other way round on leaving."""
-    bounds = Bounds.within(settings, files.raise_limit())
+    bounds = Bounds.within(settings, open_files.raise_limit())
     async with AsyncExitStack() as stack:
         aside = _bound_aside(settings.metrics_listen)
         for service in services:
@@ -167,8 +167,8 @@ async def hosting(
         describe(app)
         if aside is not None:
             few = replace(bounds, in_all=min(_SCRAPERS, bounds.in_all))
-            await stack.enter_async_context(serving.serving(measured(services), *aside, few))
-        yield await stack.enter_async_context(serving.serving(app, sockets, address, bounds))
+            await stack.enter_async_context(listener.serving(measured(services), *aside, few))
+        yield await stack.enter_async_context(listener.serving(app, sockets, address, bounds))
 
 
 def _needed_database(name: str, settings: HostSettings, *, kafka: bool) -> str | None:
@@ -206,7 +206,7 @@ async def _one(name: str) -> None:
     url = _needed_database(name, settings, kafka=bool(log_settings.kafka_bootstrap_servers))
     _refuse_missing(name, settings)
     _check_policy(settings)
-    sockets, address = serving.bind(settings.address)
+    sockets, address = listener.bind(settings.address)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(connected(url, settings.reading)) if url else None
         with refusing():
@@ -248,8 +248,8 @@ async def _migrate() -> None:
 
 def run_one(name: str) -> None:
     """Run one service until it is told to end."""
-    serving.run(lambda: _one(name))
+    listener.run(lambda: _one(name))
 
 
 def run_migrate() -> None:
-    serving.run(_migrate)
+    listener.run(_migrate)

@@ -13,11 +13,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from ladder import data_folder, embedded_postgres, serving, story
-from ladder.banner import Standing, banner
-from ladder.host import unready
-from ladder.migrating import migrate_all
-from ladder.policy_story import PolicyStory
+from ladder.embedded import data_folder, postgres
+from ladder.migrate import migrate_all
 from ladder.processes import (
     SERVICES,
     HostSettings,
@@ -28,7 +25,12 @@ from ladder.processes import (
     refuse_demo_keys,
     refusing,
 )
-from ladder.waiting_room import WaitingRoom
+from ladder.serving import listener
+from ladder.serving.waiting_room import WaitingRoom
+from ladder.terminal import story
+from ladder.terminal.banner import Standing, banner
+from ladder.terminal.policy_story import PolicyStory
+from ladder.web.host import unready
 from services.notifier.channels import sendable
 from services.notifier.settings import NotifierSettings
 from services.router.policy import installation
@@ -59,7 +61,7 @@ class Place:
     """Where this `up` runs."""
 
     folder: Path
-    address: serving.Address
+    address: listener.Address
     settings: UpSettings
     log_settings: EventLogSettings
 
@@ -69,10 +71,10 @@ def run_up(*, began: float, tell_story: bool = True) -> None:
     with refusing():
         settings, log_settings = UpSettings.read(), EventLogSettings.read()
     telemetry.configure(settings.log_format, settings.log_level)
-    sockets, address = serving.bind(settings.address)
+    sockets, address = listener.bind(settings.address)
     with data_folder.taken(settings.data_dir) as folder:
         place = Place(folder, address, settings, log_settings)
-        serving.run(lambda: _up(place, sockets, began, tell_story=tell_story))
+        listener.run(lambda: _up(place, sockets, began, tell_story=tell_story))
     if sys.stdout.isatty():
         _say("")  # the terminal's own ^C stands on this line
     _say("Ladder has stopped.")
@@ -116,7 +118,7 @@ async def _database(place: Place) -> AsyncIterator[Database]:
     async with AsyncExitStack() as stack:
         url = place.settings.own_database
         if url is None:
-            url = await stack.enter_async_context(embedded_postgres.running(place.folder / "postgres"))
+            url = await stack.enter_async_context(postgres.running(place.folder / "postgres"))
         yield await stack.enter_async_context(connected(url, place.settings.reading))
 
 

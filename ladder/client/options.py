@@ -1,6 +1,6 @@
 """Options that several commands share, and the way to the API. Importing this is cheap.
 
-What goes wrong on the way is a RefusedError: `ladder.command_line` says it and ends with its status.
+What goes wrong on the way is a RefusedError: `ladder.terminal.command_line` says it and ends with its status.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ladder.client import completing
+from ladder.client import completion
 
 if TYPE_CHECKING:
     from ladder.client.connection import Connection
@@ -30,7 +30,7 @@ Which = Annotated[
     typer.Argument(
         metavar="ID",
         help="An id, its beginning, a dedup key, or `latest`.",
-        autocompletion=completing.incident,
+        autocompletion=completion.incident,
     ),
 ]
 Whiches = Annotated[
@@ -38,7 +38,7 @@ Whiches = Annotated[
     typer.Argument(
         metavar="ID",
         help="Ids, their beginnings, dedup keys, or `latest`.",
-        autocompletion=completing.incident,
+        autocompletion=completion.incident,
     ),
 ]
 Note = Annotated[str, typer.Option("--note", help="A note for the timeline.")]

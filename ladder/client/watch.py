@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ladder.client.connection import Connection
-from ladder.client.pick import short
-from ladder.client.words import moment, timeline_text
+from ladder.client.incident_ids import short
+from ladder.client.wording import moment, timeline_text
 
 LOOKED_AT: Final = 500  # the newest, and as many of those still open
 _UNSEEN: Final = timedelta(seconds=1)

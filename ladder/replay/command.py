@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ladder.client.options import LOCAL, ApiKey, AsJson, IntakeKey, IntakeUrl, Url
-from ladder.client.printing import print_json, say, say_lines
+from ladder.client.output import print_json, say, say_lines
 
 if TYPE_CHECKING:
     from ladder.client.connection import Place
-    from ladder.replay.mapping import Row
-    from ladder.replay.posting import Pace, Tally
-    from ladder.replay.translating import Translator
-    from ladder.replay.verifying import Comparison
+    from ladder.replay.comparison import Comparison
+    from ladder.replay.events import Translator
+    from ladder.replay.lanes import Pace, Tally
+    from ladder.replay.row_mapping import Row
 
 
 def replay(
@@ -42,7 +42,7 @@ def replay(
 ) -> None:
     """Post a recorded incident log through the HTTP intake, in order per incident."""
     from ladder.client.connection import Place
-    from ladder.replay.posting import Pace
+    from ladder.replay.lanes import Pace
 
     place = Place.of(url, api_key, intake_url, key)
     pace = Pace(run=run, batch=batch, concurrency=concurrency, rate=rate)
@@ -72,11 +72,11 @@ def replay_file(
     from itertools import islice
 
     from ladder.client.connection import UsageError
-    from ladder.replay.mapping import MapError, load_map
-    from ladder.replay.posting import post
-    from ladder.replay.reading import name_of, rows_of
-    from ladder.replay.translating import Translator
-    from ladder.replay.verifying import verdict_lines
+    from ladder.replay.comparison import verdict_lines
+    from ladder.replay.events import Translator
+    from ladder.replay.lanes import post
+    from ladder.replay.row_mapping import MapError, load_map
+    from ladder.replay.rows import name_of, rows_of
 
     try:
         translator = Translator(load_map(rules), times=not pace.run)
@@ -118,8 +118,8 @@ def _figures(
 def _applied(place: "Place", translator: "Translator", rows: "Iterable[Row]") -> int:
     """How many events of this log's keys have been applied already: it may have been replayed before."""
     from ladder.client.connection import Connection
-    from ladder.replay.translating import Course
-    from ladder.replay.verifying import look
+    from ladder.replay.comparison import look
+    from ladder.replay.events import Course
 
     rules = translator.rules
     with Connection(place, timeout=60) as connection:
@@ -137,7 +137,7 @@ def _verified(
 ) -> "tuple[Comparison, float]":
     """Looks until everything agrees, or nothing has moved for `patience` seconds; how long that took."""
     from ladder.client.connection import Connection
-    from ladder.replay.verifying import look
+    from ladder.replay.comparison import look
 
     with Connection(place, timeout=60) as connection:
         started = moved = time.monotonic()

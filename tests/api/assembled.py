@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from ladder.edge import Edge
-from ladder.host import assemble
+from ladder.web.edge import Edge
+from ladder.web.host import assemble
 from services.intake import app as intake
 from services.intake.settings import IntakeSettings
 from services.notifier import app as notifier

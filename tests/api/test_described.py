@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator
 from schemathesis import Case, checks
 
-from ladder.openapi import operations
+from ladder.web.openapi import operations
 from tests.api.assembled import APP, DOCUMENT
 from tests.api.office import PAGER, Office
 from tests.api.test_writes import KINDS, at, make

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from ladder.edge import Edge
+from ladder.web.edge import Edge
 from tests.api.assembled import APP
 from tests.api.office import PAGER, Office, problem
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from ladder.host import assemble
+from ladder.web.host import assemble
 from services.notifier.api import routes as notifier_api
 from services.notifier.sending.concurrency import Capacity
 from shared.policy import Bundle

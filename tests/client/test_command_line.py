@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import ladder as package
 from ladder.cli import app
-from ladder.command_line import WITHOUT_JSON, Group
+from ladder.terminal.command_line import WITHOUT_JSON, Group
 from tests.client.conftest import Terminal
 from tests.client.test_commands import FIRST, OTHER, SECOND, incident, listed
 from tests.ladder.running import environment

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ladder import data_folder
-from ladder.postgres_processes import working_in
+from ladder.embedded import data_folder
+from ladder.embedded.os_processes import working_in
 from tests.waiting import until
 
 

@@ -12,10 +12,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from ladder.replay.mapping import Map, MapError, Time, load_map, read_map
-from ladder.replay.reading import rows_of
-from ladder.replay.translating import Event, Translator
-from ladder.replay.verifying import compare
+from ladder.replay.comparison import compare
+from ladder.replay.events import Event, Translator
+from ladder.replay.row_mapping import Map, MapError, Time, load_map, read_map
+from ladder.replay.rows import rows_of
 from tests.client.conftest import Terminal
 
 SAMPLE = Path(str(files("ladder.samples").joinpath("volvo_it_incidents_sample.csv")))

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ladder.connections import Bounds
-from ladder.host import assemble
-from ladder.serving import Address, bind, serving
+from ladder.serving.connections import Bounds
+from ladder.serving.listener import Address, bind, serving
+from ladder.web.host import assemble
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
 from shared.guesses import Guesses

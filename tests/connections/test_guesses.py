@@ -5,8 +5,8 @@ import pytest
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from ladder.connections import Bounds, ConnectionSettings
-from ladder.host import assemble
+from ladder.serving.connections import Bounds, ConnectionSettings
+from ladder.web.host import assemble
 from services.intake.app import build as build_intake
 from services.intake.settings import IntakeSettings
 from services.notifier import app as notifier

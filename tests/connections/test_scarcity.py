@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import httpx2
 import pytest
 
-from ladder import files
-from ladder.connections import Bounds, ConnectionSettings
-from ladder.host import assemble
+from ladder.serving import open_files
+from ladder.serving.connections import Bounds, ConnectionSettings
+from ladder.web.host import assemble
 from services.notifier.channels import MailServer, Means, Rejected, Unavailable, opened
 from services.notifier.domain.delivery import Delivery
 from services.notifier.sending.attempt import Courier
@@ -177,7 +177,7 @@ def test_connections_leave_a_reserve_of_files_for_paging(
 ) -> None:
     """However many are wished for."""
     assert Bounds.within(ConnectionSettings.read(), files_at_most).in_all == connections
-    assert files.reserve(files_at_most) == reserve
+    assert open_files.reserve(files_at_most) == reserve
     greedy = ConnectionSettings.read(http_connections=1_000_000)
     assert Bounds.within(greedy, files_at_most).in_all == files_at_most - reserve
 

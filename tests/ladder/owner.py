@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
-from ladder.embedded_postgres import EmbeddedPostgres
+from ladder.embedded.postgres import EmbeddedPostgres
 
 
 async def own(folder: Path, how: str) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ladder import as_user, embedded_postgres
-from ladder.embedded_postgres import EmbeddedPostgres
-from ladder.postgres_processes import exists, working_in
+from ladder.embedded import as_user, postgres
+from ladder.embedded.os_processes import exists, working_in
+from ladder.embedded.postgres import EmbeddedPostgres
 from ladder.refusal import RefusedError
 from tests.ladder import owner
 from tests.waiting import until
@@ -78,13 +78,13 @@ async def _words(url: str) -> list[str]:
 
 
 async def test_data_survives_a_clean_end(folder: Path) -> None:
-    async with embedded_postgres.running(folder) as url:
+    async with postgres.running(folder) as url:
         assert await _words(url) == ["clean"]
     assert not _servers(folder)
 
 
 async def test_writes_are_durable_and_text_is_utf8(folder: Path) -> None:
-    async with embedded_postgres.running(folder) as url:
+    async with postgres.running(folder) as url:
         connection = await asyncpg.connect(url)
         assert await connection.fetchval("SHOW fsync") == "on"
         assert await connection.fetchval("SHOW synchronous_commit") == "on"
@@ -95,7 +95,7 @@ async def test_writes_are_durable_and_text_is_utf8(folder: Path) -> None:
 
 async def test_what_the_services_use_is_no_superuser_and_owns_its_database(folder: Path) -> None:
     """A hole in a query of Ladder's is no hole in the machine: no COPY … PROGRAM, no files, no other roles."""
-    async with embedded_postgres.running(folder) as url:
+    async with postgres.running(folder) as url:
         connection = await asyncpg.connect(url)
         try:
             assert not await connection.fetchval("SELECT bool_or(rolsuper OR rolcreaterole) FROM pg_roles"
@@ -131,7 +131,7 @@ async def test_a_folder_of_an_older_release_is_handed_to_the_services_role(folde
     await old.close()
     await server.stop()
     (folder / "services-password").unlink()
-    async with embedded_postgres.running(folder) as url:
+    async with postgres.running(folder) as url:
         assert await _words(url) == ["clean"]
         connection = await asyncpg.connect(url)
         try:
@@ -167,7 +167,7 @@ async def test_nobody_else_on_the_machine_reads_its_log_or_its_passwords(tmp_pat
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        async with embedded_postgres.running(folder):
+        async with postgres.running(folder):
             pass
     finally:
         watching = False
@@ -180,13 +180,13 @@ async def test_nobody_else_on_the_machine_reads_its_log_or_its_passwords(tmp_pat
 
 async def test_a_log_that_an_older_release_left_open_is_closed(folder: Path) -> None:
     (folder / "server.log").chmod(0o644)
-    async with embedded_postgres.running(folder):
+    async with postgres.running(folder):
         assert stat.S_IMODE((folder / "server.log").stat().st_mode) == 0o600
 
 
 async def test_a_server_that_outlived_its_owner_is_attached_to_and_ended_in_the_end(folder: Path) -> None:
     survivor = _own(folder, "killed")
-    async with embedded_postgres.running(folder) as url:
+    async with postgres.running(folder) as url:
         assert exists(survivor)
         assert await _words(url) == ["clean", "killed"]
     assert not exists(survivor)
@@ -194,7 +194,7 @@ async def test_a_server_that_outlived_its_owner_is_attached_to_and_ended_in_the_
 
 async def test_after_a_kill_of_everything_it_recovers_by_itself(folder: Path) -> None:
     _own(folder, "all")
-    async with embedded_postgres.running(folder) as url:
+    async with postgres.running(folder) as url:
         assert await _words(url) == ["clean", "all"]
 
 
@@ -208,14 +208,14 @@ async def test_after_a_kill_of_everything_it_recovers_by_itself(folder: Path) ->
 )
 async def test_a_stale_or_truncated_mark_of_a_server_is_no_obstacle(folder: Path, left: str) -> None:
     (folder / "data" / "postmaster.pid").write_text(left.format(pid=os.getpid()))
-    async with embedded_postgres.running(folder) as url:
+    async with postgres.running(folder) as url:
         assert await _words(url) == ["clean"]
 
 
 async def test_a_survivor_is_found_even_when_its_mark_is_truncated(folder: Path) -> None:
     survivor = _own(folder, "killed")
     (folder / "data" / "postmaster.pid").write_text("")
-    async with embedded_postgres.running(folder) as url:
+    async with postgres.running(folder) as url:
         assert await _words(url) == ["clean", "killed"]
     assert not exists(survivor)
 
@@ -223,7 +223,7 @@ async def test_a_survivor_is_found_even_when_its_mark_is_truncated(folder: Path)
 async def test_a_survivor_that_does_not_answer_is_replaced(folder: Path) -> None:
     survivor = _own(folder, "killed")
     os.kill(survivor, signal.SIGSTOP)
-    async with embedded_postgres.running(folder) as url:
+    async with postgres.running(folder) as url:
         assert await _words(url) == ["clean", "killed"]
         assert survivor not in _servers(folder)
 
@@ -235,7 +235,7 @@ async def test_a_stranger_on_the_remembered_port_is_left_alone(folder: Path) -> 
 
     async with await asyncio.start_server(greet, "127.0.0.1", 0) as stranger:
         (folder / "port").write_text(str(stranger.sockets[0].getsockname()[1]))
-        async with embedded_postgres.running(folder) as url:
+        async with postgres.running(folder) as url:
             assert await _words(url) == ["clean"]
 
 
@@ -254,7 +254,7 @@ async def test_a_cluster_that_was_cut_short_while_being_made_is_made_anew(tmp_pa
     half = tmp_path / "postgres" / "data.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
-    async with embedded_postgres.running(tmp_path / "postgres") as url:
+    async with postgres.running(tmp_path / "postgres") as url:
         assert url.startswith("postgresql://ladder_services:")
 
 
@@ -279,7 +279,7 @@ async def test_a_long_path_with_spaces_below_a_closed_folder_works_and_keeps_its
     deep.mkdir(parents=True, mode=0o711)
     before = _modes(closed, deep.parent)
     try:
-        async with embedded_postgres.running(deep) as url:
+        async with postgres.running(deep) as url:
             connection = await asyncpg.connect(url)
             assert await connection.fetchval("SELECT 1") == 1
             await connection.close()

@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ladder import serving
-from ladder.embedded_postgres import free_port
-from ladder.front_page import wants_json
-from ladder.host import Shown, assemble, measured
+from ladder.embedded.postgres import free_port
 from ladder.processes import HostSettings, hosting
+from ladder.serving import listener
+from ladder.web.front_page import wants_json
+from ladder.web.host import Shown, assemble, measured
 from shared.demo_keys import DEMO_KEY
 from shared.policy import load
 from shared.problems import Fault, Problem
@@ -275,7 +275,7 @@ async def test_the_metrics_own_address_answers_figures_and_health_and_nothing_el
 async def test_whoever_scrapes_has_an_address_of_their_own() -> None:
     """With LADDER_METRICS_LISTEN the metrics are there and no longer where everybody comes."""
     settings = HostSettings.read(listen="127.0.0.1:0", metrics_listen=f"127.0.0.1:{free_port()}")
-    sock, address = serving.bind(settings.address)
+    sock, address = listener.bind(settings.address)
     async with (
         hosting(_services(), settings, sock, address),
         httpx2.AsyncClient(trust_env=False) as client,

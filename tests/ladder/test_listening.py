@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from ladder.refusal import RefusedError
-from ladder.serving import EVERYWHERE, Address, bind, serving
+from ladder.serving.listener import EVERYWHERE, Address, bind, serving
 
 
 async def _who_asks(scope: Scope, receive: Receive, send: Send) -> None:

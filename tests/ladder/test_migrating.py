@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from structlog.testing import capture_logs
 
-from ladder.migrating import migrate_all
+from ladder.migrate import migrate_all
 from ladder.refusal import NewerSchemaError, RefusedError
 from shared.database import Database
 from shared.eventlog.kafka import KafkaEventLog

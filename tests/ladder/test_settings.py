@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ladder.refusal import RefusedError
-from ladder.serving import Address
+from ladder.serving.listener import Address
 from shared.settings import BadSettingError, CommaSeparated, LadderSettings, SecretKeySettings
 from tests.ladder.running import PROJECT, environment
 

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from ladder.policy_story import lines as switched_lines
-from ladder.story import GROUP, lines, tell_once
+from ladder.terminal.policy_story import lines as switched_lines
+from ladder.terminal.story import GROUP, lines, tell_once
 from services.router.policy.compiled_cache import InForce
 from shared import codec
 from shared.eventlog import Partition, Received

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ladder.embedded_postgres import EmbeddedPostgres
-from ladder.postgres_processes import working_in
+from ladder.embedded.os_processes import working_in
+from ladder.embedded.postgres import EmbeddedPostgres
 from shared.demo_keys import DEMO_KEY
 from tests.client.conftest import Printed, Terminal
 from tests.ladder.running import POLICY, Up

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from ladder.story import tell_once
+from ladder.terminal.story import tell_once
 from services.intake.canary import Canary
 from services.intake.settings import IntakeSettings
 from services.notifier.settings import NotifierSettings

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx2
 import msgspec
 
-from ladder.host import assemble
+from ladder.web.host import assemble
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
 from shared.codec import decode, encode

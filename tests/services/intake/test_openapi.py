@@ -13,7 +13,7 @@ from schemathesis import Case
 from schemathesis.core import NotSet
 from starlette.applications import Starlette
 
-from ladder.host import assemble
+from ladder.web.host import assemble
 from services.intake.app import build
 from services.intake.formats.opsgenie import CREATE, DELETE, VERBS
 from services.intake.settings import IntakeSettings

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from ladder.host import assemble
+from ladder.web.host import assemble
 from services.notifier.api.routes import SCANNED
 from services.notifier.app import build
 from services.notifier.settings import NotifierSettings

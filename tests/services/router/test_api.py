@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from ladder.host import assemble
+from ladder.web.host import assemble
 from services.router import api
 from services.router.settings import RouterSettings
 from shared.clock import utcnow

