@@ -1,0 +1,36 @@
+"""What the folders promise: every one has its place in an import contract (pyproject.toml)."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+_PROJECT: Final = Path(__file__).parent.parent
+_ROOMS: Final = ("ladder", "services/intake", "services/notifier")
+
+
+def test_every_folder_stands_in_an_import_contract() -> None:
+    contracts = tomllib.loads((_PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    named = {name for contract in contracts for name in _named(contract)}
+    assert not sorted(set(_folders()) - named), "give it a layer among its neighbours"
+
+
+def _folders() -> Iterator[str]:
+    """Every package with modules of its own; migrations are Alembic's."""
+    for room in _ROOMS:
+        for init in (_PROJECT / room).rglob("__init__.py"):
+            if init.parent.name != "migrations" and len(list(init.parent.glob("*.py"))) > 1:
+                yield ".".join(init.parent.relative_to(_PROJECT).parts)
+
+
+def _named(contract: dict[str, Any]) -> Iterator[str]:
+    """What a contract speaks of; that nothing goes in circles holds everywhere and gives nobody a place."""
+    yield from contract.get("modules", ())
+    layers = [
+        name.strip() for layer in contract.get("layers", ()) for name in layer.replace(":", "|").split("|")
+    ]
+    for container in contract.get("containers", ()):
+        yield container
+        yield from (f"{container}.{name}" for name in layers)
+    if "containers" not in contract:
+        yield from layers
