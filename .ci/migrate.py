@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from shared import migrations  # noqa: E402 - of this checkout
-from shared.database import Database  # noqa: E402
+from shared.database.pool import Database  # noqa: E402
 
 FOLDERS = {
     "eventlog": PROJECT / "shared/eventlog/migrations",

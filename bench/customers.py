@@ -26,9 +26,9 @@ from services.router.customers.book import CustomerBook
 from services.router.policy import store
 from services.router.settings import RouterSettings
 from shared import migrations
-from shared.database import Database
+from shared.database.pool import Database
 from shared.policy import Bundle
-from shared.security import digest
+from shared.security.keys import digest
 from shared.service import Service
 
 IMPORTED: Final = 100_000

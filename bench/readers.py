@@ -22,7 +22,7 @@ from sqlalchemy import text
 from bench.reports import OUTCOMES, SINCE
 from bench.rounds import Ratio, Series, alternating, percentile, show
 from bench.stage import Stage, stage
-from shared.database import Database
+from shared.database.pool import Database
 from tests.world.bundle import KEY
 from tests.world.programs import REPOSITORY
 

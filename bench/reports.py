@@ -21,7 +21,7 @@ from services.router import report_queries
 from services.router.domain.reporting.periods import periods
 from services.router.report_queries import Group, Question
 from shared import migrations
-from shared.database import Database
+from shared.database.pool import Database
 
 INCIDENTS: Final = 1_000_000
 ROUNDS: Final = 5

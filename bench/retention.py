@@ -22,7 +22,7 @@ from ladder.embedded.postgres import running
 from services.router.loops import retention
 from shared import migrations
 from shared.clock import utcnow
-from shared.database import Database
+from shared.database.pool import Database
 from shared.eventlog.postgres import PostgresEventLog
 from shared.eventlog.postgres_retention import clean_once
 from shared.eventlog.topics import RETENTION

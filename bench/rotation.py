@@ -24,7 +24,7 @@ from services.router.migrations import __file__ as _migrations
 from services.router.policy import store
 from shared import migrations
 from shared.clock import utcnow
-from shared.database import Database
+from shared.database.pool import Database
 from shared.events import INCIDENTS, IncidentEvent
 from shared.policy import Bundle
 from tests.domain.tale import bundle, on_main

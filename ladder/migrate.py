@@ -15,12 +15,12 @@ from sqlalchemy import text
 from ladder.refusal import NewerSchemaError, RefusedError
 from shared import migrations, telemetry
 from shared.clock import stopwatch
-from shared.connecting import said
-from shared.database import Database
-from shared.errors import Kind, kind_of, sqlstate
+from shared.database.connections import said
+from shared.database.pool import Database
+from shared.errors.kinds import Kind, kind_of, sqlstate
 from shared.eventlog import EventLog, EventLogError
-from shared.loops import Failures, until_done
-from shared.trouble import Trouble
+from shared.loops.outage import Trouble
+from shared.loops.repeat import Failures, until_done
 
 _OWNERS: Final = ("router", "notifier")  # of a schema; the event log brings its own
 _OLDEST_POSTGRES: Final = 150_000

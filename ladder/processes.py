@@ -18,15 +18,15 @@ from ladder.serving import listener, open_files
 from ladder.serving.connections import Bounds, ConnectionSettings
 from ladder.web.host import Shown, assemble, describe, measured
 from shared import telemetry
-from shared.database import Database
-from shared.database_url import BadDatabaseUrlError, read
-from shared.demo_keys import DEMO_DIGESTS
+from shared.auth.failed_attempts import Guesses
+from shared.database.pool import Database
+from shared.database.readers import Limits
+from shared.database.url import BadDatabaseUrlError, read
 from shared.eventlog import EventLog
 from shared.eventlog.opening import open_log
 from shared.eventlog.settings import EventLogSettings
-from shared.guesses import Guesses
 from shared.policy import Bundle, PolicyErrors, load
-from shared.reading import Limits
+from shared.security.demo_keys import DEMO_DIGESTS
 from shared.service import Service
 from shared.settings import BadSettingError, DatabaseSettings, ListenSettings, SecretKeySettings, sentences
 

@@ -37,8 +37,8 @@ from services.router.policy import installation
 from services.router.policy.compiled_cache import InForce, moment
 from services.router.policy.store import stored
 from shared import telemetry
-from shared.database import Database
-from shared.errors import Kind, kind_of
+from shared.database.pool import Database
+from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import EventLog
 from shared.eventlog.opening import open_log
 from shared.eventlog.postgres import PostgresEventLog

@@ -15,9 +15,9 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.database_url import read as read_url
-from shared.demo_keys import is_loopback
-from shared.security import Signer
+from shared.database.url import read as read_url
+from shared.security.demo_keys import is_loopback
+from shared.security.keys import Signer
 
 PREFIX: Final = "LADDER_"
 _SHORTEST_CANARY_SECONDS: Final = 5
@@ -123,7 +123,7 @@ class ListenSettings(LadderSettings):
 
 
 class DatabaseSettings(LadderSettings):
-    """`LADDER_DATABASE_URL`: `postgresql://user:password@host:port/name`, see shared.database_url."""
+    """`LADDER_DATABASE_URL`: `postgresql://user:password@host:port/name`, see shared.database.url."""
 
     database_url: SecretStr | None = None
     read_timeout_seconds: float = Field(

@@ -19,8 +19,8 @@ from urllib.parse import quote, urlsplit
 import httpx2
 
 from ladder.refusal import RefusedError
-from shared.demo_keys import DEMO_KEY, is_loopback
-from shared.names import can_be_host
+from shared.network.host_names import can_be_host
+from shared.security.demo_keys import DEMO_KEY, is_loopback
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 PAGE: Final = 500

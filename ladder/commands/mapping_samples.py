@@ -10,12 +10,12 @@ from typing import Any, Final
 from ladder.commands.try_map import event_lines
 from services.intake.dry_run import read_post
 from services.router.api.dry_run_shapes import said
+from shared.http.problems import Problem
 from shared.policy import Bundle, PolicyError, PolicyErrors, load
 from shared.policy.checks.report import entry
 from shared.policy.errors import Finding
 from shared.policy.loading.source import Source, read
 from shared.policy.model.integrations import Sample
-from shared.problems import Problem
 
 _LARGEST: Final = 8 * 1024 * 1024
 

@@ -82,8 +82,8 @@ def _worked_out(
     from services.router.domain.dry_run import tried_at_once
     from services.router.domain.model.compiled_bundle import compile_sized
     from services.router.domain.model.context import Surroundings
+    from shared.http.problems import Problem
     from shared.policy import PolicyErrors, load
-    from shared.problems import Problem
 
     try:
         bundle = load(policy)

@@ -24,11 +24,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ladder.serving.open_files import reserve
 from shared import telemetry
-from shared.guesses import network_of
-from shared.loops import for_ever
-from shared.problems import MEDIA_TYPE, Problem
+from shared.auth.failed_attempts import network_of
+from shared.http.problems import MEDIA_TYPE, Problem
+from shared.loops.outage import Trouble
+from shared.loops.repeat import for_ever
 from shared.settings import CommaSeparated, LadderSettings
-from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network

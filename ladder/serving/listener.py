@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from ladder.refusal import RefusedError
 from ladder.serving.connections import Bounds, Connection, Connections
-from shared.demo_keys import is_loopback
+from shared.security.demo_keys import is_loopback
 
 _LAST_REQUESTS_SECONDS: Final = 3
 _WHOLE_END_SECONDS: Final = 15

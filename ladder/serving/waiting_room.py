@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ladder.serving import listener
-from shared.problems import MEDIA_TYPE, Problem
+from shared.http.problems import MEDIA_TYPE, Problem
 
 _AGAIN: Final = {"Retry-After": "2"}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ladder.serving.listener import Address
 from services.router.policy.compiled_cache import InForce
-from shared.demo_keys import DEMO_KEY
 from shared.policy import Bundle, content_hash, not_in_force
-from shared.security import digest
+from shared.security.demo_keys import DEMO_KEY
+from shared.security.keys import digest
 
 _SHOWN = 12  # characters of a hash
 

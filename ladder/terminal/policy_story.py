@@ -12,8 +12,8 @@ from typing import Final
 from ladder.terminal.plain_text import on_one_line
 from services.router.policy.compiled_cache import InForce, moment
 from services.router.policy.store import stored
-from shared.database import Database
-from shared.loops import for_ever
+from shared.database.pool import Database
+from shared.loops.repeat import for_ever
 from shared.policy.model.changes import changes
 
 _EVERY_SECONDS: Final = 0.5

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from ladder.terminal.plain_text import on_one_line
-from shared import canary, codec, telemetry
+from shared import telemetry
 from shared.clock import utcnow
-from shared.eventlog import Consumer, EventLog, LogUnavailableError
-from shared.events import ESCALATIONS, Announced, IncidentChanged, Notice, Page
+from shared.eventlog import Consumer, EventLog, LogUnavailableError, codec
+from shared.events import ESCALATIONS, Announced, IncidentChanged, Notice, Page, canary
 
 GROUP: Final = "ladder-terminal"
 _STALE: Final = timedelta(minutes=1)

@@ -19,11 +19,12 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import request_faults, telemetry
-from shared.demo_keys import DEMO_KEYS
-from shared.errors import Kind, kind_of
-from shared.guesses import IN_SCOPE, Guesses
-from shared.problems import MEDIA_TYPE, Fault, Problem
+from shared import telemetry
+from shared.auth.failed_attempts import IN_SCOPE, Guesses
+from shared.errors.kinds import Kind, kind_of
+from shared.http import request_faults
+from shared.http.problems import MEDIA_TYPE, Fault, Problem
+from shared.security.demo_keys import DEMO_KEYS
 
 log = telemetry.logger(__name__)
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import ladder
-from shared.demo_keys import DEMO_KEY
 from shared.policy import Bundle
-from shared.security import digest
+from shared.security.demo_keys import DEMO_KEY
+from shared.security.keys import digest
 from shared.service import KnownPolicy
 
 _STYLE: Final = """

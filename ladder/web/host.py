@@ -26,8 +26,8 @@ from ladder.serving import open_files
 from ladder.web import docs_page, front_page
 from ladder.web.edge import BODY_LIMIT, Edge, declared_path, problem_of
 from ladder.web.openapi import complete, parameters
-from shared.guesses import Guesses, judged
-from shared.problems import MEDIA_TYPE, Fault, Problem
+from shared.auth.failed_attempts import Guesses, judged
+from shared.http.problems import MEDIA_TYPE, Fault, Problem
 from shared.service import KnownPolicy, Service
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ladder.web.edge import BODY_LIMIT
-from shared.problems import MEDIA_TYPE
+from shared.http.problems import MEDIA_TYPE
 from shared.service import Service
 
 _TAGS: Final[Mapping[str, str]] = {

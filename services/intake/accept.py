@@ -26,14 +26,14 @@ from services.intake.post_reports import Posts
 from services.intake.request_body import HungUpError, is_lines
 from services.intake.settings import IntakeSettings
 from shared import telemetry
-from shared.codec import encode
+from shared.auth.failed_attempts import WrongKey, judged, passed
 from shared.crash import crash_point
 from shared.eventlog import EventLog, LogUnavailableError, RecordTooLargeError
+from shared.eventlog.codec import encode
 from shared.events import IncidentEvent, Message
-from shared.guesses import WrongKey, judged, passed
-from shared.problems import Fault, Problem
-from shared.secrets import SecretMissingError, Secrets
-from shared.trouble import Trouble
+from shared.http.problems import Fault, Problem
+from shared.loops.outage import Trouble
+from shared.security.secret_files import SecretMissingError, Secrets
 
 log = telemetry.logger(__name__)
 

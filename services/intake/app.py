@@ -25,11 +25,11 @@ from services.intake.settings import IntakeSettings
 from shared import telemetry
 from shared.clock import stopwatch, utcnow
 from shared.eventlog import EventLog
-from shared.outbound import Outbound
+from shared.loops.pulse import Pulses
+from shared.network.outbound import Outbound
 from shared.policy.publishing.feed import PolicyFeed, PublishedPolicy
 from shared.policy.publishing.usable_keys import UsableKeys
-from shared.pulse import Pulses
-from shared.secrets import Secrets
+from shared.security.secret_files import Secrets
 from shared.service import KnownPolicy, Service
 
 log = telemetry.logger(__name__)

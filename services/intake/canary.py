@@ -1,4 +1,4 @@
-"""Letting the canary in: through the log like any event, named after its moment (shared.canary)."""
+"""Letting the canary in: through the log like any event, named after its moment (shared.events.canary)."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared import telemetry
-from shared.canary import event, moment_of
 from shared.clock import utcnow
-from shared.codec import encode
 from shared.eventlog import EventLog
-from shared.loops import for_ever
-from shared.pulse import Beat, unwatched
-from shared.trouble import Trouble
+from shared.eventlog.codec import encode
+from shared.events.canary import event, moment_of
+from shared.loops.outage import Trouble
+from shared.loops.pulse import Beat, unwatched
+from shared.loops.repeat import for_ever
 
 log = telemetry.logger(__name__)
 

@@ -9,9 +9,9 @@ from services.intake.admission.signatures import Signing
 from services.intake.formats import FORMATS, Post, Refused, cloudevents
 from services.intake.mapping.transform import Dressing
 from shared.events import IncidentEvent
+from shared.http.problems import Problem
 from shared.policy import Bundle
 from shared.policy.cel.expressions import suggestion
-from shared.problems import Problem
 
 _LINES: Final = "application/x-ndjson"
 

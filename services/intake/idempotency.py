@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from msgspec.structs import replace
 
 from shared.events import IncidentEvent
-from shared.problems import Fault, Problem
+from shared.http.problems import Fault, Problem
 
 _KEPT: Final = 50_000
 _MOST_FAULTS: Final = 100

@@ -16,15 +16,15 @@ from msgspec.structs import replace
 
 from services.intake.formats.sanitize import clean, cut
 from shared import telemetry
+from shared.auth.failed_attempts import WrongKey
 from shared.clock import utcnow
-from shared.codec import encode
 from shared.eventlog import EventLog
+from shared.eventlog.codec import encode
 from shared.events import IncidentEvent
-from shared.guesses import WrongKey
-from shared.loops import for_ever
-from shared.posts import ACCEPTED, IGNORED, MOST, REASON_LENGTH, Counted, told
-from shared.problems import Problem
-from shared.trouble import Trouble
+from shared.events.post_counts import ACCEPTED, IGNORED, MOST, REASON_LENGTH, Counted, told
+from shared.http.problems import Problem
+from shared.loops.outage import Trouble
+from shared.loops.repeat import for_ever
 
 log = telemetry.logger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.types import Receive
 
-from shared.problems import Fault, Problem
+from shared.http.problems import Fault, Problem
 
 _SECONDS: Final = 30
 _DRAIN: Final = 16 * 1024 * 1024  # read past the limit before answering, so that the sender hears the answer

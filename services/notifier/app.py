@@ -19,23 +19,24 @@ from services.notifier.sending.sender import LEASE, Sender
 from services.notifier.settings import NotifierSettings
 from services.notifier.storage import mailbox, retention
 from services.notifier.storage.tables import SCHEMA
-from shared import migrations, stopped_clients, telemetry
+from shared import migrations, telemetry
 from shared.clock import stopwatch, utcnow
-from shared.database import Database
+from shared.database import stopped_clients
+from shared.database.pool import Database
+from shared.database.retention import forget_old
 from shared.eventlog import Consumer, EventLog
 from shared.eventlog.committing import Commits
 from shared.events import ESCALATIONS
-from shared.looks import DatabaseLook
-from shared.loops import APART_AFTER_SECONDS, Failures, for_ever, repeat, until_done
-from shared.outbound import Outbound
-from shared.outbox import Relay
+from shared.health.consumer_progress import Progress
+from shared.health.probes import DatabaseLook
+from shared.loops.pulse import Pulses
+from shared.loops.repeat import APART_AFTER_SECONDS, Failures, for_ever, repeat, until_done
+from shared.network.outbound import Outbound
+from shared.outbox.outbox import Relay
 from shared.policy import Bundle
 from shared.policy.publishing.feed import PolicyFeed
 from shared.policy.publishing.usable_keys import UsableKeys
-from shared.progress import Progress
-from shared.pulse import Pulses
-from shared.retention import forget_old
-from shared.secrets import Secrets
+from shared.security.secret_files import Secrets
 from shared.service import KnownPolicy, Service
 
 log = telemetry.logger(__name__)

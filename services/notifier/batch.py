@@ -10,8 +10,8 @@ from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.plan import NAMESPACE, Plan, set_aside
 from services.notifier.storage.deliveries import Seen
 from shared.eventlog import Received
+from shared.eventlog.dead_letters import fitted
 from shared.events import REPLAYED, DeadLetter, DeliveryReport, IncidentChanged, Message
-from shared.letters import fitted
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,15 +40,16 @@ from services.notifier.storage import deliveries as store
 from services.notifier.storage import end_notices, superseded_pages
 from services.notifier.storage.deliveries import Row, Seen
 from services.notifier.storage.tables import SCHEMA
-from shared import outbox, telemetry
-from shared.bisect import REFUSED, WHOEVER, bisect
+from shared import telemetry
 from shared.clock import stopwatch
-from shared.codec import UnreadableRecordError, decode, encode
 from shared.crash import crash_point
-from shared.database import Database
-from shared.errors import Kind, kind_of, words
+from shared.database.pool import Database
+from shared.errors.bisect import REFUSED, WHOEVER, bisect
+from shared.errors.kinds import Kind, kind_of, words
 from shared.eventlog import Received
+from shared.eventlog.codec import UnreadableRecordError, decode, encode
 from shared.events import Announced, IncidentChanged
+from shared.outbox import outbox
 from shared.policy import Bundle
 
 GROUP: Final = "ladder-notifier"

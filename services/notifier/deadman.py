@@ -1,4 +1,4 @@
-"""The dead man's switch: somebody outside is pinged each time that a canary came through (shared.canary).
+"""The dead man's switch: somebody outside is pinged each time that a canary came through.
 
 When the pings stay away it is Ladder that nobody is told by, so whoever waits for them has to be another
 system. The address may hold a secret: it is never logged.
@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import httpx2
 from prometheus_client import Counter, Gauge
 
-from shared import canary, codec, telemetry
+from shared import telemetry
 from shared.clock import utcnow
-from shared.eventlog import Received
-from shared.events import IncidentChanged
-from shared.outbound import GuardedTransport, Outbound, OutboundRefusedError
+from shared.eventlog import Received, codec
+from shared.events import IncidentChanged, canary
+from shared.network.outbound import GuardedTransport, Outbound, OutboundRefusedError
 
 log = telemetry.logger(__name__)
 

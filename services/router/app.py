@@ -15,14 +15,15 @@ from services.router.loops.policy_watch import PolicyWatch
 from services.router.loops.timers import Timers
 from services.router.settings import RouterSettings
 from services.router.tables import SCHEMA
-from shared import migrations, stopped_clients
+from shared import migrations
 from shared.clock import stopwatch, utcnow
-from shared.database import Database
+from shared.database import stopped_clients
+from shared.database.pool import Database
 from shared.eventlog import EventLog
-from shared.looks import DatabaseLook
-from shared.loops import Failures, repeat
-from shared.outbox import Relay
-from shared.pulse import Pulses
+from shared.health.probes import DatabaseLook
+from shared.loops.pulse import Pulses
+from shared.loops.repeat import Failures, repeat
+from shared.outbox.outbox import Relay
 from shared.service import KnownPolicy, Service
 
 _VERSIONS: Final = Path(__file__).parent / "migrations"

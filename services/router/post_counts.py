@@ -1,4 +1,4 @@
-"""What became of posts, of all replicas of intake (shared.posts): kept by integration and outcome."""
+"""What became of posts, of all replicas of intake: kept by integration and outcome."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -10,17 +10,18 @@ from services.router.batch.engine import Engine
 from services.router.batch.inbound import Arrival
 from services.router.domain.model.signals import EventReceived
 from services.router.tables import SCHEMA
-from shared import inbox, posts, telemetry
-from shared.errors import Kind, kind_of
-from shared.events import IncidentEvent
-from shared.posts import Counted
+from shared import telemetry
+from shared.errors.kinds import Kind, kind_of
+from shared.events import IncidentEvent, post_counts
+from shared.events.post_counts import Counted
+from shared.outbox import processed_messages
 
 log = telemetry.logger(__name__)
 
 
 def is_told(arrival: Arrival) -> bool:
     """Whether this says what became of posts."""
-    return isinstance(arrival.signal, EventReceived) and posts.is_told(arrival.signal.event)
+    return isinstance(arrival.signal, EventReceived) and post_counts.is_told(arrival.signal.event)
 
 
 async def take(engine: Engine, arrivals: Iterable[Arrival]) -> None:
@@ -47,10 +48,13 @@ async def kept(connection: AsyncConnection) -> Mapping[str, Sequence[Counted]]:
 
 
 async def _take(engine: Engine, event: IncidentEvent) -> None:
-    counts = sorted(posts.counts_in(event), key=lambda each: (each.integration, each.outcome))
+    counts = sorted(post_counts.counts_in(event), key=lambda each: (each.integration, each.outcome))
     try:
         async with engine.database.transaction() as connection:
-            if not await inbox.new_ids(connection, SCHEMA, [event.event_id], event.received_at) or not counts:
+            if (
+                not await processed_messages.new_ids(connection, SCHEMA, [event.event_id], event.received_at)
+                or not counts
+            ):
                 return
             given = {
                 "integrations": [each.integration for each in counts],

@@ -15,8 +15,8 @@ from services.router.batch.incident_store import ORPHANS_KEPT
 from services.router.duty.silence_store import KEPT as QUIET_KEPT
 from services.router.policy import store
 from services.router.tables import SCHEMA
-from shared import inbox
-from shared.retention import Forgotten, Kept, older_rows
+from shared.database.retention import Forgotten, Kept, older_rows
+from shared.outbox import processed_messages
 
 _HOUR: Final = timedelta(hours=1)
 _ROWS_OF_ONE: Final = 10  # of a timeline: so many more rows go with an incident
@@ -59,7 +59,7 @@ def tables(keep: Keep) -> Sequence[Kept]:
     """What is forgotten, in the order of a round: incidents before what may go only without them."""
     reports = max(keep.reports, keep.incidents)
     return (
-        inbox.kept(SCHEMA),
+        processed_messages.kept(SCHEMA),
         Kept(
             "router.idempotency",
             timedelta(days=8),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from shared.errors import AwayError, RefusedError
+from shared.errors.kinds import AwayError, RefusedError
 
 __all__ = [
     "Consumer",

@@ -11,8 +11,8 @@ from typing import Final
 
 from shared import telemetry
 from shared.eventlog import Consumer, LogUnavailableError, Partition, Received
-from shared.loops import for_ever
-from shared.trouble import Trouble
+from shared.loops.outage import Trouble
+from shared.loops.repeat import for_ever
 
 _EVERY_SECONDS: Final = 0.1
 _PAUSE_SECONDS: Final = 1.0

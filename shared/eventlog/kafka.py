@@ -19,8 +19,8 @@ from shared.eventlog.kafka_publish import Publisher
 from shared.eventlog.kafka_quiet import quieten
 from shared.eventlog.topics import Topic, ladder_topics
 from shared.events import MAX_BYTES
-from shared.loops import Failures
-from shared.trouble import Trouble
+from shared.loops.outage import Trouble
+from shared.loops.repeat import Failures
 
 _START_SECONDS: Final = 15.0
 _LONGEST_PAUSE_SECONDS: Final = 0.5

@@ -11,9 +11,9 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.helpers import create_ssl_context
 
-from shared.keepalive import watch_over
-from shared.names import UnknownNameError
-from shared.resolving import unknown
+from shared.network.dns import unknown
+from shared.network.host_names import UnknownNameError
+from shared.network.keepalive import watch_over
 
 _KNOCK_SECONDS: Final = 1.0
 

@@ -16,8 +16,8 @@ from shared.clock import utcnow
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
 from shared.eventlog.kafka_connection import explained, refused, words
 from shared.eventlog.kafka_ending import end
-from shared.loops import Failures, repeat
-from shared.trouble import Trouble
+from shared.loops.outage import Trouble
+from shared.loops.repeat import Failures, repeat
 
 _START_SECONDS: Final = 15.0
 _CALL_SECONDS: Final = 5.0

@@ -18,8 +18,8 @@ from shared.eventlog.kafka_connection import explained, words
 from shared.eventlog.kafka_ending import end
 from shared.eventlog.placing import check_size, partition_of
 from shared.events import OVERHEAD_BYTES
-from shared.loops import Failures, repeat
-from shared.trouble import Trouble
+from shared.loops.outage import Trouble
+from shared.loops.repeat import Failures, repeat
 
 _START_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.3

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from shared.database import Database
+from shared.database.pool import Database
 from shared.eventlog import EventLog
 from shared.eventlog.settings import EventLogSettings
 from shared.eventlog.topics import PARTITIONS, ladder_topics

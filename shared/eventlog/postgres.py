@@ -12,8 +12,8 @@ from typing import Final
 from sqlalchemy import text
 
 from shared import migrations
-from shared.database import Database
-from shared.errors import Kind, kind_of
+from shared.database.pool import Database
+from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import Consumer, Received, Record
 from shared.eventlog.postgres_append import CHANNEL, Appender
 from shared.eventlog.postgres_group import PostgresConsumer, received

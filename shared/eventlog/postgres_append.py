@@ -13,9 +13,9 @@ from typing import Final, assert_never
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.bisect import bisect
-from shared.database import Database
-from shared.errors import Kind, kind_of
+from shared.database.pool import Database
+from shared.errors.bisect import bisect
+from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import LogUnavailableError, Record
 from shared.eventlog.packing import pack
 from shared.eventlog.placing import check_size, partition_of, size_of

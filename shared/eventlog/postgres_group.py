@@ -20,14 +20,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import telemetry
-from shared.database import Database
-from shared.errors import Kind, kind_of
+from shared.database.pool import Database
+from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
 from shared.eventlog.packing import unpack
 from shared.eventlog.postgres_append import CHANNEL, STANDSTILL_MS
 from shared.eventlog.sharing import share_out
 from shared.eventlog.wakeups import Wakeups, wait
-from shared.loops import for_ever
+from shared.loops.repeat import for_ever
 
 _CALL_SECONDS: Final = 5.0
 _LONGEST_PAUSE_SECONDS: Final = 0.5

@@ -15,9 +15,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import telemetry
-from shared.database import Database
-from shared.loops import for_ever
-from shared.retention import Forget, Forgotten, Kept, forget_old
+from shared.database.pool import Database
+from shared.database.retention import Forget, Forgotten, Kept, forget_old
+from shared.loops.repeat import for_ever
 
 _PAUSE_SECONDS: Final = 60.0
 _ABANDONED: Final = 4  # times the retention

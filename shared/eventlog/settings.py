@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from shared.names import can_be_host
+from shared.network.host_names import can_be_host
 from shared.settings import LadderSettings
 
 

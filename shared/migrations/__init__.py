@@ -23,10 +23,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from shared import telemetry
-from shared.connecting import said
-from shared.database import Database
-from shared.errors import MismatchError
-from shared.loops import Failures
+from shared.database.connections import said
+from shared.database.pool import Database
+from shared.errors.kinds import MismatchError
+from shared.loops.repeat import Failures
 
 log = telemetry.logger(__name__)
 

@@ -13,7 +13,7 @@ from services.notifier import app as notifier
 from services.notifier.settings import NotifierSettings
 from services.router import app as router
 from services.router.settings import RouterSettings
-from shared.database import Database
+from shared.database.pool import Database
 from tests.services.intake.fakes import FakeLog
 
 SECRET: Final = "a secret for tests"

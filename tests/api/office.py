@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import httpx2
 
-from shared.security import digest
+from shared.security.keys import digest
 from tests.waiting import until
 
 ROLES: Final = ("viewer", "responder", "lead", "admin")

@@ -12,7 +12,7 @@ from ladder.web.host import assemble
 from services.notifier.api import routes as notifier_api
 from services.notifier.sending.concurrency import Capacity
 from shared.policy import Bundle
-from shared.security import Signer
+from shared.security.keys import Signer
 from shared.service import Service
 from tests.api.assembled import APP, SECRET, nowhere
 from tests.api.office import BUNDLE, problem

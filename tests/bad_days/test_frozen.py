@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from shared.database import Database
+from shared.database.pool import Database
 from tests.servers.postgres import PostgresServer
 from tests.waiting import until
 from tests.world.bundle import over, quick

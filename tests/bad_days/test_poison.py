@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from shared import codec
+from shared.eventlog import codec
 from shared.events import DEAD_LETTER, INCIDENTS, DeadLetter
 from tests.waiting import until
 from tests.world.posting import keys

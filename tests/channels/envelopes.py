@@ -5,7 +5,7 @@ from services.notifier.domain.messages.compose import write
 from services.notifier.domain.plan import plan
 from services.notifier.sending.links import links_of
 from shared.clock import utcnow
-from shared.security import Signer
+from shared.security.keys import Signer
 from tests.services.notifier.building import bundle, changed, incident, page
 
 SIGNER = Signer(("a key",))

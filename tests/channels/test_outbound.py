@@ -6,7 +6,7 @@ import httpcore2
 import httpx2
 import pytest
 
-from shared.outbound import GuardedBackend, GuardedTransport, Outbound, OutboundRefusedError
+from shared.network.outbound import GuardedBackend, GuardedTransport, Outbound, OutboundRefusedError
 
 
 @pytest.mark.parametrize(

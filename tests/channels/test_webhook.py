@@ -12,8 +12,8 @@ from standardwebhooks import Webhook
 from services.notifier.channels import Delivered, Rejected, Unavailable
 from services.notifier.channels.webhook import WebhookChannel
 from shared.clock import utcnow
-from shared.outbound import Outbound
-from shared.security import Signer
+from shared.network.outbound import Outbound
+from shared.security.keys import Signer
 from tests.channels.envelopes import SIGNER, envelope
 from tests.channels.receiver import HANG
 

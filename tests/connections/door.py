@@ -11,7 +11,7 @@ from ladder.serving.listener import Address, bind, serving
 from ladder.web.host import assemble
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
-from shared.guesses import Guesses
+from shared.auth.failed_attempts import Guesses
 from tests.services.intake.fakes import SCRIPTS, FakeLog
 from tests.waiting import until
 

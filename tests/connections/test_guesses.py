@@ -13,7 +13,7 @@ from services.notifier import app as notifier
 from services.notifier.settings import NotifierSettings
 from services.router import app as router
 from services.router.settings import RouterSettings
-from shared.guesses import Guesses, network_of
+from shared.auth.failed_attempts import Guesses, network_of
 from shared.settings import BadSettingError
 from tests.api.assembled import nowhere
 from tests.connections.door import EVENT, HEAD, Door, door, post

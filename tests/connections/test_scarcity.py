@@ -20,10 +20,10 @@ from ladder.web.host import assemble
 from services.notifier.channels import MailServer, Means, Rejected, Unavailable, opened
 from services.notifier.domain.delivery import Delivery
 from services.notifier.sending.attempt import Courier
-from shared.outbound import Outbound
+from shared.network.outbound import Outbound
 from shared.policy import PolicyErrors, load
 from shared.policy.model.windows import parse_zone
-from shared.secrets import Secrets
+from shared.security.secret_files import Secrets
 from tests.channels.envelopes import SIGNER, envelope
 from tests.channels.receiver import Receiver, receiving
 from tests.connections.door import door

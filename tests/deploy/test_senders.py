@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.intake.dry_run import read_post
+from shared.http.problems import Problem
 from shared.policy import Bundle, load
-from shared.problems import Problem
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 SENDERS = Path(__file__).parents[2] / "deploy" / "policy" / "senders"

@@ -17,7 +17,7 @@ from services.router.domain.model.context import Cause, Group, Office, Other, Su
 from services.router.domain.model.decision import Decision, Refusal, Spread
 from services.router.domain.model.incident import Incident, encode
 from services.router.domain.model.signals import EventReceived, RelatedTold, Signal
-from shared.codec import encode as as_record
+from shared.eventlog.codec import encode as as_record
 from shared.events import RelatedChanged, Upstream
 
 MOST_FIRINGS = 3000

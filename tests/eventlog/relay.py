@@ -3,9 +3,9 @@
 import asyncio
 import sys
 
-from shared.database import Database
+from shared.database.pool import Database
 from shared.eventlog import LogUnavailableError
-from shared.outbox import Relay
+from shared.outbox.outbox import Relay
 from tests.eventlog.places import opened
 
 

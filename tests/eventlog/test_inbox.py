@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from shared import inbox
 from shared.clock import utcnow
-from shared.database import Database
-from shared.retention import forget_old
+from shared.database.pool import Database
+from shared.database.retention import forget_old
+from shared.outbox import processed_messages
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
     async with opened.transaction() as connection:
         await connection.execute(text("CREATE SCHEMA owner"))
-        for statement in (inbox.ddl("owner"), *inbox.retention_ddl("owner")):
+        for statement in (processed_messages.ddl("owner"), *processed_messages.retention_ddl("owner")):
             await connection.execute(text(statement))
     yield opened
     await opened.close()
@@ -26,19 +26,19 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def test_an_id_is_new_once(database: Database) -> None:
     async with database.transaction() as connection:
-        assert await inbox.new_ids(connection, "owner", ["b", "a", "a"], utcnow()) == {"a", "b"}
+        assert await processed_messages.new_ids(connection, "owner", ["b", "a", "a"], utcnow()) == {"a", "b"}
     async with database.transaction() as connection:
-        assert await inbox.new_ids(connection, "owner", ["b", "c"], utcnow()) == {"c"}
-        assert await inbox.new_ids(connection, "owner", [], utcnow()) == set()
+        assert await processed_messages.new_ids(connection, "owner", ["b", "c"], utcnow()) == {"c"}
+        assert await processed_messages.new_ids(connection, "owner", [], utcnow()) == set()
 
 
 async def test_an_id_whose_transaction_was_rolled_back_is_still_new(database: Database) -> None:
     async with database.engine.connect() as connection:
-        await inbox.new_ids(connection, "owner", ["a"], utcnow())
+        await processed_messages.new_ids(connection, "owner", ["a"], utcnow())
         await connection.rollback()
 
     async with database.transaction() as connection:
-        assert await inbox.new_ids(connection, "owner", ["a"], utcnow()) == {"a"}
+        assert await processed_messages.new_ids(connection, "owner", ["a"], utcnow()) == {"a"}
 
 
 async def test_two_transactions_with_the_same_ids_wait_and_one_of_them_finds_them_new(
@@ -46,7 +46,7 @@ async def test_two_transactions_with_the_same_ids_wait_and_one_of_them_finds_the
 ) -> None:
     async def apply(ids: list[str]) -> set[str]:
         async with database.transaction() as connection:
-            return await inbox.new_ids(connection, "owner", ids, utcnow())
+            return await processed_messages.new_ids(connection, "owner", ids, utcnow())
 
     ids = [str(number) for number in range(200)]
     found = await asyncio.gather(apply(ids), apply(ids[::-1]), apply(ids))
@@ -57,8 +57,8 @@ async def test_two_transactions_with_the_same_ids_wait_and_one_of_them_finds_the
 async def test_ids_are_forgotten_after_eight_days(database: Database) -> None:
     now = utcnow()
     async with database.transaction() as connection:
-        await inbox.new_ids(connection, "owner", ["old"], now - timedelta(days=8, seconds=1))
-        await inbox.new_ids(connection, "owner", ["recent"], now - timedelta(days=7, hours=23))
-    assert await forget_old(database, "owner", [inbox.kept("owner")], now) == {"owner.inbox": 1}
+        await processed_messages.new_ids(connection, "owner", ["old"], now - timedelta(days=8, seconds=1))
+        await processed_messages.new_ids(connection, "owner", ["recent"], now - timedelta(days=7, hours=23))
+    assert await forget_old(database, "owner", [processed_messages.kept("owner")], now) == {"owner.inbox": 1}
     async with database.transaction() as connection:
-        assert await inbox.new_ids(connection, "owner", ["old", "recent"], now) == {"old"}
+        assert await processed_messages.new_ids(connection, "owner", ["old", "recent"], now) == {"old"}

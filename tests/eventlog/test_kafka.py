@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 
-from shared.codec import encode
 from shared.eventlog import EventLog, LogUnavailableError, Record
+from shared.eventlog.codec import encode
 from shared.eventlog.kafka import KafkaEventLog
 from shared.eventlog.kafka_connection import KafkaConnection
 from shared.eventlog.kafka_quiet import OnceAMinute
@@ -21,7 +21,7 @@ from shared.eventlog.opening import open_log
 from shared.eventlog.settings import EventLogSettings
 from shared.eventlog.topics import Topic, ladder_topics
 from shared.events import IncidentEvent
-from shared.keepalive import SOCKET_OPTIONS
+from shared.network.keepalive import SOCKET_OPTIONS
 from tests.eventlog.places import read, values
 from tests.servers.kafka import PASSWORD, USER, Authority, KafkaServer, has_java
 from tests.servers.resolver import Resolver

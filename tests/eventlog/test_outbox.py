@@ -12,15 +12,15 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from shared import codec, outbox, outbox_lease
 from shared.clock import stopwatch
 from shared.crash import EXIT_CODE
-from shared.database import Database
-from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
+from shared.database.pool import Database
+from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError, codec
 from shared.eventlog.placing import check_size
 from shared.events import INCIDENTS, IncidentEvent
-from shared.outbox import Relay
-from shared.outbox_watch import STALLED_AFTER, Watch
+from shared.outbox import lease, outbox
+from shared.outbox.outbox import Relay
+from shared.outbox.watch import STALLED_AFTER, Watch
 from tests.eventlog.places import Place, read, values
 from tests.servers.swallowing import swallowing
 from tests.waiting import until
@@ -46,7 +46,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
     async with opened.transaction() as connection:
         await connection.execute(text("CREATE SCHEMA owner"))
-        for statement in (outbox.ddl("owner"), *outbox_lease.ddl("owner")):
+        for statement in (outbox.ddl("owner"), *lease.ddl("owner")):
             await connection.execute(text(statement))
     yield opened
     await opened.close()

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from shared.clock import utcnow
-from shared.database import Database
+from shared.database.pool import Database
 from shared.eventlog import Record
 from shared.eventlog.postgres import PostgresEventLog
 from shared.eventlog.postgres_group import PostgresConsumer

@@ -16,9 +16,9 @@ from ladder.processes import HostSettings, hosting
 from ladder.serving import listener
 from ladder.web.front_page import wants_json
 from ladder.web.host import Shown, assemble, measured
-from shared.demo_keys import DEMO_KEY
+from shared.http.problems import Fault, Problem
 from shared.policy import load
-from shared.problems import Fault, Problem
+from shared.security.demo_keys import DEMO_KEY
 from shared.service import KnownPolicy, Service
 from tests.ladder.running import POLICY
 

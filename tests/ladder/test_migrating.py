@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from ladder.migrate import migrate_all
 from ladder.refusal import NewerSchemaError, RefusedError
-from shared.database import Database
+from shared.database.pool import Database
 from shared.eventlog.kafka import KafkaEventLog
 from shared.eventlog.kafka_connection import KafkaConnection
 from shared.eventlog.postgres import PostgresEventLog

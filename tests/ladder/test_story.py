@@ -6,8 +6,7 @@ from msgspec.structs import replace
 from ladder.terminal.policy_story import lines as switched_lines
 from ladder.terminal.story import GROUP, lines, tell_once
 from services.router.policy.compiled_cache import InForce
-from shared import codec
-from shared.eventlog import Partition, Received
+from shared.eventlog import Partition, Received, codec
 from shared.events import (
     ESCALATIONS,
     Announced,

@@ -12,7 +12,7 @@ import pytest
 
 from ladder.embedded.os_processes import working_in
 from ladder.embedded.postgres import EmbeddedPostgres
-from shared.demo_keys import DEMO_KEY
+from shared.security.demo_keys import DEMO_KEY
 from tests.client.conftest import Printed, Terminal
 from tests.ladder.running import POLICY, Up
 from tests.waiting import until

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from shared.codec import encode
 from shared.eventlog import Partition, Received
+from shared.eventlog.codec import encode
 from shared.events import POLICY, PolicyPublished
 from shared.policy import content_hash, dump_json
 from shared.policy.publishing.feed import PolicyFeed

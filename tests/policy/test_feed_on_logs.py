@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from shared.codec import encode
+from shared.eventlog.codec import encode
 from shared.events import PolicyPublished
 from shared.policy import Bundle, content_hash, dump_json
 from shared.policy.publishing.feed import PolicyFeed

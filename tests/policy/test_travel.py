@@ -6,9 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shared import codec
-from shared.codec import UnreadableRecordError
-from shared.eventlog import Partition, Received, Record
+from shared.eventlog import Partition, Received, Record, codec
+from shared.eventlog.codec import UnreadableRecordError
 from shared.eventlog.placing import size_of
 from shared.events import LARGEST_RECORD, POLICY, PolicyPublished
 from shared.policy import Bundle, PolicyErrors, content_hash, dump_json, load

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ladder.processes import migrate_all
-from shared.database import Database
+from shared.database.pool import Database
 from shared.eventlog.postgres import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from shared.policy import dump_json

@@ -19,11 +19,10 @@ from services.router.domain.decide import decide
 from services.router.domain.model.context import Surroundings
 from services.router.domain.model.signals import EventReceived
 from services.router.loops.canary import OVERDUE_AFTER
-from shared import canary
 from shared.clock import utcnow
-from shared.codec import encode
-from shared.events import ESCALATIONS
-from shared.retention import forget_old
+from shared.database.retention import forget_old
+from shared.eventlog.codec import encode
+from shared.events import ESCALATIONS, canary
 from shared.settings import BadSettingError
 from tests.domain.tale import bundle, compiled
 from tests.services.router.desk import event

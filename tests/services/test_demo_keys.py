@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from services.intake.settings import IntakeSettings
-from shared.demo_keys import DEMO_KEY, DEMO_ROUTING_KEY
 from shared.policy import Bundle, load
 from shared.policy.publishing.usable_keys import UsableKeys
-from shared.security import digest
+from shared.security.demo_keys import DEMO_KEY, DEMO_ROUTING_KEY
+from shared.security.keys import digest
 from tests.ladder.running import POLICY
 from tests.services.intake.fakes import FakeLog, bearer, intake
 

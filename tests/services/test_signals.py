@@ -18,10 +18,10 @@ from services.router.batch.handle import Handled
 from services.router.batch.inbound import Arrival
 from services.router.loops.consumer import EVENTS, Consuming
 from shared.clock import utcnow
-from shared.codec import encode
-from shared.looks import SILENT_AFTER_SECONDS
-from shared.progress import STUCK_AFTER
-from shared.pulse import LONGEST_ROUND_SECONDS, Pulses
+from shared.eventlog.codec import encode
+from shared.health.consumer_progress import STUCK_AFTER
+from shared.health.probes import SILENT_AFTER_SECONDS
+from shared.loops.pulse import LONGEST_ROUND_SECONDS, Pulses
 from tests.servers.postgres import PostgresServer
 from tests.services.router.desk import event
 from tests.services.trio import World, running

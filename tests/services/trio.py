@@ -14,7 +14,7 @@ from services.notifier import app as notifier
 from services.notifier.settings import NotifierSettings
 from services.router.app import Router
 from services.router.settings import RouterSettings
-from shared.database import Database
+from shared.database.pool import Database
 from shared.eventlog.postgres import PostgresEventLog
 from shared.service import Service
 from tests.shared.test_progress import Seconds

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.bisect import bisect
-from shared.errors import AwayError, RefusedError
+from shared.errors.bisect import bisect
+from shared.errors.kinds import AwayError, RefusedError
 
 
 class Shelf:

@@ -7,8 +7,8 @@ ROOT: Final = Path(__file__).parents[2]
 # What these compare with the process's clock came from the process's clock, or from a person's.
 READ_IT: Final = {
     "shared/clock.py",
-    "shared/database.py",  # until the server has told its time
-    "shared/progress.py",  # when this process last moved
+    "shared/database/pool.py",  # until the server has told its time
+    "shared/health/consumer_progress.py",  # when this process last moved
     "shared/eventlog/kafka_group.py",  # the same
     "services/router/app.py",
     "services/router/loops/consumer.py",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ladder.processes import HostSettings
-from shared.database_url import BadDatabaseUrlError, Server, read
+from shared.database.url import BadDatabaseUrlError, Server, read
 from shared.settings import BadSettingError
 
 ORDINARY = "postgresql://ladder:secret@db.example.com:6432/app"

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.router.policy.compiled_cache import NoPolicyError, UnusablePolicyError
-from shared.database import Database
-from shared.errors import Kind, kind_of, sqlstate
+from shared.database.pool import Database
+from shared.errors.kinds import Kind, kind_of, sqlstate
 from shared.eventlog import LogUnavailableError, RecordTooLargeError
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from shared import evidence
-from shared.events import Link
+from shared.events import Link, evidence
 
 
 def test_labels_that_only_machines_read_are_left_out() -> None:

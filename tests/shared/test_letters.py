@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared import codec
+from shared.eventlog import codec
+from shared.eventlog.dead_letters import fitted
 from shared.eventlog.placing import size_of
 from shared.events import INCIDENTS, LARGEST_RECORD, MAX_BYTES, DeadLetter
-from shared.letters import fitted
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
 

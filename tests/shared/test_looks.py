@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 import pytest
 from prometheus_client import REGISTRY
 
-from shared.database import Database
-from shared.looks import SILENT_AFTER_SECONDS, DatabaseLook, Look
+from shared.database.pool import Database
+from shared.health.probes import SILENT_AFTER_SECONDS, DatabaseLook, Look
 from tests.servers.postgres import PostgresServer
 from tests.shared.test_progress import Seconds
 

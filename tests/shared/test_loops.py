@@ -8,9 +8,9 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from shared import telemetry
-from shared.errors import AwayError, Kind, MismatchError, RefusedError
-from shared.loops import TOLD_AFTER_SECONDS, TOLD_AGAIN_SECONDS, Failures, for_ever, until_done
-from shared.trouble import Trouble
+from shared.errors.kinds import AwayError, Kind, MismatchError, RefusedError
+from shared.loops.outage import Trouble
+from shared.loops.repeat import TOLD_AFTER_SECONDS, TOLD_AGAIN_SECONDS, Failures, for_ever, until_done
 
 NAME = "a test's loop"
 

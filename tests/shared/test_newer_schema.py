@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared import migrations
-from shared.database import Database
-from shared.errors import Kind, kind_of
+from shared.database.pool import Database
+from shared.errors.kinds import Kind, kind_of
 from shared.migrations import OutdatedCodeError
 from tests.waiting import until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 BY_HAND = {
     "ladder/replay/lanes.py",  # a client: it posts until the server takes it
-    "shared/loops.py",  # the place
+    "shared/loops/repeat.py",  # the place
     "shared/eventlog/kafka.py",  # a generator: it asks `Failures` itself
     "shared/eventlog/postgres_group.py",  # `fetch` ends after its time, and the caller comes again
 }

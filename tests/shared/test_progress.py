@@ -6,8 +6,8 @@ from datetime import timedelta
 from prometheus_client import REGISTRY
 
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
-from shared.looks import SILENT_AFTER_SECONDS, STALE_AFTER_SECONDS
-from shared.progress import STUCK_AFTER, Progress
+from shared.health.consumer_progress import STUCK_AFTER, Progress
+from shared.health.probes import SILENT_AFTER_SECONDS, STALE_AFTER_SECONDS
 from tests.shared.times import AT
 
 FIRST, SECOND = Partition("ladder.incidents", 0), Partition("ladder.incidents", 1)

@@ -2,7 +2,7 @@
 
 from prometheus_client import REGISTRY
 
-from shared.pulse import LONGEST_ROUND_SECONDS, Pulse, Pulses
+from shared.loops.pulse import LONGEST_ROUND_SECONDS, Pulse, Pulses
 from tests.shared.test_progress import Seconds
 
 

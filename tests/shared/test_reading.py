@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Generator
 from time import perf_counter
 
-from shared.database_url import read
-from shared.reading import Limits, Reading
+from shared.database.readers import Limits, Reading
+from shared.database.url import read
 
 
 def reading() -> Reading:

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from shared.connecting import connect
-from shared.names import UnknownNameError, can_be_host
-from shared.resolving import resolve, unknown
+from shared.database.connections import connect
+from shared.network.dns import resolve, unknown
+from shared.network.host_names import UnknownNameError, can_be_host
 
 
 class Silent(asyncio.SelectorEventLoop):

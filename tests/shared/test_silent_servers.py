@@ -12,11 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from shared import stopped_clients
 from shared.clock import stopwatch
-from shared.connecting import connect, part_from, server_settings
-from shared.database import Database
-from shared.errors import Kind, kind_of
+from shared.database import stopped_clients
+from shared.database.connections import connect, part_from, server_settings
+from shared.database.pool import Database
+from shared.errors.kinds import Kind, kind_of
 from tests.servers.swallowing import Proxy, swallowing
 from tests.waiting import until
 

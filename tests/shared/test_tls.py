@@ -10,12 +10,12 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from shared import stopped_clients
-from shared.connecting import UnreachableError, connect, part_from
-from shared.database import Database
-from shared.errors import Kind, kind_of
+from shared.database import stopped_clients
+from shared.database.connections import UnreachableError, connect, part_from
+from shared.database.pool import Database
+from shared.errors.kinds import Kind, kind_of
 from shared.eventlog.postgres import PostgresEventLog
-from shared.outbox import Relay
+from shared.outbox.outbox import Relay
 from tests.servers.ports import free_port
 from tests.servers.secure import Secure, programs, secure
 from tests.waiting import until

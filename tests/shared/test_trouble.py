@@ -3,7 +3,7 @@
 from structlog.testing import capture_logs
 
 from shared import telemetry
-from shared.trouble import AGAIN_AFTER_SECONDS, Trouble
+from shared.loops.outage import AGAIN_AFTER_SECONDS, Trouble
 
 
 class Seconds:

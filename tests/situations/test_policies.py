@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.demo_keys import DEMO_KEY, DEMO_ROUTING_KEY
 from shared.policy import load
-from shared.security import digest
+from shared.security.demo_keys import DEMO_KEY, DEMO_ROUTING_KEY
+from shared.security.keys import digest
 from tests.situations.telling import SITUATIONS
 
 FILES = sorted(SITUATIONS.glob("*.yaml"))

@@ -8,7 +8,7 @@ The service that an event names chooses its ladder:
 
 from typing import Final
 
-from shared.security import digest
+from shared.security.keys import digest
 from tests.world.sink import Sink
 
 KEY: Final = "ladder-test-key"

@@ -16,11 +16,11 @@ from services.intake.formats.sanitize import clean
 from services.intake.mapping.offload import Turns
 from services.intake.mapping.transform import Dressing
 from shared import telemetry
+from shared.auth.failed_attempts import WrongKey
 from shared.events import IncidentEvent
-from shared.guesses import WrongKey
+from shared.http.problems import Problem
 from shared.policy import Bundle, Integration
-from shared.problems import Problem
-from shared.security import Key, owner_of
+from shared.security.keys import Key, owner_of
 
 log = telemetry.logger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import httpx2
 
-from shared.outbound import GuardedTransport, Outbound, OutboundRefusedError
+from shared.network.outbound import GuardedTransport, Outbound, OutboundRefusedError
 
 Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
 """The body behind an https address. Raises UnfetchedError."""

@@ -19,8 +19,8 @@ from services.intake.amazon_sns.messages import SnsMessage
 from services.intake.formats import Answer
 from services.intake.formats.sanitize import Unreadable
 from shared import telemetry
-from shared.guesses import WrongKey
-from shared.problems import Problem
+from shared.auth.failed_attempts import WrongKey
+from shared.http.problems import Problem
 
 log = telemetry.logger(__name__)
 

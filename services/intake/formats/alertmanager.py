@@ -24,7 +24,7 @@ from services.intake.formats.lenient import Mapper
 from services.intake.formats.native import accepted, problem_answer
 from services.intake.formats.sanitize import Unreadable, as_text, bounded, read_json
 from shared.events import EventAction, IncidentEvent
-from shared.problems import Fault, Problem
+from shared.http.problems import Fault, Problem
 
 _OFFSET: Final = 0xCBF29CE484222325
 _PRIME: Final = 0x100000001B3

@@ -12,7 +12,7 @@ from services.intake.formats.contract import Answer, Post, Reading, Refused
 from services.intake.formats.native import BATCH, accepted, problem_answer
 from services.intake.formats.sanitize import Unreadable, read_json
 from shared.events import IncidentEvent
-from shared.problems import Fault, Problem
+from shared.http.problems import Fault, Problem
 
 _MOST_FAULTS: Final = 100
 

@@ -20,8 +20,8 @@ from services.intake.formats.lenient import Mapper
 from services.intake.formats.native import BATCH, accepted, problem_answer
 from services.intake.formats.sanitize import Unreadable, as_text, bounded, clean, read_json
 from shared.events import EventAction, IncidentEvent, Link, Severity
+from shared.http.problems import Fault, Problem
 from shared.policy.model.integrations import EVENT_FIELDS
-from shared.problems import Fault, Problem
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCHED: Final = "application/cloudevents-batch+json"

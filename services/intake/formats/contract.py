@@ -10,7 +10,7 @@ import msgspec
 
 from services.intake.formats.sanitize import Unreadable
 from shared.events import IncidentEvent
-from shared.problems import Fault, Problem
+from shared.http.problems import Fault, Problem
 
 _EVENTS: Final = uuid.UUID("8d1f6a0e-52c4-5c1b-9b53-2f8a4e6f7d10")  # the namespace of senders' own ids
 KEY_LENGTH: Final = 255

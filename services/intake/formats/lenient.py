@@ -16,7 +16,7 @@ from services.intake.formats.contract import (
 from services.intake.formats.sanitize import Unreadable, as_text, cut
 from services.intake.formats.times import read_time
 from shared.events import Link, Severity
-from shared.severity import read_severity
+from shared.events.severity import read_severity
 
 _NOTES: Final = 20
 _NOTE_LENGTH: Final = 200

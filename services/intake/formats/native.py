@@ -36,8 +36,8 @@ from services.intake.formats.sanitize import (
 )
 from services.intake.formats.times import read_time
 from shared.events import IncidentEvent, Link, Severity
-from shared.problems import MEDIA_TYPE, Fault, Problem
-from shared.severity import read_severity
+from shared.events.severity import read_severity
+from shared.http.problems import MEDIA_TYPE, Fault, Problem
 
 BATCH: Final = 1000
 _MOST_FAULTS: Final = 100

@@ -27,8 +27,8 @@ from services.intake.formats.lenient import Mapper
 from services.intake.formats.sanitize import Unreadable, as_text, bounded, clean, read_json
 from services.intake.formats.times import read_time
 from shared.events import EventAction, IncidentEvent, Severity
-from shared.problems import Fault, Problem
-from shared.severity import read_severity
+from shared.events.severity import read_severity
+from shared.http.problems import Fault, Problem
 
 CREATE: Final = "create"
 DELETE: Final = "delete"

@@ -14,7 +14,7 @@ from services.intake.formats.contract import TITLE_LENGTH, Answer, Post, Reading
 from services.intake.formats.lenient import Mapper
 from services.intake.formats.sanitize import Unreadable, as_text, bounded, read_json
 from shared.events import EventAction, IncidentEvent, Link
-from shared.problems import Fault, Problem
+from shared.http.problems import Fault, Problem
 
 _ACTIONS: Final[Mapping[str, EventAction]] = {
     "trigger": "trigger",

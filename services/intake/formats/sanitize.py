@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.problems import Fault
+from shared.http.problems import Fault
 
 REPLACEMENT: Final = "\ufffd"
 DEPTH: Final = 8  # of attributes, themselves counted

@@ -10,7 +10,7 @@ from typing import Final
 
 from services.intake.formats.contract import Post, Reading
 from services.intake.mapping.transform import Dressed, Dressing
-from shared.problems import Problem
+from shared.http.problems import Problem
 
 QUICK: Final = 16 * 1024  # bytes of a body whose one event is mapped at once
 WAITING: Final = 16  # posts of one integration

@@ -13,9 +13,9 @@ from services.intake.formats.contract import Post, Reading
 from services.intake.formats.field_values import overridden
 from shared.clock import busy_seconds
 from shared.events import IncidentEvent
+from shared.http.problems import Fault
 from shared.policy import BodyMapping, ExpressionError, Integration
 from shared.policy.cel.body_mapping import Ignored, Mapped, Sight, Unmatched
-from shared.problems import Fault
 
 MOST_EVENTS: Final = 1000  # of one post
 MOST_SECONDS: Final = 3.0  # of work on the expressions of one post

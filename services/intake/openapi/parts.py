@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shared.problems import MEDIA_TYPE
+from shared.http.problems import MEDIA_TYPE
 
 TAGS: Final = ["intake"]
 BY_KEY: Final[list[Any]] = [{"key": []}, {"password": []}]

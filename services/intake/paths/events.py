@@ -12,7 +12,7 @@ from services.intake.formats import FORMATS, Answer, Format, cloudevents
 from services.intake.formats.opsgenie import CREATE, DELETE, REMOVALS, Opsgenie, alias_of, request_of, told
 from services.intake.formats.sanitize import Unreadable, clean
 from services.intake.request_body import read_body
-from shared.problems import Fault, Problem
+from shared.http.problems import Fault, Problem
 
 _NOT_AN_ALIAS: Final = Fault(
     "identifier", "not an id that Ladder gave; use ?identifierType=alias (tiny ids are not known here)"

@@ -23,7 +23,7 @@ from services.intake.formats.opsgenie import Opsgenie, pong
 from services.intake.formats.sanitize import clean, cut
 from services.intake.request_body import read_beginning
 from shared.events import HeartbeatReceived, HeartbeatSignalled
-from shared.problems import Problem
+from shared.http.problems import Problem
 
 Signal: TypeAlias = Literal["beat", "start", "fail", "log"]
 

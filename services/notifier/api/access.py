@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from fastapi.security import HTTPAuthorizationCredentials
 
-from shared.access import Holder, KeyCheck, Role, holder_of
+from shared.auth.access import Holder, KeyCheck, Role, holder_of
 from shared.clock import utcnow
+from shared.database.readers import read_by
+from shared.http.problems import Problem
 from shared.policy import Bundle
-from shared.problems import Problem
-from shared.reading import read_by
 
 
 def holder_with(role: Role, bundle: Callable[[], Bundle | None]) -> KeyCheck[Holder]:

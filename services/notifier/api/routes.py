@@ -16,12 +16,12 @@ from services.notifier.domain.delivery import State, without_secrets
 from services.notifier.domain.messages.rendered import ACTING_LINKS
 from services.notifier.sending.concurrency import Capacity
 from services.notifier.storage.tables import delivery, endpoint_disabled, inbox_message
-from shared import canary
-from shared.access import Holder, KeyFirst
-from shared.cursors import bad_cursor, cursor_of, number_of, place_of
-from shared.database import Database
+from shared.auth.access import Holder, KeyFirst
+from shared.database.pool import Database
+from shared.events import canary
+from shared.http.cursors import bad_cursor, cursor_of, number_of, place_of
+from shared.http.problems import MEDIA_TYPE, Fault, Problem
 from shared.policy import Bundle
-from shared.problems import MEDIA_TYPE, Fault, Problem
 
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"description": why, "content": {MEDIA_TYPE: {}}}

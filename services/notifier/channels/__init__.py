@@ -10,9 +10,9 @@ from services.notifier.channels.envelope import Channel, Envelope
 from services.notifier.channels.inbox import InboxChannel, Keep
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.webhook import WebhookChannel
-from shared.canary import CHANNEL as CANARY
-from shared.outbound import Outbound
-from shared.security import Signer
+from shared.events.canary import CHANNEL as CANARY
+from shared.network.outbound import Outbound
+from shared.security.keys import Signer
 
 __all__ = [
     "AT_ONCE",

@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from shared import telemetry
-from shared.bisect import bisect
-from shared.errors import Kind, kind_of, words
+from shared.errors.bisect import bisect
+from shared.errors.kinds import Kind, kind_of, words
 
 log = telemetry.logger(__name__)
 

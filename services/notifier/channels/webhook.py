@@ -17,8 +17,8 @@ from standardwebhooks import Webhook
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.domain.messages.webhook_body import webhook_body
-from shared.outbound import GuardedTransport, Outbound, OutboundRefusedError
-from shared.security import Signer
+from shared.network.outbound import GuardedTransport, Outbound, OutboundRefusedError
+from shared.security.keys import Signer
 
 TIMEOUT_SECONDS: Final = 15.0
 _TRY_LATER: Final = frozenset({408, 425, 429})

@@ -19,7 +19,7 @@ from services.notifier.domain.retries import gives_up_at
 from shared.events import DeliveryReport, IncidentChanged, IncidentSnapshot, Notice, Page, Recipient
 from shared.policy import Bundle
 from shared.policy.model.addresses import NoMailAddressError, mail_address
-from shared.secrets import is_secret
+from shared.security.secret_files import is_secret
 
 NAMESPACE: Final = UUID("5d0f3f0e-9a3f-5b0e-8f5e-2b8a1f1c7a11")
 _LONGEST_DESCRIPTION: Final = 16 * 1024  # as long as an event may make it: the message itself cuts

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from shared import inbox, outbox
+from shared.outbox import outbox, processed_messages
 
 revision = "0001"
 down_revision = None
@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute(inbox.ddl("notifier"))
+    op.execute(processed_messages.ddl("notifier"))
     op.execute(outbox.ddl("notifier"))
     op.execute("""
         CREATE TABLE notifier.incident (

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from shared import outbox_lease
+from shared.outbox import lease
 
 revision = "0002"
 down_revision = "0001"
@@ -11,5 +11,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for statement in outbox_lease.ddl("notifier"):
+    for statement in lease.ddl("notifier"):
         op.execute(statement)

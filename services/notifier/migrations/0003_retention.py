@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from shared import inbox
+from shared.outbox import processed_messages
 
 revision = "0003"
 down_revision = "0002"
@@ -16,7 +16,7 @@ _PASSING = (
 
 
 def upgrade() -> None:
-    for statement in inbox.retention_ddl("notifier"):
+    for statement in processed_messages.retention_ddl("notifier"):
         op.execute(statement)
     op.execute("CREATE INDEX outbox_refused_at ON notifier.outbox_refused (at)")
     for table in ("delivery", "inbox_message", "incident"):

@@ -13,8 +13,8 @@ from services.notifier.sending.links import links_of
 from shared import telemetry
 from shared.crash import crash_point
 from shared.policy import Bundle
-from shared.secrets import SecretAwayError, SecretMissingError, Secrets, is_secret
-from shared.security import Signer
+from shared.security.keys import Signer
+from shared.security.secret_files import SecretAwayError, SecretMissingError, Secrets, is_secret
 
 LONGEST_SECONDS: Final = 15.0
 _MOUNTED_WITHIN: Final = timedelta(minutes=2)  # a secret's file that is not there after that has no such name

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from services.notifier.domain.delivery import Delivery
-from shared.security import Signer
+from shared.security.keys import Signer
 
 LINK_LASTS: Final = timedelta(days=7)
 CONFIRM_LASTS: Final = timedelta(days=90)  # a customer may take their time; what is over says so

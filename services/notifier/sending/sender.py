@@ -30,15 +30,16 @@ from services.notifier.storage import backlog, end_notices, superseded_pages
 from services.notifier.storage import deliveries as store
 from services.notifier.storage.deliveries import Recorded
 from services.notifier.storage.tables import SCHEMA
-from shared import canary, outbox, telemetry
-from shared.bisect import bisect
+from shared import telemetry
 from shared.clock import stopwatch
-from shared.codec import encode
-from shared.database import Database
-from shared.errors import Kind, kind_of, words
-from shared.events import DeliveryReport
-from shared.loops import for_ever
-from shared.pulse import Pulses, unwatched
+from shared.database.pool import Database
+from shared.errors.bisect import bisect
+from shared.errors.kinds import Kind, kind_of, words
+from shared.eventlog.codec import encode
+from shared.events import DeliveryReport, canary
+from shared.loops.pulse import Pulses, unwatched
+from shared.loops.repeat import for_ever
+from shared.outbox import outbox
 
 LEASE: Final = timedelta(seconds=6)
 _BATCH: Final = 500

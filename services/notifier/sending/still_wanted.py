@@ -17,7 +17,7 @@ from services.notifier.sending import leases
 from services.notifier.storage import deliveries
 from shared import telemetry
 from shared.clock import stopwatch
-from shared.database import Database
+from shared.database.pool import Database
 
 _REMEMBERED: Final = 100_000
 _LONGEST_SECONDS: Final = 2.0

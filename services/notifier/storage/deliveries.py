@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.domain.delivery import Content, Delivery, State
 from services.notifier.storage.tables import SCHEMA
-from shared import inbox
+from shared.outbox import processed_messages
 
 _decode_content = msgspec.json.Decoder(Content).decode
 _encode_content = msgspec.json.Encoder().encode
@@ -91,7 +91,7 @@ _CHOSEN: Final = ", ".join(
 )
 
 _WRITE: Final = text(f"""
-    WITH fresh AS ({inbox.insertion(SCHEMA)}), known AS (
+    WITH fresh AS ({processed_messages.insertion(SCHEMA)}), known AS (
         INSERT INTO notifier.incident AS i
             (id, version, settled_version, settled_at, settled_why, settled_by, updated_at)
         SELECT s.id, s.version, s.settled_version, s.settled_at, s.why, s.by, :now

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import text
 
 from services.notifier.channels import Envelope
-from shared.database import Database
+from shared.database.pool import Database
 
 
 async def keep(database: Database, envelopes: Sequence[Envelope]) -> None:

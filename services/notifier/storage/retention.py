@@ -8,8 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.storage.tables import SCHEMA
-from shared import canary, inbox
-from shared.retention import Forgotten, Kept, older_rows
+from shared.database.retention import Forgotten, Kept, older_rows
+from shared.events import canary
+from shared.outbox import processed_messages
 
 _HOUR: Final = timedelta(hours=1)
 
@@ -41,7 +42,7 @@ _CANARIES: Final = text("""
 def tables(keep: timedelta) -> Sequence[Kept]:
     """What is forgotten, in the order of a round: deliveries before the incidents that they belong to."""
     return (
-        inbox.kept(SCHEMA),
+        processed_messages.kept(SCHEMA),
         Kept("notifier.delivery", _HOUR, "what became of canaries: nobody asks for it", _forget_canaries),
         Kept(
             "notifier.delivery",

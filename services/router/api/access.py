@@ -15,14 +15,14 @@ from services.router.domain.model.compiled_bundle import CompiledPolicy
 from services.router.domain.model.signals import Actor
 from services.router.policy.compiled_cache import NoPolicyError, moment, required
 from shared import telemetry
-from shared.access import Holder, KeyCheck, KeyFirst, Role, holder_of, require_key
+from shared.auth.access import Holder, KeyCheck, KeyFirst, Role, holder_of, require_key
 from shared.clock import utcnow
-from shared.errors import Kind, kind_of
+from shared.database.readers import read_by
+from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import RecordTooLargeError
+from shared.http.problems import Problem
 from shared.policy import Bundle
 from shared.policy.publishing.usable_keys import UsableKeys
-from shared.problems import Problem
-from shared.reading import read_by
 
 log = telemetry.logger(__name__)
 _LOOKS_A_SECOND: Final = 20

@@ -33,7 +33,7 @@ from services.router.domain.lifecycle.field_changes import FIELDS
 from services.router.domain.model.decision import Refusal
 from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor
 from services.router.policy.compiled_cache import InForce
-from shared.problems import Fault, Problem
+from shared.http.problems import Fault, Problem
 
 _LONG: Final = 16 * 1024
 _LONGEST_SECONDS: Final = LONGEST.total_seconds()

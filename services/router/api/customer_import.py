@@ -17,10 +17,10 @@ from services.router.customers.encoding import NAMES
 from services.router.customers.lines import BrokenError, CsvLines, JsonLines, LineFault, Lines, Read, checked
 from services.router.customers.taking_over import SHOWN, Given, Imported
 from shared import telemetry
-from shared.bisect import bisect
-from shared.database import transaction_time
-from shared.errors import words
-from shared.problems import Fault, Problem
+from shared.database.pool import transaction_time
+from shared.errors.bisect import bisect
+from shared.errors.kinds import words
+from shared.http.problems import Fault, Problem
 
 log = telemetry.logger(__name__)
 

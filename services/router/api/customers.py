@@ -22,11 +22,11 @@ from services.router.customers.store import Filters
 from services.router.domain.draft.recipients import shown_address
 from services.router.domain.model.compiled_bundle import CompiledPolicy
 from shared import telemetry
-from shared.cursors import bad_cursor, cursor_of, place_of
-from shared.database import transaction_time
+from shared.database.pool import transaction_time
+from shared.http.cursors import bad_cursor, cursor_of, place_of
+from shared.http.problems import Fault, Problem
 from shared.policy.model.people import ContactSpec, Customer
 from shared.policy.model.targets import NAME_PATTERN
-from shared.problems import Fault, Problem
 
 log = telemetry.logger(__name__)
 

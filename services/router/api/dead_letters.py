@@ -18,9 +18,9 @@ from services.router.batch.dead_letter_store import Decided, Letter, State, Want
 from services.router.batch.engine import Engine
 from services.router.batch.handle import Batch
 from services.router.policy.compiled_cache import InForce
-from shared.cursors import bad_cursor, cursor_of, place_of
 from shared.eventlog.packing import unpack
-from shared.problems import Problem
+from shared.http.cursors import bad_cursor, cursor_of, place_of
+from shared.http.problems import Problem
 
 _MOST: Final = 500
 _SHOWN: Final = 64 * 1024  # bytes of a body

@@ -20,8 +20,8 @@ from services.router.batch.engine import Engine
 from services.router.domain.dry_run import tried
 from services.router.policy.compiled_cache import moment, required
 from shared.events import IncidentEvent
+from shared.http.problems import Fault, Problem
 from shared.policy import Bundle
-from shared.problems import Fault, Problem
 
 LARGEST: Final = 9 * 1024 * 1024  # bytes; what Alertmanager may post, and what stands around it
 _REFUSED: Final = {

@@ -10,7 +10,7 @@ from fastapi import Header
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.problems import Fault, Problem
+from shared.http.problems import Fault, Problem
 
 IdempotencyKey: TypeAlias = Annotated[
     str, Header(alias="Idempotency-Key", max_length=255, description="the same key again: the same answer")

@@ -32,7 +32,7 @@ from services.router.domain.model.context import Surroundings
 from services.router.domain.model.incident import Incident
 from services.router.policy.compiled_cache import Compiled, moment, required
 from shared import telemetry
-from shared.database import transaction_time
+from shared.database.pool import transaction_time
 from shared.events import IncidentSnapshot, Status
 
 log = telemetry.logger(__name__)

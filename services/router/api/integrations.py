@@ -9,8 +9,8 @@ from services.router import post_counts
 from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes import IntegrationItem, IntegrationList, RefusedPosts, answer, answers
 from services.router.batch.engine import Engine
-from shared.posts import ACCEPTED, IGNORED, Counted
-from shared.problems import Problem
+from shared.events.post_counts import ACCEPTED, IGNORED, Counted
+from shared.http.problems import Problem
 
 
 def integrations(engine: Engine, access: Access) -> APIRouter:

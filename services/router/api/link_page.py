@@ -14,8 +14,7 @@ from services.router.api import pages
 from services.router.api.link_actions import display
 from services.router.domain.forecast import NextStep
 from services.router.domain.model.incident import Incident
-from shared import evidence, outside
-from shared.events import IncidentSnapshot
+from shared.events import IncidentSnapshot, evidence, public_wording
 from shared.policy import Bundle
 from shared.policy.templates.rendering import BrokenTemplateError, rendered
 
@@ -103,7 +102,7 @@ async def public(seen: Seen, template: str, link: str) -> tuple[str, str, str]:
     news = f"<h2>Updates</h2><ul>{told}</ul>" if told else ""
     return (
         shown.title,
-        outside.happened(_event(seen), taken=_taken(seen)) if not told else "",
+        public_wording.happened(_event(seen), taken=_taken(seen)) if not told else "",
         pages.rows(rows) + news,
     )
 
@@ -114,7 +113,7 @@ def _by_template(seen: Seen, name: str, link: str) -> tuple[str, str, str]:
     text = seen.updates[0].text if seen.updates and seen.incident.is_open else ""
     holder = seen.incident.assignee
     taken_by = display(holder, seen.bundle) if holder else ""
-    names = outside.names(seen.snapshot, _event(seen), text=text, taken_by=taken_by, link=link)
+    names = public_wording.names(seen.snapshot, _event(seen), text=text, taken_by=taken_by, link=link)
     try:
         if found is not None:
             title, body = rendered(found.title, names), rendered(found.body, names)
@@ -132,11 +131,11 @@ def _event(seen: Seen) -> str:
 
 
 def _taken(seen: Seen) -> bool:
-    return outside.is_taken(seen.snapshot)
+    return public_wording.is_taken(seen.snapshot)
 
 
 def _state(seen: Seen) -> str:
-    return outside.state(seen.snapshot.status, taken=_taken(seen))
+    return public_wording.state(seen.snapshot.status, taken=_taken(seen))
 
 
 def _utc(at: datetime) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from services.router.api import actions, customer_answer, link_actions
 from services.router.domain.model.signals import Actor
 from shared.policy import Bundle
-from shared.security import Signer
+from shared.security.keys import Signer
 
 PURPOSE: Final = "reply"
 SHOW: Final = "show"

@@ -10,7 +10,7 @@ from services.router.api.access import Access, Route
 from services.router.api.incidents import IncidentId
 from services.router.api.shapes import IncidentList, answers, page
 from services.router.batch.engine import Engine
-from shared.database import transaction_time
+from shared.database.pool import transaction_time
 from shared.events import Status
 
 _MOST: Final = 500

@@ -12,10 +12,10 @@ from services.router.api.shapes import NextOnCall, OnCallItem, OnCallList, answe
 from services.router.api.times import Moment
 from services.router.batch.engine import Engine
 from services.router.duty import override_store
+from shared.http.problems import Fault
 from shared.policy import Bundle
 from shared.policy.oncall.roster import Roster, roster_of
 from shared.policy.oncall.schedules import Override
-from shared.problems import Fault
 
 
 def oncall(engine: Engine, access: Access) -> APIRouter:

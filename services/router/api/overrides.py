@@ -23,11 +23,11 @@ from services.router.duty import override_store as stored
 from services.router.duty.override_store import StoredOverride, Wanted
 from services.router.policy.compiled_cache import InForce
 from services.router.policy.missing_names import faults_of
-from shared.cursors import bad_cursor, cursor_of, place_of
+from shared.http.cursors import bad_cursor, cursor_of, place_of
+from shared.http.problems import Fault, Problem
 from shared.policy import Bundle
 from shared.policy.errors import nearest
 from shared.policy.oncall.roster import EVERY, roster_of
-from shared.problems import Fault, Problem
 
 _MOST: Final = 500
 _GAPS: Final = 100  # are told

@@ -72,7 +72,7 @@ def whole(text: str) -> str:
 
 
 def links(addresses: Mapping[str, str]) -> str:
-    """Where else to look, by name; each is an address of the web (`shared.evidence`). HTML."""
+    """Where else to look, by name; each is an address of the web (`shared.events.evidence`). HTML."""
     made = "".join(
         f'<li><a href="{escape(href)}" rel="noopener noreferrer">{escape(name)}</a></li>'
         for name, href in addresses.items()

@@ -28,10 +28,10 @@ from services.router.domain.model.compiled_bundle import compile_sized
 from services.router.policy import installation, store
 from services.router.policy.compiled_cache import InForce, moment
 from services.router.policy.findings import Judged
-from shared.access import ROLES, Role
+from shared.auth.access import ROLES, Role
+from shared.http.problems import Problem
 from shared.policy import Bundle, Installation, Looked, PolicyError, PolicyErrors, look, not_in_force
 from shared.policy.checks.report import entry
-from shared.problems import Problem
 
 _NAME: Final = "bundle.yaml"
 _MAY_APPLY: Final[Role] = "admin"

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.domain.model.incident import Incident, decode
 from services.router.tables import incident, timeline
-from shared.cursors import bad_cursor, cursor_of, number_of, place_of
+from shared.http.cursors import bad_cursor, cursor_of, number_of, place_of
 
 Sort: TypeAlias = Literal["newest", "pressing"]
 Condition: TypeAlias = ColumnElement[bool] | TextClause

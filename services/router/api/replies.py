@@ -27,11 +27,11 @@ from services.router.domain.model.incident import Incident
 from services.router.policy.compiled_cache import moment, required
 from services.router.settings import RouterSettings
 from shared import telemetry
+from shared.auth.failed_attempts import WrongKey, judged
 from shared.clock import utcnow
-from shared.guesses import WrongKey, judged
+from shared.http.problems import Problem
 from shared.policy import Bundle
-from shared.problems import Problem
-from shared.security import Signer
+from shared.security.keys import Signer
 
 log = telemetry.logger(__name__)
 

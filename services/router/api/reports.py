@@ -29,9 +29,9 @@ from services.router.api.times import MomentOrDay
 from services.router.batch.engine import Engine
 from services.router.domain.reporting.periods import Period, Size, midnight, periods
 from services.router.report_queries import GROUPS, Group, Question, Report, Row
+from shared.errors.scarcity import is_scarcity
+from shared.http.problems import Fault, Problem
 from shared.policy import Whose
-from shared.problems import Fault, Problem
-from shared.scarcity import is_scarcity
 
 CSV: Final = "text/csv"
 _LAST: Final = timedelta(days=30)  # when `from` is left out

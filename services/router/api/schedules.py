@@ -28,15 +28,15 @@ from services.router.duty import override_store
 from services.router.policy.compiled_cache import moment, required
 from services.router.settings import RouterSettings
 from shared import telemetry
+from shared.auth.failed_attempts import WrongKey
 from shared.clock import utcnow
-from shared.database import transaction_time
-from shared.guesses import WrongKey
+from shared.database.pool import transaction_time
+from shared.database.readers import Reading
+from shared.http.problems import MEDIA_TYPE, Fault, Problem
 from shared.policy import Bundle, Schedule
 from shared.policy.oncall.roster import Roster, roster_of
 from shared.policy.oncall.schedules import Override, Shift, TooFineError
-from shared.problems import MEDIA_TYPE, Fault, Problem
-from shared.reading import Reading
-from shared.security import Key
+from shared.security.keys import Key
 
 log = telemetry.logger(__name__)
 

@@ -10,7 +10,7 @@ from fastapi import Response
 from services.router.api.dry_run_shapes import Trial
 from services.router.api.report_shapes import REPORT_ITEMS, REPORTS
 from shared.events import IncidentSnapshot
-from shared.problems import MEDIA_TYPE
+from shared.http.problems import MEDIA_TYPE
 
 _JSON: Final = "application/json"
 _NO_REFUSALS: Final[Mapping[int, str]] = {}

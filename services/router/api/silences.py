@@ -30,10 +30,10 @@ from services.router.domain.model.compiled_bundle import CompiledPolicy
 from services.router.duty import maintenance_windows, overlay, silence_store
 from services.router.duty.silence_store import Stored, Table, Wanted
 from services.router.policy.compiled_cache import InForce
-from shared.cursors import bad_cursor, cursor_of, place_of
+from shared.http.cursors import bad_cursor, cursor_of, place_of
+from shared.http.problems import Fault, Problem
 from shared.policy.cel.expressions import ExpressionError
 from shared.policy.model.people import Windows
-from shared.problems import Fault, Problem
 
 _MOST: Final = 500
 _LONGEST: Final = timedelta(days=366)

@@ -2,7 +2,7 @@
 
 What the router itself sets aside is noted in the same transaction; the topic brings the rest of it, and the
 letters of the notifier. One whose record is larger than the log takes holds only its beginning
-(`shared.letters`) and cannot be replayed.
+(`shared.eventlog.dead_letters`) and cannot be replayed.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ from services.router.domain.draft.draft import derived_id
 from services.router.domain.model.signals import EventReceived
 from services.router.policy.compiled_cache import InForce
 from services.router.tables import SCHEMA
-from shared import codec, outbox, telemetry
-from shared.bisect import bisect
-from shared.errors import words
-from shared.eventlog import Received, Record
+from shared import telemetry
+from shared.errors.bisect import bisect
+from shared.errors.kinds import words
+from shared.eventlog import Received, Record, codec
 from shared.eventlog.packing import pack, unpack
 from shared.events import (
     DELIVERIES,
@@ -37,6 +37,7 @@ from shared.events import (
     DeadLetter,
     IncidentEvent,
 )
+from shared.outbox import outbox
 
 log = telemetry.logger(__name__)
 

@@ -13,8 +13,8 @@ from services.router.domain.model.signals import (
     RelatedTold,
     TimerFired,
 )
-from shared import codec
-from shared.eventlog import Received
+from shared.eventlog import Received, codec
+from shared.eventlog.dead_letters import fitted
 from shared.events import (
     INCIDENTS,
     OWN_INTEGRATION,
@@ -24,7 +24,6 @@ from shared.events import (
     Message,
     RelatedChanged,
 )
-from shared.letters import fitted
 
 SERVICE: Final = "router"
 _LONGEST_KEY: Final = 1024  # of what is shown of a key, in bytes

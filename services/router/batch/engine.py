@@ -25,10 +25,10 @@ from services.router.domain.model.decision import Decision
 from services.router.domain.model.signals import ActionTaken
 from services.router.policy.compiled_cache import InForce, Policies, moment, required
 from shared import telemetry
-from shared.bisect import REFUSED, WHOEVER, bisect
 from shared.crash import crash_point
-from shared.database import Database
-from shared.errors import Kind, kind_of, sqlstate, words
+from shared.database.pool import Database
+from shared.errors.bisect import REFUSED, WHOEVER, bisect
+from shared.errors.kinds import Kind, kind_of, sqlstate, words
 
 log = telemetry.logger(__name__)
 
@@ -88,8 +88,8 @@ class Engine:
         """Decide about these and store the result; when it returns, all of it is committed.
 
         A signal that the database refuses is set aside as a dead letter, its neighbours pass. Raises what
-        is nobody's fault among them (`shared.errors`): they come again, and what is committed is not decided
-        twice. What a person did and is refused is raised, too.
+        is nobody's fault among them (`shared.errors.kinds`): they come again, and what is committed is not
+        decided twice. What a person did and is refused is raised, too.
 
         `apart`: a fault of Ladder's own has lasted for a while. Whoever brings it out goes the way of what
         cannot be decided (POLICY.md, rule 18) – kept, tried again, told to `last_resort` –, and nobody else

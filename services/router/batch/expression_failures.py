@@ -15,9 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import metrics
-from shared.database import Database
+from shared.database.pool import Database
 from shared.events import IncidentEvent
-from shared.loops import for_ever
+from shared.loops.repeat import for_ever
 from shared.policy.cel.expressions import Place
 
 MOST_SHOWN: Final = 100

@@ -45,8 +45,9 @@ from services.router.domain.model.signals import (
 )
 from services.router.policy.compiled_cache import Compiled, InForce, Policies, UnusablePolicyError
 from services.router.tables import SCHEMA
-from shared import inbox, telemetry
+from shared import telemetry
 from shared.events import OWN_INTEGRATION, IncidentChanged
+from shared.outbox import processed_messages
 from shared.policy.cel.expressions import Place
 
 log = telemetry.logger(__name__)
@@ -104,7 +105,7 @@ async def handle(
 ) -> Batch:
     """Take signals from outside; the caller owns the transaction. Repeats are dropped by their id."""
     ids = [arrival.id for arrival in arrivals if arrival.id]
-    fresh = await inbox.new_ids(connection, SCHEMA, ids, now)
+    fresh = await processed_messages.new_ids(connection, SCHEMA, ids, now)
     wanted: list[Arrival] = []
     repeats: list[Arrival] = []
     for arrival in arrivals:

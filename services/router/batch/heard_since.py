@@ -5,9 +5,9 @@ set where that began anew. A replica that cannot keep up with its share says so,
 be a word of any sender.
 
 That the router reads says nothing of intake: with that away senders are refused, and the log is quiet. So
-canaries count as well (shared.canary): one is let in every minute while posts are accepted, and where one
-stays away it is listened anew from there. Where they are switched off nothing proves it, and nothing is
-resolved by a silence.
+canaries count as well (shared.events.canary): one is let in every minute while posts are accepted, and
+where one stays away it is listened anew from there. Where they are switched off nothing proves it, and
+nothing is resolved by a silence.
 """
 
 from datetime import UTC, datetime, timedelta

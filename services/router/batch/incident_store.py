@@ -31,8 +31,9 @@ from services.router.domain.model.decision import Entry, Orphan
 from services.router.domain.model.incident import Incident, decode, encode
 from services.router.domain.model.signals import DeliveryReported, EventReceived, RelatedTold, Signal
 from services.router.tables import SCHEMA
-from shared import codec, outbox
+from shared.eventlog import codec
 from shared.events import DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
+from shared.outbox import outbox
 
 ORPHANS_KEPT: Final = timedelta(days=7)
 _LONGEST_KEY: Final = 1024  # of what is shown of a dead letter's key, in bytes

@@ -13,8 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import derived_id
-from shared import codec
-from shared.eventlog import Record
+from shared.eventlog import Record, codec
 from shared.eventlog.placing import size_of
 from shared.events import LARGEST_RECORD, IncidentChanged, IncidentSnapshot, Message, Notice, Page
 

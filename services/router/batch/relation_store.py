@@ -19,7 +19,7 @@ from services.router.domain.model.context import Cause, Group, Other
 from services.router.domain.model.decision import Decision, Explains, Joined, Spread
 from services.router.domain.model.incident import Incident
 from services.router.domain.muting.suppression import AFTER_CAUSE
-from shared import codec
+from shared.eventlog import codec
 from shared.events import Upstream
 
 _CAUSES_SEEN: Final = 5  # of a rule: more would say nothing new

@@ -9,7 +9,7 @@ from shared.policy import Bundle, ContactSpec
 from shared.policy.errors import nearest
 from shared.policy.loading.references import address_expected
 from shared.policy.model.people import Customer
-from shared.secrets import is_well_named, named_in
+from shared.security.secret_files import is_well_named, named_in
 
 KEPT: Final = "***"  # how a secret is shown; put back, it means: as it is
 MOST_MATCH: Final = 100

@@ -21,10 +21,10 @@ from pydantic import ValidationError
 from services.router.customers.encoding import Encoding, EncodingError
 from services.router.customers.faults import KEPT, faults
 from services.router.domain.model.compiled_bundle import CompiledPolicy
+from shared.http.request_faults import reason_of
 from shared.policy.errors import nearest
 from shared.policy.model.people import Customer
 from shared.policy.model.targets import CHANNELS, NAME_PATTERN
-from shared.request_faults import reason_of
 
 LONGEST: Final = 64 * 1024  # bytes of one customer
 _FIELDS: Final = ("id", "name", "tier", "value", "owner", "match")

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.customers import store
 from services.router.customers.lines import LineFault
-from shared.database import Database
+from shared.database.pool import Database
 from shared.policy.model.people import Customer
 
 SHOWN: Final = 100  # faults

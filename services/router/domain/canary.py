@@ -16,8 +16,7 @@ from services.router.domain.model.context import Surroundings
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import DeliveryReported, EventReceived
-from shared import canary
-from shared.events import Contact, DeliveryReport, IncidentChanged, IncidentEvent, Recipient
+from shared.events import Contact, DeliveryReport, IncidentChanged, IncidentEvent, Recipient, canary
 from shared.policy import Bundle
 
 _VERSIONS: Final = 10  # that one canary may go through; the next one's are higher

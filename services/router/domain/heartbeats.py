@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from services.router.domain.draft.draft import derived_id
 from services.router.domain.escalation.candidates import span
 from shared.events import HEARTBEAT, HeartbeatReceived, HeartbeatSignalled, IncidentEvent
+from shared.events.severity import read_severity
 from shared.policy import Heartbeat
-from shared.severity import read_severity
 
 State: TypeAlias = Literal["waiting", "beating", "late", "failed"]
 _OFTENEST: Final = timedelta(hours=1)

@@ -18,9 +18,10 @@ from services.router.domain.model.decision import Spread
 from services.router.domain.muting import suppression
 from services.router.duty import maintenance_windows, overlay
 from services.router.tables import SCHEMA
-from shared import codec, outbox
-from shared.database import Database
+from shared.database.pool import Database
+from shared.eventlog import codec
 from shared.events import Announced, Recipient, RelatedChanged
+from shared.outbox import outbox
 from shared.policy import Bundle
 
 KEPT: Final = timedelta(days=90)

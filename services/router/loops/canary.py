@@ -1,4 +1,4 @@
-"""The canary in the router (shared.canary): decided, kept in a table of its own, resolved by its report.
+"""The canary in the router: decided, kept in a table of its own, resolved by its report.
 
 It is in no list, report or count: nothing of it stands in the tables of incidents. Whatever goes wrong with
 it stays with it: the next one comes in a minute, and that it does not arrive is the very signal.
@@ -20,11 +20,13 @@ from services.router.domain.model.incident import decode, encode
 from services.router.domain.model.signals import DeliveryReported, EventReceived
 from services.router.policy import installation
 from services.router.tables import SCHEMA
-from shared import canary, codec, outbox, telemetry
+from shared import telemetry
 from shared.clock import stopwatch
-from shared.database import Database
-from shared.errors import Kind, kind_of
-from shared.events import DeliveryReport, IncidentEvent
+from shared.database.pool import Database
+from shared.errors.kinds import Kind, kind_of
+from shared.eventlog import codec
+from shared.events import DeliveryReport, IncidentEvent, canary
+from shared.outbox import outbox
 
 log = telemetry.logger(__name__)
 

@@ -18,9 +18,9 @@ from shared.clock import stopwatch, utcnow
 from shared.eventlog import Consumer, EventLog, Received
 from shared.eventlog.committing import Commits
 from shared.events import DEAD_LETTER, DELIVERIES, INCIDENTS, HeartbeatReceived
-from shared.loops import APART_AFTER_SECONDS, Failures, repeat, until_done
-from shared.progress import Progress
-from shared.pulse import Beat, unwatched
+from shared.health.consumer_progress import Progress
+from shared.loops.pulse import Beat, unwatched
+from shared.loops.repeat import APART_AFTER_SECONDS, Failures, repeat, until_done
 
 
 @dataclass(frozen=True, slots=True)

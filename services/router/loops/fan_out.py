@@ -25,12 +25,14 @@ from services.router.domain.model.incident import decode
 from services.router.duty import overlay
 from services.router.policy.compiled_cache import InForce
 from services.router.tables import SCHEMA
-from shared import codec, outbox, telemetry
-from shared.errors import Kind, kind_of, words
+from shared import telemetry
+from shared.errors.kinds import Kind, kind_of, words
+from shared.eventlog import codec
 from shared.events import RelatedChanged
-from shared.loops import for_ever
+from shared.loops.pulse import Beat, unwatched
+from shared.loops.repeat import for_ever
+from shared.outbox import outbox
 from shared.policy.cel.expressions import ExpressionError
-from shared.pulse import Beat, unwatched
 
 log = telemetry.logger(__name__)
 

@@ -26,14 +26,14 @@ from services.router.batch.inbound import Arrival
 from services.router.domain.heartbeats import Deaf, Watched, dropped, missed, told
 from services.router.domain.model.signals import EventReceived
 from services.router.policy.compiled_cache import InForce
-from shared import codec, telemetry
-from shared.bisect import REFUSED, WHOEVER, bisect
-from shared.errors import words
-from shared.eventlog import Received
+from shared import telemetry
+from shared.errors.bisect import REFUSED, WHOEVER, bisect
+from shared.errors.kinds import words
+from shared.eventlog import Received, codec
 from shared.events import HeartbeatReceived, HeartbeatSignalled, IncidentEvent
-from shared.loops import for_ever
+from shared.loops.pulse import Beat, unwatched
+from shared.loops.repeat import for_ever
 from shared.policy import Heartbeat
-from shared.pulse import Beat, unwatched
 
 log = telemetry.logger(__name__)
 

@@ -11,10 +11,10 @@ from services.router.domain.model.compiled_bundle import compile_sized
 from services.router.policy import installation, store
 from services.router.policy.compiled_cache import InForce, Policies, moment
 from shared import telemetry
-from shared.database import Database
-from shared.loops import for_ever
+from shared.database.pool import Database
+from shared.loops.pulse import Beat, unwatched
+from shared.loops.repeat import for_ever
 from shared.policy import Looked, PolicyError, PolicyErrors, judged, loaded
-from shared.pulse import Beat, unwatched
 
 log = telemetry.logger(__name__)
 

@@ -10,9 +10,9 @@ from services.router import metrics, retention_periods
 from services.router.duty import silence_store
 from services.router.retention_periods import DEFAULT, Keep
 from services.router.tables import SCHEMA
-from shared.database import Database
-from shared.loops import for_ever
-from shared.retention import forget_old
+from shared.database.pool import Database
+from shared.database.retention import forget_old
+from shared.loops.repeat import for_ever
 
 _EVERY_SECONDS: Final = 60.0
 

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router import metrics
 from services.router.batch import incident_store
 from services.router.batch.engine import Engine
-from shared.loops import APART_AFTER_SECONDS, Failures, repeat
-from shared.pulse import Beat, unwatched
+from shared.loops.pulse import Beat, unwatched
+from shared.loops.repeat import APART_AFTER_SECONDS, Failures, repeat
 
 _MOST: Final = 500
 _LONGEST: Final = timedelta(seconds=1)

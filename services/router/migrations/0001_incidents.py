@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from shared import inbox, outbox
+from shared.outbox import outbox, processed_messages
 
 revision = "0001"
 down_revision = None
@@ -179,5 +179,5 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-    for owner in (inbox, outbox):
+    for owner in (processed_messages, outbox):
         op.execute(owner.ddl("router"))

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from shared import outbox_lease
+from shared.outbox import lease
 
 revision = "0008"
 down_revision = "0007"
@@ -11,5 +11,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for statement in outbox_lease.ddl("router"):
+    for statement in lease.ddl("router"):
         op.execute(statement)

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from shared import inbox
+from shared.outbox import processed_messages
 
 revision = "0009"
 down_revision = "0008"
@@ -16,7 +16,7 @@ _PASSING = (
 )
 
 STATEMENTS: tuple[str, ...] = (
-    *inbox.retention_ddl("router"),
+    *processed_messages.retention_ddl("router"),
     "CREATE INDEX incident_closed ON router.incident (closed_at) WHERE status = 'closed'",
     # beside incident_policy_hash, which knows those that are not closed: together, whether anything names it
     "CREATE INDEX incident_closed_policy ON router.incident (policy_hash) WHERE status = 'closed'",

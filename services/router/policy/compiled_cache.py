@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.customers.book import CustomerBook
 from services.router.domain.model.compiled_bundle import CompiledPolicy, compile_json
 from services.router.duty.overlay import Offices
-from shared.errors import AwayError, MismatchError
+from shared.errors.kinds import AwayError, MismatchError
 from shared.policy.calendars.open_hours import Calendars, calendars_of
 from shared.policy.model.calendar_names import bind_calendars
 from shared.policy.model.people import Calendar

@@ -22,8 +22,9 @@ from services.router.duty import silence_store
 from services.router.policy import missing_names
 from services.router.policy.compiled_cache import InForce, Policies, moment
 from services.router.tables import SCHEMA
-from shared import outbox, telemetry
+from shared import telemetry
 from shared.events import PolicyPublished
+from shared.outbox import outbox
 from shared.policy import Bundle, PolicyError, dump_json, hash_of
 from shared.policy.model.changes import changes
 from shared.policy.publishing.compression import PolicyTooLargeError

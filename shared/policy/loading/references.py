@@ -27,7 +27,7 @@ from shared.policy.model.targets import (
     surface,
     within,
 )
-from shared.secrets import is_secret, is_well_named
+from shared.security.secret_files import is_secret, is_well_named
 
 _SECTIONS: Final[Mapping[type[Any], tuple[str, str]]] = {
     UserTarget: ("users", "a user"),

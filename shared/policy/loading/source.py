@@ -11,10 +11,10 @@ from json import JSONDecodeError
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from shared.errors.scarcity import is_scarcity
 from shared.policy.errors import Finding, Path, Place, PolicyError, dotted, located
 from shared.policy.loading import json_nodes
 from shared.policy.loading.yaml_messages import in_words
-from shared.scarcity import is_scarcity
 
 IGNORED: Final = ".ladderignore"
 _LARGEST: Final = 8 * 1024 * 1024

@@ -16,7 +16,7 @@ from shared.policy.model.bundle import Bundle
 from shared.policy.model.integrations import EVENT_FIELDS
 from shared.policy.model.signing import HEADER_PATTERN, TOPIC_PATTERN
 from shared.policy.model.targets import NAME_PATTERN
-from shared.secrets import NAME_PATTERN as SECRET_NAME_PATTERN
+from shared.security.secret_files import NAME_PATTERN as SECRET_NAME_PATTERN
 
 
 @dataclass(frozen=True, slots=True)

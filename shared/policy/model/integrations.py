@@ -21,7 +21,7 @@ from shared.policy.model.base import Expression, LongText, MappingOrList, Name, 
 from shared.policy.model.durations import Duration, DurationOrNone, RateLimit
 from shared.policy.model.signing import Signature, Topic
 from shared.policy.model.windows import Instant
-from shared.secrets import NAME_PATTERN as SECRET_NAME_PATTERN
+from shared.security.secret_files import NAME_PATTERN as SECRET_NAME_PATTERN
 
 IntegrationKind = Literal["native", "pagerduty", "alertmanager", "grafana", "opsgenie", "cloudevents", "json"]
 EVENT_FIELDS: Final = [

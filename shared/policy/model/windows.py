@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from shared.scarcity import is_scarcity
+from shared.errors.scarcity import is_scarcity
 
 DAY_NAMES: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAYS_PATTERN: Final = (

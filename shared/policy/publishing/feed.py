@@ -10,14 +10,14 @@ from typing import Final
 from pydantic import ValidationError
 
 from shared import telemetry
-from shared.codec import UnreadableRecordError
 from shared.eventlog import EventLog, Received
+from shared.eventlog.codec import UnreadableRecordError
 from shared.events import POLICY, PolicyPublished
-from shared.loops import Failures, repeat
+from shared.loops.outage import Trouble
+from shared.loops.repeat import Failures, repeat
 from shared.policy.model.bundle import Bundle
 from shared.policy.model.bundle_json import load_json
 from shared.policy.publishing import wire_format
-from shared.trouble import Trouble
 
 log = telemetry.logger(__name__)
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from shared import telemetry
-from shared.demo_keys import DEMO_DIGESTS
 from shared.policy.model.bundle import Bundle
 from shared.policy.model.integrations import ApiKey, Integration
+from shared.security.demo_keys import DEMO_DIGESTS
 
 log = telemetry.logger(__name__)
 Door = TypeVar("Door", Integration, ApiKey)

@@ -10,9 +10,8 @@ A policy that fits neither way, or that would be too large to unpack, is refused
 from dataclasses import replace
 from typing import Final
 
-from shared import codec
-from shared.codec import UnreadableRecordError
-from shared.eventlog import Received, Record
+from shared.eventlog import Received, Record, codec
+from shared.eventlog.codec import UnreadableRecordError
 from shared.eventlog.placing import size_of
 from shared.events import LARGEST_RECORD, PolicyPublished
 from shared.policy.publishing.compression import packed, unpacked

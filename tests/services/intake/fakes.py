@@ -12,11 +12,11 @@ import msgspec
 from ladder.web.host import assemble
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
-from shared.codec import decode, encode
 from shared.eventlog import EventLog, LogUnavailableError, Partition, Received, Record, RecordTooLargeError
+from shared.eventlog.codec import decode, encode
 from shared.events import INCIDENTS, POLICY, IncidentEvent, PolicyPublished
 from shared.policy import Bundle, content_hash, dump_json
-from shared.security import digest
+from shared.security.keys import digest
 from shared.service import Service
 from tests.waiting import until
 

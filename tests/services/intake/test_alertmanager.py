@@ -7,7 +7,7 @@ import pytest
 
 from services.intake.formats import FORMATS
 from services.intake.formats.alertmanager import fingerprint
-from shared.problems import Problem
+from shared.http.problems import Problem
 from tests.services.intake.posts import faults, nested, read, read_one, recorded
 
 

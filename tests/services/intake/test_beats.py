@@ -4,7 +4,7 @@ import pytest
 
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
-from shared.codec import decode
+from shared.eventlog.codec import decode
 from shared.events import HeartbeatReceived, HeartbeatSignalled
 from tests.services.intake.fakes import (
     API,

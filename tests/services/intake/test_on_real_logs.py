@@ -14,9 +14,9 @@ from services.intake.formats import FORMATS
 from services.intake.paths.events import ByKind
 from services.intake.settings import IntakeSettings
 from shared.clock import utcnow
-from shared.codec import decode
-from shared.database import Database
+from shared.database.pool import Database
 from shared.eventlog import EventLog
+from shared.eventlog.codec import decode
 from shared.eventlog.kafka import KafkaEventLog
 from shared.eventlog.kafka_connection import KafkaConnection
 from shared.eventlog.postgres import PostgresEventLog

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.intake.formats import CHANGES, FORMATS, Reading
-from shared.problems import Fault, Problem
+from shared.http.problems import Fault, Problem
 from tests.services.intake.posts import POST, faults, nested, read_one, recorded
 
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 from structlog.testing import capture_logs
 
 from services.intake.post_reports import LINES, Posts
-from shared.codec import decode
+from shared.auth.failed_attempts import WrongKey
 from shared.eventlog import LogUnavailableError
+from shared.eventlog.codec import decode
 from shared.events import IncidentEvent
-from shared.guesses import WrongKey
-from shared.posts import Counted, counts_in, is_told
-from shared.problems import Fault, Problem
+from shared.events.post_counts import Counted, counts_in, is_told
+from shared.http.problems import Fault, Problem
 from tests.services.intake.fakes import CRM, PROMETHEUS, SCRIPTS, TICKETS, FakeLog, bearer, intake
 from tests.services.intake.posts import NOW
 from tests.waiting import until

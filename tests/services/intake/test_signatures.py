@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from services.intake.admission.signatures import Signing
 from shared.policy.model.integrations import Integration
-from shared.security import digest
+from shared.security.keys import digest
 from tests.services.intake.fakes import CRM, FakeLog, bearer, intake
 from tests.services.intake.posts import NOW
 from tests.services.intake.test_posting import assert_problem

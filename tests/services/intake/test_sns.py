@@ -30,9 +30,9 @@ from services.intake.amazon_sns.fetch import Outside, UnfetchedError
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
 from shared.clock import utcnow
-from shared.outbound import Outbound
+from shared.network.outbound import Outbound
 from shared.policy.model.integrations import Integration
-from shared.security import digest
+from shared.security.keys import digest
 from tests.services.intake.fakes import FakeLog, serving
 from tests.services.intake.test_posting import assert_problem
 from tests.waiting import until

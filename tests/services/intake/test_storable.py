@@ -15,7 +15,7 @@ from services.intake.formats.native import NativeEvent
 from services.intake.formats.opsgenie import VERBS, Opsgenie
 from services.intake.formats.sanitize import DEPTH, read_json
 from services.intake.mapping.transform import Dressing
-from shared.codec import decode, encode
+from shared.eventlog.codec import decode, encode
 from shared.events import IncidentEvent
 from tests.services.intake.posts import POST
 

@@ -10,7 +10,7 @@ import pytest
 from services.intake.formats import FORMATS, Post
 from services.intake.mapping.offload import QUICK, WAITING, Turns
 from services.intake.mapping.transform import MOST_SECONDS, Dressed, Dressing
-from shared.problems import Problem
+from shared.http.problems import Problem
 
 POST = Post("tickets", datetime(2026, 1, 5, tzinfo=UTC))
 LARGE = QUICK + 1

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from shared.codec import encode
 from shared.eventlog import Partition, Received
+from shared.eventlog.codec import encode
 from shared.events import (
     ESCALATIONS,
     Contact,

@@ -4,7 +4,7 @@ import pytest
 
 from services.notifier.app import REVISIONS
 from shared import migrations
-from shared.database import Database
+from shared.database.pool import Database
 from shared.eventlog.postgres import PostgresEventLog
 from tests.channels.receiver import Receiver, receiving
 from tests.servers.postgres import PostgresServer

@@ -16,14 +16,14 @@ from services.notifier.sending.sender import LEASE, Sender
 from services.notifier.storage import mailbox
 from shared import migrations
 from shared.clock import utcnow
-from shared.codec import decode
-from shared.database import Database
+from shared.database.pool import Database
+from shared.eventlog.codec import decode
 from shared.eventlog.packing import unpack
 from shared.events import MESSAGES
-from shared.outbound import Outbound
+from shared.network.outbound import Outbound
 from shared.policy import Bundle
-from shared.secrets import Secrets
-from shared.security import Signer
+from shared.security.keys import Signer
+from shared.security.secret_files import Secrets
 from tests.services.notifier.building import received
 
 SIGNER = Signer(("a key",))

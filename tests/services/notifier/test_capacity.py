@@ -7,7 +7,7 @@ import pytest
 
 from services.notifier.domain.plan import plan
 from services.notifier.sending.concurrency import Capacity
-from shared.secrets import SecretMissingError, Secrets
+from shared.security.secret_files import SecretMissingError, Secrets
 from tests.services.notifier.building import T0, bundle, changed, page
 
 ONE = plan(changed(page()), bundle({"ana": {"b": {"webhook": "http://a.test/one"}}}), T0).deliveries[0]

@@ -3,8 +3,8 @@
 import httpx2
 import pytest
 
-from shared.demo_keys import DEMO_KEY
-from shared.security import digest
+from shared.security.demo_keys import DEMO_KEY
+from shared.security.keys import digest
 from tests.services.notifier.building import bundle as notifiers_bundle
 from tests.services.notifier.test_service import notifier
 from tests.waiting import until

@@ -13,11 +13,10 @@ from services.notifier.domain.messages.webhook_body import LARGEST, webhook_body
 from services.notifier.domain.plan import plan, told_who_took_it
 from services.notifier.domain.retries import gives_up_at
 from services.notifier.sending.links import links_of
-from shared import outside
-from shared.events import ClockSnapshot, Contact, Link, Recipient
+from shared.events import ClockSnapshot, Contact, Link, Recipient, public_wording
 from shared.policy.loading.load import load
 from shared.policy.templates.dry_run import sample
-from shared.security import Signer
+from shared.security.keys import Signer
 from tests.policy.bundles import EXAMPLE
 from tests.services.notifier.building import (
     T0,
@@ -480,7 +479,7 @@ def test_petra_who_comes_on_can_take_it_over_by_the_handoffs_mail(who, assignee,
 
 def test_what_a_template_is_tried_with_has_the_names_of_a_message():
     told = notice("update", address("http://x.test/b"), stakeholder=True, text="Soon.", template="customer")
-    names = outside.names(incident(), told.event, text=told.text, link="https://ladder.example/x")
+    names = public_wording.names(incident(), told.event, text=told.text, link="https://ladder.example/x")
     assert names.keys() == sample().keys() == sample(hostile=True).keys()
     assert names["incident"].keys() == sample()["incident"].keys()
 

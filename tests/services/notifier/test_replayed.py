@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from shared import inbox
 from shared.clock import utcnow
 from shared.events import REPLAYED
+from shared.outbox import processed_messages
 from tests.services.notifier.building import bundle, changed, page, received
 from tests.services.notifier.office import office
 
@@ -15,7 +15,7 @@ async def test_a_message_that_was_set_aside_and_is_sent_again_pages(database_url
         message = changed(page())
         record = received(message, at=utcnow())
         async with place.database.transaction() as connection:
-            await inbox.new_ids(connection, "notifier", [message.message_id], utcnow())
+            await processed_messages.new_ids(connection, "notifier", [message.message_id], utcnow())
         await place.consumption.apply_once([record], utcnow())
         assert await place.rows() == []
         again = replace(record, headers={**record.headers, REPLAYED: b"letter"})

@@ -14,8 +14,8 @@ from services.notifier.api.routes import SCANNED
 from services.notifier.app import build
 from services.notifier.settings import NotifierSettings
 from shared.clock import utcnow
-from shared.codec import decode, encode
-from shared.database import Database
+from shared.database.pool import Database
+from shared.eventlog.codec import decode, encode
 from shared.eventlog.postgres import PostgresEventLog
 from shared.events import DELIVERIES, DeliveryReport, PolicyPublished
 from shared.policy import content_hash, dump_json

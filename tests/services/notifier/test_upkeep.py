@@ -5,7 +5,7 @@ from datetime import timedelta
 from services.notifier.storage import backlog, mailbox, retention
 from services.notifier.storage.tables import SCHEMA
 from shared.clock import utcnow
-from shared.retention import forget_old
+from shared.database.retention import forget_old
 from tests.channels.envelopes import envelope
 from tests.services.notifier.building import bundle, changed, incident, page
 from tests.services.notifier.office import office

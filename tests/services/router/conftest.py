@@ -6,7 +6,7 @@ import pytest
 import services.router.migrations
 from services.router.batch.engine import Engine
 from shared import migrations
-from shared.database import Database
+from shared.database.pool import Database
 from tests.domain.tale import bundle
 from tests.servers.postgres import PostgresServer
 from tests.services.router.desk import Desk

@@ -15,7 +15,7 @@ from services.router.batch.inbound import Arrival
 from services.router.domain.model.incident import Incident, decode
 from services.router.domain.model.signals import EventReceived
 from services.router.policy import store
-from shared.database import Database
+from shared.database.pool import Database
 from shared.events import (
     DELIVERIES,
     ESCALATIONS,

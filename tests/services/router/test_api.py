@@ -14,9 +14,9 @@ from ladder.web.host import assemble
 from services.router import api
 from services.router.settings import RouterSettings
 from shared.clock import utcnow
-from shared.demo_keys import DEMO_KEY
 from shared.policy import content_hash, dump_json
-from shared.security import Signer, digest
+from shared.security.demo_keys import DEMO_KEY
+from shared.security.keys import Signer, digest
 from shared.service import Service
 from tests.domain.tale import bundle, ladder
 from tests.services.router.desk import Desk, event

@@ -8,9 +8,8 @@ import httpx2
 import pytest
 
 from services.router.batch import dead_letter_store, dead_letters
-from shared import codec
 from shared.clock import utcnow
-from shared.eventlog import Partition, Received
+from shared.eventlog import Partition, Received, codec
 from shared.eventlog.packing import unpack
 from shared.events import DEAD_LETTER, ESCALATIONS, INCIDENTS, LARGEST_RECORD, REPLAYED, DeadLetter
 from tests.services.router.desk import Desk, arrival, event

@@ -10,7 +10,7 @@ import pytest
 from icalendar import Calendar
 
 from shared.clock import utcnow
-from shared.security import Signer, digest
+from shared.security.keys import Signer, digest
 from tests.domain.tale import bundle, on_main
 from tests.services.router.desk import Desk, event
 from tests.services.router.test_api import Api, api_of, keys

@@ -12,8 +12,7 @@ from services.router.batch.inbound import Key
 from services.router.domain.heartbeats import Watched, beaten, missed, told
 from services.router.loops import heartbeats
 from services.router.loops.heartbeats import Watch
-from shared import codec
-from shared.eventlog import Partition, Received
+from shared.eventlog import Partition, Received, codec
 from shared.events import INCIDENTS, HeartbeatReceived, HeartbeatSignalled
 from shared.policy import Bundle
 from tests.domain.tale import bundle

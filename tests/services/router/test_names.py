@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from services.router.app import build
 from services.router.batch.engine import Engine
 from services.router.settings import RouterSettings
-from shared import codec
-from shared.database import Database
+from shared.database.pool import Database
+from shared.eventlog import codec
 from shared.eventlog.postgres import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from shared.policy import dump_json

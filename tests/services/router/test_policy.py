@@ -11,7 +11,7 @@ from services.router.batch.engine import Engine
 from services.router.loops.policy_watch import PolicyWatch
 from services.router.policy import store
 from services.router.policy.compiled_cache import InForce, NoPolicyError
-from shared.database import Database
+from shared.database.pool import Database
 from shared.events import POLICY, PolicyPublished
 from shared.policy import Bundle, content_hash, dump_json
 from tests.domain.tale import bundle

@@ -9,7 +9,7 @@ from services.router import post_counts
 from services.router.batch.inbound import Arrival
 from services.router.domain.model.signals import EventReceived
 from shared.events import IncidentEvent
-from shared.posts import Counted, told
+from shared.events.post_counts import Counted, told
 from tests.domain.tale import bundle
 from tests.services.router.desk import NOON, Desk
 from tests.services.router.test_api import Api, api_of, keys

@@ -7,10 +7,10 @@ import pytest
 
 from services.notifier.domain.plan import plan
 from services.router.batch.outgoing import records_of
-from shared import codec, outbox
-from shared.eventlog import Record, RecordTooLargeError
+from shared.eventlog import Record, RecordTooLargeError, codec
 from shared.eventlog.placing import size_of
 from shared.events import ESCALATIONS, LARGEST_RECORD, ClockEvent, Contact, IncidentChanged, Recipient
+from shared.outbox import outbox
 from shared.policy import Bundle
 from tests.domain.tale import bundle, ladder
 from tests.services.notifier import building

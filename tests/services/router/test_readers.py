@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from services.router.api import queries
 from services.router.batch.engine import Engine
-from shared.database import Database
-from shared.reading import Limits, read_by
+from shared.database.pool import Database
+from shared.database.readers import Limits, read_by
 from tests.domain.tale import bundle
 from tests.services.router.desk import Desk
 from tests.services.router.test_api import Api, api_of, keys

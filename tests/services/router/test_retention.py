@@ -11,7 +11,7 @@ from services.router.loops import retention
 from services.router.tables import SCHEMA
 from shared import migrations
 from shared.clock import utcnow
-from shared.retention import BATCH, forget_old
+from shared.database.retention import BATCH, forget_old
 from tests.domain.tale import bundle
 from tests.services.router.conftest import VERSIONS
 from tests.services.router.desk import Desk, event

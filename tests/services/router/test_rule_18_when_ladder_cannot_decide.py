@@ -16,7 +16,7 @@ from services.router.domain.model.context import Surroundings
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionTaken, Actor, EventReceived, Signal, TimerFired
-from shared.database import Database
+from shared.database.pool import Database
 from shared.eventlog import Partition, Received
 from shared.events import DEAD_LETTER, INCIDENTS, DeadLetter
 from tests.domain.tale import bundle

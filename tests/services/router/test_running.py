@@ -18,10 +18,10 @@ from services.router.loops.retention import tidy_once
 from services.router.loops.timers import Timers
 from services.router.settings import RouterSettings
 from services.router.tables import metadata
-from shared import codec, migrations
+from shared import migrations
 from shared.clock import utcnow
-from shared.database import Database
-from shared.eventlog import Consumer, EventLog, Record
+from shared.database.pool import Database
+from shared.eventlog import Consumer, EventLog, Record, codec
 from shared.eventlog.committing import Commits
 from shared.eventlog.kafka import KafkaEventLog
 from shared.eventlog.kafka_connection import KafkaConnection

@@ -1,8 +1,7 @@
 """What was accepted is decided about, even where two events carry the id of one."""
 
 from services.router.batch import dead_letters
-from shared import codec
-from shared.eventlog import Partition, Received
+from shared.eventlog import Partition, Received, codec
 from shared.events import INCIDENTS, IncidentEvent
 from tests.services.router.desk import NOON, Desk, event
 

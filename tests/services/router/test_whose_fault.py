@@ -25,9 +25,8 @@ from services.router.domain.model.signals import ActionArguments, ActionTaken, A
 from services.router.loops.consumer import EVENTS, Consuming
 from services.router.loops.timers import Timers
 from services.router.policy.compiled_cache import InForce
-from shared import codec
-from shared.database import Database
-from shared.eventlog import EventLog
+from shared.database.pool import Database
+from shared.eventlog import EventLog, codec
 from shared.eventlog.postgres import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from shared.events import DEAD_LETTER, DeadLetter, HeartbeatReceived

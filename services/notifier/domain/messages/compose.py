@@ -19,8 +19,7 @@ from services.notifier.domain.messages.rendered import (
     subject,
 )
 from services.notifier.domain.messages.times import both
-from shared import evidence
-from shared.events import BY_SILENCE, IncidentSnapshot, Notice, Page
+from shared.events import BY_SILENCE, IncidentSnapshot, Notice, Page, evidence
 from shared.policy import Bundle
 
 __all__ = ["Letter", "link_name", "one_line", "write"]

@@ -10,7 +10,7 @@ from services.notifier.domain.messages.rendered import Letter, in_lines, one_lin
 from services.notifier.domain.messages.subscription_template import templated
 from services.notifier.domain.messages.times import both
 from shared.events import Notice
-from shared.outside import happened, is_taken, state
+from shared.events.public_wording import happened, is_taken, state
 from shared.policy import Bundle
 
 _WORDS: Final[Mapping[str, str]] = {

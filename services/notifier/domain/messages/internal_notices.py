@@ -20,8 +20,7 @@ from services.notifier.domain.messages.rendered import (
 )
 from services.notifier.domain.messages.subscription_template import templated
 from services.notifier.domain.messages.times import both
-from shared import evidence
-from shared.events import IncidentSnapshot, Notice
+from shared.events import IncidentSnapshot, Notice, evidence
 from shared.policy import Bundle
 
 _WORDS: Final[Mapping[str, str]] = {

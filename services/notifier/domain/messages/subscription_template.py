@@ -8,8 +8,7 @@ from services.notifier.domain.contacts import display_name
 from services.notifier.domain.delivery import Content
 from services.notifier.domain.messages.rendered import Letter, one_line, plain, preview, subject
 from services.notifier.domain.messages.templates import BrokenTemplateError, names_text, render, tells_apart
-from shared import outside
-from shared.events import IncidentSnapshot
+from shared.events import IncidentSnapshot, public_wording
 from shared.policy import Bundle
 from shared.policy.templates.rendering import rendered
 
@@ -42,7 +41,7 @@ def templated(
     if template is None:
         return replace(default, note=f"template {notice.template!r} is not in the policy in force")
     incident, text = content.incident, notice.text
-    names = outside.names(
+    names = public_wording.names(
         incident,
         notice.event,
         text=text,

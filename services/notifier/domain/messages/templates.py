@@ -1,4 +1,4 @@
-"""The bundle's templates for one message: what they can name stands in `shared.outside.names`."""
+"""The bundle's templates for one message: what they can name stands in public_wording.names."""
 
 import re
 from collections.abc import Mapping

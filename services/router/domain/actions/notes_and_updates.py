@@ -11,7 +11,7 @@ from services.router.domain.model.incident import Subscriber
 from services.router.domain.model.signals import ActionTaken
 from shared.policy.model.addresses import expected
 from shared.policy.model.targets import CHANNELS
-from shared.secrets import is_secret
+from shared.security.secret_files import is_secret
 
 MOST_SUBSCRIBERS: Final = 100
 

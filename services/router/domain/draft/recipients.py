@@ -31,7 +31,7 @@ from shared.policy.model.targets import (
     UserTarget,
 )
 from shared.policy.oncall.roster import Roster, roster_of
-from shared.secrets import named_in
+from shared.security.secret_files import named_in
 
 
 def shown_address(name: str) -> str:

@@ -1,0 +1,153 @@
+"""The outbound guard: messages go to the outside, not to machines beside us.
+
+Addresses come out of policies and directories that many people write, so a webhook must not become a way
+to reach loopback, private or link-local services. The check is made on the addresses a name resolves to, at
+the moment of connecting, and the connection goes to the very address that was checked: a name that resolves
+differently a second time gains nothing. Whatever way an address is spelt (`2130706433`, `0177.1`,
+`::ffff:127.0.0.1`), the resolver has turned it into the address itself before it is looked at.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import httpcore2
+import httpx2
+
+from shared.network.keepalive import SOCKET_OPTIONS
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+class OutboundRefusedError(Exception):
+    """The guard does not let a message go there; the text says where and how to allow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """Where messages may go: anywhere global, and what the operator allows beyond that."""
+
+    hosts: frozenset[str] = frozenset()
+    networks: tuple[Network, ...] = field(default=())
+
+    @classmethod
+    def allowing(cls, entries: Iterable[str]) -> "Outbound":
+        """By the entries of `LADDER_OUTBOUND_ALLOW`: host names, addresses, networks (`10.0.0.0/8`)."""
+        hosts: set[str] = set()
+        networks: list[Network] = []
+        for entry in entries:
+            try:
+                networks.append(ipaddress.ip_network(entry.strip("[]"), strict=False))
+            except ValueError:
+                hosts.add(_name(entry))
+        return cls(frozenset(hosts), tuple(networks))
+
+    def refuses(self, host: str, address: str) -> str | None:
+        """Why nothing is sent to this host at this address; None when it may go there."""
+        if _name(host) in self.hosts:
+            return None
+        try:
+            target = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return f"{host}: {address!r} is not an IP address"
+        meant = _unwrapped(target)
+        if any(meant in network or target in network for network in self.networks):
+            return None
+        kind = _inside(meant)
+        if kind is None:
+            return None
+        return f"{host} is {kind} address {meant}: not sent there unless LADDER_OUTBOUND_ALLOW names it"
+
+
+def _name(host: str) -> str:
+    return host.strip().strip("[]").rstrip(".").lower()
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address inside an IPv6 one (mapped, 6to4, Teredo, NAT64, compatible), otherwise itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    if inner is not None:
+        return inner
+    if address in _NAT64 or (0xFFFF < int(address) <= 0xFFFFFFFF):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def _inside(address: Address) -> str | None:  # noqa: PLR0911 - one return for each kind
+    """What kind of inside address it is, in words; None for one of the outside."""
+    if address.is_loopback:
+        return "the loopback"
+    if address.is_link_local:
+        return "a link-local"
+    if address.is_multicast:
+        return "a multicast"
+    if address.is_unspecified:
+        return "an unspecified"
+    if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:
+        return "a private"
+    if address.is_private:
+        return "a private"
+    if address.is_reserved or not address.is_global:
+        return "a reserved"
+    return None
+
+
+class GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Resolves, checks, and connects to the checked address."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+        self._inner = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore2
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        permitted, refusal = await self._checked(host, port)
+        if not permitted:
+            raise OutboundRefusedError(refusal)
+        failure: Exception | None = None
+        for address in permitted[:3]:
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as err:
+                failure = err
+        assert failure is not None
+        raise failure
+
+    async def _checked(self, host: str, port: int) -> tuple[Sequence[str], str]:
+        """The addresses that may be connected to, and why the others may not."""
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as err:
+            raise httpcore2.ConnectError(f"{host} cannot be resolved: {err}") from err
+        refusals = [(str(entry[4][0]), self._outbound.refuses(host, str(entry[4][0]))) for entry in found]
+        permitted = list(dict.fromkeys(address for address, refusal in refusals if refusal is None))
+        refusal = next((refusal for _, refusal in refusals if refusal is not None), f"{host}: no address")
+        return permitted, refusal
+
+
+class GuardedTransport(httpx2.AsyncHTTPTransport):
+    """httpx2's transport over a guarded pool. The environment's proxies are not used: they would resolve."""
+
+    def __init__(self, outbound: Outbound, *, connections: int) -> None:
+        super().__init__(trust_env=False)
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=httpx2.create_ssl_context(),
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=30.0,
+            network_backend=GuardedBackend(outbound),
+            socket_options=SOCKET_OPTIONS,  # one that was swallowed while it was idle is not used again
+        )

@@ -1,0 +1,1 @@
+"""Keys and signed references, the demo's public keys, and secrets that stand in files."""
