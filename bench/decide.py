@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench.rounds import Ratio, Series, alternating, by_name, show
 from services.router.domain.decide import decide
-from services.router.domain.model.compiled_bundle import CompiledPolicy, compile_json
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle, compile_json
+from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionTaken, Actor, EventReceived, Signal, TimerFired
 from shared.events import IncidentEvent
@@ -67,7 +67,7 @@ def policy(erring: int) -> str:
     )
 
 
-def compiled(erring: int) -> CompiledPolicy:
+def compiled(erring: int) -> CompiledBundle:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "policy.yaml"
         path.write_text(policy(erring), encoding="utf-8")
@@ -103,16 +103,16 @@ def life(number: int) -> Sequence[tuple[timedelta, Signal]]:
     ]
 
 
-def microseconds(rules: CompiledPolicy) -> float:
+def microseconds(rules: CompiledBundle) -> float:
     """The mean over all signals of all incidents' lives."""
-    around = Surroundings(live=rules)
+    context = Context(live=rules)
     lives = [life(number) for number in range(INCIDENTS)]
     signals = 0
     began = time.perf_counter()
     for each in lives:
         incident: Incident | None = None
         for after, signal in each:
-            incident = decide(incident, signal, around, rules, START + after).incident or incident
+            incident = decide(incident, signal, context, rules, START + after).incident or incident
             signals += 1
     return (time.perf_counter() - began) / signals * 1e6
 

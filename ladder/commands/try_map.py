@@ -81,7 +81,7 @@ def _worked_out(
     from services.router.api.dry_run_shapes import trial
     from services.router.domain.dry_run import tried_at_once
     from services.router.domain.model.compiled_bundle import compile_sized
-    from services.router.domain.model.context import Surroundings
+    from services.router.domain.model.context import Context
     from shared.http.problems import Problem
     from shared.policy import PolicyErrors, load
 
@@ -94,7 +94,7 @@ def _worked_out(
     except Problem as problem:
         document = problem.body()
         raise DeniedError(problem.status, problem_text(document, problem.status), None, document) from problem
-    found = tried_at_once(events, Surroundings(live=compile_sized(bundle)[0]), now)
+    found = tried_at_once(events, Context(live=compile_sized(bundle)[0]), now)
     answer = trial(integration, now, found, events=len(events), ignored=ignored)
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer))
     return plain

@@ -78,7 +78,9 @@ async def test_the_timeline_of_an_alert_that_a_cut_group_forgot_says_so(office: 
     await post(group("resolved", "cut"))
 
 
-async def test_why_a_sender_is_refused_is_seen_by_whoever_asks_not_only_by_the_sender(office: Office) -> None:
+async def test_why_a_sender_is_refused_is_seen_by_whoever_asks_not_only_by_the_sender(
+    office: Office,
+) -> None:
     before = (await office.get("/v1/integrations/scripts")).json()["refused"]
     batch = [{"title": "x"}, {"title": ""}]
     refused = await office.ask("POST", "/v1/integrations/scripts", "scripts", json=batch)

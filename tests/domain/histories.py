@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import NOTHING_CHANGED, Office
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import NOTHING_CHANGED, Overlay
 from shared.policy.oncall.schedules import Override
 from tests.domain.tale import START, bundle, compiled
 
@@ -246,7 +246,7 @@ def _sections(draw: Any) -> str:
 
 
 @lru_cache(maxsize=500)
-def organisation(sections: str) -> CompiledPolicy:
+def organisation(sections: str) -> CompiledBundle:
     return compiled(
         bundle(**{name: value for name, value in json.loads(sections).items() if value is not None})
     )
@@ -300,8 +300,8 @@ _STANDING = [
 ]
 OFFICES = [
     NOTHING_CHANGED,
-    *(Office(number, {"" if each.absent else "week": [each]}) for number, each in enumerate(_STANDING, 1)),
-    Office(9, {"week": [_STANDING[0], _STANDING[4]], "": [_STANDING[3]]}),
+    *(Overlay(number, {"" if each.absent else "week": [each]}) for number, each in enumerate(_STANDING, 1)),
+    Overlay(9, {"week": [_STANDING[0], _STANDING[4]], "": [_STANDING[3]]}),
 ]
 _OVERRIDES = st.tuples(st.just("office"), st.integers(0, len(OFFICES) - 1))
 histories = st.lists(

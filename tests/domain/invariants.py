@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision, Entry
 from services.router.domain.model.incident import LIVE, Clock, Incident, Interval, decode, encode
 from services.router.domain.model.signals import (
@@ -48,7 +48,7 @@ class Watch:
         before: Incident | None,
         signal: Signal,
         decision: Decision,
-        policy_of: Callable[[Incident], CompiledPolicy],
+        policy_of: Callable[[Incident], CompiledBundle],
     ) -> None:
         if decision.refusal is not None:
             assert decision.incident is before
@@ -79,7 +79,7 @@ class Watch:
         held_ones_page_nobody(after, signal, decision)
         a_machine_rests_nothing_that_grows_worse(same, after)
 
-    def shift(self, signal: Signal, decision: Decision, around: Surroundings, live: CompiledPolicy) -> None:
+    def shift(self, signal: Signal, decision: Decision, context: Context, live: CompiledBundle) -> None:
         """Rule 20: of what was asked through a schedule and nobody took, whoever is on call now has heard."""
         after, message = decision.incident, decision.message
         if after is None or decision.refusal is not None:
@@ -95,7 +95,7 @@ class Watch:
         assert len(handed) == len(set(handed)), "somebody was asked twice for the same"
         assert set(handed).isdisjoint(page.recipient.name for page in pages if page.through == "level")
         for page in after.pages:
-            roster = roster_of(live.bundle, page.schedule, around.office.overrides)
+            roster = roster_of(live.bundle, page.schedule, context.overlay.overrides)
             if roster is None or roster.schedule.handoff == "none" or page.through == "handoff":
                 continue
             made_now = page.page_id in {each.page_id for each in pages}

@@ -12,11 +12,11 @@ from services.router.domain.decide import decide
 from services.router.domain.draft.draft import derived_id
 from services.router.domain.lifecycle import late_trigger
 from services.router.domain.lifecycle.sender_silence import of_group
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Cause, Group, Office, Other, Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Cause, Context, Group, Other, Overlay
 from services.router.domain.model.decision import Decision, Refusal, Spread
 from services.router.domain.model.incident import Incident, encode
-from services.router.domain.model.signals import EventReceived, RelatedTold, Signal
+from services.router.domain.model.signals import EventReceived, RelatedMessage, Signal
 from shared.eventlog.codec import encode as as_record
 from shared.events import RelatedChanged, Upstream
 
@@ -31,8 +31,8 @@ class Told:
     signal: Signal
     to: str | tuple[str, str]
     now: datetime
-    live: CompiledPolicy
-    office: Office
+    live: CompiledBundle
+    overlay: Overlay
 
 
 class LookedUp(dict[tuple[str, str], Group]):
@@ -53,12 +53,12 @@ def _seen(incident: Incident) -> Other:
 class Switchboard:
     """Holds the incidents as the database would, and hands each signal to `decide`."""
 
-    live: CompiledPolicy
+    live: CompiledBundle
     now: datetime
-    office: Office = field(default_factory=Office)
+    overlay: Overlay = field(default_factory=Overlay)
     incidents: dict[str, Incident] = field(default_factory=dict)
     newest: dict[tuple[str, str], str] = field(default_factory=dict)
-    policies: dict[str, CompiledPolicy] = field(default_factory=dict)
+    policies: dict[str, CompiledBundle] = field(default_factory=dict)
     resolves: dict[tuple[str, str], datetime] = field(default_factory=dict)
     groups: dict[tuple[str, str], Group] = field(default_factory=dict)
     causes: dict[str, list[Cause]] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Switchboard:
     def take(self, signal: Signal, to: str | tuple[str, str]) -> tuple[Incident | None, Decision]:
         """Decide, keep what was decided; the incident as it was before, and the decision."""
         self.policies.setdefault(self.live.hash, self.live)
-        self.script.append(Told(signal, to, self.now, self.live, self.office))
+        self.script.append(Told(signal, to, self.now, self.live, self.overlay))
         before = self.incidents.get(to if isinstance(to, str) else self.newest.get(to, ""))
         decision = self.ask(before, signal)
         if self._comes_back_under_a_newer_one(decision):
@@ -91,18 +91,18 @@ class Switchboard:
     def ask(self, before: Incident | None, signal: Signal) -> Decision:
         """What would be decided now."""
         policy = self.policies[before.policy_hash] if before is not None else self.live
-        return decide(before, signal, self.around(before, signal), policy, self.now)
+        return decide(before, signal, self.context(before, signal), policy, self.now)
 
-    def around(self, incident: Incident | None, signal: Signal) -> Surroundings:
+    def context(self, incident: Incident | None, signal: Signal) -> Context:
         """What surrounds the incident."""
         remembered = None
         if incident is None and isinstance(signal, EventReceived):
             remembered = self.resolves.get((signal.event.integration, signal.event.dedup_key))
         causes = {rule: tuple(found) for rule, found in self.causes.items()}
-        return Surroundings(
+        return Context(
             self.live,
             remembered,
-            office=self.office,
+            overlay=self.overlay,
             groups=LookedUp(self._standing_groups()),
             causes=causes,
             rotations=dict(self.rotations),
@@ -191,7 +191,7 @@ class Switchboard:
             message = self.waiting.pop(0)
             assert len(done) < MOST_FIRINGS, "incidents talk to each other without end"
             if message.to in self.incidents:
-                signal = RelatedTold(message)
+                signal = RelatedMessage(message)
                 before, decision = self.take(signal, message.to)
                 done.append((before, signal, decision))
         return done
@@ -202,6 +202,6 @@ def played_again(board: Switchboard) -> list[bytes]:
     first = board.script[0]
     again = Switchboard(first.live, first.now)
     for told in board.script:
-        again.live, again.now, again.office = told.live, told.now, told.office
+        again.live, again.now, again.overlay = told.live, told.now, told.overlay
         again.take(told.signal, told.to)
     return again.written

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.router.domain.decide import decide
-from services.router.domain.model.compiled_bundle import CompiledPolicy, compile_policy
-from services.router.domain.model.context import NOTHING_CHANGED, Heard, Office, Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle, compile_policy
+from services.router.domain.model.context import NOTHING_CHANGED, Context, Heard, Overlay
 from services.router.domain.model.decision import Decision, Entry
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import (
@@ -70,7 +70,7 @@ def ladder(**parts: Any) -> dict[str, Any]:
     } | parts
 
 
-def compiled(policy: Bundle) -> CompiledPolicy:
+def compiled(policy: Bundle) -> CompiledBundle:
     return compile_policy(policy, content_hash(policy))
 
 
@@ -78,24 +78,24 @@ def compiled(policy: Bundle) -> CompiledPolicy:
 class Tale:
     """One key's history. `decisions` holds everything that was decided, in order."""
 
-    policy: CompiledPolicy = field(default_factory=lambda: compiled(bundle()))
+    policy: CompiledBundle = field(default_factory=lambda: compiled(bundle()))
     now: datetime = START
     incident: Incident | None = None
     decisions: list[Decision] = field(default_factory=list)
-    frozen: dict[str, CompiledPolicy] = field(default_factory=dict)
+    frozen: dict[str, CompiledBundle] = field(default_factory=dict)
     remembered: datetime | None = None
-    office: Office = NOTHING_CHANGED
+    overlay: Overlay = NOTHING_CHANGED
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)
     heard: Heard | None = None
     count: int = 0
 
     def tell(self, signal: Signal) -> Decision:
-        around = Surroundings(
-            self.policy, self.remembered, self.office, rotations=self.rotations, heard=self.heard
+        context = Context(
+            self.policy, self.remembered, self.overlay, rotations=self.rotations, heard=self.heard
         )
         self.frozen.setdefault(self.policy.hash, self.policy)
         policy = self.frozen[self.incident.policy_hash] if self.incident else self.policy
-        decision = decide(self.incident, signal, around, policy, self.now)
+        decision = decide(self.incident, signal, context, policy, self.now)
         if decision.refusal is None:
             self.incident = decision.incident or self.incident
             self.rotations = self.rotations | decision.rotations

@@ -11,7 +11,7 @@ from services.router.domain.decide import decide
 from services.router.domain.forecast import TOLD_ONCE, WORTH_TELLING, forecast, worded
 from services.router.domain.lifecycle import late_trigger as late
 from services.router.domain.model.compiled_bundle import Rung
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident, encode
 from services.router.domain.model.signals import Signal, TimerFired
@@ -33,14 +33,14 @@ class Watched(Tale):
 
     def tell(self, signal: Signal) -> Decision:
         before, stored = self.incident, encode(self.incident) if self.incident else b""
-        around = Surroundings(self.policy, self.remembered, self.office, rotations=dict(self.rotations))
+        context = Context(self.policy, self.remembered, self.overlay, rotations=dict(self.rotations))
         decision = super().tell(signal)
         if before is not None:
             assert encode(before) == stored, "a decision changed what it was given"
         policy = self.frozen[before.policy_hash] if before else self.policy
-        assert decide(before, signal, around, policy, self.now) == decision
+        assert decide(before, signal, context, policy, self.now) == decision
         self.watch.look(before, signal, decision, lambda incident: self.frozen[incident.policy_hash])
-        self.watch.shift(signal, decision, around, self.policy)
+        self.watch.shift(signal, decision, context, self.policy)
         self._nothing_is_left_over(decision)
         if before is not None and isinstance(signal, TimerFired):
             self._comes_as_the_page_said(before, decision)
@@ -84,10 +84,10 @@ class Watched(Tale):
             return  # refused, or it was so already: nothing was decided, nor looked at
         if after.next_due_at <= after.decided_at + SOONEST:  # its next step is due right now
             return
-        around = Surroundings(self.policy, office=self.office, rotations=self.rotations)
+        context = Context(self.policy, overlay=self.overlay, rotations=self.rotations)
         policy = self.frozen.setdefault(self.policy.hash, self.policy)
         policy = self.frozen.get(after.policy_hash, policy)
-        again = decide(after, TimerFired(), around, policy, after.decided_at)
+        again = decide(after, TimerFired(), context, policy, after.decided_at)
         late = {
             entry.text for entry in again.entries if "has passed" in entry.text or "recorded" in entry.text
         }
@@ -124,7 +124,7 @@ def play(story: Watched, others: Sequence[str], steps: Sequence[Any]) -> None:
         if kind == "event":
             _event(story, *rest)
         elif kind == "office":
-            story.office = OFFICES[rest[0]]
+            story.overlay = OFFICES[rest[0]]
             if story.incident is not None:
                 story.tell(TimerFired())  # whoever changes one makes what is open due
         elif kind == "policy":
@@ -169,8 +169,8 @@ def _act(story: Watched, action: str, user: str, arguments: dict[str, Any]) -> N
 def _foretold_is_what_comes(story: Watched) -> None:
     if story.incident is None or story.incident.status == "closed":
         return
-    around = Surroundings(story.policy, office=story.office, rotations=story.rotations)
-    coming = forecast(story.incident, around, story.frozen[story.incident.policy_hash])
+    context = Context(story.policy, overlay=story.overlay, rotations=story.rotations)
+    coming = forecast(story.incident, context, story.frozen[story.incident.policy_hash])
     happened, told = list[tuple[datetime, str]](), set[str]()
     for _ in range(100):
         if story.incident.next_due_at is None or len(happened) >= len(coming):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from services.router.domain.forecast import forecast
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from tests.domain.tale import START, on_main, tale
 
 SLAS = [{"name": "promise", "acknowledge": "10m", "resolve": "1h", "warn_at": ["50%"]}]
@@ -185,7 +185,7 @@ def test_what_explain_says_comes_next_is_what_then_happens():
     points = [at("50% of resolve", {"inform": [{"manager_of": "user:ana"}]})]
     story = tale(slas=SLAS, **on_main(rounds=2, points=points))
     story.event()
-    coming = forecast(story.standing, Surroundings(story.policy), story.policy)
+    coming = forecast(story.standing, Context(story.policy), story.policy)
     before = len(story.decisions)
     story.later(minutes=45)
     kinds = {"paged", "level_skipped", "warn", "breach", "point", "informed"}

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.router.batch.expression_failures import section
-from services.router.domain.model.context import Office, Silence
+from services.router.domain.model.context import Overlay, Silence
 from services.router.duty.overlay import condition_of, expressions_of
 from tests.domain.tale import START, Tale, bundle, compiled, ladder
 
@@ -40,7 +40,7 @@ def test_each_expression_that_could_not_be_evaluated_is_named_once_with_its_reas
         comment="",
         by="user:ana",
     )
-    failures = Tale(policy, office=Office(silences=[silence])).event().failures
+    failures = Tale(policy, overlay=Overlay(silences=[silence])).event().failures
     assert {place for _, place in failures} == {
         "loud",
         "priorities[1].when",

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from services.router.domain.forecast import NextStep, forecast
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from tests.domain.tale import START, Tale, on_main, tale
 from tests.rules.crowd import Crowd, crowd
 
@@ -12,13 +12,13 @@ OFFICE = {"office": {"timezone": "UTC", "hours": [{"days": "mon-fri", "from": "0
 
 
 def foretold(story: Tale) -> list[NextStep]:
-    return forecast(story.standing, Surroundings(story.policy), story.policy)
+    return forecast(story.standing, Context(story.policy), story.policy)
 
 
 def foretold_of(story: Crowd, key: str) -> list[NextStep]:
     board = story.board
-    around = Surroundings(board.live, office=board.office, causes=board.causes)
-    return forecast(story.of(key), around, board.live)
+    context = Context(board.live, overlay=board.overlay, causes=board.causes)
+    return forecast(story.of(key), context, board.live)
 
 
 def after(**span: float):
@@ -29,7 +29,7 @@ def test_the_end_of_the_waiting_and_what_follows_are_foretold():
     story = tale()
     story.event()
     story.event("update", waiting_for="customer")
-    coming = forecast(story.standing, Surroundings(story.policy), story.policy)
+    coming = forecast(story.standing, Context(story.policy), story.policy)
     assert [step.at for step in coming][:2] == [START + timedelta(days=1)] * 2
     assert "no longer waiting for customer" in coming[0].what
     assert "level desk is paged" in coming[1].what
@@ -39,7 +39,7 @@ def test_a_breach_is_foretold_although_finally_repeats_before_it():
     story = tale(slas=[{"name": "s", "resolve": "4h"}])
     story.event()
     story.later(minutes=20)
-    coming = forecast(story.standing, Surroundings(story.policy), story.policy)
+    coming = forecast(story.standing, Context(story.policy), story.policy)
     assert [step.what.partition(" ")[0] for step in coming] == ["finally", "breach:"]
 
 
@@ -48,7 +48,7 @@ def test_a_point_that_will_have_held_long_enough_is_foretold():
     story = tale(**on_main(points=points))
     story.event()
     story.act("acknowledge")
-    coming = forecast(story.standing, Surroundings(story.policy), story.policy)
+    coming = forecast(story.standing, Context(story.policy), story.policy)
     assert any(step.at == START + timedelta(days=2) and "point p" in step.what for step in coming)
 
 
@@ -91,7 +91,7 @@ def test_what_was_frozen_counts_and_not_what_the_policy_says_now():
     now = tale(
         calendars={"office": OFFICE["office"] | {"hours": [{"days": "sat", "from": "08:00", "to": "09:00"}]}}
     ).policy
-    assert forecast(story.standing, Surroundings(now), story.policy) == before
+    assert forecast(story.standing, Context(now), story.policy) == before
 
 
 def test_one_that_is_resolved_waits_for_its_confirmation():
@@ -170,7 +170,7 @@ def test_what_is_overdue_because_nothing_ran_comes_now():
     story = tale()
     story.event()
     now = after(hours=2)
-    first, second, *_ = forecast(story.standing, Surroundings(story.policy), story.policy, since=now)
+    first, second, *_ = forecast(story.standing, Context(story.policy), story.policy, since=now)
     assert first.at == now
     assert "level experts is paged" in first.what
     assert second.at == now + timedelta(minutes=10), "its window counts from then (rule 2)"
@@ -180,8 +180,8 @@ def test_a_silence_that_it_has_not_heard_of_yet_counts_from_now_on():
     story, silenced = crowd(**SLA), crowd(**SLA)
     story.event("a", service="checkout")
     silenced.silence("service == 'checkout'", hours=1)
-    around = Surroundings(story.board.live, office=silenced.board.office)
+    context = Context(story.board.live, overlay=silenced.board.overlay)
     now = after(minutes=1)
-    begins, ends, *_ = forecast(story.of("a"), around, story.board.live, since=now)
+    begins, ends, *_ = forecast(story.of("a"), context, story.board.live, since=now)
     assert (begins.at, ends.at) == (now, after(hours=1))
     assert begins.what.startswith("nobody is notified: silence of ana")

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.router.domain.model.context import Office
+from services.router.domain.model.context import Overlay
 from services.router.domain.model.incident import Incident, encode
 from services.router.domain.model.signals import (
     ActionArguments,
@@ -144,7 +144,7 @@ class AnythingHappens(RuleBasedStateMachine):
     def somebody_stands_in(self, user: str, begins: int, hours: int) -> None:
         start = self.board.now + timedelta(hours=begins)
         made = Override(f"o{self.events}", user, start, start + timedelta(hours=hours), "user:petra")
-        self.board.office = Office(self.board.office.revision + 1, {"week": [made]})
+        self.board.overlay = Overlay(self.board.overlay.revision + 1, {"week": [made]})
 
     # --- what must hold -------------------------------------------------------------------------------
 

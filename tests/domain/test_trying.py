@@ -7,7 +7,7 @@ import msgspec
 from services.router.domain.decide import decide
 from services.router.domain.dry_run import MOST_DECIDED, tried_at_once
 from services.router.domain.model.compiled_bundle import compile_sized
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from services.router.domain.model.signals import EventReceived
 from shared.events import IncidentEvent
 from shared.policy import Bundle
@@ -35,7 +35,7 @@ BUNDLE = Bundle.model_validate(
         "routes": [{"when": "kind == 'turns'", "policy": "turns"}, {"policy": "day"}],
     }
 )
-AROUND = Surroundings(live=compile_sized(BUNDLE)[0])
+AROUND = Context(live=compile_sized(BUNDLE)[0])
 
 
 def event(key: str = "k", **said) -> IncidentEvent:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from services.router.domain.model.context import Maintenance, Office, Silence
+from services.router.domain.model.context import Maintenance, Overlay, Silence
 from services.router.domain.model.decision import Decision, Entry
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import (
@@ -81,11 +81,11 @@ class Crowd:
         """Somebody posts a silence; what is open and matches hears of it."""
         condition = Expressions((), ()).condition(when, "silence")
         until = self.now + timedelta(**span)
-        made = Silence(f"s{len(self.board.office.silences)}", when, condition, self.now, until, "", "ana")
-        self._changed_office(silences=(*self.board.office.silences, made))
+        made = Silence(f"s{len(self.board.overlay.silences)}", when, condition, self.now, until, "", "ana")
+        self._changed_overlay(silences=(*self.board.overlay.silences, made))
 
     def unsilence(self) -> None:
-        self._changed_office(silences=())
+        self._changed_overlay(silences=())
 
     def maintenance(self, when: str, then: str = "page", window: Any = None, **span: float) -> None:
         condition = Expressions((), ()).condition(when, "maintenance")
@@ -100,12 +100,12 @@ class Crowd:
             window=bound(_WINDOWS.validate_python(window), self.board.live.bundle) if window else None,
             by="ana",
         )
-        self._changed_office(maintenance=(made,))
+        self._changed_overlay(maintenance=(made,))
 
-    def _changed_office(self, **changes: Any) -> None:
-        office = self.board.office
-        known = {"silences": office.silences, "maintenance": office.maintenance} | changes
-        self.board.office = Office(office.revision + 1, {}, **known)
+    def _changed_overlay(self, **changes: Any) -> None:
+        overlay = self.board.overlay
+        known = {"silences": overlay.silences, "maintenance": overlay.maintenance} | changes
+        self.board.overlay = Overlay(overlay.revision + 1, {}, **known)
         for incident in [each for each in self.board.incidents.values() if each.is_open]:
             self._take(TimerFired(), incident.id)
 

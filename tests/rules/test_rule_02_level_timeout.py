@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from services.router.domain.forecast import forecast
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from tests.domain.tale import START, on_main, tale
 
 CREW = ["user:ana", "user:petra", "user:karel"]
@@ -291,7 +291,7 @@ def test_what_is_foretold_comes(hour):
     story = held()
     story.event()
     story.later(minutes=1)
-    coming = forecast(story.standing, Surroundings(story.policy), story.policy)
+    coming = forecast(story.standing, Context(story.policy), story.policy)
     assert [step.what.split(",")[0].split(" because")[0] for step in coming[:2]] == [
         "level experts waits for calendar office",
         "level experts is paged",

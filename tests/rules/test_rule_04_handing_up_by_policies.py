@@ -11,8 +11,8 @@ FINANCE = {"levels": [CONTROLLER], "finally": {"notify": ["user:karel"], "every"
 
 def test_another_policy_is_paged_now_whatever_its_calendar_or_its_grace_say():
     waits = FINANCE | {"levels": [CONTROLLER | {"hold_until": "office"}], "grace": {"wait": "10m"}}
-    office = {"office": {"timezone": "UTC", "hours": [{"days": "mon-fri", "from": "08:00", "to": "18:00"}]}}
-    story = tale(calendars=office, policies={"main": ladder(), "finance": waits})
+    overlay = {"office": {"timezone": "UTC", "hours": [{"days": "mon-fri", "from": "08:00", "to": "18:00"}]}}
+    story = tale(calendars=overlay, policies={"main": ladder(), "finance": waits})
     story.event()
     story.act("escalate", policy="finance", because="authority")
     assert story.paged == ["ana", "petra"]
@@ -22,8 +22,8 @@ def test_another_policy_is_paged_now_whatever_its_calendar_or_its_grace_say():
 def test_a_point_that_hands_it_to_a_policy_respects_its_calendar():
     point = {"name": "dear", "when": "events >= 2", "do": [{"escalate": {"policy": "finance"}}]}
     waits = FINANCE | {"levels": [CONTROLLER | {"hold_until": "office"}]}
-    office = {"office": {"timezone": "UTC", "hours": [{"days": "mon-fri", "from": "08:00", "to": "18:00"}]}}
-    story = tale(calendars=office, policies={"main": ladder(points=[point]), "finance": waits})
+    overlay = {"office": {"timezone": "UTC", "hours": [{"days": "mon-fri", "from": "08:00", "to": "18:00"}]}}
+    story = tale(calendars=overlay, policies={"main": ladder(points=[point]), "finance": waits})
     story.event()
     story.event()
     assert (story.paged, len(story.said("held"))) == (["ana"], 1)

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 from services.router.domain.forecast import forecast
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from tests.domain.tale import START, on_main, tale
 
 OFFICE = {
@@ -124,7 +124,7 @@ def test_the_level_before_says_when_the_last_step_comes():
 def test_the_forecast_tells_the_wait_and_the_page_after_it():
     story = office_hours(at=START)
     story.event()
-    coming = forecast(story.standing, Surroundings(story.policy), story.policy)
+    coming = forecast(story.standing, Context(story.policy), story.policy)
     assert [
         (step.at - START, step.what.partition(" because")[0].partition(",")[0]) for step in coming[:3]
     ] == [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.router.domain.model.incident import Clock, decode, encode
-from services.router.domain.model.signals import RelatedTold
+from services.router.domain.model.signals import RelatedMessage
 from services.router.domain.reporting.report_facts import BY_PERSON, TARGETS, Outcome, outcome
 from shared.events import RelatedChanged
 from tests.domain.tale import START, Tale, bundle, compiled, on_main, tale
@@ -98,7 +98,7 @@ def test_whoever_takes_the_parent_takes_its_members_as_a_person_or_as_a_machine(
             message_id=f"m{len(member.decisions)}", to=member.standing.id, incident_id="p", relation="stands",
             at=member.now, title="the parent", status="acknowledged", values=values,
         )  # fmt: skip
-        member.tell(RelatedTold(message))
+        member.tell(RelatedMessage(message))
 
     told(assignee="ana", person=False)
     assert (member.standing.assignee, clock(member, "acknowledge").state) == ("ana", "running")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from services.router.domain.forecast import forecast
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Clock, snapshot
 from services.router.domain.reporting.report_facts import BREACHED, BY_PERSON, FULFILLED, TARGETS, outcome
 from shared.events import ClockSnapshot
@@ -217,7 +217,7 @@ def test_a_persons_promise_that_was_broken_and_is_withdrawn_is_still_counted_as_
 def test_what_comes_next_tells_of_the_promise_that_is_watched_again():
     story = broken()
     lower(story)
-    coming = forecast(story.standing, Surroundings(story.policy), story.policy)
+    coming = forecast(story.standing, Context(story.policy), story.policy)
     breaches = [step.at for step in coming if step.what.startswith("breach: resolve")]
     assert breaches == [START + timedelta(days=1)]
 

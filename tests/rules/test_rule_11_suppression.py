@@ -6,7 +6,7 @@ import pytest
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from shared.events import Recipient
 from tests.domain.tale import START, ladder, on_main
 from tests.rules.crowd import crowd
@@ -322,7 +322,7 @@ def test_whatever_asks_for_a_page_of_a_muted_incident_gets_none_out():
     story = crowd(**WINDOW)
     incident = story.event("a", service="checkout")
     live = story.board.live
-    draft = Draft(incident, live, Surroundings(live), story.now)
+    draft = Draft(incident, live, Context(live), story.now)
     draft.page(Found(Recipient(kind="user", name="ana"), "test"), through="level", why="test")
     draft.tell(Recipient(kind="user", name="ana"), "inform")
     assert (draft.pages, draft.notices, draft.incident.pages) == ([], [], ())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.router.domain.actions import ACTIONS, possible
 from services.router.domain.draft.draft import Draft
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from services.router.domain.model.signals import Actor
 from tests.domain.tale import Tale, bundle, compiled, ladder, tale
 
@@ -369,8 +369,8 @@ def test_exactly_what_is_listed_as_possible_is_accepted(kind, steps):
     story.frozen.setdefault(story.policy.hash, story.policy)
     for role in ("viewer", "responder", "lead", "admin"):
         actor = Actor("user:karel", role, "karel")
-        before, around = story.standing, Surroundings(story.policy)
-        draft = Draft(before, story.frozen[before.policy_hash], around, story.now)
+        before, context = story.standing, Context(story.policy)
+        draft = Draft(before, story.frozen[before.policy_hash], context, story.now)
         listed = set(possible(draft, actor)) - {"merge"}
         for action in sorted(set(ACTIONS) - {"merge"}):
             decision = story.act(action, user="karel", role=role, **_arguments(action, story, role))

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.router.domain.model.signals import RelatedTold
+from services.router.domain.model.signals import RelatedMessage
 from tests.domain.tale import START, Tale, on_main, tale
 
 CLOSE = {"confirmed_by": "customer", "after": "3d"}
@@ -110,7 +110,7 @@ def test_the_same_key_later_opens_a_new_one_and_the_unconfirmed_one_gives_way():
     (signal,) = decision.signals
     assert (signal.to, signal.relation) == (old.id, "came_back")
     new, story.incident = story.standing, old
-    story.tell(RelatedTold(signal))
+    story.tell(RelatedMessage(signal))
     assert story.standing.status == "closed"
     assert f"the same problem came back as incident {new.id}" in story.said("closed")[0]
 

@@ -176,9 +176,9 @@ def test_a_merge_into_what_is_resolved_at_the_same_moment_loses_nothing():
     story = crowd()
     story.event("a")
     story.event("b")
-    known = story.board.around(story.of("b"), None)
+    known = story.board.context(story.of("b"), None)
     story.act("a", "resolve")
-    story.board.__dict__["around"] = lambda *_: known
+    story.board.__dict__["context"] = lambda *_: known
     story.act("b", "merge", into=story.of("a").id)
     assert (story.of("b").status, story.of("b").merged) == ("triggered", False)
     assert story.paged("b") == ["ana", "ana"]
@@ -239,9 +239,9 @@ def test_what_is_possible_with_a_resolved_one_names_the_merge():
 def merged_into_what_is_over(meanwhile=lambda story: None):
     """`b`, resolved, is merged into `a` while another router resolves that."""
     story = resolved_and_open()
-    known = story.board.around(story.of("b"), None)
+    known = story.board.context(story.of("b"), None)
     story.act("a", "resolve")
-    story.board.__dict__["around"] = lambda *_: known
+    story.board.__dict__["context"] = lambda *_: known
     deliver, story.board.__dict__["deliver"] = story.board.deliver, list
     story.act("b", "merge", into=story.of("a").id)
     meanwhile(story)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.router.domain.model.context import Office
+from services.router.domain.model.context import Overlay
 from shared.policy.oncall.schedules import Override
 from tests.domain.tale import START, Tale, bundle, compiled, ladder, tale
 
@@ -46,7 +46,7 @@ def test_overrides_count_whatever_policy_it_started_with() -> None:
     story.event()
     change(story, **sections("karel"))
     stands_in = Override("o", "petra", START, START.replace(hour=12))
-    story.office = Office(1, {"week": [stands_in]})
+    story.overlay = Overlay(1, {"week": [stands_in]})
     story.later(minutes=15)
     assert story.paged == ["ana", "petra", "petra"]
 
@@ -82,7 +82,7 @@ def test_a_condition_asks_who_is_on_call_now_with_overrides() -> None:
         {"name": "experts", "notify": ["user:karel"], "acknowledge_within": "5m"},
     ]
     story = tale(**sections(levels=levels))
-    story.office = Office(1, {"week": [Override("o", "karel", START, START.replace(hour=12))]})
+    story.overlay = Overlay(1, {"week": [Override("o", "karel", START, START.replace(hour=12))]})
     story.event()
     assert story.paged == ["karel"]
     plain = tale(**sections(levels=levels))

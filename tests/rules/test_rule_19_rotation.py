@@ -1,7 +1,7 @@
 """Rule 19: a rotation's position is a name per policy and level, advanced once a page."""
 
 from services.router.domain.forecast import forecast
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from tests.domain.tale import Tale, bundle, compiled, on_main, tale
 
 CREW = ["user:ana", "user:petra", "user:karel"]
@@ -93,6 +93,6 @@ def test_people_are_the_current_ones_and_the_position_survives_a_new_policy():
 def test_what_is_foretold_goes_on_with_the_rotation():
     story = tale(**on_main(levels=[TURNS], rounds=3))
     story.event()
-    around = Surroundings(story.policy, rotations=story.rotations)
-    coming = [step.what for step in forecast(story.standing, around, story.policy) if "in turn" in step.what]
+    context = Context(story.policy, rotations=story.rotations)
+    coming = [step.what for step in forecast(story.standing, context, story.policy) if "in turn" in step.what]
     assert [what.rsplit(": ", 1)[1].split(";")[0] for what in coming] == ["Petra", "Karel"]

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from services.router.domain.forecast import forecast
-from services.router.domain.model.context import Office, Surroundings
+from services.router.domain.model.context import Context, Overlay
 from shared.policy.oncall.schedules import Override
 from tests.domain.tale import START, Tale, bundle, compiled, on_main, tale
 
@@ -45,8 +45,8 @@ def handed(story: Tale) -> list[tuple[str, str]]:
     return [(each.recipient.name, each.text) for each in story.notices if each.event == "handoff"]
 
 
-def override(user: str, begins: datetime, ends: datetime) -> Office:
-    return Office(1, {"desk": [Override("o1", user, begins, ends, "user:karel")]})
+def override(user: str, begins: datetime, ends: datetime) -> Overlay:
+    return Overlay(1, {"desk": [Override("o1", user, begins, ends, "user:karel")]})
 
 
 EIGHT = START.replace(hour=8)
@@ -126,7 +126,7 @@ def test_it_is_not_handed_over_when_the_same_person_goes_on() -> None:
 
 def test_an_override_that_lengthens_the_shift_is_honoured() -> None:
     story = taken()
-    story.office = override("ana", EIGHT, EIGHT + timedelta(hours=3))
+    story.overlay = override("ana", EIGHT, EIGHT + timedelta(hours=3))
     until(story, EIGHT + timedelta(hours=2))
     assert not handed(story)
     until(story, EIGHT + timedelta(hours=3))
@@ -135,7 +135,7 @@ def test_an_override_that_lengthens_the_shift_is_honoured() -> None:
 
 def test_ana_who_has_it_reads_that_petra_stands_in_and_that_it_stays_with_her() -> None:
     story = taken()
-    story.office = override("petra", EIGHT - timedelta(hours=1), EIGHT)
+    story.overlay = override("petra", EIGHT - timedelta(hours=1), EIGHT)
     story.down_for(seconds=1)  # the API makes it due when an override is made
     until(story, EIGHT - timedelta(minutes=30))
     (coming, incoming), (going, outgoing) = handed(story)
@@ -153,7 +153,7 @@ def test_ana_who_has_it_reads_that_petra_stands_in_and_that_it_stays_with_her() 
 def test_an_override_that_cuts_the_shift_short_counts_from_the_next_timer_on() -> None:
     story = taken()
     story.later(minutes=10)
-    story.office = override("karel", story.now, EIGHT + timedelta(hours=1))
+    story.overlay = override("karel", story.now, EIGHT + timedelta(hours=1))
     story.down_for(seconds=1)  # the API makes it due when an override is made
     assert [name for name, _ in handed(story)] == ["karel", "ana"]
     until(story, EIGHT)
@@ -174,7 +174,7 @@ def test_when_nobody_follows_that_is_recorded_and_asked_again_at_the_next_change
 
 def test_who_stands_in_and_is_not_in_the_policy_is_passed_over_and_that_is_said() -> None:
     story = taken()
-    story.office = override("gone", EIGHT, NEXT)
+    story.overlay = override("gone", EIGHT, NEXT)
     until(story, EIGHT)
     assert [name for name, _ in handed(story)] == ["petra", "ana"]
     [said] = story.said("on_call")
@@ -253,7 +253,7 @@ def test_the_next_one_does_not_hand_over_before_their_shift_has_begun() -> None:
     story = tale(**(sections | on_main(levels=[level], forgotten_after="30d")))
     story.event()
     story.act("acknowledge", user="petra")
-    story.office = override("karel", story.now, EIGHT)  # of no concern to Petra, whose shift is to come
+    story.overlay = override("karel", story.now, EIGHT)  # of no concern to Petra, whose shift is to come
     story.down_for(minutes=5)
     assert not handed(story)
     until(story, NEXT)
@@ -303,5 +303,5 @@ def test_a_schedule_that_vanished_or_hands_nothing_over_any_more_ends_it(section
 
 def test_the_forecast_tells_of_the_handoff() -> None:
     story = taken()
-    coming = forecast(story.standing, Surroundings(story.policy), story.policy, steps=1)
+    coming = forecast(story.standing, Context(story.policy), story.policy, steps=1)
     assert (coming[0].at, coming[0].what[:32]) == (EIGHT, "the shift of Ana on desk is over")

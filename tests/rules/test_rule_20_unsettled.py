@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.router.domain.model.context import NOTHING_CHANGED, Office
+from services.router.domain.model.context import NOTHING_CHANGED, Overlay
 from services.router.domain.model.signals import TimerFired
 from shared.policy.oncall.schedules import Override
 from tests.domain.invariants import Watch
@@ -46,8 +46,8 @@ def handed(story: Tale) -> list[tuple[str, str]]:
     return [(each.recipient.name, each.text) for each in story.notices if each.event == "handoff"]
 
 
-def override(user: str, begins: datetime, ends: datetime) -> Office:
-    return Office(1, {"desk": [Override("o1", user, begins, ends, "user:karel")]})
+def override(user: str, begins: datetime, ends: datetime) -> Overlay:
+    return Overlay(1, {"desk": [Override("o1", user, begins, ends, "user:karel")]})
 
 
 def test_cid_who_comes_on_is_paged_for_what_ana_did_not_take() -> None:
@@ -106,7 +106,7 @@ def test_ana_is_not_asked_twice_in_one_turn_because_another_policy_came_into_for
     story.watch = Watch()
     story.now = EIGHT - timedelta(hours=1)
     story.event()
-    story.office = override("dora", EIGHT - timedelta(minutes=50), EIGHT - timedelta(minutes=20))
+    story.overlay = override("dora", EIGHT - timedelta(minutes=50), EIGHT - timedelta(minutes=20))
     until(story, EIGHT - timedelta(minutes=50))
     story.tell(TimerFired())
     story.policy = compiled(bundle(users=users(), schedules=desk(), tiers=["gold", "lead"], **sections))
@@ -204,7 +204,7 @@ def test_an_override_that_begins_is_a_change_of_shift_and_its_end_asks_nobody_tw
     story.now = EIGHT - timedelta(hours=3)
     story.event()
     begins = story.now + timedelta(hours=1)
-    story.office = override("cid", begins, begins + timedelta(minutes=30))
+    story.overlay = override("cid", begins, begins + timedelta(minutes=30))
     story.down_for(seconds=1)  # the API makes it due when an override is made
     until(story, EIGHT - timedelta(seconds=1))
     asked = [name for name, _ in handed(story)] if handoff == "inform" else story.paged[1:]
@@ -218,7 +218,7 @@ def test_cid_who_stands_in_reads_once_until_when_and_that_ana_is_off_meanwhile(h
     story.now = EIGHT - timedelta(hours=3)
     story.event()
     begins = story.now + timedelta(hours=1)
-    story.office = override("cid", begins, begins + timedelta(minutes=30))
+    story.overlay = override("cid", begins, begins + timedelta(minutes=30))
     story.down_for(seconds=1)  # the API makes it due when an override is made
     until(story, begins)
     if handoff == "page":
@@ -244,7 +244,7 @@ def test_dora_who_stands_in_is_asked_although_the_next_one_was_asked_as_well() -
     story.now = EIGHT - timedelta(hours=5)
     story.event()
     assert story.paged == ["ana", "cid"]
-    story.office = override("dora", EIGHT - timedelta(hours=2), EIGHT - timedelta(hours=1))
+    story.overlay = override("dora", EIGHT - timedelta(hours=2), EIGHT - timedelta(hours=1))
     story.down_for(seconds=1)  # the API makes it due when an override is made
     until(story, EIGHT - timedelta(hours=2))
     assert story.paged == ["ana", "cid", "dora"]
@@ -255,10 +255,10 @@ def test_dora_who_stands_in_is_asked_although_the_next_one_was_asked_as_well() -
 def test_an_override_that_is_taken_back_gives_it_back_at_once() -> None:
     story = told(levels=[level(within="10h")])
     story.now = EIGHT - timedelta(hours=3)
-    story.office = override("dora", story.now, EIGHT)
+    story.overlay = override("dora", story.now, EIGHT)
     story.event()
     assert story.paged == ["dora"]
-    story.office = NOTHING_CHANGED
+    story.overlay = NOTHING_CHANGED
     story.down_for(minutes=5)
     assert story.paged == ["dora", "ana"]
 
@@ -271,7 +271,7 @@ def test_petra_has_each_absence_of_ana_as_a_turn_of_its_own() -> None:
     for number in range(2):  # Ana is away for half an hour, twice, and nobody stands in: Petra lies beneath
         begins, ends = story.now, story.now + timedelta(minutes=30)
         away = Override(f"o{number}", "", begins, ends, "user:ana", "ana", begins)
-        story.office = Office(number + 1, {"": [away]})
+        story.overlay = Overlay(number + 1, {"": [away]})
         story.down_for(seconds=1)
         story.later(hours=1)
     assert story.paged == ["ana", "petra", "petra"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.router.domain.forecast import forecast
-from services.router.domain.model.context import Heard, Surroundings
+from services.router.domain.model.context import Context, Heard
 from shared.events import Page
 from tests.domain.tale import START, Tale, bundle, compiled, ladder, tale
 from tests.rules.crowd import Crowd, crowd
@@ -211,9 +211,9 @@ def test_what_is_suppressed_is_neither_resolved_nor_asked_about(then: str) -> No
 
 
 def test_a_level_that_waits_for_its_calendar_is_not_asked_before_it_opens() -> None:
-    office = {"office": {"timezone": "UTC", "hours": [{"days": "mon-fri", "from": "08:00", "to": "18:00"}]}}
+    overlay = {"office": {"timezone": "UTC", "hours": [{"days": "mon-fri", "from": "08:00", "to": "18:00"}]}}
     levels = [{"name": "desk", "notify": ["user:ana"], "acknowledge_within": "2h", "hold_until": "office"}]
-    story = silent(after="1h", calendars=office, policies={"main": ladder(levels=levels)})
+    story = silent(after="1h", calendars=overlay, policies={"main": ladder(levels=levels)})
     story.event()
     story.later(hours=4, minutes=59)
     assert story.paged == []
@@ -350,7 +350,7 @@ def test_what_comes_says_the_silence_too() -> None:
     story.act("acknowledge")
     (step,) = [
         each
-        for each in forecast(story.standing, Surroundings(story.policy), story.policy)
+        for each in forecast(story.standing, Context(story.policy), story.policy)
         if "silent" in each.what
     ]
     assert step.at == START + timedelta(hours=6)

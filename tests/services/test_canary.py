@@ -16,7 +16,7 @@ from services.notifier.settings import NotifierSettings
 from services.notifier.storage import retention
 from services.router.app import Router
 from services.router.domain.decide import decide
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from services.router.domain.model.signals import EventReceived
 from services.router.loops.canary import OVERDUE_AFTER
 from shared.clock import utcnow
@@ -146,7 +146,7 @@ async def test_a_router_of_the_last_release_writes_the_canary_down_and_tells_nob
     """While a release is rolled out an old router may be the one that reads it: it takes it for a change."""
     now = utcnow()
     policy = compiled(bundle())
-    decision = decide(None, EventReceived(canary.event(now, now)), Surroundings(live=policy), policy, now)
+    decision = decide(None, EventReceived(canary.event(now, now)), Context(live=policy), policy, now)
     assert decision.incident is None
     assert decision.message is None
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor
 from shared.policy import load
@@ -16,7 +16,7 @@ SITUATIONS = Path(__file__).parents[2] / "deploy" / "policy" / "situations"
 
 
 @cache
-def policy_of(situation: str) -> CompiledPolicy:
+def policy_of(situation: str) -> CompiledBundle:
     return compiled(load(SITUATIONS / f"{situation}.yaml"))
 
 

@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from fastapi.security import HTTPAuthorizationCredentials
 
 from services.router.batch.engine import Engine
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.signals import Actor
 from services.router.policy.compiled_cache import NoPolicyError, moment, required
 from shared import telemetry
@@ -33,7 +33,7 @@ class Caller:
     """Whose key it is, the policy in force, and when the request came."""
 
     holder: Holder
-    live: CompiledPolicy
+    live: CompiledBundle
     now: datetime
 
     @property
@@ -79,11 +79,11 @@ class Access:
     def __init__(self, engine: Engine, *, loopback: bool) -> None:
         self._engine = engine
         self._usable = UsableKeys(loopback=loopback)
-        self._last: CompiledPolicy | None = None
+        self._last: CompiledBundle | None = None
         self._looks = 0
         self._second = 0
-        self._looking: asyncio.Task[CompiledPolicy] | None = None
-        self._coming: asyncio.Task[CompiledPolicy] | None = None
+        self._looking: asyncio.Task[CompiledBundle] | None = None
+        self._coming: asyncio.Task[CompiledBundle] | None = None
 
     def needs(self, role: Role) -> KeyCheck[Caller]:
         """The dependency of a path that this role and higher ones may use."""
@@ -128,7 +128,7 @@ class Access:
         self._looks += 1
         return self._looks <= _LOOKS_A_SECOND
 
-    async def live(self) -> CompiledPolicy:
+    async def live(self) -> CompiledBundle:
         """The policy in force.
 
         One look at a time, which serves all who came before it began: whoever calls often takes one
@@ -139,7 +139,7 @@ class Access:
             self._coming.add_done_callback(_heard)
         return await asyncio.shield(self._coming)
 
-    async def _look(self, before: "asyncio.Task[CompiledPolicy] | None") -> CompiledPolicy:
+    async def _look(self, before: "asyncio.Task[CompiledBundle] | None") -> CompiledBundle:
         if before is not None:
             await asyncio.wait([before])
         self._looking, self._coming = self._coming, None  # whoever comes from now on needs another look
@@ -148,7 +148,7 @@ class Access:
             return await self._engine.policies.one(connection, required(in_force).hash)
 
 
-def _heard(look: "asyncio.Task[CompiledPolicy]") -> None:
+def _heard(look: "asyncio.Task[CompiledBundle]") -> None:
     """Its error is for those who wait, and they may be gone."""
     if not look.cancelled():
         look.exception()

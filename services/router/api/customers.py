@@ -20,7 +20,7 @@ from services.router.customers.book import customer_of
 from services.router.customers.faults import KEPT, faults
 from services.router.customers.store import Filters
 from services.router.domain.draft.recipients import shown_address
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from shared import telemetry
 from shared.database.pool import transaction_time
 from shared.http.cursors import bad_cursor, cursor_of, place_of
@@ -199,7 +199,7 @@ def _opened(cursor: str | None) -> str:
     raise bad_cursor()
 
 
-def _in_bundle(live: CompiledPolicy, filters: Filters, after: str) -> Generator[None, None, Sequence[str]]:
+def _in_bundle(live: CompiledBundle, filters: Filters, after: str) -> Generator[None, None, Sequence[str]]:
     """Those of the bundle behind this id, unsorted."""
     begins, found = filters.q.casefold(), []
     for name, customer in live.bundle.customers.items():
@@ -266,20 +266,20 @@ def _with_kept(customer: Customer, row: Row[Any] | None) -> Customer:
     return customer.model_copy(update={"contacts": customer.contacts | kept}) if kept else customer
 
 
-def _refuse_bundles_own(customer_id: str, live: CompiledPolicy) -> None:
+def _refuse_bundles_own(customer_id: str, live: CompiledBundle) -> None:
     if customer_id in live.bundle.customers:
         why = f"customers.{customer_id} stands in the policy bundle {live.hash[:12]}: change it there"
         raise Problem(409, "conflict", "The policy defines this customer", why)
 
 
-def _refuse_faulty(customer: Customer, live: CompiledPolicy) -> None:
+def _refuse_faulty(customer: Customer, live: CompiledBundle) -> None:
     wrong = [Fault("/" + "/".join(fault.path), fault.reason) for fault in faults(customer, live)]
     if wrong:
         raise _invalid(wrong)
 
 
 async def _refuse_taken(
-    connection: AsyncConnection, customer_id: str, customer: Customer, live: CompiledPolicy
+    connection: AsyncConnection, customer_id: str, customer: Customer, live: CompiledBundle
 ) -> None:
     owners = {each.text: each.customer for each in await store.taken(connection, customer_id, customer)}
     wrong = []

@@ -89,9 +89,9 @@ def trying(engine: Engine, access: Access, read_post: ReadsPosts | None) -> APIR
         reading = engine.database.reading
         async with reading.transaction("ask again later") as connection:
             now, told = await moment(connection)
-            around = await gather.around_events(connection, events, engine.policies, required(told), now)
+            context = await gather.around_events(connection, events, engine.policies, required(told), now)
             standing = await _standing(connection, post.integration, [event.dedup_key for event in events])
-        found = await reading.result(tried(events, around, now))
+        found = await reading.result(tried(events, context, now))
         count = len(events)
         return answer(trial(post.integration, now, found, events=count, ignored=ignored, standing=standing))
 

@@ -28,7 +28,7 @@ from services.router.api.shapes import (
 from services.router.batch import gather
 from services.router.batch.engine import Engine
 from services.router.domain.forecast import MOST_STEPS, NextStep, foreseen
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
 from services.router.policy.compiled_cache import Compiled, moment, required
 from shared import telemetry
@@ -172,8 +172,8 @@ def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
             usable = await engine.policies.get(connection, [found.incident.policy_hash])
             policy = usable[found.incident.policy_hash]
             now, told = await moment(connection)
-            around = await gather.around(connection, found.incident, engine.policies, required(told), now)
-        coming = await reading.result(coming_of(found.incident, around, policy, now))
+            context = await gather.context(connection, found.incident, engine.policies, required(told), now)
+        coming = await reading.result(coming_of(found.incident, context, policy, now))
         return answer(
             Explanation(
                 past=past,
@@ -216,7 +216,7 @@ def _past(row: Row[Any]) -> msgspec.Raw:
 
 def coming_of(
     incident: Incident,
-    around: Surroundings,
+    context: Context,
     policy: Compiled,
     now: datetime,
     *,
@@ -230,7 +230,7 @@ def coming_of(
         due = incident.next_due_at
         what = f"Ladder tries to decide; the policy it started with cannot be used: {policy}"
         return [NextStep(due, what, "somebody re-applies the policy in force")] if due is not None else []
-    return (yield from foreseen(incident, around, policy, since=now, steps=steps))
+    return (yield from foreseen(incident, context, policy, since=now, steps=steps))
 
 
 def _raw(reason: str | None) -> msgspec.Raw | None:

@@ -21,8 +21,8 @@ from services.router.batch import gather
 from services.router.batch.engine import Engine
 from services.router.domain.draft import customers
 from services.router.domain.forecast import NextStep
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
 from services.router.policy.compiled_cache import moment, required
 from services.router.settings import RouterSettings
@@ -96,14 +96,14 @@ class _Desk:
             customer = await self._customer(connection, found.incident.customer, live)
         return (reply, found.incident, live.bundle) if is_theirs(reply, customer, live.bundle) else None
 
-    async def _customer(self, connection: AsyncConnection, said: str, live: CompiledPolicy) -> str:
+    async def _customer(self, connection: AsyncConnection, said: str, live: CompiledBundle) -> str:
         """The id of whom it concerns, who may have been unknown by what was said when it was opened."""
         if not said or said in live.bundle.customers:
             return said
         _, told = await moment(connection)
         policies = self.engine.policies
         known = await gather.customers(connection, policies, required(told), live, [said])
-        return customers.find(Surroundings(live, customers=known), said).id
+        return customers.find(Context(live, customers=known), said).id
 
     async def page(
         self, token: str, reply: Reply, bundle: Bundle, said: str = "", status: int = 200
@@ -243,8 +243,8 @@ async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
         async with reading.transaction(_LATER) as connection:
             policy = (await engine.policies.get(connection, [incident.policy_hash]))[incident.policy_hash]
             now, told = await moment(connection)
-            around = await gather.around(connection, incident, engine.policies, required(told), now)
-        return await reading.result(coming_of(incident, around, policy, now, steps=_STEPS))
+            context = await gather.context(connection, incident, engine.policies, required(told), now)
+        return await reading.result(coming_of(incident, context, policy, now, steps=_STEPS))
     except Problem as err:  # many read at once: the page is for somebody who has to act
         log.debug("what comes next is left out", action="page_without_next", error=err.title)
         return ()

@@ -26,7 +26,7 @@ from services.router.api.shapes import (
 )
 from services.router.api.times import Moment
 from services.router.batch.engine import Engine
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.duty import maintenance_windows, overlay, silence_store
 from services.router.duty.silence_store import Stored, Table, Wanted
 from services.router.policy.compiled_cache import InForce
@@ -116,7 +116,7 @@ class _Kind:
     table: Table
     item: type[msgspec.Struct]
     items: type[msgspec.Struct]
-    shown: Callable[[Stored, CompiledPolicy, datetime], msgspec.Struct]
+    shown: Callable[[Stored, CompiledBundle, datetime], msgspec.Struct]
     noun: str
 
 
@@ -321,7 +321,7 @@ def _unknown(kind: _Kind) -> dict[int, str]:
 _BROKEN: Final = {422: "Something is wrong with it; of a condition with line and column."}
 
 
-def _check_condition(live: CompiledPolicy, when: str) -> None:
+def _check_condition(live: CompiledBundle, when: str) -> None:
     try:
         overlay.check(live, when)
     except ExpressionError as err:
@@ -333,7 +333,7 @@ def _check_condition(live: CompiledPolicy, when: str) -> None:
         ) from err
 
 
-def _check_calendars(live: CompiledPolicy, stored: Stored) -> None:
+def _check_calendars(live: CompiledBundle, stored: Stored) -> None:
     alone = len(stored.window or ()) == 1
     unknown = maintenance_windows.unknown_calendars(stored.window, live.bundle)
     if unknown:
@@ -358,7 +358,7 @@ def _check_end(field: str, until: datetime, starts: datetime, now: datetime) -> 
         raise invalid(Fault(field, f"at most {_LONGEST.days} days at a time: nothing is forgotten for ever"))
 
 
-def _silence(stored: Stored, live: CompiledPolicy, now: datetime) -> SilenceItem:
+def _silence(stored: Stored, live: CompiledBundle, now: datetime) -> SilenceItem:
     assert stored.starts is not None
     assert stored.until is not None
     return SilenceItem(
@@ -374,7 +374,7 @@ def _silence(stored: Stored, live: CompiledPolicy, now: datetime) -> SilenceItem
     )
 
 
-def _maintenance(stored: Stored, live: CompiledPolicy, now: datetime) -> MaintenanceItem:
+def _maintenance(stored: Stored, live: CompiledBundle, now: datetime) -> MaintenanceItem:
     return MaintenanceItem(
         id=str(stored.id),
         name=stored.name,

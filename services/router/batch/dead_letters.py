@@ -10,7 +10,7 @@ from services.router.domain.model.signals import (
     ActionTaken,
     DeliveryReported,
     EventReceived,
-    RelatedTold,
+    RelatedMessage,
     TimerFired,
 )
 from shared.eventlog import Received, codec
@@ -45,7 +45,7 @@ def read(record: Received) -> Arrival:
 def _read_incident(record: Received, origin: tuple[str, int, int]) -> Arrival:
     if record.headers.get("ce_type") == RelatedChanged.type.encode():
         told = codec.decode(RelatedChanged, record.value, record.headers)
-        return Arrival(RelatedTold(told), str(uuid.UUID(told.to)), told.message_id, origin=origin)
+        return Arrival(RelatedMessage(told), str(uuid.UUID(told.to)), told.message_id, origin=origin)
     event = codec.decode(IncidentEvent, record.value, record.headers)
     return Arrival(EventReceived(event), (event.integration, event.dedup_key), event.identity, origin=origin)
 
@@ -73,7 +73,7 @@ def of_refused(arrival: Arrival, reason: str) -> Arrival:
     match arrival.signal:
         case EventReceived(event):
             return of_message(event, event.received_at, reason, arrival.origin)
-        case RelatedTold(told):
+        case RelatedMessage(told):
             return of_message(told, told.at, reason, arrival.origin)
         case DeliveryReported(report):
             return of_message(report, report.at, reason, arrival.origin)

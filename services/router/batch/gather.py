@@ -10,8 +10,8 @@ from services.router.batch import heard_since, relation_store, rotation_store
 from services.router.batch.inbound import Arrival
 from services.router.batch.unit_of_work import Situation
 from services.router.domain.draft.customers import in_bundle
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Group, KnownCustomer, Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context, Group, KnownCustomer
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionTaken, EventReceived, TimerFired
 from services.router.domain.relations.expected_group import group_of
@@ -26,7 +26,7 @@ async def relate(
     connection: AsyncConnection,
     situation: Situation,
     arrivals: Sequence[Arrival],
-    live: CompiledPolicy,
+    live: CompiledBundle,
     now: datetime,
 ) -> None:
     """What the decisions of this batch may have to know of other incidents."""
@@ -49,9 +49,9 @@ def _as_id(written: str) -> str:
         return ""
 
 
-async def around(
+async def context(
     connection: AsyncConnection, incident: Incident, policies: Policies, in_force: InForce, now: datetime
-) -> Surroundings:
+) -> Context:
     """What surrounds one incident, to look at only: a forecast's decisions see what the real ones see.
 
     Nothing is locked, and nothing is moved: where a round robin stands is read, not taken. Raises why the
@@ -60,9 +60,9 @@ async def around(
     live = await policies.one(connection, in_force.hash)
     own = (await policies.get(connection, [incident.policy_hash]))[incident.policy_hash]
     usable = [live] if isinstance(own, Exception) else [live, own]
-    return Surroundings(
+    return Context(
         live=live,
-        office=await policies.offices.get(connection, in_force.office, live),
+        overlay=await policies.overlays.get(connection, in_force.overlay, live),
         customers=await customers(connection, policies, in_force, live, [incident.customer]),
         causes=await relation_store.causes(connection, live, now),
         troubled=await relation_store.troubled(connection, live) if live.upstream else {},
@@ -77,13 +77,13 @@ async def around_events(
     policies: Policies,
     in_force: InForce,
     now: datetime,
-) -> Surroundings:
+) -> Context:
     """What would surround new incidents of these events, to look at only. Groups that stand are left out."""
     live = await policies.one(connection, in_force.hash)
     said = [event.customer or "" for event in events]
-    return Surroundings(
+    return Context(
         live=live,
-        office=await policies.offices.get(connection, in_force.office, live),
+        overlay=await policies.overlays.get(connection, in_force.overlay, live),
         customers=await customers(connection, policies, in_force, live, said),
         causes=await relation_store.causes(connection, live, now),
         troubled=await relation_store.troubled(connection, live) if live.upstream else {},
@@ -107,21 +107,19 @@ async def lock_groups(
     events = [event for event in events if event.action == "trigger"]
     if not events:
         return {}
-    around = Surroundings(
+    context = Context(
         live=live,
-        office=await policies.offices.get(connection, in_force.office, live),
+        overlay=await policies.overlays.get(connection, in_force.overlay, live),
         customers=await customers(connection, policies, in_force, live, [e.customer or "" for e in events]),
         causes=await relation_store.causes(connection, live, now),
     )
-    return await relation_store.lock_groups(connection, _groups_of(events, around, now), now)
+    return await relation_store.lock_groups(connection, _groups_of(events, context, now), now)
 
 
-def _groups_of(
-    events: Sequence[IncidentEvent], around: Surroundings, now: datetime
-) -> Iterator[tuple[str, str]]:
+def _groups_of(events: Sequence[IncidentEvent], context: Context, now: datetime) -> Iterator[tuple[str, str]]:
     for event in events:
         try:
-            key = group_of(event, around, now)
+            key = group_of(event, context, now)
         except Exception as err:  # noqa: BLE001 - rule 18: the decision itself fails the same way, and is set aside
             log.debug("no group found", action="group_failed", event_id=event.event_id, error=repr(err))
             continue
@@ -133,7 +131,7 @@ async def customers(
     connection: AsyncConnection,
     policies: Policies,
     in_force: InForce,
-    live: CompiledPolicy,
+    live: CompiledBundle,
     said: Iterable[str],
 ) -> dict[str, KnownCustomer]:
     """Those of the directory by what events call them; of those in the bundle nothing has to be looked up."""

@@ -31,15 +31,15 @@ from services.router.batch.inbound import Arrival
 from services.router.batch.unit_of_work import SetAside, Situation
 from services.router.domain.decide import decide
 from services.router.domain.lifecycle import late_trigger
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import (
     ActionTaken,
     DeliveryReported,
     EventReceived,
-    RelatedTold,
+    RelatedMessage,
     Signal,
     TimerFired,
 )
@@ -65,8 +65,8 @@ class Decide(Protocol):
         self,
         incident: Incident | None,
         signal: Signal,
-        around: Surroundings,
-        policy: CompiledPolicy,
+        context: Context,
+        policy: CompiledBundle,
         now: datetime,
     ) -> Decision: ...
 
@@ -185,7 +185,7 @@ async def _deciding(
     live = compiled[in_force.hash]
     if isinstance(live, Exception):
         raise UnusablePolicyError(f"policy {in_force.hash}: {live}") from live
-    situation.office = await policies.offices.get(connection, in_force.office, live)
+    situation.overlay = await policies.overlays.get(connection, in_force.overlay, live)
     said = gather.said_customers(situation, arrivals)
     situation.customers = await gather.customers(connection, policies, in_force, live, said)
     await gather.relate(connection, situation, arrivals, live, now)
@@ -254,7 +254,7 @@ class _Deciding:
         self,
         situation: Situation,
         compiled: Mapping[str, Compiled],
-        live: CompiledPolicy,
+        live: CompiledBundle,
         now: datetime,
         decide: Decide,
     ) -> None:
@@ -262,7 +262,7 @@ class _Deciding:
         self.live = live
         self.now = now
         self.untold: list[str] = []  # stuck incidents of which last_resort should hear
-        known = Surroundings(live=live, customers=situation.customers)
+        known = Context(live=live, customers=situation.customers)
         self.levels = incident_store.Levels(known, self._known_policy)
         self._failures: list[dict[str, Any]] = []
         self._compiled = compiled
@@ -310,10 +310,10 @@ class _Deciding:
         remembered = None
         if incident is None and isinstance(signal, EventReceived):
             remembered = self.situation.resolves.get((signal.event.integration, signal.event.dedup_key))
-        around = Surroundings(
+        context = Context(
             live=self.live,
             remembered_resolve=remembered,
-            office=self.situation.office,
+            overlay=self.situation.overlay,
             customers=self.situation.customers,
             groups=self.situation.relations.groups,
             causes=self.situation.relations.causes,
@@ -323,7 +323,7 @@ class _Deciding:
             heard=self.situation.heard,
         )
         policy = self._policy(incident)
-        decision = self._decide_purely(incident, signal, around, policy, self.now)
+        decision = self._decide_purely(incident, signal, context, policy, self.now)
         if isinstance(signal, EventReceived) and signal.event.unmapped:
             mapped = expression_failures.of_mapping(signal.event, self.live.hash)
             decision = replace(decision, failures={**decision.failures, **mapped})
@@ -340,7 +340,7 @@ class _Deciding:
         later = replace(after, next_due_at=self.now + _AT_LEAST)
         return replace(decision, incident=later, changed=True)
 
-    def _policy(self, incident: Incident | None) -> CompiledPolicy:
+    def _policy(self, incident: Incident | None) -> CompiledBundle:
         if incident is None:
             return self.live
         policy = self._compiled.get(incident.policy_hash, self.live)
@@ -348,7 +348,7 @@ class _Deciding:
             raise policy
         return policy
 
-    def _known_policy(self, incident: Incident) -> CompiledPolicy | None:
+    def _known_policy(self, incident: Incident) -> CompiledBundle | None:
         policy = self._compiled.get(incident.policy_hash)
         return None if isinstance(policy, Exception) else policy
 
@@ -379,7 +379,7 @@ class _Deciding:
         metrics.SET_ASIDE.inc(sum(each["action"] == "set_aside" for each in self._failures))
 
     def _put_aside(self, incident_id: str, signal: Signal, error: str) -> None:
-        if isinstance(signal, EventReceived | DeliveryReported | RelatedTold):
+        if isinstance(signal, EventReceived | DeliveryReported | RelatedMessage):
             self.situation.put_aside(SetAside(incident_id, signal, self.now, error))
 
     def stick(self, incident: Incident, error: str) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.batch import relation_store
 from services.router.domain.draft.draft import derived_id
 from services.router.domain.heartbeats import Deaf
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Heard
 from services.router.domain.model.decision import Spread
 from services.router.policy.compiled_cache import Policies
@@ -66,11 +66,11 @@ async def breaks(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def follow(
-    connection: AsyncConnection, policies: Policies, before: str, live: CompiledPolicy, now: datetime
+    connection: AsyncConnection, policies: Policies, before: str, live: CompiledBundle, now: datetime
 ) -> None:
     """Another policy is in force: where it says something else of silences, what is open looks again."""
     known = (await policies.get(connection, [before])).get(before) if before else None
-    if _silences(live) == (_silences(known) if isinstance(known, CompiledPolicy) else {}):
+    if _silences(live) == (_silences(known) if isinstance(known, CompiledBundle) else {}):
         return
     message = RelatedChanged(
         message_id=derived_id("silences", live.hash, now), to="", incident_id="", relation="look", at=now
@@ -78,7 +78,7 @@ async def follow(
     await relation_store.add_spreads(connection, [Spread("matching", "true", message)], now)
 
 
-def _silences(policy: CompiledPolicy) -> dict[str, tuple[timedelta, str]]:
+def _silences(policy: CompiledBundle) -> dict[str, tuple[timedelta, str]]:
     return {
         name: (each.silent_after, each.on_silence)
         for name, each in policy.bundle.integrations.items()

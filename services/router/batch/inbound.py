@@ -7,7 +7,7 @@ from services.router.domain.model.signals import (
     ActionTaken,
     DeliveryReported,
     EventReceived,
-    RelatedTold,
+    RelatedMessage,
     Signal,
     TimerFired,
 )
@@ -21,7 +21,7 @@ _KINDS: Final = {
     TimerFired: "timer",
     DeliveryReported: "report",
     ActionTaken: "action",
-    RelatedTold: "related",
+    RelatedMessage: "related",
 }
 
 

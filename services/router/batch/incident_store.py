@@ -25,11 +25,11 @@ from services.router.batch.outgoing import records_of
 from services.router.batch.unit_of_work import SetAside, Situation
 from services.router.domain.draft import customers
 from services.router.domain.lifecycle import late_trigger
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Entry, Orphan
 from services.router.domain.model.incident import Incident, decode, encode
-from services.router.domain.model.signals import DeliveryReported, EventReceived, RelatedTold, Signal
+from services.router.domain.model.signals import DeliveryReported, EventReceived, RelatedMessage, Signal
 from services.router.tables import SCHEMA
 from shared.eventlog import codec
 from shared.events import DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
@@ -101,8 +101,8 @@ async def apply(connection: AsyncConnection, situation: Situation, levels: "Leve
 class Levels:
     """What an incident's row shows beside it: its level's name, its customer's value, its first breach."""
 
-    def __init__(self, around: Surroundings, policy_of: Callable[[Incident], CompiledPolicy | None]) -> None:
-        self._around = around  # the live policy, and who the customers are
+    def __init__(self, context: Context, policy_of: Callable[[Incident], CompiledBundle | None]) -> None:
+        self._around = context  # the live policy, and who the customers are
         self._policy_of = policy_of
 
     def level(self, incident: Incident) -> str:
@@ -144,7 +144,7 @@ def _signal(kind: str, raw: str) -> Signal:
     if kind == "event":
         return EventReceived(msgspec.json.decode(raw, type=IncidentEvent))
     if kind == "related":
-        return RelatedTold(msgspec.json.decode(raw, type=RelatedChanged))
+        return RelatedMessage(msgspec.json.decode(raw, type=RelatedChanged))
     return DeliveryReported(msgspec.json.decode(raw, type=DeliveryReport))
 
 
@@ -286,14 +286,14 @@ async def _write_letters(connection: AsyncConnection, letters: Sequence[DeadLett
 _SET_ASIDE_AS: Final[Mapping[type, str]] = {
     EventReceived: "event",
     DeliveryReported: "report",
-    RelatedTold: "related",
+    RelatedMessage: "related",
 }
 
 
 def _stored(signal: Signal) -> str:
     if isinstance(signal, EventReceived):
         return codec.json_text(signal.event)
-    if isinstance(signal, RelatedTold):
+    if isinstance(signal, RelatedMessage):
         return codec.json_text(signal.message)
     assert isinstance(signal, DeliveryReported)
     return codec.json_text(signal.report)

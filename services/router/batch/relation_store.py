@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Cause, Group, Other
 from services.router.domain.model.decision import Decision, Explains, Joined, Spread
 from services.router.domain.model.incident import Incident
@@ -96,7 +96,7 @@ async def lock_groups(
     }
 
 
-async def causes(connection: AsyncConnection, live: CompiledPolicy, now: datetime) -> dict[str, list[Cause]]:
+async def causes(connection: AsyncConnection, live: CompiledBundle, now: datetime) -> dict[str, list[Cause]]:
     """The causes of the policy's rules: those that stand first, then those that ended a moment ago."""
     rules = sorted({rule.spec.name for rule in live.causes.rules})
     if not rules:
@@ -109,7 +109,7 @@ async def causes(connection: AsyncConnection, live: CompiledPolicy, now: datetim
     return found
 
 
-async def troubled(connection: AsyncConnection, live: CompiledPolicy) -> dict[str, list[Upstream]]:
+async def troubled(connection: AsyncConnection, live: CompiledBundle) -> dict[str, list[Upstream]]:
     """The open incidents of every service that another one depends on, the newest of each."""
     services = sorted({name for upstream in live.upstream.values() for name in upstream})
     found: dict[str, list[Upstream]] = {name: [] for name in services}

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 
 Place: TypeAlias = tuple[str, str]
 """Policy and level."""
@@ -21,7 +21,7 @@ Positions: TypeAlias = Mapping[Place, str]
 """Who was asked last, '' for nobody yet."""
 
 
-def rotating(policies: Iterable[CompiledPolicy]) -> list[Place]:
+def rotating(policies: Iterable[CompiledBundle]) -> list[Place]:
     """Every round robin of these policies, in the order in which they are locked."""
     return sorted({place for policy in policies for place in policy.rotating})
 
@@ -36,7 +36,7 @@ async def lock(connection: AsyncConnection, places: Iterable[Place], now: dateti
     return found
 
 
-async def read(connection: AsyncConnection, policies: Iterable[CompiledPolicy]) -> Positions:
+async def read(connection: AsyncConnection, policies: Iterable[CompiledBundle]) -> Positions:
     """Where the round robins of these policies stand; others may move them at any time."""
     wanted = rotating(policies)
     if not wanted:

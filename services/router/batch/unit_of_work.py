@@ -9,7 +9,7 @@ from services.router.batch.inbound import Key
 from services.router.batch.outcome_store import Stays
 from services.router.batch.relation_store import Relations
 from services.router.domain.lifecycle import late_trigger
-from services.router.domain.model.context import NOTHING_CHANGED, Heard, KnownCustomer, Office
+from services.router.domain.model.context import NOTHING_CHANGED, Heard, KnownCustomer, Overlay
 from services.router.domain.model.decision import Decision, Entry, Orphan
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import Signal
@@ -37,7 +37,7 @@ class Situation:
     resolves: dict[Key, datetime] = field(default_factory=dict)  # source times of remembered resolves
     waiting: dict[str, list[SetAside]] = field(default_factory=dict)  # set aside earlier, by incident
 
-    office: Office = NOTHING_CHANGED
+    overlay: Overlay = NOTHING_CHANGED
     customers: dict[str, KnownCustomer] = field(default_factory=dict)  # by id, and by what events call them
     relations: Relations = field(default_factory=Relations)
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)  # by policy and level
@@ -62,7 +62,7 @@ class Situation:
             newest=dict(self.newest),
             resolves=dict(self.resolves),
             waiting={incident_id: list(signals) for incident_id, signals in self.waiting.items()},
-            office=self.office,
+            overlay=self.overlay,
             customers=self.customers,
             relations=self.relations.as_gathered(),
             rotations=dict(self.rotations),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from shared.policy import Bundle, ContactSpec
 from shared.policy.errors import nearest
 from shared.policy.loading.references import address_expected
@@ -25,7 +25,7 @@ class CustomerFault:
     reason: str
 
 
-def faults(customer: Customer, live: CompiledPolicy) -> Iterator[CustomerFault]:
+def faults(customer: Customer, live: CompiledBundle) -> Iterator[CustomerFault]:
     """Everything that the shape alone does not show."""
     bundle = live.bundle
     if customer.tier is not None and customer.tier not in bundle.tiers:

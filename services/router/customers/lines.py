@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from services.router.customers.encoding import Encoding, EncodingError
 from services.router.customers.faults import KEPT, faults
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from shared.http.request_faults import reason_of
 from shared.policy.errors import nearest
 from shared.policy.model.people import Customer
@@ -271,7 +271,7 @@ def _no_column(title: str) -> str:
     return f"not a column: {', '.join(known)}, contacts.NAME.CHANNEL, contacts.NAME.secret{hint}"
 
 
-def checked(line: Line, live: CompiledPolicy) -> tuple[str, Customer] | Sequence[LineFault]:
+def checked(line: Line, live: CompiledBundle) -> tuple[str, Customer] | Sequence[LineFault]:
     """The id and the customer, or everything that is wrong with them under the policy in force."""
     fields = dict(line.fields)
     customer_id = fields.pop("id", None)
@@ -291,7 +291,7 @@ def checked(line: Line, live: CompiledPolicy) -> tuple[str, Customer] | Sequence
     return wrong or (str(customer_id), customer)
 
 
-def _clashes(customer: Customer, live: CompiledPolicy) -> Iterator[tuple[tuple[str, ...], str]]:
+def _clashes(customer: Customer, live: CompiledBundle) -> Iterator[tuple[tuple[str, ...], str]]:
     for said in customer.match:
         if (owner := live.customers.get(said.casefold())) is not None:
             yield ("match",), f"{said!r} is customers.{owner} of the policy bundle {live.hash[:12]}"

@@ -11,8 +11,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from services.router.domain.decide import decide
-from services.router.domain.model.compiled_bundle import CompiledPolicy, compile_policy
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle, compile_policy
+from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import DeliveryReported, EventReceived
@@ -41,7 +41,7 @@ _NOBODY: Final = Recipient(
 
 
 @cache
-def policy() -> CompiledPolicy:
+def policy() -> CompiledBundle:
     """The canary's own."""
     return compile_policy(Bundle.model_validate(_BUNDLE), "canary")
 
@@ -88,5 +88,5 @@ def message_of(decision: Decision, ordinal: int) -> IncidentChanged:
     )
 
 
-def _around() -> Surroundings:
-    return Surroundings(live=policy())
+def _around() -> Context:
+    return Context(live=policy())

@@ -23,8 +23,8 @@ from services.router.domain.lifecycle import (
     unsuppress,
     worsening,
 )
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision, Orphan
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
@@ -32,7 +32,7 @@ from services.router.domain.model.signals import (
     ActionTaken,
     DeliveryReported,
     EventReceived,
-    RelatedTold,
+    RelatedMessage,
     Signal,
     TimerFired,
     caused_at,
@@ -48,8 +48,8 @@ from shared.events import IncidentEvent, RelatedChanged
 def decide(
     incident: Incident | None,
     signal: Signal,
-    around: Surroundings,
-    policy: CompiledPolicy,
+    context: Context,
+    policy: CompiledBundle,
     now: datetime,
 ) -> Decision:
     """Decide what the signal means for the incident.
@@ -61,28 +61,28 @@ def decide(
         now = max(now, incident.decided_at)
     match signal:
         case EventReceived(event) if incident is not None and incident.merged:
-            passed_on = _passed_on(_draft(incident, signal, around, policy, now), event)
+            passed_on = _passed_on(_draft(incident, signal, context, policy, now), event)
             return sender_silence.with_siblings(passed_on, incident, event, now)
         case EventReceived(event):
-            decision = _on_event(incident, event, around, policy, now)
+            decision = _on_event(incident, event, context, policy, now)
             return sender_silence.with_siblings(decision, incident, event, now)
         case TimerFired():
-            return _on_timer(_draft(incident, signal, around, policy, now))
+            return _on_timer(_draft(incident, signal, context, policy, now))
         case ActionTaken():
-            return _on_action(_draft(incident, signal, around, policy, now), signal)
+            return _on_action(_draft(incident, signal, context, policy, now), signal)
         case DeliveryReported():
-            return _on_report(_draft(incident, signal, around, policy, now), signal)
-        case RelatedTold(message):
-            return _on_related(_draft(incident, signal, around, policy, now), message)
+            return _on_report(_draft(incident, signal, context, policy, now), signal)
+        case RelatedMessage(message):
+            return _on_related(_draft(incident, signal, context, policy, now), message)
         case _:
             assert_never(signal)
 
 
 def _draft(
-    incident: Incident | None, signal: Signal, around: Surroundings, policy: CompiledPolicy, now: datetime
+    incident: Incident | None, signal: Signal, context: Context, policy: CompiledBundle, now: datetime
 ) -> Draft:
     assert incident is not None, "only an event may meet no incident"
-    draft = Draft(incident, policy, around, now, caused_at=caused_at(signal))
+    draft = Draft(incident, policy, context, now, caused_at=caused_at(signal))
     if isinstance(signal, EventReceived):
         sender_silence.spoke(draft, signal.event)
     elif incident.last_event_at is None:
@@ -130,17 +130,17 @@ def _conclude(draft: Draft, *, shifts: bool = False) -> Decision:
 def _on_event(
     incident: Incident | None,
     event: IncidentEvent,
-    around: Surroundings,
-    policy: CompiledPolicy,
+    context: Context,
+    policy: CompiledBundle,
     now: datetime,
 ) -> Decision:
     if event.action == "change":
         return _orphaned(event, "a change event: recorded, notifies nobody")
     if event.action == "trigger":
-        return _on_trigger(incident, event, around, policy, now)
+        return _on_trigger(incident, event, context, policy, now)
     if incident is None:
         return _orphaned(event, f"{event.action}: no incident has this key")
-    draft = _draft(incident, EventReceived(event), around, policy, now)
+    draft = _draft(incident, EventReceived(event), context, policy, now)
     if incident.is_open:
         _on_open(draft, event)
         return _conclude(draft)
@@ -171,13 +171,13 @@ def _recorded(draft: Draft, event: IncidentEvent, text: str) -> Decision:
 def _on_trigger(
     incident: Incident | None,
     event: IncidentEvent,
-    around: Surroundings,
-    policy: CompiledPolicy,
+    context: Context,
+    policy: CompiledBundle,
     now: datetime,
 ) -> Decision:
     if incident is None:
-        return _open(event, around, now, "", around.remembered_resolve)
-    draft = _draft(incident, EventReceived(event), around, policy, now)
+        return _open(event, context, now, "", context.remembered_resolve)
+    draft = _draft(incident, EventReceived(event), context, policy, now)
     if incident.is_open:
         lifecycle.repeat(draft, event)
         return _conclude(draft)
@@ -186,7 +186,7 @@ def _on_trigger(
         reopening.by_event(draft, event, why=f"triggered again within {window} of being resolved")
         return _conclude(draft)
     unconfirmed = _is_unconfirmed(draft)
-    return _open(event, around, now, incident.id, incident.source_time, unconfirmed=unconfirmed)
+    return _open(event, context, now, incident.id, incident.source_time, unconfirmed=unconfirmed)
 
 
 def _is_unconfirmed(draft: Draft) -> bool:
@@ -196,15 +196,15 @@ def _is_unconfirmed(draft: Draft) -> bool:
 
 def _open(
     event: IncidentEvent,
-    around: Surroundings,
+    context: Context,
     now: datetime,
     previous: str,
     resolved: datetime | None,
     *,
     unconfirmed: bool = False,
 ) -> Decision:
-    record = lifecycle.new_record(event, around.live.hash, now, previous, resolved)
-    draft = Draft(record, around.live, around, now, caused_at=event.received_at)
+    record = lifecycle.new_record(event, context.live.hash, now, previous, resolved)
+    draft = Draft(record, context.live, context, now, caused_at=event.received_at)
     lifecycle.open_new(draft, event)
     if unconfirmed:
         draft.signal(previous, "came_back")

@@ -9,7 +9,7 @@ from typing import Final
 from services.router.domain.decide import decide
 from services.router.domain.draft.recipients import shown_address
 from services.router.domain.forecast import NextStep, foreseen
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision, Entry
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
@@ -44,7 +44,7 @@ class Tried:
 
 
 def tried(
-    events: Sequence[IncidentEvent], around: Surroundings, now: datetime
+    events: Sequence[IncidentEvent], context: Context, now: datetime
 ) -> Generator[None, None, Sequence[Tried]]:
     """Each event, decided under the policy in force as if no incident stood but those of the same post.
 
@@ -53,15 +53,15 @@ def tried(
     found: list[Tried] = []
     standing: dict[str, Incident] = {}
     for event in events[:MOST_DECIDED]:
-        decision = decide(standing.get(event.dedup_key), EventReceived(event), around, around.live, now)
-        around = _moved_on(around, decision)
+        decision = decide(standing.get(event.dedup_key), EventReceived(event), context, context.live, now)
+        context = _moved_on(context, decision)
         yield
         if decision.incident is None or decision.message is None:
             found.append(Tried(event, _said(decision), entries=decision.entries))
             continue
         standing[event.dedup_key] = decision.incident
-        first = yield from _first_pages(decision, around, now)
-        coming = yield from foreseen(decision.incident, around, around.live, since=now, steps=_STEPS)
+        first = yield from _first_pages(decision, context, now)
+        coming = yield from foreseen(decision.incident, context, context.live, since=now, steps=_STEPS)
         found.append(
             Tried(
                 event,
@@ -76,9 +76,9 @@ def tried(
     return found
 
 
-def tried_at_once(events: Sequence[IncidentEvent], around: Surroundings, now: datetime) -> Sequence[Tried]:
+def tried_at_once(events: Sequence[IncidentEvent], context: Context, now: datetime) -> Sequence[Tried]:
     """The same for whoever has nothing else to do."""
-    playing = tried(events, around, now)
+    playing = tried(events, context, now)
     while True:
         try:
             next(playing)
@@ -96,28 +96,28 @@ def _said(decision: Decision) -> str:
 
 
 def _first_pages(
-    decision: Decision, around: Surroundings, now: datetime
+    decision: Decision, context: Context, now: datetime
 ) -> Generator[None, None, Sequence[FirstPage]]:
     """Who is paged by this decision, or by the first one after it that pages anybody."""
     for _ in range(_MOST_DECISIONS):
         if decision.message is not None and decision.message.pages:
-            return [FirstPage(now, page, _name(page, around)) for page in decision.message.pages]
+            return [FirstPage(now, page, _name(page, context)) for page in decision.message.pages]
         incident = decision.incident
         if incident is None or incident.next_due_at is None or not incident.is_open:
             break
         now = max(now, incident.next_due_at)
-        decision = decide(incident, TimerFired(), around, around.live, now)
-        around = _moved_on(around, decision)
+        decision = decide(incident, TimerFired(), context, context.live, now)
+        context = _moved_on(context, decision)
         yield
     return ()
 
 
-def _moved_on(around: Surroundings, decision: Decision) -> Surroundings:
-    return evolve(around, rotations={**around.rotations, **decision.rotations})
+def _moved_on(context: Context, decision: Decision) -> Context:
+    return evolve(context, rotations={**context.rotations, **decision.rotations})
 
 
-def _name(page: Page, around: Surroundings) -> str:
-    recipient, users = page.recipient, around.live.bundle.users
+def _name(page: Page, context: Context) -> str:
+    recipient, users = page.recipient, context.live.bundle.users
     if recipient.kind == "address":
         return shown_address(recipient.name)
     user = users.get(recipient.name) if recipient.kind == "user" else None

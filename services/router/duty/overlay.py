@@ -9,8 +9,8 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.model.compiled_bundle import ALWAYS_TRUE, CompiledPolicy
-from services.router.domain.model.context import NOTHING_CHANGED, Maintenance, Office, Silence
+from services.router.domain.model.compiled_bundle import ALWAYS_TRUE, CompiledBundle
+from services.router.domain.model.context import NOTHING_CHANGED, Maintenance, Overlay, Silence
 from services.router.duty import maintenance_windows
 from shared import telemetry
 from shared.policy.cel.constants import Constants
@@ -23,19 +23,19 @@ log = telemetry.logger(__name__)
 KEPT_AFTER_END: Final = timedelta(hours=1)  # what has ended is still told of for a while
 
 
-class Offices:
+class Overlays:
     """The office as of one revision, under one policy: conditions are compiled by the policy's names."""
 
     def __init__(self) -> None:
-        self._known: tuple[str, Office] = ("", NOTHING_CHANGED)
+        self._known: tuple[str, Overlay] = ("", NOTHING_CHANGED)
 
-    async def get(self, connection: AsyncConnection, revision: int, live: CompiledPolicy) -> Office:
+    async def get(self, connection: AsyncConnection, revision: int, live: CompiledBundle) -> Overlay:
         """The office of this revision. Conditions are compiled for the policy in force."""
-        content_hash, office = self._known
-        if content_hash != live.hash or office.revision != revision:
-            office = await _load(connection, revision, live)
-            self._known = (live.hash, office)
-        return office
+        content_hash, overlay = self._known
+        if content_hash != live.hash or overlay.revision != revision:
+            overlay = await _load(connection, revision, live)
+            self._known = (live.hash, overlay)
+        return overlay
 
 
 async def touch(connection: AsyncConnection) -> None:
@@ -43,7 +43,7 @@ async def touch(connection: AsyncConnection) -> None:
     await connection.execute(_TOUCH)
 
 
-async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy) -> Office:
+async def _load(connection: AsyncConnection, revision: int, live: CompiledBundle) -> Overlay:
     overrides: defaultdict[str, list[Override]] = defaultdict(list)
     for row in await connection.execute(_OVERRIDES):
         made = Override(str(row.id), row.user, row.begins, row.ends, row.by, row.absent, row.made_at)
@@ -77,10 +77,10 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledPolicy
         for row in await connection.execute(_MAINTENANCE)
         if _usable(expressions, row) and _opens(live, row)
     ]
-    return Office(revision, dict(overrides), silences, maintenance)
+    return Overlay(revision, dict(overrides), silences, maintenance)
 
 
-def expressions_of(live: CompiledPolicy) -> Expressions:
+def expressions_of(live: CompiledBundle) -> Expressions:
     """What compiles the office's conditions: by the names of the policy in force, and beside it."""
     return Expressions(live.bundle.calendars, live.bundle.schedules, live.hash)
 
@@ -90,7 +90,7 @@ def condition_of(expressions: Expressions, source: str, where: str = "when") -> 
     return None if source.strip() == ALWAYS_TRUE else expressions.condition(source, where)
 
 
-def check(live: CompiledPolicy, source: str) -> None:
+def check(live: CompiledBundle, source: str) -> None:
     """Raises ExpressionError for a condition that may not be saved: one that does not compile under the
     policy in force, or holds a constant that can never work. Takes a third of a second at worst.
     """
@@ -105,7 +105,7 @@ def _faults(source: str, calendars: frozenset[str], schedules: frozenset[str]) -
     return Constants(calendars, schedules).faults(source)
 
 
-def broken(live: CompiledPolicy, source: str, when: maintenance_windows.Windows | None = None) -> str:
+def broken(live: CompiledBundle, source: str, when: maintenance_windows.Windows | None = None) -> str:
     """Why a condition, or a part of it, cannot work under the policy in force; '' when it can.
 
     The same of windows that name a calendar which is not there: then it never applies.
@@ -127,7 +127,7 @@ def _usable(expressions: Expressions, row: Any) -> bool:
     return True
 
 
-def _opens(live: CompiledPolicy, row: Any) -> bool:
+def _opens(live: CompiledBundle, row: Any) -> bool:
     unknown = maintenance_windows.unknown_calendars(maintenance_windows.read(row), live.bundle)
     for name in unknown.values():
         log.warning("a window never opens", action="window_broken", id=str(row.id), calendar=name)

@@ -1,6 +1,6 @@
 """Overrides as they are stored: who stands in on which schedule. They survive every policy change.
 
-Whoever changes one locks the office first (`office.touch`): every router reads them anew.
+Whoever changes one locks the overlay's row first (`overlay.touch`): every router reads them anew.
 """
 
 import uuid

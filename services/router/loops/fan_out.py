@@ -19,8 +19,8 @@ from services.router.batch import dead_letters
 from services.router.batch.engine import Engine
 from services.router.batch.handle import Batch
 from services.router.domain.draft.draft import Draft, derived_id
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context
 from services.router.domain.model.incident import decode
 from services.router.duty import overlay
 from services.router.policy.compiled_cache import InForce
@@ -116,7 +116,7 @@ class Spreading:
         return len(telling)
 
 
-async def _matching(rows: Sequence[Any], expression: str, live: CompiledPolicy, now: datetime) -> list[str]:
+async def _matching(rows: Sequence[Any], expression: str, live: CompiledBundle, now: datetime) -> list[str]:
     """Those whose record matches; an expression that the policy in force does not know matches nothing."""
     try:
         condition = overlay.condition_of(overlay.expressions_of(live), expression)
@@ -125,7 +125,7 @@ async def _matching(rows: Sequence[Any], expression: str, live: CompiledPolicy, 
     matching = []
     for number, row in enumerate(rows, 1):
         incident = decode(row.state)
-        draft = Draft(incident, live, Surroundings(live=live), now)
+        draft = Draft(incident, live, Context(live=live), now)
         if condition is None or condition.evaluate(draft.activation) is True:
             matching.append(incident.id)
         if number % _BREATH == 0:

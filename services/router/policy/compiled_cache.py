@@ -17,8 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.customers.book import CustomerBook
-from services.router.domain.model.compiled_bundle import CompiledPolicy, compile_json
-from services.router.duty.overlay import Offices
+from services.router.domain.model.compiled_bundle import CompiledBundle, compile_json
+from services.router.duty.overlay import Overlays
 from shared.errors.kinds import AwayError, MismatchError
 from shared.policy.calendars.open_hours import Calendars, calendars_of
 from shared.policy.model.calendar_names import bind_calendars
@@ -41,7 +41,7 @@ class InForce:
     at: datetime
     source: str  # `file` or `api`
     by: str
-    office: int = 0  # the revision of overrides, silences and maintenance
+    overlay: int = 0  # the revision of overrides, silences and maintenance
     customers: int = 0  # that of the customers in the database; 0: there never was one
 
 
@@ -53,7 +53,7 @@ class UnusablePolicyError(MismatchError):
     """The policy in force cannot be compiled (by this release): stop and try again."""
 
 
-Compiled: TypeAlias = CompiledPolicy | Exception
+Compiled: TypeAlias = CompiledBundle | Exception
 """Or why the policy cannot be used: incidents that started with it are stuck, the others are not."""
 
 
@@ -63,7 +63,7 @@ async def moment(connection: AsyncConnection) -> tuple[datetime, InForce | None]
     now: datetime = row[0]
     if row.hash is None:
         return now, None
-    return now, InForce(row.hash, row.revision, row.at, row.source, row.by, row.office, row.customers)
+    return now, InForce(row.hash, row.revision, row.at, row.source, row.by, row.overlay, row.customers)
 
 
 def required(in_force: InForce | None) -> InForce:
@@ -78,11 +78,11 @@ class Policies:
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
         """`kept_bytes`: of all bundles that are remembered, as JSON."""
-        self._live: CompiledPolicy | None = None
-        self._known: _Weighed[CompiledPolicy] = _Weighed(kept_bytes, LEAST_BYTES)
+        self._live: CompiledBundle | None = None
+        self._known: _Weighed[CompiledBundle] = _Weighed(kept_bytes, LEAST_BYTES)
         self._calendars: _Weighed[Calendars] = _Weighed(_CALENDAR_BYTES, _LEAST_CALENDAR_BYTES)
         self._loading: Final = asyncio.Lock()  # one is loaded once, however many ask for it
-        self.offices: Final = Offices()
+        self.overlays: Final = Overlays()
         self.customers: Final = CustomerBook()
 
     async def get(self, connection: AsyncConnection, hashes: Iterable[str]) -> Mapping[str, Compiled]:
@@ -96,7 +96,7 @@ class Policies:
                     found |= await self._load(connection, missing)
         return found
 
-    async def one(self, connection: AsyncConnection, content_hash: str) -> CompiledPolicy:
+    async def one(self, connection: AsyncConnection, content_hash: str) -> CompiledBundle:
         """The policy in force, by its hash: it is kept, whatever else is used. Raises why it cannot be."""
         found = (await self.get(connection, [content_hash]))[content_hash]
         if isinstance(found, Exception):
@@ -118,7 +118,7 @@ class Policies:
                 self._calendars.keep(row.hash, found[row.hash], size)
         return {each: found.get(each, {}) for each in wanted}
 
-    def keep(self, policy: CompiledPolicy, size: int) -> None:
+    def keep(self, policy: CompiledBundle, size: int) -> None:
         """Remember a policy that was compiled elsewhere, from a bundle of so many bytes."""
         self._known.keep(policy.hash, policy, size)
 
@@ -197,7 +197,7 @@ def _calendars_in(raw: bytes) -> tuple[Calendars, int]:
 
 _MOMENT: Final = text("""
     SELECT transaction_timestamp(), p.hash, p.revision, p.at, p.source, p.by,
-           o.revision AS office, o.customers
+           o.revision AS overlay, o.customers
     FROM router.office AS o LEFT JOIN router.policy_in_force p ON true
 """)
 _BUNDLES: Final = text("SELECT hash, bundle FROM router.policy WHERE hash = ANY(CAST(:hashes AS text[]))")

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.policy import installation, missing_names
 from shared.policy import Installation, PolicyError
 from shared.policy.checks.catalogue import lasting, passing
@@ -25,7 +25,7 @@ class Judged:
         self._looking: Final = asyncio.Lock()  # once, however many ask
 
     async def findings(
-        self, connection: AsyncConnection, live: CompiledPolicy, now: datetime
+        self, connection: AsyncConnection, live: CompiledBundle, now: datetime
     ) -> tuple[Installation, list[PolicyError]]:
         """Where it works, and everything that is to be said of it; findings of the bundle have no places."""
         where = await installation.read(connection, now)
@@ -33,7 +33,7 @@ class Judged:
         standing = await missing_names.warnings(connection, live, now)
         return where, [*(located(each, _NOWHERE) for each in found), *standing]
 
-    async def _lasting(self, live: CompiledPolicy, where: Installation) -> Sequence[Finding]:
+    async def _lasting(self, live: CompiledBundle, where: Installation) -> Sequence[Finding]:
         wanted = (live.hash, where.sends)
         async with self._looking:
             if self._seen is None or self._seen[0] != wanted:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.model.compiled_bundle import CompiledPolicy, Ladder
+from services.router.domain.model.compiled_bundle import CompiledBundle, Ladder
 from services.router.duty import override_store
 from services.router.duty.overlay import broken
 from services.router.duty.override_store import StoredOverride, Wanted
@@ -66,7 +66,7 @@ def gone(before: Bundle | None, after: Bundle) -> Gone:
 
 async def warnings(
     connection: AsyncConnection,
-    after: CompiledPolicy,
+    after: CompiledBundle,
     now: datetime,
     before: Bundle | None = None,
     policies: Policies | None = None,
@@ -118,7 +118,7 @@ def faults_of(one: StoredOverride, bundle: Bundle) -> Iterator[str]:
         yield f"{one.absent}, who is absent, is no user of the policy in force"
 
 
-def _of_conditions(rows: Any, after: CompiledPolicy, missing: Gone) -> Iterator[str]:
+def _of_conditions(rows: Any, after: CompiledBundle, missing: Gone) -> Iterator[str]:
     """Silences and maintenance."""
     for row in rows:
         why = broken(after, row.when)

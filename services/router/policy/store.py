@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import metrics
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.duty import silence_store
 from services.router.policy import missing_names
 from services.router.policy.compiled_cache import InForce, Policies, moment
@@ -69,7 +69,7 @@ async def switch(
 async def replace(
     connection: AsyncConnection,
     policies: Policies,
-    policy: CompiledPolicy,
+    policy: CompiledBundle,
     *,
     source: Literal["file", "api"],
     by: str,
@@ -91,7 +91,7 @@ def _changes(before: Bundle | None, after: Bundle) -> list[str]:
     return [] if before is None else changes(dump_json(before), dump_json(after))
 
 
-async def lacks(connection: AsyncConnection, policies: Policies, policy: CompiledPolicy) -> list[PolicyError]:
+async def lacks(connection: AsyncConnection, policies: Policies, policy: CompiledBundle) -> list[PolicyError]:
     """What stands and names what this policy would lack, were it put in force now."""
     now, current = await moment(connection)
     before = await _bundle_of(connection, policies, current)
@@ -109,7 +109,7 @@ async def _bundle_of(
 
 
 async def take_file(
-    connection: AsyncConnection, policies: Policies, policy: CompiledPolicy, *, changed: bool, by: str
+    connection: AsyncConnection, policies: Policies, policy: CompiledBundle, *, changed: bool, by: str
 ) -> Taken | None:
     """Put the file's bundle in force if it counts (see above); None when it does not.
 

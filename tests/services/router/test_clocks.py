@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from services.router.batch.inbound import Arrival
 from services.router.domain.model.incident import Interval, encode
-from services.router.domain.model.signals import RelatedTold
+from services.router.domain.model.signals import RelatedMessage
 from shared.events import INCIDENTS, RelatedChanged
 from shared.policy import Bundle
 from tests.domain.tale import bundle, on_main
@@ -132,7 +132,7 @@ async def test_what_was_not_confirmed_is_closed_when_the_same_problem_comes_back
         await api.act(old, "resolve")
         new = await api.opened()
         (told,) = await related(desk)
-        await desk.engine.take([Arrival(RelatedTold(told), told.to, told.id, origin=(INCIDENTS, 0, 8))])
+        await desk.engine.take([Arrival(RelatedMessage(told), told.to, told.id, origin=(INCIDENTS, 0, 8))])
         refused = await api.act(old, "refuse")
         first = (await api.get(f"/v1/incidents/{old}")).json()
     assert (told.to, told.incident_id) == (old, new)

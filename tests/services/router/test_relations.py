@@ -10,7 +10,7 @@ from services.router.batch.engine import Engine
 from services.router.batch.inbound import Arrival
 from services.router.domain.model.compiled_bundle import compile_sized
 from services.router.domain.model.incident import Incident
-from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor, RelatedTold
+from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor, RelatedMessage
 from services.router.loops.fan_out import STEP, Spreading
 from services.router.policy import store
 from shared.events import INCIDENTS, RelatedChanged
@@ -45,7 +45,9 @@ async def hand_on(desk: Desk) -> int:
         said += len(messages)
         for first in range(0, len(messages), 500):
             batch = messages[first : first + 500]
-            await desk.engine.take([Arrival(RelatedTold(each), each.to, each.message_id) for each in batch])
+            await desk.engine.take(
+                [Arrival(RelatedMessage(each), each.to, each.message_id) for each in batch]
+            )
 
 
 async def act(desk: Desk, incident: Incident, action: str, **arguments: Any) -> Any:

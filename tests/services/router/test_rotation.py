@@ -128,10 +128,10 @@ async def test_a_timer_that_was_overtaken_asks_the_next_one(desk: Desk) -> None:
 async def test_what_fails_in_a_batch_that_decides_again_is_set_aside_once(crew: Desk) -> None:
     """Deciding once more starts from what was gathered: nothing of the first time is left."""
 
-    def broken(incident: Any, signal: Any, around: Any, policy: Any, now: Any) -> Decision:
+    def broken(incident: Any, signal: Any, context: Any, policy: Any, now: Any) -> Decision:
         if signal.event.dedup_key == "bad":
             raise RuntimeError("broken")
-        return decide(incident, signal, around, policy, now)
+        return decide(incident, signal, context, policy, now)
 
     other = Desk(crew.database, Engine(crew.database, decide=broken))
     async with holding(crew, "petra"):

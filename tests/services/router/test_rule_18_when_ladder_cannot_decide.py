@@ -11,8 +11,8 @@ from services.router.batch import dead_letters, last_resort
 from services.router.batch.engine import Engine
 from services.router.batch.inbound import Arrival
 from services.router.domain.decide import decide
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionTaken, Actor, EventReceived, Signal, TimerFired
@@ -36,13 +36,13 @@ class Broken:
         self,
         incident: Incident | None,
         signal: Signal,
-        around: Surroundings,
-        policy: CompiledPolicy,
+        context: Context,
+        policy: CompiledBundle,
         now: datetime,
     ) -> Decision:
         if self.broken and self.when(signal):
             raise ZeroDivisionError("the rule divides by zero")
-        return decide(incident, signal, around, policy, now)
+        return decide(incident, signal, context, policy, now)
 
 
 def says(word: str) -> Callable[[Signal], bool]:
@@ -263,9 +263,9 @@ async def test_what_cannot_even_be_written_does_not_hold_up_the_rest(database: D
     """A decision whose result no encoder takes: its signal is set aside, the others pass."""
 
     def odd(
-        incident: Incident | None, signal: Signal, around: Surroundings, policy: CompiledPolicy, now: datetime
+        incident: Incident | None, signal: Signal, context: Context, policy: CompiledBundle, now: datetime
     ) -> Decision:
-        decision = decide(incident, signal, around, policy, now)
+        decision = decide(incident, signal, context, policy, now)
         assert isinstance(signal, EventReceived)
         if signal.event.title != "poison" or decision.incident is None:
             return decision

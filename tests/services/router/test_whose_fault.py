@@ -17,8 +17,8 @@ from services.router.batch.handle import Batch
 from services.router.batch.inbound import Arrival
 from services.router.batch.unit_of_work import Situation
 from services.router.domain.decide import decide
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor, Signal, TimerFired
@@ -134,9 +134,9 @@ def refused_for(key: str) -> Any:
     """The real decide, except that timers of this incident decide what no database takes."""
 
     def odd(
-        incident: Incident | None, signal: Signal, around: Surroundings, policy: CompiledPolicy, now: datetime
+        incident: Incident | None, signal: Signal, context: Context, policy: CompiledBundle, now: datetime
     ) -> Decision:
-        decision = decide(incident, signal, around, policy, now)
+        decision = decide(incident, signal, context, policy, now)
         if isinstance(signal, TimerFired) and incident is not None and incident.dedup_key == key:
             assert decision.incident is not None
             return Decision(msgspec.structs.replace(decision.incident, title="\x00"), decision.entries)

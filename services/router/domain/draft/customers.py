@@ -6,8 +6,8 @@ incident. Texts are compared without regard to case.
 
 from dataclasses import dataclass
 
-from services.router.domain.model.compiled_bundle import CompiledPolicy
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context
 from shared.policy.model.people import Customer
 
 
@@ -25,23 +25,23 @@ class Named:
         return self.customer.name if self.customer is not None else self.id
 
 
-def find(around: Surroundings, said: str) -> Named:
+def find(context: Context, said: str) -> Named:
     """Who is meant by this text, and how it was understood."""
-    found = in_bundle(around.live, said)
+    found = in_bundle(context.live, said)
     if found is not None:
         return found
-    known = around.customers.get(said)
+    known = context.customers.get(said)
     if known is None:
         return Named(said, None, "not a known customer")
     if known.shared_by:
         several = ", ".join(known.shared_by)
         return Named(said, None, f"several customers have this name ({several}): only an id tells them apart")
-    if known.id in around.live.bundle.customers:
-        return _of_bundle(around.live, known.id, known.how)
+    if known.id in context.live.bundle.customers:
+        return _of_bundle(context.live, known.id, known.how)
     return Named(known.id, known.customer, known.how, f"directory: customer {known.id}")
 
 
-def in_bundle(policy: CompiledPolicy, said: str) -> Named | None:
+def in_bundle(policy: CompiledBundle, said: str) -> Named | None:
     """The customer of the bundle that is meant by this text; None: the bundle knows nobody by it."""
     if not said:
         return None
@@ -64,5 +64,5 @@ def mail_domain(text: str) -> str:
     return text.rpartition("@")[2] if "@" in text else ""
 
 
-def _of_bundle(policy: CompiledPolicy, customer_id: str, how: str) -> Named:
+def _of_bundle(policy: CompiledBundle, customer_id: str, how: str) -> Named:
     return Named(customer_id, policy.bundle.customers[customer_id], how, f"customers.{customer_id}")

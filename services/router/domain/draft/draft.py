@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from services.router.domain.draft import expression_values
 from services.router.domain.draft.recipients import Directory, Found, Resolved
-from services.router.domain.model.compiled_bundle import CompiledPolicy, Ladder
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.compiled_bundle import CompiledBundle, Ladder
+from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Audience, Decision, Entry, Explains, Joined, Spread
 from services.router.domain.model.incident import Clock, Incident, OpenPage, snapshot
 from services.router.domain.model.reason import Reason
@@ -95,8 +95,8 @@ class Draft:
     """The record and the outputs of one decision."""
 
     incident: Incident
-    policy: CompiledPolicy
-    around: Surroundings
+    policy: CompiledBundle
+    context: Context
     now: datetime
     actor: str = LADDER
     caused_at: datetime | None = None
@@ -127,9 +127,9 @@ class Draft:
         self.initial = self.incident
 
     @property
-    def live(self) -> CompiledPolicy:
+    def live(self) -> CompiledBundle:
         """The policy in force now."""
-        return self.around.live
+        return self.context.live
 
     @property
     def calendars(self) -> Calendars:
@@ -164,7 +164,7 @@ class Draft:
                 if name in _SEEN_AS and getattr(before, name) != value:
                     self._forget(_SEEN_AS[name])
 
-    def follow_policy(self, policy: CompiledPolicy) -> None:
+    def follow_policy(self, policy: CompiledBundle) -> None:
         """From now on it follows this policy instead of the one it started with (rule 17)."""
         self.policy = policy
         self.incident = replace(self.incident, policy_hash=policy.hash)
@@ -232,7 +232,7 @@ class Draft:
         return self._seen(incident)
 
     def _seen(self, incident: Incident, **instead: Any) -> Activation:
-        names = expression_values.values(incident, self.around, self.level_name) | instead
+        names = expression_values.values(incident, self.context, self.level_name) | instead
         return Activation(names, open=self._is_open, on_call=self._on_call, failures=self.failures)
 
     def _is_open(self, calendar: str) -> bool:
@@ -254,7 +254,7 @@ class Draft:
 
     @property
     def directory(self) -> Directory:
-        return Directory(self.around, self.incident, self.now)
+        return Directory(self.context, self.incident, self.now)
 
     @property
     def loud(self) -> bool:

@@ -3,14 +3,14 @@
 from typing import Any
 
 from services.router.domain.draft import customers
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
 
 
-def values(incident: Incident, around: Surroundings, level: str) -> dict[str, Any]:
+def values(incident: Incident, context: Context, level: str) -> dict[str, Any]:
     """Every name an expression may use. Absent text is '', an absent number 0."""
-    live = around.live.bundle
-    customer = customers.find(around, incident.customer).customer if incident.customer else None
+    live = context.live.bundle
+    customer = customers.find(context, incident.customer).customer if incident.customer else None
     service = live.services.get(incident.service)
     return {
         "title": incident.title,

@@ -10,7 +10,7 @@ from typing import assert_never
 import msgspec
 
 from services.router.domain.draft import customers
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
 from shared.events import Contact, Recipient
 from shared.policy import Bundle
@@ -86,13 +86,13 @@ def merged(parts: Iterable[Resolved]) -> Resolved:
 class Directory(msgspec.Struct, frozen=True):
     """The people of the policy in force now, seen from one incident at one time."""
 
-    around: Surroundings
+    context: Context
     incident: Incident
     now: datetime
 
     @property
     def bundle(self) -> Bundle:
-        return self.around.live.bundle
+        return self.context.live.bundle
 
     def resolve(self, targets: Iterable[Target], *, rooms: bool = True) -> Resolved:
         """Who is meant. `rooms`: a team's own contacts are told along with its members."""
@@ -183,13 +183,13 @@ class Directory(msgspec.Struct, frozen=True):
 
     def roster(self, schedule: str) -> Roster | None:
         """Who has this schedule of the policy in force when; None: there is none of this name."""
-        return roster_of(self.bundle, schedule, self.around.office.overrides)
+        return roster_of(self.bundle, schedule, self.context.overlay.overrides)
 
     def _customer(self) -> Resolved:
         said = self.incident.customer
         if not said:
             return nobody("customer: none is named")
-        known = customers.find(self.around, said)
+        known = customers.find(self.context, said)
         customer = known.customer
         if customer is None:
             return nobody(f"customer {said!r}: {known.how}")
@@ -216,7 +216,7 @@ class Directory(msgspec.Struct, frozen=True):
         return made, why
 
     def _owner(self) -> Resolved:
-        customer = customers.find(self.around, self.incident.customer).customer
+        customer = customers.find(self.context, self.incident.customer).customer
         if customer is None or not customer.owner:
             return nobody("owner: the incident's customer has no account owner")
         return self._user(customer.owner, f"you look after {customer.name or self.incident.customer}")

@@ -121,7 +121,7 @@ def advance(draft: Draft, rung: Rung, turn: Turn) -> None:
 
 def _position(draft: Draft, rung: Rung) -> str:
     key = (draft.ladder.name, rung.spec.name)
-    return draft.rotations.get(key, draft.around.rotations.get(key, ""))
+    return draft.rotations.get(key, draft.context.rotations.get(key, ""))
 
 
 def _by_rotation(draft: Draft, rung: Rung, able: tuple[Found, ...]) -> tuple[Found, ...]:

@@ -14,7 +14,7 @@ OF_SEVERITY: Final = {"critical": 1, "error": 2, "warning": 3, "info": 4}
 
 def name_customer(draft: Draft, said: str) -> None:
     """Take what an event says of the customer, and say how it was understood."""
-    found = customers.find(draft.around, said)
+    found = customers.find(draft.context, said)
     draft.set(customer=found.id, customer_name=found.name)
     if said:
         text = f"customer {found.name}: {found.how}"
@@ -24,7 +24,7 @@ def name_customer(draft: Draft, said: str) -> None:
 def set_tier(draft: Draft) -> None:
     """The tier an event carried, else the customer's, else the last one."""
     bundle, incident = draft.live.bundle, draft.incident
-    known = customers.find(draft.around, incident.customer)
+    known = customers.find(draft.context, incident.customer)
     said = known.customer.tier if known.customer is not None else None
     lost: list[str] = []
     if incident.said_tier in bundle.tiers:

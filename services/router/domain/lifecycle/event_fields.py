@@ -36,7 +36,7 @@ def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
     if differing:
         draft.set(**differing)
     said_customer = event.customer if "customer" not in incident.pinned else None
-    if said_customer is not None and customers.find(draft.around, said_customer).id != incident.customer:
+    if said_customer is not None and customers.find(draft.context, said_customer).id != incident.customer:
         classify.name_customer(draft, said_customer)
         differing["customer"] = said_customer
     return set(differing)

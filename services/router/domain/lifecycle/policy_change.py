@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import chain, paged_people
 from services.router.domain.lifecycle import classify, pauses
-from services.router.domain.model.compiled_bundle import CompiledPolicy, Ladder
+from services.router.domain.model.compiled_bundle import CompiledBundle, Ladder
 from services.router.domain.model.incident import PointState
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks
@@ -39,7 +39,7 @@ def reapply(draft: Draft, *, cause: str) -> None:
         classify.competence(draft, before)
 
 
-def _points(draft: Draft, old: Ladder, live: CompiledPolicy) -> dict[str, PointState]:
+def _points(draft: Draft, old: Ladder, live: CompiledBundle) -> dict[str, PointState]:
     """What the points have done so far, by their names."""
     new = live.ladders.get(old.name)
     if new is None:

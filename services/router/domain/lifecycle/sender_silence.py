@@ -151,7 +151,7 @@ def _silence(draft: Draft) -> Silence | None:
         return None
     if incident.suppressed_by or incident.snoozed_until is not None or incident.waiting_for:
         return None
-    heard, last = draft.around.heard, incident.last_event_at or incident.decided_at
+    heard, last = draft.context.heard, incident.last_event_at or incident.decided_at
     proven = heard is None or heard.proven
     does = spec.on_silence == "resolve" and proven
     if (incident.ended_itself and (does or not incident.members_open)) or (incident.parent and not does):
@@ -185,7 +185,7 @@ def _cause(incident: Incident, length: str) -> str:
 
 
 def _until_proven(draft: Draft, at: datetime) -> timedelta:
-    heard = draft.around.heard
+    heard = draft.context.heard
     return max(_SOONEST, min(at - heard.until, _LATEST)) if heard is not None else _SOONEST
 
 

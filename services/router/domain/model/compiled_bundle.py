@@ -156,7 +156,7 @@ class Ladder:
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledPolicy:
+class CompiledBundle:
     """One bundle, by its content hash."""
 
     hash: str
@@ -265,12 +265,12 @@ def _by_name(bundle: Bundle) -> dict[str, str]:
     return found
 
 
-def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
+def compile_policy(bundle: Bundle, content_hash: str) -> CompiledBundle:
     """Compile a checked bundle; for one that was never checked, raises shared.policy's ExpressionError."""
     make = _Compiler(bundle, content_hash)
     priorities = make.rules([(f"priorities[{n}]", row, row.when) for n, row in enumerate(bundle.priorities)])
     slas = make.rules([(f"slas[{n}] {row.name}", row, row.when) for n, row in enumerate(bundle.slas)])
-    return CompiledPolicy(
+    return CompiledBundle(
         hash=content_hash,
         bundle=bundle,
         loud=make.condition(bundle.loud, "loud"),
@@ -306,12 +306,12 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledPolicy:
     )
 
 
-def compile_sized(bundle: Bundle) -> tuple[CompiledPolicy, int]:
+def compile_sized(bundle: Bundle) -> tuple[CompiledBundle, int]:
     """Compile a checked bundle; with it, how many bytes the bundle has as JSON."""
     raw = dump_json(bundle)
     return compile_policy(bundle, hash_of(raw)), len(raw)
 
 
-def compile_json(raw: bytes, content_hash: str) -> CompiledPolicy:
+def compile_json(raw: bytes, content_hash: str) -> CompiledBundle:
     """Compile a bundle as it is stored and published."""
     return compile_policy(load_json(raw), content_hash)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from services.router.domain.model.compiled_bundle import CompiledPolicy
+from services.router.domain.model.compiled_bundle import CompiledBundle
 from shared.events import Status, Upstream
 from shared.policy.cel.expressions import Condition
 from shared.policy.model.people import Customer, Window
@@ -41,7 +41,7 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class Overlay:
     """What changes from hour to hour and survives every policy change; its revision grows with each."""
 
     revision: int = 0
@@ -50,7 +50,7 @@ class Office:
     maintenance: Sequence[Maintenance] = ()
 
 
-NOTHING_CHANGED: Final = Office()
+NOTHING_CHANGED: Final = Overlay()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,12 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Context:
     """What a decision needs from outside its incident."""
 
-    live: CompiledPolicy  # the policy in force now: people, schedules, customers, subscriptions
+    live: CompiledBundle  # the policy in force now: people, schedules, customers, subscriptions
     remembered_resolve: datetime | None = None  # source time of an orphaned resolve of the same key
-    office: Office = NOTHING_CHANGED
+    overlay: Overlay = NOTHING_CHANGED
     customers: Mapping[str, KnownCustomer] = field(
         default_factory=dict
     )  # by what was asked for: id, name, mail

@@ -39,7 +39,7 @@ class DeliveryReported:
 
 
 @dataclass(frozen=True, slots=True)
-class RelatedTold:
+class RelatedMessage:
     """Another incident says something: a member of its group, its cause, what it was merged into."""
 
     message: RelatedChanged
@@ -96,7 +96,7 @@ class ActionTaken:
     id: str = ""  # from Idempotency-Key, otherwise random; the shell's inbox drops a repeat
 
 
-Signal: TypeAlias = EventReceived | TimerFired | DeliveryReported | ActionTaken | RelatedTold
+Signal: TypeAlias = EventReceived | TimerFired | DeliveryReported | ActionTaken | RelatedMessage
 
 
 def caused_at(signal: Signal) -> datetime | None:

@@ -71,7 +71,7 @@ def at_opening(draft: Draft) -> None:
         return
     _tell_failures(draft)
     found = place(draft)
-    if found is not None and found.key in draft.around.groups:
+    if found is not None and found.key in draft.context.groups:
         _join_or_open(draft, found)
 
 
@@ -80,7 +80,7 @@ def at_reopening(draft: Draft) -> None:
     before = draft.incident.parent
     found = place(draft)
     draft.set(ended_itself=False)
-    if found is None or found.key not in draft.around.groups:
+    if found is None or found.key not in draft.context.groups:
         if before:
             draft.signal(before, "joined", again=True, late=draft.incident.late is not None)
         return
@@ -91,7 +91,7 @@ def at_reopening(draft: Draft) -> None:
 
 
 def _join_or_open(draft: Draft, found: Place) -> None:
-    incident, rule, group = draft.incident, found.rule.spec, draft.around.groups[found.key]
+    incident, rule, group = draft.incident, found.rule.spec, draft.context.groups[found.key]
     if group is None or group.parent == incident.id or draft.now > group.joined_at + rule.within:
         draft.joined.append(Joined(*found.key, incident.id, rule.within, incident.title))
         return
@@ -170,7 +170,7 @@ def merge(draft: Draft, into: str) -> Refusal | None:
     refusal = _no_merge(draft, into)
     if refusal is not None:
         return refusal
-    incident, other = draft.incident, draft.around.others[into]
+    incident, other = draft.incident, draft.context.others[into]
     if incident.parent:
         draft.signal(incident.parent, "left", open=incident.is_open)
     if incident.members:
@@ -209,7 +209,7 @@ def merge(draft: Draft, into: str) -> Refusal | None:
 
 def _no_merge(draft: Draft, into: str) -> Refusal | None:
     """Why it cannot be merged into that one; None when it can."""
-    other = draft.around.others.get(into)
+    other = draft.context.others.get(into)
     if other is None and into != draft.incident.id:
         return Refusal("invalid", f"merge needs `into`: no incident has the id {into!r}")
     why = unless_it_may_merge(draft) or (_why_not(draft, other) if other is not None else _ITSELF)

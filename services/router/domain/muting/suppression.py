@@ -108,12 +108,12 @@ def moments(draft: Draft) -> Iterator[datetime]:
     for rule in draft.live.suppress.rules:
         if rule.spec.window is not None and (opens := _next_opening(rule.spec.window, now)) is not None:
             yield opens
-    for work in draft.around.office.maintenance:
+    for work in draft.context.overlay.maintenance:
         if work.window is not None and (opens := _next_opening(work.window, now)) is not None:
             yield opens
         if work.starts is not None and work.starts > now:
             yield work.starts
-    for silence in draft.around.office.silences:
+    for silence in draft.context.overlay.silences:
         if silence.starts > now:
             yield silence.starts
 
@@ -154,14 +154,14 @@ def _tell_the_explained(draft: Draft, name: str) -> None:
 def _others(draft: Draft, name: str) -> list[Cause]:
     return [
         cause
-        for cause in draft.around.causes.get(name, ())
+        for cause in draft.context.causes.get(name, ())
         if cause.ended is None and cause.incident_id != draft.incident.id
     ]
 
 
 def _is_possible(draft: Draft) -> bool:
-    office = draft.around.office
-    any_at_all = draft.live.suppress.rules or office.silences or office.maintenance
+    overlay = draft.context.overlay
+    any_at_all = draft.live.suppress.rules or overlay.silences or overlay.maintenance
     return bool(any_at_all) and draft.incident.integration != LADDER
 
 
@@ -174,14 +174,14 @@ def _say(draft: Draft, quiet: Quiet) -> None:
 
 
 def _of_office(draft: Draft) -> Quiet | None:
-    now, office, looking = draft.now, draft.around.office, _Looking(draft)
-    for silence in office.silences:
+    now, overlay, looking = draft.now, draft.context.overlay, _Looking(draft)
+    for silence in overlay.silences:
         if silence.starts <= now < silence.until and looking.finds(silence.condition):
             comment = f" ({silence.comment})" if silence.comment else ""
             says = f"silence of {silence.by}{comment}, until {_moment(silence.until)}"
             reason = looking.reason(f"silences {silence.id}", silence.condition)
             return Quiet(of_silence(silence.id), silence.until, "page", says, reason)
-    for work in office.maintenance:
+    for work in overlay.maintenance:
         until = _end_of(work, now)
         if until is not None and looking.finds(work.condition):
             says = f"maintenance {work.name} of {work.by}, until {_moment(until)}; then {_THEN[work.then]}"
@@ -249,7 +249,7 @@ def _in_window(rule: Suppression, draft: Draft) -> tuple[datetime, str] | None:
 
 def _by_cause(rule: Suppression, draft: Draft) -> tuple[datetime, str] | None:
     """By the cause that stands; without one by the one that ended last, for two minutes more."""
-    for cause in draft.around.causes.get(rule.name, ()):
+    for cause in draft.context.causes.get(rule.name, ()):
         if cause.incident_id == draft.incident.id or _is_explained_by(draft, cause):
             continue
         if cause.ended is None:

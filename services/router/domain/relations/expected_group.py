@@ -4,15 +4,15 @@ from datetime import datetime
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.lifecycle import classify, lifecycle
-from services.router.domain.model.context import Surroundings
+from services.router.domain.model.context import Context
 from services.router.domain.muting import grouping, suppression
 from shared.events import IncidentEvent
 
 
-def group_of(event: IncidentEvent, around: Surroundings, now: datetime) -> tuple[str, str] | None:
+def group_of(event: IncidentEvent, context: Context, now: datetime) -> tuple[str, str] | None:
     """Rule and values of the group that the event's incident belongs to if it is a new one."""
-    record = lifecycle.new_record(event, around.live.hash, now, "")
-    draft = Draft(record, around.live, around, now)
+    record = lifecycle.new_record(event, context.live.hash, now, "")
+    draft = Draft(record, context.live, context, now)
     classify.name_customer(draft, event.customer or "")
     classify.set_tier(draft)
     classify.set_priority(draft)
