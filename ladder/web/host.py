@@ -8,6 +8,7 @@ Metrics may be answered at an address of their own (`LADDER_METRICS_LISTEN`), th
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Response
@@ -255,6 +256,10 @@ class _Application(FastAPI):
             return _Metrics(generate_latest())
 
     def _add_docs(self) -> None:
+        page = cache(
+            lambda: docs_page.render(self.openapi())
+        )  # some 100 ms, which nobody is to wait for twice
+
         @self.get(
             "/docs",
             tags=["process"],
@@ -263,7 +268,7 @@ class _Application(FastAPI):
             response_class=HTMLResponse,
         )
         async def docs() -> HTMLResponse:
-            return HTMLResponse(docs_page.render(self.openapi()), headers=docs_page.HEADERS)
+            return HTMLResponse(page(), headers=dict(docs_page.HEADERS))
 
 
 def _known_policy(services: Sequence[Service]) -> KnownPolicy | None:

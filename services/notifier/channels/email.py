@@ -15,35 +15,17 @@ from typing import Final
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import aiosmtplib
-from jinja2 import DictLoader
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.mail_headers import BadHeaderError, head, identity, mailbox, phrase
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.domain.messages.rendered import Letter, link_name
+from shared import html
 from shared.policy.model.addresses import MailAddress, NoMailAddressError
 from shared.policy.model.addresses import mail_address as parsed
 
 TIMEOUT_SECONDS: Final = 15.0
 _BODY: Final = SMTP.clone(cte_type="7bit")
-_HTML: Final = """<!doctype html>
-<html><head><meta name="color-scheme" content="light dark"></head>
-<body style="font-family: sans-serif; line-height: 1.4">
-{% if letter.preview %}<div style="display: none; max-height: 0; overflow: hidden">{{ letter.preview }}</div>
-{% endif %}<h2 style="font-size: 1.1em">{{ letter.title }}</h2>
-{% for part in letter.opening.split("\n\n") %}<p style="white-space: pre-line">{{ part }}</p>
-{% endfor %}{% if letter.description %}<p style="white-space: pre-wrap">{{ letter.description }}</p>
-{% endif %}{% if letter.facts %}<table cellpadding="4">
-{% for label, value in letter.facts %}<tr>
-<th align="left" valign="top">{{ label }}</th><td>{{ value }}</td></tr>
-{% endfor %}</table>
-{% endif %}{% for name, link in letter.links.items() if link in letter.text %}<p>
-<a href="{{ link }}">{{ name | link_name }}</a></p>
-{% endfor %}</body></html>
-"""
-_environment = ImmutableSandboxedEnvironment(loader=DictLoader({"mail": _HTML}), autoescape=True)
-_environment.filters["link_name"] = link_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +163,14 @@ def _content(letter: Letter) -> bytes:
     """Both forms of the text with the headers that describe them, which hold nothing of anybody's."""
     message = EmailMessage(_BODY)
     message.set_content(_sound(f"{letter.title}\n\n{letter.text}\n"))
-    message.add_alternative(_sound(_html(letter)), subtype="html")
+    page = html.rendered("services.notifier.channels/mail.html", letter=letter, link_name=link_name)
+    message.add_alternative(_sound(page), subtype="html")
     return message.as_bytes()
 
 
 def _sound(text: str) -> str:
     """Without halves of characters, which no encoding can write."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _html(letter: Letter) -> str:
-    return _environment.get_template("mail").render({"letter": letter})
 
 
 def mail_address(what: str, text: str) -> MailAddress:

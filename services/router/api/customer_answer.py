@@ -3,10 +3,11 @@
 The page shows nothing internal: no people, no priority, no reasons.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from services.router.api import pages
 from services.router.domain.model.incident import Incident
 
 ANSWERS: Final = frozenset({"confirm", "refuse"})
@@ -31,26 +32,20 @@ def state(incident: Incident) -> str:
     return "It is open again; there is nothing to confirm at the moment."
 
 
-def question(action: str, incident: Incident) -> str:
-    """The form; '' when there is nothing to answer. HTML."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: one button, with `ratings` to choose from or else room for `longest_note` characters."""
+
+    button: str
+    ratings: Mapping[int, str]
+    longest_note: int = _LONGEST_NOTE
+
+
+def question(action: str, incident: Incident) -> Question | None:
+    """None when there is nothing to answer."""
     if incident.status != "resolved":
-        return ""
-    return pages.form(_BUTTONS[action], _rating() if action == "confirm" else _wrong())
-
-
-def _rating() -> str:
-    choices = "".join(
-        f'<label class="rating"><input type="radio" name="rating" value="{number}"> {words}</label>'
-        for number, words in _RATINGS.items()
-    )
-    return f"<fieldset><legend>How well did we do? (optional)</legend>{choices}</fieldset>"
-
-
-def _wrong() -> str:
-    return (
-        "<label>What is still wrong? (optional)"
-        f'<textarea name="note" rows="4" maxlength="{_LONGEST_NOTE}"></textarea></label>'
-    )
+        return None
+    return Question(_BUTTONS[action], _RATINGS if action == "confirm" else {})
 
 
 def answer(action: str, form: bytes) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from services.router.api import pages
 from services.router.domain.escalation import handoff
 from services.router.domain.model.incident import Incident, OpenPage
 from shared.policy import Bundle
@@ -42,14 +41,18 @@ class Offer:
     done: str = ""
     answers: bool = True
 
-    def form(self, token: str) -> str:
-        """HTML; `token` is what it posts to."""
-        note = _NOTES.get(self.action)
-        if note is None:
-            return pages.form(self.label, to=token, second=self.second)
-        field = f'<label>{note}<textarea name="note" rows="3" maxlength="{LONGEST_NOTE}"></textarea></label>'
-        inner = pages.form(self.label, field, to=token, second=self.second)
-        return f"<details><summary>{self.label} …</summary>{inner}</details>"
+    @property
+    def note(self) -> str:
+        """What its holder may write beside it; '' where there is nothing to say."""
+        return _NOTES.get(self.action, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """An offer with the signed token that it posts to."""
+
+    offer: Offer
+    token: str
 
 
 def stands(incident: Incident, level: str) -> str:

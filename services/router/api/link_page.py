@@ -1,16 +1,14 @@
 """What the page behind a signed link shows of an incident: to people inside, and to those outside."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from html import escape
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from services.router.api import pages
 from services.router.api.link_actions import display
 from services.router.domain.forecast import NextStep
 from services.router.domain.model.incident import Incident
@@ -33,6 +31,23 @@ class Seen:
     bundle: Bundle
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page says, from the top.
+
+    `facts` and `labels` are labelled lines, `text` may be of several lines; `links` lead to addresses of the
+    web (`shared.evidence`), by name; `updates` are when and what.
+    """
+
+    title: str
+    sentence: str = ""
+    facts: Sequence[tuple[str, str]] = ()
+    text: str = ""
+    labels: Sequence[tuple[str, str]] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    updates: Sequence[tuple[str, str]] = ()
+
+
 def standing(seen: Seen, user: str) -> str:
     """Who has it, in a sentence."""
     incident = seen.incident
@@ -49,25 +64,33 @@ def standing(seen: Seen, user: str) -> str:
     return "Nobody has taken it yet."
 
 
-def facts(seen: Seen, user: str, why: str) -> str:
-    """What it is about, for people inside. HTML."""
+def inside(seen: Seen, user: str, why: str) -> Shown:
+    """What it is about, for people inside."""
     incident, shown = seen.incident, seen.snapshot
     customer = incident.customer_name or incident.customer
-    rows = [
+    facts = [
         ("Priority", str(incident.priority)),
         ("For", f"{customer} ({incident.tier})" if customer else ""),
         ("Service", incident.service),
         ("Level", seen.level if incident.is_open else ""),
         ("Why you", why),
         ("Open since", local(incident.opened_at, user, seen.bundle)),
+        *_next(seen, user),
+        ("You are", display(user, seen.bundle) if user else ""),
     ]
-    rows += _next(seen, user)
-    rows.append(("You are", display(user, seen.bundle) if user else ""))
     said = (incident.title, incident.service, incident.severity or "", incident.customer)
-    more = pages.rows(evidence.labels(shown.labels, said).items())
-    found = pages.links(evidence.links(shown.links))
-    about = pages.whole(incident.description)
-    return pages.rows(rows) + about + more + found
+    return Shown(
+        title=incident.title,
+        sentence=standing(seen, user),
+        facts=_filled(facts),
+        text=incident.description.strip(),
+        labels=_filled(evidence.labels(shown.labels, said).items()),
+        links=evidence.links(shown.links),
+    )
+
+
+def _filled(facts: Iterable[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    return [(name, value) for name, value in facts if value]
 
 
 def _next(seen: Seen, user: str) -> list[tuple[str, str]]:
@@ -88,26 +111,23 @@ def local(at: datetime, user: str, bundle: Bundle) -> str:
     return f"{at.astimezone(ZoneInfo(known.timezone if known else 'UTC')):%Y-%m-%d %H:%M %Z}"
 
 
-async def public(seen: Seen, template: str, link: str) -> tuple[str, str, str]:
-    """Heading, sentence and more (HTML) for somebody outside: no more than their messages show."""
+async def public(seen: Seen, template: str, link: str) -> Shown:
+    """For somebody outside: no more than their messages show."""
     if template:
         return await asyncio.to_thread(_by_template, seen, template, link)
     shown = seen.snapshot
-    rows = [("Status", _state(seen)), ("Opened", _utc(shown.opened_at))]
+    facts = [("Status", _state(seen)), ("Opened", _utc(shown.opened_at))]
     if shown.resolved_at is not None and shown.status in ("resolved", "closed"):
-        rows.append(("Resolved", _utc(shown.resolved_at)))
-    told = "".join(
-        f"<li><strong>{_utc(each.at)}</strong>{pages.whole(each.text)}</li>" for each in seen.updates
-    )
-    news = f"<h2>Updates</h2><ul>{told}</ul>" if told else ""
-    return (
-        shown.title,
-        public_wording.happened(_event(seen), taken=_taken(seen)) if not told else "",
-        pages.rows(rows) + news,
+        facts.append(("Resolved", _utc(shown.resolved_at)))
+    return Shown(
+        title=shown.title,
+        sentence="" if seen.updates else public_wording.happened(_event(seen), taken=_taken(seen)),
+        facts=facts,
+        updates=[(_utc(each.at), each.text.strip()) for each in seen.updates],
     )
 
 
-def _by_template(seen: Seen, name: str, link: str) -> tuple[str, str, str]:
+def _by_template(seen: Seen, name: str, link: str) -> Shown:
     """What their mails' template makes of it as it is; what it does not show is not shown."""
     found = seen.bundle.templates.get(name)
     text = seen.updates[0].text if seen.updates and seen.incident.is_open else ""
@@ -117,10 +137,10 @@ def _by_template(seen: Seen, name: str, link: str) -> tuple[str, str, str]:
     try:
         if found is not None:
             title, body = rendered(found.title, names), rendered(found.body, names)
-            return title or "Where it stands", "", pages.whole(body.replace(link, "").strip())
+            return Shown(title=title or "Where it stands", text=body.replace(link, "").strip())
     except BrokenTemplateError:
         pass
-    return "Where it stands", f"It is {_state(seen)}.", ""
+    return Shown(title="Where it stands", sentence=f"It is {_state(seen)}.")
 
 
 def _event(seen: Seen) -> str:
@@ -139,4 +159,4 @@ def _state(seen: Seen) -> str:
 
 
 def _utc(at: datetime) -> str:
-    return escape(f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -15,6 +15,7 @@ from services.router.api import actions, customer_answer, link_actions, link_pag
 from services.router.api.access import Access, Route
 from services.router.api.idempotency import was_done
 from services.router.api.incidents import coming_of
+from services.router.api.link_actions import Button
 from services.router.api.link_page import Seen
 from services.router.api.link_tokens import PURPOSE, Reply, is_theirs, read, request_of
 from services.router.batch import gather
@@ -67,9 +68,8 @@ class PageRoute(Route):
             try:
                 return await handle(request)
             except Problem as err:
-                page = pages.page(
-                    "Not possible at the moment", f"{_WAIT} ({err.detail or err.title}.)", status=err.status
-                )
+                why = f"{_WAIT} ({err.detail or err.title}.)"
+                page = pages.message("Not possible at the moment", why, err.status)
                 page.headers.update(err.headers)
                 return page
 
@@ -110,14 +110,13 @@ class _Desk:
     ) -> HTMLResponse:
         """The incident as it is, and what its holder can do about it. `said`: what has just become of it."""
         seen = await self._seen(reply, bundle)
-        buttons = "".join(_buttons(token, reply, seen, self.settings.signer))
+        buttons = list(_buttons(token, reply, seen, self.settings.signer))
         if reply.sees_public:
             link = f"{self.settings.public_url}/v1/replies/link/{token}"
-            heading, sentence, more = await link_page.public(seen, reply.template, link)
-            return pages.page(heading, said or sentence, f"{more}{buttons}", status)
-        facts = link_page.facts(seen, reply.user, reply.why)
-        text = said or link_page.standing(seen, reply.user)
-        return pages.page(seen.incident.title, text, f"{facts}{buttons}", status=status)
+            shown = await link_page.public(seen, reply.template, link)
+        else:
+            shown = link_page.inside(seen, reply.user, reply.why)
+        return pages.incident(shown, buttons, said, status)
 
     async def _seen(self, reply: Reply, bundle: Bundle) -> Seen:
         engine = self.engine
@@ -138,8 +137,8 @@ class _Desk:
         except Problem as err:
             if err.status not in _REFUSED_AS_PAGES:
                 raise
-            return pages.page(incident.title, customer_answer.state(incident), status=err.status)
-        return pages.page(incident.title, customer_answer.done(reply.action))
+            return pages.message(incident.title, customer_answer.state(incident), err.status)
+        return pages.message(incident.title, customer_answer.done(reply.action))
 
     async def done(self, token: str, reply: Reply, bundle: Bundle, form: bytes) -> HTMLResponse:
         """What somebody inside has pressed, as a page."""
@@ -189,8 +188,7 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
             return _broken(request)
         reply, incident, bundle = found
         if reply.is_answer:
-            form = customer_answer.question(reply.action, incident)
-            return pages.page(incident.title, customer_answer.state(incident), more=form)
+            return _question(reply, incident)
         return await desk.page(token, reply, bundle)
 
     @router.post(
@@ -214,8 +212,16 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
     return router
 
 
-def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[str]:
-    """A form for each offer, good for as long as the link itself. HTML."""
+def _question(reply: Reply, incident: Incident) -> HTMLResponse:
+    """Where it stands, and what a customer can answer to that."""
+    state, asked = customer_answer.state(incident), customer_answer.question(reply.action, incident)
+    if asked is None:
+        return pages.message(incident.title, state)
+    return pages.question(incident.title, state, asked)
+
+
+def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[Button]:
+    """One for each offer, good for as long as the link itself."""
     if not reply.acts:
         return
     until = signer.expires(token)
@@ -231,7 +237,7 @@ def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[s
             "done": offer.done,
             "version": seen.snapshot.version,  # come back to where it stood, it is another form
         }
-        yield offer.form(signer.sign(PURPOSE, claims, until))
+        yield Button(offer, signer.sign(PURPOSE, claims, until))
 
 
 async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
@@ -256,7 +262,7 @@ def _broken(request: Request) -> HTMLResponse:
     problem = judged(request.scope, wrong)
     if problem is wrong:
         return pages.broken()
-    page = pages.page("Too many links that are not valid", "Try again in a minute.", status=problem.status)
+    page = pages.message("Too many links that are not valid", "Try again in a minute.", problem.status)
     page.headers.update(problem.headers)
     return page
 
