@@ -95,7 +95,7 @@ class Watch:
         assert len(handed) == len(set(handed)), "somebody was asked twice for the same"
         assert set(handed).isdisjoint(page.recipient.name for page in pages if page.through == "level")
         for page in after.pages:
-            roster = roster_of(live.bundle, page.schedule, context.overlay.overrides)
+            roster = roster_of(live.spec, page.schedule, context.overlay.overrides)
             if roster is None or roster.schedule.handoff == "none" or page.through == "handoff":
                 continue
             made_now = page.page_id in {each.page_id for each in pages}

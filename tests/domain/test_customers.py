@@ -49,7 +49,7 @@ def test_the_bundle_wins_over_the_directory() -> None:
 
 def test_a_text_of_the_directory_that_leads_to_an_id_of_the_bundle_means_the_bundles() -> None:
     found = customers.find(context(old=stored("acme", "Another")), "old")
-    assert found.customer is POLICY.bundle.customers["acme"]
+    assert found.customer is POLICY.spec.customers["acme"]
 
 
 def test_a_name_of_several_means_none_of_them_and_says_so() -> None:

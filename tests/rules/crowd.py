@@ -97,7 +97,7 @@ class Crowd:
             then=then,
             starts=None if window else self.now,
             until=None if window else self.now + timedelta(**span),
-            window=bound(_WINDOWS.validate_python(window), self.board.live.bundle) if window else None,
+            window=bound(_WINDOWS.validate_python(window), self.board.live.spec) if window else None,
             by="ana",
         )
         self._changed_overlay(maintenance=(made,))

@@ -93,7 +93,7 @@ def test_whoever_comes_on_shift_is_asked_to_take_over():
 
 
 def test_a_job_that_does_not_report_becomes_an_incident():
-    beat = policy_of("incidents").bundle.heartbeats["nightly-backup"]
+    beat = policy_of("incidents").spec.heartbeats["nightly-backup"]
     since = datetime(2026, 1, 6, 1, 0, tzinfo=UTC)
     watched = Watched(
         name="nightly-backup", every=beat.every, late_after=beat.late_after, since=since, beat_at=since,

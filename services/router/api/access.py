@@ -104,10 +104,10 @@ class Access:
         """
         require_key(presented)
         if self._last is not None and not self._may_look():
-            holder_of(presented, self._usable.of(self._last.bundle), utcnow())
+            holder_of(presented, self._usable.of(self._last.spec), utcnow())
         live = self._last = await self.live()
         now = utcnow()
-        holder = holder_of(presented, self._usable.of(live.bundle), now)
+        holder = holder_of(presented, self._usable.of(live.spec), now)
         self._looks -= 1
         return Caller(holder, live, now)
 

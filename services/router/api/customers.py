@@ -84,7 +84,7 @@ def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
         cursor: Annotated[str | None, Query(max_length=500)] = None,
     ) -> Response:
         filters, after = Filters(q, tier, owner), _opened(cursor)
-        own = caller.live.bundle.customers
+        own = caller.live.spec.customers
         reading = engine.database.reading
         async with reading.transaction("narrow it by `q`, `tier` or `owner`, or by `limit`") as connection:
             rows = await store.many(connection, filters, after, list(own), limit + 1)
@@ -109,7 +109,7 @@ def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
         responses=answers(CustomerItem, "The customer as it counts now.", _UNKNOWN),
     )
     async def one(customer_id: _Id, caller: Annotated[Caller, Depends(access.needs("viewer"))]) -> Response:
-        if customer_id in caller.live.bundle.customers:
+        if customer_id in caller.live.spec.customers:
             return answer(_of_bundle(customer_id, caller))
         async with engine.database.reading.transaction("ask again later") as connection:
             row = await store.one(connection, customer_id) if "\0" not in customer_id else None
@@ -202,7 +202,7 @@ def _opened(cursor: str | None) -> str:
 def _in_bundle(live: CompiledBundle, filters: Filters, after: str) -> Generator[None, None, Sequence[str]]:
     """Those of the bundle behind this id, unsorted."""
     begins, found = filters.q.casefold(), []
-    for name, customer in live.bundle.customers.items():
+    for name, customer in live.spec.customers.items():
         if (
             name > after
             and (not filters.tier or customer.tier == filters.tier)
@@ -220,7 +220,7 @@ def _stored(row: Row[Any], caller: Caller, notes: Sequence[str] = ()) -> Custome
 
 
 def _of_bundle(customer_id: str, caller: Caller) -> CustomerItem:
-    return _item(customer_id, caller.live.bundle.customers[customer_id], "policy", caller, {})
+    return _item(customer_id, caller.live.spec.customers[customer_id], "policy", caller, {})
 
 
 def _item(
@@ -267,7 +267,7 @@ def _with_kept(customer: Customer, row: Row[Any] | None) -> Customer:
 
 
 def _refuse_bundles_own(customer_id: str, live: CompiledBundle) -> None:
-    if customer_id in live.bundle.customers:
+    if customer_id in live.spec.customers:
         why = f"customers.{customer_id} stands in the policy bundle {live.hash[:12]}: change it there"
         raise Problem(409, "conflict", "The policy defines this customer", why)
 

@@ -84,7 +84,7 @@ def trying(engine: Engine, access: Access, read_post: ReadsPosts | None) -> APIR
             raise Problem(501, "not-served", "Posts are not tried here")
         body = _bytes(post)
         events, ignored = await asyncio.to_thread(
-            read_post, caller.live.bundle, post.integration, body, post.headers, caller.now
+            read_post, caller.live.spec, post.integration, body, post.headers, caller.now
         )
         reading = engine.database.reading
         async with reading.transaction("ask again later") as connection:

@@ -27,7 +27,7 @@ def heartbeats(engine: Engine, access: Access) -> APIRouter:
     async def every(caller: Annotated[Caller, Depends(access.needs("viewer"))]) -> Response:
         async with engine.database.reading.transaction("ask again later") as connection:
             watched = await stored.every(connection)
-        expected = caller.live.bundle.heartbeats
+        expected = caller.live.spec.heartbeats
         return answer(
             HeartbeatList(
                 items=[

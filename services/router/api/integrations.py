@@ -22,7 +22,7 @@ def integrations(engine: Engine, access: Access) -> APIRouter:
             kept = await post_counts.kept(connection)
         return [
             _item(each, integration.kind, kept.get(each, ()))
-            for each, integration in sorted(caller.live.bundle.integrations.items())
+            for each, integration in sorted(caller.live.spec.integrations.items())
             if name in ("", each)
         ]
 

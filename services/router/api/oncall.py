@@ -38,8 +38,8 @@ def oncall(engine: Engine, access: Access) -> APIRouter:
             async with engine.database.reading.transaction("ask again later") as connection:
                 standing = await override_store.by_schedule(connection, moment)
             items = await engine.database.reading.made(
-                sorted(caller.live.bundle.schedules),
-                lambda name: _item(name, _roster(caller.live.bundle, name, standing), moment),
+                sorted(caller.live.spec.schedules),
+                lambda name: _item(name, _roster(caller.live.spec, name, standing), moment),
             )
         except (OverflowError, ValueError) as err:
             raise invalid(Fault("query:at", "too far away to tell")) from err

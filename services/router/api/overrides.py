@@ -96,7 +96,7 @@ def _add_create(router: APIRouter, engine: Engine, access: Access) -> None:
         once = Once(caller.actor.name, idempotency_key, f"create override\n{body.model_dump_json()}")
 
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
-            live = (await engine.policies.one(connection, in_force.hash)).bundle
+            live = (await engine.policies.one(connection, in_force.hash)).spec
 
             async def make() -> bytes:
                 _check_names(body, live)
@@ -148,7 +148,7 @@ def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
         last = found[limit - 1] if more else None
         following = cursor_of([last.begins.isoformat(), str(last.id)]) if last else None
         return answer(
-            OverrideList(items=[shown(each, caller.live.bundle) for each in found[:limit]], next=following)
+            OverrideList(items=[shown(each, caller.live.spec) for each in found[:limit]], next=following)
         )
 
 
@@ -165,7 +165,7 @@ def _add_one(router: APIRouter, engine: Engine, access: Access) -> None:
             found = await stored.one(connection, _id_of(override_id))
         if found is None:
             raise _not_found()
-        return answer(shown(found, caller.live.bundle))
+        return answer(shown(found, caller.live.spec))
 
 
 def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
@@ -190,7 +190,7 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
         async def work(connection: AsyncConnection, now: datetime, _: InForce) -> bytes:
             async def end() -> bytes:
                 ended = await _end(connection, _id_of(override_id), now)
-                return _encoder.encode(shown(ended, caller.live.bundle))
+                return _encoder.encode(shown(ended, caller.live.spec))
 
             return await once.answer(connection, now, end)
 

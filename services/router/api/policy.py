@@ -75,7 +75,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
             live = await engine.policies.one(connection, in_force.hash)
             failing = await engine.failures.listed(connection, in_force.hash)
             where, findings = await judged.findings(connection, live, now)
-        return answer(_status(in_force, live.bundle, failing, findings, where))
+        return answer(_status(in_force, live.spec, failing, findings, where))
 
     @router.put(
         "",
@@ -106,7 +106,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
             raise refused(PolicyErrors(looked.errors))
         compiled, size = await asyncio.to_thread(compile_sized, looked.sound)
         if not force:
-            _refuse_lockout(caller, access.role_under(compiled.bundle, caller))
+            _refuse_lockout(caller, access.role_under(compiled.spec, caller))
         engine.policies.keep(compiled, size)
         async with engine.database.transaction() as connection:
             by = caller.actor.name
@@ -115,7 +115,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         wake_relay()
         engine.alarm.earlier(caller.now)
         findings = [*looked.findings, *taken.lacks]
-        status = _status(taken.in_force, compiled.bundle, failing, findings, where)
+        status = _status(taken.in_force, compiled.spec, failing, findings, where)
         return answer(PolicyTaken(**msgspec.structs.asdict(status), changes=taken.changes))
 
     @router.post(

@@ -94,11 +94,11 @@ class _Desk:
             if found is None:
                 return None
             customer = await self._customer(connection, found.incident.customer, live)
-        return (reply, found.incident, live.bundle) if is_theirs(reply, customer, live.bundle) else None
+        return (reply, found.incident, live.spec) if is_theirs(reply, customer, live.spec) else None
 
     async def _customer(self, connection: AsyncConnection, said: str, live: CompiledBundle) -> str:
         """The id of whom it concerns, who may have been unknown by what was said when it was opened."""
-        if not said or said in live.bundle.customers:
+        if not said or said in live.spec.customers:
             return said
         _, told = await moment(connection)
         policies = self.engine.policies

@@ -81,7 +81,7 @@ def _add_list(router: APIRouter, access: Access) -> None:
         responses=answers(ScheduleList, "By name."),
     )
     async def listed(caller: Annotated[Caller, Depends(access.needs("viewer"))]) -> Response:
-        found = sorted(caller.live.bundle.schedules.items())
+        found = sorted(caller.live.spec.schedules.items())
         return answer(ScheduleList(items=[_item(name, schedule) for name, schedule in found]))
 
 
@@ -103,7 +103,7 @@ def _add_shifts(router: APIRouter, engine: Engine, access: Access) -> None:
         ] = None,
         user: _Filter = "",
     ) -> Response:
-        bundle = caller.live.bundle
+        bundle = caller.live.spec
         schedule = _known(bundle, name)
         since, until = _range(in_utc(begins, "query:from") or caller.now, in_utc(ends, "query:to"))
         async with engine.database.reading.transaction("ask for a shorter time") as connection:
@@ -138,8 +138,8 @@ def _add_feed(router: APIRouter, engine: Engine, access: Access, settings: Route
         caller: Annotated[Caller, Depends(access.needs("viewer"))],
         user: _Filter = "",
     ) -> Response:
-        _known(caller.live.bundle, name)
-        if user and user not in caller.live.bundle.users:
+        _known(caller.live.spec, name)
+        if user and user not in caller.live.spec.users:
             raise invalid(Fault("query:user", f"no user {user!r} in the policy in force"))
         async with engine.database.transaction() as connection:
             made_at = await transaction_time(connection)
@@ -171,7 +171,7 @@ def _add_end(router: APIRouter, engine: Engine, access: Access) -> None:
             Query(max_length=200, pattern=_HOLDER, description="user:NAME, api:NAME or everybody; yourself"),
         ] = "",
     ) -> Response:
-        _known(caller.live.bundle, name)
+        _known(caller.live.spec, name)
         mine = caller.actor.name
         whose = holder or mine
         if whose != mine:
@@ -226,7 +226,7 @@ def _add_calendar(router: APIRouter, engine: Engine, settings: RouterSettings) -
 async def _in_force(engine: Engine, connection: AsyncConnection) -> tuple[Bundle, datetime]:
     _, found = await moment(connection)
     in_force = required(found)
-    return (await engine.policies.one(connection, in_force.hash)).bundle, in_force.at
+    return (await engine.policies.one(connection, in_force.hash)).spec, in_force.at
 
 
 async def _was_ended(connection: AsyncConnection, claims: dict[str, Any]) -> bool:

@@ -335,9 +335,9 @@ def _check_condition(live: CompiledBundle, when: str) -> None:
 
 def _check_calendars(live: CompiledBundle, stored: Stored) -> None:
     alone = len(stored.window or ()) == 1
-    unknown = maintenance_windows.unknown_calendars(stored.window, live.bundle)
+    unknown = maintenance_windows.unknown_calendars(stored.window, live.spec)
     if unknown:
-        known = ", ".join(live.bundle.calendars) or "none"
+        known = ", ".join(live.spec.calendars) or "none"
         raise invalid(
             *(
                 Fault(

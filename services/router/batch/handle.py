@@ -66,7 +66,7 @@ class Decide(Protocol):
         incident: Incident | None,
         signal: Signal,
         context: Context,
-        policy: CompiledBundle,
+        bundle: CompiledBundle,
         now: datetime,
     ) -> Decision: ...
 
@@ -330,7 +330,7 @@ class _Deciding:
         if isinstance(signal, TimerFired):
             decision = self._moved_on(incident, decision)
         own = isinstance(signal, EventReceived) and signal.event.integration == OWN_INTEGRATION
-        return last_resort.also_told(decision, self.live.bundle) if own else decision
+        return last_resort.also_told(decision, self.live.spec) if own else decision
 
     def _moved_on(self, incident: Incident | None, decision: Decision) -> Decision:
         """A timer that fired must not be due again at once, whatever was decided: it would spin."""
@@ -361,7 +361,7 @@ class _Deciding:
             return Handled(arrival, error=error)  # the person is told; what they did is not kept
         if incident is None:
             assert isinstance(signal, EventReceived)
-            tiers = self.live.bundle.tiers
+            tiers = self.live.spec.tiers
             incident = last_resort.stand_in(signal.event, self.live.hash, tiers[-1], self.now)
         self.stick(incident, error)
         self._put_aside(incident.id, signal, error)
@@ -480,7 +480,7 @@ async def _tell_last_resort(connection: AsyncConnection, deciding: _Deciding) ->
     first = untold[0]
     level = deciding.levels.level(first)
     others = row.held_back + len(untold) - 1
-    paged, message = last_resort.told(first, deciding.live.bundle, level, others, deciding.now)
+    paged, message = last_resort.told(first, deciding.live.spec, level, others, deciding.now)
     situation.write(paged)
     situation.messages.append(message)
 

@@ -81,7 +81,7 @@ async def follow(
 def _silences(policy: CompiledBundle) -> dict[str, tuple[timedelta, str]]:
     return {
         name: (each.silent_after, each.on_silence)
-        for name, each in policy.bundle.integrations.items()
+        for name, each in policy.spec.integrations.items()
         if each.silent_after is not None
     }
 

@@ -27,7 +27,7 @@ class CustomerFault:
 
 def faults(customer: Customer, live: CompiledBundle) -> Iterator[CustomerFault]:
     """Everything that the shape alone does not show."""
-    bundle = live.bundle
+    bundle = live.spec
     if customer.tier is not None and customer.tier not in bundle.tiers:
         yield CustomerFault(("tier",), _unknown(customer.tier, "tier", bundle.tiers))
     if customer.owner is not None and customer.owner not in bundle.users:

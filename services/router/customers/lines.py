@@ -278,7 +278,7 @@ def checked(line: Line, live: CompiledBundle) -> tuple[str, Customer] | Sequence
     if isinstance(customer_id, str) and customer_id.isascii():
         customer_id = customer_id.lower()  # ids are the same whatever their capitals
     wrong = [] if _is_id(customer_id) else [LineFault(line.number, "id", _no_id(customer_id))]
-    if not wrong and customer_id in live.bundle.customers:
+    if not wrong and customer_id in live.spec.customers:
         why = f"customers.{customer_id} stands in the policy bundle {live.hash[:12]}: change it there"
         wrong.append(LineFault(line.number, "id", why))
     try:

@@ -41,19 +41,19 @@ _NOBODY: Final = Recipient(
 
 
 @cache
-def policy() -> CompiledBundle:
+def bundle() -> CompiledBundle:
     """The canary's own."""
     return compile_policy(Bundle.model_validate(_BUNDLE), "canary")
 
 
 def opened(event: IncidentEvent, now: datetime) -> Decision:
     """The canary is an incident, and its page is asked for."""
-    return decide(None, EventReceived(replace(event, action="trigger")), _around(), policy(), now)
+    return decide(None, EventReceived(replace(event, action="trigger")), _around(), bundle(), now)
 
 
 def answered(incident: Incident, report: DeliveryReport, now: datetime) -> Decision | None:
     """The report came: the page went out, so it is resolved. None: it did not go out."""
-    reached = decide(incident, DeliveryReported(report), _around(), policy(), now).incident
+    reached = decide(incident, DeliveryReported(report), _around(), bundle(), now).incident
     if reached is None or report.page != "reached":
         return None
     ends = IncidentEvent(
@@ -63,7 +63,7 @@ def answered(incident: Incident, report: DeliveryReport, now: datetime) -> Decis
         action="resolve",
         received_at=now,
     )
-    return decide(reached, EventReceived(ends), _around(), policy(), now)
+    return decide(reached, EventReceived(ends), _around(), bundle(), now)
 
 
 def page_of(decision: Decision) -> str:
@@ -89,4 +89,4 @@ def message_of(decision: Decision, ordinal: int) -> IncidentChanged:
 
 
 def _around() -> Context:
-    return Context(live=policy())
+    return Context(live=bundle())

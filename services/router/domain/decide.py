@@ -49,40 +49,40 @@ def decide(
     incident: Incident | None,
     signal: Signal,
     context: Context,
-    policy: CompiledBundle,
+    bundle: CompiledBundle,
     now: datetime,
 ) -> Decision:
     """Decide what the signal means for the incident.
 
-    `incident` is the newest one of the event's key, or None; `policy` the one it started with (the live one
+    `incident` is the newest one of the event's key, or None; `bundle` the one it started with (the live one
     when there is none yet). `now` is aware UTC; time never runs backwards for an incident.
     """
     if incident is not None:
         now = max(now, incident.decided_at)
     match signal:
         case EventReceived(event) if incident is not None and incident.merged:
-            passed_on = _passed_on(_draft(incident, signal, context, policy, now), event)
+            passed_on = _passed_on(_draft(incident, signal, context, bundle, now), event)
             return sender_silence.with_siblings(passed_on, incident, event, now)
         case EventReceived(event):
-            decision = _on_event(incident, event, context, policy, now)
+            decision = _on_event(incident, event, context, bundle, now)
             return sender_silence.with_siblings(decision, incident, event, now)
         case TimerFired():
-            return _on_timer(_draft(incident, signal, context, policy, now))
+            return _on_timer(_draft(incident, signal, context, bundle, now))
         case ActionTaken():
-            return _on_action(_draft(incident, signal, context, policy, now), signal)
+            return _on_action(_draft(incident, signal, context, bundle, now), signal)
         case DeliveryReported():
-            return _on_report(_draft(incident, signal, context, policy, now), signal)
+            return _on_report(_draft(incident, signal, context, bundle, now), signal)
         case RelatedMessage(message):
-            return _on_related(_draft(incident, signal, context, policy, now), message)
+            return _on_related(_draft(incident, signal, context, bundle, now), message)
         case _:
             assert_never(signal)
 
 
 def _draft(
-    incident: Incident | None, signal: Signal, context: Context, policy: CompiledBundle, now: datetime
+    incident: Incident | None, signal: Signal, context: Context, bundle: CompiledBundle, now: datetime
 ) -> Draft:
     assert incident is not None, "only an event may meet no incident"
-    draft = Draft(incident, policy, context, now, caused_at=caused_at(signal))
+    draft = Draft(incident, bundle, context, now, caused_at=caused_at(signal))
     if isinstance(signal, EventReceived):
         sender_silence.spoke(draft, signal.event)
     elif incident.last_event_at is None:
@@ -131,16 +131,16 @@ def _on_event(
     incident: Incident | None,
     event: IncidentEvent,
     context: Context,
-    policy: CompiledBundle,
+    bundle: CompiledBundle,
     now: datetime,
 ) -> Decision:
     if event.action == "change":
         return _orphaned(event, "a change event: recorded, notifies nobody")
     if event.action == "trigger":
-        return _on_trigger(incident, event, context, policy, now)
+        return _on_trigger(incident, event, context, bundle, now)
     if incident is None:
         return _orphaned(event, f"{event.action}: no incident has this key")
-    draft = _draft(incident, EventReceived(event), context, policy, now)
+    draft = _draft(incident, EventReceived(event), context, bundle, now)
     if incident.is_open:
         _on_open(draft, event)
         return _conclude(draft)
@@ -172,12 +172,12 @@ def _on_trigger(
     incident: Incident | None,
     event: IncidentEvent,
     context: Context,
-    policy: CompiledBundle,
+    bundle: CompiledBundle,
     now: datetime,
 ) -> Decision:
     if incident is None:
         return _open(event, context, now, "", context.remembered_resolve)
-    draft = _draft(incident, EventReceived(event), context, policy, now)
+    draft = _draft(incident, EventReceived(event), context, bundle, now)
     if incident.is_open:
         lifecycle.repeat(draft, event)
         return _conclude(draft)

@@ -117,7 +117,7 @@ def _moved_on(context: Context, decision: Decision) -> Context:
 
 
 def _name(page: Page, context: Context) -> str:
-    recipient, users = page.recipient, context.live.bundle.users
+    recipient, users = page.recipient, context.live.spec.users
     if recipient.kind == "address":
         return shown_address(recipient.name)
     user = users.get(recipient.name) if recipient.kind == "user" else None

@@ -82,12 +82,12 @@ def _unless(entry: Entry, before: Incident) -> str:
     return _PREVENTS.get(entry.kind) or (_SOLVED if taken else f"somebody takes it or {_SOLVED}")
 
 
-def _looked_at(incident: Incident, context: Context, policy: CompiledBundle, now: datetime) -> Incident:
+def _looked_at(incident: Incident, context: Context, bundle: CompiledBundle, now: datetime) -> Incident:
     """When it is due if what has changed around it has reached it, as it does within a moment."""
     due = incident.next_due_at
     if not incident.is_open or due is None or due <= now:
         return incident
-    looked = decide(incident, TimerFired(), context, policy, now).incident
+    looked = decide(incident, TimerFired(), context, bundle, now).incident
     assert looked is not None
     if looked.suppressed_by != incident.suppressed_by:
         return evolve(incident, next_due_at=now)
@@ -113,7 +113,7 @@ def _at_rest(incident: Incident, since: datetime | None) -> NextStep | None:
 def forecast(
     incident: Incident,
     context: Context,
-    policy: CompiledBundle,
+    bundle: CompiledBundle,
     *,
     since: datetime | None = None,
     steps: int = MOST_STEPS,
@@ -123,7 +123,7 @@ def forecast(
     A page or reminder in the same words as one before it (`finally`, again and again) is told once. What is
     overdue (nothing ran) comes at `since`.
     """
-    playing = foreseen(incident, context, policy, since=since, steps=steps)
+    playing = foreseen(incident, context, bundle, since=since, steps=steps)
     while True:
         try:
             next(playing)
@@ -135,7 +135,7 @@ def forecast(
 def foreseen(
     incident: Incident,
     context: Context,
-    policy: CompiledBundle,
+    bundle: CompiledBundle,
     *,
     since: datetime | None = None,
     steps: int = MOST_STEPS,
@@ -144,14 +144,14 @@ def foreseen(
     coming: list[NextStep] = []
     told: set[str] = set()
     if since is not None:
-        incident = _looked_at(incident, context, policy, since)
+        incident = _looked_at(incident, context, bundle, since)
     rest = _at_rest(incident, since)
     for _ in range(_MOST_DECISIONS):
         now = incident.next_due_at
         if now is None or len(coming) >= steps:
             break
         now = max(now, since or now)
-        decision = decide(incident, TimerFired(), context, policy, now)
+        decision = decide(incident, TimerFired(), context, bundle, now)
         assert decision.incident is not None
         for entry in decision.entries:
             if entry.kind in WORTH_TELLING and not (entry.kind in TOLD_ONCE and entry.text in told):

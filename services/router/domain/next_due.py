@@ -96,6 +96,6 @@ def reopens_until(draft: Draft) -> datetime:
 
 def reopen_within(draft: Draft) -> timedelta:
     """How long a trigger of the same key reopens: what the integration says, else the policy (rule 15)."""
-    integration = draft.live.bundle.integrations.get(draft.incident.integration)
+    integration = draft.live.spec.integrations.get(draft.incident.integration)
     said = integration.reopens_within if integration is not None else None
     return draft.ladder.spec.reopen_within if said is None else said

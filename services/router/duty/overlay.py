@@ -71,7 +71,7 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledBundle
             then=row.then,
             starts=row.starts,
             until=row.until,
-            window=maintenance_windows.bound(maintenance_windows.read(row), live.bundle),
+            window=maintenance_windows.bound(maintenance_windows.read(row), live.spec),
             by=row.by,
         )
         for row in await connection.execute(_MAINTENANCE)
@@ -82,7 +82,7 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledBundle
 
 def expressions_of(live: CompiledBundle) -> Expressions:
     """What compiles the office's conditions: by the names of the policy in force, and beside it."""
-    return Expressions(live.bundle.calendars, live.bundle.schedules, live.hash)
+    return Expressions(live.spec.calendars, live.spec.schedules, live.hash)
 
 
 def condition_of(expressions: Expressions, source: str, where: str = "when") -> Condition | None:
@@ -95,7 +95,7 @@ def check(live: CompiledBundle, source: str) -> None:
     policy in force, or holds a constant that can never work. Takes a third of a second at worst.
     """
     condition_of(expressions_of(live), source)
-    bundle = live.bundle
+    bundle = live.spec
     for fault in _faults(source, frozenset({*bundle.calendars, ALWAYS}), frozenset(bundle.schedules)):
         raise ExpressionError(fault.message, fault.column, fault.line)
 
@@ -114,7 +114,7 @@ def broken(live: CompiledBundle, source: str, when: maintenance_windows.Windows 
         check(live, source)
     except ExpressionError as err:
         return err.message
-    unknown = maintenance_windows.unknown_calendars(when, live.bundle)
+    unknown = maintenance_windows.unknown_calendars(when, live.spec)
     return f"no calendar is called {next(iter(unknown.values()))!r}" if unknown else ""
 
 
@@ -128,7 +128,7 @@ def _usable(expressions: Expressions, row: Any) -> bool:
 
 
 def _opens(live: CompiledBundle, row: Any) -> bool:
-    unknown = maintenance_windows.unknown_calendars(maintenance_windows.read(row), live.bundle)
+    unknown = maintenance_windows.unknown_calendars(maintenance_windows.read(row), live.spec)
     for name in unknown.values():
         log.warning("a window never opens", action="window_broken", id=str(row.id), calendar=name)
     return not unknown

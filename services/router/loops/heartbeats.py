@@ -79,7 +79,7 @@ async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[
     names = {beat.name for beat in beats}
 
     async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
-        expected = (await engine.policies.one(connection, in_force.hash)).bundle.heartbeats
+        expected = (await engine.policies.one(connection, in_force.hash)).spec.heartbeats
         known = await _locked(connection, sorted(names))
         known |= {
             name: _new(name, expected[name], now) for name in sorted(names - known.keys()) if name in expected
@@ -151,7 +151,7 @@ class Watch:
         if row is None:
             return Batch((), None), None  # another replica is looking
         live = await self._engine.policies.one(connection, in_force.hash)
-        bundle = live.bundle
+        bundle = live.spec
         expected, events = bundle.heartbeats, list[IncidentEvent]()
         if row.policy_hash != in_force.hash:
             events += await _follow(connection, expected, now)

@@ -29,7 +29,7 @@ class Judged:
     ) -> tuple[Installation, list[PolicyError]]:
         """Where it works, and everything that is to be said of it; findings of the bundle have no places."""
         where = await installation.read(connection, now)
-        found = [*await self._lasting(live, where), *await asyncio.to_thread(passing, live.bundle, where)]
+        found = [*await self._lasting(live, where), *await asyncio.to_thread(passing, live.spec, where)]
         standing = await missing_names.warnings(connection, live, now)
         return where, [*(located(each, _NOWHERE) for each in found), *standing]
 
@@ -37,5 +37,5 @@ class Judged:
         wanted = (live.hash, where.sends)
         async with self._looking:
             if self._seen is None or self._seen[0] != wanted:
-                self._seen = (wanted, await asyncio.to_thread(lambda: list(lasting(live.bundle, where))))
+                self._seen = (wanted, await asyncio.to_thread(lambda: list(lasting(live.spec, where))))
             return self._seen[1]

@@ -75,15 +75,15 @@ async def warnings(
 
     `before`: the bundle that it replaces. Without it only what the new one alone can tell is told.
     """
-    missing = gone(before, after.bundle)
+    missing = gone(before, after.spec)
     conditions = (await connection.execute(_CONDITIONS)).all()  # compiled anew: a millisecond each
     told = [
-        *_of_overrides(await override_store.find(connection, Wanted(begins=now)), after.bundle),
+        *_of_overrides(await override_store.find(connection, Wanted(begins=now)), after.spec),
         *await asyncio.to_thread(lambda: list(_of_conditions(conditions, after, missing))),
-        *[each async for each in _of_incidents(connection, after.bundle, missing)],
+        *[each async for each in _of_incidents(connection, after.spec, missing)],
     ]
     if missing and policies is not None:
-        told += await _of_ladders(connection, after.bundle, policies)
+        told += await _of_ladders(connection, after.spec, policies)
     more = len(told) - _MOST_TOLD
     told = [*told[:_MOST_TOLD], f"and {more} more"] if more > 0 else told
     return [PolicyError(_NOWHERE, "", code=STANDING, severity="warning", said=each) for each in told]

@@ -78,13 +78,13 @@ async def replace(
     await connection.execute(_SERIALISE, {"lock": _LOCK})
     now, current = await moment(connection)
     before = await _bundle_of(connection, policies, current)
-    taken = await switch(connection, policy.bundle, source=source, by=by)
+    taken = await switch(connection, policy.spec, source=source, by=by)
     if current is None or current.hash != taken.hash:
-        await missing_names.ask_again(connection, before, policy.bundle)
+        await missing_names.ask_again(connection, before, policy.spec)
         if before is not None:
-            await silence_store.rules_changed(connection, before, policy.bundle, now)
+            await silence_store.rules_changed(connection, before, policy.spec, now)
     lacks = await missing_names.warnings(connection, policy, now, before, policies)
-    return Taken(taken, lacks, await asyncio.to_thread(_changes, before, policy.bundle))
+    return Taken(taken, lacks, await asyncio.to_thread(_changes, before, policy.spec))
 
 
 def _changes(before: Bundle | None, after: Bundle) -> list[str]:
@@ -105,7 +105,7 @@ async def _bundle_of(
     if current is None:
         return None
     known = (await policies.get(connection, [current.hash]))[current.hash]
-    return None if isinstance(known, Exception) else known.bundle
+    return None if isinstance(known, Exception) else known.spec
 
 
 async def take_file(

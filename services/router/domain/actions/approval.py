@@ -36,7 +36,7 @@ class Stake(msgspec.Struct, frozen=True):
 def unless_there_is_a_question(draft: Draft) -> str:
     """Only for the kinds that carry something to decide."""
     kind = draft.incident.kind
-    has_one = kind in draft.live.bundle.kinds and any(_words(draft.live.bundle, kind))
+    has_one = kind in draft.live.spec.kinds and any(_words(draft.live.spec, kind))
     nothing = "" if has_one else f"there is nothing to approve or reject in an incident of kind {kind}"
     return guards.unless_open(draft) or nothing
 
@@ -102,7 +102,7 @@ def _authority(draft: Draft, actor: Actor) -> tuple[str, str]:
 
 def _of_user(draft: Draft, name: str) -> tuple[str, str]:
     """By what this user may decide, or ('' and) what is missing."""
-    bundle, incident = draft.live.bundle, draft.incident
+    bundle, incident = draft.live.spec, draft.incident
     user = bundle.users.get(name)
     may = user.may_approve if user is not None else {}
     if user is not None and user.role == "admin":
@@ -128,7 +128,7 @@ def _of_user(draft: Draft, name: str) -> tuple[str, str]:
 
 def _who_could(draft: Draft, asking: str) -> list[str]:
     """Those who may, first up the line of managers; nobody there: everybody who may."""
-    users = draft.live.bundle.users
+    users = draft.live.spec.users
     line = list[str]()
     above = users[asking].manager if asking in users else None
     while above and above in users and above not in line:

@@ -34,7 +34,7 @@ def _arguments(draft: Draft, event: IncidentEvent) -> ActionArguments:
             return ActionArguments(until=event.until)
         case "assign":
             return ActionArguments(to=_user(draft, to))
-        case "escalate" if to in draft.policy.ladders:
+        case "escalate" if to in draft.bundle.ladders:
             return ActionArguments(policy=to)
         case "escalate" if draft.ladder.index_of(to) is not None:
             return ActionArguments(level=to)
@@ -46,7 +46,7 @@ def _arguments(draft: Draft, event: IncidentEvent) -> ActionArguments:
 
 def _user(draft: Draft, called: str) -> str:
     """A user by name or mail address; what nobody answers to stays as it is, to be refused by it."""
-    users = draft.live.bundle.users
+    users = draft.live.spec.users
     if called in users:
         return called
     wanted = called.casefold()

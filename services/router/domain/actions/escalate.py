@@ -47,8 +47,8 @@ def _unknown_place(draft: Draft, signal: ActionTaken) -> Refusal | None:
     wanted = signal.arguments
     if wanted.policy and wanted.level:
         return guards.invalid("escalate goes to `level` or to `policy`, not to both")
-    if wanted.policy and wanted.policy not in draft.policy.ladders:
-        known = ", ".join(draft.policy.ladders)
+    if wanted.policy and wanted.policy not in draft.bundle.ladders:
+        known = ", ".join(draft.bundle.ladders)
         return guards.invalid(
             f"policy {wanted.policy!r} is not in the incident's policy bundle; known: {known}"
         )

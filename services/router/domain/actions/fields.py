@@ -34,7 +34,7 @@ def _above_the_role(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 def _wrong(draft: Draft, changes: Mapping[str, Any]) -> Refusal | None:
     """What cannot be set, or None."""
-    bundle = draft.live.bundle
+    bundle = draft.live.spec
     if not changes:
         return guards.invalid(f"set needs at least one of {', '.join(field_changes.FIELDS)}")
     kind, service = changes.get("kind"), changes.get("service")

@@ -95,7 +95,7 @@ def _wrong_subscriber(draft: Draft, signal: ActionTaken) -> Refusal | None:
         return guards.invalid("`who` is missing: this key acts for nobody")
     if made.via:
         return _wrong_address(signal, made)
-    if made.who not in draft.live.bundle.users and signal.action == "subscribe":
+    if made.who not in draft.live.spec.users and signal.action == "subscribe":
         return guards.invalid(
             f"`who` is {made.who!r}, who is not a user; an address needs `via`, its channel"
         )

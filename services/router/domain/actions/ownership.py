@@ -34,7 +34,7 @@ def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
         draft.say("seen", seen, Reason("rule 3"))
         return None
     assignee = signal.arguments.assignee or signal.actor.user
-    if assignee and assignee not in draft.live.bundle.users:
+    if assignee and assignee not in draft.live.spec.users:
         return guards.invalid(f"assignee {assignee!r} is not a user of the policy in force")
     if incident.assignee:
         return _acknowledge_taken(draft, signal, assignee)
@@ -107,7 +107,7 @@ def assign(draft: Draft, signal: ActionTaken) -> Refusal | None:
     to = signal.arguments.to or signal.actor.user
     if not to:
         return guards.invalid("assign needs `to`: this key acts for nobody")
-    if to not in draft.live.bundle.users:
+    if to not in draft.live.spec.users:
         return guards.invalid(f"`to` is {to!r}, who is not a user of the policy in force")
     if draft.incident.assignee == to:
         return None

@@ -36,26 +36,26 @@ def find(context: Context, said: str) -> Named:
     if known.shared_by:
         several = ", ".join(known.shared_by)
         return Named(said, None, f"several customers have this name ({several}): only an id tells them apart")
-    if known.id in context.live.bundle.customers:
+    if known.id in context.live.spec.customers:
         return _of_bundle(context.live, known.id, known.how)
     return Named(known.id, known.customer, known.how, f"directory: customer {known.id}")
 
 
-def in_bundle(policy: CompiledBundle, said: str) -> Named | None:
+def in_bundle(compiled: CompiledBundle, said: str) -> Named | None:
     """The customer of the bundle that is meant by this text; None: the bundle knows nobody by it."""
     if not said:
         return None
-    bundle = policy.bundle
+    bundle = compiled.spec
     if said in bundle.customers:
-        return _of_bundle(policy, said, "by its id")
+        return _of_bundle(compiled, said, "by its id")
     text = said.casefold()
-    if text in policy.customers:
-        return _of_bundle(policy, policy.customers[text], f"known as {said!r}")
+    if text in compiled.customers:
+        return _of_bundle(compiled, compiled.customers[text], f"known as {said!r}")
     if text in bundle.customers:
-        return _of_bundle(policy, text, "by its id")
+        return _of_bundle(compiled, text, "by its id")
     domain = mail_domain(text)
-    if domain and domain in policy.customers:
-        return _of_bundle(policy, policy.customers[domain], f"by its mail domain {domain}")
+    if domain and domain in compiled.customers:
+        return _of_bundle(compiled, compiled.customers[domain], f"by its mail domain {domain}")
     return None
 
 
@@ -64,5 +64,5 @@ def mail_domain(text: str) -> str:
     return text.rpartition("@")[2] if "@" in text else ""
 
 
-def _of_bundle(policy: CompiledBundle, customer_id: str, how: str) -> Named:
-    return Named(customer_id, policy.bundle.customers[customer_id], how, f"customers.{customer_id}")
+def _of_bundle(compiled: CompiledBundle, customer_id: str, how: str) -> Named:
+    return Named(customer_id, compiled.spec.customers[customer_id], how, f"customers.{customer_id}")

@@ -95,7 +95,7 @@ class Draft:
     """The record and the outputs of one decision."""
 
     incident: Incident
-    policy: CompiledBundle
+    bundle: CompiledBundle
     context: Context
     now: datetime
     actor: str = LADDER
@@ -134,7 +134,7 @@ class Draft:
     @property
     def calendars(self) -> Calendars:
         """Those of the policy that it started with (rule 17)."""
-        return self.policy.calendars
+        return self.bundle.calendars
 
     @property
     def version(self) -> int:
@@ -143,7 +143,7 @@ class Draft:
 
     @property
     def ladder(self) -> Ladder:
-        return self.policy.ladders[self.incident.chain.policy]
+        return self.bundle.ladders[self.incident.chain.policy]
 
     @property
     def level_name(self) -> str:
@@ -164,10 +164,10 @@ class Draft:
                 if name in _SEEN_AS and getattr(before, name) != value:
                     self._forget(_SEEN_AS[name])
 
-    def follow_policy(self, policy: CompiledBundle) -> None:
+    def follow_bundle(self, bundle: CompiledBundle) -> None:
         """From now on it follows this policy instead of the one it started with (rule 17)."""
-        self.policy = policy
-        self.incident = replace(self.incident, policy_hash=policy.hash)
+        self.bundle = bundle
+        self.incident = replace(self.incident, policy_hash=bundle.hash)
         self._activation = None
 
     def set_chain(self, **changes: Any) -> None:
@@ -175,7 +175,7 @@ class Draft:
         self.set(chain=replace(self.incident.chain, **changes))
 
     def _forget(self, seen: frozenset[str]) -> None:
-        if not (seen.isdisjoint(self.policy.names) and seen.isdisjoint(self.live.names)):
+        if not (seen.isdisjoint(self.bundle.names) and seen.isdisjoint(self.live.names)):
             self._activation = None
 
     def say(self, kind: str, text: str, reason: Reason | None = None, actor: str = "") -> None:
@@ -237,7 +237,7 @@ class Draft:
 
     def _is_open(self, calendar: str) -> bool:
         """Whether a calendar is open now: of the policy that it started with (rule 17), else a newer one."""
-        frozen = self.policy.calendars.get(calendar)
+        frozen = self.bundle.calendars.get(calendar)
         hours = frozen if frozen is not None else named(self.live.calendars, calendar)
         return hours.is_open(self.now)
 

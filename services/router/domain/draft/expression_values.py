@@ -9,7 +9,7 @@ from services.router.domain.model.incident import Incident
 
 def values(incident: Incident, context: Context, level: str) -> dict[str, Any]:
     """Every name an expression may use. Absent text is '', an absent number 0."""
-    live = context.live.bundle
+    live = context.live.spec
     customer = customers.find(context, incident.customer).customer if incident.customer else None
     service = live.services.get(incident.service)
     return {

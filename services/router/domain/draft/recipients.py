@@ -92,7 +92,7 @@ class Directory(msgspec.Struct, frozen=True):
 
     @property
     def bundle(self) -> Bundle:
-        return self.context.live.bundle
+        return self.context.live.spec
 
     def resolve(self, targets: Iterable[Target], *, rooms: bool = True) -> Resolved:
         """Who is meant. `rooms`: a team's own contacts are told along with its members."""

@@ -17,7 +17,7 @@ def start(
 
     Of an incident that is suppressed or grouped nothing is started (rule 11).
     """
-    if name not in draft.live.bundle.calls:
+    if name not in draft.live.spec.calls:
         draft.say("call", f"call {name} is not started: the policy in force has no such call", reason)
         return
     if draft.incident.is_muted:

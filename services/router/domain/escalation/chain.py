@@ -36,7 +36,7 @@ def enter(
     Not `page`: it stands before its first level until the waiting is over. `opening`: the incident is new,
     and automation has its chance first where the policy says so.
     """
-    ladder, before = draft.policy.ladders[policy], draft.incident.chain
+    ladder, before = draft.bundle.ladders[policy], draft.incident.chain
     lowest = (ladder.index_of(start_at) if start_at else None) or 0
     made = Chain(
         policy=policy,

@@ -29,7 +29,7 @@ RULE: Final = "rule 20: handoff"
 
 def begin(draft: Draft) -> None:
     """Somebody has just taken it: remember the shift they took it on, if they have one."""
-    duty = _duty(draft) if draft.live.bundle.schedules else None
+    duty = _duty(draft) if draft.live.spec.schedules else None
     if duty != draft.incident.duty:
         draft.set(duty=duty)
     kept = tuple(page for page in draft.incident.pages if page.through != THROUGH)
@@ -104,7 +104,7 @@ def _hand_over(draft: Draft, duty: Duty, roster: Roster, found: OnCall) -> None:
         draft.say("handoff", f"{over}: {who} is told{waits}; {stays}", _reason(schedule, duty, found))
     draft.follow(incoming.recipient.name)
     draft.change("handoff")
-    if duty.user in draft.live.bundle.users:
+    if duty.user in draft.live.spec.users:
         heard = "was paged for this" if paging else "has heard of this"
         follows = f"Your shift on {duty.schedule} is over. {name} is on call now"
         follows = f"{name} {turn.stands_in}" if turn.stands_in else follows

@@ -64,7 +64,7 @@ def standing(draft: Draft) -> Rung | None:
 
 def _asked(draft: Draft) -> Sequence[OpenPage]:
     """The pages of this step to people, in order."""
-    rooms = draft.live.bundle.teams
+    rooms = draft.live.spec.teams
     pages = [page for page in draft.incident.pages if not page.looks]
     return [page for page in pages if page.user or page.name not in rooms]
 

@@ -182,7 +182,7 @@ def _say_to(draft: Draft, recipient: Recipient, end: _End, since: int) -> None:
 
 def _recipient(draft: Draft, each: Paged) -> Recipient | None:
     """How they are reached now; None when the policy in force does not know them any more."""
-    bundle = draft.live.bundle
+    bundle = draft.live.spec
     if each.kind == "customer":
         found = draft.directory.resolve((CustomerTarget(),)).found
         return next((one.recipient for one in found if one.recipient.name == each.name), None)

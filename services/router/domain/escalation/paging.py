@@ -224,7 +224,7 @@ def _wait_at_the_end(draft: Draft, hold: hold_until.Hold, cause: str, *, joins: 
 
 def page_last_resort(draft: Draft, *, cause: str, reason: Reason, joins: bool = False) -> None:
     """Page `last_resort` in the turn of `finally`."""
-    resolved = draft.directory.resolve(draft.live.bundle.last_resort)
+    resolved = draft.directory.resolve(draft.live.spec.last_resort)
     _page_last(draft, "last_resort", resolved.found, cause, reason, joins=joins)
 
 

@@ -23,7 +23,7 @@ def name_customer(draft: Draft, said: str) -> None:
 
 def set_tier(draft: Draft) -> None:
     """The tier an event carried, else the customer's, else the last one."""
-    bundle, incident = draft.live.bundle, draft.incident
+    bundle, incident = draft.live.spec, draft.incident
     known = customers.find(draft.context, incident.customer)
     said = known.customer.tier if known.customer is not None else None
     lost: list[str] = []
@@ -44,7 +44,7 @@ def set_tier(draft: Draft) -> None:
 def computed(draft: Draft) -> tuple[int, Reason]:
     """What the rules make of the priority now: the first row that matches, else from severity."""
     incident = draft.incident
-    chosen = draft.policy.priorities.first(draft.activation)
+    chosen = draft.bundle.priorities.first(draft.activation)
     if chosen.rule is not None:
         return chosen.rule.spec.priority, chosen.reason(draft.activation)
     said = {"severity": incident.severity or "not given: taken as error"}
@@ -78,7 +78,7 @@ def choose_sla(draft: Draft, *, anew: bool = False) -> None:
     `anew`: its promises may have changed although it is called the same, and so may its calendars: what the
     old ones had broken was noticed before.
     """
-    chosen = draft.policy.slas.first(draft.activation)
+    chosen = draft.bundle.slas.first(draft.activation)
     sla = chosen.rule.spec if chosen.rule is not None else None
     promising = sla if stopwatch.goals(sla) else None
     if _is_opening(draft.incident):

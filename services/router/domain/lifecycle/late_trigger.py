@@ -101,7 +101,7 @@ def end(draft: Draft, why: str) -> None:
     if ends is not None and ends > draft.now:
         draft.set_chain(due=ends)
         draft.say(_OVER, f"no longer held; automation still has its chance: {why}", Reason(_RULE))
-    elif held.first in draft.live.bundle.users:
+    elif held.first in draft.live.spec.users:
         paging.page_assignee(draft, held.first, cause=why, reason=Reason(_RULE))
     else:
         chain.restart(draft, cause=why, reason=Reason(_RULE))

@@ -75,7 +75,7 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
     classify.choose_sla(draft)
     if event.waiting_for:
         pauses.wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
-    chosen = draft.policy.routes.first(draft.activation)
+    chosen = draft.bundle.routes.first(draft.activation)
     if chosen.rule is None:  # the loader promises a last route that matches everything
         raise LookupError("no route matches: the last route must match everything")
     route = chosen.rule.spec
@@ -115,7 +115,7 @@ def refresh(draft: Draft, event: IncidentEvent, *, moves: bool = True) -> set[st
         return changed
     if event.waiting_for:
         pauses.wait(draft, event.waiting_for, draft.now + WAITING_ENDS_AFTER)
-    if changed or draft.policy.restless:
+    if changed or draft.bundle.restless:
         _classify(draft, changed)
     if "priority" in changed and not event.waiting_for:
         pauses.end(draft, "the priority rose")
@@ -245,7 +245,7 @@ def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
     draft.touch()
     draft.say("given_back", cause, reason)
     draft.change("unacknowledged")
-    if had_it in draft.live.bundle.users and f"user:{had_it}" != draft.actor:
+    if had_it in draft.live.spec.users and f"user:{had_it}" != draft.actor:
         draft.tell(user(had_it), "inform", text=f"{cause}.", reason="it was assigned to you")
     if draft.incident.stands_still:
         draft.set_chain(due=None, state="climbing")
@@ -256,7 +256,7 @@ def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
 def tell_who_had_it(draft: Draft, name: str, text: str) -> None:
     """Others are asked now: whoever had it hears that, unless they did it themselves or are asked again."""
     asked = any(page.recipient == user(name) for page in draft.pages)
-    if name in draft.live.bundle.users and f"user:{name}" != draft.actor and not asked:
+    if name in draft.live.spec.users and f"user:{name}" != draft.actor and not asked:
         draft.tell(user(name), "inform", text=text, reason="it was assigned to you")
 
 
@@ -327,7 +327,7 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, p
     for name in dict.fromkeys([draft.incident.assignee, *draft.incident.followers]):
         if name in {"", by.removeprefix("user:")} or paged_people.has(draft, name):
             continue  # whoever was paged hears with all the others who were
-        if name in draft.live.bundle.users:
+        if name in draft.live.spec.users:
             told = draft.sentence("resolved")
             draft.tell(user(name), "resolved", text=told, reason="you have it or follow it")
 

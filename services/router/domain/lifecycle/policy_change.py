@@ -18,11 +18,11 @@ _RULE = "rule 17: the current policy is re-applied"
 
 def reapply(draft: Draft, *, cause: str) -> None:
     """Priority, SLA, levels and points by the policy in force; clocks keep the time that has passed."""
-    old, level, before = draft.policy, draft.level_name, draft.incident
+    old, level, before = draft.bundle, draft.level_name, draft.incident
     reason = Reason(_RULE, values={"from": old.hash, "to": draft.live.hash})
     clocks.notice(draft)  # by the calendars that held so far
     points = _points(draft, old.ladders[draft.incident.chain.policy], draft.live)
-    draft.follow_policy(draft.live)
+    draft.follow_bundle(draft.live)
     draft.set(points=points)
     draft.say("policy", cause, reason)
     draft.change("policy")
@@ -53,7 +53,7 @@ def _points(draft: Draft, old: Ladder, live: CompiledBundle) -> dict[str, PointS
 def _stays(draft: Draft, level: str) -> bool:
     """Whether it can stay on the level of this name, or at `finally`; its time goes on as it was promised."""
     position = draft.incident.chain
-    ladder = draft.policy.ladders.get(position.policy)
+    ladder = draft.bundle.ladders.get(position.policy)
     if ladder is None:
         return False
     index = len(ladder.rungs) if level == "finally" else ladder.index_of(level)
@@ -76,7 +76,7 @@ def _stays(draft: Draft, level: str) -> bool:
 
 def _routed_anew(draft: Draft, cause: str) -> None:
     incident = draft.incident
-    chosen = draft.policy.routes.first(draft.activation)
+    chosen = draft.bundle.routes.first(draft.activation)
     if chosen.rule is None:  # the loader promises a last route that matches everything
         raise LookupError("no route matches: the last route must match everything")
     route, taken = chosen.rule.spec, incident.status == "acknowledged"

@@ -90,7 +90,7 @@ def _ask_again(draft: Draft, known: str) -> None:
         late_trigger.stand_back(draft)
     elif draft.incident.stands_still:
         draft.follow(known)
-    elif known in draft.live.bundle.users:
+    elif known in draft.live.spec.users:
         paging.page_assignee(draft, known, cause="", reason=_RULE)
     else:
         chain.restart(draft, cause="it was reopened", reason=_RULE)

@@ -146,7 +146,7 @@ def _can_be_asked(draft: Draft) -> bool:
 
 def _silence(draft: Draft) -> Silence | None:
     incident = draft.incident
-    spec = draft.live.bundle.integrations.get(incident.integration) if draft.live.listens else None
+    spec = draft.live.spec.integrations.get(incident.integration) if draft.live.listens else None
     if spec is None or spec.silent_after is None or incident.said_to_stand or not incident.is_open:
         return None
     if incident.suppressed_by or incident.snoozed_until is not None or incident.waiting_for:
@@ -192,7 +192,7 @@ def _until_proven(draft: Draft, at: datetime) -> timedelta:
 def _ask(draft: Draft, at: datetime, cause: str, reason: Reason) -> None:
     incident, position = draft.incident, draft.incident.chain
     draft.set(still_asked=True, doubted_at=None, doubt="")
-    if incident.assignee in draft.live.bundle.users:
+    if incident.assignee in draft.live.spec.users:
         _ask_assignee(draft, cause, reason)
     elif incident.status == "triggered" and position.since >= at and position.state != "resting":
         draft.say("silent", f"{cause}: whoever has been paged since is asked by that page", reason)

@@ -51,7 +51,7 @@ def _end(draft: Draft) -> None:
     draft.change("awake")
     if unheard:
         draft.change("opened")  # whoever subscribed has heard nothing of it so far
-    if incident.assignee in draft.live.bundle.users and not draft.incident.is_muted:
+    if incident.assignee in draft.live.spec.users and not draft.incident.is_muted:
         text = f"{by} is over and it still stands: it is assigned to you."
         draft.tell(lifecycle.user(incident.assignee), "inform", text=text, reason="it is assigned to you")
     go_on(draft, cause=f"{by} is over and it still stands")

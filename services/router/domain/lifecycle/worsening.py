@@ -77,7 +77,7 @@ def _kind(draft: Draft) -> Iterator[str]:
 
 def _tell(draft: Draft, rises: str) -> None:
     name = draft.incident.assignee
-    if draft.actor == f"user:{name}" or name not in draft.live.bundle.users:
+    if draft.actor == f"user:{name}" or name not in draft.live.spec.users:
         return
     who, became_loud = draft.directory.display(name), _became_loud(draft)
     reason = Reason("rule 14: growing worse is news", values={"became_loud": became_loud})

@@ -160,7 +160,7 @@ class CompiledBundle:
     """One bundle, by its content hash."""
 
     hash: str
-    bundle: Bundle
+    spec: Bundle
     loud: Condition | None
     routes: Rules[Route]
     priorities: Rules[PriorityRow]
@@ -272,7 +272,7 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledBundle:
     slas = make.rules([(f"slas[{n}] {row.name}", row, row.when) for n, row in enumerate(bundle.slas)])
     return CompiledBundle(
         hash=content_hash,
-        bundle=bundle,
+        spec=bundle,
         loud=make.condition(bundle.loud, "loud"),
         routes=make.rules([(f"routes[{n}]", row, row.when) for n, row in enumerate(bundle.routes)]),
         priorities=priorities,

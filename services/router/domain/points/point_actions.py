@@ -129,7 +129,7 @@ def _take_away(draft: Draft, point: Point) -> None:
     had_it = draft.incident.assignee
     draft.set(status="triggered", assignee="")
     draft.settle("handed up")
-    if had_it in draft.live.bundle.users:
+    if had_it in draft.live.spec.users:
         draft.follow(had_it)
         text = f"Escalation point {point.name} handed it up: it is no longer assigned to you."
         recipient = Recipient(kind="user", name=had_it)

@@ -109,7 +109,7 @@ def _points_to_come(draft: Draft) -> None:
     live = {clock.target: clock for clock in draft.incident.clocks if stopwatch.is_live(clock)}
     ahead = {
         rule.where
-        for ladder in draft.policy.ladders.values()
+        for ladder in draft.bundle.ladders.values()
         for rule in ladder.shares
         if rule.where in draft.incident.points
         and isinstance(rule.spec.at, AtShare)

@@ -188,7 +188,7 @@ def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
         if subscriber.via:
             contact = Contact(name=subscriber.via, channel=subscriber.via, address=subscriber.who)
             recipient = Recipient(kind="address", name=subscriber.who, contacts=(contact,))
-        elif subscriber.who in draft.live.bundle.users and f"user:{subscriber.who}" != draft.actor:
+        elif subscriber.who in draft.live.spec.users and f"user:{subscriber.who}" != draft.actor:
             recipient = user(subscriber.who)
         else:
             continue
@@ -212,7 +212,7 @@ def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
     for event in ("taken", "update"):
         if event in events:
             for name in draft.incident.followers:
-                if name in draft.live.bundle.users and f"user:{name}" != draft.actor:
+                if name in draft.live.spec.users and f"user:{name}" != draft.actor:
                     text, why = _taken_over(draft, event, name) or (draft.update_text, "you follow it")
                     draft.tell(user(name), event, text=text, reason=why)
 

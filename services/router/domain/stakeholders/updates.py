@@ -119,7 +119,7 @@ def remind(draft: Draft, clock: Clock) -> None:
 
 def _reminded(draft: Draft, text: str) -> list[str]:
     """Whoever has it; while nobody does, whoever is asked to take it."""
-    incident, known = draft.incident, draft.live.bundle.users
+    incident, known = draft.incident, draft.live.spec.users
     asked = [page.name for page in incident.pages if page.user and not page.looks]
     names = [incident.assignee] if incident.assignee else list(dict.fromkeys(asked))
     found = [Recipient(kind="user", name=name) for name in names if name in known]
