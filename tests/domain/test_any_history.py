@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from services.router.domain.decide import decide
 from services.router.domain.forecast import TOLD_ONCE, WORTH_TELLING, forecast, worded
 from services.router.domain.lifecycle import late_trigger as late
-from services.router.domain.model.compiled_bundle import Rung
+from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident, encode
@@ -63,8 +63,8 @@ class Watched(Tale):
             "reminded",
         }:
             return
-        rungs = self.frozen[before.policy_hash].ladders[before.chain.policy].rungs
-        if any(_asks_who_is_on_call(rung) for rung in rungs):
+        levels = self.frozen[before.policy_hash].policies[before.chain.policy].levels
+        if any(_asks_who_is_on_call(level) for level in levels):
             return  # another answer at another time
         if any(entry.reason and entry.reason.rule == HANDED_OVER for entry in decision.entries):
             return  # a shift ended: that is no step of the ladder
@@ -109,12 +109,12 @@ class Watched(Tale):
         self.now = max(self.now, until)
 
 
-def _asks_who_is_on_call(rung: Rung) -> bool:
-    named = repr(rung.spec.notify)
+def _asks_who_is_on_call(level: CompiledLevel) -> bool:
+    named = repr(level.spec.notify)
     return (
         "ScheduleTarget" in named
         or "NextTarget" in named
-        or (rung.handles is not None and "on_call" in rung.handles.source)
+        or (level.handles is not None and "on_call" in level.handles.source)
     )
 
 

@@ -101,31 +101,31 @@ async def apply(connection: AsyncConnection, situation: Situation, levels: "Leve
 class Levels:
     """What an incident's row shows beside it: its level's name, its customer's value, its first breach."""
 
-    def __init__(self, context: Context, policy_of: Callable[[Incident], CompiledBundle | None]) -> None:
-        self._around = context  # the live policy, and who the customers are
-        self._policy_of = policy_of
+    def __init__(self, context: Context, bundle_of: Callable[[Incident], CompiledBundle | None]) -> None:
+        self._context = context  # the live policy, and who the customers are
+        self._bundle_of = bundle_of
 
     def level(self, incident: Incident) -> str:
         if incident.chain.state in {"assignee", "grace"}:
             return incident.chain.state
-        return self.rung(incident)
+        return self.place_name(incident)
 
-    def rung(self, incident: Incident) -> str:
+    def place_name(self, incident: Incident) -> str:
         """The name of the place on its ladder, whoever is asked there now."""
-        policy = self._policy_of(incident)
-        ladder = policy.ladders.get(incident.chain.policy) if policy is not None else None
-        return ladder.level_name(incident.chain.level) if ladder is not None else ""
+        bundle = self._bundle_of(incident)
+        policy = bundle.policies.get(incident.chain.policy) if bundle is not None else None
+        return policy.level_name(incident.chain.level) if policy is not None else ""
 
     def customer_value(self, incident: Incident) -> float:
-        customer = customers.find(self._around, incident.customer).customer
+        customer = customers.find(self._context, incident.customer).customer
         return float(customer.value or 0) if customer is not None else 0.0
 
     def first_breach(self, incident: Incident) -> datetime | None:
         """When the first running clock is (or was) used up, to the second, so that it stays equal."""
         if not incident.clocks:
             return None
-        policy = self._policy_of(incident)
-        calendars = policy.calendars if policy is not None else {}
+        bundle = self._bundle_of(incident)
+        calendars = bundle.calendars if bundle is not None else {}
         ends = [end for clock in incident.clocks if (end := clock.reaches(1.0, calendars)) is not None]
         return (min(ends) + timedelta(milliseconds=500)).replace(microsecond=0) if ends else None
 
@@ -201,7 +201,7 @@ async def _write_decisions(
         parts.append("entries")
         given |= _entry_columns(situation.entries)
     written = [(situation.before[incident.id], incident) for incident in incidents]
-    for part, columns in outcome_store.columns(written, situation.stays, levels.rung).items():
+    for part, columns in outcome_store.columns(written, situation.stays, levels.place_name).items():
         parts.append(part)
         given |= columns
     if messages:

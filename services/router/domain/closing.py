@@ -22,7 +22,7 @@ def after(draft: Draft) -> None:
         return
     if "resolved" in draft.changes and draft.incident.status == "resolved":
         draft.set(confirm_asked=0)
-        if draft.ladder.spec.close is not None:
+        if draft.policy.spec.close is not None:
             _ask(draft, "Please confirm that it is solved.")
 
 
@@ -60,11 +60,11 @@ def came_back(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _ask(draft: Draft, text: str) -> None:
-    close, before = draft.ladder.spec.close, len(draft.notices)
+    close, before = draft.policy.spec.close, len(draft.notices)
     assert close is not None
     resolved = draft.directory.resolve(_CUSTOMER)
     until = next_due.closes_at(draft)
-    reason = Reason(f"policies.{draft.ladder.name}.close", values={"after": span(close.after)})
+    reason = Reason(f"policies.{draft.policy.name}.close", values={"after": span(close.after)})
     deadline = f" Without an answer we take it as solved on {until:%Y-%m-%d at %H:%M} UTC."
     for found in resolved.found:
         draft.tell(
@@ -85,10 +85,10 @@ def _ask(draft: Draft, text: str) -> None:
 
 
 def _close(draft: Draft) -> None:
-    close, window = draft.ladder.spec.close, next_due.reopen_within(draft)
+    close, window = draft.policy.spec.close, next_due.reopen_within(draft)
     if close is not None and close.after >= window:
         silence = span(close.after)
-        reason = Reason(f"policies.{draft.ladder.name}.close", values={"after": silence})
+        reason = Reason(f"policies.{draft.policy.name}.close", values={"after": silence})
         lifecycle.close(draft, why=f"resolved, and {silence} without an answer", reason=reason)
         return
     why = (

@@ -191,7 +191,7 @@ def _on_trigger(
 
 def _is_unconfirmed(draft: Draft) -> bool:
     """Whether it is resolved and somebody is still to say so: then it hears that the problem came back."""
-    return draft.incident.status == "resolved" and draft.ladder.spec.close is not None
+    return draft.incident.status == "resolved" and draft.policy.spec.close is not None
 
 
 def _open(
@@ -262,7 +262,7 @@ def _ask_the_forgetful(draft: Draft) -> None:
     incident = draft.incident
     if incident.status != "acknowledged" or incident.stands_still or draft.now < next_due.forgotten_at(draft):
         return
-    quiet = span(draft.ladder.spec.forgotten_after)
+    quiet = span(draft.policy.spec.forgotten_after)
     reason = Reason("rule 6: forgotten_after", values={"forgotten_after": quiet})
     if incident.asked_at is None and incident.assignee:
         draft.set(asked_at=draft.now)

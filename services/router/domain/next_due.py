@@ -60,7 +60,7 @@ def _shares(draft: Draft) -> Iterator[datetime]:
 
 
 def _held_points(draft: Draft) -> Iterator[datetime]:
-    for rule in draft.ladder.points.rules:
+    for rule in draft.policy.points.rules:
         state = draft.incident.points.get(rule.where)
         moment = points.next_time(rule.spec, state) if state is not None else None
         if moment is not None:
@@ -69,7 +69,7 @@ def _held_points(draft: Draft) -> Iterator[datetime]:
 
 def forgotten_at(draft: Draft) -> datetime:
     """When a taken incident that nobody touches is looked at again."""
-    return (draft.incident.asked_at or draft.incident.touched_at) + draft.ladder.spec.forgotten_after
+    return (draft.incident.asked_at or draft.incident.touched_at) + draft.policy.spec.forgotten_after
 
 
 def closes_at(draft: Draft) -> datetime:
@@ -77,13 +77,13 @@ def closes_at(draft: Draft) -> datetime:
 
     As soon as the same key would open a new one; with a `close`, not before its silence is over (rule 15).
     """
-    close, window = draft.ladder.spec.close, reopen_within(draft)
+    close, window = draft.policy.spec.close, reopen_within(draft)
     return (draft.incident.resolved_at or draft.now) + (max(window, close.after) if close else window)
 
 
 def asks_again_at(draft: Draft) -> datetime | None:
     """When the customer is asked to confirm once more: halfway; None where that is over or not wanted."""
-    close = draft.ladder.spec.close
+    close = draft.policy.spec.close
     if close is None or draft.incident.confirm_asked != 1 or draft.incident.resolved_at is None:
         return None
     return draft.incident.resolved_at + close.after / 2
@@ -98,4 +98,4 @@ def reopen_within(draft: Draft) -> timedelta:
     """How long a trigger of the same key reopens: what the integration says, else the policy (rule 15)."""
     integration = draft.live.spec.integrations.get(draft.incident.integration)
     said = integration.reopens_within if integration is not None else None
-    return draft.ladder.spec.reopen_within if said is None else said
+    return draft.policy.spec.reopen_within if said is None else said

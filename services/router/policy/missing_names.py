@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.model.compiled_bundle import CompiledBundle, Ladder
+from services.router.domain.model.compiled_bundle import CompiledBundle, EscalationPolicy
 from services.router.duty import override_store
 from services.router.duty.overlay import broken
 from services.router.duty.override_store import StoredOverride, Wanted
@@ -159,7 +159,7 @@ async def _of_ladders(connection: AsyncConnection, bundle: Bundle, policies: Pol
     told: list[str] = []
     for row in rows:
         compiled = known[row.policy_hash]
-        ladder = None if isinstance(compiled, Exception) else compiled.ladders.get(row.name)
+        ladder = None if isinstance(compiled, Exception) else compiled.policies.get(row.name)
         if names := [*dict.fromkeys(_lacked(ladder, bundle))] if ladder is not None else []:
             version = f"policy {row.name} as of bundle {row.policy_hash[:12]}"
             none = "this one has none" if len(names) == 1 else "this one has none of them"
@@ -167,7 +167,7 @@ async def _of_ladders(connection: AsyncConnection, bundle: Bundle, policies: Pol
     return told
 
 
-def _lacked(ladder: Ladder, bundle: Bundle) -> Iterator[str]:
+def _lacked(ladder: EscalationPolicy, bundle: Bundle) -> Iterator[str]:
     spec = ladder.spec
     named = [*(target for level in spec.levels for target in level.notify), *spec.finally_.notify]
     for point in spec.points:

@@ -34,9 +34,9 @@ def _arguments(draft: Draft, event: IncidentEvent) -> ActionArguments:
             return ActionArguments(until=event.until)
         case "assign":
             return ActionArguments(to=_user(draft, to))
-        case "escalate" if to in draft.bundle.ladders:
+        case "escalate" if to in draft.bundle.policies:
             return ActionArguments(policy=to)
-        case "escalate" if draft.ladder.index_of(to) is not None:
+        case "escalate" if draft.policy.index_of(to) is not None:
             return ActionArguments(level=to)
         case "escalate" if to:
             return ActionArguments(note=f"to {to}, which is no policy or level here: to the next level")

@@ -47,14 +47,14 @@ def _unknown_place(draft: Draft, signal: ActionTaken) -> Refusal | None:
     wanted = signal.arguments
     if wanted.policy and wanted.level:
         return guards.invalid("escalate goes to `level` or to `policy`, not to both")
-    if wanted.policy and wanted.policy not in draft.bundle.ladders:
-        known = ", ".join(draft.bundle.ladders)
+    if wanted.policy and wanted.policy not in draft.bundle.policies:
+        known = ", ".join(draft.bundle.policies)
         return guards.invalid(
             f"policy {wanted.policy!r} is not in the incident's policy bundle; known: {known}"
         )
-    if wanted.level and draft.ladder.index_of(wanted.level) is None:
-        known = ", ".join(rung.spec.name for rung in draft.ladder.rungs)
+    if wanted.level and draft.policy.index_of(wanted.level) is None:
+        known = ", ".join(level.spec.name for level in draft.policy.levels)
         return guards.invalid(
-            f"policy {draft.ladder.name} has no level {wanted.level!r}; its levels: {known}"
+            f"policy {draft.policy.name} has no level {wanted.level!r}; its levels: {known}"
         )
     return None

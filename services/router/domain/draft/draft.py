@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from services.router.domain.draft import expression_values
 from services.router.domain.draft.recipients import Directory, Found, Resolved
-from services.router.domain.model.compiled_bundle import CompiledBundle, Ladder
+from services.router.domain.model.compiled_bundle import CompiledBundle, EscalationPolicy
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Audience, Decision, Entry, Explains, Joined, Spread
 from services.router.domain.model.incident import Clock, Incident, OpenPage, snapshot
@@ -142,8 +142,8 @@ class Draft:
         return self.incident.version + 1
 
     @property
-    def ladder(self) -> Ladder:
-        return self.bundle.ladders[self.incident.chain.policy]
+    def policy(self) -> EscalationPolicy:
+        return self.bundle.policies[self.incident.chain.policy]
 
     @property
     def level_name(self) -> str:
@@ -153,7 +153,7 @@ class Draft:
             return ""  # not routed yet
         if chain.state in {"assignee", "grace"}:
             return chain.state
-        return self.ladder.level_name(chain.level)
+        return self.policy.level_name(chain.level)
 
     def set(self, **changes: Any) -> None:
         """Change fields of the record."""

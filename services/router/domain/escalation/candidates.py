@@ -13,7 +13,7 @@ import msgspec
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Resolved
 from services.router.domain.escalation import hold_until
-from services.router.domain.model.compiled_bundle import Ladder, Rung
+from services.router.domain.model.compiled_bundle import CompiledLevel, EscalationPolicy
 from services.router.domain.model.incident import Chain
 from services.router.domain.model.reason import Reason
 from shared.policy.cel.expressions import Failed
@@ -35,7 +35,7 @@ class Candidate(msgspec.Struct, frozen=True):
     `unsure` says why competence could not be told; the level then counts as competent.
     """
 
-    rung: Rung
+    level: CompiledLevel
     round: int
     resolved: Resolved | None
     reason: Reason | None = None
@@ -56,59 +56,61 @@ def candidates(
 
     `named`: the first one was asked for by its name and is not asked whether it is competent.
     """
-    ladder, lowest = draft.ladder, draft.incident.chain.lowest
+    policy, lowest = draft.policy, draft.incident.chain.lowest
     seen: set[int] = set()
-    for number, rung in _places(ladder, lowest, index, round_, ladder.spec.rounds if wraps else round_):
-        asks_round = rung.handles is not None and "round" in rung.handles.names
-        if rung.index in seen and not asks_round:
+    for number, level in _places(policy, lowest, index, round_, policy.spec.rounds if wraps else round_):
+        asks_round = level.handles is not None and "round" in level.handles.names
+        if level.index in seen and not asks_round:
             continue
-        made = _looked_at(draft, rung, number, named=named and not seen)
-        if made.resolved is None and asks_round and rung.index in seen:
+        made = _looked_at(draft, level, number, named=named and not seen)
+        if made.resolved is None and asks_round and level.index in seen:
             continue
-        seen.add(rung.index)
+        seen.add(level.index)
         yield made
 
 
-def _places(ladder: Ladder, lowest: int, index: int, first: int, last: int) -> Iterator[tuple[int, Rung]]:
+def _places(
+    policy: EscalationPolicy, lowest: int, index: int, first: int, last: int
+) -> Iterator[tuple[int, CompiledLevel]]:
     for number in range(first, last + 1):
-        for rung in ladder.rungs[index if number == first else lowest :]:
-            yield number, rung
+        for level in policy.levels[index if number == first else lowest :]:
+            yield number, level
 
 
-def _looked_at(draft: Draft, rung: Rung, number: int, *, named: bool) -> Candidate:
-    if named or rung.handles is None:
-        return Candidate(rung, number, draft.directory.resolve(rung.spec.notify))
+def _looked_at(draft: Draft, level: CompiledLevel, number: int, *, named: bool) -> Candidate:
+    if named or level.handles is None:
+        return Candidate(level, number, draft.directory.resolve(level.spec.notify))
     activation = draft.activation
-    if "round" in rung.handles.names and number != draft.incident.chain.round:
+    if "round" in level.handles.names and number != draft.incident.chain.round:
         activation = draft.seen_with(round=number)
-    outcome = rung.handles.evaluate(activation)
-    reason = Reason(f"{rung.where}.handles", rung.handles.source, activation.used(rung.handles))
+    outcome = level.handles.evaluate(activation)
+    reason = Reason(f"{level.where}.handles", level.handles.source, activation.used(level.handles))
     if outcome is False:
-        return Candidate(rung, number, None, reason)
+        return Candidate(level, number, None, reason)
     unsure = outcome.reason if isinstance(outcome, Failed) else ""
-    return Candidate(rung, number, draft.directory.resolve(rung.spec.notify), reason, unsure)
+    return Candidate(level, number, draft.directory.resolve(level.spec.notify), reason, unsure)
 
 
-def onward(chain: Chain, ladder: Ladder) -> tuple[int, int]:
+def onward(chain: Chain, policy: EscalationPolicy) -> tuple[int, int]:
     """Index and round of what follows where the chain stands; past the last level stands `finally`."""
     if chain.unasked:
         return chain.lowest, chain.round
-    if chain.level >= len(ladder.rungs):
-        return len(ladder.rungs), ladder.spec.rounds
+    if chain.level >= len(policy.levels):
+        return len(policy.levels), policy.spec.rounds
     return chain.level + 1, chain.round
 
 
 def otherwise(draft: Draft) -> str:
     """What happens when nobody acts, in a sentence."""
-    chain, ladder = draft.incident.chain, draft.ladder
-    for following in candidates(draft, *onward(chain, ladder)):
-        hold = hold_until.hold(draft, following.rung, chain.due or draft.now)
+    chain, policy = draft.incident.chain, draft.policy
+    for following in candidates(draft, *onward(chain, policy)):
+        hold = hold_until.hold(draft, following.level, chain.due or draft.now)
         if following.asks_somebody and (hold is None or hold.until is not None):
             again = f" (round {following.round})" if following.round != chain.round else ""
-            return f"level {following.rung.spec.name} is paged{again}" + (
+            return f"level {following.level.spec.name} is paged{again}" + (
                 hold_until.opens(hold) if hold else ""
             )
-    every, hold = span(ladder.spec.finally_.every), hold_until.of_finally(draft, chain.due or draft.now)
+    every, hold = span(policy.spec.finally_.every), hold_until.of_finally(draft, chain.due or draft.now)
     if hold is not None and hold.until is not None:
         opens = hold_until.opens(hold)
         return f"the last step, finally, pages{opens}, then every {every} until somebody takes it"

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import grace, hold_until, modes, paged_people, paging
 from services.router.domain.escalation.candidates import Candidate, candidates, onward, span
-from services.router.domain.model.compiled_bundle import Rung
+from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.incident import Chain
 from services.router.domain.model.reason import Reason
 
@@ -22,7 +22,7 @@ MACHINE_REST: Final = timedelta(minutes=30)  # rule 3: a machine's acknowledge r
 
 def enter(
     draft: Draft,
-    policy: str,
+    name: str,
     *,
     start_at: str | None,
     cause: str,
@@ -36,24 +36,24 @@ def enter(
     Not `page`: it stands before its first level until the waiting is over. `opening`: the incident is new,
     and automation has its chance first where the policy says so.
     """
-    ladder, before = draft.bundle.ladders[policy], draft.incident.chain
-    lowest = (ladder.index_of(start_at) if start_at else None) or 0
+    policy, before = draft.bundle.policies[name], draft.incident.chain
+    lowest = (policy.index_of(start_at) if start_at else None) or 0
     made = Chain(
-        policy=policy,
+        policy=name,
         level=lowest,
         lowest=lowest,
         since=draft.now,
-        entered=(*before.entered, policy),
+        entered=(*before.entered, name),
         failed_step_at=before.failed_step_at,
         unasked=True,
         by_name=bool(start_at),
-        grace_due=opening and ladder.spec.grace is not None,
+        grace_due=opening and policy.spec.grace is not None,
     )
     draft.set(chain=made)
     draft.forget_step()
-    draft.say("route", f"policy {policy}" + (f", starting at level {start_at}" if start_at else ""), reason)
-    for rung in ladder.rungs[:lowest]:
-        draft.say("level_skipped", f"level {rung.spec.name} is skipped: the route starts higher", reason)
+    draft.say("route", f"policy {name}" + (f", starting at level {start_at}" if start_at else ""), reason)
+    for level in policy.levels[:lowest]:
+        draft.say("level_skipped", f"level {level.spec.name} is skipped: the route starts higher", reason)
     if page:
         _begin(draft, cause=cause, holds=holds)
 
@@ -87,14 +87,14 @@ def climb(
     for candidate in candidates(draft, index, round_, wraps=wraps, named=named):
         if _pass(draft, candidate):
             continue
-        hold = hold_until.hold(draft, candidate.rung, draft.now) if holds else None
+        hold = hold_until.hold(draft, candidate.level, draft.now) if holds else None
         if hold is not None and hold.until is None:
             draft.say(
-                "level_skipped", hold_until.never(candidate.rung, hold), hold_until.reason(candidate.rung)
+                "level_skipped", hold_until.never(candidate.level, hold), hold_until.reason(candidate.level)
             )
             continue
         if hold is not None:
-            paging.wait_for(draft, candidate.rung, hold, cause, joins=joins)
+            paging.wait_for(draft, candidate.level, hold, cause, joins=joins)
             return
         paging.page_level(draft, candidate, cause, reason, named=named, joins=joins)
         return
@@ -103,7 +103,7 @@ def climb(
 
 def _pass(draft: Draft, candidate: Candidate) -> bool:
     """Write down why this level is not paged; whether it is passed."""
-    rung, name = candidate.rung, candidate.rung.spec.name
+    level, name = candidate.level, candidate.level.spec.name
     if candidate.resolved is None:
         text = f"level {name} is passed: it does not handle this"
         draft.say("level_skipped", text, candidate.reason)
@@ -111,7 +111,7 @@ def _pass(draft: Draft, candidate: Candidate) -> bool:
     if candidate.unsure:
         text = f"level {name} counts as competent: its condition could not be evaluated: {candidate.unsure}"
         draft.say("competence", text, candidate.reason)
-    where = f"{rung.where}.notify"
+    where = f"{level.where}.notify"
     draft.say_unnamed(candidate.resolved, Reason(where))
     if candidate.asks_somebody:
         return False
@@ -125,7 +125,7 @@ def advance(draft: Draft, *, cause: str, reason: Reason, wraps: bool = True) -> 
     if chain.state == "finally":
         paging.page_finally(draft, cause=cause, reason=reason)
         return
-    climb(draft, *onward(chain, draft.ladder), cause=cause, reason=reason, wraps=wraps)
+    climb(draft, *onward(chain, draft.policy), cause=cause, reason=reason, wraps=wraps)
     draft.change("escalated")
 
 
@@ -142,21 +142,21 @@ def time_out(draft: Draft) -> None:
     if chain.state == "held":
         cause, reason = f"calendar {chain.calendar} is open", _opened(chain)
         named = chain.by_name and chain.unasked
-        climb(draft, *onward(chain, draft.ladder), cause=cause, reason=reason, named=named)
+        climb(draft, *onward(chain, draft.policy), cause=cause, reason=reason, named=named)
         draft.change("escalated")
         return
     if chain.waits_at_the_end:
         advance(draft, cause=f"calendar {chain.calendar} is open", reason=_opened(chain))
         return
     if chain.state == "finally":
-        waited = span(draft.ladder.spec.finally_.every)
+        waited = span(draft.policy.spec.finally_.every)
         reason = Reason(f"policies.{chain.policy}.finally", values={"every": waited})
         advance(draft, cause=f"nobody has taken it for another {waited}", reason=reason)
         return
     if _asks_the_next(draft):
         return
     waited = span(chain.due - chain.since) if chain.due else span(draft.now - chain.since)
-    level = min(chain.level, len(draft.ladder.rungs) - 1)
+    level = min(chain.level, len(draft.policy.levels) - 1)
     where = f"policies.{chain.policy}.levels[{level}].acknowledge_within"
     values = {"paged_at": chain.since.isoformat(), "acknowledge_within": waited}
     advance(
@@ -172,40 +172,40 @@ def _opened(chain: Chain) -> Reason:
 
 def _asks_the_next(draft: Draft) -> bool:
     """Whether the level, which asks one by one, goes on with the next of its people, as the page said."""
-    rung = modes.standing(draft)
-    each = rung.spec.mode.one_by_one if rung is not None else None
-    if rung is None or each is None or not modes.promises_another(draft, rung):
+    level = modes.standing(draft)
+    each = level.spec.mode.one_by_one if level is not None else None
+    if level is None or each is None or not modes.promises_another(draft, level):
         return False
     turn = modes.following(draft)
     if turn is None:  # they left the level meanwhile: its time goes on
-        ends = modes.level_ends(draft, rung)
+        ends = modes.level_ends(draft, level)
         draft.set_chain(due=ends, ends=ends)
         draft.say(
-            "turn", f"level {rung.spec.name} has asked everybody it names", Reason(f"{rung.where}.mode")
+            "turn", f"level {level.spec.name} has asked everybody it names", Reason(f"{level.where}.mode")
         )
         return True
     cause = f"{modes.last_asked(draft)} did not take it within {span(each)}"
-    paging.take_turn(draft, turn, cause=cause, reason=Reason(f"{rung.where}.mode"))
+    paging.take_turn(draft, turn, cause=cause, reason=Reason(f"{level.where}.mode"))
     return True
 
 
 def _rest_is_over(draft: Draft) -> None:
     """`solve_within` passed, or a machine's acknowledge has run out (rule 3)."""
-    chain, ladder, assignee = draft.incident.chain, draft.ladder, draft.incident.assignee
+    chain, policy, assignee = draft.incident.chain, draft.policy, draft.incident.assignee
     if not assignee:
         draft.set(status="triggered")
         reason = Reason("rule 3: a machine's acknowledge rests the levels for so long")
         cause = "no person has taken it since a machine did"
-        climb(draft, *onward(chain, ladder), cause=cause, reason=reason)
+        climb(draft, *onward(chain, policy), cause=cause, reason=reason)
         draft.change("escalated")
         return
     if chain.calendar:
         join(draft, cause=f"calendar {chain.calendar} is open", reason=_opened(chain))
         return
-    rung: Rung | None = ladder.rungs[chain.level] if chain.level < len(ladder.rungs) else None
-    limit = span((rung.spec.solve_within if rung is not None else None) or timedelta(0))
+    level: CompiledLevel | None = policy.levels[chain.level] if chain.level < len(policy.levels) else None
+    limit = span((level.spec.solve_within if level is not None else None) or timedelta(0))
     cause = f"{draft.directory.display(assignee)} took it and it is not solved within {limit}"
-    where = f"{rung.where}.solve_within" if rung is not None else "rule 3"
+    where = f"{level.where}.solve_within" if level is not None else "rule 3"
     join(draft, cause=cause, reason=Reason(where))
 
 
@@ -215,7 +215,7 @@ def join(draft: Draft, *, cause: str, reason: Reason) -> None:
     Past the top `finally` joins, once.
     """
     chain = draft.incident.chain
-    if chain.level >= len(draft.ladder.rungs):
+    if chain.level >= len(draft.policy.levels):
         draft.set_chain(due=None)
         return
     climb(draft, chain.level + 1, chain.round, cause=cause, reason=reason, wraps=False, joins=True)
@@ -230,8 +230,8 @@ def rest(draft: Draft) -> None:
     A machine's acknowledge rests them for 30 minutes where the level names no time (rule 3). While the
     incident stands still nothing counts (rules 9, 11).
     """
-    chain, ladder, taken = draft.incident.chain, draft.ladder, bool(draft.incident.assignee)
-    limit = ladder.rungs[chain.level].spec.solve_within if chain.level < len(ladder.rungs) else None
+    chain, policy, taken = draft.incident.chain, draft.policy, bool(draft.incident.assignee)
+    limit = policy.levels[chain.level].spec.solve_within if chain.level < len(policy.levels) else None
     if not taken:
         limit = limit or MACHINE_REST
     due = draft.now + limit if limit and not draft.incident.stands_still else None
@@ -250,26 +250,26 @@ def rest_on(draft: Draft, *, cause: str) -> None:
 def solved_at(draft: Draft) -> str:
     """The name of the level that has it now; '' when none has been asked in this opening."""
     chain = draft.incident.chain
-    return "" if chain.unasked else draft.ladder.level_name(chain.level)
+    return "" if chain.unasked else draft.policy.level_name(chain.level)
 
 
 def restart(draft: Draft, *, cause: str, reason: Reason) -> None:
     """The level that the chain stands on is paged again."""
     chain = draft.incident.chain
-    if chain.level >= len(draft.ladder.rungs) and not chain.unasked:
+    if chain.level >= len(draft.policy.levels) and not chain.unasked:
         paging.page_finally(draft, cause=cause, reason=reason)
         return
     if chain.unasked:
         _begin(draft, cause=cause, reason=reason)
     elif chain.state == "held":
-        climb(draft, *onward(chain, draft.ladder), cause=cause, reason=reason)
+        climb(draft, *onward(chain, draft.policy), cause=cause, reason=reason)
     else:
         climb(draft, chain.level, chain.round, cause=cause, reason=reason, named=chain.by_name)
 
 
 def hand_up(draft: Draft, *, cause: str, reason: Reason, holds: bool = False) -> None:
     """The next level up that handles it; at the top `finally`: handing up starts no new round (rule 4)."""
-    place = onward(draft.incident.chain, draft.ladder)
+    place = onward(draft.incident.chain, draft.policy)
     climb(draft, *place, cause=cause, reason=reason, wraps=False, holds=holds)
     paged_people.handed_elsewhere(draft)
     draft.change("escalated")
@@ -290,11 +290,13 @@ def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason, holds:
 
 def go_to_level(draft: Draft, level: str, *, cause: str, reason: Reason) -> None:
     """Page a named level of the current policy now."""
-    ladder, chain = draft.ladder, draft.incident.chain
-    index = ladder.index_of(level)
+    policy, chain = draft.policy, draft.incident.chain
+    index = policy.index_of(level)
     assert index is not None, "the caller has looked the level up"
-    for rung in ladder.rungs[onward(chain, ladder)[0] : index]:
-        draft.say("level_skipped", f"level {rung.spec.name} is skipped: level {level} was asked for", reason)
+    for passed in policy.levels[onward(chain, policy)[0] : index]:
+        draft.say(
+            "level_skipped", f"level {passed.spec.name} is skipped: level {level} was asked for", reason
+        )
     draft.set(chain=replace(chain, lowest=min(chain.lowest, index)))
     climb(draft, index, chain.round, cause=cause, reason=reason, named=True, holds=False)
     paged_people.handed_elsewhere(draft)

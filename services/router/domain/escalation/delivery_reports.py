@@ -114,9 +114,9 @@ def step_past(draft: Draft) -> None:
     cause, reason = f"no page to {paging.place(draft)} reached anybody", _reason(draft)
     draft.say("unreachable", cause, reason)
     position, taken = draft.incident.chain, draft.incident.status == "acknowledged"
-    if position.level >= len(draft.ladder.rungs) and not position.unasked:
+    if position.level >= len(draft.policy.levels) and not position.unasked:
         if position.state == "finally":  # its turn goes on: after `every` it is paged again
-            every = draft.ladder.spec.finally_.every
+            every = draft.policy.spec.finally_.every
             turn = position.since + every
             draft.set_chain(due=turn if turn > draft.now else draft.now + every)
         paging.page_last_resort(draft, cause=cause, reason=reason, joins=taken)

@@ -5,7 +5,7 @@ from datetime import datetime
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import calls
 from services.router.domain.escalation.candidates import span
-from services.router.domain.model.compiled_bundle import Ladder
+from services.router.domain.model.compiled_bundle import EscalationPolicy
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
 
@@ -14,13 +14,13 @@ CAUSE = "automation did not solve it"
 
 def begin(draft: Draft) -> None:
     """Nobody is paged for `wait`, or until a late trigger is held no longer; the call is started."""
-    ladder = draft.ladder
-    chance = ladder.spec.grace
+    policy = draft.policy
+    chance = policy.spec.grace
     assert chance is not None
     late, wait = draft.incident.late, span(chance.wait)
     due = max(draft.now + chance.wait, late.until) if late is not None else draft.now + chance.wait
     draft.set_chain(since=draft.now, state="grace", due=due, grace_due=False)
-    reason = Reason(f"policies.{ladder.name}.grace", values={"wait": wait})
+    reason = Reason(f"policies.{policy.name}.grace", values={"wait": wait})
     draft.say("grace", f"nobody is paged for {wait}: automation gets its chance", reason)
     if chance.call is not None:
         calls.start(draft, chance.call, "people are paged only if it still stands", reason=reason, until=due)
@@ -28,26 +28,26 @@ def begin(draft: Draft) -> None:
 
 def over(draft: Draft) -> tuple[str, Reason]:
     """The cause and the reason of the page that follows when it still stands."""
-    ladder, since = draft.ladder, draft.incident.chain.since
-    chance = ladder.spec.grace
+    policy, since = draft.policy, draft.incident.chain.since
+    chance = policy.spec.grace
     wait = span(chance.wait if chance is not None else draft.now - since)
     values = {"since": since.isoformat(), "wait": wait}
-    return f"{CAUSE} within {wait}", Reason(f"policies.{ladder.name}.grace", values=values)
+    return f"{CAUSE} within {wait}", Reason(f"policies.{policy.name}.grace", values=values)
 
 
 def ends(draft: Draft) -> datetime | None:
     """When automation's chance is over; None while it has none."""
-    chain, chance = draft.incident.chain, draft.ladder.spec.grace
+    chain, chance = draft.incident.chain, draft.policy.spec.grace
     if chance is None or chain.state != "grace" or chain.grace_due or draft.incident.reopened:
         return None
     return chain.since + chance.wait
 
 
-def is_enough(incident: Incident, ladder: Ladder) -> bool:
+def is_enough(incident: Incident, policy: EscalationPolicy) -> bool:
     """Whether it is solved while automation had its chance: nobody was paged, no person took it."""
     chain = incident.chain
     return (
-        ladder.spec.grace is not None
+        policy.spec.grace is not None
         and chain.unasked
         and not chain.grace_due
         and chain.state in {"grace", "resting"}
@@ -58,7 +58,7 @@ def is_enough(incident: Incident, ladder: Ladder) -> bool:
 def tell_avoided(draft: Draft) -> None:
     """Nobody had to be paged."""
     reason = Reason(
-        f"policies.{draft.ladder.name}.grace", values={"since": draft.incident.chain.since.isoformat()}
+        f"policies.{draft.policy.name}.grace", values={"since": draft.incident.chain.since.isoformat()}
     )
     draft.say("avoided", "escalation avoided: it was resolved before anybody was paged", reason)
     draft.change("avoided")

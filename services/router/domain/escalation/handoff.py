@@ -198,8 +198,8 @@ def _on(draft: Draft, name: str, user: str, *, asked: bool) -> Duty | None:
 
 def _named(draft: Draft) -> Iterator[str]:
     """The schedules that the levels of the ladder name."""
-    for rung in draft.ladder.rungs:
-        for target in rung.spec.notify:
+    for level in draft.policy.levels:
+        for target in level.spec.notify:
             inner: Target = target
             while isinstance(inner, SkillTarget):
                 inner = inner.among

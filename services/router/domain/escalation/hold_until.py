@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from services.router.domain.draft.draft import Draft
-from services.router.domain.model.compiled_bundle import Rung
+from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.reason import Reason
 from shared.policy.calendars.open_hours import named
 
@@ -17,14 +17,14 @@ class Hold(msgspec.Struct, frozen=True):
     until: datetime | None
 
 
-def hold(draft: Draft, rung: Rung, at: datetime) -> Hold | None:
+def hold(draft: Draft, level: CompiledLevel, at: datetime) -> Hold | None:
     """Why the level would not be paged at this time yet; None when it would."""
-    return _hold(draft, rung.spec.hold_until, at)
+    return _hold(draft, level.spec.hold_until, at)
 
 
 def of_finally(draft: Draft, at: datetime) -> Hold | None:
     """Why `finally` would not page at this time yet; None when it would."""
-    return _hold(draft, draft.ladder.spec.finally_.hold_until, at)
+    return _hold(draft, draft.policy.spec.finally_.hold_until, at)
 
 
 def _hold(draft: Draft, calendar: str | None, at: datetime) -> Hold | None:
@@ -44,9 +44,9 @@ def opens(hold: Hold) -> str:
     return f" when calendar {hold.calendar} opens, {hold.until:%Y-%m-%d %H:%M} UTC"
 
 
-def never(rung: Rung, hold: Hold) -> str:
+def never(level: CompiledLevel, hold: Hold) -> str:
     """In words, why it is passed."""
-    return f"level {rung.spec.name} is passed: its calendar {hold.calendar} never opens again"
+    return f"level {level.spec.name} is passed: its calendar {hold.calendar} never opens again"
 
 
 def does_not_wait(hold: Hold) -> str:
@@ -56,13 +56,13 @@ def does_not_wait(hold: Hold) -> str:
 
 def reason_of_finally(draft: Draft) -> Reason:
     """The place in the policy that says so."""
-    values = {"hold_until": draft.ladder.spec.finally_.hold_until}
-    return Reason(f"policies.{draft.ladder.name}.finally.hold_until", values=values)
+    values = {"hold_until": draft.policy.spec.finally_.hold_until}
+    return Reason(f"policies.{draft.policy.name}.finally.hold_until", values=values)
 
 
-def reason(rung: Rung) -> Reason:
+def reason(level: CompiledLevel) -> Reason:
     """The place in the policy that says so."""
-    return Reason(f"{rung.where}.hold_until", values={"hold_until": rung.spec.hold_until})
+    return Reason(f"{level.where}.hold_until", values={"hold_until": level.spec.hold_until})
 
 
 def _has_opened(draft: Draft, calendar: str) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found, shown_address
 from services.router.domain.escalation.handoff import THROUGH
-from services.router.domain.model.compiled_bundle import Rung
+from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.incident import OpenPage
 from services.router.domain.model.reason import Reason
 
@@ -29,37 +29,37 @@ def people(found: Iterable[Found]) -> tuple[Found, ...]:
     return tuple(each for each in found if each.recipient.kind != "team")
 
 
-def first(draft: Draft, rung: Rung, found: tuple[Found, ...], *, joins: bool) -> Turn:
+def first(draft: Draft, level: CompiledLevel, found: tuple[Found, ...], *, joins: bool) -> Turn:
     """Whom the level pages when its step begins. A rotation moves on; whoever joins is asked all at once."""
-    kind = rung.spec.mode.kind
+    kind = level.spec.mode.kind
     if kind == "all" or (kind == "one_by_one" and joins):
         return Turn(found)
     able = people(found)
     if kind == "round_robin":
-        able = _by_rotation(draft, rung, able)
-        _advance(draft, rung, able)
+        able = _by_rotation(draft, level, able)
+        _advance(draft, level, able)
     rooms = tuple(each for each in found if each.recipient.kind == "team")
     return Turn((able[0], *rooms), able[1:], " in turn" if kind == "round_robin" else " one by one")
 
 
 def following(draft: Draft) -> Turn | None:
     """Whom the level that stands pages next, after whoever was asked in this step; None: it has asked all."""
-    rung = standing(draft)
-    if rung is None or rung.spec.mode.kind == "all":
+    level = standing(draft)
+    if level is None or level.spec.mode.kind == "all":
         return None
     asked = {page.name for page in _asked(draft)}
-    able = people(draft.directory.resolve(rung.spec.notify).found)
-    if rung.spec.mode.kind == "round_robin":
-        able = _by_rotation(draft, rung, able)
+    able = people(draft.directory.resolve(level.spec.notify).found)
+    if level.spec.mode.kind == "round_robin":
+        able = _by_rotation(draft, level, able)
     left = tuple(each for each in able if each.recipient.name not in asked)
     return Turn(left[:1], left[1:]) if left else None
 
 
-def standing(draft: Draft) -> Rung | None:
+def standing(draft: Draft) -> CompiledLevel | None:
     """The level whose step is under way; None while nobody of a level is being asked."""
-    chain, rungs = draft.incident.chain, draft.ladder.rungs
-    asking = chain.state == "climbing" and not chain.unasked and chain.level < len(rungs)
-    return rungs[chain.level] if asking else None
+    chain, levels = draft.incident.chain, draft.policy.levels
+    asking = chain.state == "climbing" and not chain.unasked and chain.level < len(levels)
+    return levels[chain.level] if asking else None
 
 
 def _asked(draft: Draft) -> Sequence[OpenPage]:
@@ -76,8 +76,8 @@ def _asked_in_turn(draft: Draft) -> Sequence[OpenPage]:
 
 def is_lost(draft: Draft) -> bool:
     """Whether whoever was asked last, alone of their level, cannot be reached for good."""
-    rung = standing(draft)
-    if rung is None or rung.spec.mode.kind == "all":
+    level = standing(draft)
+    if level is None or level.spec.mode.kind == "all":
         return False
     asked = _asked_in_turn(draft)
     return bool(asked) and asked[-1].state == "unreachable"
@@ -89,13 +89,13 @@ def last_asked(draft: Draft) -> str:
     return draft.directory.display(page.name) if page.user else shown_address(page.name)
 
 
-def ends_at(draft: Draft, rung: Rung, level_ends: datetime, left: Sequence[Found]) -> datetime:
+def ends_at(draft: Draft, level: CompiledLevel, level_ends: datetime, left: Sequence[Found]) -> datetime:
     """When the turn that begins now is over: the end of the level's own time ends every turn."""
-    each = rung.spec.mode.one_by_one
+    each = level.spec.mode.one_by_one
     return min(draft.now + each, level_ends) if each is not None and left else level_ends
 
 
-def level_ends(draft: Draft, rung: Rung) -> datetime:
+def level_ends(draft: Draft, level: CompiledLevel) -> datetime:
     """When the time of the level that stands is over.
 
     While Ladder was down nobody could be asked: by so much the level's time moves, so that whoever was
@@ -103,34 +103,34 @@ def level_ends(draft: Draft, rung: Rung) -> datetime:
     """
     chain = draft.incident.chain
     late = max(draft.now - chain.due, timedelta(0)) if chain.due is not None else timedelta(0)
-    return (chain.ends or chain.since + rung.spec.acknowledge_within) + late
+    return (chain.ends or chain.since + level.spec.acknowledge_within) + late
 
 
-def promises_another(draft: Draft, rung: Rung) -> bool:
+def promises_another(draft: Draft, level: CompiledLevel) -> bool:
     """Whether the turn that stands was to be followed by another one of the same level."""
     chain = draft.incident.chain
-    ends = chain.ends or chain.since + rung.spec.acknowledge_within
-    return rung.spec.mode.one_by_one is not None and chain.due is not None and chain.due < ends
+    ends = chain.ends or chain.since + level.spec.acknowledge_within
+    return level.spec.mode.one_by_one is not None and chain.due is not None and chain.due < ends
 
 
-def advance(draft: Draft, rung: Rung, turn: Turn) -> None:
+def advance(draft: Draft, level: CompiledLevel, turn: Turn) -> None:
     """Remember that a rotation has asked this one."""
-    if rung.spec.mode.kind == "round_robin":
-        _advance(draft, rung, turn.paged)
+    if level.spec.mode.kind == "round_robin":
+        _advance(draft, level, turn.paged)
 
 
-def _position(draft: Draft, rung: Rung) -> str:
-    key = (draft.ladder.name, rung.spec.name)
+def _position(draft: Draft, level: CompiledLevel) -> str:
+    key = (draft.policy.name, level.spec.name)
     return draft.rotations.get(key, draft.context.rotations.get(key, ""))
 
 
-def _by_rotation(draft: Draft, rung: Rung, able: tuple[Found, ...]) -> tuple[Found, ...]:
+def _by_rotation(draft: Draft, level: CompiledLevel, able: tuple[Found, ...]) -> tuple[Found, ...]:
     """The level's people, beginning with the one after the last who was asked (rule 19).
 
     When that one is not of the level any more: the next by name, so that nobody is preferred for being
     listed first.
     """
-    last, names = _position(draft, rung), [each.recipient.name for each in able]
+    last, names = _position(draft, level), [each.recipient.name for each in able]
     if not last:
         return able
     if last in names:
@@ -141,11 +141,11 @@ def _by_rotation(draft: Draft, rung: Rung, able: tuple[Found, ...]) -> tuple[Fou
     return (*able[start:], *able[:start])
 
 
-def _advance(draft: Draft, rung: Rung, ordered: Sequence[Found]) -> None:
-    last, name = _position(draft, rung), ordered[0].recipient.name
-    draft.rotations[draft.ladder.name, rung.spec.name] = name
+def _advance(draft: Draft, level: CompiledLevel, ordered: Sequence[Found]) -> None:
+    last, name = _position(draft, level), ordered[0].recipient.name
+    draft.rotations[draft.policy.name, level.spec.name] = name
     after = f" after {shown_address(draft.directory.display(last))}" if last and last != name else ""
-    text = f"level {rung.spec.name}: it is the turn of {draft.directory.shown(ordered[0].recipient)}{after}"
+    text = f"level {level.spec.name}: it is the turn of {draft.directory.shown(ordered[0].recipient)}{after}"
     among = [shown_address(each.recipient.name) for each in ordered]
     values = {"last": shown_address(last), "among": among}
     draft.say("turn", text, Reason("rule 19: round_robin", values=values))

@@ -12,18 +12,18 @@ from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found
 from services.router.domain.escalation import hold_until, modes
 from services.router.domain.escalation.candidates import Candidate, otherwise, span
-from services.router.domain.model.compiled_bundle import Rung
+from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.incident import ChainState
 from services.router.domain.model.reason import Reason
 from shared.events import Recipient
 
 
-def wait_for(draft: Draft, rung: Rung, hold: hold_until.Hold, cause: str, *, joins: bool) -> None:
+def wait_for(draft: Draft, level: CompiledLevel, hold: hold_until.Hold, cause: str, *, joins: bool) -> None:
     """The chain stands where it stands until the next level's calendar opens (whoever has it keeps it)."""
     state: ChainState = "resting" if joins else "held"
     draft.set_chain(state=state, due=hold.until, calendar=hold.calendar)
-    text = hold_until.waits(f"level {rung.spec.name}", hold)
-    draft.say("held", text + _because(cause), hold_until.reason(rung))
+    text = hold_until.waits(f"level {level.spec.name}", hold)
+    draft.say("held", text + _because(cause), hold_until.reason(level))
 
 
 def page_level(
@@ -31,16 +31,16 @@ def page_level(
 ) -> None:
     """Ask whom the level names now, as its mode says."""
     assert candidate.resolved is not None
-    rung, rounds = candidate.rung, draft.ladder.spec.rounds
+    level, rounds = candidate.level, draft.policy.spec.rounds
     if draft.incident.is_muted:
-        _stand_quietly(draft, rung.index, candidate.round, cause, named=named)
+        _stand_quietly(draft, level.index, candidate.round, cause, named=named)
         return
-    turn = modes.first(draft, rung, candidate.resolved.found, joins=joins)
-    ends = draft.now + rung.spec.acknowledge_within
-    due = None if joins else modes.ends_at(draft, rung, ends, turn.left)
+    turn = modes.first(draft, level, candidate.resolved.found, joins=joins)
+    ends = draft.now + level.spec.acknowledge_within
+    due = None if joins else modes.ends_at(draft, level, ends, turn.left)
     _stand(
         draft,
-        level=rung.index,
+        level=level.index,
         round=candidate.round,
         since=draft.now,
         state="climbing",
@@ -51,14 +51,14 @@ def page_level(
         turn=1,
         calendar="",
     )
-    place = f"level {rung.spec.name}" + (f", round {candidate.round} of {rounds}" if rounds > 1 else "")
+    place = f"level {level.spec.name}" + (f", round {candidate.round} of {rounds}" if rounds > 1 else "")
     verb, until = (
-        ("joins", "") if joins else ("is paged", f"; {span(rung.spec.acknowledge_within)} to take it")
+        ("joins", "") if joins else ("is paged", f"; {span(level.spec.acknowledge_within)} to take it")
     )
     names = _names(draft, modes.people(turn.paged))
     text = f"{place} {verb}{turn.manner}{_because(cause)}: {names}{until}"
-    draft.say("paged", text, reason or Reason(f"{rung.where}.notify"))
-    then = _stays(draft) if joins else _next_asked(draft, rung, turn) or otherwise(draft)
+    draft.say("paged", text, reason or Reason(f"{level.where}.notify"))
+    then = _stays(draft) if joins else _next_asked(draft, level, turn) or otherwise(draft)
     draft.forget_step()
     _ask(
         draft,
@@ -69,7 +69,7 @@ def page_level(
 
 def _stand_quietly(draft: Draft, level: int, round_: int, cause: str, *, named: bool) -> None:
     """It moves there and asks nobody: the end of the suppression, or of its group, does (rule 11)."""
-    climbs = level < len(draft.ladder.rungs)
+    climbs = level < len(draft.policy.levels)
     _stand(
         draft,
         level=level,
@@ -95,34 +95,34 @@ def _stand(draft: Draft, **changes: Any) -> None:
         draft.set(handed_up=draft.incident.handed_up + 1)
 
 
-def _next_asked(draft: Draft, rung: Rung, turn: modes.Turn) -> str:
+def _next_asked(draft: Draft, level: CompiledLevel, turn: modes.Turn) -> str:
     """Who of the same level is paged next when nobody acts; '' when the level has asked everybody."""
-    if rung.spec.mode.kind != "one_by_one" or not turn.left:
+    if level.spec.mode.kind != "one_by_one" or not turn.left:
         return ""
-    if not modes.promises_another(draft, rung):
+    if not modes.promises_another(draft, level):
         return ""
     return f"{draft.directory.shown(turn.left[0].recipient)} is paged next"
 
 
 def take_turn(draft: Draft, turn: modes.Turn, *, cause: str, reason: Reason) -> None:
     """The level goes on with the next of its people; whoever was asked before may still take it."""
-    rung, position = modes.standing(draft), draft.incident.chain
-    assert rung is not None
-    ends = modes.level_ends(draft, rung)
-    due = modes.ends_at(draft, rung, ends, turn.left)
+    level, position = modes.standing(draft), draft.incident.chain
+    assert level is not None
+    ends = modes.level_ends(draft, level)
+    due = modes.ends_at(draft, level, ends, turn.left)
     draft.set_chain(turn=position.turn + 1, due=due, ends=ends)
-    modes.advance(draft, rung, turn)
+    modes.advance(draft, level, turn)
     name = draft.directory.shown(turn.paged[0].recipient)
-    place = f"level {rung.spec.name}, number {position.turn + 1} of those it asks"
+    place = f"level {level.spec.name}, number {position.turn + 1} of those it asks"
     until = f"; {span(due - draft.now)} to take it"
     draft.say("paged", f"{name} is paged next{_because(cause)}: {place}{until}", reason)
-    then = _next_asked(draft, rung, turn) or otherwise(draft)
+    then = _next_asked(draft, level, turn) or otherwise(draft)
     _ask(draft, _Step("level", place, cause, due, then, joins=False), turn.paged)
 
 
 def page_assignee(draft: Draft, known: str, *, cause: str, reason: Reason) -> None:
     """What was reopened is first asked of whoever had it (rule 15)."""
-    window = draft.ladder.rungs[draft.incident.chain.lowest].spec.acknowledge_within
+    window = draft.policy.levels[draft.incident.chain.lowest].spec.acknowledge_within
     due, why = draft.now + window, "you had it before it was reopened"
     draft.set_chain(since=draft.now, state="assignee", due=due)
     draft.forget_step()
@@ -180,10 +180,10 @@ def page_finally(
 
     `holds`: it may wait for its calendar. One that never opens again keeps it silent no longer.
     """
-    ladder = draft.ladder
-    final, where = ladder.spec.finally_, f"policies.{ladder.name}.finally"
+    policy = draft.policy
+    final, where = policy.spec.finally_, f"policies.{policy.name}.finally"
     if draft.incident.is_muted:
-        _stand_quietly(draft, len(ladder.rungs), draft.incident.chain.round, cause, named=False)
+        _stand_quietly(draft, len(policy.levels), draft.incident.chain.round, cause, named=False)
         return
     hold = hold_until.of_finally(draft, draft.now) if holds else None
     if hold is not None and hold.until is not None:
@@ -193,7 +193,7 @@ def page_finally(
         draft.say("held", hold_until.does_not_wait(hold), hold_until.reason_of_finally(draft))
     _stand(
         draft,
-        level=len(ladder.rungs),
+        level=len(policy.levels),
         since=draft.now,
         state="finally",
         due=None if joins else draft.now + final.every,
@@ -215,7 +215,7 @@ def _wait_at_the_end(draft: Draft, hold: hold_until.Hold, cause: str, *, joins: 
     if joins:
         draft.set_chain(state="resting", due=hold.until, calendar=hold.calendar)
     else:
-        end = len(draft.ladder.rungs)
+        end = len(draft.policy.levels)
         _stand(draft, level=end, state="finally", due=hold.until, calendar=hold.calendar)
     draft.say(
         "held", hold_until.waits("finally", hold) + _because(cause), hold_until.reason_of_finally(draft)
@@ -231,7 +231,7 @@ def page_last_resort(draft: Draft, *, cause: str, reason: Reason, joins: bool = 
 def _page_last(
     draft: Draft, through: str, found: tuple[Found, ...], cause: str, reason: Reason, *, joins: bool
 ) -> None:
-    every, due = span(draft.ladder.spec.finally_.every), draft.incident.chain.due
+    every, due = span(draft.policy.spec.finally_.every), draft.incident.chain.due
     names = _names(draft, found) or "nobody (it resolves to no one)"
     verb, again = ("joins", "") if joins else ("pages", f"; again every {every}{_while_open(draft)}")
     draft.say("paged", f"{through} {verb}{_because(cause)}: {names}{again}", reason)
@@ -247,7 +247,7 @@ def _page_last(
 
 
 def _while_open(draft: Draft) -> str:
-    calendar = draft.ladder.spec.finally_.hold_until
+    calendar = draft.policy.spec.finally_.hold_until
     return f" while calendar {calendar} is open" if calendar else ""
 
 
@@ -256,4 +256,4 @@ def place(draft: Draft) -> str:
     chain = draft.incident.chain
     if chain.state == "assignee":
         return "the assignee"
-    return f"level {draft.level_name}" if chain.level < len(draft.ladder.rungs) else "finally"
+    return f"level {draft.level_name}" if chain.level < len(draft.policy.levels) else "finally"

@@ -97,22 +97,22 @@ def competence(draft: Draft, before: Incident) -> None:
     `before` is the record before the change: a level that was asked for although it never was competent
     stays. While the levels stand still, the end of the waiting asks.
     """
-    position, ladder = draft.incident.chain, draft.ladder
+    position, policy = draft.incident.chain, draft.policy
     if draft.incident.stands_still and position.due is None:
         return
     if (
         position.state not in {"climbing", "resting"}
         or position.unasked
-        or position.level >= len(ladder.rungs)
+        or position.level >= len(policy.levels)
     ):
         return
-    rung = ladder.rungs[position.level]
-    if rung.handles is None or rung.handles.evaluate(draft.activation) is not False:
+    level = policy.levels[position.level]
+    if level.handles is None or level.handles.evaluate(draft.activation) is not False:
         return
-    reason = draft.reason(f"{rung.where}.handles", rung.handles)
-    if rung.handles.evaluate(draft.seen_before(before)) is False:
+    reason = draft.reason(f"{level.where}.handles", level.handles)
+    if level.handles.evaluate(draft.seen_before(before)) is False:
         return
-    cause = f"level {rung.spec.name} does not handle this any more"
+    cause = f"level {level.spec.name} does not handle this any more"
     if draft.incident.assignee:
         chain.join(draft, cause=cause, reason=reason)
         return

@@ -299,7 +299,7 @@ def resolved_by_sender(draft: Draft, event: IncidentEvent) -> None:
 def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, person: bool = False) -> None:
     """Solved, by a person or not: clocks fulfilled, pages called off, whoever was asked hears of it."""
     draft.by_person = draft.by_person or person
-    avoided, held = grace.is_enough(draft.incident, draft.ladder), draft.incident.late
+    avoided, held = grace.is_enough(draft.incident, draft.policy), draft.incident.late
     draft.set(
         status="resolved",
         resolved_at=draft.now,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import chain, paged_people
 from services.router.domain.lifecycle import classify, pauses
-from services.router.domain.model.compiled_bundle import CompiledBundle, Ladder
+from services.router.domain.model.compiled_bundle import CompiledBundle, EscalationPolicy
 from services.router.domain.model.incident import PointState
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks
@@ -21,7 +21,7 @@ def reapply(draft: Draft, *, cause: str) -> None:
     old, level, before = draft.bundle, draft.level_name, draft.incident
     reason = Reason(_RULE, values={"from": old.hash, "to": draft.live.hash})
     clocks.notice(draft)  # by the calendars that held so far
-    points = _points(draft, old.ladders[draft.incident.chain.policy], draft.live)
+    points = _points(draft, old.policies[draft.incident.chain.policy], draft.live)
     draft.follow_bundle(draft.live)
     draft.set(points=points)
     draft.say("policy", cause, reason)
@@ -39,9 +39,9 @@ def reapply(draft: Draft, *, cause: str) -> None:
         classify.competence(draft, before)
 
 
-def _points(draft: Draft, old: Ladder, live: CompiledBundle) -> dict[str, PointState]:
+def _points(draft: Draft, old: EscalationPolicy, live: CompiledBundle) -> dict[str, PointState]:
     """What the points have done so far, by their names."""
-    new = live.ladders.get(old.name)
+    new = live.policies.get(old.name)
     if new is None:
         return {}
     states = draft.incident.points
@@ -53,22 +53,22 @@ def _points(draft: Draft, old: Ladder, live: CompiledBundle) -> dict[str, PointS
 def _stays(draft: Draft, level: str) -> bool:
     """Whether it can stay on the level of this name, or at `finally`; its time goes on as it was promised."""
     position = draft.incident.chain
-    ladder = draft.bundle.ladders.get(position.policy)
-    if ladder is None:
+    policy = draft.bundle.policies.get(position.policy)
+    if policy is None:
         return False
-    index = len(ladder.rungs) if level == "finally" else ladder.index_of(level)
+    index = len(policy.levels) if level == "finally" else policy.index_of(level)
     if level == "assignee":
-        index = min(position.level, len(ladder.rungs) - 1)
+        index = min(position.level, len(policy.levels) - 1)
     if index is None:
         return False
-    lowest = min(position.lowest, index, len(ladder.rungs) - 1)
+    lowest = min(position.lowest, index, len(policy.levels) - 1)
     draft.set(
         chain=replace(
             position,
             level=index,
             lowest=lowest,
-            round=min(position.round, ladder.spec.rounds),
-            grace_due=position.grace_due and ladder.spec.grace is not None,
+            round=min(position.round, policy.spec.rounds),
+            grace_due=position.grace_due and policy.spec.grace is not None,
         )
     )
     return True

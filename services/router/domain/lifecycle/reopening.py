@@ -44,7 +44,7 @@ def one_level_up(draft: Draft, *, why: str, reason: Reason) -> None:
 
 def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
     """Back to triggered: the clock to resolve goes on, points count anew. Returns who had it."""
-    incident, by_share = draft.incident, {rule.where for rule in draft.ladder.shares}
+    incident, by_share = draft.incident, {rule.where for rule in draft.policy.shares}
     draft.set(
         status="triggered",
         reopened=incident.reopened + 1,
@@ -71,7 +71,7 @@ def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
             round=1,
             unasked=True,
             by_name=incident.chain.lowest > 0,
-            entered=(draft.ladder.name,),
+            entered=(draft.policy.name,),
             state="climbing",
             due=None,
         ),

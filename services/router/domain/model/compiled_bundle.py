@@ -127,7 +127,7 @@ def _losers(rules: Sequence[Rule[Spec]]) -> tuple[tuple[str, ...], ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class CompiledLevel:
     """One level with its condition of competence (None: it handles everything)."""
 
     index: int
@@ -137,22 +137,22 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class EscalationPolicy:
     """One policy, compiled."""
 
     name: str
     spec: Policy
-    rungs: tuple[Rung, ...]
+    levels: tuple[CompiledLevel, ...]
     points: Rules[Point]  # the ones with `when`
     shares: tuple[Rule[Point], ...]  # the ones with `at`
 
     def level_name(self, index: int) -> str:
         """The level's name; past the last one stands `finally`."""
-        return self.rungs[index].spec.name if 0 <= index < len(self.rungs) else "finally"
+        return self.levels[index].spec.name if 0 <= index < len(self.levels) else "finally"
 
     def index_of(self, level: str) -> int | None:
         """The index of a level by its name."""
-        return next((rung.index for rung in self.rungs if rung.spec.name == level), None)
+        return next((each.index for each in self.levels if each.spec.name == level), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class CompiledBundle:
     routes: Rules[Route]
     priorities: Rules[PriorityRow]
     slas: Rules[Sla]
-    ladders: dict[str, Ladder]
+    policies: dict[str, EscalationPolicy]
     calendars: Calendars
     rotating: tuple[tuple[str, str], ...]  # policy and level of each round_robin
     subscriptions: Rules[Subscription]
@@ -203,22 +203,22 @@ class _Compiler:
         numbered = tuple(number for number, rule in enumerate(made) if rule.condition is not None)
         return Rules(made, conditions, numbered, _losers(made))
 
-    def ladder(self, name: str, policy: Policy) -> Ladder:
+    def policy(self, name: str, spec: Policy) -> EscalationPolicy:
         place = f"policies.{name}"
-        rungs = tuple(
-            Rung(
+        levels = tuple(
+            CompiledLevel(
                 index,
                 f"{place}.levels[{index}]",
                 level,
                 self.condition(level.handles, f"{place}.levels[{index}].handles"),
             )
-            for index, level in enumerate(policy.levels)
+            for index, level in enumerate(spec.levels)
         )
-        points = [(f"{place}.points[{n}]", point, point.when) for n, point in enumerate(policy.points)]
-        return Ladder(
+        points = [(f"{place}.points[{n}]", point, point.when) for n, point in enumerate(spec.points)]
+        return EscalationPolicy(
             name,
-            policy,
-            rungs,
+            spec,
+            levels,
             self.rules([each for each in points if each[1].when is not None]),
             tuple(Rule(where, point, None) for where, point, _ in points if point.at is not None),
         )
@@ -277,7 +277,7 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledBundle:
         routes=make.rules([(f"routes[{n}]", row, row.when) for n, row in enumerate(bundle.routes)]),
         priorities=priorities,
         slas=slas,
-        ladders={name: make.ladder(name, policy) for name, policy in bundle.policies.items()},
+        policies={name: make.policy(name, spec) for name, spec in bundle.policies.items()},
         calendars=calendars_of(bundle.calendars),
         rotating=tuple(
             (name, level.name)

@@ -3,13 +3,13 @@
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import calls, chain
 from services.router.domain.lifecycle import field_changes, lifecycle, pauses
-from services.router.domain.model.compiled_bundle import Ladder, Rule
+from services.router.domain.model.compiled_bundle import EscalationPolicy, Rule
 from services.router.domain.model.reason import Reason
 from shared.events import Recipient
 from shared.policy import AtShare, Do, Point
 
 
-def fire(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason, cause: str) -> None:
+def fire(draft: Draft, policy: EscalationPolicy, rule: Rule[Point], reason: Reason, cause: str) -> None:
     """Do what the point of this ladder says."""
     draft.say("point", f"escalation point {rule.spec.name}" + (f": {cause}" if cause else ""), reason)
     if draft.incident.is_muted:
@@ -17,30 +17,30 @@ def fire(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason, cause:
         draft.say("muted", f"point {rule.spec.name} does nothing: {where}", Reason("rule 11"))
         return
     if not draft.incident.is_open:
-        _tell_only(draft, ladder, rule, reason)
+        _tell_only(draft, policy, rule, reason)
         return
     for do in rule.spec.do:
-        _act(draft, ladder, rule.spec, do, reason)
+        _act(draft, policy, rule.spec, do, reason)
 
 
-def _tell_only(draft: Draft, ladder: Ladder, rule: Rule[Point], reason: Reason) -> None:
+def _tell_only(draft: Draft, policy: EscalationPolicy, rule: Rule[Point], reason: Reason) -> None:
     """It is resolved, only the promise to close runs: people are told, nobody is asked to take it."""
     for do in rule.spec.do:
         if do.notify is not None:
             _inform(draft, rule.spec, Do(inform=do.notify), reason)
         elif do.verb in {"inform", "update", "call"}:
-            _act(draft, ladder, rule.spec, do, reason)
+            _act(draft, policy, rule.spec, do, reason)
         else:
             draft.say("point", f"point {rule.spec.name}: no {do.verb}: it is resolved", reason)
 
 
-def _act(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason) -> None:
+def _act(draft: Draft, policy: EscalationPolicy, point: Point, do: Do, reason: Reason) -> None:
     if do.notify is not None:
         _notify(draft, point, do, reason)
     elif do.inform is not None:
         _inform(draft, point, do, reason)
     elif do.escalate is not None:
-        _escalate(draft, ladder, point, do, reason)
+        _escalate(draft, policy, point, do, reason)
     elif do.set is not None:
         _set(draft, point, do, reason)
     elif do.assign is not None:
@@ -106,10 +106,10 @@ def _targets(point: Point) -> tuple[str, ...]:
     return (point.at.target,) if isinstance(point.at, AtShare) else ()
 
 
-def _escalate(draft: Draft, ladder: Ladder, point: Point, do: Do, reason: Reason) -> None:
+def _escalate(draft: Draft, policy: EscalationPolicy, point: Point, do: Do, reason: Reason) -> None:
     assert do.escalate is not None
-    if draft.ladder is not ladder:
-        text = f"point {point.name} hands up nothing: the incident has left policy {ladder.name}"
+    if draft.policy is not policy:
+        text = f"point {point.name} hands up nothing: the incident has left policy {policy.name}"
         draft.say("point", text, reason)
         return
     cause = f"escalation point {point.name} was reached" + (f" ({do.because})" if do.because else "")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
-from services.router.domain.model.compiled_bundle import Ladder, Rule
+from services.router.domain.model.compiled_bundle import EscalationPolicy, Rule
 from services.router.domain.model.incident import Clock, PointState
 from services.router.domain.points import point_actions
 from services.router.domain.sla import clocks, stopwatch
@@ -33,17 +33,17 @@ def check_conditions(draft: Draft) -> None:
     fires at most once a decision.
     """
     fired: set[str] = set()
-    ladder = draft.ladder
-    while ladder.points.rules:
+    policy = draft.policy
+    while policy.points.rules:
         seen = draft.activation
-        _look(draft, ladder, seen, fired)
-        if draft.ladder is ladder and draft.sees(seen):
+        _look(draft, policy, seen, fired)
+        if draft.policy is policy and draft.sees(seen):
             return
-        ladder = draft.ladder
+        policy = draft.policy
 
 
-def _look(draft: Draft, ladder: Ladder, seen: Activation, fired: set[str]) -> None:
-    for rule, outcome in zip(ladder.points.rules, ladder.points.outcomes(seen), strict=True):
+def _look(draft: Draft, policy: EscalationPolicy, seen: Activation, fired: set[str]) -> None:
+    for rule, outcome in zip(policy.points.rules, policy.points.outcomes(seen), strict=True):
         state = _state(draft, rule)
         if outcome is not True:
             if state.held_since is not None:
@@ -56,7 +56,7 @@ def _look(draft: Draft, ladder: Ladder, seen: Activation, fired: set[str]) -> No
         if rule.where not in fired and not held and _is_due(rule.spec, state, draft.now):
             fired.add(rule.where)
             _store(draft, rule, replace(state, fired=state.fired + 1, fired_at=draft.now))
-            point_actions.fire(draft, ladder, rule, rule.reason(seen), "")
+            point_actions.fire(draft, policy, rule, rule.reason(seen), "")
 
 
 def next_time(point: Point, state: PointState) -> datetime | None:
@@ -90,7 +90,7 @@ def check_shares(draft: Draft) -> None:
 def _unfired(draft: Draft, target: str) -> list[tuple[float, Rule[Point]]]:
     return [
         (rule.spec.at.percent / 100, rule)
-        for rule in draft.ladder.shares
+        for rule in draft.policy.shares
         if isinstance(rule.spec.at, AtShare)
         and rule.spec.at.target == target
         and not _state(draft, rule).fired
@@ -109,7 +109,7 @@ def _check_clock(draft: Draft, clock: Clock) -> None:
     reached = [share for share in unfired_shares(draft, clock) if stopwatch.reached(clock, share, passed)]
     if not reached:
         return
-    ladder, due = draft.ladder, [each for each in _unfired(draft, clock.target) if each[0] in reached]
+    policy, due = draft.policy, [each for each in _unfired(draft, clock.target) if each[0] in reached]
     warnings = [share for share in clock.warn_at if share in reached and share not in clock.thresholds]
     marked = replace(
         clock, thresholds=tuple(sorted({*clock.thresholds, *reached} - {*updates.reminders(clock)}))
@@ -125,7 +125,7 @@ def _check_clock(draft: Draft, clock: Clock) -> None:
         _store(draft, rule, replace(_state(draft, rule), fired=1, fired_at=draft.now))
         reason = clocks.reached(draft, rule.where, marked)
         if share == highest:
-            point_actions.fire(draft, ladder, rule, reason, f"{rule.spec.at} has passed")
+            point_actions.fire(draft, policy, rule, reason, f"{rule.spec.at} has passed")
         else:
             text = f"point {rule.spec.name} is recorded only: a higher share was reached at the same time"
             draft.say("point", text, reason)

@@ -109,8 +109,8 @@ def _points_to_come(draft: Draft) -> None:
     live = {clock.target: clock for clock in draft.incident.clocks if stopwatch.is_live(clock)}
     ahead = {
         rule.where
-        for ladder in draft.bundle.ladders.values()
-        for rule in ladder.shares
+        for policy in draft.bundle.policies.values()
+        for rule in policy.shares
         if rule.where in draft.incident.points
         and isinstance(rule.spec.at, AtShare)
         and rule.spec.at.target in live

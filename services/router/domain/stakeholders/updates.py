@@ -82,7 +82,7 @@ def _points_count_anew(draft: Draft) -> None:
     """A point at a share of `update` acts once a period."""
     again = {
         rule.where
-        for rule in draft.ladder.shares
+        for rule in draft.policy.shares
         if isinstance(rule.spec.at, AtShare) and rule.spec.at.target == "update"
     }
     if not again.isdisjoint(draft.incident.points):
@@ -131,14 +131,14 @@ def _reminded(draft: Draft, text: str) -> list[str]:
 
 def _level_above(draft: Draft, text: str, told: list[str]) -> list[str]:
     """The next level that handles the incident, or `finally`."""
-    chain, ladder = draft.incident.chain, draft.ladder
+    chain, policy = draft.incident.chain, draft.policy
     name, found = "finally", tuple[Found, ...]()
-    for candidate in candidates(draft, *onward(chain, ladder), wraps=False):
+    for candidate in candidates(draft, *onward(chain, policy), wraps=False):
         if candidate.resolved is not None and candidate.asks_somebody:
-            name, found = candidate.rung.spec.name, candidate.resolved.found
+            name, found = candidate.level.spec.name, candidate.resolved.found
             break
     else:
-        found = draft.directory.resolve(ladder.spec.finally_.notify).found
+        found = draft.directory.resolve(policy.spec.finally_.notify).found
     more = [each for each in found if each.recipient.kind != "customer"]
     more = [each for each in more if draft.directory.shown(each.recipient) not in told]
     for each in more:
