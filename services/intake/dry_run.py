@@ -11,7 +11,7 @@ from services.intake.mapping.transform import Dressing
 from shared.events import IncidentEvent
 from shared.http.problems import Problem
 from shared.policy import Bundle
-from shared.policy.cel.expressions import suggestion
+from shared.policy.cel.explanations import suggestion
 
 _LINES: Final = "application/x-ndjson"
 

@@ -4,14 +4,14 @@ Importing this is cheap: YAML and CEL are imported when they are first used.
 """
 
 from shared.policy.cel.body_mapping import BodyMapping, FieldMapping
+from shared.policy.cel.explanations import ExpressionError
 from shared.policy.cel.expressions import (
     Activation,
     Condition,
     Conditions,
-    ExpressionError,
+    Evaluation,
     Expressions,
     Failed,
-    Outcome,
 )
 from shared.policy.checks.look import judged, look
 from shared.policy.checks.not_implemented import not_in_force
@@ -94,6 +94,7 @@ __all__ = [
     "CustomerTarget",
     "Do",
     "EscalateTo",
+    "Evaluation",
     "ExpressionError",
     "Expressions",
     "Failed",
@@ -114,7 +115,6 @@ __all__ = [
     "ManagerOf",
     "Mode",
     "NextTarget",
-    "Outcome",
     "OwnerTarget",
     "PersonalRules",
     "Place",

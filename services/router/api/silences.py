@@ -32,7 +32,7 @@ from services.router.duty.silence_store import Stored, Table, Wanted
 from services.router.policy.compiled_cache import InForce
 from shared.http.cursors import bad_cursor, cursor_of, place_of
 from shared.http.problems import Fault, Problem
-from shared.policy.cel.expressions import ExpressionError
+from shared.policy.cel.explanations import ExpressionError
 from shared.policy.model.people import Windows
 
 _MOST: Final = 500

@@ -7,7 +7,7 @@ from typing import Final
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from shared.policy import Bundle, ContactSpec
 from shared.policy.errors import nearest
-from shared.policy.loading.references import address_expected
+from shared.policy.loading.addresses import address_expected
 from shared.policy.model.people import Customer
 from shared.security.secret_files import is_well_named, named_in
 

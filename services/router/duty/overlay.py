@@ -14,7 +14,8 @@ from services.router.domain.model.context import NOTHING_CHANGED, Maintenance, O
 from services.router.duty import maintenance_windows
 from shared import telemetry
 from shared.policy.cel.constants import Constants
-from shared.policy.cel.expressions import Condition, ExpressionError, Expressions
+from shared.policy.cel.explanations import ExpressionError
+from shared.policy.cel.expressions import Condition, Expressions
 from shared.policy.model.bundle import ALWAYS
 from shared.policy.oncall.schedules import Override
 

@@ -32,7 +32,7 @@ from shared.events import RelatedChanged
 from shared.loops.pulse import Beat, unwatched
 from shared.loops.repeat import for_ever
 from shared.outbox import outbox
-from shared.policy.cel.expressions import ExpressionError
+from shared.policy.cel.explanations import ExpressionError
 
 log = telemetry.logger(__name__)
 

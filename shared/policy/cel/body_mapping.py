@@ -12,7 +12,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from shared.policy.cel.expressions import ExpressionError, doubles, explained, failure_of, suggestion
+from shared.policy.cel.explanations import ExpressionError, explained, suggestion
+from shared.policy.cel.expressions import doubles, failure_of
 from shared.policy.cel.text_functions import TextFunctions
 from shared.policy.model.integrations import EVENT_FIELDS
 

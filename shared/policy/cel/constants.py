@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from shared.policy.cel.expressions import ExpressionError, suggestion
+from shared.policy.cel.explanations import ExpressionError, suggestion
 from shared.policy.cel.names import FORMS, FUNCTIONS, MACROS, METHODS, USAGES, without_literals
 from shared.policy.cel.syntax_tree import Node, Tree, call, program, text
 from shared.policy.cel.text_functions import TextFunctions

@@ -13,40 +13,15 @@ Seen of the library (0.1.3), and relied on here:
 evaluation fills.
 """
 
-import difflib
-import re
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from shared.policy.cel.names import (
-    ABSENT,
-    FUNCTIONS,
-    MACROS,
-    METHODS,
-    NUMBERS,
-    TEXTS,
-    USAGES,
-    advice,
-    calls,
-    mentioned,
-)
+from shared.policy.cel.explanations import ExpressionError, explained, suggestion
+from shared.policy.cel.names import ABSENT, NUMBERS, TEXTS, calls, mentioned
 from shared.policy.cel.text_functions import TextFunctions
 from shared.policy.model.calendar_names import ALWAYS
-
-_PLACE: Final = re.compile(r"<input>:(\d+):(\d+): (.*?)(?=\n|$)", re.DOTALL)
-_OPERATOR: Final = re.compile(r"'(?:_?([^\w']+)_?|([\w]+))' applied to '(\(.*?\))'")
-
-
-class ExpressionError(ValueError):
-    """The expression cannot be used; `line` and `column` count from 1 inside its text."""
-
-    def __init__(self, message: str, column: int = 1, line: int = 1) -> None:
-        super().__init__(message)
-        self.message: Final = message
-        self.column: Final = column
-        self.line: Final = line
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +34,7 @@ class Failed:
         return False
 
 
-Outcome: TypeAlias = bool | Failed
+Evaluation: TypeAlias = bool | Failed
 Place: TypeAlias = tuple[str, str]
 """Where an expression stands: the content hash of its bundle, and the path in it (`routes[1].when`)."""
 _BOOLS: Final = {bool}
@@ -98,7 +73,7 @@ class Condition:
     _owner: "Expressions" = field(compare=False, repr=False)
     _program: Any = field(compare=False, repr=False)
 
-    def evaluate(self, activation: "Activation") -> Outcome:
+    def evaluate(self, activation: "Activation") -> Evaluation:
         """True or False, or why neither."""
         plain = self._owner._run(self._program, activation)  # noqa: SLF001 - the pair shares one environment
         return plain if type(plain) is bool else activation.keep(self, failure_of(plain))
@@ -280,7 +255,7 @@ class Conditions:
     def __len__(self) -> int:
         return len(self.all)
 
-    def evaluate(self, activation: Activation) -> Sequence[Outcome]:
+    def evaluate(self, activation: Activation) -> Sequence[Evaluation]:
         """Every condition's outcome, in order."""
         if len(self.all) < 2:
             return [condition.evaluate(activation) for condition in self.all]
@@ -295,7 +270,7 @@ class Conditions:
         first, second = self._halves
         return [*first.evaluate(activation), *second.evaluate(activation)]
 
-    def first(self, activation: Activation) -> tuple[int | None, Sequence[Outcome]]:
+    def first(self, activation: Activation) -> tuple[int | None, Sequence[Evaluation]]:
         """The index of the first true condition (None: none is), and every outcome."""
         outcomes = self.evaluate(activation)
         return next((index for index, outcome in enumerate(outcomes) if outcome is True), None), outcomes
@@ -313,23 +288,6 @@ class Conditions:
     def _halves(self) -> tuple["Conditions", "Conditions"]:
         middle = len(self.all) // 2
         return Conditions(self._owner, self.all[:middle]), Conditions(self._owner, self.all[middle:])
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'tier'?`, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _instead_of(name: str) -> str:
-    """What may have been meant by a name that nobody knows."""
-    base, dot, rest = name.partition(".")
-    near = suggestion(name, (*ABSENT, *(f"{each}.{rest}" for each in ("attributes", "labels") if dot)))
-    if near or dot:
-        return near
-    if base.lower() in ("true", "false"):
-        return f"; did you mean {base.lower()!r}?"
-    return f"; text stands in quotes ({name!r}), what was sent is attributes.{name}"
 
 
 def _function(cel: Any, name: str, returns: Any, body: Callable[[str], Any]) -> Any:
@@ -356,51 +314,3 @@ def failure_of(plain: Any) -> Failed:
         return Failed(f"gave {type(plain).__name__}, not true or false")
     _, colon, rest = plain.partition(": ")
     return Failed(rest if colon and plain.partition(":")[0].isupper() else plain)
-
-
-def _misused(name: str, line: str, column: int) -> tuple[str, int] | None:
-    """How a function that there is would be written, and where it stands; None: there is none of this name.
-
-    The library names the bracket behind it, and of `strings.quote` the first word.
-    """
-    inside = re.match(r"\.(\w+)", line[column - 1 + len(name) :])
-    if inside and f"{name}.{inside[1]}" in USAGES:
-        name = f"{name}.{inside[1]}"
-    usage = USAGES.get(name) or MACROS.get(name)
-    if usage is None:
-        return None
-    begin = column - len(name) if line[column - 1 : column] == "(" else column
-    return f"{name!r} is written {usage}", max(begin, 1)
-
-
-def explained(text: str, source: str) -> ExpressionError:
-    """The library's first complaint, in our words, with its place."""
-    found = _PLACE.search(text)
-    if found is None:
-        return ExpressionError(text.partition(" [")[0])
-    line, column, message = int(found[1]), int(found[2]), found[3]
-    if message.startswith("Syntax error"):
-        expected = message.find(" expecting ")
-        said = message[:expected] if expected > 0 else message
-        return ExpressionError(said + advice(source), max(column, 1), max(line, 1))
-    unknown = re.match(r"undeclared reference to '([^']+)'", message)
-    if unknown:
-        return _unknown(unknown[1], source, line, column)
-    operator = _OPERATOR.search(message)
-    if operator:
-        symbol = operator[1] or operator[2]
-        message = f"{symbol.strip('_')!r} does not take {operator[3]}"
-    return ExpressionError(message, max(column, 1), max(line, 1))
-
-
-def _unknown(name: str, source: str, line: int, column: int) -> ExpressionError:
-    column -= len(name.rpartition(".")[0])
-    misused = _misused(name, source.split("\n")[line - 1], column)
-    if misused is not None:
-        return ExpressionError(*misused, line)
-    if re.search(rf"(?<![\w.]){re.escape(name)}\s*\(", source):
-        start = column - len(name.rpartition(".")[2])
-        return ExpressionError(f"no function {name!r}{suggestion(name, FUNCTIONS)}", start, line)
-    if f".{name}" in source:
-        return ExpressionError(f"no method {name!r}{suggestion(name, METHODS)}", column, line)
-    return ExpressionError(f"no name {name!r}{_instead_of(name)}", column, line)

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from shared.policy.cel.body_mapping import BodyMapping
 from shared.policy.cel.constants import Constants
+from shared.policy.cel.explanations import ExpressionError
 from shared.policy.cel.expressions import (
     Activation,
     Condition,
-    ExpressionError,
     Expressions,
     Failed,
 )

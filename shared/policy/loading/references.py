@@ -1,7 +1,7 @@
 """Names across the sections: everything that is named must exist, once, and lines of managers must end."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -9,13 +9,11 @@ from typing import Any, Final
 from shared.policy.calendars.openings import unknown_holidays
 from shared.policy.cel.names import ABSENT
 from shared.policy.errors import Finding, Path, nearest, shown
-from shared.policy.model.addresses import expected
+from shared.policy.loading import addresses, circles
 from shared.policy.model.bundle import ALWAYS, Bundle
-from shared.policy.model.calendar_names import circle_of
 from shared.policy.model.durations import SLA_TARGETS
 from shared.policy.model.escalation import Policy
-from shared.policy.model.integrations import Integration
-from shared.policy.model.people import ContactSpec, DayWindow, Holidays, Layer
+from shared.policy.model.people import DayWindow, Holidays, Layer
 from shared.policy.model.targets import (
     AddressTarget,
     NextTarget,
@@ -27,7 +25,6 @@ from shared.policy.model.targets import (
     surface,
     within,
 )
-from shared.security.secret_files import is_secret, is_well_named
 
 _SECTIONS: Final[Mapping[type[Any], tuple[str, str]]] = {
     UserTarget: ("users", "a user"),
@@ -64,7 +61,7 @@ class References:
             self._customers_and_services,
             self._slas,
             self._policies,
-            self._circles,
+            partial(circles.of_policies, self._bundle),
             self._routes,
             self._silence,
             self._doors,
@@ -101,7 +98,7 @@ class References:
                 if each.skill not in self._skills and not self._skills_wrong:
                     yield _unknown(each.skill, self._skills, "a skill that some user has", path)
             elif isinstance(each, AddressTarget):
-                yield from _address(each.channel, each.address, path)
+                yield from addresses.check_address(each.channel, each.address, path)
             elif isinstance(each, UserTarget | TeamTarget | ScheduleTarget | NextTarget):
                 section, kind = _SECTIONS[type(each)]
                 known = self._names.get(section, [])
@@ -114,8 +111,8 @@ class References:
         for name, user in self._bundle.users.items():
             path = ("users", name)
             yield from self._named(user.manager, "users", "a user", (*path, "manager"))
-            yield from self._manager_line(name)
-            yield from _contacts(user.contacts, path)
+            yield from circles.of_managers(self._bundle, name)
+            yield from addresses.check_contacts(user.contacts, path)
             for loudness in ("high", "low"):
                 for index, step in enumerate(getattr(user.rules, loudness)):
                     if step.via not in user.contacts and (*path, "contacts") not in self._wrong:
@@ -124,27 +121,11 @@ class References:
 
             yield from self._windows(user.quiet_hours, (*path, "quiet_hours"))
 
-    def _manager_line(self, name: str) -> Iterator[Finding]:
-        line = [name]
-        while (above := self._bundle.users.get(line[-1])) is not None and above.manager is not None:
-            line.append(above.manager)
-            if above.manager == name and self._is_first(line):
-                circle = " → ".join(line)
-                yield Finding(
-                    ("users", name, "manager"), f"a circle: {circle}", "a line of managers that ends"
-                )
-            if above.manager in line[:-1]:
-                return
-
-    def _is_first(self, names: Collection[str]) -> bool:
-        """Whether the first of these users stands before the others: a circle is told once."""
-        return next(name for name in self._bundle.users if name in names) == next(iter(names))
-
     def _teams_and_schedules(self) -> Iterator[Finding]:
         for name, team in self._bundle.teams.items():
             yield from self._each(team.members, "users", "a user", ("teams", name, "members"))
             yield from self._named(team.lead, "users", "a user", ("teams", name, "lead"))
-            yield from _contacts(team.contacts, ("teams", name))
+            yield from addresses.check_contacts(team.contacts, ("teams", name))
         for name, schedule in self._bundle.schedules.items():
             for index, layer in enumerate(schedule.layers):
                 path = ("schedules", name, "layers", index)
@@ -162,7 +143,7 @@ class References:
             if customer.tier is not None and customer.tier not in tiers and not self._tiers_wrong():
                 yield _unknown(customer.tier, tiers, "a tier", (*path, "tier"))
             yield from self._named(customer.owner, "users", "a user", (*path, "owner"))
-            yield from _contacts(customer.contacts, path)
+            yield from addresses.check_contacts(customer.contacts, path)
             for index, other in enumerate(customer.match):
                 first = called.setdefault(other.casefold(), name)
                 if first != name:
@@ -195,20 +176,12 @@ class References:
             yield from _holidays(calendar.holidays, (*path, "holidays"))
             for day, own in calendar.holidays.hours.items():
                 yield from self._windows(own, (*path, "holidays", "hours", str(day)))
-            yield from self._calendars_in_a_circle(name)
+            yield from circles.of_calendars(self._bundle, name)
         yield from _twice([sla.name for sla in self._bundle.slas], lambda index: ("slas", index, "name"))
         for index, sla in enumerate(self._bundle.slas):
             yield from self._calendar(sla.calendar, ("slas", index, "calendar"))
             if all(sla.goal(target) is None for target in SLA_TARGETS):
                 yield Finding(("slas", index), "no promise", f"one of {', '.join(SLA_TARGETS)}")
-
-    def _calendars_in_a_circle(self, name: str) -> Iterator[Finding]:
-        """Calendars whose hours are their own, by way of others: told once, at the first of them."""
-        calendars = self._bundle.calendars
-        circle = circle_of(name, calendars)
-        if circle and name == next(each for each in calendars if each in circle):
-            expected = "hours that are not its own in the end"
-            yield Finding(("calendars", name, "hours"), f"a circle: {' → '.join(circle)}", expected)
 
     def _policies(self) -> Iterator[Finding]:
         for name, policy in self._bundle.policies.items():
@@ -227,17 +200,6 @@ class References:
             if policy.grace is not None:
                 yield from self._named(policy.grace.call, "calls", "a call", (*path, "grace", "call"))
             yield from self._points(policy, levels, (*path, "points"))
-
-    def _circles(self) -> Iterator[Finding]:
-        """Points that lead back to a policy on the way: there the chain would end at `finally` instead."""
-        onwards = {name: list(_escalations(policy)) for name, policy in self._bundle.policies.items()}
-        order = list(onwards)
-        for start in order:
-            for path, way in _ways_back(start, onwards):
-                if order.index(start) == min(map(order.index, way)):
-                    circle = " → ".join([*way, start])
-                    expected = "points that lead on: a policy that is entered twice goes to its `finally`"
-                    yield Finding(("policies", *path), f"a circle: {circle}", expected)
 
     def _points(self, policy: Policy, levels: Collection[str], path: Path) -> Iterator[Finding]:
         for number, point in enumerate(policy.points):
@@ -291,8 +253,8 @@ class References:
         for name, key in self._bundle.api_keys.items():
             yield from self._named(key.acts_as, "users", "a user", ("api_keys", name, "acts_as"))
         for name, call in self._bundle.calls.items():
-            yield from _address("webhook", call.webhook, ("calls", name, "webhook"))
-            yield from _address("secret", call.secret or "", ("calls", name, "secret"))
+            yield from addresses.check_address("webhook", call.webhook, ("calls", name, "webhook"))
+            yield from addresses.check_address("secret", call.secret or "", ("calls", name, "secret"))
         for name, heartbeat in self._bundle.heartbeats.items():
             path = ("heartbeats", name, "event")
             if not heartbeat.event.get("title"):
@@ -300,7 +262,7 @@ class References:
             yield from self._event(heartbeat.event, path)
         for name, integration in self._bundle.integrations.items():
             yield from self._event(integration.set, ("integrations", name, "set"))
-            yield from _lets_in(integration, ("integrations", name))
+            yield from addresses.check_integration(integration, ("integrations", name))
 
     def _event(self, event: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         """Fixed values of an event: those that Ladder itself names must exist."""
@@ -316,43 +278,9 @@ class References:
 _SEVERITIES: Final = ("critical", "error", "warning", "info")
 
 
-def _lets_in(integration: Integration, path: Path) -> Iterator[Finding]:
-    """Who may post has to be said, and secrets have to be named well."""
-    if not integration.lets_in:
-        instead = "a `signature`, or `confirm: sns` with `topics`, can stand in their place"
-        yield Finding((*path, "keys"), "nothing", f"'keys', which is required: {instead}", at_key=True)
-    yield from _address("secret", integration.signing_secret or "", (*path, "signing_secret"))
-    secrets = integration.signature.secret if integration.signature else ()
-    for number, secret in enumerate(secrets):
-        alone = len(secrets) == 1
-        yield from _address("secret", secret, (*path, "signature", "secret", *(() if alone else (number,))))
-
-
 def _lacks(levels: Collection[str], name: str) -> bool:
     """Whether all levels have been read and none has this name."""
     return bool(levels) and all(levels) and name not in levels
-
-
-def _escalations(policy: Policy) -> Iterator[tuple[Path, str]]:
-    """The policies that a policy's points lead to, and where they say so."""
-    for number, point in enumerate(policy.points):
-        for index, do in enumerate(point.do):
-            if do.escalate is not None and do.escalate.policy is not None:
-                yield ("points", number, "do", index, "escalate", "policy"), do.escalate.policy
-
-
-def _ways_back(
-    start: str, onwards: Mapping[str, Sequence[tuple[Path, str]]]
-) -> Iterator[tuple[Path, list[str]]]:
-    """For each escalation that closes a circle at `start`: its path, and the shortest way to it."""
-    ways, waiting = {start: [start]}, [start]
-    for name in waiting:  # it grows while it is read
-        for path, following in onwards.get(name, ()):
-            if following == start:
-                yield (name, *path), ways[name]
-            elif following not in ways:
-                ways[following] = [*ways[name], following]
-                waiting.append(following)
 
 
 def _name_of(path: Path, index: int) -> Path:
@@ -376,13 +304,6 @@ def _twice(names: Iterable[str], path: Callable[[int], Path]) -> Iterator[Findin
         seen[name] += 1
         if seen[name] > 1:
             yield Finding(path(index), f"{name!r} a second time", "a name of its own")
-
-
-def _contacts(contacts: Mapping[str, ContactSpec], path: Path) -> Iterator[Finding]:
-    for name, contact in contacts.items():
-        place = (*path, "contacts", name)
-        yield from _address(contact.channel, contact.address, (*place, contact.channel))
-        yield from _address("secret", contact.secret or "", (*place, "secret"))
 
 
 def _ends(layer: Layer, path: Path) -> Iterator[Finding]:
@@ -411,18 +332,3 @@ def _holidays(holidays: Holidays, path: Path) -> Iterator[Finding]:
         yield Finding((*path, key), shown(said), expected)
     else:
         yield Finding((*path, "subdivision"), shown(holidays.subdivision), "a country beside it")
-
-
-def _address(channel: str, address: str, path: Path) -> Iterator[Finding]:
-    if (expected := address_expected(channel, address)) is not None:
-        yield Finding(path, shown(address), expected)
-
-
-def address_expected(channel: str, address: str) -> str | None:
-    """What an address of this channel should be; None: it is, as far as can be seen without using it."""
-    if is_secret(address):
-        return None if is_well_named(address) else "secret:NAME, NAME being a file of the secret folder"
-    if channel == "secret" or not address:
-        return None
-    wanted = expected(channel, address)
-    return wanted and f"{wanted}, or secret:NAME"

@@ -11,12 +11,11 @@ from json import JSONDecodeError
 from pathlib import Path as FilePath
 from typing import Any, Final
 
-from shared.errors.scarcity import is_scarcity
 from shared.policy.errors import Finding, Path, Place, PolicyError, dotted, located
 from shared.policy.loading import json_nodes
+from shared.policy.loading.files import files_of
 from shared.policy.loading.yaml_messages import in_words
 
-IGNORED: Final = ".ladderignore"
 _LARGEST: Final = 8 * 1024 * 1024
 _MOST_NODES: Final = 100_000  # and one more for each so many characters: aliases multiply what is written
 _NODE_LENGTH: Final = 8
@@ -83,7 +82,11 @@ def read(path: FilePath) -> Source:
     `.ladderignore` names, a file or folder a line. Errors are in the answer.
     """
     source = Source()
-    files = _files(path, source)
+    files = files_of(path)
+    if isinstance(files, str):
+        expected = "a policy bundle: a YAML file, or a folder of them"
+        source.errors.append(PolicyError(Place(str(path), 0, 0), "", files, expected))
+        return source
     for file in files:
         _read_file(file, source)
     return source
@@ -97,50 +100,6 @@ def read_plain(path: FilePath) -> dict[str, Any] | None:
         return json_nodes.plain(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _files(path: FilePath, source: Source) -> list[FilePath]:
-    wrong = ""
-    if path.is_dir():
-        aside = _set_aside(path)
-        found = sorted(
-            file
-            for pattern in ("*.yaml", "*.yml")
-            for file in path.rglob(pattern)
-            if file.is_file()
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            and aside.isdisjoint(_upwards(file.relative_to(path)))
-        )
-        if found:
-            return found
-        wrong = "a folder without *.yaml files"
-    elif path.is_file():
-        return [path]
-    else:
-        wrong = "neither a file nor a folder" if path.exists() else "no file or folder of this name"
-    expected = "a policy bundle: a YAML file, or a folder of them"
-    source.errors.append(PolicyError(Place(str(path), 0, 0), "", wrong, expected))
-    return []
-
-
-def _set_aside(folder: FilePath) -> frozenset[str]:
-    """What `.ladderignore` names, as paths in the folder. One that is not there leaves nothing out.
-
-    Raises OSError where it may be there and cannot be read just now.
-    """
-    try:
-        lines = (folder / IGNORED).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as err:
-        if is_scarcity(err):
-            raise
-        return frozenset()
-    named = (line.strip().strip("/") for line in lines)
-    return frozenset(line for line in named if line and not line.startswith("#"))
-
-
-def _upwards(path: FilePath) -> Iterator[str]:
-    yield path.as_posix()
-    yield from (parent.as_posix() for parent in path.parents)
 
 
 def _read_file(file: FilePath, source: Source) -> None:

@@ -9,8 +9,9 @@ from jinja2 import UndefinedError
 
 from shared.policy.errors import TEMPLATE, Finding, Path, Severity, nearest, shown
 from shared.policy.model.bundle import Bundle
+from shared.policy.templates.budget import TooCostlyError
 from shared.policy.templates.fields import UPDATE, Unknown, tells_the_update, unknown_fields
-from shared.policy.templates.rendering import BrokenTemplateError, TooCostlyError, rendered
+from shared.policy.templates.rendering import BrokenTemplateError, rendered
 
 UNKNOWN_FIELD: Final = "L140"
 UPDATE_UNTOLD: Final = "L141"

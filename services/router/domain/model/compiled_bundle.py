@@ -21,7 +21,7 @@ from shared.policy import (
     load_json,
 )
 from shared.policy.calendars.open_hours import Calendars, calendars_of
-from shared.policy.cel.expressions import Activation, Condition, Conditions, Expressions, Failed, Outcome
+from shared.policy.cel.expressions import Activation, Condition, Conditions, Evaluation, Expressions, Failed
 from shared.policy.cel.names import reads_time
 from shared.policy.model.escalation import Grouping, Suppression
 
@@ -67,7 +67,7 @@ class Rules(Generic[Spec]):
     numbered: tuple[int, ...]  # which rules the conditions belong to
     lost: tuple[tuple[str, ...], ...]  # by the winner's number: what is said of the ones before it
 
-    def outcomes(self, activation: Activation) -> Sequence[Outcome]:
+    def outcomes(self, activation: Activation) -> Sequence[Evaluation]:
         """One outcome a rule, in order."""
         count, rules = len(self.numbered), len(self.rules)
         if not count:
@@ -77,7 +77,7 @@ class Rules(Generic[Spec]):
             return evaluated
         if self.numbered[-1] == count - 1:  # the usual case: what matches everything stands at the end
             return [*evaluated, *[True] * (rules - count)]
-        said: list[Outcome] = [True] * rules
+        said: list[Evaluation] = [True] * rules
         for number, outcome in zip(self.numbered, evaluated, strict=True):
             said[number] = outcome
         return said
@@ -98,7 +98,7 @@ class Rules(Generic[Spec]):
             return ()
         return [rule for rule, outcome in zip(self.rules, outcomes, strict=True) if outcome is True]
 
-    def _lost(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    def _lost(self, outcomes: Sequence[Evaluation]) -> tuple[str, ...]:
         told = [
             f"{self.rules[number].where}: could not be evaluated: {outcome.reason}"
             for number, outcome in enumerate(outcomes)
