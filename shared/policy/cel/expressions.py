@@ -38,7 +38,6 @@ Evaluation: TypeAlias = bool | Failed
 Place: TypeAlias = tuple[str, str]
 """Where an expression stands: the content hash of its bundle, and the path in it (`routes[1].when`)."""
 _BOOLS: Final = {bool}
-GAVE_NULL: Final = "it gives null"  # of a mapping: said on purpose, no failure
 
 
 @dataclass(slots=True)

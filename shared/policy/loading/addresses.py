@@ -24,10 +24,8 @@ def check_integration(integration: Integration, path: Path) -> Iterator[Finding]
     yield from check_address("secret", integration.signing_secret or "", (*path, "signing_secret"))
     secrets = integration.signature.secret if integration.signature else ()
     for number, secret in enumerate(secrets):
-        alone = len(secrets) == 1
-        yield from check_address(
-            "secret", secret, (*path, "signature", "secret", *(() if alone else (number,)))
-        )
+        place = (*path, "signature", "secret")
+        yield from check_address("secret", secret, place if len(secrets) == 1 else (*place, number))
 
 
 def check_address(channel: str, address: str, path: Path) -> Iterator[Finding]:
