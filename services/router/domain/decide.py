@@ -13,7 +13,7 @@ from services.router.domain import actions, closing, next_due
 from services.router.domain.actions import by_sender
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import chain, delivery_reports, handoff, paged_people, unsettled
-from services.router.domain.escalation.candidates import span
+from services.router.domain.escalation.next_step import span
 from services.router.domain.lifecycle import (
     late_trigger,
     lifecycle,

@@ -11,8 +11,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
-from services.router.domain.escalation import grace, hold_until, modes, paged_people, paging
-from services.router.domain.escalation.candidates import Candidate, candidates, onward, span
+from services.router.domain.escalation import grace, modes, paged_people, paging
+from services.router.domain.escalation.next_step import Place, last_step, next_step, onward, span
 from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.incident import Chain
 from services.router.domain.model.reason import Reason
@@ -64,13 +64,14 @@ def _begin(draft: Draft, *, cause: str, reason: Reason | None = None, holds: boo
     if chain.grace_due:
         grace.begin(draft)
         return
-    climb(draft, chain.lowest, chain.round, cause=cause, reason=reason, named=chain.by_name, holds=holds)
+    climb(
+        draft, Place(chain.lowest, chain.round), cause=cause, reason=reason, named=chain.by_name, holds=holds
+    )
 
 
 def climb(
     draft: Draft,
-    index: int,
-    round_: int,
+    place: Place,
     *,
     cause: str,
     reason: Reason | None = None,
@@ -79,53 +80,25 @@ def climb(
     joins: bool = False,
     holds: bool = True,
 ) -> None:
-    """Page the first level from `index` on that handles the incident and names somebody; else `finally`.
+    """Take the next step from `place` on; `joins`: somebody has taken the incident and keeps it.
 
-    `wraps`: later rounds count. `named`: the first level was asked for by name. `joins`: somebody has taken
-    the incident and keeps it. `holds`: a level may wait for its calendar.
+    `wraps` and `named` as in `next_step`. `holds`: a level may wait for its calendar.
     """
-    for candidate in candidates(draft, index, round_, wraps=wraps, named=named):
-        if _pass(draft, candidate):
-            continue
-        hold = hold_until.hold(draft, candidate.level, draft.now) if holds else None
-        if hold is not None and hold.until is None:
-            draft.say(
-                "level_skipped", hold_until.never(candidate.level, hold), hold_until.reason(candidate.level)
-            )
-            continue
-        if hold is not None:
-            paging.wait_for(draft, candidate.level, hold, cause, joins=joins)
-            return
-        paging.page_level(draft, candidate, cause, reason, named=named, joins=joins)
-        return
-    paging.page_finally(draft, cause=cause, reason=reason, joins=joins, holds=holds)
+    step = next_step(draft, place, wraps=wraps, named=named, at=draft.now if holds else None)
+    paging.take(draft, step, cause=cause, reason=reason, named=named, joins=joins)
 
 
-def _pass(draft: Draft, candidate: Candidate) -> bool:
-    """Write down why this level is not paged; whether it is passed."""
-    level, name = candidate.level, candidate.level.spec.name
-    if candidate.resolved is None:
-        text = f"level {name} is passed: it does not handle this"
-        draft.say("level_skipped", text, candidate.reason)
-        return True
-    if candidate.unsure:
-        text = f"level {name} counts as competent: its condition could not be evaluated: {candidate.unsure}"
-        draft.say("competence", text, candidate.reason)
-    where = f"{level.where}.notify"
-    draft.say_unnamed(candidate.resolved, Reason(where))
-    if candidate.asks_somebody:
-        return False
-    draft.say("level_skipped", f"level {name} is passed at once: it names nobody", Reason(where))
-    return True
+def _page_the_last(draft: Draft, *, cause: str, reason: Reason, holds: bool = True) -> None:
+    paging.take(draft, last_step(draft, at=draft.now if holds else None), cause=cause, reason=reason)
 
 
 def advance(draft: Draft, *, cause: str, reason: Reason, wraps: bool = True) -> None:
     """One step up: the next level that handles it, the next round (if it `wraps`), or `finally`."""
     chain = draft.incident.chain
     if chain.state == "finally":
-        paging.page_finally(draft, cause=cause, reason=reason)
+        _page_the_last(draft, cause=cause, reason=reason)
         return
-    climb(draft, *onward(chain, draft.policy), cause=cause, reason=reason, wraps=wraps)
+    climb(draft, onward(chain, draft.policy), cause=cause, reason=reason, wraps=wraps)
     draft.change("escalated")
 
 
@@ -142,7 +115,7 @@ def time_out(draft: Draft) -> None:
     if chain.state == "held":
         cause, reason = f"calendar {chain.calendar} is open", _opened(chain)
         named = chain.by_name and chain.unasked
-        climb(draft, *onward(chain, draft.policy), cause=cause, reason=reason, named=named)
+        climb(draft, onward(chain, draft.policy), cause=cause, reason=reason, named=named)
         draft.change("escalated")
         return
     if chain.waits_at_the_end:
@@ -196,7 +169,7 @@ def _rest_is_over(draft: Draft) -> None:
         draft.set(status="triggered")
         reason = Reason("rule 3: a machine's acknowledge rests the levels for so long")
         cause = "no person has taken it since a machine did"
-        climb(draft, *onward(chain, policy), cause=cause, reason=reason)
+        climb(draft, onward(chain, policy), cause=cause, reason=reason)
         draft.change("escalated")
         return
     if chain.calendar:
@@ -218,7 +191,7 @@ def join(draft: Draft, *, cause: str, reason: Reason) -> None:
     if chain.level >= len(draft.policy.levels):
         draft.set_chain(due=None)
         return
-    climb(draft, chain.level + 1, chain.round, cause=cause, reason=reason, wraps=False, joins=True)
+    climb(draft, Place(chain.level + 1, chain.round), cause=cause, reason=reason, wraps=False, joins=True)
     draft.change("escalated")
     if not draft.incident.chain.calendar:  # held: it rests until that opens
         rest(draft)
@@ -257,20 +230,20 @@ def restart(draft: Draft, *, cause: str, reason: Reason) -> None:
     """The level that the chain stands on is paged again."""
     chain = draft.incident.chain
     if chain.level >= len(draft.policy.levels) and not chain.unasked:
-        paging.page_finally(draft, cause=cause, reason=reason)
+        _page_the_last(draft, cause=cause, reason=reason)
         return
     if chain.unasked:
         _begin(draft, cause=cause, reason=reason)
     elif chain.state == "held":
-        climb(draft, *onward(chain, draft.policy), cause=cause, reason=reason)
+        climb(draft, onward(chain, draft.policy), cause=cause, reason=reason)
     else:
-        climb(draft, chain.level, chain.round, cause=cause, reason=reason, named=chain.by_name)
+        climb(draft, Place(chain.level, chain.round), cause=cause, reason=reason, named=chain.by_name)
 
 
 def hand_up(draft: Draft, *, cause: str, reason: Reason, holds: bool = False) -> None:
     """The next level up that handles it; at the top `finally`: handing up starts no new round (rule 4)."""
     place = onward(draft.incident.chain, draft.policy)
-    climb(draft, *place, cause=cause, reason=reason, wraps=False, holds=holds)
+    climb(draft, place, cause=cause, reason=reason, wraps=False, holds=holds)
     paged_people.handed_elsewhere(draft)
     draft.change("escalated")
 
@@ -279,7 +252,7 @@ def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason, holds:
     """Leave this ladder for another policy's; a policy that was entered before goes to `finally` (rule 4)."""
     if policy in draft.incident.chain.entered:
         draft.say("escalated", f"policy {policy} was entered before: finally is paged instead", reason)
-        paging.page_finally(draft, cause=cause, reason=reason, holds=holds)
+        _page_the_last(draft, cause=cause, reason=reason, holds=holds)
     else:
         draft.say("escalated", f"handed to policy {policy} because {cause}", reason)
         enter(draft, policy, start_at=None, cause=cause, reason=reason, holds=holds)
@@ -293,11 +266,11 @@ def go_to_level(draft: Draft, level: str, *, cause: str, reason: Reason) -> None
     policy, chain = draft.policy, draft.incident.chain
     index = policy.index_of(level)
     assert index is not None, "the caller has looked the level up"
-    for passed in policy.levels[onward(chain, policy)[0] : index]:
+    for passed in policy.levels[onward(chain, policy).level : index]:
         draft.say(
             "level_skipped", f"level {passed.spec.name} is skipped: level {level} was asked for", reason
         )
     draft.set(chain=replace(chain, lowest=min(chain.lowest, index)))
-    climb(draft, index, chain.round, cause=cause, reason=reason, named=True, holds=False)
+    climb(draft, Place(index, chain.round), cause=cause, reason=reason, named=True, holds=False)
     paged_people.handed_elsewhere(draft)
     draft.change("escalated")

@@ -1,6 +1,6 @@
-"""One step of a ladder: where the chain stands from now on, who is asked, and how that is told.
+"""A step is taken: where the chain stands from now on, who is asked, and how that is told.
 
-Which step it is, is decided by `chain`; here it is taken.
+Which step it is, says `next_step`; when, and why, says `chain`.
 """
 
 from datetime import datetime
@@ -11,14 +11,63 @@ import msgspec
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found
 from services.router.domain.escalation import hold_until, modes
-from services.router.domain.escalation.candidates import Candidate, otherwise, span
+from services.router.domain.escalation.next_step import Candidate, Step, otherwise, span
 from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.incident import ChainState
 from services.router.domain.model.reason import Reason
 from shared.events import Recipient
 
 
-def wait_for(draft: Draft, level: CompiledLevel, hold: hold_until.Hold, cause: str, *, joins: bool) -> None:
+def take(
+    draft: Draft,
+    step: Step,
+    *,
+    cause: str,
+    reason: Reason | None = None,
+    named: bool = False,
+    joins: bool = False,
+) -> None:
+    """Ask whoever the step asks, and write down why nobody before them is.
+
+    `named`: its first level was asked for by name. `joins`: somebody has taken the incident and keeps it.
+    """
+    for passed in step.passed:
+        _say_passed(draft, passed)
+    if step.level is None:
+        _page_finally(draft, step.hold, cause=cause, reason=reason, joins=joins)
+        return
+    _say_competence(draft, step.level)
+    if step.hold is not None:
+        _wait_for(draft, step.level.level, step.hold, cause, joins=joins)
+    else:
+        _page_level(draft, step.level, cause, reason, named=named, joins=joins)
+
+
+def _say_passed(draft: Draft, candidate: Candidate) -> None:
+    """Write down why this level is not asked."""
+    level, name = candidate.level, candidate.level.spec.name
+    if candidate.resolved is None:
+        draft.say("level_skipped", f"level {name} is passed: it does not handle this", candidate.reason)
+        return
+    _say_competence(draft, candidate)
+    if candidate.hold is not None:
+        draft.say("level_skipped", hold_until.never(level, candidate.hold), hold_until.reason(level))
+    else:
+        text = f"level {name} is passed at once: it names nobody"
+        draft.say("level_skipped", text, Reason(f"{level.where}.notify"))
+
+
+def _say_competence(draft: Draft, candidate: Candidate) -> None:
+    """Write down what could not be told of a level that counts as competent, and whom it names in vain."""
+    assert candidate.resolved is not None
+    if candidate.unsure:
+        name = candidate.level.spec.name
+        text = f"level {name} counts as competent: its condition could not be evaluated: {candidate.unsure}"
+        draft.say("competence", text, candidate.reason)
+    draft.say_unnamed(candidate.resolved, Reason(f"{candidate.level.where}.notify"))
+
+
+def _wait_for(draft: Draft, level: CompiledLevel, hold: hold_until.Hold, cause: str, *, joins: bool) -> None:
     """The chain stands where it stands until the next level's calendar opens (whoever has it keeps it)."""
     state: ChainState = "resting" if joins else "held"
     draft.set_chain(state=state, due=hold.until, calendar=hold.calendar)
@@ -26,7 +75,7 @@ def wait_for(draft: Draft, level: CompiledLevel, hold: hold_until.Hold, cause: s
     draft.say("held", text + _because(cause), hold_until.reason(level))
 
 
-def page_level(
+def _page_level(
     draft: Draft, candidate: Candidate, cause: str, reason: Reason | None, *, named: bool, joins: bool
 ) -> None:
     """Ask whom the level names now, as its mode says."""
@@ -62,7 +111,7 @@ def page_level(
     draft.forget_step()
     _ask(
         draft,
-        _Step("level", place + ("," + turn.manner if turn.manner else ""), cause, due, then, joins),
+        _Asking("level", place + ("," + turn.manner if turn.manner else ""), cause, due, then, joins),
         turn.paged,
     )
 
@@ -117,7 +166,7 @@ def take_turn(draft: Draft, turn: modes.Turn, *, cause: str, reason: Reason) -> 
     until = f"; {span(due - draft.now)} to take it"
     draft.say("paged", f"{name} is paged next{_because(cause)}: {place}{until}", reason)
     then = _next_asked(draft, level, turn) or otherwise(draft)
-    _ask(draft, _Step("level", place, cause, due, then, joins=False), turn.paged)
+    _ask(draft, _Asking("level", place, cause, due, then, joins=False), turn.paged)
 
 
 def page_assignee(draft: Draft, known: str, *, cause: str, reason: Reason) -> None:
@@ -136,7 +185,7 @@ def page_assignee(draft: Draft, known: str, *, cause: str, reason: Reason) -> No
     draft.change("paged")
 
 
-class _Step(msgspec.Struct, frozen=True):
+class _Asking(msgspec.Struct, frozen=True):
     """What the pages of one step have in common."""
 
     through: str
@@ -147,7 +196,7 @@ class _Step(msgspec.Struct, frozen=True):
     joins: bool
 
 
-def _ask(draft: Draft, step: _Step, found: tuple[Found, ...]) -> None:
+def _ask(draft: Draft, step: _Asking, found: tuple[Found, ...]) -> None:
     where = f"({step.place}; {step.cause})" if step.cause else f"({step.place})"
     for each in found:
         draft.page(
@@ -173,19 +222,18 @@ def _names(draft: Draft, found: tuple[Found, ...]) -> str:
     return ", ".join(draft.directory.shown(each.recipient) for each in found)
 
 
-def page_finally(
-    draft: Draft, *, cause: str, reason: Reason | None = None, joins: bool = False, holds: bool = True
+def _page_finally(
+    draft: Draft, hold: hold_until.Hold | None, *, cause: str, reason: Reason | None, joins: bool
 ) -> None:
     """Page `finally` once more, or `last_resort` when it names nobody; again after `every` (rule 5).
 
-    `holds`: it may wait for its calendar. One that never opens again keeps it silent no longer.
+    A calendar that never opens again keeps it silent no longer.
     """
     policy = draft.policy
     final, where = policy.spec.finally_, f"policies.{policy.name}.finally"
     if draft.incident.is_muted:
         _stand_quietly(draft, len(policy.levels), draft.incident.chain.round, cause, named=False)
         return
-    hold = hold_until.of_finally(draft, draft.now) if holds else None
     if hold is not None and hold.until is not None:
         _wait_at_the_end(draft, hold, cause, joins=joins)
         return
@@ -243,7 +291,7 @@ def _page_last(
         else f"you are paged again in {every}"
     )
     draft.forget_step()
-    _ask(draft, _Step(through, through, cause, due, _stays(draft) if joins else then, joins), found)
+    _ask(draft, _Asking(through, through, cause, due, _stays(draft) if joins else then, joins), found)
 
 
 def _while_open(draft: Draft) -> str:

@@ -11,8 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
-from services.router.domain.draft.recipients import Found
-from services.router.domain.escalation.candidates import candidates, onward, span
+from services.router.domain.escalation.next_step import level_above, span
 from services.router.domain.model.incident import TOLERANCE, Clock
 from services.router.domain.sla import clocks, stopwatch
 from shared.events import Recipient
@@ -131,14 +130,7 @@ def _reminded(draft: Draft, text: str) -> list[str]:
 
 def _level_above(draft: Draft, text: str, told: list[str]) -> list[str]:
     """The next level that handles the incident, or `finally`."""
-    chain, policy = draft.incident.chain, draft.policy
-    name, found = "finally", tuple[Found, ...]()
-    for candidate in candidates(draft, *onward(chain, policy), wraps=False):
-        if candidate.resolved is not None and candidate.asks_somebody:
-            name, found = candidate.level.spec.name, candidate.resolved.found
-            break
-    else:
-        found = draft.directory.resolve(policy.spec.finally_.notify).found
+    name, found = level_above(draft)
     more = [each for each in found if each.recipient.kind != "customer"]
     more = [each for each in more if draft.directory.shown(each.recipient) not in told]
     for each in more:
