@@ -18,7 +18,7 @@ from typing import Any, Final
 from bench.rounds import Ratio, Series, alternating, show
 from ladder.embedded.postgres import running
 from services.router.batch.engine import Engine
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.signals import EventReceived
 from services.router.migrations import __file__ as _migrations
 from services.router.policy import store
@@ -114,17 +114,17 @@ async def _route(url: str) -> None:
     while order := await asyncio.to_thread(sys.stdin.readline):
         until, taken = time.monotonic() + json.loads(order)["seconds"], 0
         while time.monotonic() < until:
-            taken += len(await engine.take([_arrival() for _ in range(BATCH)]))
+            taken += len(await engine.accept([_arrival() for _ in range(BATCH)]))
         print(json.dumps({"taken": taken}), flush=True)
     await database.close()
 
 
-def _arrival() -> Arrival:
+def _arrival() -> InboundSignal:
     key = str(uuid.uuid4())
     event = IncidentEvent(
         event_id=key, integration="test", dedup_key=key, action="trigger", title="x", received_at=utcnow()
     )
-    return Arrival(EventReceived(event), ("test", key), key, origin=(INCIDENTS, 0, 0))
+    return InboundSignal(EventReceived(event), ("test", key), key, origin=(INCIDENTS, 0, 0))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.batch.engine import Engine
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.signals import EventReceived
 from services.router.tables import SCHEMA
 from shared import telemetry
@@ -19,16 +19,16 @@ from shared.outbox import processed_messages
 log = telemetry.logger(__name__)
 
 
-def is_told(arrival: Arrival) -> bool:
+def is_told(inbound: InboundSignal) -> bool:
     """Whether this says what became of posts."""
-    return isinstance(arrival.signal, EventReceived) and post_counts.is_told(arrival.signal.event)
+    return isinstance(inbound.signal, EventReceived) and post_counts.is_told(inbound.signal.event)
 
 
-async def take(engine: Engine, arrivals: Iterable[Arrival]) -> None:
+async def take(engine: Engine, signals: Iterable[InboundSignal]) -> None:
     """Add them to what is kept; twice is once. Raises when the database is away; what it refuses is left."""
-    for arrival in arrivals:
-        if isinstance(arrival.signal, EventReceived):
-            await _take(engine, arrival.signal.event)
+    for inbound in signals:
+        if isinstance(inbound.signal, EventReceived):
+            await _take(engine, inbound.signal.event)
 
 
 async def kept(connection: AsyncConnection) -> Mapping[str, Sequence[Counted]]:

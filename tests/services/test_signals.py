@@ -14,8 +14,8 @@ from prometheus_client import REGISTRY
 
 from services.router.app import Router
 from services.router.batch.engine import Engine
-from services.router.batch.handle import Handled
-from services.router.batch.inbound import Arrival
+from services.router.batch.handle import SignalResult
+from services.router.batch.inbound import InboundSignal
 from services.router.loops.consumer import EVENTS, Consuming
 from shared.clock import utcnow
 from shared.eventlog.codec import encode
@@ -31,9 +31,9 @@ from tests.waiting import until
 class HangingEngine(Engine):
     """One that never comes to a decision, and raises nothing."""
 
-    async def take(self, arrivals: Sequence[Arrival]) -> Sequence[Handled]:
+    async def accept(self, signals: Sequence[InboundSignal]) -> Sequence[SignalResult]:
         await asyncio.Event().wait()
-        raise AssertionError(arrivals)
+        raise AssertionError(signals)
 
 
 def lag(what: str, group: str = "ladder-router") -> float:

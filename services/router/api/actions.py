@@ -25,8 +25,8 @@ from services.router.api.idempotency import Once
 from services.router.api.times import Moment
 from services.router.batch import incident_store
 from services.router.batch.engine import Engine
-from services.router.batch.handle import Batch, Handled
-from services.router.batch.inbound import Arrival
+from services.router.batch.handle import BatchResult, SignalResult
+from services.router.batch.inbound import InboundSignal
 from services.router.domain import actions
 from services.router.domain.actions.pauses import LONGEST
 from services.router.domain.lifecycle.field_changes import FIELDS
@@ -205,7 +205,7 @@ class _Work:
     def __init__(self, engine: Engine, request: Request) -> None:
         self._engine = engine
         self._request = request
-        self.batch: Batch | None = None
+        self.batch: BatchResult | None = None
 
     async def run(self, connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
         self.batch = None
@@ -218,9 +218,9 @@ class _Work:
     async def _do(self, connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
         request = self._request
         signal = ActionTaken(request.body.action, request.actor, request.body.arguments(now), request.key)
-        arrival = Arrival(signal, str(request.incident_id))
-        self.batch = await self._engine.within([arrival], connection, now, in_force)
-        _raise_refusal(self.batch.handled[0])
+        inbound = InboundSignal(signal, str(request.incident_id))
+        self.batch = await self._engine.within([inbound], connection, now, in_force)
+        _raise_refusal(self.batch.results[0])
         found = await queries.one(connection, request.incident_id)
         if found is None:
             raise not_found()
@@ -233,7 +233,7 @@ def not_found() -> Problem:
     return Problem(404, "no-such-incident", "No incident has this id", why)
 
 
-def _raise_refusal(handled: Handled) -> None:
+def _raise_refusal(handled: SignalResult) -> None:
     if handled.error:
         raise Problem(
             503,

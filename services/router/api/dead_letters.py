@@ -16,7 +16,7 @@ from services.router.api.shapes import DeadLetterItem, DeadLetterList, DeadLette
 from services.router.batch import dead_letter_store
 from services.router.batch.dead_letter_store import Decided, Letter, State, Wanted
 from services.router.batch.engine import Engine
-from services.router.batch.handle import Batch
+from services.router.batch.handle import BatchResult
 from services.router.policy.compiled_cache import InForce
 from shared.eventlog.packing import unpack
 from shared.http.cursors import bad_cursor, cursor_of, place_of
@@ -148,7 +148,7 @@ async def _decide(
     engine: Engine, once: Once, letter_id: str, what: Decided, carry_out: _Deciding
 ) -> Response:
     """Carry it out and write it down, once; the incident about the last letter of a topic is over with it."""
-    batches: list[Batch] = []
+    batches: list[BatchResult] = []
 
     async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
         batches.clear()

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.batch import dead_letters
 from services.router.batch.engine import Engine
-from services.router.batch.handle import Batch
-from services.router.batch.inbound import Arrival
+from services.router.batch.handle import BatchResult
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.draft.draft import derived_id
 from services.router.domain.model.signals import EventReceived
 from services.router.policy.compiled_cache import InForce
@@ -165,12 +165,12 @@ async def decide(connection: AsyncConnection, letter: Letter, decided: Decided, 
 
 async def resolve_when_none_is_left(
     engine: Engine, letter: Letter, connection: AsyncConnection, now: datetime, in_force: InForce
-) -> Batch:
+) -> BatchResult:
     """When this was the last one of its topic that waited, the incident about them is over."""
     if (await connection.execute(_ANY_WAITING, {"topic": letter.from_topic})).scalar_one():
-        return Batch((), None)
+        return BatchResult((), None)
     if not await _told_of(connection, letter.from_topic):
-        return Batch((), None)
+        return BatchResult((), None)
     event = IncidentEvent(
         event_id=derived_id("dead letters decided", letter.id),
         integration=OWN_INTEGRATION,
@@ -188,13 +188,13 @@ async def _take(
     connection: AsyncConnection,
     now: datetime,
     in_force: InForce,
-) -> Batch:
+) -> BatchResult:
     await connection.execute(_KEEP, _columns(letters))
     strangers = {each.from_topic: each for each in reversed(letters) if each.service != dead_letters.SERVICE}
     # One incident a topic: a letter about what tells of letters would otherwise bring the next one, for ever.
     untold = [each for topic, each in sorted(strangers.items()) if not await _told_of(connection, topic)]
-    arrivals = [_arrival(dead_letters.event_of(letter)) for letter in untold]
-    return await engine.within(arrivals, connection, now, in_force) if arrivals else Batch((), None)
+    signals = [_arrival(dead_letters.event_of(letter)) for letter in untold]
+    return await engine.within(signals, connection, now, in_force) if signals else BatchResult((), None)
 
 
 async def _told_of(connection: AsyncConnection, topic: str) -> bool:
@@ -202,8 +202,8 @@ async def _told_of(connection: AsyncConnection, topic: str) -> bool:
     return bool((await connection.execute(_OPEN, given)).scalar_one())
 
 
-def _arrival(event: IncidentEvent) -> Arrival:
-    return Arrival(EventReceived(event), (event.integration, event.dedup_key), event.event_id)
+def _arrival(event: IncidentEvent) -> InboundSignal:
+    return InboundSignal(EventReceived(event), (event.integration, event.dedup_key), event.event_id)
 
 
 def _read(record: Received) -> DeadLetter | None:

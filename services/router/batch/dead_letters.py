@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Final, assert_never
 
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.draft.draft import derived_id
 from services.router.domain.model.signals import (
     ActionTaken,
@@ -29,7 +29,7 @@ SERVICE: Final = "router"
 _LONGEST_KEY: Final = 1024  # of what is shown of a key, in bytes
 
 
-def read(record: Received) -> Arrival:
+def read(record: Received) -> InboundSignal:
     """The signal in a record; for one that cannot be read, the event that tells of the dead letter."""
     origin = (record.partition.topic, record.partition.number, record.offset)
     try:
@@ -37,20 +37,22 @@ def read(record: Received) -> Arrival:
             return _read_incident(record, origin)
         report = codec.decode(DeliveryReport, record.value, record.headers)
         incident_id = str(uuid.UUID(report.incident_id))
-        return Arrival(DeliveryReported(report), incident_id, report.report_id, origin=origin)
+        return InboundSignal(DeliveryReported(report), incident_id, report.report_id, origin=origin)
     except ValueError as err:
         return of_unreadable(record, str(err))
 
 
-def _read_incident(record: Received, origin: tuple[str, int, int]) -> Arrival:
+def _read_incident(record: Received, origin: tuple[str, int, int]) -> InboundSignal:
     if record.headers.get("ce_type") == RelatedChanged.type.encode():
         told = codec.decode(RelatedChanged, record.value, record.headers)
-        return Arrival(RelatedMessage(told), str(uuid.UUID(told.to)), told.message_id, origin=origin)
+        return InboundSignal(RelatedMessage(told), str(uuid.UUID(told.to)), told.message_id, origin=origin)
     event = codec.decode(IncidentEvent, record.value, record.headers)
-    return Arrival(EventReceived(event), (event.integration, event.dedup_key), event.identity, origin=origin)
+    return InboundSignal(
+        EventReceived(event), (event.integration, event.dedup_key), event.identity, origin=origin
+    )
 
 
-def of_unreadable(record: Received, reason: str) -> Arrival:
+def of_unreadable(record: Received, reason: str) -> InboundSignal:
     """A record that is not what its topic promises."""
     topic, partition, offset = record.partition.topic, record.partition.number, record.offset
     letter = DeadLetter(
@@ -68,24 +70,24 @@ def of_unreadable(record: Received, reason: str) -> Arrival:
     return _telling(letter)
 
 
-def of_refused(arrival: Arrival, reason: str) -> Arrival:
+def of_refused(inbound: InboundSignal, reason: str) -> InboundSignal:
     """A signal whose values the database refuses."""
-    match arrival.signal:
+    match inbound.signal:
         case EventReceived(event):
-            return of_message(event, event.received_at, reason, arrival.origin)
+            return of_message(event, event.received_at, reason, inbound.origin)
         case RelatedMessage(told):
-            return of_message(told, told.at, reason, arrival.origin)
+            return of_message(told, told.at, reason, inbound.origin)
         case DeliveryReported(report):
-            return of_message(report, report.at, reason, arrival.origin)
+            return of_message(report, report.at, reason, inbound.origin)
         case TimerFired() | ActionTaken():
-            raise ValueError(f"{arrival.kind}: it came in no record that could be kept")
+            raise ValueError(f"{inbound.kind}: it came in no record that could be kept")
         case _:
-            assert_never(arrival.signal)
+            assert_never(inbound.signal)
 
 
 def of_message(
     message: Message, at: datetime, reason: str, origin: tuple[str, int, int] | None = None
-) -> Arrival:
+) -> InboundSignal:
     """A message whose values the database refuses. `origin`: topic, partition and offset of its record."""
     topic, partition, offset = origin or (message.topic, 0, 0)
     record = codec.encode(message)
@@ -131,9 +133,9 @@ def event_of(letter: DeadLetter) -> IncidentEvent:
     )
 
 
-def _telling(whole: DeadLetter) -> Arrival:
+def _telling(whole: DeadLetter) -> InboundSignal:
     letter = fitted(whole)
     event = event_of(letter)
-    return Arrival(
-        EventReceived(event), (event.integration, event.dedup_key), letter.letter_id, letter=letter
+    return InboundSignal(
+        EventReceived(event), (event.integration, event.dedup_key), letter.letter_id, dead_letter=letter
     )

@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router import metrics
 from services.router.batch import dead_letters, incident_store, last_resort, stalled_loop
 from services.router.batch.expression_failures import ExpressionFailures
-from services.router.batch.handle import Batch, Decide, Handled, handle, handle_due, mark_stuck
-from services.router.batch.inbound import Arrival
-from services.router.batch.unit_of_work import Situation
+from services.router.batch.handle import BatchResult, Decide, SignalResult, handle, handle_due, mark_stuck
+from services.router.batch.inbound import InboundSignal
+from services.router.batch.unit_of_work import UnitOfWork
 from services.router.domain.decide import decide
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.signals import ActionTaken
@@ -84,7 +84,9 @@ class Engine:
         self.spread: Final = asyncio.Event()  # many are to be told something
         self._decide = decide
 
-    async def take(self, arrivals: Sequence[Arrival], *, apart: bool = False) -> Sequence[Handled]:
+    async def accept(
+        self, signals: Sequence[InboundSignal], *, apart: bool = False
+    ) -> Sequence[SignalResult]:
         """Decide about these and store the result; when it returns, all of it is committed.
 
         A signal that the database refuses is set aside as a dead letter, its neighbours pass. Raises what
@@ -95,12 +97,12 @@ class Engine:
         cannot be decided (POLICY.md, rule 18) – kept, tried again, told to `last_resort` –, and nobody else
         waits for it.
         """
-        return await bisect(arrivals, self._take, self._refuse, WHOEVER if apart else REFUSED)
+        return await bisect(signals, self._accept, self._refuse, WHOEVER if apart else REFUSED)
 
-    async def _take(self, arrivals: Sequence[Arrival]) -> Sequence[Handled]:
-        batch = await self.transaction(lambda *given: self.within(arrivals, *given))
+    async def _accept(self, signals: Sequence[InboundSignal]) -> Sequence[SignalResult]:
+        batch = await self.transaction(lambda *given: self.within(signals, *given))
         self.committed(batch)
-        return batch.handled
+        return batch.results
 
     async def fire(self, most: int = 500, *, apart: bool = False) -> int:
         """Let every incident whose time has come take its step, up to a number; how many did.
@@ -110,10 +112,10 @@ class Engine:
         """
         claimed: list[str] = []
 
-        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
-            situation = await incident_store.due(connection, most)
-            claimed[:] = situation.incidents
-            return await self._due(situation, connection, now, in_force)
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
+            unit = await incident_store.due(connection, most)
+            claimed[:] = unit.incidents
+            return await self._due(unit, connection, now, in_force)
 
         try:
             batch = await self.transaction(work)
@@ -123,16 +125,16 @@ class Engine:
                 raise
             return sum(await bisect(claimed, self._fire_these, self._stick, culprits))
         self.committed(batch)
-        return len(batch.handled)
+        return len(batch.results)
 
     async def _fire_these(self, ids: Sequence[str]) -> Sequence[int]:
-        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
-            situation = await incident_store.due(connection, len(ids), among=ids)
-            return await self._due(situation, connection, now, in_force)
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
+            unit = await incident_store.due(connection, len(ids), among=ids)
+            return await self._due(unit, connection, now, in_force)
 
         batch = await self.transaction(work)
         self.committed(batch)
-        return [len(batch.handled)]
+        return [len(batch.results)]
 
     async def _stick(self, incident_id: str, err: Exception) -> Sequence[int]:
         """Its timer's step cannot be taken: it goes the way of what cannot be decided at all."""
@@ -141,11 +143,9 @@ class Engine:
         why = f"{said}: {words(err)}"
         log.error("timer set aside", action="timer_refused", incident=incident_id, error=why)
 
-        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
-            situation = await incident_store.due(connection, 1, among=[incident_id])
-            return await mark_stuck(
-                connection, situation, why, policies=self.policies, in_force=in_force, now=now
-            )
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
+            unit = await incident_store.due(connection, 1, among=[incident_id])
+            return await mark_stuck(connection, unit, why, policies=self.policies, in_force=in_force, now=now)
 
         try:
             batch = await self.transaction(work)
@@ -156,22 +156,22 @@ class Engine:
             await self._postpone(incident_id)
             return [1]
         self.committed(batch)
-        return [len(batch.handled)]
+        return [len(batch.results)]
 
     async def within(
-        self, arrivals: Sequence[Arrival], connection: AsyncConnection, now: datetime, in_force: InForce
-    ) -> Batch:
+        self, signals: Sequence[InboundSignal], connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> BatchResult:
         """Decide inside a transaction that somebody else opened; call `committed` after its commit."""
         return await handle(
             connection,
-            arrivals,
+            signals,
             policies=self.policies,
             in_force=in_force,
             now=now,
             decide=self._decide,
         )
 
-    def committed(self, batch: Batch) -> None:
+    def committed(self, batch: BatchResult) -> None:
         """A batch is stored: what it published may go out, what it planned may be due."""
         self.wake_relay()
         self.alarm.earlier(batch.earliest)
@@ -179,7 +179,7 @@ class Engine:
         if batch.spreads:
             self.spread.set()
         if telemetry.tells():
-            _note(batch.handled)
+            _note(batch.results)
 
     async def transaction(
         self, work: Callable[[AsyncConnection, datetime, InForce], Awaitable[Result]]
@@ -205,53 +205,53 @@ class Engine:
         raise AssertionError("the last try returns or raises")
 
     async def _due(
-        self, situation: Situation, connection: AsyncConnection, now: datetime, in_force: InForce
-    ) -> Batch:
+        self, unit: UnitOfWork, connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> BatchResult:
         return await handle_due(
             connection,
-            situation,
+            unit,
             policies=self.policies,
             in_force=in_force,
             now=now,
             decide=self._decide,
         )
 
-    async def _refuse(self, arrival: Arrival, err: Exception) -> Sequence[Handled]:
+    async def _refuse(self, inbound: InboundSignal, err: Exception) -> Sequence[SignalResult]:
         """The database will never take this one: it goes to the dead letters, and somebody is told.
 
         What a person did, and what itself tells of a dead letter, is raised.
         """
-        if isinstance(arrival.signal, ActionTaken) or arrival.letter is not None:
+        if isinstance(inbound.signal, ActionTaken) or inbound.dead_letter is not None:
             raise err
         if kind_of(err) is not Kind.REFUSED:
-            return await self._keep_for_later(arrival, err)
+            return await self._keep_for_later(inbound, err)
         reason = f"it cannot be stored: {words(err)}"
-        log.error("signal refused", action="dead_letter", event_id=arrival.id, reason=reason)
-        return await self.set_aside(dead_letters.of_refused(arrival, reason))
+        log.error("signal refused", action="dead_letter", event_id=inbound.id, reason=reason)
+        return await self.dead_letter(dead_letters.of_refused(inbound, reason))
 
-    async def _keep_for_later(self, arrival: Arrival, err: Exception) -> Sequence[Handled]:
+    async def _keep_for_later(self, inbound: InboundSignal, err: Exception) -> Sequence[SignalResult]:
         """As when deciding fails: the signal is kept, its incident is stuck. Raises if even that fails."""
 
         def fails(*_: object, **__: object) -> Decision:
             raise err
 
-        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
             return await handle(
-                connection, [arrival], policies=self.policies, in_force=in_force, now=now, decide=fails
+                connection, [inbound], policies=self.policies, in_force=in_force, now=now, decide=fails
             )
 
-        log.error("signal kept for later", action="kept_for_later", event_id=arrival.id, exc_info=err)
+        log.error("signal kept for later", action="kept_for_later", event_id=inbound.id, exc_info=err)
         batch = await self.transaction(work)
         self.committed(batch)
-        return batch.handled
+        return batch.results
 
-    async def set_aside(self, letter: Arrival) -> Sequence[Handled]:
+    async def dead_letter(self, letter: InboundSignal) -> Sequence[SignalResult]:
         """Publish a dead letter, with the incident that tells of it. Raises when that cannot be, too."""
-        return await self._take([letter])
+        return await self._accept([letter])
 
     async def tell(self, name: str, why: str) -> None:
         """A loop of this router does not come on (or, without a reason, does again): `last_resort` hears."""
-        await self._take([stalled_loop.arrival(name, why, self.database.now())])
+        await self._accept([stalled_loop.inbound(name, why, self.database.now())])
 
     async def _postpone(self, incident_id: str) -> None:
         async with self.database.transaction() as connection:
@@ -259,15 +259,15 @@ class Engine:
             await connection.execute(_POSTPONE, given)
 
 
-def _note(handled: Sequence[Handled]) -> None:
+def _note(handled: Sequence[SignalResult]) -> None:
     """One line for each decision that changed something, by which an event is followed through the logs."""
     for each in handled:
         decision = each.decision
         if decision is None or decision.refusal is not None:
             continue
-        said: dict[str, object] = {"signal": each.arrival.kind}
-        if each.arrival.id:
-            said["event_id"] = each.arrival.id
+        said: dict[str, object] = {"signal": each.inbound.kind}
+        if each.inbound.id:
+            said["event_id"] = each.inbound.id
         if decision.orphan is not None:
             log.info("no incident for it", action="orphaned", why=decision.orphan.reason, **said)
         elif decision.incident is not None and decision.changed:

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.batch import heard_since, relation_store, rotation_store
-from services.router.batch.inbound import Arrival
-from services.router.batch.unit_of_work import Situation
+from services.router.batch.inbound import InboundSignal
+from services.router.batch.unit_of_work import UnitOfWork
 from services.router.domain.draft.customers import in_bundle
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context, Group, KnownCustomer
@@ -24,19 +24,19 @@ log = telemetry.logger(__name__)
 
 async def relate(
     connection: AsyncConnection,
-    situation: Situation,
-    arrivals: Sequence[Arrival],
+    unit: UnitOfWork,
+    signals: Sequence[InboundSignal],
     live: CompiledBundle,
     now: datetime,
 ) -> None:
     """What the decisions of this batch may have to know of other incidents."""
-    related = situation.relations
+    related = unit.relations
     related.causes = await relation_store.causes(connection, live, now)
-    if live.upstream and any(isinstance(each.signal, EventReceived | TimerFired) for each in arrivals):
+    if live.upstream and any(isinstance(each.signal, EventReceived | TimerFired) for each in signals):
         related.troubled = await relation_store.troubled(connection, live)
     named = [
         said
-        for each in arrivals
+        for each in signals
         if isinstance(each.signal, ActionTaken) and (said := _as_id(each.signal.arguments.into))
     ]
     related.others = await relation_store.others(connection, named)
@@ -94,7 +94,7 @@ async def around_events(
 
 async def lock_groups(
     connection: AsyncConnection,
-    arrivals: Sequence[Arrival],
+    signals: Sequence[InboundSignal],
     policies: Policies,
     in_force: InForce,
     now: datetime,
@@ -103,7 +103,7 @@ async def lock_groups(
     live = (await policies.get(connection, [in_force.hash]))[in_force.hash]
     if isinstance(live, Exception) or not live.grouping.rules:
         return {}
-    events = [each.signal.event for each in arrivals if isinstance(each.signal, EventReceived)]
+    events = [each.signal.event for each in signals if isinstance(each.signal, EventReceived)]
     events = [event for event in events if event.action == "trigger"]
     if not events:
         return {}
@@ -141,11 +141,11 @@ async def customers(
     return await policies.customers.find(connection, in_force.customers, unknown)
 
 
-def said_customers(situation: Situation, arrivals: Sequence[Arrival]) -> Iterator[str]:
+def said_customers(unit: UnitOfWork, signals: Sequence[InboundSignal]) -> Iterator[str]:
     """Every text by which these incidents and signals call a customer."""
-    yield from filter(None, (incident.customer for incident in situation.incidents.values()))
-    waiting = [each.signal for listed in situation.waiting.values() for each in listed]
-    for signal in [*(arrival.signal for arrival in arrivals), *waiting]:
+    yield from filter(None, (incident.customer for incident in unit.incidents.values()))
+    waiting = [each.signal for listed in unit.waiting.values() for each in listed]
+    for signal in [*(inbound.signal for inbound in signals), *waiting]:
         match signal:
             case EventReceived(event) if event.customer:
                 yield event.customer

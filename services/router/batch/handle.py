@@ -27,8 +27,8 @@ from services.router.batch import (
     rotation_store,
 )
 from services.router.batch.expression_failures import Count
-from services.router.batch.inbound import Arrival
-from services.router.batch.unit_of_work import SetAside, Situation
+from services.router.batch.inbound import InboundSignal
+from services.router.batch.unit_of_work import ParkedSignal, UnitOfWork
 from services.router.domain.decide import decide
 from services.router.domain.lifecycle import late_trigger
 from services.router.domain.model.compiled_bundle import CompiledBundle
@@ -72,23 +72,23 @@ class Decide(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Handled:
-    """What became of one arrival: a decision; or nothing, because it was a repeat or deciding failed."""
+class SignalResult:
+    """What became of one signal: a decision; or nothing, because it was a repeat or deciding failed."""
 
-    arrival: Arrival
+    inbound: InboundSignal
     decision: Decision | None = None
     repeated: bool = False
     error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class BatchResult:
     """What came of a whole batch.
 
     `earliest` is the first due time among what was written, `spreads` whether many are to be told something.
     """
 
-    handled: Sequence[Handled]
+    results: Sequence[SignalResult]
     earliest: datetime | None
     spreads: bool = False
     failures: Mapping[Place, Count] = field(default_factory=dict)  # expressions that could not be evaluated
@@ -96,33 +96,33 @@ class Batch:
 
 async def handle(
     connection: AsyncConnection,
-    arrivals: Sequence[Arrival],
+    signals: Sequence[InboundSignal],
     *,
     policies: Policies,
     in_force: InForce,
     now: datetime,
     decide: Decide = decide,
-) -> Batch:
+) -> BatchResult:
     """Take signals from outside; the caller owns the transaction. Repeats are dropped by their id."""
-    ids = [arrival.id for arrival in arrivals if arrival.id]
+    ids = [inbound.id for inbound in signals if inbound.id]
     fresh = await processed_messages.new_ids(connection, SCHEMA, ids, now)
-    wanted: list[Arrival] = []
-    repeats: list[Arrival] = []
-    for arrival in arrivals:
-        if arrival.id and arrival.id not in fresh:
-            repeats.append(arrival)
+    wanted: list[InboundSignal] = []
+    repeats: list[InboundSignal] = []
+    for inbound in signals:
+        if inbound.id and inbound.id not in fresh:
+            repeats.append(inbound)
             continue
-        fresh.discard(arrival.id)  # the same id twice in one batch is a repeat, too
-        wanted.append(arrival)
+        fresh.discard(inbound.id)  # the same id twice in one batch is a repeat, too
+        wanted.append(inbound)
     metrics.REPEATS.inc(len(repeats))
     groups = await gather.lock_groups(connection, wanted, policies, in_force, now)
-    situation = await incident_store.gather(connection, wanted, now) if wanted else Situation()
-    situation.relations.groups = groups
-    deciding = await _deciding(connection, situation, wanted, policies, in_force, now=now, decide=decide)
+    unit = await incident_store.gather(connection, wanted, now) if wanted else UnitOfWork()
+    unit.relations.groups = groups
+    deciding = await _deciding(connection, unit, wanted, policies, in_force, now=now, decide=decide)
     batch = await _decide_all(connection, deciding, wanted)
-    by_arrival = {id(each.arrival): each for each in batch.handled}
-    return Batch(
-        [by_arrival.get(id(arrival)) or Handled(arrival, repeated=True) for arrival in arrivals],
+    by_arrival = {id(each.inbound): each for each in batch.results}
+    return BatchResult(
+        [by_arrival.get(id(inbound)) or SignalResult(inbound, repeated=True) for inbound in signals],
         batch.earliest,
         batch.spreads,
         batch.failures,
@@ -131,89 +131,89 @@ async def handle(
 
 async def handle_due(
     connection: AsyncConnection,
-    situation: Situation,
+    unit: UnitOfWork,
     *,
     policies: Policies,
     in_force: InForce,
     now: datetime,
     decide: Decide = decide,
-) -> Batch:
+) -> BatchResult:
     """Let incidents whose time has come (`store.due`) take their step; the caller owns the transaction."""
-    for incident in situation.incidents.values():
+    for incident in unit.incidents.values():
         if incident.next_due_at is not None:
             metrics.TIMER_LATENESS.observe(max(0.0, (now - incident.next_due_at).total_seconds()))
-    arrivals = [Arrival(TimerFired(), incident_id) for incident_id in situation.incidents]
-    deciding = await _deciding(connection, situation, arrivals, policies, in_force, now=now, decide=decide)
-    return await _decide_all(connection, deciding, arrivals)
+    signals = [InboundSignal(TimerFired(), incident_id) for incident_id in unit.incidents]
+    deciding = await _deciding(connection, unit, signals, policies, in_force, now=now, decide=decide)
+    return await _decide_all(connection, deciding, signals)
 
 
 async def mark_stuck(
     connection: AsyncConnection,
-    situation: Situation,
+    unit: UnitOfWork,
     error: str,
     *,
     policies: Policies,
     in_force: InForce,
     now: datetime,
-) -> Batch:
+) -> BatchResult:
     """Nothing is decided about these: each is marked stuck by this error, and tried again (rule 18)."""
-    if not situation.incidents:
-        return Batch((), None)  # another router has taken it up
-    deciding = await _deciding(connection, situation, (), policies, in_force, now=now, decide=decide)
-    arrivals = [Arrival(TimerFired(), incident_id) for incident_id in situation.incidents]
-    for incident in list(situation.incidents.values()):
+    if not unit.incidents:
+        return BatchResult((), None)  # another router has taken it up
+    deciding = await _deciding(connection, unit, (), policies, in_force, now=now, decide=decide)
+    signals = [InboundSignal(TimerFired(), incident_id) for incident_id in unit.incidents]
+    for incident in list(unit.incidents.values()):
         metrics.SET_ASIDE.inc()
         deciding.stick(incident, error)
     await _tell_last_resort(connection, deciding)
-    await incident_store.apply(connection, situation, deciding.levels, now)
-    dues = [incident.next_due_at for incident in situation.to_write() if incident.next_due_at is not None]
-    return Batch([Handled(arrival, error=error) for arrival in arrivals], min(dues, default=None))
+    await incident_store.apply(connection, unit, deciding.levels, now)
+    dues = [incident.next_due_at for incident in unit.to_write() if incident.next_due_at is not None]
+    return BatchResult([SignalResult(inbound, error=error) for inbound in signals], min(dues, default=None))
 
 
 async def _deciding(
     connection: AsyncConnection,
-    situation: Situation,
-    arrivals: Sequence[Arrival],
+    unit: UnitOfWork,
+    signals: Sequence[InboundSignal],
     policies: Policies,
     in_force: InForce,
     *,
     now: datetime,
     decide: Decide,
 ) -> "_Deciding":
-    hashes = {incident.policy_hash for incident in situation.incidents.values()} | {in_force.hash}
+    hashes = {incident.policy_hash for incident in unit.incidents.values()} | {in_force.hash}
     compiled = await policies.get(connection, hashes)
     live = compiled[in_force.hash]
     if isinstance(live, Exception):
         raise UnusablePolicyError(f"policy {in_force.hash}: {live}") from live
-    situation.overlay = await policies.overlays.get(connection, in_force.overlay, live)
-    said = gather.said_customers(situation, arrivals)
-    situation.customers = await gather.customers(connection, policies, in_force, live, said)
-    await gather.relate(connection, situation, arrivals, live, now)
-    situation.heard = await heard_since.heard(connection, now) if live.listens else None
+    unit.overlay = await policies.overlays.get(connection, in_force.overlay, live)
+    said = gather.said_customers(unit, signals)
+    unit.customers = await gather.customers(connection, policies, in_force, live, said)
+    await gather.relate(connection, unit, signals, live, now)
+    unit.heard = await heard_since.heard(connection, now) if live.listens else None
     usable = [policy for policy in compiled.values() if not isinstance(policy, Exception)]
-    situation.rotations = dict(await rotation_store.read(connection, usable))
-    return _Deciding(situation, compiled, live, now, decide)
+    unit.rotations = dict(await rotation_store.read(connection, usable))
+    return _Deciding(unit, compiled, live, now, decide)
 
 
 async def _decide_all(
-    connection: AsyncConnection, deciding: "_Deciding", arrivals: Sequence[Arrival]
-) -> Batch:
-    if not arrivals:
-        return Batch((), None)
-    deciding, handled = await _in_turn(connection, deciding, arrivals)
+    connection: AsyncConnection, deciding: "_Deciding", signals: Sequence[InboundSignal]
+) -> BatchResult:
+    if not signals:
+        return BatchResult((), None)
+    deciding, handled = await _in_turn(connection, deciding, signals)
     deciding.tell_failures()
-    situation = deciding.situation
+    unit = deciding.unit
     await _tell_last_resort(connection, deciding)
-    await incident_store.apply(connection, situation, deciding.levels, deciding.now)
-    _count(situation, arrivals)
-    dues = [incident.next_due_at for incident in situation.to_write() if incident.next_due_at is not None]
-    spreads = bool(situation.relations.spreads)
-    return Batch(handled, min(dues, default=None), spreads, situation.failures)
+    await incident_store.apply(connection, unit, deciding.levels, deciding.now)
+    _count(unit, signals)
+    dues = [incident.next_due_at for incident in unit.to_write() if incident.next_due_at is not None]
+    spreads = bool(unit.relations.spreads)
+    return BatchResult(handled, min(dues, default=None), spreads, unit.failures)
 
 
 async def _in_turn(
-    connection: AsyncConnection, deciding: "_Deciding", arrivals: Sequence[Arrival]
-) -> tuple["_Deciding", list[Handled]]:
+    connection: AsyncConnection, deciding: "_Deciding", signals: Sequence[InboundSignal]
+) -> tuple["_Deciding", list[SignalResult]]:
     """Decide, and hold every rotation that was moved; once more where somebody else had moved it meanwhile.
 
     Other positions may lead to other levels; after a few tries all of them are held, and then nothing can
@@ -221,8 +221,8 @@ async def _in_turn(
     """
     held: dict[rotation_store.Place, str] = {}
     for attempt in count(1):
-        handled = await _each(deciding, arrivals)
-        wanted = deciding.situation.moved.keys() - held.keys()
+        handled = await _each(deciding, signals)
+        wanted = deciding.unit.moved.keys() - held.keys()
         if not wanted:
             break
         if attempt > _ATTEMPTS:
@@ -236,14 +236,14 @@ async def _in_turn(
     return deciding, handled
 
 
-async def _each(deciding: "_Deciding", arrivals: Sequence[Arrival]) -> list[Handled]:
+async def _each(deciding: "_Deciding", signals: Sequence[InboundSignal]) -> list[SignalResult]:
     started = perf_counter()
     handled = []
-    for number, arrival in enumerate(arrivals, 1):
-        handled.append(deciding.take(arrival))
+    for number, inbound in enumerate(signals, 1):
+        handled.append(deciding.take(inbound))
         if number % _BREATH == 0:
             await asyncio.sleep(0)
-    metrics.DECIDE_SECONDS.observe((perf_counter() - started) / len(arrivals))
+    metrics.DECIDE_SECONDS.observe((perf_counter() - started) / len(signals))
     return handled
 
 
@@ -252,22 +252,22 @@ class _Deciding:
 
     def __init__(
         self,
-        situation: Situation,
+        unit: UnitOfWork,
         compiled: Mapping[str, Compiled],
         live: CompiledBundle,
         now: datetime,
         decide: Decide,
     ) -> None:
-        self.situation = situation
+        self.unit = unit
         self.live = live
         self.now = now
-        self.untold: list[str] = []  # stuck incidents of which last_resort should hear
-        known = Context(live=live, customers=situation.customers)
+        self.to_notify: list[str] = []  # stuck incidents of which last_resort should hear
+        known = Context(live=live, customers=unit.customers)
         self.levels = incident_store.Levels(known, self._known_policy)
         self._failures: list[dict[str, Any]] = []
         self._compiled = compiled
         self._decide_purely = decide
-        self._gathered = situation.as_gathered() if self.rotating() else situation
+        self._gathered = unit.as_gathered() if self.rotating() else unit
 
     def rotating(self) -> Sequence[rotation_store.Place]:
         """Every round robin that this batch may meet."""
@@ -285,42 +285,42 @@ class _Deciding:
         gathered.rotations |= standing
         return _Deciding(gathered, self._compiled, self.live, self.now, self._decide_purely)
 
-    def take(self, arrival: Arrival) -> Handled:
+    def take(self, inbound: InboundSignal) -> SignalResult:
         """Decide about one signal. An exception inside ends here."""
-        incident = self.situation.find(arrival.to)
-        if arrival.letter is not None:
-            self.situation.letters.append(arrival.letter)
-        if incident is None and not isinstance(arrival.signal, EventReceived):
-            return Handled(arrival)  # a report about something that never was; the API looks first
-        if incident is not None and last_resort.is_stand_in(incident) and incident.is_open:
-            return self._take_behind_stand_in(incident, arrival)
-        if incident is not None and incident.stuck is not None and isinstance(arrival.signal, TimerFired):
-            return self._try_again(incident, arrival)
-        return self._take(incident, arrival)
+        incident = self.unit.find(inbound.address)
+        if inbound.dead_letter is not None:
+            self.unit.letters.append(inbound.dead_letter)
+        if incident is None and not isinstance(inbound.signal, EventReceived):
+            return SignalResult(inbound)  # a report about something that never was; the API looks first
+        if incident is not None and last_resort.is_placeholder(incident) and incident.is_open:
+            return self._decide_behind_placeholder(incident, inbound)
+        if incident is not None and incident.stuck is not None and isinstance(inbound.signal, TimerFired):
+            return self._try_again(incident, inbound)
+        return self._take(incident, inbound)
 
-    def _take(self, incident: Incident | None, arrival: Arrival) -> Handled:
+    def _take(self, incident: Incident | None, inbound: InboundSignal) -> SignalResult:
         try:
-            decision = self._decide(incident, arrival.signal)
+            decision = self._decide(incident, inbound.signal)
         except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
-            return self._set_aside(incident, arrival, err)
-        self.situation.keep(decision, arrival.signal)
-        return Handled(arrival, decision)
+            return self._set_aside(incident, inbound, err)
+        self.unit.keep(decision, inbound.signal)
+        return SignalResult(inbound, decision)
 
     def _decide(self, incident: Incident | None, signal: Signal) -> Decision:
         remembered = None
         if incident is None and isinstance(signal, EventReceived):
-            remembered = self.situation.resolves.get((signal.event.integration, signal.event.dedup_key))
+            remembered = self.unit.resolves.get((signal.event.integration, signal.event.dedup_key))
         context = Context(
             live=self.live,
             remembered_resolve=remembered,
-            overlay=self.situation.overlay,
-            customers=self.situation.customers,
-            groups=self.situation.relations.groups,
-            causes=self.situation.relations.causes,
-            troubled=self.situation.relations.troubled,
-            others=self.situation.relations.others,
-            rotations=self.situation.rotations,
-            heard=self.situation.heard,
+            overlay=self.unit.overlay,
+            customers=self.unit.customers,
+            groups=self.unit.relations.groups,
+            causes=self.unit.relations.causes,
+            troubled=self.unit.relations.troubled,
+            others=self.unit.relations.others,
+            rotations=self.unit.rotations,
+            heard=self.unit.heard,
         )
         policy = self._policy(incident)
         decision = self._decide_purely(incident, signal, context, policy, self.now)
@@ -352,24 +352,24 @@ class _Deciding:
         policy = self._compiled.get(incident.policy_hash)
         return None if isinstance(policy, Exception) else policy
 
-    def _set_aside(self, incident: Incident | None, arrival: Arrival, err: Exception) -> Handled:
+    def _set_aside(self, incident: Incident | None, inbound: InboundSignal, err: Exception) -> SignalResult:
         error = f"{type(err).__name__}: {err}"
-        signal = arrival.signal
-        about = incident.id if incident is not None else str(arrival.to)
-        self._failed("set_aside", about, arrival, err)
+        signal = inbound.signal
+        about = incident.id if incident is not None else str(inbound.address)
+        self._failed("set_aside", about, inbound, err)
         if isinstance(signal, ActionTaken):
-            return Handled(arrival, error=error)  # the person is told; what they did is not kept
+            return SignalResult(inbound, error=error)  # the person is told; what they did is not kept
         if incident is None:
             assert isinstance(signal, EventReceived)
             tiers = self.live.spec.tiers
-            incident = last_resort.stand_in(signal.event, self.live.hash, tiers[-1], self.now)
+            incident = last_resort.placeholder(signal.event, self.live.hash, tiers[-1], self.now)
         self.stick(incident, error)
         self._put_aside(incident.id, signal, error)
-        return Handled(arrival, error=error)
+        return SignalResult(inbound, error=error)
 
-    def _failed(self, action: str, about: str, arrival: Arrival, err: Exception) -> None:
+    def _failed(self, action: str, about: str, inbound: InboundSignal, err: Exception) -> None:
         stack = "" if self._failures else "".join(traceback.format_exception(err))
-        said = {"signal": arrival.kind, "event_id": arrival.id, "error": repr(err)[:500], "stack": stack}
+        said = {"signal": inbound.kind, "event_id": inbound.id, "error": repr(err)[:500], "stack": stack}
         self._failures.append({"action": action, "incident": about} | said)
 
     def tell_failures(self) -> None:
@@ -380,62 +380,62 @@ class _Deciding:
 
     def _put_aside(self, incident_id: str, signal: Signal, error: str) -> None:
         if isinstance(signal, EventReceived | DeliveryReported | RelatedMessage):
-            self.situation.put_aside(SetAside(incident_id, signal, self.now, error))
+            self.unit.put_aside(ParkedSignal(incident_id, signal, self.now, error))
 
     def stick(self, incident: Incident, error: str) -> None:
         """Mark it stuck and plan its next try."""
         marked = last_resort.stuck(incident, error, self.now)
-        self.situation.write(marked)
-        self.situation.tell(marked.id, [last_resort.failed_entry(marked, self.now)])
+        self.unit.write(marked)
+        self.unit.tell(marked.id, [last_resort.failed_entry(marked, self.now)])
         if last_resort.wants_telling(marked):
-            self.untold.append(marked.id)
+            self.to_notify.append(marked.id)
 
-    def _try_again(self, incident: Incident, arrival: Arrival) -> Handled:
+    def _try_again(self, incident: Incident, inbound: InboundSignal) -> SignalResult:
         """The next try of a stuck incident: what was set aside, in order, then its timer."""
         assert incident.stuck is not None
         if self.now < incident.stuck.retry_at:
-            return self._take(incident, arrival)
+            return self._take(incident, inbound)
         before = incident.stuck
         try:
             self._take_up(incident.id)
-            decision = self._decide(self.situation.incidents[incident.id], arrival.signal)
+            decision = self._decide(self.unit.incidents[incident.id], inbound.signal)
         except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
-            self._failed("still_stuck", incident.id, arrival, err)
-            current = self.situation.incidents[incident.id]
+            self._failed("still_stuck", incident.id, inbound, err)
+            current = self.unit.incidents[incident.id]
             self.stick(replace(current, stuck=before), f"{type(err).__name__}: {err}")
-            return Handled(arrival, error=str(err))
-        self.situation.keep(decision, arrival.signal)
-        self.situation.write(replace(self.situation.incidents[incident.id], stuck=None))
-        return Handled(arrival, decision)
+            return SignalResult(inbound, error=str(err))
+        self.unit.keep(decision, inbound.signal)
+        self.unit.write(replace(self.unit.incidents[incident.id], stuck=None))
+        return SignalResult(inbound, decision)
 
     def _take_up(self, incident_id: str) -> None:
         """Decide what was set aside for this incident. Raises at the first that still cannot be."""
-        waiting = self.situation.waiting.get(incident_id, [])
+        waiting = self.unit.waiting.get(incident_id, [])
         while waiting:
             earlier = waiting[0]
-            incident = self.situation.incidents[incident_id]
+            incident = self.unit.incidents[incident_id]
             if not _superseded(incident, earlier):
-                self.situation.keep(self._decide(incident, earlier.signal), earlier.signal)
-            self.situation.take_up(earlier)
+                self.unit.keep(self._decide(incident, earlier.signal), earlier.signal)
+            self.unit.take_up(earlier)
 
-    def _take_behind_stand_in(self, incident: Incident, arrival: Arrival) -> Handled:
+    def _decide_behind_placeholder(self, incident: Incident, inbound: InboundSignal) -> SignalResult:
         """Nothing overtakes the event that could not be decided: it is tried first."""
-        if isinstance(arrival.signal, ActionTaken):
-            decision = last_resort.act_plainly(incident, arrival.signal, self.now)
+        if isinstance(inbound.signal, ActionTaken):
+            decision = last_resort.act_plainly(incident, inbound.signal, self.now)
             if decision is None:
-                return Handled(arrival, error=incident.stuck.error if incident.stuck else "")
-            self.situation.keep(decision)
-            return Handled(arrival, decision)
+                return SignalResult(inbound, error=incident.stuck.error if incident.stuck else "")
+            self.unit.keep(decision)
+            return SignalResult(inbound, decision)
         try:
-            self._replace_stand_in(incident)
+            self._replace_placeholder(incident)
         except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
-            return self._still_standing_in(incident, arrival, f"{type(err).__name__}: {err}")
-        if isinstance(arrival.signal, EventReceived):
-            return self._take(self.situation.find(arrival.to), arrival)
-        return Handled(arrival)
+            return self._keep_placeholder(incident, inbound, f"{type(err).__name__}: {err}")
+        if isinstance(inbound.signal, EventReceived):
+            return self._take(self.unit.find(inbound.address), inbound)
+        return SignalResult(inbound)
 
-    def _replace_stand_in(self, incident: Incident) -> None:
-        waiting = self.situation.waiting.get(incident.id, [])
+    def _replace_placeholder(self, incident: Incident) -> None:
+        waiting = self.unit.waiting.get(incident.id, [])
         current: Incident | None = None
         decisions: list[Decision] = []
         for earlier in waiting:
@@ -443,52 +443,52 @@ class _Deciding:
                 decision = self._decide(current, earlier.signal)
                 decisions.append(decision)
                 current = decision.incident or current
-        self.situation.keep(last_resort.give_way(incident, "can be decided again", self.now))
+        self.unit.keep(last_resort.supersede(incident, "can be decided again", self.now))
         for decision in decisions:
-            self.situation.keep(decision)
+            self.unit.keep(decision)
         for earlier in tuple(waiting):
-            self.situation.take_up(earlier)
+            self.unit.take_up(earlier)
 
-    def _still_standing_in(self, incident: Incident, arrival: Arrival, error: str) -> Handled:
-        if isinstance(arrival.signal, TimerFired):
+    def _keep_placeholder(self, incident: Incident, inbound: InboundSignal, error: str) -> SignalResult:
+        if isinstance(inbound.signal, TimerFired):
             self.stick(incident, error)
-        elif isinstance(arrival.signal, EventReceived):
-            self._put_aside(incident.id, arrival.signal, error)
-        return Handled(arrival, error=error)
+        elif isinstance(inbound.signal, EventReceived):
+            self._put_aside(incident.id, inbound.signal, error)
+        return SignalResult(inbound, error=error)
 
 
-def _superseded(incident: Incident, earlier: SetAside) -> bool:
+def _superseded(incident: Incident, earlier: ParkedSignal) -> bool:
     """Whether the incident was resolved after this was set aside: what is over is not opened again by it."""
     return not incident.is_open and incident.resolved_at is not None and incident.resolved_at >= earlier.at
 
 
 async def _tell_last_resort(connection: AsyncConnection, deciding: _Deciding) -> None:
     """Page last_resort about what is stuck, at most once a minute for all of Ladder."""
-    situation = deciding.situation
-    untold = [situation.incidents[incident_id] for incident_id in dict.fromkeys(deciding.untold)]
-    untold = [incident for incident in untold if incident.stuck is not None]
-    if not untold:
+    unit = deciding.unit
+    to_notify = [unit.incidents[incident_id] for incident_id in dict.fromkeys(deciding.to_notify)]
+    to_notify = [incident for incident in to_notify if incident.stuck is not None]
+    if not to_notify:
         return
     row = (
         await connection.execute(
             _MAY_PAGE,
-            {"now": deciding.now, "before": deciding.now - _PAGE_INTERVAL, "count": len(untold)},
+            {"now": deciding.now, "before": deciding.now - _PAGE_INTERVAL, "count": len(to_notify)},
         )
     ).one()
     if not row.may:
         return
-    first = untold[0]
+    first = to_notify[0]
     level = deciding.levels.level(first)
-    others = row.held_back + len(untold) - 1
+    others = row.held_back + len(to_notify) - 1
     paged, message = last_resort.told(first, deciding.live.spec, level, others, deciding.now)
-    situation.write(paged)
-    situation.messages.append(message)
+    unit.write(paged)
+    unit.messages.append(message)
 
 
-def _count(situation: Situation, arrivals: Sequence[Arrival]) -> None:
-    for arrival in arrivals:
-        metrics.SIGNALS.labels(arrival.kind).inc()
-    for message in situation.messages:
+def _count(unit: UnitOfWork, signals: Sequence[InboundSignal]) -> None:
+    for inbound in signals:
+        metrics.SIGNALS.labels(inbound.kind).inc()
+    for message in unit.messages:
         if isinstance(message, IncidentChanged):
             for page in message.pages:
                 metrics.PAGES.labels(page.through).inc()
@@ -496,10 +496,10 @@ def _count(situation: Situation, arrivals: Sequence[Arrival]) -> None:
                 metrics.CLOCK_EVENTS.labels(each.target, each.event).inc()
             if "avoided" in message.changes:
                 metrics.ESCALATIONS_AVOIDED.inc()
-    for incident_id, entry in situation.entries:
+    for incident_id, entry in unit.entries:
         if entry.kind == late_trigger.HELD:
-            metrics.TRIGGERS_HELD.labels(situation.incidents[incident_id].integration).inc()
-    for letter in situation.letters:
+            metrics.TRIGGERS_HELD.labels(unit.incidents[incident_id].integration).inc()
+    for letter in unit.letters:
         metrics.DEAD_LETTERS.labels(letter.from_topic).inc()
 
 

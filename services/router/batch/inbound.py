@@ -26,17 +26,17 @@ _KINDS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """One signal. `to` is an incident's id, or a key: then it is for the newest incident of that key.
+class InboundSignal:
+    """One signal. `address` is an incident's id, or a key: then it is for the newest incident of that key.
 
-    `letter` is the unreadable record that the signal tells of; it is published with it. `origin` names the
+    `dead_letter` is the unreadable record that the signal tells of, published with it. `origin` names the
     record it came in, for the case that the database refuses it: topic, partition, offset.
     """
 
     signal: Signal
-    to: str | Key
+    address: str | Key
     id: str = ""  # what the inbox drops repeats by; '' where there is nothing to drop
-    letter: DeadLetter | None = None
+    dead_letter: DeadLetter | None = None
     origin: tuple[str, int, int] | None = None
 
     @property

@@ -20,9 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.batch import outcome_store, relation_store, rotation_store
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.batch.outgoing import records_of
-from services.router.batch.unit_of_work import SetAside, Situation
+from services.router.batch.unit_of_work import ParkedSignal, UnitOfWork
 from services.router.domain.draft import customers
 from services.router.domain.lifecycle import late_trigger
 from services.router.domain.model.compiled_bundle import CompiledBundle
@@ -44,36 +44,36 @@ def is_race(err: BaseException) -> bool:
     return isinstance(err, DBAPIError) and "incident_open_key" in str(err.orig)
 
 
-async def gather(connection: AsyncConnection, arrivals: Sequence[Arrival], now: datetime) -> Situation:
-    """Load and lock what the arrivals are about."""
-    situation = Situation()
-    keys = sorted({arrival.to for arrival in arrivals if not isinstance(arrival.to, str)})
-    ids = sorted({arrival.to for arrival in arrivals if isinstance(arrival.to, str)})
+async def gather(connection: AsyncConnection, signals: Sequence[InboundSignal], now: datetime) -> UnitOfWork:
+    """Load and lock what the signals are about."""
+    unit = UnitOfWork()
+    keys = sorted({inbound.address for inbound in signals if not isinstance(inbound.address, str)})
+    ids = sorted({inbound.address for inbound in signals if isinstance(inbound.address, str)})
     columns = {"integrations": [key[0] for key in keys], "keys": [key[1] for key in keys], "ids": ids}
     rows = (await connection.execute(_LOCK, columns | {"since": now - ORPHANS_KEPT})).all()
     for row in sorted((row for row in rows if row.state is not None), key=lambda row: row.ordinal):
-        situation.know(decode(row.state))
+        unit.know(decode(row.state))
     for row in rows:
         if row.state is None:
-            situation.resolves[row.integration, row.dedup_key] = row.occurred_at
-    await _set_aside_earlier(connection, situation)
-    return situation
+            unit.resolves[row.integration, row.dedup_key] = row.occurred_at
+    await _set_aside_earlier(connection, unit)
+    return unit
 
 
-async def due(connection: AsyncConnection, most: int, *, among: Sequence[str] | None = None) -> Situation:
+async def due(connection: AsyncConnection, most: int, *, among: Sequence[str] | None = None) -> UnitOfWork:
     """Claim incidents whose due time has come, highest priority first; what others hold is left alone.
 
     `among`: only of these ids.
     """
-    situation = Situation()
+    unit = UnitOfWork()
     if among is None:
         rows = (await connection.execute(_CLAIM, {"most": most})).all()
     else:
         rows = (await connection.execute(_CLAIM_AMONG, {"most": most, "ids": list(among)})).all()
     for row in rows:
-        situation.know(decode(row.state))
-    await _set_aside_earlier(connection, situation)
-    return situation
+        unit.know(decode(row.state))
+    await _set_aside_earlier(connection, unit)
+    return unit
 
 
 async def next_due(connection: AsyncConnection) -> datetime | None:
@@ -88,14 +88,14 @@ async def overdue(connection: AsyncConnection, seconds: float, most: int) -> int
     return count
 
 
-async def apply(connection: AsyncConnection, situation: Situation, levels: "Levels", now: datetime) -> None:
+async def apply(connection: AsyncConnection, unit: UnitOfWork, levels: "Levels", now: datetime) -> None:
     """Write everything that the batch decided."""
-    await _write_decisions(connection, situation, levels, now)
-    await rotation_store.write(connection, situation.moved, now)
-    await relation_store.write(connection, situation.relations, now)
-    await _write_orphans(connection, situation.orphans, now)
-    await _write_set_aside(connection, situation)
-    await _write_letters(connection, situation.letters)
+    await _write_decisions(connection, unit, levels, now)
+    await rotation_store.write(connection, unit.moved, now)
+    await relation_store.write(connection, unit.relations, now)
+    await _write_orphans(connection, unit.orphans, now)
+    await _write_set_aside(connection, unit)
+    await _write_letters(connection, unit.letters)
 
 
 class Levels:
@@ -130,14 +130,14 @@ class Levels:
         return (min(ends) + timedelta(milliseconds=500)).replace(microsecond=0) if ends else None
 
 
-async def _set_aside_earlier(connection: AsyncConnection, situation: Situation) -> None:
-    stuck = [incident.id for incident in situation.incidents.values() if incident.stuck is not None]
+async def _set_aside_earlier(connection: AsyncConnection, unit: UnitOfWork) -> None:
+    stuck = [incident.id for incident in unit.incidents.values() if incident.stuck is not None]
     if not stuck:
         return
     for row in await connection.execute(_SET_ASIDE, {"ids": stuck}):
         incident_id = str(row.incident_id)
-        found = SetAside(incident_id, _signal(row.kind, row.signal), row.at, row.error, row.seq)
-        situation.waiting.setdefault(incident_id, []).append(found)
+        found = ParkedSignal(incident_id, _signal(row.kind, row.signal), row.at, row.error, row.seq)
+        unit.waiting.setdefault(incident_id, []).append(found)
 
 
 def _signal(kind: str, raw: str) -> Signal:
@@ -188,20 +188,20 @@ _LATER_COLUMNS: Final = (
 
 
 async def _write_decisions(
-    connection: AsyncConnection, situation: Situation, levels: Levels, now: datetime
+    connection: AsyncConnection, unit: UnitOfWork, levels: Levels, now: datetime
 ) -> None:
     """Incidents, timeline and outbox in one statement: the way of every page, kept short."""
-    messages = [*situation.messages, *situation.letters]
+    messages = [*unit.messages, *unit.letters]
     parts: list[str] = []
     given: dict[str, Any] = {}
-    if incidents := situation.to_write():
+    if incidents := unit.to_write():
         parts.append("incidents")
         given |= _incident_columns(incidents, levels) | {"now": now}
-    if situation.entries:
+    if unit.entries:
         parts.append("entries")
-        given |= _entry_columns(situation.entries)
-    written = [(situation.before[incident.id], incident) for incident in incidents]
-    for part, columns in outcome_store.columns(written, situation.stays, levels.place_name).items():
+        given |= _entry_columns(unit.entries)
+    written = [(unit.before[incident.id], incident) for incident in incidents]
+    for part, columns in outcome_store.columns(written, unit.stays, levels.place_name).items():
         parts.append(part)
         given |= columns
     if messages:
@@ -252,16 +252,16 @@ async def _write_orphans(connection: AsyncConnection, orphans: Iterable[Orphan],
     await connection.execute(_ORPHAN, columns | {"now": now})
 
 
-async def _write_set_aside(connection: AsyncConnection, situation: Situation) -> None:
-    if situation.taken_up:
-        await connection.execute(_TAKEN_UP, {"seqs": situation.taken_up})
-    if situation.aside:
+async def _write_set_aside(connection: AsyncConnection, unit: UnitOfWork) -> None:
+    if unit.taken_up:
+        await connection.execute(_TAKEN_UP, {"seqs": unit.taken_up})
+    if unit.aside:
         columns = {
-            "ids": [each.incident_id for each in situation.aside],
-            "ats": [each.at for each in situation.aside],
-            "kinds": [_SET_ASIDE_AS[type(each.signal)] for each in situation.aside],
-            "signals": [_stored(each.signal) for each in situation.aside],
-            "errors": [each.error for each in situation.aside],
+            "ids": [each.incident_id for each in unit.aside],
+            "ats": [each.at for each in unit.aside],
+            "kinds": [_SET_ASIDE_AS[type(each.signal)] for each in unit.aside],
+            "signals": [_stored(each.signal) for each in unit.aside],
+            "errors": [each.error for each in unit.aside],
         }
         await connection.execute(_PUT_ASIDE, columns)
 

@@ -34,12 +34,12 @@ def backoff(tries: int) -> timedelta:
     return min(_FIRST_RETRY * 2.0 ** min(tries - 1, 10), _LONGEST)
 
 
-def is_stand_in(incident: Incident) -> bool:
+def is_placeholder(incident: Incident) -> bool:
     """Whether it only holds the place of an incident that could not be decided."""
     return incident.chain.policy == "" and incident.stuck is not None
 
 
-def stand_in(event: IncidentEvent, policy_hash: str, lowest_tier: str, now: datetime) -> Incident:
+def placeholder(event: IncidentEvent, policy_hash: str, lowest_tier: str, now: datetime) -> Incident:
     """An incident made of the event alone. Priority 1: nobody knows what it is worth."""
     return Incident(
         id=derived_id("stand-in", event.identity),
@@ -130,7 +130,7 @@ def also_told(decision: Decision, bundle: Bundle) -> Decision:
     )
 
 
-def give_way(incident: Incident, why: str, now: datetime, by: str = ACTOR) -> Decision:
+def supersede(incident: Incident, why: str, now: datetime, by: str = ACTOR) -> Decision:
     """Close a stand-in; its pages are off. `by`: whose doing it is, as the timeline names them."""
     closed = replace(
         incident,
@@ -150,7 +150,7 @@ def act_plainly(incident: Incident, action: ActionTaken, now: datetime) -> Decis
     """Acknowledge or resolve a stand-in without a policy; None for every other action."""
     if action.action == "resolve":
         why = f"resolved by {action.actor.name} before it could be decided"
-        return give_way(incident, why, now, action.actor.name)
+        return supersede(incident, why, now, action.actor.name)
     if action.action != "acknowledge":
         return None
     taken = replace(

@@ -18,7 +18,7 @@ from shared.policy.cel.expressions import Place
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class ParkedSignal:
     """A signal on which deciding failed, kept for the next try. `seq` is 0 until it is stored."""
 
     incident_id: str
@@ -29,13 +29,13 @@ class SetAside:
 
 
 @dataclass(slots=True)
-class Situation:
+class UnitOfWork:
     """Loaded and locked by `store.gather`; written back by `store.apply`."""
 
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, as decided so far
     newest: dict[Key, str] = field(default_factory=dict)  # the id of each key's newest incident
     resolves: dict[Key, datetime] = field(default_factory=dict)  # source times of remembered resolves
-    waiting: dict[str, list[SetAside]] = field(default_factory=dict)  # set aside earlier, by incident
+    waiting: dict[str, list[ParkedSignal]] = field(default_factory=dict)  # set aside earlier, by incident
 
     overlay: Overlay = NOTHING_CHANGED
     customers: dict[str, KnownCustomer] = field(default_factory=dict)  # by id, and by what events call them
@@ -50,14 +50,14 @@ class Situation:
     entries: list[tuple[str, Entry]] = field(default_factory=list)
     messages: list[IncidentChanged | RelatedChanged] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
-    aside: list[SetAside] = field(default_factory=list)  # to store for the next try
+    aside: list[ParkedSignal] = field(default_factory=list)  # to store for the next try
     taken_up: list[int] = field(default_factory=list)  # seq of what was set aside and has now been decided
     letters: list[DeadLetter] = field(default_factory=list)  # unreadable records, to be published as such
     failures: dict[Place, Count] = field(default_factory=dict)  # expressions that could not be evaluated
 
-    def as_gathered(self) -> "Situation":
+    def as_gathered(self) -> "UnitOfWork":
         """A copy to decide on, made before anything is: what is decided on one does not show in the other."""
-        return Situation(
+        return UnitOfWork(
             incidents=dict(self.incidents),
             newest=dict(self.newest),
             resolves=dict(self.resolves),
@@ -114,12 +114,12 @@ class Situation:
         """Add to the incident's timeline."""
         self.entries.extend((incident_id, entry) for entry in entries)
 
-    def put_aside(self, signal: SetAside) -> None:
+    def put_aside(self, signal: ParkedSignal) -> None:
         """Keep a signal on which deciding failed; it waits behind those of its incident."""
         self.aside.append(signal)
         self.waiting.setdefault(signal.incident_id, []).append(signal)
 
-    def take_up(self, signal: SetAside) -> None:
+    def take_up(self, signal: ParkedSignal) -> None:
         """A signal that waited has been decided."""
         self.waiting[signal.incident_id].remove(signal)
         if signal.seq:

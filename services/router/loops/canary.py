@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.batch.engine import Engine
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.domain import canary as deciding
 from services.router.domain.model.incident import decode, encode
 from services.router.domain.model.signals import DeliveryReported, EventReceived
@@ -49,22 +49,22 @@ AGE: Final = Gauge(
 OVERDUE: Final = Gauge("ladder_canary_overdue", "1 when no canary has arrived for three times its period")
 
 
-def is_canary(arrival: Arrival) -> bool:
+def is_canary(inbound: InboundSignal) -> bool:
     """Whether this is one, or the report about its page."""
-    match arrival.signal:
+    match inbound.signal:
         case EventReceived(event):
             return canary.is_canary(event)
         case DeliveryReported():
-            return arrival.to == canary.ID
+            return inbound.address == canary.ID
         case _:
             return False
 
 
-async def take(engine: Engine, arrivals: Iterable[Arrival]) -> None:
+async def take(engine: Engine, signals: Iterable[InboundSignal]) -> None:
     """Let these take their step. Raises nothing: what fails is logged, and missed by whoever waits for it."""
-    for arrival in arrivals:
+    for inbound in signals:
         try:
-            await _take(engine, arrival)
+            await _take(engine, inbound)
         except Exception as err:
             if kind_of(err) is Kind.AWAY:
                 log.info("canary lost", action="canary_lost", error=repr(err)[:300])
@@ -73,8 +73,8 @@ async def take(engine: Engine, arrivals: Iterable[Arrival]) -> None:
                 log.exception("canary lost", action="canary_lost")
 
 
-async def _take(engine: Engine, arrival: Arrival) -> None:
-    signal = arrival.signal
+async def _take(engine: Engine, inbound: InboundSignal) -> None:
+    signal = inbound.signal
     if isinstance(signal, EventReceived):
         event = signal.event
         await engine.transaction(lambda connection, now, _: _open(connection, event, now))

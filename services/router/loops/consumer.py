@@ -12,7 +12,7 @@ from typing import Final
 from services.router import metrics, post_counts
 from services.router.batch import dead_letter_store, dead_letters
 from services.router.batch.engine import Engine
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.loops import canary, heartbeats
 from shared.clock import stopwatch, utcnow
 from shared.eventlog import Consumer, EventLog, Received
@@ -82,22 +82,22 @@ class Consuming:
     async def _take(self, records: Sequence[Received]) -> None:
         read = [heartbeats.read(record) or dead_letters.read(record) for record in records]
         beats = [each for each in read if isinstance(each, HeartbeatReceived)]
-        canaries = [each for each in read if isinstance(each, Arrival) and canary.is_canary(each)]
-        told = [each for each in read if isinstance(each, Arrival) and post_counts.is_told(each)]
-        others = [each for each in read if isinstance(each, Arrival) and not post_counts.is_told(each)]
-        arrivals = [each for each in others if not canary.is_canary(each)]
+        canaries = [each for each in read if isinstance(each, InboundSignal) and canary.is_canary(each)]
+        told = [each for each in read if isinstance(each, InboundSignal) and post_counts.is_told(each)]
+        others = [each for each in read if isinstance(each, InboundSignal) and not post_counts.is_told(each)]
+        signals = [each for each in others if not canary.is_canary(each)]
         metrics.BATCH_SIGNALS.observe(len(records))
         # Beats last: what is wrong with them must not keep events waiting.
-        if arrivals:
-            await until_done(self._deciding, lambda: self._decide(arrivals), waits=self._waits)
+        if signals:
+            await until_done(self._deciding, lambda: self._decide(signals), waits=self._waits)
         if beats:
             await until_done(self._beating, lambda: self._hear(beats), waits=self._waits)
         if told:
             await until_done(self._beating, lambda: post_counts.take(self._engine, told), waits=self._waits)
         await canary.take(self._engine, canaries)
 
-    async def _decide(self, arrivals: Sequence[Arrival]) -> None:
-        await self._engine.take(arrivals, apart=self._deciding.lasts(APART_AFTER_SECONDS))
+    async def _decide(self, signals: Sequence[InboundSignal]) -> None:
+        await self._engine.accept(signals, apart=self._deciding.lasts(APART_AFTER_SECONDS))
 
     async def _hear(self, beats: Sequence[HeartbeatReceived]) -> None:
         await heartbeats.take(self._engine, beats, apart=self._beating.lasts(APART_AFTER_SECONDS))

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.batch import dead_letters
 from services.router.batch.engine import Engine
-from services.router.batch.handle import Batch
+from services.router.batch.handle import BatchResult
 from services.router.domain.draft.draft import Draft, derived_id
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
@@ -80,7 +80,7 @@ class Spreading:
         why = f"it cannot be told to those whom it concerns: {words(err)}"
         log.error("telling refused", action="spread_refused", incident=message.incident_id, error=why)
 
-        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
             await connection.execute(_DONE, {"id": row_id})
             letter = dead_letters.of_message(message, message.at, why)
             return await self._engine.within([letter], connection, now, in_force)

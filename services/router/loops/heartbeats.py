@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router import metrics
 from services.router.batch import dead_letters, heard_since
 from services.router.batch.engine import Engine
-from services.router.batch.handle import Batch, Handled
-from services.router.batch.inbound import Arrival
+from services.router.batch.handle import BatchResult, SignalResult
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.heartbeats import Deaf, Watched, dropped, missed, told
 from services.router.domain.model.signals import EventReceived
 from services.router.policy.compiled_cache import InForce
@@ -65,8 +65,8 @@ async def take(engine: Engine, beats: Sequence[HeartbeatReceived], *, apart: boo
     Ladder's own has lasted for a while) also whichever brings that out: it is late then, and somebody hears.
     """
 
-    async def refuse(beat: HeartbeatReceived, err: Exception) -> Sequence[Handled]:
-        return await engine.set_aside(
+    async def refuse(beat: HeartbeatReceived, err: Exception) -> Sequence[SignalResult]:
+        return await engine.dead_letter(
             dead_letters.of_message(beat, beat.at, f"it cannot be stored: {words(err)}")
         )
 
@@ -75,10 +75,10 @@ async def take(engine: Engine, beats: Sequence[HeartbeatReceived], *, apart: boo
     await bisect(in_order, lambda some: _take(engine, some), refuse, culprits)
 
 
-async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[Handled]:
+async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[SignalResult]:
     names = {beat.name for beat in beats}
 
-    async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> Batch:
+    async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
         expected = (await engine.policies.one(connection, in_force.hash)).spec.heartbeats
         known = await _locked(connection, sorted(names))
         known |= {
@@ -94,7 +94,7 @@ async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[
 
     batch = await engine.transaction(work)
     engine.committed(batch)
-    return batch.handled
+    return batch.results
 
 
 class Watch:
@@ -124,7 +124,7 @@ class Watch:
             return now + _LONGEST
         self._deaf_since = None
         batch, due = await self._engine.transaction(self._look)
-        if batch.handled:
+        if batch.results:
             self._engine.committed(batch)
         return max(now + _SHORTEST, min(due or now + _LONGEST, now + _LONGEST))
 
@@ -146,10 +146,10 @@ class Watch:
 
     async def _look(
         self, connection: AsyncConnection, now: datetime, in_force: InForce
-    ) -> tuple[Batch, datetime | None]:
+    ) -> tuple[BatchResult, datetime | None]:
         row = (await connection.execute(_HOLD)).one_or_none()
         if row is None:
-            return Batch((), None), None  # another replica is looking
+            return BatchResult((), None), None  # another replica is looking
         live = await self._engine.policies.one(connection, in_force.hash)
         bundle = live.spec
         expected, events = bundle.heartbeats, list[IncidentEvent]()
@@ -157,7 +157,7 @@ class Watch:
             events += await _follow(connection, expected, now)
             await heard_since.follow(connection, self._engine.policies, row.policy_hash, live, now)
         elif not (expected or live.listens):
-            return Batch((), None), None
+            return BatchResult((), None), None
         deaf = await heard_since.goes_on(connection, now, self._canary_every)
         if row.looked_at is not None and now - row.looked_at > heard_since.GAP:
             await _forgive(connection, row.looked_at, now)
@@ -190,12 +190,12 @@ async def _decided(
     connection: AsyncConnection,
     now: datetime,
     in_force: InForce,
-) -> Batch:
-    arrivals = [
-        Arrival(EventReceived(event), (event.integration, event.dedup_key), event.event_id)
+) -> BatchResult:
+    signals = [
+        InboundSignal(EventReceived(event), (event.integration, event.dedup_key), event.event_id)
         for event in events
     ]
-    return await engine.within(arrivals, connection, now, in_force) if arrivals else Batch((), None)
+    return await engine.within(signals, connection, now, in_force) if signals else BatchResult((), None)
 
 
 async def _follow(

@@ -10,8 +10,8 @@ import msgspec
 from sqlalchemy import text
 
 from services.router.batch.engine import Engine
-from services.router.batch.handle import Handled
-from services.router.batch.inbound import Arrival
+from services.router.batch.handle import SignalResult
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.incident import Incident, decode
 from services.router.domain.model.signals import EventReceived
 from services.router.policy import store
@@ -36,8 +36,8 @@ def event(key: str = "checkout", action: Any = "trigger", **fields: Any) -> Inci
     return IncidentEvent(dedup_key=key, action=action, received_at=NOON, **given)
 
 
-def arrival(said: IncidentEvent) -> Arrival:
-    return Arrival(
+def inbound(said: IncidentEvent) -> InboundSignal:
+    return InboundSignal(
         EventReceived(said), (said.integration, said.dedup_key), said.event_id, origin=(INCIDENTS, 0, 7)
     )
 
@@ -55,8 +55,8 @@ class Desk:
             await store.switch(connection, bundle, source="api", by="test")
         await self.sql("DELETE FROM router.outbox")
 
-    async def take(self, *events: IncidentEvent) -> Sequence[Handled]:
-        return await self.engine.take([arrival(each) for each in events])
+    async def take(self, *events: IncidentEvent) -> Sequence[SignalResult]:
+        return await self.engine.accept([inbound(each) for each in events])
 
     async def sql(self, statement: str, **given: Any) -> list[Any]:
         async with self.database.transaction() as connection:

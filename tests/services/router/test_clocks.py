@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.incident import Interval, encode
 from services.router.domain.model.signals import RelatedMessage
 from shared.events import INCIDENTS, RelatedChanged
@@ -132,7 +132,9 @@ async def test_what_was_not_confirmed_is_closed_when_the_same_problem_comes_back
         await api.act(old, "resolve")
         new = await api.opened()
         (told,) = await related(desk)
-        await desk.engine.take([Arrival(RelatedMessage(told), told.to, told.id, origin=(INCIDENTS, 0, 8))])
+        await desk.engine.accept(
+            [InboundSignal(RelatedMessage(told), told.to, told.id, origin=(INCIDENTS, 0, 8))]
+        )
         refused = await api.act(old, "refuse")
         first = (await api.get(f"/v1/incidents/{old}")).json()
     assert (told.to, told.incident_id) == (old, new)

@@ -12,7 +12,7 @@ from shared.clock import utcnow
 from shared.eventlog import Partition, Received, codec
 from shared.eventlog.packing import unpack
 from shared.events import DEAD_LETTER, ESCALATIONS, INCIDENTS, LARGEST_RECORD, REPLAYED, DeadLetter
-from tests.services.router.desk import Desk, arrival, event
+from tests.services.router.desk import Desk, event, inbound
 from tests.services.router.test_api import Api, api_of, keys
 
 PATH = "/v1/dead-letters"
@@ -113,7 +113,7 @@ async def test_an_event_that_could_not_be_stored_is_sent_again_and_opens_its_inc
 ) -> None:
     """Once the fault is mended nothing that was accepted is lost: it is not taken for a repeat."""
     said = event("checkout")
-    await desk.engine.take([dead_letters.of_refused(arrival(said), "it cannot be stored: for the test")])
+    await desk.engine.accept([dead_letters.of_refused(inbound(said), "it cannot be stored: for the test")])
     (name,) = await listed(served)
     early = await ask(served, "POST", f"/{name}/replay")
     assert (early.status_code, early.json()["title"]) == (409, "It cannot be replayed")
@@ -129,7 +129,7 @@ async def test_an_event_that_could_not_be_stored_is_sent_again_and_opens_its_inc
         name.encode(),
     )
     read = dead_letters.read(received(INCIDENTS, row.key, row.value, headers, offset=99))
-    await desk.engine.take([read])
+    await desk.engine.accept([read])
     assert "checkout" in {each.dedup_key for each in await desk.incidents() if each.is_open}
 
 
@@ -191,7 +191,7 @@ async def test_the_largest_record_that_cannot_be_read_is_told_of_with_its_beginn
     """The letter fits into the log, its size and hash are those of the whole, and what stands beside it passes."""
     value = b"x" * (LARGEST_RECORD - 500)
     bad = dead_letters.read(received(INCIDENTS, b"k", value, {}))
-    await desk.engine.take([bad, arrival(event("beside"))])
+    await desk.engine.accept([bad, inbound(event("beside"))])
     rows = await desk.sql("SELECT key, value, headers FROM router.outbox WHERE topic = :t", t=DEAD_LETTER)
     [told] = [codec.decode(DeadLetter, row.value, unpack(row.headers)) for row in rows]
     assert told.true_size == len(value) > len(told.record_value) > 2_000_000

@@ -2,7 +2,7 @@
 
 from prometheus_client import REGISTRY
 
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.signals import DeliveryReported
 from shared.events import DeliveryReport
 from tests.domain.tale import bundle, on_main
@@ -51,7 +51,7 @@ async def test_what_became_of_the_call_stands_in_the_timeline(desk: Desk) -> Non
         outcome="delivered",
         at=NOON,
     )
-    await desk.engine.take([Arrival(DeliveryReported(report), incident.id, report.id)])
+    await desk.engine.accept([InboundSignal(DeliveryReported(report), incident.id, report.id)])
     assert (await told(desk, "call"))[-1] == "call restart reached its automation"
     assert await desk.pages() == []
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.router import post_counts
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.signals import EventReceived
 from shared.events import IncidentEvent
 from shared.events.post_counts import Counted, told
@@ -27,9 +27,9 @@ def counted(outcome: str, count: int, minutes: int, **more: object) -> Counted:
 
 
 async def take(desk: Desk, *events: IncidentEvent) -> None:
-    arrivals = [Arrival(EventReceived(event), (event.integration, event.dedup_key)) for event in events]
-    assert all(post_counts.is_told(each) for each in arrivals)
-    await post_counts.take(desk.engine, arrivals)
+    signals = [InboundSignal(EventReceived(event), (event.integration, event.dedup_key)) for event in events]
+    assert all(post_counts.is_told(each) for each in signals)
+    await post_counts.take(desk.engine, signals)
 
 
 async def test_whoever_asks_sees_what_was_accepted_and_refused_and_why_of_all_replicas(

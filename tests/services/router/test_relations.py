@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from services.router.batch.engine import Engine
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.compiled_bundle import compile_sized
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor, RelatedMessage
@@ -45,14 +45,14 @@ async def hand_on(desk: Desk) -> int:
         said += len(messages)
         for first in range(0, len(messages), 500):
             batch = messages[first : first + 500]
-            await desk.engine.take(
-                [Arrival(RelatedMessage(each), each.to, each.message_id) for each in batch]
+            await desk.engine.accept(
+                [InboundSignal(RelatedMessage(each), each.to, each.message_id) for each in batch]
             )
 
 
 async def act(desk: Desk, incident: Incident, action: str, **arguments: Any) -> Any:
     signal = ActionTaken(action, Actor("user:petra", "lead", "petra"), ActionArguments(**arguments))
-    return (await desk.engine.take([Arrival(signal, incident.id)]))[0].decision
+    return (await desk.engine.accept([InboundSignal(signal, incident.id)]))[0].decision
 
 
 async def by_key(desk: Desk) -> dict[str, Incident]:

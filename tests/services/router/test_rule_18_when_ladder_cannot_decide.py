@@ -9,7 +9,7 @@ import pytest
 
 from services.router.batch import dead_letters, last_resort
 from services.router.batch.engine import Engine
-from services.router.batch.inbound import Arrival
+from services.router.batch.inbound import InboundSignal
 from services.router.domain.decide import decide
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
@@ -20,7 +20,7 @@ from shared.database.pool import Database
 from shared.eventlog import Partition, Received
 from shared.events import DEAD_LETTER, INCIDENTS, DeadLetter
 from tests.domain.tale import bundle
-from tests.services.router.desk import NOON, Desk, arrival, event
+from tests.services.router.desk import NOON, Desk, event, inbound
 
 PERSON = Actor("user:ana", "responder", "ana")
 
@@ -190,7 +190,7 @@ async def test_a_person_can_take_and_resolve_what_ladder_cannot_decide(shaky: De
     await shaky.take(event("bad", title="poison"))
     incident = await shaky.only()
     for action, status in (("acknowledge", "acknowledged"), ("resolve", "closed")):
-        (done,) = await shaky.engine.take([Arrival(ActionTaken(action, PERSON), incident.id)])
+        (done,) = await shaky.engine.accept([InboundSignal(ActionTaken(action, PERSON), incident.id)])
         assert done.decision is not None
         assert (await shaky.only()).status == status
     assert [message.settled is not None for message in await shaky.messages()] == [False, True, True]
@@ -207,8 +207,8 @@ async def letters(desk: Desk) -> list[DeadLetter]:
 
 async def test_an_unreadable_record_becomes_a_dead_letter_and_an_incident(desk: Desk) -> None:
     bad = dead_letters.read(record(b"{not json"))
-    await desk.engine.take([arrival(event("before")), bad, arrival(event("after"))])
-    await desk.engine.take([bad])  # delivered again
+    await desk.engine.accept([inbound(event("before")), bad, inbound(event("after"))])
+    await desk.engine.accept([bad])  # delivered again
     (letter,) = await letters(desk)
     assert (letter.record_value, letter.offset, letter.partition) == (b"{not json", 3, 5)
     found = await by_key(desk)
@@ -218,7 +218,7 @@ async def test_an_unreadable_record_becomes_a_dead_letter_and_an_incident(desk: 
 
 
 async def test_ten_unreadable_records_are_one_incident_that_counts(desk: Desk) -> None:
-    await desk.engine.take([dead_letters.read(record(b"[]", offset)) for offset in range(10)])
+    await desk.engine.accept([dead_letters.read(record(b"[]", offset)) for offset in range(10)])
     assert (await desk.only()).events == 10
     assert len([page for page in await desk.pages() if page.through == "last_resort"]) == 1
     assert len(await letters(desk)) == 10

@@ -10,12 +10,12 @@ ID = "5d0f3f0e-9a3f-5b0e-8f5e-2b8a1f1c7a11"
 
 async def take(desk: Desk, *events: IncidentEvent) -> list[bool]:
     """As they come from the log; for each, whether it was a repeat."""
-    arrivals = []
+    signals = []
     for offset, each in enumerate(events):
         record = codec.encode(each)
         received = Received(Partition(INCIDENTS, 0), offset, record.key, record.value, record.headers, NOON)
-        arrivals.append(dead_letters.read(received))
-    return [each.repeated for each in await desk.engine.take(arrivals)]
+        signals.append(dead_letters.read(received))
+    return [each.repeated for each in await desk.engine.accept(signals)]
 
 
 async def test_another_event_with_the_same_id_opens_the_incident_that_was_promised(desk: Desk) -> None:

@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.batch.engine import Engine
-from services.router.batch.handle import Batch
-from services.router.batch.inbound import Arrival
-from services.router.batch.unit_of_work import Situation
+from services.router.batch.handle import BatchResult
+from services.router.batch.inbound import InboundSignal
+from services.router.batch.unit_of_work import UnitOfWork
 from services.router.domain.decide import decide
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
@@ -31,7 +31,7 @@ from shared.eventlog.postgres import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from shared.events import DEAD_LETTER, DeadLetter, HeartbeatReceived
 from tests.domain.tale import bundle
-from tests.services.router.desk import NOON, Desk, arrival, event
+from tests.services.router.desk import NOON, Desk, event, inbound
 from tests.waiting import until
 
 
@@ -42,12 +42,12 @@ class Shaky(Engine):
     broke = 0
 
     async def within(
-        self, arrivals: Sequence[Arrival], connection: AsyncConnection, now: datetime, in_force: InForce
-    ) -> Batch:
+        self, signals: Sequence[InboundSignal], connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> BatchResult:
         if self.err is not None:
             self.broke += 1
             raise self.err
-        return await super().within(arrivals, connection, now, in_force)
+        return await super().within(signals, connection, now, in_force)
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ async def test_what_a_person_did_and_cannot_be_stored_is_no_dead_letter(desk: De
     await desk.take(event())
     said = ActionTaken("note", Actor("user:ana", "responder", "ana"), ActionArguments(note="a \x00 in it"))
     with pytest.raises(DBAPIError):
-        await desk.engine.take([Arrival(said, (await desk.only()).id)])
+        await desk.engine.accept([InboundSignal(said, (await desk.only()).id)])
     assert await letters(desk) == []
 
 
@@ -221,18 +221,18 @@ class BreaksOver(Engine):
     key = "bad"
 
     async def within(
-        self, arrivals: Sequence[Arrival], connection: AsyncConnection, now: datetime, in_force: InForce
-    ) -> Batch:
-        if any(isinstance(each.to, tuple) and each.to[1] == self.key for each in arrivals):
+        self, signals: Sequence[InboundSignal], connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> BatchResult:
+        if any(isinstance(each.address, tuple) and each.address[1] == self.key for each in signals):
             raise KeyError(self.key)
-        return await super().within(arrivals, connection, now, in_force)
+        return await super().within(signals, connection, now, in_force)
 
     async def _due(
-        self, situation: Situation, connection: AsyncConnection, now: datetime, in_force: InForce
-    ) -> Batch:
-        if any(each.dedup_key == self.key for each in situation.incidents.values()):
+        self, unit: UnitOfWork, connection: AsyncConnection, now: datetime, in_force: InForce
+    ) -> BatchResult:
+        if any(each.dedup_key == self.key for each in unit.incidents.values()):
             raise KeyError(self.key)
-        return await super()._due(situation, connection, now, in_force)
+        return await super()._due(unit, connection, now, in_force)
 
 
 async def test_a_fault_of_the_shell_that_one_event_brings_out_stops_nobody_elses_pages(
@@ -242,10 +242,10 @@ async def test_a_fault_of_the_shell_that_one_event_brings_out_stops_nobody_elses
     engine = BreaksOver(database)
     desk = Desk(database, engine)
     await desk.put_in_force(bundle())
-    given = [arrival(event(key)) for key in ("a", "bad", "c")]
+    given = [inbound(event(key)) for key in ("a", "bad", "c")]
     with pytest.raises(KeyError):
-        await engine.take(given)
-    await engine.take(given, apart=True)
+        await engine.accept(given)
+    await engine.accept(given, apart=True)
     found = {each.dedup_key: each for each in await desk.incidents()}
     assert (found["a"].stuck, found["c"].stuck) == (None, None)
     assert found["bad"].stuck is not None
