@@ -28,11 +28,6 @@ class Translator:
     courses: dict[str, Course] = field(default_factory=dict)
     rows: int = 0
 
-    @property
-    def open_keys(self) -> int:
-        """Incidents whose last row so far does not say solved."""
-        return sum(course.is_open for course in self.courses.values())
-
     def translate(self, rows: Iterable[Row]) -> Iterator[Event]:
         """The events of these rows. Raises MapError for a row without a key."""
         for row in rows:

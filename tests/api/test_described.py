@@ -192,7 +192,7 @@ def _contents(operation: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def test_what_is_posted_comes_with_an_example_that_fits() -> None:
     for path, operation in operations(DOCUMENT):
         for kind, media in operation.get("requestBody", {}).get("content", {}).items():
-            if kind != "application/json" or path.startswith("/v1/policy"):
+            if kind != "application/json" or path in {"/v1/policy", "/v1/policy/check"}:
                 continue
             schema = media["schema"]
             shown = media.get("example") or _resolved(schema)["examples"][0]

@@ -23,7 +23,6 @@ from tests.waiting import until
 ROOT = os.geteuid() == 0
 PARTS = ("ladder", "services", "shared", "deploy", "Makefile", "requirements.lock")
 only_root = pytest.mark.skipif(not ROOT, reason="only root can become another user")
-needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
 @pytest.fixture

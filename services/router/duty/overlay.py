@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,8 +19,6 @@ from shared.policy.model.bundle import ALWAYS
 from shared.policy.oncall.schedules import Override
 
 log = telemetry.logger(__name__)
-
-KEPT_AFTER_END: Final = timedelta(hours=1)  # what has ended is still told of for a while
 
 
 class Overlays:

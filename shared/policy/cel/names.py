@@ -10,7 +10,6 @@ TEXTS: Final = (
     *("waiting_for", "level", "assignee", "customer.id", "customer.name"),
 )
 NUMBERS: Final = ("impact", "urgency", "priority", "round", "reopened", "events")
-OUTSIDE: Final = ("open", "on_call")  # functions whose answer is not the expression's own
 MACROS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "has": "has(body.name)",
