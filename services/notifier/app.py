@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from services.notifier import migrations as revisions
 from services.notifier.api.routes import routes
-from services.notifier.caught_up import Emptiness
-from services.notifier.channels import AT_ONCE, Means, opened, sendable
+from services.notifier.caught_up import CaughtUp
+from services.notifier.channels import CONCURRENCY, ChannelDependencies, build_channels, sendable
 from services.notifier.consume import GROUP, MOST, Consumption
 from services.notifier.deadman import Deadman, has_come_through
-from services.notifier.sending.attempt import Courier
-from services.notifier.sending.concurrency import Capacity
+from services.notifier.sending.attempt import Transport
+from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.sending.sender import LEASE, Sender
 from services.notifier.settings import NotifierSettings
 from services.notifier.storage import mailbox, retention
@@ -66,16 +66,16 @@ class Notifier:
         self._pulses = Pulses(clock=clock)
         self._beat = self._pulses.beat_of("notifier consume")
         self._relay = Relay(database, event_log, SCHEMA)
-        self.capacity = Capacity(AT_ONCE)
-        self._channels = opened(
-            Means(
+        self.concurrency = ConcurrencyLimits(CONCURRENCY)
+        self._channels = build_channels(
+            ChannelDependencies(
                 outbound=Outbound.allowing(settings.outbound_allow),
                 signer=settings.signer,
                 keep=lambda envelopes: mailbox.keep(database, envelopes),
                 mail=settings.mail,
             )
         )
-        courier = Courier(
+        transport = Transport(
             channels=self._channels,
             secrets=Secrets(settings.secrets_dir),
             signer=settings.signer,
@@ -84,8 +84,8 @@ class Notifier:
         )
         self._sender = Sender(
             database,
-            courier,
-            self.capacity,
+            transport,
+            self.concurrency,
             sent=self._relay.wake,
             sends=sendable(settings.mail),
             pulses=self._pulses,
@@ -98,7 +98,7 @@ class Notifier:
             lease=LEASE,
             committed=self._relay.wake,
         )
-        self._emptiness = Emptiness()
+        self._caught_up = CaughtUp()
         self._starting = Failures("notifier", database.trouble)
         self._applying = Failures("notifier apply", database.trouble)
         self._joining = Failures("notifier consume", database.trouble)
@@ -199,7 +199,7 @@ class Notifier:
         wait_seconds = 0.02 if self._consumption.holding else 1.0
         records = await consumer.fetch(MOST, wait_seconds)
         took = stopwatch() - asked_at
-        oldest = self._emptiness.after(len(records), took, wait_seconds, consumer.assignment())
+        oldest = self._caught_up.after(len(records), took, wait_seconds, consumer.assignment())
         self._held_once = self._held_once or consumer.held_assignment_once
         if not records:
             if self._consumption.holding:
@@ -250,7 +250,7 @@ def build(settings: NotifierSettings, *, log: EventLog, database: Database | Non
     notifier = Notifier(settings, log, database)
     return Service(
         name="notifier",
-        api=routes(database, notifier.guarding_bundle, notifier.capacity),
+        api=routes(database, notifier.guarding_bundle, notifier.concurrency),
         running=notifier.running,
         unready=notifier.unready,
         stuck=notifier.stuck,

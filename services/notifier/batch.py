@@ -7,15 +7,15 @@ from datetime import datetime
 from uuid import uuid5
 
 from services.notifier.domain.delivery import Delivery
-from services.notifier.domain.plan import NAMESPACE, Plan, set_aside
-from services.notifier.storage.deliveries import Seen
+from services.notifier.domain.plan import NAMESPACE, Plan, park
+from services.notifier.storage.deliveries import IncidentVersion
 from shared.eventlog import Received
 from shared.eventlog.dead_letters import fitted
 from shared.events import REPLAYED, DeadLetter, DeliveryReport, IncidentChanged, Message
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadRecord:
     """A record that could be read."""
 
     record: Received
@@ -26,9 +26,9 @@ class Read:
 class Planned:
     """What one record comes to: its message's plan, or the letter with which it is set aside."""
 
-    read: Read | None
+    read: ReadRecord | None
     plan: Plan
-    letter: DeadLetter | None = None
+    dead_letter: DeadLetter | None = None
 
     @property
     def identity(self) -> str:
@@ -38,13 +38,13 @@ class Planned:
             return self.read.message.message_id + (
                 f" again {again.decode(errors='replace')}" if again else ""
             )
-        assert self.letter is not None
-        return self.letter.letter_id
+        assert self.dead_letter is not None
+        return self.dead_letter.letter_id
 
 
 def outgoing(fresh: Iterable[Planned]) -> list[Message]:
     """What the router hears of a batch at once, and what is set aside."""
-    letters: list[Message] = [one.letter for one in fresh if one.letter]
+    letters: list[Message] = [one.dead_letter for one in fresh if one.dead_letter]
     return letters + [report for one in fresh for report in one.plan.reports]
 
 
@@ -59,7 +59,7 @@ def first_of_each(planned: Sequence[Planned], fresh: frozenset[str]) -> list[Pla
     return taken
 
 
-def folded(messages: Iterable[IncidentChanged]) -> list[Seen]:
+def incident_versions(messages: Iterable[IncidentChanged]) -> list[IncidentVersion]:
     """What a batch says of each incident in the end, sorted by id (the order in which rows are locked)."""
     ordered_messages = sorted(messages, key=lambda message: message.incident.id)
     return [
@@ -68,17 +68,17 @@ def folded(messages: Iterable[IncidentChanged]) -> list[Seen]:
     ]
 
 
-def _last(messages: Sequence[IncidentChanged]) -> Seen:
+def _last(messages: Sequence[IncidentChanged]) -> IncidentVersion:
     incident_id = messages[0].incident.id
     version = max(message.incident.version for message in messages)
-    last = settling(messages).get(incident_id)
+    last = last_settling(messages).get(incident_id)
     if last is None or last.settled is None:
-        return Seen(incident_id, version)
+        return IncidentVersion(incident_id, version)
     settled = last.settled
-    return Seen(incident_id, version, last.incident.version, last.at, settled.why, settled.by)
+    return IncidentVersion(incident_id, version, last.incident.version, last.at, settled.why, settled.by)
 
 
-def settling(messages: Iterable[IncidentChanged]) -> Mapping[str, IncidentChanged]:
+def last_settling(messages: Iterable[IncidentChanged]) -> Mapping[str, IncidentChanged]:
     """The newest settling message of each incident."""
     last: dict[str, IncidentChanged] = {}
     for message in messages:
@@ -97,21 +97,21 @@ def is_by(page: Delivery, message: IncidentChanged) -> bool:
     )
 
 
-def aside(read: Read, reason: str, now: datetime) -> Planned:
+def parked(read: ReadRecord, reason: str, now: datetime) -> Planned:
     """A message that cannot be carried out: none of its pages reached anybody."""
-    reports: tuple[DeliveryReport, ...] = set_aside(read.message, reason[:500], now)
-    return Planned(read, Plan((), reports), letter_of(read.record, reason, now))
+    reports: tuple[DeliveryReport, ...] = park(read.message, reason[:500], now)
+    return Planned(read, Plan((), reports), dead_letter_of(read.record, reason, now))
 
 
-def refused(read: Read, reason: str, now: datetime) -> Planned:
-    """Like `aside`, and nothing of the message goes into the tables again."""
-    return replace(aside(read, reason, now), read=None)
+def refused(read: ReadRecord, reason: str, now: datetime) -> Planned:
+    """Like `parked`, and nothing of the message goes into the tables again."""
+    return replace(parked(read, reason, now), read=None)
 
 
-def letter_of(record: Received, reason: str, now: datetime) -> DeadLetter:
+def dead_letter_of(record: Received, reason: str, now: datetime) -> DeadLetter:
     """The dead letter of a record of the log."""
     place = f"{record.partition.topic}:{record.partition.number}:{record.offset}"
-    letter = DeadLetter(
+    dead_letter = DeadLetter(
         letter_id=str(uuid5(NAMESPACE, place)),
         at=now,
         service="notifier",
@@ -123,4 +123,4 @@ def letter_of(record: Received, reason: str, now: datetime) -> DeadLetter:
         record_headers=dict(record.headers),
         record_value=record.value,
     )
-    return fitted(letter)
+    return fitted(dead_letter)

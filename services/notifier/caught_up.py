@@ -15,7 +15,7 @@ _FEW: Final = 100
 _STOOD_STILL_SECONDS: Final = 0.5  # beyond what was asked for: much may have come since
 
 
-class Emptiness:
+class CaughtUp:
     """When the log had nothing more to read, as far as one member of a group knows."""
 
     def __init__(self) -> None:

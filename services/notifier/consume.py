@@ -15,15 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifier import metrics
 from services.notifier.batch import (
     Planned,
-    Read,
-    aside,
+    ReadRecord,
+    dead_letter_of,
     first_of_each,
-    folded,
+    incident_versions,
     is_by,
-    letter_of,
+    last_settling,
     outgoing,
+    parked,
     refused,
-    settling,
 )
 from services.notifier.domain.announcements import as_change
 from services.notifier.domain.delivery import Delivery
@@ -35,10 +35,10 @@ from services.notifier.domain.plan import (
     told_who_took_it,
     unknown_recipients,
 )
-from services.notifier.sending.shielded import unbroken
+from services.notifier.sending.shielded import shielded
 from services.notifier.storage import deliveries as store
 from services.notifier.storage import end_notices, superseded_pages
-from services.notifier.storage.deliveries import Row, Seen
+from services.notifier.storage.deliveries import IncidentVersion, NewDelivery
 from services.notifier.storage.tables import SCHEMA
 from shared import telemetry
 from shared.clock import stopwatch
@@ -59,7 +59,7 @@ LONGEST_HOLD: Final = timedelta(seconds=5)
 log = telemetry.logger(__name__)
 
 
-class Desk(Protocol):
+class SendQueue(Protocol):
     """Where deliveries are handed to be sent (`deliver.Sender`)."""
 
     def reserve(self, deliveries: Iterable[Delivery], now: datetime) -> frozenset[str]: ...
@@ -79,7 +79,7 @@ class Consumption:
     def __init__(
         self,
         database: Database,
-        desk: Desk,
+        send_queue: SendQueue,
         *,
         bundle: Callable[[], Bundle],
         newer_policy: Callable[[], Awaitable[None]],
@@ -87,7 +87,7 @@ class Consumption:
         committed: Callable[[], None],
     ) -> None:
         self._database = database
-        self._desk = desk
+        self._send_queue = send_queue
         self._bundle = bundle
         self._newer_policy = newer_policy
         self._lease = lease
@@ -157,20 +157,20 @@ class Consumption:
             return
         async with self._database.transaction() as connection:
             await store.release_held(connection, sorted(partitions), now)
-        self._desk.wake()
+        self._send_queue.wake()
 
     @staticmethod
     def _planned(record: Received, bundle: Bundle, now: datetime) -> Planned:
         try:
             message = _decoded(record)
         except UnreadableRecordError as err:
-            return Planned(None, Plan((), ()), letter_of(record, f"cannot be read: {err}", now))
-        read = Read(record, message)
+            return Planned(None, Plan((), ()), dead_letter_of(record, f"cannot be read: {err}", now))
+        read = ReadRecord(record, message)
         try:
             return Planned(read, plan(message, bundle, now))
         except Exception as err:
             log.exception("message set aside", action="set_aside", incident=message.incident.id)
-            return aside(read, f"cannot be planned: {err!r}", now)
+            return parked(read, f"cannot be planned: {err!r}", now)
 
     async def _apply(
         self,
@@ -183,7 +183,7 @@ class Consumption:
         """Commit; what is refused is set aside, its neighbours pass."""
 
         async def commit(some: Sequence[Planned]) -> Sequence[None]:
-            await unbroken(self._commit(some, bundle, behind, now))
+            await shielded(self._commit(some, bundle, behind, now))
             return ()
 
         async def refuse(culprit: Planned, err: Exception) -> Sequence[None]:
@@ -204,11 +204,11 @@ class Consumption:
             for one in planned
             if one.read is not None and one.read.record.partition.number not in behind
             for delivery in one.plan.deliveries
-            if not delivery.is_bound
+            if not delivery.is_end_notice
         }
         for name in outdated(startable.values()):
             del startable[name]
-        reserved = self._desk.reserve(ordered(startable.values()), now)
+        reserved = self._send_queue.reserve(ordered(startable.values()), now)
         started: list[Delivery] = []
         asked_at = stopwatch()
         until = now + timedelta(seconds=asked_at - self._began) + self._lease
@@ -217,14 +217,14 @@ class Consumption:
             started, settled = await self._write(planned, bundle, behind, leased, now)
         finally:
             going = {delivery.id for delivery in started}
-            self._desk.release(startable[name] for name in reserved - going)
+            self._send_queue.release(startable[name] for name in reserved - going)
         for one in settled:
-            self._desk.settle(one.incident_id, one.settled_version)
+            self._send_queue.settle(one.incident_id, one.settled_version)
         crash_point("notifier.committed")
-        self._desk.start(started, asked_at)
+        self._send_queue.start(started, asked_at)
         self._committed()
         if len(reserved) < len(startable) or settled:  # an end may go out
-            self._desk.wake()
+            self._send_queue.wake()
 
     async def _write(
         self,
@@ -233,17 +233,17 @@ class Consumption:
         behind: set[int],
         leased: Mapping[str, datetime],
         now: datetime,
-    ) -> tuple[list[Delivery], Sequence[Seen]]:
+    ) -> tuple[list[Delivery], Sequence[IncidentVersion]]:
         """The transaction: what starts now of what is leased (until then), and what was settled."""
-        seen = folded([one.read.message for one in planned if one.read is not None])
+        seen = incident_versions([one.read.message for one in planned if one.read is not None])
         rows = [row for one in planned for row in self._rows(one, behind, leased, now)]
         settled = [one for one in seen if one.settled_version]
         ids = [one.identity for one in planned]
-        bound = {row.delivery.incident_id for row in rows if row.delivery.is_bound}
-        again = {row.delivery.incident_id for row in rows if row.delivery.is_again}
-        if settled or bound or again or any(one.letter or one.plan.reports for one in planned):
+        bound = {row.delivery.incident_id for row in rows if row.delivery.is_end_notice}
+        again = {row.delivery.incident_id for row in rows if row.delivery.is_repeat}
+        if settled or bound or again or any(one.dead_letter or one.plan.reports for one in planned):
             async with self._database.transaction() as connection:
-                written = await store.write(connection, ids, seen, rows, now)
+                written = await store.insert(connection, ids, seen, rows, now)
                 fresh = first_of_each(planned, written.fresh)
                 await store.cancel(connection, settled)
                 await self._tell_the_paged(connection, settled, planned, bundle, now)
@@ -254,7 +254,7 @@ class Consumption:
         else:  # one statement is a transaction of its own: the quick way to a page
             async with self._database.engine.connect() as plain:
                 connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-                written = await store.write(connection, ids, seen, rows, now)
+                written = await store.insert(connection, ids, seen, rows, now)
                 fresh = first_of_each(planned, written.fresh)
         _count(planned, fresh)
         claimed = {row.delivery.id: row.delivery for row in rows if row.lease_until}
@@ -264,7 +264,7 @@ class Consumption:
     async def _tell_the_paged(
         self,
         connection: AsyncConnection,
-        settled: Sequence[Seen],
+        settled: Sequence[IncidentVersion],
         planned: Sequence[Planned],
         bundle: Bundle,
         now: datetime,
@@ -273,7 +273,7 @@ class Consumption:
 
         Of what the router itself tells everybody who was paged they hear by that.
         """
-        last = settling(one.read.message for one in planned if one.read is not None)
+        last = last_settling(one.read.message for one in planned if one.read is not None)
         settled = [one for one in settled if not _is_told(last[one.incident_id])]
         if not settled:
             return
@@ -283,25 +283,27 @@ class Consumption:
             if not is_by(page, last[page.incident_id])
         ]
         if told:
-            incidents = [Seen(one.incident_id, one.version) for one in settled]
-            rows = [Row(delivery.id, delivery) for delivery in told]
-            await store.write(connection, [delivery.id for delivery in told], incidents, rows, now)
+            incidents = [IncidentVersion(one.incident_id, one.version) for one in settled]
+            rows = [NewDelivery(delivery.id, delivery) for delivery in told]
+            await store.insert(connection, [delivery.id for delivery in told], incidents, rows, now)
 
     @staticmethod
-    def _rows(one: Planned, behind: set[int], leased: Mapping[str, datetime], now: datetime) -> Iterable[Row]:
+    def _rows(
+        one: Planned, behind: set[int], leased: Mapping[str, datetime], now: datetime
+    ) -> Iterable[NewDelivery]:
         for delivery in one.plan.deliveries:
             assert one.read is not None
             partition = one.read.record.partition.number
             if delivery.id in leased:
-                yield Row(one.identity, delivery, lease_until=leased[delivery.id])
-            elif delivery.is_bound:
+                yield NewDelivery(one.identity, delivery, lease_until=leased[delivery.id])
+            elif delivery.is_end_notice:
                 waits = replace(delivery, next_attempt_at=now + end_notices.LONGEST_WAIT)
-                yield Row(one.identity, waits, held=end_notices.WAITS)
+                yield NewDelivery(one.identity, waits, held=end_notices.WAITS)
             elif partition in behind and delivery.is_urgent:
                 held = replace(delivery, next_attempt_at=now + LONGEST_HOLD)
-                yield Row(one.identity, held, held=partition)
+                yield NewDelivery(one.identity, held, held=partition)
             else:
-                yield Row(one.identity, delivery)
+                yield NewDelivery(one.identity, delivery)
 
 
 def _partitions_behind(records: Sequence[Received], now: datetime) -> set[int]:
@@ -328,7 +330,7 @@ def _claimed(delivery: Delivery) -> Delivery:
 
 
 def _count(planned: Sequence[Planned], fresh: Sequence[Planned]) -> None:
-    aside = sum(one.letter is not None for one in fresh)
-    metrics.MESSAGES.labels("set_aside").inc(aside)
-    metrics.MESSAGES.labels("applied").inc(len(fresh) - aside)
+    parked = sum(one.dead_letter is not None for one in fresh)
+    metrics.MESSAGES.labels("set_aside").inc(parked)
+    metrics.MESSAGES.labels("applied").inc(len(fresh) - parked)
     metrics.MESSAGES.labels("repeated").inc(len(planned) - len(fresh))

@@ -1,7 +1,7 @@
 """Envelopes for the contract tests of channels."""
 
 from services.notifier.channels import Envelope
-from services.notifier.domain.messages.compose import write
+from services.notifier.domain.messages.compose import render
 from services.notifier.domain.plan import plan
 from services.notifier.sending.links import links_of
 from shared.clock import utcnow
@@ -17,5 +17,5 @@ def envelope(address, *, secret="", told=None, at=None, **said):
     message = changed(*([] if told else [page()]), notices=[told] if told else [], incident=incident(**said))
     policy = bundle({"ana": {"contacts": {"it": {"inbox": "ana"}}}})
     delivery = plan(message, policy, at).deliveries[0]
-    letter = write(delivery, policy, links_of(delivery, "https://ladder.test", SIGNER), at)
-    return Envelope(delivery, letter, address, secret, at)
+    rendered = render(delivery, policy, links_of(delivery, "https://ladder.test", SIGNER), at)
+    return Envelope(delivery, rendered, address, secret, at)

@@ -17,9 +17,9 @@ import pytest
 from ladder.serving import open_files
 from ladder.serving.connections import Bounds, ConnectionSettings
 from ladder.web.host import assemble
-from services.notifier.channels import MailServer, Means, Rejected, Unavailable, opened
+from services.notifier.channels import ChannelDependencies, MailServer, Rejected, Unavailable, build_channels
 from services.notifier.domain.delivery import Delivery
-from services.notifier.sending.attempt import Courier
+from services.notifier.sending.attempt import Transport
 from shared.network.outbound import Outbound
 from shared.policy import PolicyErrors, load
 from shared.policy.model.windows import parse_zone
@@ -58,16 +58,16 @@ def no_file_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def courier(secrets: Path) -> Courier:
-    channels = opened(
-        Means(
+def transport(secrets: Path) -> Transport:
+    channels = build_channels(
+        ChannelDependencies(
             outbound=Outbound.allowing(["127.0.0.1", "localhost"]),
             signer=SIGNER,
             keep=None,  # type: ignore[arg-type]  # nothing goes to an inbox here
             mail=MailServer.at("smtp://localhost:2525", "ladder@example.com"),
         )
     )
-    return Courier(channels, Secrets(secrets), SIGNER, "http://ladder.test", bundle)
+    return Transport(channels, Secrets(secrets), SIGNER, "http://ladder.test", bundle)
 
 
 def to(address: str, channel: str = "webhook", secret: str = "") -> Delivery:
@@ -110,9 +110,9 @@ async def test_no_channel_gives_up_because_files_are_scarce(
 ) -> None:
     """Whatever it needs a file for."""
     (tmp_path / "hook").write_text("http://127.0.0.1:9/ana")
-    carrier = courier(tmp_path)
+    carrier = transport(tmp_path)
     with no_file_left():
-        result = await carrier.carry(to(address, channel), envelope("").at)
+        result = await carrier.deliver_once(to(address, channel), envelope("").at)
     assert isinstance(result, Unavailable), result
 
 
@@ -120,9 +120,9 @@ async def test_a_secret_that_is_mounted_late_is_waited_for_and_one_that_never_is
     tmp_path: Path,
 ) -> None:
     """Two minutes are enough for a mount; after that its name is taken for wrong."""
-    carrier, missing = courier(tmp_path), to("secret:hook")
-    early = await carrier.carry(missing, missing.created_at + timedelta(seconds=119))
-    late = await carrier.carry(missing, missing.created_at + timedelta(seconds=121))
+    carrier, missing = transport(tmp_path), to("secret:hook")
+    early = await carrier.deliver_once(missing, missing.created_at + timedelta(seconds=119))
+    late = await carrier.deliver_once(missing, missing.created_at + timedelta(seconds=121))
     assert (type(early), type(late)) == (Unavailable, Rejected)
     assert "No such file" in early.reason
 

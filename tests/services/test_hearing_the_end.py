@@ -27,7 +27,7 @@ def reachable(receiver: Receiver, **finally_: object):
     return bundle(users=users, policies={"main": ladder(**{"finally": final})})
 
 
-async def carry(story: Tale, place: Office, told: int) -> int:
+async def deliver_once(story: Tale, place: Office, told: int) -> int:
     """Hand the notifier what was decided since; how much that is in all."""
     messages = [each.message for each in story.decisions if each.message is not None]
     for message in messages[told:]:
@@ -48,14 +48,14 @@ async def test_ana_whom_it_passed_by_hears_the_end_and_karel_whose_page_failed_h
     async with office(database_url, policy) as place:
         story.event()
         story.later(minutes=31)
-        told = await carry(story, place, 0)
+        told = await deliver_once(story, place, 0)
         await until(lambda: len(receiver.requests) == len(story.pages))
         await until(lambda: _all_known(place))
         story.act("acknowledge", user="petra")
-        told = await carry(story, place, told)
+        told = await deliver_once(story, place, told)
         await until(lambda: events(receiver, "ana") == ["page", "taken"])
         story.event("resolve")
-        await carry(story, place, told)
+        await deliver_once(story, place, told)
         await until(lambda: events(receiver, "ana") == ["page", "taken", "resolved"])
         await until(lambda: events(receiver, "petra") == ["page", "resolved"])
         assert set(events(receiver, "karel")) == {"page"}
@@ -76,7 +76,7 @@ async def test_karel_gets_one_page_when_his_receiver_is_back_after_a_day_of_fina
         for message in [each.message for each in story.decisions if each.message is not None]:
             await place.hear(message)
             await place.sender.record_once(utcnow())
-        await until(lambda: place.capacity.free == 1_024)
+        await until(lambda: place.concurrency.free == 1_024)
         await place.sender.record_once(utcnow())
         receiver.answers["/karel"] = [200]
         receiver.requests.clear()

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, FromClause, Row, Uuid, delete, literal, se
 from services.notifier.api.access import holder_with, may_answer_for, require_reader
 from services.notifier.domain.delivery import State, without_secrets
 from services.notifier.domain.messages.rendered import ACTING_LINKS
-from services.notifier.sending.concurrency import Capacity
+from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.storage.tables import delivery, endpoint_disabled, inbox_message
 from shared.auth.access import Holder, KeyFirst
 from shared.database.pool import Database
@@ -132,12 +132,14 @@ class Filters(BaseModel):
     cursor: str = Field(default="", max_length=200, description="`next` of the page before")
 
 
-def routes(database: Database, bundle: Callable[[], Bundle | None], capacity: Capacity) -> APIRouter:
+def routes(
+    database: Database, bundle: Callable[[], Bundle | None], concurrency: ConcurrencyLimits
+) -> APIRouter:
     """The notifier's paths."""
     router = APIRouter(responses=_REFUSALS, route_class=KeyFirst)
     viewer, admin = Depends(holder_with("viewer", bundle)), Depends(holder_with("admin", bundle))
     _add_inbox(router, database, bundle)
-    _add_endpoints(router, database, capacity, viewer, admin)
+    _add_endpoints(router, database, concurrency, viewer, admin)
     _add_deliveries(router, database, viewer)
     return router
 
@@ -207,7 +209,7 @@ def _add_deliveries(router: APIRouter, database: Database, viewer: Any) -> None:
 
 
 def _add_endpoints(
-    router: APIRouter, database: Database, capacity: Capacity, viewer: Any, admin: Any
+    router: APIRouter, database: Database, concurrency: ConcurrencyLimits, viewer: Any, admin: Any
 ) -> None:
     @router.get(
         "/v1/deliveries/endpoints",
@@ -227,7 +229,7 @@ def _add_endpoints(
         why = "unavailable again and again"
         resting = [
             Endpoint(endpoint=without_secrets(name), state="resting", until=until, reason=why)
-            for name, until in sorted(capacity.open_breakers(database.now()).items())
+            for name, until in sorted(concurrency.open_breakers(database.now()).items())
         ]
         return Endpoints(items=disabled + resting)
 

@@ -31,7 +31,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class ChannelDependencies:
     """What channels are made of."""
 
     outbound: Outbound
@@ -41,20 +41,20 @@ class Means:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ChannelType:
     """A channel: how it is made, and how many of its messages may be under way to one endpoint."""
 
-    make: Callable[[Means], Channel]
-    at_once: int = 16
+    make: Callable[[ChannelDependencies], Channel]
+    concurrency: int = 16
 
 
-CHANNELS: Final[Mapping[str, Kind]] = {
-    "webhook": Kind(lambda means: WebhookChannel(means.outbound, means.signer)),
-    "inbox": Kind(lambda means: InboxChannel(means.keep), at_once=256),
-    CANARY: Kind(lambda _: CanaryChannel()),
-    "email": Kind(lambda means: EmailChannel(means.mail), at_once=8),
+CHANNELS: Final[Mapping[str, ChannelType]] = {
+    "webhook": ChannelType(lambda dependencies: WebhookChannel(dependencies.outbound, dependencies.signer)),
+    "inbox": ChannelType(lambda dependencies: InboxChannel(dependencies.keep), concurrency=256),
+    CANARY: ChannelType(lambda _: CanaryChannel()),
+    "email": ChannelType(lambda dependencies: EmailChannel(dependencies.mail), concurrency=8),
 }
-AT_ONCE: Final[Mapping[str, int]] = {name: kind.at_once for name, kind in CHANNELS.items()}
+CONCURRENCY: Final[Mapping[str, int]] = {name: kind.concurrency for name, kind in CHANNELS.items()}
 
 
 def sendable(mail: MailServer | None) -> tuple[str, ...]:
@@ -63,6 +63,6 @@ def sendable(mail: MailServer | None) -> tuple[str, ...]:
     return tuple(sorted(name for name in CHANNELS if name not in unable))
 
 
-def opened(means: Means) -> Mapping[str, Channel]:
+def build_channels(dependencies: ChannelDependencies) -> Mapping[str, Channel]:
     """Every channel, ready to send."""
-    return {name: kind.make(means) for name, kind in CHANNELS.items()}
+    return {name: kind.make(dependencies) for name, kind in CHANNELS.items()}

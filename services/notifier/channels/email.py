@@ -19,7 +19,7 @@ import aiosmtplib
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.mail_headers import BadHeaderError, head, identity, mailbox, phrase
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
-from services.notifier.domain.messages.rendered import Letter, link_name
+from services.notifier.domain.messages.rendered import RenderedMessage, link_name
 from shared import html
 from shared.policy.model.addresses import MailAddress, NoMailAddressError
 from shared.policy.model.addresses import mail_address as parsed
@@ -73,7 +73,7 @@ class MailServer:
 
 
 class EmailChannel:
-    """Sends letters as mail; without a server every mail is rejected with the reason."""
+    """Sends messages as mail; without a server every mail is rejected with the reason."""
 
     def __init__(self, server: MailServer | None) -> None:
         self._server = server
@@ -129,13 +129,13 @@ def written(envelope: Envelope, sender: str, reply_to: str = "") -> Mail:
 
     A subscription is the operator's to end: without somebody who reads answers no mail promises it.
     """
-    delivery, letter = envelope.delivery, envelope.letter
+    delivery, rendered = envelope.delivery, envelope.rendered
     ours, to = mail_address("LADDER_MAIL_FROM", sender), mail_address("the address", envelope.address)
     thread = identity("incident", delivery.incident_id, ours.domain)
     headers = [
         ("From", mailbox(ours)),
         ("To", mailbox(to)),
-        ("Subject", phrase(_subject(letter))),
+        ("Subject", phrase(_subject(rendered))),
         ("Date", format_datetime(envelope.at)),
         ("Message-ID", identity(delivery.id, ours.domain)),
         ("In-Reply-To", thread),
@@ -143,27 +143,27 @@ def written(envelope: Envelope, sender: str, reply_to: str = "") -> Mail:
         ("Auto-Submitted", "auto-generated"),
         ("X-Ladder-Event", phrase(delivery.event)),
     ]
-    if not letter.stakeholder and delivery.content.incident.id:
+    if not rendered.stakeholder and delivery.content.incident.id:
         headers.append(("X-Ladder-Priority", str(delivery.content.incident.priority)))
     if reply_to:
         answers = mail_address("LADDER_MAIL_REPLY_TO", reply_to)
         headers.append(("Reply-To", mailbox(answers)))
-        if letter.stakeholder:
+        if rendered.stakeholder:
             to_end = f"<mailto:{quote(answers.local)}@{answers.domain}?subject=unsubscribe>"
             headers.append(("List-Unsubscribe", to_end))
-    return Mail(ours.spec, to.spec, head(headers) + _content(letter))
+    return Mail(ours.spec, to.spec, head(headers) + _content(rendered))
 
 
-def _subject(letter: Letter) -> str:
-    subject = letter.subject or "(without a title)"
-    return subject if letter.begins else f"Re: {subject}"
+def _subject(rendered: RenderedMessage) -> str:
+    subject = rendered.subject or "(without a title)"
+    return subject if rendered.begins else f"Re: {subject}"
 
 
-def _content(letter: Letter) -> bytes:
+def _content(rendered: RenderedMessage) -> bytes:
     """Both forms of the text with the headers that describe them, which hold nothing of anybody's."""
     message = EmailMessage(_BODY)
-    message.set_content(_sound(f"{letter.title}\n\n{letter.text}\n"))
-    page = html.rendered("services.notifier.channels/mail.html", letter=letter, link_name=link_name)
+    message.set_content(_sound(f"{rendered.title}\n\n{rendered.text}\n"))
+    page = html.rendered("services.notifier.channels/mail.html", message=rendered, link_name=link_name)
     message.add_alternative(_sound(page), subtype="html")
     return message.as_bytes()
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from services.notifier.channels.results import Result
 from services.notifier.domain.delivery import Delivery
-from services.notifier.domain.messages.rendered import Letter
+from services.notifier.domain.messages.rendered import RenderedMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Envelope:
     """One attempt. `at` is its own time; the delivery's id is the same at every attempt."""
 
     delivery: Delivery
-    letter: Letter
+    rendered: RenderedMessage
     address: str = field(repr=False)
     secret: str = field(repr=False)
     at: datetime

@@ -42,7 +42,7 @@ class WebhookChannel:
         await self._client.aclose()
 
     async def send(self, envelope: Envelope) -> Result:
-        body = webhook_body(envelope.delivery, envelope.letter, envelope.at)
+        body = webhook_body(envelope.delivery, envelope.rendered, envelope.at)
         try:
             keys = signing_keys(envelope.secret, self._signer, envelope.address)
             request = self._client.build_request(

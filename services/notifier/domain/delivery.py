@@ -60,17 +60,17 @@ class Delivery:
         return self.event == "call"
 
     @property
-    def is_bound(self) -> bool:
+    def is_end_notice(self) -> bool:
         """Whether it tells of an end, and only whom a page has reached (rule 21)."""
         return self.content.notice is not None and self.content.notice.paged_since > 0
 
     @property
-    def is_again(self) -> bool:
+    def is_repeat(self) -> bool:
         """Whether it is a page to somebody who was paged for this before: it stands for what still waits."""
         return self.content.page is not None and self.content.page.again
 
     @property
-    def looks(self) -> bool:
+    def only_looks(self) -> bool:
         """Whether it is a page that only asks to look: it stands for no page that asks to take it."""
         return self.content.page is not None and self.content.page.through in LOOKING
 

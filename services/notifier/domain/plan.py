@@ -53,7 +53,7 @@ def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
             if place in places:  # the same to the same mailbox, whoever is meant by it: one message
                 continue
             deliveries.append(delivery)
-            if not delivery.is_bound:  # of those that may be called off none stands for another
+            if not delivery.is_end_notice:  # of those that may be called off none stands for another
                 places.add(place)
         if not told:
             reports.append(_nobody(message, notice.recipient, bundle, now, notice=notice))
@@ -66,7 +66,7 @@ def unknown_recipients(message: IncidentChanged, bundle: Bundle) -> frozenset[st
     return frozenset(f"{one.kind}:{one.name}" for one in everybody if not knows(one, bundle))
 
 
-def set_aside(message: IncidentChanged, reason: str, now: datetime) -> tuple[DeliveryReport, ...]:
+def park(message: IncidentChanged, reason: str, now: datetime) -> tuple[DeliveryReport, ...]:
     """The reports for a message that could not be carried out: none of its pages reached anybody."""
     return tuple(
         DeliveryReport(
@@ -258,14 +258,14 @@ def ordered(deliveries: Iterable[Delivery]) -> list[Delivery]:
 def outdated(deliveries: Iterable[Delivery]) -> frozenset[str]:
     """The ids of pages for which newer ones among these stand, by incident, person and contact (rule 21)."""
     pages = [delivery for delivery in deliveries if delivery.is_page]
-    if not any(page.is_again for page in pages):
+    if not any(page.is_repeat for page in pages):
         return frozenset()
     newest: dict[tuple[str, ...], int] = {}
     for page in pages:
-        for place in (page.place,) if page.looks else (page.place, (*page.place, "asks")):
+        for place in (page.place,) if page.only_looks else (page.place, (*page.place, "asks")):
             newest[place] = max(page.version, newest.get(place, 0))
     return frozenset(
         page.id
         for page in pages
-        if page.version < newest.get(page.place if page.looks else (*page.place, "asks"), 0)
+        if page.version < newest.get(page.place if page.only_looks else (*page.place, "asks"), 0)
     )

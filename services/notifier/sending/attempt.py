@@ -8,7 +8,7 @@ from typing import Final
 
 from services.notifier.channels import Channel, Delivered, Envelope, Rejected, Result, Unavailable
 from services.notifier.domain.delivery import Delivery
-from services.notifier.domain.messages.compose import write
+from services.notifier.domain.messages.compose import render
 from services.notifier.sending.links import links_of
 from shared import telemetry
 from shared.crash import crash_point
@@ -22,7 +22,7 @@ log = telemetry.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Courier:
+class Transport:
     """Carries deliveries to their channels. `bundle` gives the policy in force."""
 
     channels: Mapping[str, Channel]
@@ -31,7 +31,7 @@ class Courier:
     public_url: str
     bundle: Callable[[], Bundle]
 
-    async def carry(self, delivery: Delivery, now: datetime) -> Result:
+    async def deliver_once(self, delivery: Delivery, now: datetime) -> Result:
         """Try once, for 15 seconds at most. Whatever goes wrong is a value."""
         channel = self.channels.get(delivery.channel)
         if channel is None:
@@ -60,16 +60,19 @@ class Courier:
         links, bundle = links_of(delivery, self.public_url, self.signer), self.bundle()
         notice = delivery.content.notice
         if notice is not None and notice.template:  # a program of whoever writes the policy
-            letter = await asyncio.to_thread(write, delivery, bundle, links, now)
+            rendered = await asyncio.to_thread(render, delivery, bundle, links, now)
         else:
-            letter = write(delivery, bundle, links, now)
-        if letter.note:
+            rendered = render(delivery, bundle, links, now)
+        if rendered.note:
             log.warning(
-                "template not used", action="template_failed", incident=delivery.incident_id, why=letter.note
+                "template not used",
+                action="template_failed",
+                incident=delivery.incident_id,
+                why=rendered.note,
             )
         return Envelope(
             delivery=delivery,
-            letter=letter,
+            rendered=rendered,
             address=self.secrets.revealed(delivery.address),
             secret=self.secrets.revealed(delivery.secret),
             at=now,

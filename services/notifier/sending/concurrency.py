@@ -16,8 +16,8 @@ PER_ENDPOINT: Final = 16
 PER_HOST: Final = 128
 OVERALL: Final = 1_024
 _FAILURES_TO_OPEN: Final = 5
-_SHORTEST_REST: Final = 5.0
-_LONGEST_REST: Final = 30.0
+_SHORTEST_COOLDOWN: Final = 5.0
+_LONGEST_COOLDOWN: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Breaker:
     """One endpoint's failures in a row, and until when it is left alone."""
 
     failures: int = 0
-    rest_seconds: float = _SHORTEST_REST
+    cooldown_seconds: float = _SHORTEST_COOLDOWN
     open_until: datetime | None = None
 
     def failed(self, now: datetime) -> None:
@@ -33,11 +33,11 @@ class Breaker:
         if self.failures < _FAILURES_TO_OPEN or (self.open_until and now < self.open_until):
             return
         if self.open_until is not None:
-            self.rest_seconds = min(self.rest_seconds * 2, _LONGEST_REST)
-        self.open_until = now + timedelta(seconds=self.rest_seconds)
+            self.cooldown_seconds = min(self.cooldown_seconds * 2, _LONGEST_COOLDOWN)
+        self.open_until = now + timedelta(seconds=self.cooldown_seconds)
 
 
-class Capacity:
+class ConcurrencyLimits:
     """The places. `at_once` gives the limit of a channel's endpoints where it isn't 16."""
 
     def __init__(self, at_once: Mapping[str, int], *, overall: int = OVERALL) -> None:
@@ -53,7 +53,7 @@ class Capacity:
     def free(self) -> int:
         return self._overall - self._under_way
 
-    def take(self, delivery: Delivery, now: datetime) -> bool:
+    def acquire(self, delivery: Delivery, now: datetime) -> bool:
         """Take a place for this delivery; False where there is none just now."""
         endpoint, host = delivery.endpoint, delivery.host
         limit = self._at_once.get(delivery.channel, PER_ENDPOINT)
@@ -72,7 +72,7 @@ class Capacity:
         self._under_way += 1
         return True
 
-    def give_back(self, delivery: Delivery) -> bool:
+    def release(self, delivery: Delivery) -> bool:
         """The delivery's place is free again; whether somebody may have waited for it."""
         limit = self._limits.get(delivery.endpoint, 1)
         waited_for = self._endpoints[delivery.endpoint] >= limit or self.free <= 0

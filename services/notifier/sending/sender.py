@@ -22,13 +22,13 @@ from services.notifier.channels import Delivered, Rejected, Result, Unavailable
 from services.notifier.domain.delivery import Delivery, State, without_secrets
 from services.notifier.domain.delivery_outcome import Verdict, after_failure, report
 from services.notifier.sending import disabled_endpoints, leases
-from services.notifier.sending.attempt import Courier
-from services.notifier.sending.concurrency import Capacity
-from services.notifier.sending.shielded import unbroken
-from services.notifier.sending.still_wanted import Claims, Wanted
+from services.notifier.sending.attempt import Transport
+from services.notifier.sending.concurrency import ConcurrencyLimits
+from services.notifier.sending.shielded import shielded
+from services.notifier.sending.still_wanted import Claims, StillWanted
 from services.notifier.storage import backlog, end_notices, superseded_pages
 from services.notifier.storage import deliveries as store
-from services.notifier.storage.deliveries import Recorded
+from services.notifier.storage.deliveries import AttemptOutcome
 from services.notifier.storage.tables import SCHEMA
 from shared import telemetry
 from shared.clock import stopwatch
@@ -80,8 +80,8 @@ class Sender:
     def __init__(
         self,
         database: Database,
-        courier: Courier,
-        capacity: Capacity,
+        transport: Transport,
+        concurrency: ConcurrencyLimits,
         *,
         sent: Callable[[], None],
         sends: tuple[str, ...] = (),
@@ -89,14 +89,14 @@ class Sender:
     ) -> None:
         self._database = database
         self._sends = sends
-        self._courier = courier
-        self._capacity = capacity
+        self._transport = transport
+        self._concurrency = concurrency
         self._sent = sent
         names = ("claim", "tend", "record")
         self._beats = {name: pulses.beat_of(f"notifier {name}") if pulses else unwatched for name in names}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._finished: list[Attempt] = []
-        self._wanted = Wanted(database)
+        self._wanted = StillWanted(database)
         self._claims = Claims(database, LEASE)
         self._disabled: frozenset[str] = frozenset()
         self._due = asyncio.Event()
@@ -107,12 +107,12 @@ class Sender:
 
     def reserve(self, deliveries: Iterable[Delivery], now: datetime) -> frozenset[str]:
         """The ids of those that can start at once; each holds a place until `start` or `release`."""
-        return frozenset(delivery.id for delivery in deliveries if self._capacity.take(delivery, now))
+        return frozenset(delivery.id for delivery in deliveries if self._concurrency.acquire(delivery, now))
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
         """Give back places that were reserved and are not used."""
         for delivery in deliveries:
-            self._capacity.give_back(delivery)
+            self._concurrency.release(delivery)
 
     def start(self, deliveries: Iterable[Delivery], asked_at: float) -> None:
         """Send these, which hold places and are leased since `asked_at` (by the stopwatch)."""
@@ -138,7 +138,7 @@ class Sender:
         finally:
             self._under_way.pop(delivery.id, None)
             metrics.IN_FLIGHT.set(len(self._under_way))
-            if self._capacity.give_back(delivery):
+            if self._concurrency.release(delivery):
                 self._due.set()
         if attempt is None:
             self._claims.drop(delivery)
@@ -159,7 +159,7 @@ class Sender:
             return Attempt(delivery, Rejected("the endpoint said 410 Gone and is disabled"), now, now)
         if delivery.is_page and delivery.attempts <= 1 and delivery.caused_at is not None:
             metrics.FIRST_ATTEMPT_SECONDS.observe(max(0.0, (now - delivery.caused_at).total_seconds()))
-        result = await self._courier.carry(delivery, now)
+        result = await self._transport.deliver_once(delivery, now)
         finished_at = self._database.now()
         self._judge_endpoint(delivery, result, finished_at)
         metrics.SEND_SECONDS.labels(delivery.channel).observe((finished_at - now).total_seconds())
@@ -173,9 +173,9 @@ class Sender:
     def _judge_endpoint(self, delivery: Delivery, result: Result, now: datetime) -> None:
         match result:
             case Unavailable():
-                self._capacity.failed(delivery.endpoint, now)
+                self._concurrency.failed(delivery.endpoint, now)
             case Delivered() | Rejected():
-                self._capacity.answered(delivery.endpoint)
+                self._concurrency.answered(delivery.endpoint)
             case _:
                 assert_never(result)
 
@@ -184,7 +184,7 @@ class Sender:
     async def claim_once(self, now: datetime) -> int:
         """Claim what is due and start it; how many."""
         asked_at = stopwatch()
-        most = min(self._capacity.free, _MOST_CLAIMED)
+        most = min(self._concurrency.free, _MOST_CLAIMED)
         if most <= 0:
             return 0
         taken: list[Delivery] = []
@@ -193,14 +193,14 @@ class Sender:
                 found = await store.due(
                     connection,
                     now,
-                    endpoints=self._capacity.full_endpoints(now),
-                    hosts=self._capacity.full_hosts(),
+                    endpoints=self._concurrency.full_endpoints(now),
+                    hosts=self._concurrency.full_hosts(),
                     each=most,
                     most=most,
                 )
-                taken = [delivery for delivery in found if self._capacity.take(delivery, now)]
+                taken = [delivery for delivery in found if self._concurrency.acquire(delivery, now)]
                 if taken:
-                    await store.take(connection, [delivery.id for delivery in taken], now + LEASE)
+                    await store.claim(connection, [delivery.id for delivery in taken], now + LEASE)
         except BaseException:
             self.release(taken)
             raise
@@ -264,7 +264,7 @@ class Sender:
 
     async def _write_down(self, batch: Sequence[Outcome], now: datetime, *, telling: bool) -> None:
         outcomes = [
-            Recorded(
+            AttemptOutcome(
                 attempt.delivery,
                 verdict.state,
                 at=attempt.finished_at,
@@ -311,7 +311,7 @@ class Sender:
 
     # Looking after what is under way
 
-    async def tend_once(self, now: datetime) -> None:
+    async def maintain_once(self, now: datetime) -> None:
         """Renew leases, take over those of the dead, fail what is overdue, learn what is disabled."""
         asked_at = stopwatch()
         # After an outage others may hold results that they have not written down yet: give them a moment.
@@ -325,7 +325,7 @@ class Sender:
             metrics.PENDING.set(await backlog.count_pending(connection))
             metrics.OLDEST_PENDING_SECONDS.set(await backlog.oldest_due_seconds(connection, now))
         self._tended_at = now
-        metrics.OPEN_BREAKERS.set(len(self._capacity.open_breakers(now)))
+        metrics.OPEN_BREAKERS.set(len(self._concurrency.open_breakers(now)))
         async with self._database.transaction() as connection:  # its own: leases must not depend on it
             await self._give_up(connection, now)
         if reclaimed:
@@ -409,7 +409,7 @@ class Sender:
 
     async def _claim_step(self) -> None:
         self._due.clear()
-        if await unbroken(self.claim_once(self._database.now())) == 0:
+        if await shielded(self.claim_once(self._database.now())) == 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._due.wait()
@@ -430,15 +430,15 @@ class Sender:
             raise
 
     async def _tend_step(self) -> None:
-        await self.tend_once(self._database.now())
+        await self.maintain_once(self._database.now())
         await asyncio.sleep(_TEND_SECONDS)
 
 
-def _is_in(after: Mapping[str, store.After], page: Delivery, state: State) -> bool:
+def _is_in(after: Mapping[str, store.StateAfter], page: Delivery, state: State) -> bool:
     return page.is_page and page.id in after and after[page.id].state == state
 
 
-def _is_over(after: Mapping[str, store.After], page: Delivery) -> bool:
+def _is_over(after: Mapping[str, store.StateAfter], page: Delivery) -> bool:
     """Whether it was a page under way when its incident was settled: somebody's end waited for it."""
     return page.is_page and page.id in after and after[page.id].settled
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 Answer = TypeVar("Answer")
 
 
-async def unbroken(step: Coroutine[Any, Any, Answer]) -> Answer:
+async def shielded(step: Coroutine[Any, Any, Answer]) -> Answer:
     """Await the step; a cancellation in its middle waits for its end first.
 
     For steps that go on after a commit: cut between the two, what they claimed would lie there leased until

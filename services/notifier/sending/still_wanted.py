@@ -28,7 +28,7 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-class Wanted:
+class StillWanted:
     """Knows at once what this process has read, and asks the database for what others have."""
 
     def __init__(self, database: Database) -> None:

@@ -18,7 +18,7 @@ _encode_content = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class IncidentVersion:
     """What a batch says of one incident: its newest version, and the last version that settled its pages."""
 
     incident_id: str
@@ -30,7 +30,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class NewDelivery:
     """A delivery to write: pending, or already claimed by this process (`lease_until` set).
 
     `message` is the id of the message that asks for it; `held` is the partition for whose end it waits.
@@ -43,7 +43,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class AttemptOutcome:
     """The outcome of one attempt, to write down."""
 
     delivery: Delivery
@@ -90,7 +90,7 @@ _CHOSEN: Final = ", ".join(
     for name in _COLUMNS
 )
 
-_WRITE: Final = text(f"""
+_INSERT: Final = text(f"""
     WITH fresh AS ({processed_messages.insertion(SCHEMA)}), known AS (
         INSERT INTO notifier.incident AS i
             (id, version, settled_version, settled_at, settled_why, settled_by, updated_at)
@@ -129,20 +129,20 @@ _WRITE: Final = text(f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Inserted:
     """The ids of messages that are new, and the states of the deliveries that are, by id."""
 
     fresh: frozenset[str]
     states: Mapping[str, str]
 
 
-async def write(
+async def insert(
     connection: AsyncConnection,
     messages: Iterable[str],
-    seen: Sequence[Seen],
-    rows: Sequence[Row],
+    seen: Sequence[IncidentVersion],
+    rows: Sequence[NewDelivery],
     now: datetime,
-) -> Written:
+) -> Inserted:
     """Write down the ids of a batch, what it says of its incidents, and its deliveries: one statement.
 
     Deliveries of a message that is not new are passed over, and so are those that were there. A page of
@@ -161,14 +161,14 @@ async def write(
         "inbox_ids": sorted(set(messages)),
         "message": [row.message for row in rows],
     }
-    found = (await connection.execute(_WRITE, values | {"now": now})).all()
-    return Written(
+    found = (await connection.execute(_INSERT, values | {"now": now})).all()
+    return Inserted(
         frozenset(row.id for row in found if not row.state),
         {row.id: row.state for row in found if row.state},
     )
 
 
-def _value(row: Row, name: str, encoded: dict[int, str]) -> Any:
+def _value(row: NewDelivery, name: str, encoded: dict[int, str]) -> Any:
     match name:
         case "lease_until":
             return row.lease_until
@@ -194,7 +194,7 @@ _CANCEL: Final = text("""
 """)
 
 
-async def cancel(connection: AsyncConnection, settled: Sequence[Seen]) -> int:
+async def cancel(connection: AsyncConnection, settled: Sequence[IncidentVersion]) -> int:
     """Cancel the pages and calls of settled incidents that have not been started; how many."""
     values = {
         "id": [one.incident_id for one in settled],
@@ -255,7 +255,7 @@ async def due(
     return [delivery_of(row) for row in await connection.execute(_DUE, values)]
 
 
-async def take(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
+async def claim(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
     """From pending to sending, leased, one attempt more: for rows locked by `due`."""
     statement = text("""
         UPDATE notifier.delivery
@@ -296,14 +296,14 @@ _RECORD: Final = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class After:
+class StateAfter:
     """The state of a delivery after an attempt, and whether its incident's pages were settled meanwhile."""
 
     state: str
     settled: bool
 
 
-async def record(connection: AsyncConnection, outcomes: Sequence[Recorded]) -> Mapping[str, After]:
+async def record(connection: AsyncConnection, outcomes: Sequence[AttemptOutcome]) -> Mapping[str, StateAfter]:
     """Write down what became of attempts; by id.
 
     An outcome of a claim that another one replaced is passed over, unless the message went out.
@@ -317,7 +317,7 @@ async def record(connection: AsyncConnection, outcomes: Sequence[Recorded]) -> M
         "next": [one.next_attempt_at for one in outcomes],
         "started": [one.started_at for one in outcomes],
     }
-    return {row.id: After(row.state, row.settled) for row in await connection.execute(_RECORD, values)}
+    return {row.id: StateAfter(row.state, row.settled) for row in await connection.execute(_RECORD, values)}
 
 
 async def lock_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.domain.delivery import Delivery
 from services.notifier.storage import deliveries
-from services.notifier.storage.deliveries import Seen
+from services.notifier.storage.deliveries import IncidentVersion
 
 WAITS: Final = -1  # in `held`, where the partition stands that others wait for
 LONGEST_WAIT: Final = timedelta(seconds=25)  # longer than a send and its lease last
@@ -68,7 +68,9 @@ _AT_THAT_MOMENT: Final = text(f"""
 """)
 
 
-async def paged_at_that_moment(connection: AsyncConnection, settled: Sequence[Seen]) -> list[Delivery]:
+async def paged_at_that_moment(
+    connection: AsyncConnection, settled: Sequence[IncidentVersion]
+) -> list[Delivery]:
     """The pages that were under way when the incident was settled, or went out after it."""
     values = {
         "id": [one.incident_id for one in settled],

@@ -28,12 +28,12 @@ async def keep(database: Database, envelopes: Sequence[Envelope]) -> None:
         "user": [one.address for one in envelopes],
         "at": [one.at for one in envelopes],
         "event": [one.delivery.event for one in envelopes],
-        "title": [one.letter.title for one in envelopes],
-        "text": [one.letter.text for one in envelopes],
-        "reason": [one.letter.reason for one in envelopes],
+        "title": [one.rendered.title for one in envelopes],
+        "text": [one.rendered.text for one in envelopes],
+        "reason": [one.rendered.reason for one in envelopes],
         "incident_id": [one.delivery.incident_id for one in envelopes],
         "page_id": [one.delivery.page_id for one in envelopes],
-        "links": [msgspec.json.encode(dict(one.letter.links)).decode() for one in envelopes],
+        "links": [msgspec.json.encode(dict(one.rendered.links)).decode() for one in envelopes],
     }
     async with database.transaction() as connection:
         await connection.execute(statement, values)

@@ -8,10 +8,10 @@ from pathlib import Path
 from sqlalchemy import text
 
 from services.notifier.app import REVISIONS
-from services.notifier.channels import AT_ONCE, Means, opened
+from services.notifier.channels import CONCURRENCY, ChannelDependencies, build_channels
 from services.notifier.consume import Consumption
-from services.notifier.sending.attempt import Courier
-from services.notifier.sending.concurrency import Capacity
+from services.notifier.sending.attempt import Transport
+from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.sending.sender import LEASE, Sender
 from services.notifier.storage import mailbox
 from shared import migrations
@@ -41,16 +41,18 @@ class Office:
     ) -> None:
         self.database = database
         self.bundle = bundle
-        self.capacity = Capacity(AT_ONCE)
-        self.channels = opened(
-            Means(
+        self.concurrency = ConcurrencyLimits(CONCURRENCY)
+        self.channels = build_channels(
+            ChannelDependencies(
                 outbound=Outbound.allowing(["127.0.0.1"]),
                 signer=SIGNER,
                 keep=lambda envelopes: mailbox.keep(database, envelopes),
             )
         )
-        courier = Courier(self.channels, Secrets(secrets), SIGNER, "http://ladder.test", lambda: self.bundle)
-        self.sender = sender(database, courier, self.capacity, sent=lambda: None)
+        transport = Transport(
+            self.channels, Secrets(secrets), SIGNER, "http://ladder.test", lambda: self.bundle
+        )
+        self.sender = sender(database, transport, self.concurrency, sent=lambda: None)
         self.policies_awaited = 0
         self.consumption = Consumption(
             database,

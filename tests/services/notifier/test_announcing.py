@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 from services.notifier.domain.announcements import as_change
-from services.notifier.domain.messages.compose import write
+from services.notifier.domain.messages.compose import render
 from services.notifier.domain.messages.webhook_body import webhook_body
 from services.notifier.domain.plan import plan
 from services.notifier.sending.links import links_of
@@ -31,11 +31,11 @@ def test_it_reads_as_it_was_written_and_names_no_incident():
     policy = bundle({"ana": {"box": {"inbox": "ana"}}})
     (delivery,) = plan(as_change(announced()), policy, T0).deliveries
     links = links_of(delivery, "http://ladder.test", SIGNER)
-    letter = write(delivery, policy, links, T0)
-    assert letter.title == "Your silence ends at 10:00 UTC"
-    assert letter.text == "service == 'checkout': it ends at 10:00 UTC.\n\nWhy you: you made it"
+    rendered = render(delivery, policy, links, T0)
+    assert rendered.title == "Your silence ends at 10:00 UTC"
+    assert rendered.text == "service == 'checkout': it ends at 10:00 UTC.\n\nWhy you: you made it"
     assert links == {}
-    body = json.loads(webhook_body(delivery, letter, T0))
+    body = json.loads(webhook_body(delivery, rendered, T0))
     assert (body["type"], body["data"]["incident"]) == ("maintenance", {})
 
 
@@ -69,6 +69,6 @@ def test_a_page_says_what_it_may_follow_from_and_how_many_are_grouped_under_it()
     said = incident(may_follow_from=(upstream,), members=3, members_open=2)
     policy = bundle({"ana": {"box": {"inbox": "ana"}}})
     (delivery,) = plan(changed(page(), incident=said), policy, T0).deliveries
-    facts = dict(write(delivery, policy, {}, T0 + timedelta(minutes=1)).facts)
+    facts = dict(render(delivery, policy, {}, T0 + timedelta(minutes=1)).facts)
     assert facts["May follow from"] == "Payments are down (payments)"
     assert facts["Grouped under it"] == "2 more"

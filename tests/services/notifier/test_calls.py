@@ -3,7 +3,7 @@
 import json
 from datetime import timedelta
 
-from services.notifier.domain.messages.compose import write
+from services.notifier.domain.messages.compose import render
 from services.notifier.domain.plan import plan
 from services.notifier.sending.links import links_of
 from shared.events import DeliveryReport, Notice, Recipient
@@ -104,6 +104,6 @@ def test_pages_and_calls_start_before_what_only_tells():
 def test_what_automation_reads_has_no_link_to_answer_by():
     policy = with_call()
     (delivery,) = plan(changed(notices=[call()]), policy, T0).deliveries
-    letter = write(delivery, policy, links_of(delivery, "https://ladder.example", SIGNER), T0)
-    assert letter.opening == "Automation is asked to solve this."
-    assert set(letter.links) == {"incident"}
+    rendered = render(delivery, policy, links_of(delivery, "https://ladder.example", SIGNER), T0)
+    assert rendered.opening == "Automation is asked to solve this."
+    assert set(rendered.links) == {"incident"}

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.notifier.domain.plan import plan
-from services.notifier.sending.concurrency import Capacity
+from services.notifier.sending.concurrency import ConcurrencyLimits
 from shared.security.secret_files import SecretMissingError, Secrets
 from tests.services.notifier.building import T0, bundle, changed, page
 
@@ -18,73 +18,73 @@ def seconds(count):
     return T0 + timedelta(seconds=count)
 
 
-def taken(capacity, delivery, times, now=T0):
-    return sum(capacity.take(delivery, now) for _ in range(times))
+def taken(concurrency, delivery, times, now=T0):
+    return sum(concurrency.acquire(delivery, now) for _ in range(times))
 
 
 def test_an_endpoint_gets_sixteen_places_and_leaves_the_rest_to_others():
-    capacity = Capacity({})
-    assert taken(capacity, ONE, 100) == 16
-    assert capacity.full_endpoints(T0) == ["http://a.test/one"]
-    assert taken(capacity, OTHER, 100) == 16
+    concurrency = ConcurrencyLimits({})
+    assert taken(concurrency, ONE, 100) == 16
+    assert concurrency.full_endpoints(T0) == ["http://a.test/one"]
+    assert taken(concurrency, OTHER, 100) == 16
 
 
 def test_many_endpoints_of_one_host_cannot_take_every_place():
-    capacity = Capacity({})
+    concurrency = ConcurrencyLimits({})
     addresses = [replace(ONE, address=f"http://a.test/{n}") for n in range(20)]
-    assert sum(taken(capacity, one, 16) for one in addresses) == 128
-    assert capacity.full_hosts() == ["a.test"]
-    assert capacity.take(OTHER, T0)
+    assert sum(taken(concurrency, one, 16) for one in addresses) == 128
+    assert concurrency.full_hosts() == ["a.test"]
+    assert concurrency.acquire(OTHER, T0)
 
 
 def test_a_place_that_somebody_may_wait_for_says_so_when_it_is_free():
-    capacity = Capacity({})
-    taken(capacity, ONE, 16)
-    assert capacity.give_back(ONE)
-    assert not capacity.give_back(ONE)
-    assert capacity.free == 1_024 - 14
+    concurrency = ConcurrencyLimits({})
+    taken(concurrency, ONE, 16)
+    assert concurrency.release(ONE)
+    assert not concurrency.release(ONE)
+    assert concurrency.free == 1_024 - 14
 
 
 def test_all_places_together_are_bounded():
-    capacity = Capacity({}, overall=10)
-    assert taken(capacity, ONE, 16) == 10
-    assert not capacity.take(OTHER, T0)
+    concurrency = ConcurrencyLimits({}, overall=10)
+    assert taken(concurrency, ONE, 16) == 10
+    assert not concurrency.acquire(OTHER, T0)
 
 
 def test_a_channel_may_have_another_limit():
-    assert taken(Capacity({"webhook": 3}), ONE, 10) == 3
+    assert taken(ConcurrencyLimits({"webhook": 3}), ONE, 10) == 3
 
 
 def test_five_failures_in_a_row_open_the_breaker_and_then_one_send_tries():
-    capacity = Capacity({})
+    concurrency = ConcurrencyLimits({})
     for _ in range(4):
-        capacity.failed(ONE.endpoint, T0)
-    assert capacity.take(ONE, T0)
-    capacity.give_back(ONE)
-    capacity.failed(ONE.endpoint, T0)
-    assert not capacity.take(ONE, seconds(4.9))
-    assert capacity.full_endpoints(seconds(4.9)) == [ONE.endpoint]
-    assert taken(capacity, ONE, 5, seconds(5.1)) == 1
+        concurrency.failed(ONE.endpoint, T0)
+    assert concurrency.acquire(ONE, T0)
+    concurrency.release(ONE)
+    concurrency.failed(ONE.endpoint, T0)
+    assert not concurrency.acquire(ONE, seconds(4.9))
+    assert concurrency.full_endpoints(seconds(4.9)) == [ONE.endpoint]
+    assert taken(concurrency, ONE, 5, seconds(5.1)) == 1
 
 
 def test_an_endpoint_that_fails_its_trial_rests_longer_up_to_half_a_minute():
-    capacity, now, rests = Capacity({}), T0, []
+    concurrency, now, rests = ConcurrencyLimits({}), T0, []
     for _ in range(5):
-        capacity.failed(ONE.endpoint, now)
+        concurrency.failed(ONE.endpoint, now)
     for _ in range(5):
-        until = capacity.open_breakers(now)[ONE.endpoint]
+        until = concurrency.open_breakers(now)[ONE.endpoint]
         rests.append((until - now).total_seconds())
         now = until + timedelta(seconds=0.1)
-        capacity.failed(ONE.endpoint, now)
+        concurrency.failed(ONE.endpoint, now)
     assert rests == [5, 10, 20, 30, 30]
 
 
 def test_one_success_closes_the_breaker():
-    capacity = Capacity({})
+    concurrency = ConcurrencyLimits({})
     for _ in range(5):
-        capacity.failed(ONE.endpoint, T0)
-    capacity.answered(ONE.endpoint)
-    assert taken(capacity, ONE, 20) == 16
+        concurrency.failed(ONE.endpoint, T0)
+    concurrency.answered(ONE.endpoint)
+    assert taken(concurrency, ONE, 20) == 16
 
 
 def test_an_endpoint_is_an_address_of_a_webhook_and_the_provider_of_anything_else():

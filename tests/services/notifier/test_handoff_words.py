@@ -2,7 +2,7 @@
 
 import json
 
-from services.notifier.domain.messages.compose import write
+from services.notifier.domain.messages.compose import render
 from services.notifier.domain.messages.webhook_body import webhook_body
 from services.notifier.domain.plan import plan
 from tests.services.notifier.building import T0, bundle, changed, incident, notice, page, user
@@ -10,15 +10,15 @@ from tests.services.notifier.building import T0, bundle, changed, incident, noti
 PEOPLE = {"ana": {"box": {"inbox": "ana"}}, "petra": {"box": {"inbox": "petra"}}}
 
 
-def letter(message):
+def rendered(message):
     policy = bundle(PEOPLE)
     (delivery,) = plan(message, policy, T0).deliveries
-    return delivery, write(delivery, policy, {}, T0)
+    return delivery, render(delivery, policy, {}, T0)
 
 
 def test_the_incoming_person_reads_what_is_open_and_who_has_it():
     told = notice("handoff", user("petra"), text="You are on call now.", reason="you are on call for desk")
-    _, found = letter(changed(notices=(told,), incident=incident(assignee="ana")))
+    _, found = rendered(changed(notices=(told,), incident=incident(assignee="ana")))
     assert found.title.startswith("Handoff: [P")
     assert found.opening == "You are on call now."
     assert dict(found.facts)["Why you"] == "you are on call for desk"
@@ -26,12 +26,12 @@ def test_the_incoming_person_reads_what_is_open_and_who_has_it():
 
 def test_a_page_at_a_handoff_asks_to_take_it_over():
     asked = page(user("petra"), through="handoff")
-    _, found = letter(changed(asked, incident=incident(assignee="ana")))
+    _, found = rendered(changed(asked, incident=incident(assignee="ana")))
     assert found.opening == "Ana has it and is off now; you are on call and asked to take it over."
 
 
 def test_a_webhook_hears_of_it_by_its_name():
     told = notice("handoff", user("petra"))
-    delivery, found = letter(changed(notices=(told,), incident=incident(assignee="ana")))
+    delivery, found = rendered(changed(notices=(told,), incident=incident(assignee="ana")))
     assert found.opening == "It goes with the shift to whoever is on call now."
     assert json.loads(webhook_body(delivery, found, T0))["type"] == "handoff"

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from services.notifier.domain.delivery_outcome import after_failure, report
-from services.notifier.domain.messages.compose import write
+from services.notifier.domain.messages.compose import render
 from services.notifier.domain.messages.times import local, relative
 from services.notifier.domain.messages.webhook_body import LARGEST, webhook_body
 from services.notifier.domain.plan import plan, told_who_took_it
@@ -33,10 +33,10 @@ SIGNER = Signer(("a key",))
 URL = "https://ladder.example"
 
 
-def letter_of(message, policy=None, now=T0, which=0):
+def rendered_of(message, policy=None, now=T0, which=0):
     policy = policy or bundle()
     delivery = plan(message, policy, now).deliveries[which]
-    return delivery, write(delivery, policy, links_of(delivery, URL, SIGNER), now)
+    return delivery, render(delivery, policy, links_of(delivery, URL, SIGNER), now)
 
 
 def claims_of(link):
@@ -83,23 +83,23 @@ def test_a_page_for_which_there_is_no_contact_is_reported_at_once(recipient, why
 
 
 def test_a_page_says_what_for_whom_why_you_since_when_until_when_and_what_then():
-    _, letter = letter_of(
+    _, rendered = rendered_of(
         changed(page()), bundle({"ana": {"timezone": "Europe/Prague", "contacts": {"b": {"inbox": "ana"}}}})
     )
-    assert letter.title == "[P1] Checkout is down"
-    facts = dict(letter.facts)
+    assert rendered.title == "[P1] Checkout is down"
+    facts = dict(rendered.facts)
     assert facts["For"] == "Acme (gold)"
     assert facts["Priority"] == "1"
     assert facts["Why you"] == "Ana is on call in schedule desk"
     assert facts["Since"] == "2026-03-02 10:00 CET (Europe/Prague), now"
     assert facts["Act by"] == "2026-03-02 10:05 CET (Europe/Prague), in 5 minutes"
     assert facts["If nobody acts"] == "level experts is paged"
-    assert letter.links["acknowledge"] in letter.text
+    assert rendered.links["acknowledge"] in rendered.text
 
 
 def test_the_acknowledge_link_is_signed_for_this_incident_page_and_person():
-    _, letter = letter_of(changed(page()))
-    token = letter.links["acknowledge"].removeprefix(f"{URL}/v1/replies/link/")
+    _, rendered = rendered_of(changed(page()))
+    token = rendered.links["acknowledge"].removeprefix(f"{URL}/v1/replies/link/")
     claims = SIGNER.verify("reply", token, T0)
     assert claims == {
         "incident": "inc-1",
@@ -114,8 +114,8 @@ def test_the_acknowledge_link_is_signed_for_this_incident_page_and_person():
 
 def test_the_link_of_a_page_lasts_from_the_page_on_however_old_the_incident_is():
     late = T0 + timedelta(days=20)
-    _, letter = letter_of(changed(page(since=T0), at=late), now=late)
-    token = letter.links["acknowledge"].removeprefix(f"{URL}/v1/replies/link/")
+    _, rendered = rendered_of(changed(page(since=T0), at=late), now=late)
+    token = rendered.links["acknowledge"].removeprefix(f"{URL}/v1/replies/link/")
     assert SIGNER.verify("reply", token, late + timedelta(days=6)) is not None
 
 
@@ -131,8 +131,8 @@ def test_the_link_of_a_page_lasts_from_the_page_on_however_old_the_incident_is()
 )
 def test_a_page_says_what_is_wanted_of_its_reader(said, assignee, opening):
     policy = bundle({"ana": {"b": {"inbox": "ana"}}, "petra": {"b": {"inbox": "petra"}}})
-    _, letter = letter_of(changed(page(**said), incident=incident(assignee=assignee)), policy)
-    assert letter.opening.startswith(opening)
+    _, rendered = rendered_of(changed(page(**said), incident=incident(assignee=assignee)), policy)
+    assert rendered.opening.startswith(opening)
 
 
 def test_a_machine_that_acknowledged_is_not_said_to_have_taken_it():
@@ -140,10 +140,10 @@ def test_a_machine_that_acknowledged_is_not_said_to_have_taken_it():
     message = changed(settled="taken", by="integration:prometheus", version=2)
     text = told_who_took_it(paged, message, bundle(), T0).content.notice.text
     assert text.startswith("It was acknowledged by integration prometheus ")
-    _, letter = letter_of(
+    _, rendered = rendered_of(
         changed(notices=[notice("taken", user("ana"))], actor="integration:prometheus"), bundle()
     )
-    assert letter.opening == "It was acknowledged by integration prometheus."
+    assert rendered.opening == "It was acknowledged by integration prometheus."
 
 
 def test_a_stakeholder_sees_nothing_internal():
@@ -157,12 +157,12 @@ def test_a_stakeholder_sees_nothing_internal():
         text="We are on it.",
         reason="priority == 1",
     )
-    delivery, letter = letter_of(changed(notices=[told], incident=snapshot))
-    body = webhook_body(delivery, letter, T0).decode()
+    delivery, rendered = rendered_of(changed(notices=[told], incident=snapshot))
+    body = webhook_body(delivery, rendered, T0).decode()
     for internal in ("db-3", "r7", "ana", "priority == 1"):
         assert internal not in body, internal
-    assert list(letter.links) == ["incident"]
-    assert claims_of(letter.links["incident"]) == {
+    assert list(rendered.links) == ["incident"]
+    assert claims_of(rendered.links["incident"]) == {
         "incident": "inc-1",
         "page": "",
         "user": "",
@@ -172,7 +172,7 @@ def test_a_stakeholder_sees_nothing_internal():
         "template": "",
     }
     assert msgspec.json.decode(body)["data"]["incident"]["title"] == "Checkout is down"
-    assert "We are on it." in letter.text
+    assert "We are on it." in rendered.text
 
 
 @pytest.mark.parametrize("template", ["", "ask"])
@@ -184,17 +184,17 @@ def test_a_customer_who_is_asked_to_confirm_gets_the_two_answers_and_nothing_int
         contacts=(Contact(name="hook", channel="webhook", address="http://x.test/acme"),),
     )
     asked = notice("confirm", customer, stakeholder=True, text="Please confirm.", template=template)
-    delivery, letter = letter_of(changed(notices=[asked], incident=incident(status="resolved")), policy)
-    assert list(letter.links) == ["confirm", "refuse"]
-    for action, link in letter.links.items():
-        assert link in letter.text
+    delivery, rendered = rendered_of(changed(notices=[asked], incident=incident(status="resolved")), policy)
+    assert list(rendered.links) == ["confirm", "refuse"]
+    for action, link in rendered.links.items():
+        assert link in rendered.text
         token = link.removeprefix(f"{URL}/v1/replies/link/")
         claims = SIGNER.verify("reply", token, T0 + timedelta(days=60))
         assert claims is not None
         assert (claims["action"], claims["recipient"], claims["user"]) == (action, "customer:acme", "")
-    body = msgspec.json.decode(webhook_body(delivery, letter, T0))
+    body = msgspec.json.decode(webhook_body(delivery, rendered, T0))
     assert (body["type"], set(body["data"]["links"])) == ("confirm", {"confirm", "refuse"})
-    assert "/v1/incidents/" not in letter.text
+    assert "/v1/incidents/" not in rendered.text
 
 
 def test_a_customer_who_is_paged_reads_nothing_internal():
@@ -204,11 +204,11 @@ def test_a_customer_who_is_paged_reads_nothing_internal():
         description="db-3 has no room", labels={"rack": "r7"}, assignee="ana", attributes={"budget": 9.0}
     )
     asked = page(recipient=customer, level="experts", round=2, otherwise="", reason="it concerns you")
-    delivery, letter = letter_of(changed(pages=[asked], incident=snapshot))
-    said = f"{letter.text}{letter.title}{letter.facts}{webhook_body(delivery, letter, T0).decode()}"
+    delivery, rendered = rendered_of(changed(pages=[asked], incident=snapshot))
+    said = f"{rendered.text}{rendered.title}{rendered.facts}{webhook_body(delivery, rendered, T0).decode()}"
     for internal in ("db-3", "r7", "experts", "round 2", "Ana", '"ana"', "budget", "no room"):
         assert internal not in said, internal
-    assert "acknowledge" in letter.links
+    assert "acknowledge" in rendered.links
 
 
 def test_a_template_writes_the_message():
@@ -216,8 +216,8 @@ def test_a_template_writes_the_message():
         "customer": {"title": "[{{ priority }}] {{ title }}", "body": "{{ customer.name }}: {{ text }}"}
     }
     told = notice("update", address("http://x.test/b"), stakeholder=True, text="Soon.", template="customer")
-    _, letter = letter_of(changed(notices=[told]), bundle(templates=templates))
-    assert (letter.title, letter.text) == ("Update: [1] Checkout is down", "Acme: Soon.")
+    _, rendered = rendered_of(changed(notices=[told]), bundle(templates=templates))
+    assert (rendered.title, rendered.text) == ("Update: [1] Checkout is down", "Acme: Soon.")
 
 
 @pytest.mark.parametrize(
@@ -241,9 +241,9 @@ def test_a_templates_title_breaks_no_thread(title, subjects):
     later = changed(
         notices=told[1:], incident=incident(title="Disk at 99%", opened_as="Disk at 80%", priority=1)
     )
-    letters = [letter_of(message, policy)[1] for message in (first, later)]
-    assert {letter.subject for letter in letters} == subjects
-    assert not any(letter.note for letter in letters)
+    letters = [rendered_of(message, policy)[1] for message in (first, later)]
+    assert {rendered.subject for rendered in letters} == subjects
+    assert not any(rendered.note for rendered in letters)
 
 
 @pytest.mark.parametrize(
@@ -259,16 +259,16 @@ def test_a_templates_title_breaks_no_thread(title, subjects):
 def test_a_broken_template_falls_back_to_the_default_text(body):
     templates = {"customer": {"title": "t", "body": body}}
     told = notice("resolved", address("http://x.test/b"), stakeholder=True, template="customer")
-    _, letter = letter_of(changed(notices=[told]), bundle(templates=templates))
-    assert "The problem is resolved." in letter.text
-    assert "customer" in letter.note
+    _, rendered = rendered_of(changed(notices=[told]), bundle(templates=templates))
+    assert "The problem is resolved." in rendered.text
+    assert "customer" in rendered.note
 
 
 def told_inside(event, text="", *, actor="", **said):
     """What karel, of the management, reads."""
     policy = bundle({name: {"box": {"inbox": name}} for name in ("karel", "ana")})
     told = notice(event, user("karel"), text=text, targets=said.pop("targets", ()))
-    return letter_of(changed(notices=[told], incident=incident(**said), actor=actor), policy)[1]
+    return rendered_of(changed(notices=[told], incident=incident(**said), actor=actor), policy)[1]
 
 
 def resolve_clock(**said):
@@ -277,9 +277,9 @@ def resolve_clock(**said):
 
 
 def test_karel_reads_which_promise_is_at_risk_by_when_and_for_whom():
-    letter = told_inside("at_risk", clocks=(resolve_clock(),), targets=("resolve",))
-    assert letter.title == "Promise at risk: [P1] Checkout is down"
-    assert letter.opening == (
+    rendered = told_inside("at_risk", clocks=(resolve_clock(),), targets=("resolve",))
+    assert rendered.title == "Promise at risk: [P1] Checkout is down"
+    assert rendered.opening == (
         "Promised to Acme (gold): it is solved within 4 hours. That is at risk: it is due "
         "2026-03-02 09:48 UTC, in 48 minutes, and 80% of the time has passed. Nobody has taken it."
     )
@@ -287,10 +287,10 @@ def test_karel_reads_which_promise_is_at_risk_by_when_and_for_whom():
 
 def test_karel_reads_which_promise_is_broken_and_who_has_it():
     clocks = (resolve_clock(breached=True, due_at=T0),)
-    letter = told_inside(
+    rendered = told_inside(
         "breached", clocks=clocks, targets=("resolve",), assignee="ana", status="acknowledged"
     )
-    assert "That promise is broken: it was due 2026-03-02 09:00 UTC, now. Ana has it." in letter.opening
+    assert "That promise is broken: it was due 2026-03-02 09:00 UTC, now. Ana has it." in rendered.opening
 
 
 def test_karel_reads_of_which_promise_an_escalation_point_speaks_by_when_and_who_has_it():
@@ -300,19 +300,21 @@ def test_karel_reads_of_which_promise_an_escalation_point_speaks_by_when_and_who
         "and 80% of the time has passed."
     )
     said = {"clocks": (resolve_clock(),), "assignee": "ana", "status": "acknowledged"}
-    letter = told_inside("inform", "Escalation point: nearly broken", targets=("resolve",), **said)
-    assert letter.opening == f"Escalation point: nearly broken. {about} Ana has it."
+    rendered = told_inside("inform", "Escalation point: nearly broken", targets=("resolve",), **said)
+    assert rendered.opening == f"Escalation point: nearly broken. {about} Ana has it."
 
     asked = page(user("karel"), through="point", targets=("resolve",), act_by=None, otherwise="")
     policy = bundle({name: {"box": {"inbox": name}} for name in ("karel", "ana")})
-    _, letter = letter_of(changed(asked, incident=incident(**said)), policy)
-    assert letter.opening == (f"An escalation point was reached: you are asked to look. Ana has it. {about}")
+    _, rendered = rendered_of(changed(asked, incident=incident(**said)), policy)
+    assert rendered.opening == (
+        f"An escalation point was reached: you are asked to look. Ana has it. {about}"
+    )
 
 
 def test_an_escalation_point_past_the_end_of_a_promise_says_that_it_is_broken():
     clocks = (resolve_clock(state="breached", breached=True, due_at=T0 - timedelta(hours=2)),)
-    letter = told_inside("inform", "Escalation point: twice the time", targets=("resolve",), clocks=clocks)
-    assert "That promise is broken: it was due 2026-03-02 07:00 UTC, 2 hours ago." in letter.opening
+    rendered = told_inside("inform", "Escalation point: twice the time", targets=("resolve",), clocks=clocks)
+    assert "That promise is broken: it was due 2026-03-02 07:00 UTC, 2 hours ago." in rendered.opening
 
 
 def test_a_message_of_a_router_of_the_last_release_names_no_promise():
@@ -350,15 +352,15 @@ def test_what_no_person_handed_up_is_handed_up_by_nobody():
 def test_a_customer_is_told_that_we_work_on_it_only_when_somebody_does(assignee, says):
     told = notice("breached", address("ops@acme.example", "email"), stakeholder=True)
     status = "acknowledged" if assignee else "triggered"
-    _, letter = letter_of(changed(notices=[told], incident=incident(assignee=assignee, status=status)))
-    assert letter.opening.endswith(says)
-    assert ("working on it" in letter.text) == bool(assignee)
+    _, rendered = rendered_of(changed(notices=[told], incident=incident(assignee=assignee, status=status)))
+    assert rendered.opening.endswith(says)
+    assert ("working on it" in rendered.text) == bool(assignee)
 
 
 def test_a_customer_reads_what_was_promised_by_when():
     told = notice("at_risk", address("o@acme.example", "email"), stakeholder=True, targets=("resolve",))
-    _, letter = letter_of(changed(notices=[told], incident=incident(clocks=(resolve_clock(),))))
-    assert letter.opening == (
+    _, rendered = rendered_of(changed(notices=[told], incident=incident(clocks=(resolve_clock(),))))
+    assert rendered.opening == (
         "It may take us longer than we promised. "
         "We had promised: solved within 4 hours, by 2026-03-02 09:48 UTC."
     )
@@ -366,8 +368,8 @@ def test_a_customer_reads_what_was_promised_by_when():
 
 def test_a_list_of_mails_says_what_happened_once():
     asked = notice("confirm", user("ana"), text="Please confirm that it is solved.")
-    _, letter = letter_of(changed(notices=[asked]))
-    assert letter.preview == "Please confirm that it is solved."
+    _, rendered = rendered_of(changed(notices=[asked]))
+    assert rendered.preview == "Please confirm that it is solved."
 
 
 CUSTOMER = load(EXAMPLE).templates["customer"].model_dump()
@@ -381,13 +383,13 @@ def test_what_ana_writes_reaches_the_customers_mail_by_the_shipped_template():
         for event in events
     ]
     policy = bundle(templates={"customer": CUSTOMER})
-    letters = [letter_of(changed(notices=[each]), policy)[1] for each in told]
-    assert [letter.title.partition(":")[0] for letter in letters] == ["Opened", "Update", "Resolved"]
-    assert [letter.preview.partition(":")[0] for letter in letters] == ["Opened", "Update", "Resolved"]
-    assert {letter.subject for letter in letters} == {"Checkout is down"}
+    letters = [rendered_of(changed(notices=[each]), policy)[1] for each in told]
+    assert [rendered.title.partition(":")[0] for rendered in letters] == ["Opened", "Update", "Resolved"]
+    assert [rendered.preview.partition(":")[0] for rendered in letters] == ["Opened", "Update", "Resolved"]
+    assert {rendered.subject for rendered in letters} == {"Checkout is down"}
     assert letters[1].text.startswith("We found it.\n")
     assert letters[1].links["incident"] in letters[1].text
-    assert not any(letter.note for letter in letters)
+    assert not any(rendered.note for rendered in letters)
 
 
 def test_a_template_that_forgot_the_update_still_brings_it():
@@ -396,8 +398,8 @@ def test_a_template_that_forgot_the_update_still_brings_it():
     told = notice(
         "update", address("o@acme.example", "email"), stakeholder=True, template="customer", text="Soon."
     )
-    _, letter = letter_of(changed(notices=[told]), policy)
-    assert letter.text == "Soon.\n\nThe status is triggered."
+    _, rendered = rendered_of(changed(notices=[told]), policy)
+    assert rendered.text == "Soon.\n\nThe status is triggered."
 
 
 def test_a_template_names_who_has_it():
@@ -406,7 +408,7 @@ def test_a_template_names_who_has_it():
     )
     told = notice("taken", address("o@acme.example", "email"), stakeholder=True, template="c")
     message = changed(notices=[told], incident=incident(assignee="ana", status="acknowledged"))
-    assert letter_of(message, policy)[1].text == "Ana"
+    assert rendered_of(message, policy)[1].text == "Ana"
 
 
 def test_the_customer_who_subscribed_by_address_too_gets_one_mail():
@@ -435,7 +437,7 @@ def test_of_two_mails_that_say_the_same_the_one_that_is_sent_in_any_case_stays()
     policy = bundle(users={name: {"mail": {"email": "desk@example.com"}} for name in ("ana", "petra")})
     twice = [notice("taken", user(), paged_since=1), notice("taken", user("petra"), notice_id="sure")]
     planned = plan(changed(notices=twice), policy, T0)
-    assert [(each.recipient, each.is_bound) for each in planned.deliveries] == [("petra", False)]
+    assert [(each.recipient, each.is_end_notice) for each in planned.deliveries] == [("petra", False)]
     either = [notice("taken", user(name), paged_since=1, notice_id=name) for name in ("ana", "petra")]
     planned = plan(changed(notices=either), policy, T0)
     assert [each.recipient for each in planned.deliveries] == ["ana", "petra"]
@@ -446,19 +448,19 @@ def test_a_page_carries_the_links_of_the_event_and_the_labels_that_matter():
         labels={"instance": "db-3", "fingerprint": "a9b8c7d6e5f40312", "service": "checkout"},
         links=(Link(href="https://r.example/x", text="runbook_url"), Link(href="https://g.example/d")),
     )
-    delivery, letter = letter_of(changed(page(), incident=snapshot))
-    assert dict(letter.facts)["instance"] == "db-3"
-    assert "Runbook: https://r.example/x" in letter.text
-    contents = msgspec.json.decode(webhook_body(delivery, letter, T0))["data"]
+    delivery, rendered = rendered_of(changed(page(), incident=snapshot))
+    assert dict(rendered.facts)["instance"] == "db-3"
+    assert "Runbook: https://r.example/x" in rendered.text
+    contents = msgspec.json.decode(webhook_body(delivery, rendered, T0))["data"]
     assert list(contents["links"]) == ["acknowledge", "incident", "Runbook", "g.example"]
     assert contents["labels"] == {"instance": "db-3"}
 
 
 def test_a_link_of_the_event_takes_no_place_of_ours():
     snapshot = incident(links=(Link(href="https://evil.example/", text="Acknowledge"),))
-    _, letter = letter_of(changed(page(), incident=snapshot))
-    assert letter.links["acknowledge"].startswith(f"{URL}/v1/replies/link/")
-    assert letter.links["Acknowledge (2)"] == "https://evil.example/"
+    _, rendered = rendered_of(changed(page(), incident=snapshot))
+    assert rendered.links["acknowledge"].startswith(f"{URL}/v1/replies/link/")
+    assert rendered.links["Acknowledge (2)"] == "https://evil.example/"
 
 
 @pytest.mark.parametrize(
@@ -470,10 +472,10 @@ def test_petra_who_comes_on_can_take_it_over_by_the_handoffs_mail(who, assignee,
     told = notice("handoff", user(who), text="You are on call now.")
     status = "acknowledged" if assignee else "triggered"
     message = changed(notices=[told], incident=incident(assignee=assignee, status=status))
-    _, letter = letter_of(message, policy)
-    assert [name for name in letter.links if name != "incident"] == [offered] * bool(offered)
+    _, rendered = rendered_of(message, policy)
+    assert [name for name in rendered.links if name != "incident"] == [offered] * bool(offered)
     if offered:
-        claims = claims_of(letter.links[offered])
+        claims = claims_of(rendered.links[offered])
         assert (claims["user"], claims["action"]) == (who, "acknowledge")
 
 
@@ -485,8 +487,8 @@ def test_what_a_template_is_tried_with_has_the_names_of_a_message():
 
 
 def test_a_webhook_body_has_the_promised_shape():
-    delivery, letter = letter_of(changed(page(page_id="p", round=2)))
-    body = msgspec.json.decode(webhook_body(delivery, letter, T0))
+    delivery, rendered = rendered_of(changed(page(page_id="p", round=2)))
+    body = msgspec.json.decode(webhook_body(delivery, rendered, T0))
     assert (body["type"], body["timestamp"]) == ("page", "2026-03-02T09:00:00Z")
     assert body["data"]["incident"]["dedup_key"] == "checkout-down"
     assert body["data"]["recipient"] == {"kind": "user", "name": "ana", "contact": "bot"}
@@ -504,8 +506,8 @@ def test_a_webhook_body_stays_under_twenty_kilobytes_whatever_was_sent():
         labels={f"label{n}": "v" * 900 for n in range(64)},
         source="s" * 5_000,
     )
-    delivery, letter = letter_of(changed(page(reason="r" * 5_000), incident=snapshot))
-    body = webhook_body(delivery, letter, T0)
+    delivery, rendered = rendered_of(changed(page(reason="r" * 5_000), incident=snapshot))
+    body = webhook_body(delivery, rendered, T0)
     assert len(body) <= LARGEST
     contents = msgspec.json.decode(body)["data"]
     assert contents["page"]["id"] == "page-1"
@@ -515,9 +517,9 @@ def test_a_webhook_body_stays_under_twenty_kilobytes_whatever_was_sent():
 
 def test_a_description_of_ten_thousand_characters_reaches_mail_whole_and_a_webhook_as_far_as_it_has_room():
     snapshot = incident(description="d" * 10_000)
-    delivery, letter = letter_of(changed(page(), incident=snapshot))
-    assert "d" * 10_000 in letter.text
-    body = webhook_body(delivery, letter, T0)
+    delivery, rendered = rendered_of(changed(page(), incident=snapshot))
+    assert "d" * 10_000 in rendered.text
+    body = webhook_body(delivery, rendered, T0)
     contents = msgspec.json.decode(body)["data"]
     assert contents["cut"] == ["description"]
     assert LARGEST - 200 < len(body) <= LARGEST
@@ -645,7 +647,7 @@ def test_a_customer_who_is_being_paged_hears_that_somebody_took_it_and_not_who()
     paged = plan(changed(page(customer)), bundle(), T0).deliveries[0]
     taken = incident(status="acknowledged", assignee="ana", labels={"rack": "r7"}, version=2)
     told = told_who_took_it(paged, changed(settled="taken", by="ana", incident=taken), bundle(), T0)
-    letter = write(told, bundle(), links_of(told, URL, SIGNER), T0)
-    assert "Somebody is working on it." in letter.text
+    rendered = render(told, bundle(), links_of(told, URL, SIGNER), T0)
+    assert "Somebody is working on it." in rendered.text
     for internal in ("Ana", "Priority", "checkout", "r7"):
-        assert internal not in letter.text, internal
+        assert internal not in rendered.text, internal

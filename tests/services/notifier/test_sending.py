@@ -11,7 +11,7 @@ import pytest
 from services.notifier.channels.webhook import signing_keys
 from services.notifier.sending import leases
 from services.notifier.sending.sender import LEASE
-from services.notifier.sending.shielded import unbroken
+from services.notifier.sending.shielded import shielded
 from services.notifier.storage import deliveries
 from shared.clock import stopwatch, utcnow
 from shared.events import LARGEST_RECORD, DeadLetter, DeliveryReport
@@ -66,7 +66,7 @@ async def test_a_message_read_twice_makes_no_second_delivery(database_url, recei
         await place.hear(message)
         assert len(await place.rows()) == 1
         assert len(receiver.requests) == 1
-        assert place.capacity.free == 1_024
+        assert place.concurrency.free == 1_024
 
 
 async def test_a_page_settled_before_its_send_is_never_sent(database_url, receiver):
@@ -83,7 +83,7 @@ async def test_a_page_and_its_end_in_one_batch_page_nobody(database_url, receive
     async with office(database_url, to(receiver)) as place:
         await place.hear(changed(page()), changed(settled="resolved", version=2))
         assert await place.states() == {"cancelled": 1}
-        assert place.capacity.free == 1_024
+        assert place.concurrency.free == 1_024
     assert receiver.requests == []
 
 
@@ -162,7 +162,7 @@ async def test_more_pages_than_places_are_all_sent(database_url, receiver):
         await place.hear(*(changed(page(page_id=f"p{n}"), incident=incident(id=f"i{n}")) for n in range(300)))
         await until(lambda: len(receiver.to("/ana")) == 300)
         await until(lambda: _all_in(place, "delivered", 300))
-        assert place.capacity.free == 1_024
+        assert place.concurrency.free == 1_024
 
 
 async def _all_in(place, state, count):
@@ -190,11 +190,11 @@ async def test_a_send_whose_notifier_was_killed_goes_out_again_with_the_same_id(
         await until(lambda: receiver.to("/ana"))  # sent, and never written down
         assert await killed.states() == {"sending": 1}
         async with office(database_url, to(receiver), sending=False) as other:
-            await other.sender.tend_once(utcnow())
+            await other.sender.maintain_once(utcnow())
             assert await other.states() == {"sending": 1}  # the lease still holds
             later = utcnow() + LEASE + timedelta(seconds=1)
-            await other.sender.tend_once(later)  # after so long a silence it gives others a moment
-            await other.sender.tend_once(later)
+            await other.sender.maintain_once(later)  # after so long a silence it gives others a moment
+            await other.sender.maintain_once(later)
             assert await other.states() == {"pending": 1}
             assert await other.sender.claim_once(later) == 1
             await until(lambda: len(receiver.to("/ana")) == 2)
@@ -223,7 +223,7 @@ async def test_a_notifier_that_stood_still_asks_before_it_sends(database_url, re
         frozen.sender.start([lost, kept], stopwatch() - LEASE.total_seconds())  # as after SIGCONT
         await until(lambda: len(receiver.requests) == 2)
         await until(
-            lambda: frozen.capacity.free == 1_024 + 2
+            lambda: frozen.concurrency.free == 1_024 + 2
         )  # both are through (their places were not taken)
 
     sent = [request.headers["webhook-id"] for request in receiver.requests]
@@ -259,9 +259,9 @@ async def test_a_send_under_way_keeps_its_lease(database_url, receiver):
     async with office(database_url, to(receiver), sending=False) as place:
         await place.hear(changed(page()))
         await until(lambda: receiver.to("/ana"))
-        await place.sender.tend_once(utcnow() + LEASE - timedelta(seconds=1))
+        await place.sender.maintain_once(utcnow() + LEASE - timedelta(seconds=1))
         async with office(database_url, to(receiver), sending=False) as other:
-            await other.sender.tend_once(utcnow() + LEASE + timedelta(seconds=1))
+            await other.sender.maintain_once(utcnow() + LEASE + timedelta(seconds=1))
             assert await other.states() == {"sending": 1}
 
 
@@ -298,7 +298,7 @@ async def test_a_cancelled_step_ends_before_its_canceller_goes_on():
         await committed.wait()
         steps.append("ended")
 
-    task = asyncio.create_task(unbroken(step()))
+    task = asyncio.create_task(shielded(step()))
     await until(lambda: steps)
     task.cancel()
     asyncio.get_running_loop().call_later(0.05, committed.set)
@@ -339,7 +339,7 @@ async def test_one_contact_that_works_is_enough(database_url, receiver):
 async def test_a_page_whose_time_is_over_fails_although_its_endpoint_takes_nothing(database_url, receiver):
     async with office(database_url, to(receiver), sending=False) as place:
         await place.hear(changed(page()), age=timedelta(seconds=2))
-        await place.sender.tend_once(utcnow() + timedelta(hours=5))
+        await place.sender.maintain_once(utcnow() + timedelta(hours=5))
         assert await place.states() == {"failed": 1}
         (said,) = await place.outbox()
         assert (said.page, said.outcome) == ("unreachable", "failed")
@@ -360,7 +360,7 @@ async def test_an_endpoint_that_keeps_failing_is_left_alone_for_a_while(database
     async with office(database_url, to(receiver)) as place:
         for n in range(5):
             await place.hear(changed(page(page_id=f"p{n}"), incident=incident(id=f"i{n}")))
-        await until(lambda: place.capacity.open_breakers(utcnow()))
+        await until(lambda: place.concurrency.open_breakers(utcnow()))
         count = len(receiver.requests)
         await place.hear(changed(page(page_id="later"), incident=incident(id="later")))
         assert (await place.rows("page_id = 'later'"))[0].state == "pending"
@@ -403,7 +403,7 @@ async def test_a_message_the_database_refuses_is_set_aside_and_its_pages_reporte
             one for one in said if isinstance(one, DeliveryReport) and one.incident_id == "inc-poison"
         ]
         assert report.page == "unreachable"
-        assert place.capacity.free == 1_024 or await until(lambda: place.capacity.free == 1_024)
+        assert place.concurrency.free == 1_024 or await until(lambda: place.concurrency.free == 1_024)
 
 
 async def test_an_incident_id_the_database_refuses_stops_nobody(database_url, receiver):

@@ -38,7 +38,7 @@ async def test_after_an_hour_of_finally_with_the_receiver_away_one_page_comes_th
         for number in range(1, AN_HOUR + 2):
             await place.hear(nth(number))
             await place.sender.record_once(utcnow())
-        await until(lambda: place.capacity.free == 1_024)
+        await until(lambda: place.concurrency.free == 1_024)
         await place.sender.record_once(utcnow())
         assert await place.states() == {"cancelled": AN_HOUR, "pending": 1}
         receiver.answers["/ana"] = [200]
@@ -56,7 +56,7 @@ async def test_what_piled_up_on_the_log_comes_as_one_page(database_url, receiver
         await until(lambda: place.rows("state = 'delivered'"))
         assert await place.states() == {"cancelled": AN_HOUR, "delivered": 1}
         assert pages_to(receiver) == [f"page-{AN_HOUR + 1}"]
-        assert place.capacity.free == 1_024
+        assert place.concurrency.free == 1_024
 
 
 async def test_the_router_hears_which_page_stands_for_it(database_url, receiver):

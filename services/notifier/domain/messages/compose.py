@@ -8,11 +8,10 @@ from services.notifier.domain.delivery import Content, Delivery
 from services.notifier.domain.messages import external_notices, internal_notices, sla_wording
 from services.notifier.domain.messages.rendered import (
     OWN_LINKS,
-    Letter,
+    RenderedMessage,
     for_whom,
     heading,
     in_lines,
-    link_name,
     one_line,
     plain,
     preview,
@@ -22,10 +21,10 @@ from services.notifier.domain.messages.times import both
 from shared.events import BY_SILENCE, IncidentSnapshot, Notice, Page, evidence
 from shared.policy import Bundle
 
-__all__ = ["Letter", "link_name", "one_line", "write"]
+__all__ = ["RenderedMessage", "render"]
 
 
-def write(delivery: Delivery, bundle: Bundle, links: Mapping[str, str], now: datetime) -> Letter:
+def render(delivery: Delivery, bundle: Bundle, links: Mapping[str, str], now: datetime) -> RenderedMessage:
     """The letter of this delivery, as of now. `links` are Ladder's own, by their names."""
     content = delivery.content
     zone = timezone_of(delivery.recipient_kind, delivery.recipient, bundle)
@@ -35,13 +34,13 @@ def write(delivery: Delivery, bundle: Bundle, links: Mapping[str, str], now: dat
     if not content.incident.id:
         return _announcement(content, content.notice)
     if content.notice.stakeholder:
-        return external_notices.letter(content, content.notice, bundle, links, now, zone=zone)
-    return internal_notices.letter(content, content.notice, bundle, links, now, zone=zone)
+        return external_notices.render(content, content.notice, bundle, links, now, zone=zone)
+    return internal_notices.render(content, content.notice, bundle, links, now, zone=zone)
 
 
 def _page(
     content: Content, page: Page, bundle: Bundle, links: Mapping[str, str], now: datetime, *, zone: str
-) -> Letter:
+) -> RenderedMessage:
     incident, outsider = content.incident, page.recipient.kind == "customer"
     if outsider:
         facts, labels, shown = _outside_facts(page, now, zone), dict[str, str](), links
@@ -53,7 +52,7 @@ def _page(
     opening = _asked(incident, page, bundle)
     if not outsider and (about := sla_wording.passed(page, incident, now, zone)):
         opening = f"{opening} {about}"
-    return Letter(
+    return RenderedMessage(
         event="page",
         subject=subject(incident),
         title=heading(incident),
@@ -128,11 +127,11 @@ def _to_look(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
     return f"An escalation point was reached: you are asked to look.{beside}"
 
 
-def _announcement(content: Content, notice: Notice) -> Letter:
+def _announcement(content: Content, notice: Notice) -> RenderedMessage:
     """What is about no single incident, such as a silence that is about to end."""
     facts = in_lines([("Why you", notice.reason)])
     title = one_line(content.incident.title)
-    return Letter(
+    return RenderedMessage(
         event=notice.event,
         subject=title,
         title=title,

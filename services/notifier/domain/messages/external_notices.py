@@ -6,7 +6,14 @@ from typing import Final
 
 from services.notifier.domain.delivery import Content
 from services.notifier.domain.messages import sla_wording
-from services.notifier.domain.messages.rendered import Letter, in_lines, one_line, plain, preview, subject
+from services.notifier.domain.messages.rendered import (
+    RenderedMessage,
+    in_lines,
+    one_line,
+    plain,
+    preview,
+    subject,
+)
 from services.notifier.domain.messages.subscription_template import templated
 from services.notifier.domain.messages.times import both
 from shared.events import Notice
@@ -27,9 +34,9 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 
-def letter(
+def render(
     content: Content, notice: Notice, bundle: Bundle, own: Mapping[str, str], now: datetime, *, zone: str
-) -> Letter:
+) -> RenderedMessage:
     """The letter, by the subscription's template where it has one."""
     incident, word = content.incident, _WORDS.get(notice.event, "Please note")
     taken, promise = is_taken(incident), sla_wording.outside(notice, incident, zone)
@@ -39,7 +46,7 @@ def letter(
     facts = [("Status", state(incident.status, taken=taken)), ("Opened", both(incident.opened_at, now, zone))]
     if incident.resolved_at is not None and incident.status in ("resolved", "closed"):
         facts.append(("Resolved", both(incident.resolved_at, now, zone)))
-    default = Letter(
+    default = RenderedMessage(
         event=notice.event,
         subject=subject(incident),
         title=f"{word}: {one_line(incident.title)}",

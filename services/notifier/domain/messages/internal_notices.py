@@ -10,7 +10,7 @@ from services.notifier.domain.delivery import Content
 from services.notifier.domain.messages import sla_wording
 from services.notifier.domain.messages.rendered import (
     OWN_LINKS,
-    Letter,
+    RenderedMessage,
     for_whom,
     heading,
     in_lines,
@@ -62,9 +62,9 @@ _WHAT_IT_IS: Final = frozenset({"opened", "escalated", "reopened", "handoff", "b
 """After these somebody wants to know what it is about, not only what happened."""
 
 
-def letter(
+def render(
     content: Content, notice: Notice, bundle: Bundle, own: Mapping[str, str], now: datetime, *, zone: str
-) -> Letter:
+) -> RenderedMessage:
     """The letter, by the subscription's template where it has one."""
     incident, word = content.incident, _WORDS.get(notice.event, "Please note")
     opening, whole = _told(content, notice, bundle, now, zone), notice.event in _WHAT_IT_IS
@@ -72,7 +72,7 @@ def letter(
     facts = in_lines([*_facts(content, notice, bundle, now, zone), *about.items()])
     links = {**own, **evidence.links(incident.links, OWN_LINKS)}
     description = incident.description if whole else ""
-    default = Letter(
+    default = RenderedMessage(
         event=notice.event,
         subject=subject(incident),
         title=f"{word}: {heading(incident)}",

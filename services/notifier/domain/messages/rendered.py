@@ -24,7 +24,7 @@ OWN_LINKS: Final = (*ACTING_LINKS, "incident")
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class RenderedMessage:
     """What one message says.
 
     `subject` is the same in every letter about one incident, so that mail programs keep them together; what

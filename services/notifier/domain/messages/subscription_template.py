@@ -6,7 +6,7 @@ from typing import Final
 
 from services.notifier.domain.contacts import display_name
 from services.notifier.domain.delivery import Content
-from services.notifier.domain.messages.rendered import Letter, one_line, plain, preview, subject
+from services.notifier.domain.messages.rendered import RenderedMessage, one_line, plain, preview, subject
 from services.notifier.domain.messages.templates import BrokenTemplateError, names_text, render, tells_apart
 from shared.events import IncidentSnapshot, public_wording
 from shared.policy import Bundle
@@ -21,14 +21,14 @@ _NEVER_CHANGES: Final = (
 
 
 def templated(
-    default: Letter,
+    default: RenderedMessage,
     word: str,
     content: Content,
     bundle: Bundle,
     own: Mapping[str, str],
     *,
     promise: str,
-) -> Letter:
+) -> RenderedMessage:
     """The letter by the template that the notice names. `word`: what happened, where its title does not say.
 
     A link stands in it only where the template has it, except the answers to a question; an update is never

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from services.notifier.domain.delivery import Delivery
-from services.notifier.domain.messages.rendered import OWN_LINKS, Letter
+from services.notifier.domain.messages.rendered import OWN_LINKS, RenderedMessage
 from services.notifier.domain.messages.times import rfc3339
 from shared.events import IncidentSnapshot
 
@@ -38,20 +38,20 @@ PUBLIC_FIELDS: Final = frozenset(
 )
 
 
-def webhook_body(delivery: Delivery, letter: Letter, now: datetime) -> bytes:
+def webhook_body(delivery: Delivery, rendered: RenderedMessage, now: datetime) -> bytes:
     """The JSON body, as it is signed and sent."""
     content = delivery.content
-    outside = letter.stakeholder or delivery.recipient_kind == "customer"
+    outside = rendered.stakeholder or delivery.recipient_kind == "customer"
     contents: dict[str, Any] = {
         "incident": _incident(content.incident, public=outside) if content.incident.id else {},
         "recipient": {"kind": delivery.recipient_kind, "name": delivery.recipient},
-        "title": letter.title,
-        "text": letter.text,
-        "links": dict(letter.links),
+        "title": rendered.title,
+        "text": rendered.text,
+        "links": dict(rendered.links),
     }
     if not outside:
         contents["recipient"]["contact"] = delivery.contact
-        contents["labels"] = dict(letter.labels)
+        contents["labels"] = dict(rendered.labels)
     if content.page is not None:
         page = content.page
         contents["page"] = {
