@@ -1,4 +1,4 @@
-"""One attempt: the letter is written, secrets are read, the channel sends."""
+"""One attempt: the message is rendered, secrets are read, the channel sends."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -22,8 +22,23 @@ log = telemetry.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Unwanted:
+    """The page was settled before its send began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One finished attempt."""
+
+    delivery: Delivery
+    result: Result | Unwanted
+    started_at: datetime
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Transport:
-    """Carries deliveries to their channels. `bundle` gives the policy in force."""
+    """Takes deliveries to their channels. `bundle` gives the policy in force."""
 
     channels: Mapping[str, Channel]
     secrets: Secrets

@@ -1,4 +1,4 @@
-"""Endpoints that said that they are gone for good."""
+"""Endpoints that said that they are gone for good (410): nothing is sent to them any more."""
 
 from datetime import datetime
 
@@ -6,17 +6,25 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-async def disable(connection: AsyncConnection, endpoint: str, reason: str, now: datetime) -> None:
-    """Nothing is sent to this endpoint any more."""
-    statement = text("""
-        INSERT INTO notifier.endpoint_disabled (endpoint, at, reason) VALUES (:endpoint, :now, :reason)
-        ON CONFLICT (endpoint) DO NOTHING
-    """)
-    await connection.execute(statement, {"endpoint": endpoint, "now": now, "reason": reason})
+class DisabledEndpoints:
+    """Those in the table, as this process last read them."""
 
+    def __init__(self) -> None:
+        self._known: frozenset[str] = frozenset()
 
-async def disabled_endpoints(connection: AsyncConnection) -> frozenset[str]:
-    """The endpoints that said 410 Gone."""
-    return frozenset(
-        (await connection.execute(text("SELECT endpoint FROM notifier.endpoint_disabled"))).scalars()
-    )
+    def __contains__(self, endpoint: str) -> bool:
+        return endpoint in self._known
+
+    async def refresh(self, connection: AsyncConnection) -> None:
+        """Read them again: another process may have met one."""
+        statement = text("SELECT endpoint FROM notifier.endpoint_disabled")
+        self._known = frozenset((await connection.execute(statement)).scalars())
+
+    async def disable(self, connection: AsyncConnection, endpoint: str, reason: str, now: datetime) -> None:
+        """Nothing is sent to this endpoint from now on."""
+        statement = text("""
+            INSERT INTO notifier.endpoint_disabled (endpoint, at, reason) VALUES (:endpoint, :now, :reason)
+            ON CONFLICT (endpoint) DO NOTHING
+        """)
+        await connection.execute(statement, {"endpoint": endpoint, "now": now, "reason": reason})
+        self._known |= {endpoint}

@@ -39,11 +39,11 @@ class StillWanted:
         """Pages of this incident before this version are off, from now on."""
         self._settled[incident_id] = max(version, self._settled.get(incident_id, 0))
 
-    def at_once(self, page: Delivery) -> bool:
+    def as_known_here(self, page: Delivery) -> bool:
         """As far as this process knows."""
         return self._settled.get(page.incident_id, 0) <= page.version
 
-    async def surely(self, page: Delivery) -> bool:
+    async def as_stored(self, page: Delivery) -> bool:
         """As the database knows; yes where it cannot be asked: a missed page is worse than one too many."""
         return (await self._versions.ask(page.incident_id) or 0) <= page.version
 

@@ -236,7 +236,7 @@ async def _claimed(place):
         found = await deliveries.due(
             connection, utcnow() + timedelta(seconds=1), endpoints=[], hosts=[], each=9, most=9
         )
-        await deliveries.take(connection, [one.id for one in found], utcnow())
+        await deliveries.claim(connection, [one.id for one in found], utcnow())
     return [replace(one, attempts=1) for one in found]
 
 

@@ -1,0 +1,73 @@
+"""Looking after what is under way: leases, what is overdue, and the figures of the backlog."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notifier import metrics
+from services.notifier.domain.delivery_outcome import report
+from services.notifier.sending import leases
+from services.notifier.sending.claim import LEASE
+from services.notifier.sending.concurrency import ConcurrencyLimits
+from services.notifier.sending.disabled_endpoints import DisabledEndpoints
+from services.notifier.sending.record import first_time
+from services.notifier.sending.still_wanted import Claims
+from services.notifier.storage import backlog, superseded_pages
+from services.notifier.storage import deliveries as store
+from services.notifier.storage.tables import SCHEMA
+from shared import telemetry
+from shared.clock import stopwatch
+from shared.database.pool import Database
+from shared.eventlog.codec import encode
+from shared.outbox import outbox
+
+log = telemetry.logger(__name__)
+
+
+class Maintenance:
+    """Renews this process's leases, takes over those of the dead, and gives up what is overdue."""
+
+    def __init__(
+        self, database: Database, claims: Claims, disabled: DisabledEndpoints, concurrency: ConcurrencyLimits
+    ) -> None:
+        self._database = database
+        self._claims = claims
+        self._disabled = disabled
+        self._concurrency = concurrency
+        self._last_at: datetime | None = None
+
+    async def maintain_once(self, now: datetime) -> int:
+        """One round; how many sends were taken over, which are due now."""
+        asked_at = stopwatch()
+        # After an outage others may hold results that they have not written down yet: give them a moment.
+        steady = self._last_at is None or now - self._last_at < LEASE
+        async with self._database.transaction() as connection:
+            await self._claims.renew(connection, now, asked_at)
+            reclaimed = await leases.reclaim(connection, now) if steady else []
+            reports = await superseded_pages.supersede(connection, reclaimed, now)
+            await outbox.add(connection, SCHEMA, [encode(one) for one in reports])
+            await self._disabled.refresh(connection)
+            metrics.PENDING.set(await backlog.count_pending(connection))
+            metrics.OLDEST_PENDING_SECONDS.set(await backlog.oldest_due_seconds(connection, now))
+        self._last_at = now
+        metrics.OPEN_BREAKERS.set(len(self._concurrency.open_breakers(now)))
+        async with self._database.transaction() as connection:  # its own: leases must not depend on it
+            await _give_up_overdue(connection, now)
+        if reclaimed:
+            log.warning("sends taken over", action="leases_reclaimed", count=len(reclaimed))
+        return len(reclaimed)
+
+
+async def _give_up_overdue(connection: AsyncConnection, now: datetime) -> None:
+    overdue = await store.overdue(connection, now)
+    if not overdue:
+        return
+    await store.lock_pages(connection, overdue)
+    why = "given up: its time is over"
+    await store.fail(connection, [delivery.id for delivery in overdue], why)
+    unreachable = await store.unreachable_pages(connection, overdue)
+    reports = [
+        report(one, "failed", why, unreachable=first_time(unreachable, one.page_id), now=now)
+        for one in overdue
+    ]
+    await outbox.add(connection, SCHEMA, [encode(one) for one in reports if one is not None])
