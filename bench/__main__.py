@@ -12,6 +12,7 @@ PARTS = (
     "replay",
     "reports",
     "retention",
+    "road",
     "rotation",
     "start",
     "memory",
