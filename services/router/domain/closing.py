@@ -6,7 +6,7 @@ Without it an incident closes when the same problem would open a new one.
 
 from services.router.domain import next_due
 from services.router.domain.draft.draft import Draft
-from services.router.domain.escalation.next_step import span
+from services.router.domain.draft.wording import span
 from services.router.domain.lifecycle import lifecycle, reopening
 from services.router.domain.model.reason import Reason
 from services.router.domain.points import points

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from services.router.domain import actions, closing, next_due
 from services.router.domain.actions import by_sender
 from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.wording import span
 from services.router.domain.escalation import chain, delivery_reports, handoff, paged_people, unsettled
-from services.router.domain.escalation.next_step import span
 from services.router.domain.lifecycle import (
     late_trigger,
     lifecycle,

@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import derived_id
-from services.router.domain.escalation.next_step import span
+from services.router.domain.draft.wording import span
 from shared.events import HEARTBEAT, HeartbeatReceived, HeartbeatSignalled, IncidentEvent
 from shared.events.severity import read_severity
 from shared.policy import Heartbeat

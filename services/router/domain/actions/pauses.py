@@ -5,7 +5,7 @@ from typing import Final
 
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
-from services.router.domain.escalation.next_step import span
+from services.router.domain.draft.wording import span
 from services.router.domain.lifecycle import pauses
 from services.router.domain.model.decision import Refusal
 from services.router.domain.model.signals import ActionTaken

@@ -11,8 +11,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.wording import span
 from services.router.domain.escalation import grace, modes, paged_people, paging
-from services.router.domain.escalation.next_step import Place, last_step, next_step, onward, span
+from services.router.domain.escalation.next_step import Place, last_step, next_step, onward
 from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.incident import Chain
 from services.router.domain.model.reason import Reason

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.wording import span
 from services.router.domain.escalation import calls
-from services.router.domain.escalation.next_step import span
 from services.router.domain.model.compiled_bundle import EscalationPolicy
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason

@@ -5,30 +5,20 @@ the step that is found here, a page says what follows it, a reminder goes to the
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found, Resolved
+from services.router.domain.draft.wording import span
 from services.router.domain.escalation import hold_until
 from services.router.domain.escalation.hold_until import Hold
 from services.router.domain.model.compiled_bundle import CompiledLevel, EscalationPolicy
 from services.router.domain.model.incident import Chain
 from services.router.domain.model.reason import Reason
 from shared.policy.cel.expressions import Failed
-
-_UNITS: Final = (("d", 86400, 10**6), ("h", 3600, 24), ("min", 60, 60), ("s", 1, 60))
-
-
-@lru_cache(maxsize=4096)
-def span(length: timedelta) -> str:
-    """A duration as people write it: `5 min`, `1 h 30 min`, `15 s`."""
-    seconds = round(length.total_seconds())
-    parts = [f"{count} {unit}" for unit, size, most in _UNITS if (count := seconds // size % most)]
-    return " ".join(parts[:2]) or "0 s"
 
 
 class Place(NamedTuple):

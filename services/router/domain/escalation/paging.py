@@ -10,8 +10,9 @@ import msgspec
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found
+from services.router.domain.draft.wording import span
 from services.router.domain.escalation import hold_until, modes
-from services.router.domain.escalation.next_step import Candidate, Step, otherwise, span
+from services.router.domain.escalation.next_step import Candidate, Step, otherwise
 from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.incident import ChainState
 from services.router.domain.model.reason import Reason

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.router.domain.draft.draft import LADDER, Draft
+from services.router.domain.draft.wording import span
 from services.router.domain.escalation import chain, grace, paging
-from services.router.domain.escalation.next_step import span
 from services.router.domain.model.incident import Late
 from services.router.domain.model.reason import Reason
 from shared.events import IncidentEvent

@@ -14,8 +14,8 @@ import msgspec
 
 from services.router.domain.draft.draft import LADDER, Draft, derived_id
 from services.router.domain.draft.recipients import Found
+from services.router.domain.draft.wording import span
 from services.router.domain.escalation import chain
-from services.router.domain.escalation.next_step import span
 from services.router.domain.lifecycle import lifecycle
 from services.router.domain.model.decision import Decision, Spread
 from services.router.domain.model.incident import Incident

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
-from services.router.domain.escalation.next_step import span
+from services.router.domain.draft.wording import span
 from services.router.domain.model.incident import Clock, Interval
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import stopwatch
