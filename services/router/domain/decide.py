@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from services.router.domain import actions, closing, next_due
 from services.router.domain.actions import by_sender
 from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.names import sender, user
 from services.router.domain.draft.wording import span
 from services.router.domain.escalation import chain, delivery_reports, handoff, paged_people, unsettled
 from services.router.domain.lifecycle import (
@@ -162,7 +163,7 @@ def _passed_on(draft: Draft, event: IncidentEvent) -> Decision:
 
 
 def _recorded(draft: Draft, event: IncidentEvent, text: str) -> Decision:
-    draft.actor = lifecycle.sender(event)
+    draft.actor = sender(event)
     draft.set(events=draft.incident.events + 1)
     draft.say("recorded", text)
     return draft.finish()
@@ -270,7 +271,7 @@ def _ask_the_forgetful(draft: Draft) -> None:
             "asked", f"untouched for {quiet}: {draft.directory.display(incident.assignee)} is asked", reason
         )
         text = f"You took it and nothing has happened for {quiet}. Are you still on it?"
-        draft.tell(lifecycle.user(incident.assignee), "inform", text=text, reason="it is assigned to you")
+        draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
         return
     draft.set(status="triggered", assignee="", asked_at=None, touched_at=draft.now)
     cause = f"it was taken and then untouched for {quiet}"

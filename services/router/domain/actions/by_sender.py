@@ -6,19 +6,19 @@ recorded with the reason: there is nobody to whom a 409 could be answered any mo
 
 from services.router.domain import actions
 from services.router.domain.draft.draft import Draft
-from services.router.domain.lifecycle import lifecycle
+from services.router.domain.draft.names import sender
 from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor
 from shared.events import IncidentEvent
 
 
 def obey(draft: Draft, event: IncidentEvent) -> None:
     """Do what the event asks for, or say why not."""
-    sender = lifecycle.sender(event)
+    by = sender(event)
     draft.set(events=draft.incident.events + 1)
     said = len(draft.entries)
-    wanted = ActionTaken(event.action, Actor(sender, "responder"), _arguments(draft, event), event.identity)
+    wanted = ActionTaken(event.action, Actor(by, "responder"), _arguments(draft, event), event.identity)
     refusal = actions.act(draft, wanted)
-    draft.actor = sender
+    draft.actor = by
     for note in event.notes:
         draft.say("intake", note)
     if refusal is not None:

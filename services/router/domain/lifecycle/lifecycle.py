@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.router.domain.draft.draft import LADDER, Draft, derived_id
+from services.router.domain.draft.names import sender, user
 from services.router.domain.draft.recipients import Found
 from services.router.domain.escalation import chain, grace, handoff, paged_people
 from services.router.domain.lifecycle import classify, event_fields, late_trigger, pauses
@@ -11,7 +12,7 @@ from services.router.domain.model.incident import Chain, Incident
 from services.router.domain.model.reason import Reason
 from services.router.domain.muting import grouping, suppression
 from services.router.domain.sla import by_person, clocks
-from shared.events import LOOKING, IncidentEvent, Recipient
+from shared.events import LOOKING, IncidentEvent
 
 WAITING_ENDS_AFTER: Final = timedelta(days=1)  # rule 6: waiting needs an end; an event names none
 _COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})
@@ -91,11 +92,6 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
     )
     if draft.incident.stands_still == "held":
         late_trigger.stand_back(draft)
-
-
-def sender(event: IncidentEvent) -> str:
-    """How a sender appears in a timeline."""
-    return f"integration:{event.integration}"
 
 
 def _notes(draft: Draft, event: IncidentEvent) -> None:
@@ -330,11 +326,6 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, p
         if name in draft.live.spec.users:
             told = draft.sentence("resolved")
             draft.tell(user(name), "resolved", text=told, reason="you have it or follow it")
-
-
-def user(name: str) -> Recipient:
-    """A user as a recipient."""
-    return Recipient(kind="user", name=name)
 
 
 def close(draft: Draft, *, why: str, reason: Reason) -> None:

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import LADDER, Draft
+from services.router.domain.draft.names import sender
 from services.router.domain.escalation import chain, paging
 from services.router.domain.lifecycle import late_trigger, lifecycle
 from services.router.domain.model.reason import Reason
@@ -15,7 +16,7 @@ _RULE = Reason("rule 15")
 
 def by_event(draft: Draft, event: IncidentEvent, *, why: str) -> None:
     """The same key was triggered again soon enough: whoever had it is paged first."""
-    draft.actor = lifecycle.sender(event)
+    draft.actor = sender(event)
     draft.set(events=draft.incident.events + 1)
     known = _triggered_again(draft, why, _RULE)
     late_trigger.hold(draft, event, first=known, reopens=True)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from services.router.domain.draft.draft import LADDER, Draft, derived_id
+from services.router.domain.draft.names import user
 from services.router.domain.draft.recipients import Found
 from services.router.domain.draft.wording import span
 from services.router.domain.escalation import chain
@@ -210,7 +211,7 @@ def _ask_assignee(draft: Draft, cause: str, reason: Reason) -> None:
     if all(page.through in LOOKING for page in draft.pages):  # who joins in this very decision is still asked
         draft.forget_step()
     draft.page(
-        Found(lifecycle.user(assignee), why),
+        Found(user(assignee), why),
         through=BY_SILENCE,
         why=why,
         joins=True,

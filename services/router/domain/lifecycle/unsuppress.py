@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import LADDER, Draft
+from services.router.domain.draft.names import user
 from services.router.domain.escalation import chain, delivery_reports
 from services.router.domain.lifecycle import lifecycle
 from services.router.domain.model.reason import Reason
@@ -53,7 +54,7 @@ def _end(draft: Draft) -> None:
         draft.change("opened")  # whoever subscribed has heard nothing of it so far
     if incident.assignee in draft.live.spec.users and not draft.incident.is_muted:
         text = f"{by} is over and it still stands: it is assigned to you."
-        draft.tell(lifecycle.user(incident.assignee), "inform", text=text, reason="it is assigned to you")
+        draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
     go_on(draft, cause=f"{by} is over and it still stands")
 
 

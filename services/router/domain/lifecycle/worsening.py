@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.names import user
 from services.router.domain.draft.recipients import Found
 from services.router.domain.escalation import chain
 from services.router.domain.lifecycle import classify
-from services.router.domain.lifecycle.lifecycle import user
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
 

@@ -11,6 +11,7 @@ import msgspec
 
 from services.router.domain import closing
 from services.router.domain.draft.draft import LADDER, Draft
+from services.router.domain.draft.names import sender, user
 from services.router.domain.lifecycle import (
     classify,
     event_fields,
@@ -89,7 +90,7 @@ def _tell_of_joins(draft: Draft, title: str) -> None:
     draft.set(joins_untold=0, joins_told_at=draft.now)
     what = title if untold == 1 and title else grouping.count(untold)
     text = f"{what} joined what you have; {grouping.count(incident.members_open)} stand grouped under it."
-    draft.tell(lifecycle.user(incident.assignee), "inform", text=text, reason="it is assigned to you")
+    draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
 
 
 def check(draft: Draft) -> None:
@@ -235,7 +236,7 @@ def _was_triggered_meanwhile(incident: Incident, message: RelatedChanged) -> boo
 def pass_on(draft: Draft, event: IncidentEvent) -> None:
     """A later event of a merged incident's key: its parent hears of it (rule 15: the key stays)."""
     incident = draft.incident
-    draft.actor = lifecycle.sender(event)
+    draft.actor = sender(event)
     draft.set(events=incident.events + 1)
     draft.say("recorded", f"{event.action}: passed on to {incident.parent}, into which it was merged")
     said = event.title or event.description or ""

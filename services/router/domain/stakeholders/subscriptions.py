@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from services.router.domain.draft.draft import Draft, derived_id
-from services.router.domain.lifecycle.lifecycle import user
+from services.router.domain.draft.names import user
 from services.router.domain.model.compiled_bundle import Rule
 from services.router.domain.model.reason import Reason
 from shared.events import Contact, Recipient
