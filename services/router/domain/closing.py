@@ -7,7 +7,7 @@ Without it an incident closes when the same problem would open a new one.
 from services.router.domain import next_due
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.wording import span
-from services.router.domain.lifecycle import lifecycle, reopening
+from services.router.domain.lifecycle import reopening, transitions
 from services.router.domain.model.reason import Reason
 from services.router.domain.points import points
 from shared.events import RelatedChanged
@@ -41,7 +41,7 @@ def confirm(draft: Draft, rating: int = 0, *, by: str = "the customer") -> None:
     """It is solved, says whoever has to say so; `rating` is 1–5, or 0 for none. Only of a resolved one."""
     draft.set(confirmed_at=draft.now, rating=rating)
     rated = f", {rating} of 5" if rating else ""
-    lifecycle.close(draft, why=f"confirmed by {by}{rated}", reason=Reason("rule 15: confirmed"))
+    transitions.close(draft, why=f"confirmed by {by}{rated}", reason=Reason("rule 15: confirmed"))
 
 
 def refuse(draft: Draft, why: str = "", *, by: str = "the customer") -> None:
@@ -56,7 +56,7 @@ def came_back(draft: Draft, message: RelatedChanged) -> None:
     """The same key opened a new incident before this one was confirmed: there is nothing to confirm here."""
     if draft.incident.status == "resolved":
         why = f"the same problem came back as incident {message.incident_id}, which goes on with it"
-        lifecycle.close(draft, why=why, reason=Reason("rule 15"))
+        transitions.close(draft, why=why, reason=Reason("rule 15"))
 
 
 def _ask(draft: Draft, text: str) -> None:
@@ -89,11 +89,11 @@ def _close(draft: Draft) -> None:
     if close is not None and close.after >= window:
         silence = span(close.after)
         reason = Reason(f"policies.{draft.policy.name}.close", values={"after": silence})
-        lifecycle.close(draft, why=f"resolved, and {silence} without an answer", reason=reason)
+        transitions.close(draft, why=f"resolved, and {silence} without an answer", reason=reason)
         return
     why = (
         f"resolved for {span(window)}"
         if window
         else "resolved, and the same problem would open a new incident"
     )
-    lifecycle.close(draft, why=why, reason=Reason("rule 15", values={"reopen_within": span(window)}))
+    transitions.close(draft, why=why, reason=Reason("rule 15", values={"reopen_within": span(window)}))

@@ -17,9 +17,11 @@ from services.router.domain.draft.wording import span
 from services.router.domain.escalation import chain, delivery_reports, handoff, paged_people, unsettled
 from services.router.domain.lifecycle import (
     late_trigger,
-    lifecycle,
+    opening,
+    ownership,
     pauses,
     reopening,
+    sender_events,
     sender_silence,
     unsuppress,
     worsening,
@@ -146,7 +148,7 @@ def _on_event(
         _on_open(draft, event)
         return _conclude(draft)
     if event.action in {"update", "note"} and incident.status == "resolved":
-        (lifecycle.update if event.action == "update" else lifecycle.note)(draft, event)
+        (sender_events.update if event.action == "update" else sender_events.note)(draft, event)
         return _conclude(draft)
     if event.action == "resolve" and event.occurred_at is not None:
         draft.set(source_time=late_trigger.latest(event, incident.source_time))
@@ -180,7 +182,7 @@ def _on_trigger(
         return _open(event, context, now, "", context.remembered_resolve)
     draft = _draft(incident, EventReceived(event), context, bundle, now)
     if incident.is_open:
-        lifecycle.repeat(draft, event)
+        sender_events.repeat(draft, event)
         return _conclude(draft)
     if incident.status == "resolved" and now < next_due.reopens_until(draft):
         window = span(next_due.reopen_within(draft))
@@ -204,9 +206,9 @@ def _open(
     *,
     unconfirmed: bool = False,
 ) -> Decision:
-    record = lifecycle.new_record(event, context.live.hash, now, previous, resolved)
+    record = opening.new_record(event, context.live.hash, now, previous, resolved)
     draft = Draft(record, context.live, context, now, caused_at=event.received_at)
-    lifecycle.open_new(draft, event)
+    opening.open_new(draft, event)
     if unconfirmed:
         draft.signal(previous, "came_back")
     return _conclude(draft)
@@ -215,13 +217,13 @@ def _open(
 def _on_open(draft: Draft, event: IncidentEvent) -> None:
     match event.action:
         case "update":
-            lifecycle.update(draft, event)
+            sender_events.update(draft, event)
         case "note":
-            lifecycle.note(draft, event)
+            sender_events.note(draft, event)
         case "acknowledge":
-            lifecycle.acknowledge(draft, event)
+            sender_events.acknowledge(draft, event)
         case "resolve":
-            lifecycle.resolved_by_sender(draft, event)
+            sender_events.resolve(draft, event)
         case "unacknowledge" | "snooze" | "escalate" | "assign":
             by_sender.obey(draft, event)
         case _:
@@ -277,7 +279,7 @@ def _ask_the_forgetful(draft: Draft) -> None:
     cause = f"it was taken and then untouched for {quiet}"
     chain.restart(draft, cause=cause, reason=reason)
     text = f"Others are asked now because {cause}: it is no longer assigned to you."
-    lifecycle.tell_who_had_it(draft, incident.assignee, text)
+    ownership.tell_who_had_it(draft, incident.assignee, text)
     draft.change("escalated")
 
 

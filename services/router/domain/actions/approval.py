@@ -11,7 +11,7 @@ import msgspec
 
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
-from services.router.domain.lifecycle import lifecycle
+from services.router.domain.lifecycle import transitions
 from services.router.domain.model.decision import Refusal
 from services.router.domain.model.incident import Approval
 from services.router.domain.model.reason import Reason
@@ -85,7 +85,7 @@ def _settle(draft: Draft, signal: ActionTaken, decision: Literal["approve", "rej
     draft.change("decided")
     draft.outcome = f"It was {done}."
     by, person = signal.actor.user or draft.actor, bool(signal.actor.user)
-    lifecycle.resolve(draft, by=by, text=text, source_time=None, person=person)
+    transitions.resolve(draft, by=by, text=text, source_time=None, person=person)
 
 
 def _authority(draft: Draft, actor: Actor) -> tuple[str, str]:

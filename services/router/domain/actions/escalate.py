@@ -3,7 +3,7 @@
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import chain
-from services.router.domain.lifecycle import late_trigger, lifecycle, pauses
+from services.router.domain.lifecycle import late_trigger, ownership, pauses
 from services.router.domain.model.decision import Refusal
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken
@@ -39,7 +39,7 @@ def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
         chain.go_to_level(draft, wanted.level, cause=cause, reason=reason)
     else:
         chain.hand_up(draft, cause=cause, reason=reason)
-    lifecycle.tell_who_had_it(draft, had_it, f"{cause}: it is no longer assigned to you.")
+    ownership.tell_who_had_it(draft, had_it, f"{cause}: it is no longer assigned to you.")
     return None
 
 

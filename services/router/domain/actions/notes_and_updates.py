@@ -5,10 +5,10 @@ from typing import Final
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import shown_address
-from services.router.domain.lifecycle import lifecycle
 from services.router.domain.model.decision import Refusal
 from services.router.domain.model.incident import Subscriber
 from services.router.domain.model.signals import ActionTaken
+from services.router.domain.stakeholders import updates
 from shared.policy.model.addresses import expected
 from shared.policy.model.targets import CHANNELS
 from shared.security.secret_files import is_secret
@@ -37,7 +37,7 @@ def update(draft: Draft, signal: ActionTaken) -> Refusal | None:
     """What the stakeholders are to read."""
     if not signal.arguments.text:
         return guards.invalid("update needs `text`: what the stakeholders are to read")
-    lifecycle.tell_stakeholders(draft, signal.arguments.text, person=bool(signal.actor.user))
+    updates.tell(draft, signal.arguments.text, person=bool(signal.actor.user))
     guards.remark(draft, signal)
     return None
 

@@ -3,7 +3,7 @@
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import handoff, unsettled
-from services.router.domain.lifecycle import lifecycle, sender_silence
+from services.router.domain.lifecycle import ownership, sender_silence
 from services.router.domain.model.decision import Refusal
 from services.router.domain.model.incident import Incident, OpenPage
 from services.router.domain.model.reason import Reason
@@ -39,10 +39,10 @@ def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
     if incident.assignee:
         return _acknowledge_taken(draft, signal, assignee)
     if assignee:
-        lifecycle.take(draft, assignee, by=draft.actor)
+        ownership.take(draft, assignee, by=draft.actor)
         guards.remark(draft, signal)
     elif incident.status == "triggered":  # once the levels rest, saying it again rests them no longer
-        lifecycle.rest(draft, draft.actor)
+        ownership.rest(draft, draft.actor)
         guards.remark(draft, signal)
     return None
 
@@ -56,7 +56,7 @@ def _acknowledge_taken(draft: Draft, signal: ActionTaken, assignee: str) -> Refu
         return None
     if assignee and handoff.was_asked(incident, assignee):
         draft.follow(incident.assignee)
-        lifecycle.take(draft, assignee, by=draft.actor)
+        ownership.take(draft, assignee, by=draft.actor)
         guards.remark(draft, signal)
         return None
     joined = _asked_to_join(incident, signal)
@@ -98,7 +98,7 @@ def unacknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
     had_it = draft.incident.assignee
     if had_it and had_it != signal.actor.user:
         cause = f"{guards.who(draft, signal)} took it away from {draft.directory.display(had_it)}"
-    lifecycle.give_back(draft, cause=cause, reason=Reason("rule 3: unacknowledge starts the level again"))
+    ownership.give_back(draft, cause=cause, reason=Reason("rule 3: unacknowledge starts the level again"))
     return None
 
 
@@ -111,6 +111,6 @@ def assign(draft: Draft, signal: ActionTaken) -> Refusal | None:
         return guards.invalid(f"`to` is {to!r}, who is not a user of the policy in force")
     if draft.incident.assignee == to:
         return None
-    lifecycle.assign(draft, to, by=draft.actor, reason=Reason("rule 13: assign"))
+    ownership.assign(draft, to, by=draft.actor, reason=Reason("rule 13: assign"))
     guards.remark(draft, signal)
     return None

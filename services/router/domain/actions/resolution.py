@@ -3,7 +3,7 @@
 from services.router.domain import closing
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
-from services.router.domain.lifecycle import lifecycle, reopening
+from services.router.domain.lifecycle import reopening, transitions
 from services.router.domain.model.decision import Refusal
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken
@@ -13,7 +13,7 @@ from services.router.domain.muting import grouping
 def resolve(draft: Draft, signal: ActionTaken) -> Refusal | None:
     """Say that it is solved."""
     text = f"resolved by {guards.who(draft, signal)}{guards.because(signal)}"
-    lifecycle.resolve(draft, by=draft.actor, text=text, source_time=None, person=bool(signal.actor.user))
+    transitions.resolve(draft, by=draft.actor, text=text, source_time=None, person=bool(signal.actor.user))
     return None
 
 
@@ -53,7 +53,7 @@ def _says(draft: Draft, signal: ActionTaken) -> str:
 def close(draft: Draft, signal: ActionTaken) -> Refusal | None:
     """The end of it, without waiting for anybody's confirmation."""
     why = f"{guards.who(draft, signal)} closed it{guards.because(signal)}"
-    lifecycle.close(draft, why=why, reason=Reason("rule 13: close"))
+    transitions.close(draft, why=why, reason=Reason("rule 13: close"))
     return None
 
 

@@ -9,6 +9,7 @@ from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks, stopwatch
 
+COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})  # what `handles` may ask about
 OF_SEVERITY: Final = {"critical": 1, "error": 2, "warning": 3, "info": 4}
 
 

@@ -17,6 +17,12 @@ _MOST_TOLD: Final = 10  # of attributes that changed
 _LONGEST_TOLD: Final = 80
 
 
+def notes(draft: Draft, event: IncidentEvent) -> None:
+    """What intake had to say of it."""
+    for note in event.notes:
+        draft.say("intake", note)
+
+
 def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
     """Take over what the event says; returns the names of the fields that changed."""
     incident = draft.incident

@@ -15,7 +15,6 @@ from services.router.domain.model.reason import Reason
 
 FIELDS: Final = ("priority", "kind", "service", "customer", "attributes")
 _PINNED: Final = ("kind", "service", "customer")
-_COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})
 
 
 def change(draft: Draft, changes: Mapping[str, Any], *, reason: Reason, by_person: bool) -> set[str]:
@@ -40,7 +39,7 @@ def change(draft: Draft, changes: Mapping[str, Any], *, reason: Reason, by_perso
         draft.change("changed")
     if draft.incident.priority < before.priority:
         pauses.end(draft, "the priority rose")
-    if changed & _COMPETENCE:
+    if changed & classify.COMPETENCE:
         classify.competence(draft, before)
     return changed
 

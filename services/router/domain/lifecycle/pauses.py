@@ -5,13 +5,15 @@ says so. A rise in priority ends both.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import chain, delivery_reports
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks
 
+ENDS_AFTER: Final = timedelta(days=1)  # rule 6: waiting needs an end; an event names none
 _RULE = Reason("rule 9")
 
 

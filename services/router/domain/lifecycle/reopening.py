@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from services.router.domain.draft.draft import LADDER, Draft
 from services.router.domain.draft.names import sender
 from services.router.domain.escalation import chain, paging
-from services.router.domain.lifecycle import late_trigger, lifecycle
+from services.router.domain.lifecycle import late_trigger, sender_events
 from services.router.domain.model.reason import Reason
 from services.router.domain.muting import grouping, suppression
 from services.router.domain.sla import clocks
@@ -20,7 +20,7 @@ def by_event(draft: Draft, event: IncidentEvent, *, why: str) -> None:
     draft.set(events=draft.incident.events + 1)
     known = _triggered_again(draft, why, _RULE)
     late_trigger.hold(draft, event, first=known, reopens=True)
-    lifecycle.refresh(draft, event, moves=False)
+    sender_events.refresh(draft, event, moves=False)
     draft.actor = LADDER
     _ask_again(draft, known)
 

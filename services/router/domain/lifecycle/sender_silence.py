@@ -17,7 +17,7 @@ from services.router.domain.draft.names import user
 from services.router.domain.draft.recipients import Found
 from services.router.domain.draft.wording import span
 from services.router.domain.escalation import chain
-from services.router.domain.lifecycle import lifecycle
+from services.router.domain.lifecycle import transitions
 from services.router.domain.model.decision import Decision, Spread
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
@@ -98,7 +98,7 @@ def resolves(draft: Draft) -> bool:
     draft.say("silent", f"{found.cause}: with `then: resolve` that is its end", found.reason)
     if grouping.keeps_open(draft):
         return True
-    lifecycle.resolve(draft, by=LADDER, text=f"resolved: {found.cause}", source_time=None)
+    transitions.resolve(draft, by=LADDER, text=f"resolved: {found.cause}", source_time=None)
     return True
 
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from services.router.domain.draft.draft import LADDER, Draft
 from services.router.domain.draft.names import user
 from services.router.domain.escalation import chain, delivery_reports
-from services.router.domain.lifecycle import lifecycle
+from services.router.domain.lifecycle import transitions
 from services.router.domain.model.reason import Reason
 from services.router.domain.muting import suppression
 from services.router.domain.sla import clocks
@@ -38,7 +38,7 @@ def _drop(draft: Draft) -> None:
     draft.actor = LADDER
     clocks.cancel_all(draft, f"dropped at the end of {by}")
     draft.say("dropped", f"dropped: {by} is over and drops what still stands", Reason("rule 11: then: drop"))
-    lifecycle.resolve(draft, by=LADDER, text=f"dropped at the end of {by}", source_time=None)
+    transitions.resolve(draft, by=LADDER, text=f"dropped at the end of {by}", source_time=None)
     draft.change("dropped")
 
 

@@ -2,9 +2,10 @@
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import calls, chain
-from services.router.domain.lifecycle import field_changes, lifecycle, pauses
+from services.router.domain.lifecycle import field_changes, ownership, pauses
 from services.router.domain.model.compiled_bundle import EscalationPolicy, Rule
 from services.router.domain.model.reason import Reason
+from services.router.domain.stakeholders import updates
 from shared.events import Recipient
 from shared.policy import AtShare, Do, Point
 
@@ -46,7 +47,7 @@ def _act(draft: Draft, policy: EscalationPolicy, point: Point, do: Do, reason: R
     elif do.assign is not None:
         _assign(draft, point, do, reason)
     elif do.update is not None:
-        lifecycle.tell_stakeholders(draft, do.update)
+        updates.tell(draft, do.update)
     elif do.call is not None:
         calls.start(draft, do.call, f"escalation point {point.name}", reason=reason)
 
@@ -72,7 +73,7 @@ def _assign(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
     elif draft.incident.parent:
         draft.say("point", f"point {point.name} assigns nothing: it is grouped under another", reason)
     else:
-        lifecycle.assign(draft, users[0], by=f"escalation point {point.name}", reason=reason)
+        ownership.assign(draft, users[0], by=f"escalation point {point.name}", reason=reason)
 
 
 def _notify(draft: Draft, point: Point, do: Do, reason: Reason) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from services.router.domain.draft.draft import Draft
-from services.router.domain.lifecycle import classify, lifecycle
+from services.router.domain.lifecycle import classify, opening
 from services.router.domain.model.context import Context
 from services.router.domain.muting import grouping, suppression
 from shared.events import IncidentEvent
@@ -11,7 +11,7 @@ from shared.events import IncidentEvent
 
 def group_of(event: IncidentEvent, context: Context, now: datetime) -> tuple[str, str] | None:
     """Rule and values of the group that the event's incident belongs to if it is a new one."""
-    record = lifecycle.new_record(event, context.live.hash, now, "")
+    record = opening.new_record(event, context.live.hash, now, "")
     draft = Draft(record, context.live, context, now)
     classify.name_customer(draft, event.customer or "")
     classify.set_tier(draft)

@@ -17,9 +17,9 @@ from services.router.domain.lifecycle import (
     event_fields,
     field_changes,
     late_trigger,
-    lifecycle,
     reopening,
     sender_silence,
+    transitions,
     unsuppress,
 )
 from services.router.domain.model.incident import Incident, Subscriber
@@ -123,7 +123,7 @@ def _ended(draft: Draft, message: RelatedChanged) -> None:
         draft.say("ended", f"{message.title} ({message.incident_id}) is over; {standing}", _RULE)
     if left == 0 and incident.ended_itself:
         text = "resolved: its sender said so, and the last incident grouped under it is over"
-        lifecycle.resolve(draft, by=LADDER, text=text, source_time=incident.source_time)  # its sender's own
+        transitions.resolve(draft, by=LADDER, text=text, source_time=incident.source_time)  # its sender's own
 
 
 def _left(draft: Draft, message: RelatedChanged) -> None:
@@ -145,7 +145,7 @@ def _over(draft: Draft, message: RelatedChanged) -> None:
     by = str(message.values.get("by") or LADDER)
     text = f"resolved with {message.title} ({message.incident_id}), under which it is grouped"
     person = by_person.is_person(by)
-    lifecycle.resolve(draft, by=by, text=text, source_time=None, person=person)
+    transitions.resolve(draft, by=by, text=text, source_time=None, person=person)
 
 
 def _stands(draft: Draft, message: RelatedChanged) -> None:

@@ -21,6 +21,14 @@ from shared.policy import AtShare
 _ANSWERS: Final = frozenset({"update", "resolved"})
 
 
+def tell(draft: Draft, text: str, *, person: bool = False) -> None:
+    """An update: whoever subscribed to updates reads it (rule 8: it counts for `respond` and `update`)."""
+    draft.touch()
+    draft.update_text, draft.by_person = text, draft.by_person or person
+    draft.say("update", text)
+    draft.change("update")
+
+
 def before_telling(draft: Draft) -> None:
     """A promise that this update is too late for is broken first, so that whoever subscribed hears of it."""
     if draft.incident.clocks and not _ANSWERS.isdisjoint(draft.changes):
