@@ -116,6 +116,7 @@ class Draft:
     spreads: list[Spread] = field(default_factory=list)
     told_by: str = ""  # the incident whose signal is being decided about
     initial: Incident = field(init=False)  # the record as it was before this decision
+    live: CompiledBundle = field(init=False)  # in force now
     clock_events: list[ClockEvent] = field(default_factory=list)
     failures: dict[Place, str] = field(
         default_factory=dict
@@ -125,11 +126,7 @@ class Draft:
 
     def __post_init__(self) -> None:
         self.initial = self.incident
-
-    @property
-    def live(self) -> CompiledBundle:
-        """The policy in force now."""
-        return self.context.live
+        self.live = self.context.live
 
     @property
     def calendars(self) -> Calendars:
