@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notifier.channels import CHANNELS, sendable
+from services.notifier.channels import sendable
 from services.notifier.channels.email import MailServer
 from shared.policy import Installation, PolicyError, load, look, report
-from shared.policy.checks.unreachable_contacts import SENDABLE
 from shared.policy.oncall.schedules import Override
 from tests.policy.bundles import EXAMPLE, SMALLEST, errors_of, marked
 from tests.policy.large import as_json, large
@@ -120,12 +119,6 @@ def test_every_place_that_holds_a_contact_is_looked_at(tmp_path):
     assert "team desk, customer acme, last_resort[1], policies.only.finally.notify[0]" in told.message
     assert "policies.only.points[0].do[0].inform[0]" in told.message
     assert "subscriptions[0].who[0]" in told.message
-
-
-def test_this_release_sends_what_its_notifier_has_channels_for():
-    mail = MailServer.at("smtp://localhost", "ladder@localhost")
-    assert set(SENDABLE) == set(sendable(mail)) == CHANNELS.keys() - {"canary"}
-    assert set(sendable(None)) == set(SENDABLE) - {"email"}
 
 
 def test_somebody_without_a_contact_is_named(tmp_path):

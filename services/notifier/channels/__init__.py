@@ -1,4 +1,7 @@
-"""The ways to reach people. To add one: a file beside this one, a line in CHANNELS, a contract test."""
+"""The ways to reach people. To add one: a file beside this one, and a line in CHANNELS.
+
+`tests/channels/test_registry.py` says what the policy has to know of it.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,54 +18,61 @@ from shared.network.outbound import Outbound
 from shared.security.keys import Signer
 
 __all__ = [
-    "AT_ONCE",
     "CHANNELS",
+    "CONCURRENCY",
     "Channel",
+    "ChannelDependencies",
     "Delivered",
     "Envelope",
     "MailServer",
-    "Means",
     "Rejected",
     "Result",
     "Unavailable",
-    "opened",
+    "build_channels",
     "sendable",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelDependencies:
-    """What channels are made of."""
+    """What channels are built from."""
 
     outbound: Outbound
     signer: Signer
-    keep: Keep  # stores letters in the inbox
+    keep: Keep  # stores messages in the inbox
     mail: MailServer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelType:
-    """A channel: how it is made, and how many of its messages may be under way to one endpoint."""
+    """How a channel is built, and how many of its messages may be under way to one endpoint."""
 
-    make: Callable[[ChannelDependencies], Channel]
+    build: Callable[[ChannelDependencies], Channel]
     concurrency: int = 16
+    needs_mail_server: bool = False
+    reaches_people: bool = True
 
 
 CHANNELS: Final[Mapping[str, ChannelType]] = {
-    "webhook": ChannelType(lambda dependencies: WebhookChannel(dependencies.outbound, dependencies.signer)),
-    "inbox": ChannelType(lambda dependencies: InboxChannel(dependencies.keep), concurrency=256),
-    CANARY: ChannelType(lambda _: CanaryChannel()),
-    "email": ChannelType(lambda dependencies: EmailChannel(dependencies.mail), concurrency=8),
+    "webhook": ChannelType(lambda needs: WebhookChannel(needs.outbound, needs.signer)),
+    "inbox": ChannelType(lambda needs: InboxChannel(needs.keep), concurrency=256),
+    "email": ChannelType(lambda needs: EmailChannel(needs.mail), concurrency=8, needs_mail_server=True),
+    CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
 }
-CONCURRENCY: Final[Mapping[str, int]] = {name: kind.concurrency for name, kind in CHANNELS.items()}
+CONCURRENCY: Final[Mapping[str, int]] = {name: each.concurrency for name, each in CHANNELS.items()}
 
 
 def sendable(mail: MailServer | None) -> tuple[str, ...]:
     """The channels by which people can be reached here, with or without a mail server."""
-    unable = {CANARY} | ({"email"} if mail is None else set())
-    return tuple(sorted(name for name in CHANNELS if name not in unable))
+    return tuple(
+        sorted(
+            name
+            for name, each in CHANNELS.items()
+            if each.reaches_people and (mail is not None or not each.needs_mail_server)
+        )
+    )
 
 
 def build_channels(dependencies: ChannelDependencies) -> Mapping[str, Channel]:
     """Every channel, ready to send."""
-    return {name: kind.make(dependencies) for name, kind in CHANNELS.items()}
+    return {name: each.build(dependencies) for name, each in CHANNELS.items()}

@@ -5,7 +5,6 @@ the same message read twice means the same deliveries.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,7 +17,7 @@ from services.notifier.domain.delivery import Content, Delivery
 from services.notifier.domain.retries import gives_up_at
 from shared.events import DeliveryReport, IncidentChanged, IncidentSnapshot, Notice, Page, Recipient
 from shared.policy import Bundle
-from shared.policy.model.addresses import NoMailAddressError, mail_address
+from shared.policy.model.addresses import mailbox
 from shared.security.secret_files import is_secret
 
 NAMESPACE: Final = UUID("5d0f3f0e-9a3f-5b0e-8f5e-2b8a1f1c7a11")
@@ -49,7 +48,7 @@ def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
     for notice in sorted(message.notices, key=lambda each: each.paged_since > 0):  # the sure ones first
         told = list(_of_notice(message, incident, notice, bundle, now))
         for delivery in told:
-            place = _letterbox(delivery, notice)
+            place = _mailbox(delivery, notice)
             if place in places:  # the same to the same mailbox, whoever is meant by it: one message
                 continue
             deliveries.append(delivery)
@@ -187,15 +186,14 @@ def _of_notice(
         )
 
 
-def _letterbox(delivery: Delivery, notice: Notice) -> tuple[str, ...]:
-    """Where it goes, and what it says: a mailbox may be a customer's and a subscriber's at once.
+def _mailbox(delivery: Delivery, notice: Notice) -> tuple[str, ...]:
+    """Where it goes and what it says: a mailbox may be a customer's and a subscriber's at once.
 
     A program behind a URL reads for whom each is, and which call it is.
     """
     address, whose = delivery.address, (delivery.recipient_kind, delivery.recipient)
-    if delivery.channel == "email" and not is_secret(address):
-        with suppress(NoMailAddressError):
-            address, whose = mail_address(address).spec.casefold(), ("", "")
+    if not is_secret(address) and (shared := mailbox(delivery.channel, address)):
+        address, whose = shared, ("", "")
     words = (notice.event, notice.text, notice.template, str(notice.stakeholder), *notice.targets)
     return delivery.channel, address, delivery.secret, *whose, *words
 

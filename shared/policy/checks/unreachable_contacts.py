@@ -13,6 +13,7 @@ from typing import Final
 from shared.policy.errors import Finding, Path, dotted
 from shared.policy.model.bundle import Bundle
 from shared.policy.model.targets import (
+    SENDABLE,
     AddressTarget,
     ScheduleTarget,
     Target,
@@ -21,9 +22,6 @@ from shared.policy.model.targets import (
     within,
 )
 from shared.policy.oncall.schedules import Override
-
-SENDABLE: Final = ("email", "webhook", "inbox")
-"""What this release can send at all. A test compares it with the notifier's channels."""
 
 UNSENDABLE: Final = "L110"
 NO_CONTACT: Final = "L111"

@@ -60,6 +60,19 @@ def _in_ascii(spec: str, domain: str) -> str:
         raise NoMailAddressError(f"{spec!r} is not a mail address: no domain") from err
 
 
+def mailbox(channel: str, address: str) -> str | None:
+    """The mailbox behind an address, the same for each way to write it; None where no person shares one.
+
+    One message to a mailbox serves everybody meant by it; a program behind a URL reads for whom each is.
+    """
+    if channel != "email":
+        return None
+    try:
+        return mail_address(address).spec.casefold()
+    except NoMailAddressError:
+        return None
+
+
 def expected(channel: str, address: str) -> str | None:
     """What an address of this channel should be; None: it is, as far as can be seen."""
     if not address.strip() or len(address) > LONGEST or not address.isprintable():

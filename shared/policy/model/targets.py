@@ -12,6 +12,9 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 Channel: TypeAlias = Literal["email", "webhook", "slack", "sms", "voice", "teams", "inbox"]
 CHANNELS: Final[tuple[str, ...]] = get_args(Channel)
+NOT_SENT_YET: Final = frozenset({"slack", "sms", "voice", "teams"})
+"""A policy may name these, but no notifier of this release has such a channel."""
+SENDABLE: Final = tuple(name for name in CHANNELS if name not in NOT_SENT_YET)
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9_-]*"
 
 

@@ -1,0 +1,69 @@
+"""A channel is one file and one line in the registry. What else has to know its name, these tests say."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+from services import notifier
+from services.notifier import channels
+from services.notifier.channels import CHANNELS, ChannelDependencies, MailServer, build_channels, sendable
+from shared.network.outbound import Outbound
+from shared.policy.model.targets import CHANNELS as NAMES
+from shared.policy.model.targets import NOT_SENT_YET, SENDABLE
+from tests.channels.envelopes import SIGNER
+
+MAIL = MailServer.at("smtp://localhost", "ladder@localhost")
+ELSEWHERE = {
+    "api/routes.py": "the inbox has a path of its own",
+    "domain/contacts.py": "a call is a webhook, whatever channels there are",
+}
+
+
+async def _keep(_):
+    """Nothing is stored here."""
+
+
+async def test_every_file_with_a_channel_has_its_line_in_the_registry():
+    found = set()
+    for module in pkgutil.iter_modules(channels.__path__, f"{channels.__name__}."):
+        for _, one in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if (
+                one.__module__ == module.name
+                and not getattr(one, "_is_protocol", False)
+                and hasattr(one, "send")
+            ):
+                found.add(one)
+    built = build_channels(ChannelDependencies(Outbound.allowing([]), SIGNER, _keep, MAIL))
+    missing = {one.__name__ for one in found - {type(each) for each in built.values()}}
+    assert not missing, f"add a line to CHANNELS in {channels.__file__}"
+
+
+def test_the_policy_knows_every_channel_by_its_name():
+    sent = set(sendable(MAIL))
+    assert not sent - set(NAMES), "add it to `Channel` in shared/policy/model/targets.py"
+    assert not sent & NOT_SENT_YET, "take it out of NOT_SENT_YET in shared/policy/model/targets.py"
+    assert not set(SENDABLE) - sent, (
+        "without a channel: add it to NOT_SENT_YET in shared/policy/model/targets.py"
+    )
+    assert CHANNELS.keys() - sent == {"canary"}
+    assert set(sendable(None)) == sent - {"email"}
+
+
+@pytest.mark.parametrize("channel", [name for name in CHANNELS if name != "canary"])
+def test_nothing_else_in_the_notifier_names_a_channel(channel):
+    """Else a new one would be more than a file and a line."""
+    root = Path(notifier.__file__).parent
+    for path in root.rglob("*.py"):
+        place = str(path.relative_to(root))
+        if place.startswith(("channels/", "migrations/")) or place in ELSEWHERE:
+            continue
+        named = [
+            node.lineno
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and node.value == channel
+        ]
+        assert not named, f"{place}:{named}"
