@@ -23,8 +23,8 @@ from services.router.loops import retention
 from shared import migrations
 from shared.clock import utcnow
 from shared.database.pool import Database
-from shared.eventlog.postgres import PostgresEventLog
-from shared.eventlog.postgres_retention import clean_once
+from shared.eventlog.postgres.log import PostgresEventLog
+from shared.eventlog.postgres.retention import clean_once
 from shared.eventlog.topics import RETENTION
 from shared.events import DELIVERIES, ESCALATIONS, INCIDENTS
 

@@ -23,7 +23,7 @@ from shared.database.pool import Database
 from shared.database.readers import Limits
 from shared.database.url import BadDatabaseUrlError, read
 from shared.eventlog import EventLog
-from shared.eventlog.opening import open_log
+from shared.eventlog.open_log import open_log
 from shared.eventlog.settings import EventLogSettings
 from shared.policy import Bundle, PolicyErrors, load
 from shared.security.demo_keys import DEMO_DIGESTS

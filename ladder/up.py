@@ -40,8 +40,8 @@ from shared import telemetry
 from shared.database.pool import Database
 from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import EventLog
-from shared.eventlog.opening import open_log
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.open_log import open_log
+from shared.eventlog.postgres.log import PostgresEventLog
 from shared.eventlog.settings import EventLogSettings
 from shared.policy import Bundle, load, load_json
 from shared.service import Service

@@ -25,7 +25,7 @@ from shared.database import stopped_clients
 from shared.database.pool import Database
 from shared.database.retention import forget_old
 from shared.eventlog import Consumer, EventLog
-from shared.eventlog.committing import Commits
+from shared.eventlog.commits import Commits
 from shared.events import ESCALATIONS
 from shared.health.consumer_progress import Progress
 from shared.health.probes import DatabaseLook

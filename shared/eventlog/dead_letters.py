@@ -7,7 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from shared.eventlog import codec
-from shared.eventlog.placing import size_of
+from shared.eventlog.placement import size_of
 from shared.events import LARGEST_RECORD, DeadLetter
 
 _LONGEST_REASON: Final = 4_000  # characters, six bytes each at most

@@ -27,8 +27,8 @@ from shared.database.connections import connect, part_from
 from shared.database.pool import Database
 from shared.errors.bisect import bisect
 from shared.eventlog import EventLog, LogUnavailableError, Record, codec
-from shared.eventlog.packing import pack, unpack
-from shared.eventlog.placing import check_size, size_of
+from shared.eventlog.packed_headers import pack, unpack
+from shared.eventlog.placement import check_size, size_of
 from shared.events import INCIDENTS, LARGEST_RECORD, OWN_INTEGRATION, IncidentEvent
 from shared.loops.outage import Trouble
 from shared.loops.repeat import for_ever

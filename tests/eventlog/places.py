@@ -8,9 +8,9 @@ from typing import Protocol
 
 from shared.database.pool import Database
 from shared.eventlog import Consumer, EventLog, Received, Record
-from shared.eventlog.kafka import KafkaEventLog
-from shared.eventlog.kafka_connection import KafkaConnection
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.kafka.connection import KafkaConnection
+from shared.eventlog.kafka.log import KafkaEventLog
+from shared.eventlog.postgres.log import PostgresEventLog
 from shared.eventlog.topics import Topic
 
 SESSION_SECONDS = 2.0

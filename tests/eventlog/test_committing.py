@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.eventlog import LogUnavailableError, Partition, Received
-from shared.eventlog.committing import Commits
+from shared.eventlog.commits import Commits
 from tests.waiting import until
 
 AT = datetime(2026, 1, 7, tzinfo=UTC)

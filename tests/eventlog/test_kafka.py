@@ -14,10 +14,10 @@ from aiokafka.client import AIOKafkaClient
 
 from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.codec import encode
-from shared.eventlog.kafka import KafkaEventLog
-from shared.eventlog.kafka_connection import KafkaConnection
-from shared.eventlog.kafka_quiet import OnceAMinute
-from shared.eventlog.opening import open_log
+from shared.eventlog.kafka.connection import KafkaConnection
+from shared.eventlog.kafka.log import KafkaEventLog
+from shared.eventlog.kafka.quiet_logs import OnceAMinute
+from shared.eventlog.open_log import open_log
 from shared.eventlog.settings import EventLogSettings
 from shared.eventlog.topics import Topic, ladder_topics
 from shared.events import IncidentEvent

@@ -16,7 +16,7 @@ from shared.clock import stopwatch
 from shared.crash import EXIT_CODE
 from shared.database.pool import Database
 from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError, codec
-from shared.eventlog.placing import check_size
+from shared.eventlog.placement import check_size
 from shared.events import INCIDENTS, IncidentEvent
 from shared.outbox import lease, outbox
 from shared.outbox.outbox import Relay

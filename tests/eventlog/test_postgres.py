@@ -9,11 +9,11 @@ from sqlalchemy import text
 from shared.clock import utcnow
 from shared.database.pool import Database
 from shared.eventlog import Record
-from shared.eventlog.postgres import PostgresEventLog
-from shared.eventlog.postgres_group import PostgresConsumer
-from shared.eventlog.postgres_retention import clean_once
+from shared.eventlog.postgres.group import PostgresConsumer
+from shared.eventlog.postgres.log import PostgresEventLog
+from shared.eventlog.postgres.retention import clean_once
+from shared.eventlog.postgres.wakeups import Wakeups
 from shared.eventlog.topics import Topic
-from shared.eventlog.wakeups import Wakeups
 from tests.eventlog.places import read, values
 
 WEEK = timedelta(days=7)

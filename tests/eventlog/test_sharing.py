@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.eventlog import Partition
-from shared.eventlog.sharing import share_out
+from shared.eventlog.postgres.assignment import share_out
 
 MEMBERS = st.sets(st.sampled_from("abcdef"), min_size=1)
 OWNERS = st.dictionaries(

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from ladder.migrate import migrate_all
 from ladder.refusal import NewerSchemaError, RefusedError
 from shared.database.pool import Database
-from shared.eventlog.kafka import KafkaEventLog
-from shared.eventlog.kafka_connection import KafkaConnection
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.kafka.connection import KafkaConnection
+from shared.eventlog.kafka.log import KafkaEventLog
+from shared.eventlog.postgres.log import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from tests.ladder.test_refusals import _ladder
 from tests.servers.resolver import Resolver

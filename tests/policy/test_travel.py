@@ -8,7 +8,7 @@ import pytest
 
 from shared.eventlog import Partition, Received, Record, codec
 from shared.eventlog.codec import UnreadableRecordError
-from shared.eventlog.placing import size_of
+from shared.eventlog.placement import size_of
 from shared.events import LARGEST_RECORD, POLICY, PolicyPublished
 from shared.policy import Bundle, PolicyErrors, content_hash, dump_json, load
 from shared.policy.publishing.compression import PolicyTooLargeError

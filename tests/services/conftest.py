@@ -5,7 +5,7 @@ import pytest
 
 from ladder.processes import migrate_all
 from shared.database.pool import Database
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.postgres.log import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from shared.policy import dump_json
 from tests.domain.tale import bundle

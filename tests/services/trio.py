@@ -15,7 +15,7 @@ from services.notifier.settings import NotifierSettings
 from services.router.app import Router
 from services.router.settings import RouterSettings
 from shared.database.pool import Database
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.postgres.log import PostgresEventLog
 from shared.service import Service
 from tests.shared.test_progress import Seconds
 from tests.world.sink import Sink

@@ -9,7 +9,7 @@ READ_IT: Final = {
     "shared/clock.py",
     "shared/database/pool.py",  # until the server has told its time
     "shared/health/consumer_progress.py",  # when this process last moved
-    "shared/eventlog/kafka_group.py",  # the same
+    "shared/eventlog/kafka/group.py",  # the same
     "services/router/app.py",
     "services/router/loops/consumer.py",
     "services/notifier/app.py",

@@ -8,7 +8,7 @@ import pytest
 
 from shared.eventlog import codec
 from shared.eventlog.dead_letters import fitted
-from shared.eventlog.placing import size_of
+from shared.eventlog.placement import size_of
 from shared.events import INCIDENTS, LARGEST_RECORD, MAX_BYTES, DeadLetter
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)

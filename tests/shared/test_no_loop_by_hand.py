@@ -8,8 +8,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 BY_HAND = {
     "ladder/replay/lanes.py",  # a client: it posts until the server takes it
     "shared/loops/repeat.py",  # the place
-    "shared/eventlog/kafka.py",  # a generator: it asks `Failures` itself
-    "shared/eventlog/postgres_group.py",  # `fetch` ends after its time, and the caller comes again
+    "shared/eventlog/kafka/log.py",  # a generator: it asks `Failures` itself
+    "shared/eventlog/postgres/group.py",  # `fetch` ends after its time, and the caller comes again
 }
 
 

@@ -162,8 +162,8 @@ async def test_a_member_that_freezes_with_the_logs_locks_holds_up_nobody_for_a_s
     database_url: str,
 ) -> None:
     """Partitions and groups are everybody's: there the server waits for two seconds only."""
-    from shared.eventlog.postgres_append import STANDSTILL_MS  # noqa: PLC0415
-    from shared.eventlog.postgres_group import _LOCK_GROUP  # noqa: PLC0415
+    from shared.eventlog.postgres.append import STANDSTILL_MS  # noqa: PLC0415
+    from shared.eventlog.postgres.group import _LOCK_GROUP  # noqa: PLC0415
 
     frozen, living = Database(database_url), Database(database_url)
     async with asyncio.timeout(STANDSTILL_MS / 1000 + 2):

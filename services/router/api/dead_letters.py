@@ -18,7 +18,7 @@ from services.router.batch.dead_letter_store import Decided, Letter, State, Want
 from services.router.batch.engine import Engine
 from services.router.batch.handle import BatchResult
 from services.router.policy.compiled_cache import InForce
-from shared.eventlog.packing import unpack
+from shared.eventlog.packed_headers import unpack
 from shared.http.cursors import bad_cursor, cursor_of, place_of
 from shared.http.problems import Problem
 

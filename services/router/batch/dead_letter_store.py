@@ -27,7 +27,7 @@ from shared import telemetry
 from shared.errors.bisect import bisect
 from shared.errors.kinds import words
 from shared.eventlog import Received, Record, codec
-from shared.eventlog.packing import pack, unpack
+from shared.eventlog.packed_headers import pack, unpack
 from shared.events import (
     DELIVERIES,
     ESCALATIONS,

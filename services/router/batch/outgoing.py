@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from services.router.domain.draft.draft import derived_id
 from shared.eventlog import Record, codec
-from shared.eventlog.placing import size_of
+from shared.eventlog.placement import size_of
 from shared.events import LARGEST_RECORD, IncidentChanged, IncidentSnapshot, Message, Notice, Page
 
 _LARGEST_INCIDENT: Final = 256 * 1024  # within a message that outgrows a record

@@ -16,7 +16,7 @@ from services.router.batch.inbound import InboundSignal
 from services.router.loops import canary, heartbeats
 from shared.clock import stopwatch, utcnow
 from shared.eventlog import Consumer, EventLog, Received
-from shared.eventlog.committing import Commits
+from shared.eventlog.commits import Commits
 from shared.events import DEAD_LETTER, DELIVERIES, INCIDENTS, HeartbeatReceived
 from shared.health.consumer_progress import Progress
 from shared.loops.pulse import Beat, unwatched

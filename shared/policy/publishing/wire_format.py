@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.eventlog import Received, Record, codec
 from shared.eventlog.codec import UnreadableRecordError
-from shared.eventlog.placing import size_of
+from shared.eventlog.placement import size_of
 from shared.events import LARGEST_RECORD, PolicyPublished
 from shared.policy.publishing.compression import packed, unpacked
 

@@ -17,9 +17,9 @@ from shared.clock import utcnow
 from shared.database.pool import Database
 from shared.eventlog import EventLog
 from shared.eventlog.codec import decode
-from shared.eventlog.kafka import KafkaEventLog
-from shared.eventlog.kafka_connection import KafkaConnection
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.kafka.connection import KafkaConnection
+from shared.eventlog.kafka.log import KafkaEventLog
+from shared.eventlog.postgres.log import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from shared.events import INCIDENTS, IncidentEvent
 from tests.servers.ports import free_port

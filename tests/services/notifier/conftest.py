@@ -5,7 +5,7 @@ import pytest
 from services.notifier.app import REVISIONS
 from shared import migrations
 from shared.database.pool import Database
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.postgres.log import PostgresEventLog
 from tests.channels.receiver import Receiver, receiving
 from tests.servers.postgres import PostgresServer
 

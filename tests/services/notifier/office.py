@@ -18,7 +18,7 @@ from shared import migrations
 from shared.clock import utcnow
 from shared.database.pool import Database
 from shared.eventlog.codec import decode
-from shared.eventlog.packing import unpack
+from shared.eventlog.packed_headers import unpack
 from shared.events import MESSAGES
 from shared.network.outbound import Outbound
 from shared.policy import Bundle

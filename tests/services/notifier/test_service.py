@@ -16,7 +16,7 @@ from services.notifier.settings import NotifierSettings
 from shared.clock import utcnow
 from shared.database.pool import Database
 from shared.eventlog.codec import decode, encode
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.postgres.log import PostgresEventLog
 from shared.events import DELIVERIES, DeliveryReport, PolicyPublished
 from shared.policy import content_hash, dump_json
 from shared.settings import BadSettingError

@@ -10,7 +10,7 @@ import pytest
 from services.router.batch import dead_letter_store, dead_letters
 from shared.clock import utcnow
 from shared.eventlog import Partition, Received, codec
-from shared.eventlog.packing import unpack
+from shared.eventlog.packed_headers import unpack
 from shared.events import DEAD_LETTER, ESCALATIONS, INCIDENTS, LARGEST_RECORD, REPLAYED, DeadLetter
 from tests.services.router.desk import Desk, event, inbound
 from tests.services.router.test_api import Api, api_of, keys

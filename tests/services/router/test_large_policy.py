@@ -7,7 +7,7 @@ from services.router.batch.engine import Engine
 from services.router.loops.policy_watch import PolicyWatch
 from services.router.policy import store
 from shared.eventlog import Partition, Received
-from shared.eventlog.packing import unpack
+from shared.eventlog.packed_headers import unpack
 from shared.events import LARGEST_RECORD, POLICY
 from shared.policy import Bundle
 from shared.policy.publishing.wire_format import read

@@ -13,7 +13,7 @@ from services.router.batch.engine import Engine
 from services.router.settings import RouterSettings
 from shared.database.pool import Database
 from shared.eventlog import codec
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.postgres.log import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from shared.policy import dump_json
 from tests.domain.tale import bundle, ladder

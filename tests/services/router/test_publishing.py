@@ -8,7 +8,7 @@ import pytest
 from services.notifier.domain.plan import plan
 from services.router.batch.outgoing import records_of
 from shared.eventlog import Record, RecordTooLargeError, codec
-from shared.eventlog.placing import size_of
+from shared.eventlog.placement import size_of
 from shared.events import ESCALATIONS, LARGEST_RECORD, ClockEvent, Contact, IncidentChanged, Recipient
 from shared.outbox import outbox
 from shared.policy import Bundle

@@ -22,10 +22,10 @@ from shared import migrations
 from shared.clock import utcnow
 from shared.database.pool import Database
 from shared.eventlog import Consumer, EventLog, Record, codec
-from shared.eventlog.committing import Commits
-from shared.eventlog.kafka import KafkaEventLog
-from shared.eventlog.kafka_connection import KafkaConnection
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.commits import Commits
+from shared.eventlog.kafka.connection import KafkaConnection
+from shared.eventlog.kafka.log import KafkaEventLog
+from shared.eventlog.postgres.log import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from shared.events import ESCALATIONS, INCIDENTS, DeliveryReport, IncidentChanged, PolicyPublished
 from shared.policy import dump_json

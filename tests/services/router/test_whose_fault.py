@@ -27,7 +27,7 @@ from services.router.loops.timers import Timers
 from services.router.policy.compiled_cache import InForce
 from shared.database.pool import Database
 from shared.eventlog import EventLog, codec
-from shared.eventlog.postgres import PostgresEventLog
+from shared.eventlog.postgres.log import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
 from shared.events import DEAD_LETTER, DeadLetter, HeartbeatReceived
 from tests.domain.tale import bundle

@@ -23,10 +23,10 @@ from shared import telemetry
 from shared.database.pool import Database
 from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
-from shared.eventlog.packing import unpack
-from shared.eventlog.postgres_append import CHANNEL, STANDSTILL_MS
-from shared.eventlog.sharing import share_out
-from shared.eventlog.wakeups import Wakeups, wait
+from shared.eventlog.packed_headers import unpack
+from shared.eventlog.postgres.append import CHANNEL, STANDSTILL_MS
+from shared.eventlog.postgres.assignment import share_out
+from shared.eventlog.postgres.wakeups import Wakeups, wait
 from shared.loops.repeat import for_ever
 
 _CALL_SECONDS: Final = 5.0

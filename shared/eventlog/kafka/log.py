@@ -11,12 +11,12 @@ from aiokafka.errors import KafkaError
 
 from shared import telemetry
 from shared.eventlog import Consumer, LogUnavailableError, Received, Record
-from shared.eventlog import kafka_topics as topic_work
-from shared.eventlog.kafka_connection import KafkaConnection, explained, words
-from shared.eventlog.kafka_ending import end
-from shared.eventlog.kafka_group import KafkaConsumer, received
-from shared.eventlog.kafka_publish import Publisher
-from shared.eventlog.kafka_quiet import quieten
+from shared.eventlog.kafka import topic_setup as topic_work
+from shared.eventlog.kafka.closing import end
+from shared.eventlog.kafka.connection import KafkaConnection, explained, words
+from shared.eventlog.kafka.group import KafkaConsumer, received
+from shared.eventlog.kafka.publish import Publisher
+from shared.eventlog.kafka.quiet_logs import quieten
 from shared.eventlog.topics import Topic, ladder_topics
 from shared.events import MAX_BYTES
 from shared.loops.outage import Trouble

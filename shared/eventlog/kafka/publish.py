@@ -14,9 +14,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOr
 
 from shared import telemetry
 from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
-from shared.eventlog.kafka_connection import explained, words
-from shared.eventlog.kafka_ending import end
-from shared.eventlog.placing import check_size, partition_of
+from shared.eventlog.kafka.closing import end
+from shared.eventlog.kafka.connection import explained, words
+from shared.eventlog.placement import check_size, partition_of
 from shared.events import OVERHEAD_BYTES
 from shared.loops.outage import Trouble
 from shared.loops.repeat import Failures, repeat

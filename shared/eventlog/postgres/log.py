@@ -15,15 +15,15 @@ from shared import migrations
 from shared.database.pool import Database
 from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import Consumer, Received, Record
-from shared.eventlog.postgres_append import CHANNEL, Appender
-from shared.eventlog.postgres_group import PostgresConsumer, received
-from shared.eventlog.postgres_retention import clean_for_ever
+from shared.eventlog.postgres.append import CHANNEL, Appender
+from shared.eventlog.postgres.group import PostgresConsumer, received
+from shared.eventlog.postgres.retention import clean_for_ever
+from shared.eventlog.postgres.wakeups import Wakeups, wait
 from shared.eventlog.topics import RETENTION, Topic, ladder_topics
-from shared.eventlog.wakeups import Wakeups, wait
 from shared.events import MAX_BYTES
 
 OWNER: Final = "eventlog"
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
+MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 DEFAULT_PARTITIONS: Final = 8
 _PAGE_RECORDS: Final = 100
 _CALL_SECONDS: Final = 10.0

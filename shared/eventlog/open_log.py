@@ -9,7 +9,7 @@ from shared.eventlog.topics import PARTITIONS, ladder_topics
 from shared.settings import BadSettingError
 
 if TYPE_CHECKING:
-    from shared.eventlog.kafka_connection import KafkaConnection
+    from shared.eventlog.kafka.connection import KafkaConnection
 
 
 def open_log(settings: EventLogSettings, database: Database | None) -> EventLog:
@@ -21,7 +21,7 @@ def open_log(settings: EventLogSettings, database: Database | None) -> EventLog:
         return _kafka(settings)
     if database is None:
         raise BadSettingError("Neither LADDER_KAFKA_BOOTSTRAP_SERVERS nor LADDER_DATABASE_URL is set.")
-    from shared.eventlog.postgres import DEFAULT_PARTITIONS, PostgresEventLog  # noqa: PLC0415 - only where chosen
+    from shared.eventlog.postgres.log import DEFAULT_PARTITIONS, PostgresEventLog  # noqa: PLC0415 - only where chosen
 
     return PostgresEventLog(
         database,
@@ -31,8 +31,8 @@ def open_log(settings: EventLogSettings, database: Database | None) -> EventLog:
 
 
 def _kafka(settings: EventLogSettings) -> EventLog:
-    from shared.eventlog.kafka import KafkaEventLog  # noqa: PLC0415 - only where chosen
-    from shared.eventlog.kafka_connection import KafkaConnection  # noqa: PLC0415 - only where chosen
+    from shared.eventlog.kafka.connection import KafkaConnection  # noqa: PLC0415 - only where chosen
+    from shared.eventlog.kafka.log import KafkaEventLog  # noqa: PLC0415 - only where chosen
 
     password = settings.kafka_sasl_password
     connection = KafkaConnection(

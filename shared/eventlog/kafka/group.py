@@ -14,8 +14,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from shared import telemetry
 from shared.clock import utcnow
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
-from shared.eventlog.kafka_connection import explained, refused, words
-from shared.eventlog.kafka_ending import end
+from shared.eventlog.kafka.closing import end
+from shared.eventlog.kafka.connection import explained, refused, words
 from shared.loops.outage import Trouble
 from shared.loops.repeat import Failures, repeat
 

@@ -17,8 +17,8 @@ from shared.database.pool import Database
 from shared.errors.bisect import bisect
 from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import LogUnavailableError, Record
-from shared.eventlog.packing import pack
-from shared.eventlog.placing import check_size, partition_of, size_of
+from shared.eventlog.packed_headers import pack
+from shared.eventlog.placement import check_size, partition_of, size_of
 
 CHANNEL: Final = "eventlog"
 _BATCH_RECORDS: Final = 2_000

@@ -10,7 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.eventlog import EventLogError, LogUnavailableError
-from shared.eventlog.kafka_connection import explained, words
+from shared.eventlog.kafka.connection import explained, words
 from shared.eventlog.topics import Topic
 
 _REQUEST_MS: Final = 10_000
