@@ -110,6 +110,28 @@ def _at_rest(incident: Incident, since: datetime | None) -> NextStep | None:
     return None
 
 
+def forecast(
+    incident: Incident,
+    context: Context,
+    bundle: CompiledBundle,
+    *,
+    since: datetime | None = None,
+    steps: int = MOST_STEPS,
+) -> list[NextStep]:
+    """The next steps with their times, as they come when no event, person or policy change intervenes.
+
+    A page or reminder in the same words as one before it (`finally`, again and again) is told once. What is
+    overdue (nothing ran) comes at `since`.
+    """
+    playing = foreseen(incident, context, bundle, since=since, steps=steps)
+    while True:
+        try:
+            next(playing)
+        except StopIteration as end:
+            found: list[NextStep] = end.value
+            return found
+
+
 def foreseen(
     incident: Incident,
     context: Context,
@@ -118,12 +140,7 @@ def foreseen(
     since: datetime | None = None,
     steps: int = MOST_STEPS,
 ) -> Generator[None, None, list[NextStep]]:
-    """The next steps with their times, as they come when no event, person or policy change intervenes.
-
-    A page or reminder in the same words as one before it (`finally`, again and again) is told once. What is
-    overdue (nothing ran) comes at `since`. A generator that yields after each decision, for whoever has other
-    work in between; the steps are what it returns.
-    """
+    """The same as a generator that yields after each decision, for whoever has other work in between."""
     coming: list[NextStep] = []
     told: set[str] = set()
     if since is not None:
