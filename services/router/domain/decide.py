@@ -102,12 +102,12 @@ def _conclude(draft: Draft, *, shifts: bool = False) -> Decision:
     `shifts`: look whether a shift has ended – when all is asked that is asked anyhow, so that nobody who
     comes on is asked twice.
     """
-    if draft.incident.is_open and draft.initial.version:
+    if draft.is_open and draft.initial.version:
         unsuppress.check(draft)
     sender_silence.begin_anew(draft)
-    if draft.incident.is_open and not draft.incident.is_muted:
+    if draft.is_open and not draft.is_muted:
         points.check_conditions(draft)
-    if shifts and draft.incident.is_open:
+    if shifts and draft.is_open:
         handoff.check(draft)
         unsettled.check(draft)
     worsening.check(draft)

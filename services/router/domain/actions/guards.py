@@ -41,7 +41,7 @@ def because(signal: ActionTaken) -> str:
 
 def unless_open(draft: Draft) -> str:
     """Only while somebody still has to solve it."""
-    return "" if draft.incident.is_open else f"it is {draft.incident.status} already"
+    return "" if draft.is_open else f"it is {draft.incident.status} already"
 
 
 def unless_on_a_ladder(draft: Draft) -> str:

@@ -16,7 +16,7 @@ from services.router.domain.draft.recipients import Directory, Found, Resolved
 from services.router.domain.model.compiled_bundle import CompiledBundle, EscalationPolicy
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Audience, Decision, Entry, Explains, Joined, Spread
-from services.router.domain.model.incident import Clock, Incident, OpenPage, snapshot
+from services.router.domain.model.incident import MUTED, OPEN, Clock, Incident, OpenPage, snapshot
 from services.router.domain.model.reason import Reason
 from shared.events import ClockEvent, IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
 from shared.policy.calendars.open_hours import Calendars, named
@@ -49,6 +49,8 @@ _SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
     "acknowledged_at": frozenset({"acknowledged"}),
     "chain": frozenset({"level", "round"}),
 }
+# What `is_open`, `is_muted` and `stands_still` ask about.
+_STANDING: Final = frozenset({"status", "parent", "suppressed_by", "snoozed_until", "waiting_for", "late"})
 _POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is known for what it is
 # The timeline's lines that say what happened to the incident, not how it was worked out.
 _TELLING: Final = frozenset(
@@ -117,6 +119,11 @@ class Draft:
     told_by: str = ""  # the incident whose signal is being decided about
     initial: Incident = field(init=False)  # the record as it was before this decision
     live: CompiledBundle = field(init=False)  # in force now
+    calendars: Calendars = field(init=False)  # those of the bundle that it started with (rule 17)
+    policy: EscalationPolicy = field(init=False)  # the one it is on; not there before it is routed
+    is_open: bool = field(init=False)  # this and the next two: as the record has them
+    is_muted: bool = field(init=False)
+    stands_still: str = field(init=False)
     clock_events: list[ClockEvent] = field(default_factory=list)
     failures: dict[Place, str] = field(
         default_factory=dict
@@ -127,20 +134,13 @@ class Draft:
     def __post_init__(self) -> None:
         self.initial = self.incident
         self.live = self.context.live
-
-    @property
-    def calendars(self) -> Calendars:
-        """Those of the policy that it started with (rule 17)."""
-        return self.bundle.calendars
+        self._follow(self.bundle)
+        self._stand()
 
     @property
     def version(self) -> int:
         """That of the record and the message which this decision makes."""
         return self.incident.version + 1
-
-    @property
-    def policy(self) -> EscalationPolicy:
-        return self.bundle.policies[self.incident.chain.policy]
 
     @property
     def level_name(self) -> str:
@@ -155,17 +155,32 @@ class Draft:
     def set(self, **changes: Any) -> None:
         """Change fields of the record."""
         before = self.incident
-        self.incident = replace(before, **changes)
+        self.incident = after = replace(before, **changes)
+        if after.chain.policy != before.chain.policy and after.chain.policy:
+            self.policy = self.bundle.policies[after.chain.policy]
+        if not _STANDING.isdisjoint(changes):
+            self._stand()
         if self._activation is not None:
             for name, value in changes.items():
                 if name in _SEEN_AS and getattr(before, name) != value:
                     self._forget(_SEEN_AS[name])
 
+    def _stand(self) -> None:
+        self.is_open = self.incident.status in OPEN
+        self.stands_still = self.incident.stands_still
+        self.is_muted = self.stands_still in MUTED
+
     def follow_bundle(self, bundle: CompiledBundle) -> None:
         """From now on it follows this policy instead of the one it started with (rule 17)."""
-        self.bundle = bundle
         self.incident = replace(self.incident, policy_hash=bundle.hash)
+        self._follow(bundle)
         self._activation = None
+
+    def _follow(self, bundle: CompiledBundle) -> None:
+        self.bundle, self.calendars = bundle, bundle.calendars
+        policy = bundle.policies.get(self.incident.chain.policy)
+        if policy is not None:
+            self.policy = policy
 
     def set_chain(self, **changes: Any) -> None:
         """Change fields of the chain."""
@@ -295,7 +310,7 @@ class Draft:
             otherwise="" if outside else otherwise,
             targets=targets,
         )
-        if self.incident.is_muted:
+        if self.is_muted:
             return page
         self.pages.append(page)
         asked = OpenPage(
@@ -331,7 +346,7 @@ class Draft:
         Of a muted incident nobody hears, except (`paged_since`) of its end whoever was paged before; where it
         is a version and not 0, only if a page since then has reached them.
         """
-        if self.incident.is_muted and paged_since is None:
+        if self.is_muted and paged_since is None:
             return
         once = (event, recipient, text if event == "inform" else "")
         if once in self._told:

@@ -20,10 +20,8 @@ def start(
     if name not in draft.live.spec.calls:
         draft.say("call", f"call {name} is not started: the policy in force has no such call", reason)
         return
-    if draft.incident.is_muted:
-        draft.say(
-            "call", f"call {name} is not started: the incident is {draft.incident.stands_still}", reason
-        )
+    if draft.is_muted:
+        draft.say("call", f"call {name} is not started: the incident is {draft.stands_still}", reason)
         return
     draft.say("call", f"call {name} is started: {why}", reason)
     recipient = Recipient(kind="call", name=name)

@@ -208,7 +208,7 @@ def rest(draft: Draft) -> None:
     limit = policy.levels[chain.level].spec.solve_within if chain.level < len(policy.levels) else None
     if not taken:
         limit = limit or MACHINE_REST
-    due = draft.now + limit if limit and not draft.incident.stands_still else None
+    due = draft.now + limit if limit and not draft.stands_still else None
     draft.set_chain(state="resting", due=due, unasked=chain.unasked and not taken, calendar="")
 
 

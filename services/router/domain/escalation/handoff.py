@@ -90,7 +90,7 @@ def _hand_over(draft: Draft, duty: Duty, roster: Roster, found: OnCall) -> None:
     stays = f"it stays with {assignee} until somebody takes it over"
     over = f"{name} {turn.stands_in}" if turn.stands_in else f"{_shift(draft, duty)} is over"
     who = name if turn.stands_in else f"{name}, who follows,"
-    still = draft.incident.stands_still
+    still = draft.stands_still
     paging = schedule.handoff == "page" and not still
     if paging:
         draft.say("paged", f"{over}: {who} is paged; {stays}", _reason(schedule, duty, found))

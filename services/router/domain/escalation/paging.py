@@ -82,7 +82,7 @@ def _page_level(
     """Ask whom the level names now, as its mode says."""
     assert candidate.resolved is not None
     level, rounds = candidate.level, draft.policy.spec.rounds
-    if draft.incident.is_muted:
+    if draft.is_muted:
         _stand_quietly(draft, level.index, candidate.round, cause, named=named)
         return
     turn = modes.first(draft, level, candidate.resolved.found, joins=joins)
@@ -232,7 +232,7 @@ def _page_finally(
     """
     policy = draft.policy
     final, where = policy.spec.finally_, f"policies.{policy.name}.finally"
-    if draft.incident.is_muted:
+    if draft.is_muted:
         _stand_quietly(draft, len(policy.levels), draft.incident.chain.round, cause, named=False)
         return
     if hold is not None and hold.until is not None:

@@ -58,14 +58,14 @@ def seen(draft: Draft, page: OpenPage) -> None:
 
 def moments(draft: Draft) -> Iterator[datetime]:
     """The ends of those shifts, as far as they are known."""
-    if not draft.incident.is_muted:
+    if not draft.is_muted:
         for each in draft.incident.unsettled:
             yield each.until
 
 
 def check(draft: Draft) -> None:
     """Ask or tell whoever follows where a shift has ended; the next moment to look then lies ahead."""
-    if draft.incident.is_muted:
+    if draft.is_muted:
         return
     for each in draft.incident.unsettled:
         roster = draft.directory.roster(each.schedule)
@@ -182,7 +182,7 @@ def _knows(draft: Draft, asked: Asked, user: str) -> bool:
 def _hand_over(draft: Draft, asked: Asked, roster: Roster, found: OnCall) -> None:
     resolved = draft.directory.resolve((ScheduleTarget(asked.schedule),))
     incoming, turn = resolved.found[0], turn_of(draft, asked.schedule, roster, found)
-    still = draft.incident.stands_still or _machine_has_it(draft)
+    still = draft.stands_still or _machine_has_it(draft)
     draft.say_unnamed(resolved, Reason(RULE))
     if roster.schedule.handoff == "page" and not still:
         _ask(draft, asked, incoming, turn, _reason(asked, roster, found))

@@ -99,7 +99,7 @@ def competence(draft: Draft, before: Incident) -> None:
     stays. While the levels stand still, the end of the waiting asks.
     """
     position, policy = draft.incident.chain, draft.policy
-    if draft.incident.stands_still and position.due is None:
+    if draft.stands_still and position.due is None:
         return
     if (
         position.state not in {"climbing", "resting"}

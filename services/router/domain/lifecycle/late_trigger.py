@@ -93,9 +93,9 @@ def end(draft: Draft, why: str) -> None:
     over(draft)
     if draft.incident.status != "triggered":
         return
-    if draft.incident.stands_still:
+    if draft.stands_still:
         draft.follow(held.first)
-        draft.say(_OVER, f"no longer held, {draft.incident.stands_still} all the same: {why}", Reason(_RULE))
+        draft.say(_OVER, f"no longer held, {draft.stands_still} all the same: {why}", Reason(_RULE))
         return
     ends = grace.ends(draft)
     if ends is not None and ends > draft.now:

@@ -81,8 +81,8 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
         start_at=route.start_at,
         cause="",
         reason=reason,
-        page=not draft.incident.stands_still,
+        page=not draft.stands_still,
         opening=True,
     )
-    if draft.incident.stands_still == "held":
+    if draft.stands_still == "held":
         late_trigger.stand_back(draft)

@@ -46,7 +46,7 @@ def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
     draft.settle("taken", name)
     draft.pages[:] = [page for page in draft.pages if page.through in LOOKING]  # asked in this very decision
     draft.change("taken")
-    if f"user:{name}" != by and not draft.incident.is_muted:
+    if f"user:{name}" != by and not draft.is_muted:
         why = f"it was assigned to you by {_by(draft, by)}"
         draft.forget_step()
         draft.page(Found(user(name), why), through="assignee", why=why, joins=True)
@@ -68,7 +68,7 @@ def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
     draft.change("unacknowledged")
     if had_it in draft.live.spec.users and f"user:{had_it}" != draft.actor:
         draft.tell(user(had_it), "inform", text=f"{cause}.", reason="it was assigned to you")
-    if draft.incident.stands_still:
+    if draft.stands_still:
         draft.set_chain(due=None, state="climbing")
         return
     chain.restart(draft, cause=cause, reason=reason)

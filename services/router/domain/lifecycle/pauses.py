@@ -68,7 +68,7 @@ def _go_on(draft: Draft, cause: str) -> None:
     """Unless something else still stops them, the levels go on."""
     if draft.incident.status == "acknowledged":
         delivery_reports.go_on(draft, cause=cause)
-    elif draft.incident.chain.due is None and not draft.incident.stands_still:
+    elif draft.incident.chain.due is None and not draft.stands_still:
         chain.restart(draft, cause=cause, reason=_RULE)
 
 

@@ -87,9 +87,9 @@ def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
 def _ask_again(draft: Draft, known: str) -> None:
     suppression.at_reopening(draft)
     grouping.at_reopening(draft)
-    if draft.incident.stands_still == "held":
+    if draft.stands_still == "held":
         late_trigger.stand_back(draft)
-    elif draft.incident.stands_still:
+    elif draft.stands_still:
         draft.follow(known)
     elif known in draft.live.spec.users:
         paging.page_assignee(draft, known, cause="", reason=_RULE)

@@ -89,7 +89,7 @@ def refresh(draft: Draft, event: IncidentEvent, *, moves: bool = True) -> set[st
     event_fields.notes(draft, event)
     before = draft.incident
     changed = event_fields.merge_fields(draft, event)
-    if not draft.incident.is_open:
+    if not draft.is_open:
         return changed
     if event.waiting_for:
         pauses.wait(draft, event.waiting_for, draft.now + pauses.ENDS_AFTER)

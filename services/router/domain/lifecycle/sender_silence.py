@@ -74,7 +74,7 @@ def begin_anew(draft: Draft) -> None:
 
 def overruled(draft: Draft) -> None:
     """A person reopened it: it stands although its sender says nothing."""
-    if draft.incident.is_open and not draft.initial.is_open:
+    if draft.is_open and not draft.initial.is_open:
         draft.set(said_to_stand=True)
 
 

@@ -52,7 +52,7 @@ def _end(draft: Draft) -> None:
     draft.change("awake")
     if unheard:
         draft.change("opened")  # whoever subscribed has heard nothing of it so far
-    if incident.assignee in draft.live.spec.users and not draft.incident.is_muted:
+    if incident.assignee in draft.live.spec.users and not draft.is_muted:
         text = f"{by} is over and it still stands: it is assigned to you."
         draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
     go_on(draft, cause=f"{by} is over and it still stands")
@@ -60,7 +60,7 @@ def _end(draft: Draft) -> None:
 
 def go_on(draft: Draft, *, cause: str) -> None:
     """Its levels climb again, unless something else keeps them still or somebody has it."""
-    if draft.incident.stands_still:
+    if draft.stands_still:
         return
     if draft.incident.status == "acknowledged":
         delivery_reports.go_on(draft, cause=cause)

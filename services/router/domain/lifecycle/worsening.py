@@ -40,8 +40,8 @@ def _a_machine_has_it(incident: Incident) -> bool:
 def _ask_again(draft: Draft, rises: str) -> None:
     """A machine acknowledged something lesser: its rest is over. What stands still goes on standing."""
     reason = Reason("rule 14: growing worse ends a machine's rest", values={"rises": rises})
-    if draft.incident.stands_still:
-        why = draft.incident.suppressed_by or f"it is {draft.incident.stands_still}"
+    if draft.stands_still:
+        why = draft.incident.suppressed_by or f"it is {draft.stands_still}"
         draft.say("muted", f"nobody is asked although it grew worse ({rises}): {why}", reason)
         return
     draft.set(status="triggered")
@@ -81,7 +81,7 @@ def _tell(draft: Draft, rises: str) -> None:
         return
     who, became_loud = draft.directory.display(name), _became_loud(draft)
     reason = Reason("rule 14: growing worse is news", values={"became_loud": became_loud})
-    if draft.incident.is_muted:
+    if draft.is_muted:
         where = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
         draft.say("muted", f"{who} does not hear that it grew worse ({rises}): {where}", Reason("rule 11"))
     elif became_loud:

@@ -22,6 +22,7 @@ Heard: TypeAlias = Literal["", "rests", "free"]
 LIVE: Final[frozenset[ClockState]] = frozenset({"running", "paused"})
 TOLERANCE: Final = 0.001  # seconds: a timer that fires a rounding error early has still fired
 OPEN: Final[frozenset[Status]] = frozenset({"triggered", "acknowledged"})
+MUTED: Final = frozenset({"grouped", "suppressed"})  # of the reasons to stand still: nobody is told
 
 
 class Interval(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -326,7 +327,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_muted(self) -> bool:
         """Suppressed, or grouped under another: everything is recorded, nobody is told (rule 11)."""
-        return bool(self.suppressed_by or self.parent)
+        return self.stands_still in MUTED
 
     @property
     def stands_still(self) -> str:

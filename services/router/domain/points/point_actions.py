@@ -13,11 +13,11 @@ from shared.policy import AtShare, Do, Point
 def fire(draft: Draft, policy: EscalationPolicy, rule: Rule[Point], reason: Reason, cause: str) -> None:
     """Do what the point of this ladder says."""
     draft.say("point", f"escalation point {rule.spec.name}" + (f": {cause}" if cause else ""), reason)
-    if draft.incident.is_muted:
+    if draft.is_muted:
         where = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
         draft.say("muted", f"point {rule.spec.name} does nothing: {where}", Reason("rule 11"))
         return
-    if not draft.incident.is_open:
+    if not draft.is_open:
         _tell_only(draft, policy, rule, reason)
         return
     for do in rule.spec.do:

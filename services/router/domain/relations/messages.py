@@ -101,12 +101,12 @@ def check(draft: Draft) -> None:
 
 def _rise(draft: Draft, message: RelatedChanged, rule: str = _HIGHEST) -> None:
     """The parent has the highest priority among them (rules 11 and 14)."""
-    if draft.incident.is_open and 0 < message.priority < draft.incident.priority:
+    if draft.is_open and 0 < message.priority < draft.incident.priority:
         field_changes.change(draft, {"priority": message.priority}, reason=Reason(rule), by_person=False)
 
 
 def _changed(draft: Draft, message: RelatedChanged) -> None:
-    if message.values.get("counts") and draft.incident.is_open and not draft.incident.parent:
+    if message.values.get("counts") and draft.is_open and not draft.incident.parent:
         _counts(draft, message)
     else:
         _rise(draft, message)
@@ -140,7 +140,7 @@ def _is_of_parent(draft: Draft, message: RelatedChanged) -> bool:
 
 
 def _over(draft: Draft, message: RelatedChanged) -> None:
-    if not _is_of_parent(draft, message) or not draft.incident.is_open:
+    if not _is_of_parent(draft, message) or not draft.is_open:
         return
     by = str(message.values.get("by") or LADDER)
     text = f"resolved with {message.title} ({message.incident_id}), under which it is grouped"
@@ -183,7 +183,7 @@ def _moved(draft: Draft, message: RelatedChanged) -> None:
         _goes_along(draft, message, into)
         return
     draft.say("grouped", f"{message.title} was merged into {into}: it is grouped under that one now", _RULE)
-    if draft.incident.is_open:
+    if draft.is_open:
         draft.signal(into, "joined", again=False, late=draft.incident.late is not None)
 
 
@@ -256,7 +256,7 @@ def _grows_worse(draft: Draft, event: IncidentEvent) -> bool:
 
 
 def _absorbed(draft: Draft, message: RelatedChanged) -> None:
-    if not draft.incident.is_open or draft.incident.merged:
+    if not draft.is_open or draft.incident.merged:
         draft.signal(message.incident_id, "refused", of="absorbed")
         return
     values = message.values
@@ -280,7 +280,7 @@ def _repeated(draft: Draft, message: RelatedChanged) -> None:
         heard = {name: message.values.get(name, "") for name in ("action", "said", "worse")}
         draft.signal(message.incident_id, "moved", to=draft.incident.parent, **heard)
         return
-    if not draft.incident.is_open:
+    if not draft.is_open:
         if message.values.get("action") == "trigger":
             draft.signal(message.incident_id, "refused", of="repeated")
         return

@@ -79,7 +79,7 @@ def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
 
 def _is_owed_again(draft: Draft, clock: Clock, fresh: Clock) -> bool:
     """Whether a machine kept it, as was promised then, and a person who has not done it is to keep it now."""
-    kept = clock.state == "fulfilled" and clock.by != "person" and draft.incident.is_open
+    kept = clock.state == "fulfilled" and clock.by != "person" and draft.is_open
     return kept and fresh.by == "person" and stopwatch.is_live(fresh)
 
 

@@ -40,7 +40,7 @@ def fan_out(draft: Draft) -> None:
     events = [event for event in EVENTS if event in draft.changes and event not in untold]
     if "at_risk" in events and not _targets(draft, "at_risk", inside=True):
         events.remove("at_risk")  # what was at risk is broken by now: that is told
-    if draft.incident.is_muted:
+    if draft.is_muted:
         if "update" in events:
             why = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
             draft.say("muted", f"nobody hears the update: {why}", Reason("rule 11"))
@@ -120,7 +120,7 @@ def _tell_by(draft: Draft, rule: Rule[Subscription], events: Sequence[str], reas
                 template=subscription.template or "",
                 digest=subscription.digest,
                 targets=targets,
-                paged_since=0 if draft.incident.is_muted else None,
+                paged_since=0 if draft.is_muted else None,
             )
     if hearing and len(draft.notices) > before:
         names = ", ".join(draft.directory.shown(found.recipient) for found in hearing)
@@ -204,7 +204,7 @@ def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
                     reason="you subscribed to it",
                     stakeholder=outside,
                     targets=targets,
-                    paged_since=0 if draft.incident.is_muted else None,
+                    paged_since=0 if draft.is_muted else None,
                 )
 
 

@@ -113,7 +113,7 @@ def remind(draft: Draft, clock: Clock) -> None:
     first = clock.reminded == 0
     marked = replace(clock, reminded=periods)
     draft.set(clocks=stopwatch.changed(draft.incident.clocks, "update", marked))
-    if draft.incident.is_muted:
+    if draft.is_muted:
         return
     goal = span(timedelta(seconds=clock.goal))
     text = f"Stakeholders have heard nothing for too long: an update is promised every {goal}."
