@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from services.router.domain.model.clock import LIVE, Clock, Interval
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision, Entry
-from services.router.domain.model.incident import LIVE, Clock, Incident, Interval, decode, encode
+from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import (
     ActionTaken,
     DeliveryReported,
@@ -19,6 +20,7 @@ from services.router.domain.model.signals import (
     Signal,
     TimerFired,
 )
+from services.router.domain.model.stored import decode, encode
 from services.router.domain.next_due import SOONEST
 from shared.policy.calendars.open_hours import Calendars
 from shared.policy.oncall.roster import roster_of

@@ -15,8 +15,9 @@ from services.router.domain.lifecycle.sender_silence import of_group
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Cause, Context, Group, Other, Overlay
 from services.router.domain.model.decision import Decision, Refusal, Spread
-from services.router.domain.model.incident import Incident, encode
+from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import EventReceived, RelatedMessage, Signal
+from services.router.domain.model.stored import encode
 from shared.eventlog.codec import encode as as_record
 from shared.events import RelatedChanged, Upstream
 

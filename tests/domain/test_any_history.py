@@ -13,8 +13,9 @@ from services.router.domain.lifecycle import late_trigger as late
 from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision
-from services.router.domain.model.incident import Incident, encode
+from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import Signal, TimerFired
+from services.router.domain.model.stored import encode
 from services.router.domain.next_due import SOONEST
 from tests.domain.histories import OFFICES, histories, organisation, organisations
 from tests.domain.invariants import HANDED_OVER, Watch

@@ -8,7 +8,7 @@ import pytest
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation.next_step import Place, Step, level_above, next_step, otherwise
 from services.router.domain.model.context import Context
-from services.router.domain.model.incident import encode
+from services.router.domain.model.stored import encode
 from tests.domain.tale import START, on_main, tale
 
 OPENS = datetime.fromisoformat("2026-01-07T08:00:00+00:00")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.router.domain.model.incident import Clock
+from services.router.domain.model.clock import Clock
 from tests.domain.tale import Tale, tale
 
 FAST = {"name": "fast", "when": "priority == 1", "acknowledge": "5m", "resolve": "1h"}

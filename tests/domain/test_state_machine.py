@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from services.router.domain.model.context import Overlay
-from services.router.domain.model.incident import Incident, encode
+from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import (
     ActionArguments,
     ActionTaken,
@@ -29,6 +29,7 @@ from services.router.domain.model.signals import (
     Signal,
     TimerFired,
 )
+from services.router.domain.model.stored import encode
 from shared.events import DeliveryReport, IncidentEvent, Page
 from shared.policy.oncall.schedules import Override
 from tests.domain.histories import acts_of_all_kinds, fields, organisation, organisations

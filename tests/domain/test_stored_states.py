@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from services.router.domain.model.incident import decode, encode, snapshot
+from services.router.domain.model.snapshot import snapshot
+from services.router.domain.model.stored import decode, encode
 
 _KEPT: Final = Path(__file__).parent / "data" / "states.jsonl"
 _LINES: Final[list[dict[str, Any]]] = [

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.router.domain.model.incident import Clock, decode, encode
+from services.router.domain.model.clock import Clock
 from services.router.domain.model.signals import RelatedMessage
+from services.router.domain.model.stored import decode, encode
 from services.router.domain.reporting.report_facts import BY_PERSON, TARGETS, Outcome, outcome
 from shared.events import RelatedChanged
 from tests.domain.tale import START, Tale, bundle, compiled, on_main, tale

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.router.domain.model.incident import Clock, decode, encode, snapshot
+from services.router.domain.model.clock import Clock
+from services.router.domain.model.snapshot import snapshot
+from services.router.domain.model.stored import decode, encode
 from tests.domain.tale import START, Tale, bundle, compiled, ladder, on_main, tale
 
 TARGETS = ("acknowledge", "respond", "update", "resolve", "close")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.router.domain.model.incident import Clock
+from services.router.domain.model.clock import Clock
 from tests.domain.tale import Tale, bundle, compiled, on_main, tale
 
 TICK = timedelta(minutes=5)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from services.router.domain.forecast import forecast
+from services.router.domain.model.clock import Clock
 from services.router.domain.model.context import Context
-from services.router.domain.model.incident import Clock, snapshot
+from services.router.domain.model.snapshot import snapshot
 from services.router.domain.reporting.report_facts import BREACHED, BY_PERSON, FULFILLED, TARGETS, outcome
 from shared.events import ClockSnapshot
 from tests.domain.invariants import Watch

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.router.domain.model.incident import encode
+from services.router.domain.model.stored import encode
 from tests.rules.crowd import crowd
 
 BY_SERVICE = {"grouping": [{"name": "one per service", "by": ["service"], "within": "5m"}]}

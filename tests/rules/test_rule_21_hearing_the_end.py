@@ -3,7 +3,9 @@
 import pytest
 
 from services.router.batch import last_resort
-from services.router.domain.model.incident import Incident, OpenPage, decode, encode
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.parts import OpenPage
+from services.router.domain.model.stored import decode, encode
 from tests.domain.tale import Tale, bundle, ladder, on_main, tale
 from tests.rules.crowd import Crowd, crowd
 

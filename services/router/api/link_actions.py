@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.router.domain.escalation import handoff
-from services.router.domain.model.incident import Incident, OpenPage
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.parts import OpenPage
 from shared.policy import Bundle
 
 FORMS: Final = frozenset({"acknowledge", "assign", "resolve", "escalate", "unacknowledge"})

@@ -24,7 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.domain.model.incident import Incident, decode
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.stored import decode
 from services.router.tables import incident, timeline
 from shared.http.cursors import bad_cursor, cursor_of, number_of, place_of
 

@@ -12,7 +12,8 @@ from services.router.api import queries
 from services.router.api.queries import Found
 from services.router.api.shapes import as_json
 from services.router.batch.engine import Engine
-from services.router.domain.model.incident import Incident, snapshot
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.snapshot import snapshot
 from services.router.policy.compiled_cache import Policies
 from shared.events import IncidentSnapshot
 from shared.policy import ALWAYS

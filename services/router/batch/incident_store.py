@@ -28,8 +28,9 @@ from services.router.domain.lifecycle import late_trigger
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Entry, Orphan
-from services.router.domain.model.incident import Incident, decode, encode
+from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import DeliveryReported, EventReceived, RelatedMessage, Signal
+from services.router.domain.model.stored import decode, encode
 from services.router.tables import SCHEMA
 from shared.eventlog import codec
 from shared.events import DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged

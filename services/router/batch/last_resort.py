@@ -14,9 +14,11 @@ from msgspec.structs import replace
 from services.router.domain.draft.draft import derived_id
 from services.router.domain.escalation import paged_people
 from services.router.domain.model.decision import Decision, Entry
-from services.router.domain.model.incident import Chain, Incident, OpenPage, Stuck, snapshot
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.parts import Chain, OpenPage, Stuck
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken
+from services.router.domain.model.snapshot import snapshot
 from shared.events import Contact, IncidentChanged, IncidentEvent, Page, Recipient, Settled
 from shared.policy import AddressTarget, Bundle, ScheduleTarget, TeamTarget, UserTarget
 

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.batch.engine import Engine
 from services.router.batch.inbound import InboundSignal
 from services.router.domain import canary as deciding
-from services.router.domain.model.incident import decode, encode
 from services.router.domain.model.signals import DeliveryReported, EventReceived
+from services.router.domain.model.stored import decode, encode
 from services.router.policy import installation
 from services.router.tables import SCHEMA
 from shared import telemetry

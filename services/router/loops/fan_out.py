@@ -21,7 +21,7 @@ from services.router.batch.handle import BatchResult
 from services.router.domain.draft.draft import Draft, derived_id
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
-from services.router.domain.model.incident import decode
+from services.router.domain.model.stored import decode
 from services.router.duty import overlay
 from services.router.policy.compiled_cache import InForce
 from services.router.tables import SCHEMA

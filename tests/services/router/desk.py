@@ -12,8 +12,9 @@ from sqlalchemy import text
 from services.router.batch.engine import Engine
 from services.router.batch.handle import SignalResult
 from services.router.batch.inbound import InboundSignal
-from services.router.domain.model.incident import Incident, decode
+from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import EventReceived
+from services.router.domain.model.stored import decode
 from services.router.policy import store
 from shared.database.pool import Database
 from shared.events import (

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
 from services.router.batch.inbound import InboundSignal
-from services.router.domain.model.incident import Interval, encode
+from services.router.domain.model.clock import Interval
 from services.router.domain.model.signals import RelatedMessage
+from services.router.domain.model.stored import encode
 from shared.events import INCIDENTS, RelatedChanged
 from shared.policy import Bundle
 from tests.domain.tale import bundle, on_main

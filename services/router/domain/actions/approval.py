@@ -13,7 +13,7 @@ from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
 from services.router.domain.lifecycle import transitions
 from services.router.domain.model.decision import Refusal
-from services.router.domain.model.incident import Approval
+from services.router.domain.model.parts import Approval
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken, Actor
 from shared.policy import Bundle

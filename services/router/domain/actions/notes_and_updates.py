@@ -6,7 +6,7 @@ from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import shown_address
 from services.router.domain.model.decision import Refusal
-from services.router.domain.model.incident import Subscriber
+from services.router.domain.model.parts import Subscriber
 from services.router.domain.model.signals import ActionTaken
 from services.router.domain.stakeholders import updates
 from shared.policy.model.addresses import expected

@@ -5,7 +5,8 @@ from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import handoff, unsettled
 from services.router.domain.lifecycle import ownership, sender_silence
 from services.router.domain.model.decision import Refusal
-from services.router.domain.model.incident import Incident, OpenPage
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.parts import OpenPage
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken
 from services.router.domain.sla import by_person

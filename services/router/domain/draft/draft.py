@@ -13,11 +13,14 @@ from msgspec.structs import replace
 
 from services.router.domain.draft import expression_values
 from services.router.domain.draft.recipients import Directory, Found, Resolved
+from services.router.domain.model.clock import Clock
 from services.router.domain.model.compiled_bundle import CompiledBundle, EscalationPolicy
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Audience, Decision, Entry, Explains, Joined, Spread
-from services.router.domain.model.incident import MUTED, OPEN, Clock, Incident, OpenPage, snapshot
+from services.router.domain.model.incident import MUTED, OPEN, Incident
+from services.router.domain.model.parts import OpenPage
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.snapshot import snapshot
 from shared.events import ClockEvent, IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
 from shared.policy.calendars.open_hours import Calendars, named
 from shared.policy.cel.expressions import Activation, Condition, Place

@@ -15,7 +15,7 @@ from services.router.domain.draft.wording import span
 from services.router.domain.escalation import grace, modes, paged_people, paging
 from services.router.domain.escalation.next_step import Place, last_step, next_step, onward
 from services.router.domain.model.compiled_bundle import CompiledLevel
-from services.router.domain.model.incident import Chain
+from services.router.domain.model.parts import Chain
 from services.router.domain.model.reason import Reason
 
 MACHINE_REST: Final = timedelta(minutes=30)  # rule 3: a machine's acknowledge rests the levels so long

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import shown_address
 from services.router.domain.escalation import calls, chain, modes, paging
-from services.router.domain.model.incident import OpenPage
+from services.router.domain.model.parts import OpenPage
 from services.router.domain.model.reason import Reason
 from shared.events import DeliveryReport
 

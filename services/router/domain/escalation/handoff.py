@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found
-from services.router.domain.model.incident import Duty, Incident
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.parts import Duty
 from services.router.domain.model.reason import Reason
 from shared.events import Recipient
 from shared.policy import Schedule

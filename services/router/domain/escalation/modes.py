@@ -12,7 +12,7 @@ from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found, shown_address
 from services.router.domain.escalation.handoff import THROUGH
 from services.router.domain.model.compiled_bundle import CompiledLevel
-from services.router.domain.model.incident import OpenPage
+from services.router.domain.model.parts import OpenPage
 from services.router.domain.model.reason import Reason
 
 

@@ -16,7 +16,7 @@ from services.router.domain.draft.wording import span
 from services.router.domain.escalation import hold_until
 from services.router.domain.escalation.hold_until import Hold
 from services.router.domain.model.compiled_bundle import CompiledLevel, EscalationPolicy
-from services.router.domain.model.incident import Chain
+from services.router.domain.model.parts import Chain
 from services.router.domain.model.reason import Reason
 from shared.policy.cel.expressions import Failed
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from services.router.domain.draft.draft import LADDER, Draft
 from services.router.domain.escalation import paging
-from services.router.domain.model.incident import Heard, Paged
+from services.router.domain.model.parts import Heard, Paged
 from services.router.domain.model.reason import Reason
 from shared.events import LOOKING, Contact, Page, Recipient
 from shared.policy import CustomerTarget

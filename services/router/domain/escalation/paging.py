@@ -14,7 +14,7 @@ from services.router.domain.draft.wording import span
 from services.router.domain.escalation import hold_until, modes
 from services.router.domain.escalation.next_step import Candidate, Step, otherwise
 from services.router.domain.model.compiled_bundle import CompiledLevel
-from services.router.domain.model.incident import ChainState
+from services.router.domain.model.parts import ChainState
 from services.router.domain.model.reason import Reason
 from shared.events import Recipient
 

@@ -16,7 +16,7 @@ from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found
 from services.router.domain.escalation.handoff import RULE, THROUGH, Turn, turn_of
 from services.router.domain.escalation.next_step import otherwise
-from services.router.domain.model.incident import Asked, OpenPage
+from services.router.domain.model.parts import Asked, OpenPage
 from services.router.domain.model.reason import Reason
 from shared.policy.model.targets import ScheduleTarget
 from shared.policy.oncall.roster import Roster

@@ -11,7 +11,7 @@ from typing import Final
 from services.router.domain.draft.draft import LADDER, Draft
 from services.router.domain.draft.wording import span
 from services.router.domain.escalation import chain, grace, paging
-from services.router.domain.model.incident import Late
+from services.router.domain.model.parts import Late
 from services.router.domain.model.reason import Reason
 from shared.events import IncidentEvent
 

@@ -6,7 +6,8 @@ from services.router.domain.draft.draft import LADDER, Draft, derived_id
 from services.router.domain.draft.names import sender
 from services.router.domain.escalation import chain
 from services.router.domain.lifecycle import classify, event_fields, late_trigger, pauses
-from services.router.domain.model.incident import Chain, Incident
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.parts import Chain
 from services.router.domain.model.reason import Reason
 from services.router.domain.muting import grouping, suppression
 from shared.events import IncidentEvent

@@ -9,7 +9,7 @@ from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import chain, paged_people
 from services.router.domain.lifecycle import classify, pauses
 from services.router.domain.model.compiled_bundle import CompiledBundle, EscalationPolicy
-from services.router.domain.model.incident import PointState
+from services.router.domain.model.parts import PointState
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks
 

@@ -1,224 +1,31 @@
-"""The incident as it is stored: one frozen record that decisions replace, never change.
+"""The incident: one frozen record that decisions replace, never change.
 
-Times are aware UTC; durations are seconds. The record is kept as JSON in its row (`encode`, `decode`); a new
-field needs a default, so that the last release's rows still read.
+Times are aware UTC; durations are seconds. Its row keeps it as JSON (`stored`); a new field needs a default,
+so that the rows of the last release still read.
 """
 
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
-from shared.events import LOOKING, ClockSnapshot, IncidentSnapshot, Link, Severity, Status, Upstream
-from shared.policy import Whose
-from shared.policy.calendars.open_hours import Calendars, named
+from services.router.domain.model.clock import Clock
+from services.router.domain.model.parts import (
+    Approval,
+    Asked,
+    Chain,
+    Duty,
+    Late,
+    OpenPage,
+    Paged,
+    PointState,
+    Stuck,
+    Subscriber,
+)
+from shared.events import Link, Severity, Status, Upstream
 
-ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
-# grace: automation has its chance, or a late trigger is held; held: the level waits for its calendar to open
-ChainState: TypeAlias = Literal["climbing", "assignee", "finally", "resting", "grace", "held"]
-PageState: TypeAlias = Literal["sent", "reached", "unreachable"]
-# rests: a machine acknowledged it; free: somebody has it, or others are asked instead
-Heard: TypeAlias = Literal["", "rests", "free"]
-LIVE: Final[frozenset[ClockState]] = frozenset({"running", "paused"})
-TOLERANCE: Final = 0.001  # seconds: a timer that fires a rounding error early has still fired
 OPEN: Final[frozenset[Status]] = frozenset({"triggered", "acknowledged"})
 MUTED: Final = frozenset({"grouped", "suppressed"})  # of the reasons to stand still: nobody is told
-
-
-class Interval(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A stretch of wall time in which a clock ran; `ended` is None while it runs."""
-
-    started: datetime
-    ended: datetime | None = None
-
-
-class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One SLA target: what was promised, and the stretches in which its time ran."""
-
-    target: str
-    goal: float
-    state: ClockState = "running"
-    breached: bool = False  # what is promised now was not kept
-    intervals: tuple[Interval, ...] = ()
-    thresholds: tuple[float, ...] = ()  # shares of the goal already acted on or recorded (0.8, 1.0)
-    warn_at: tuple[float, ...] = ()
-    pause_while: tuple[str, ...] = ()
-    sla: str = ""
-    calendar: str = "always"
-    breaches: int = (
-        0  # how often a promise of this target was broken: this one, an earlier one, a period of `update`
-    )
-    took: float | None = None  # seconds that had counted when it was fulfilled or cancelled
-    by: Whose = "anybody"  # whose act keeps it
-    reminded: int = 0  # `update`: how many of its periods have passed in silence
-
-    @property
-    def times_broken(self) -> int:
-        """How often it was broken in all; the first releases kept no count."""
-        return max(self.breaches, int(self.breached))
-
-    def is_used_up(self, passed: float) -> bool:
-        """Whether the goal is reached when so many seconds have counted."""
-        return passed + TOLERANCE >= self.goal
-
-    def elapsed(self, now: datetime, calendars: Calendars) -> float:
-        """Seconds of its calendar's time that counted up to now."""
-        if self.took is not None:
-            return self.took
-        hours, seconds = named(calendars, self.calendar), 0.0
-        for part in self.intervals:
-            seconds += hours.elapsed(part.started, part.ended or now)
-        return seconds
-
-    def reaches(self, share: float, calendars: Calendars) -> datetime | None:
-        """When this share of the goal is used up if nothing changes; in the past when it is used up already.
-
-        None unless the clock runs, and when its calendar does not open for so long in the next 10 years.
-        """
-        if self.state != "running":
-            return None
-        hours, left = named(calendars, self.calendar), self.goal * share
-        for part in self.intervals:
-            passed = hours.elapsed(part.started, part.ended) if part.ended is not None else left
-            if passed >= left:
-                return hours.after(part.started, left)
-            left -= passed
-        return None
-
-
-class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where on its ladder the incident stands. `level` is an index; past the last one stands `finally`."""
-
-    policy: str
-    level: int = 0
-    round: int = 1
-    since: datetime
-    state: ChainState = "climbing"
-    due: datetime | None = None
-    ends: datetime | None = None  # one_by_one: when the level's own time is over; None: `since` tells
-    lowest: int = 0  # the level it started at: no round goes below it
-    entered: tuple[str, ...] = ()  # policies that it has been through
-    failed_step_at: datetime | None = None  # the last step taken because pages reached nobody
-    unasked: bool = False  # no level has been paged in this opening: what follows is the lowest one
-    by_name: bool = False  # its level was asked for by name, whatever it handles
-    turn: int = 0  # one_by_one: how many of the level's people have been asked
-    calendar: str = ""  # held: the calendar whose opening it waits for; then follows the next level
-    grace_due: bool = False  # automation is to have its chance before the first level
-
-    @property
-    def waits_at_the_end(self) -> bool:
-        """Whether `finally` waits for its calendar to open."""
-        return self.state == "finally" and bool(self.calendar)
-
-
-class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A page that was asked for at the current step, or by a point: who was paged, and whether it arrived."""
-
-    page_id: str
-    name: str
-    through: str
-    level: str = ""
-    state: PageState = "sent"
-    user: bool = True
-    joins: bool = False  # somebody had taken it already, more people were asked
-    schedule: str = ""  # the schedule that named the person
-    superseded: bool = False  # it was not sent by some contact: a newer page to them stands for it
-
-    @property
-    def looks(self) -> bool:
-        """Whether it only asks to look, beside the levels."""
-        return self.through in LOOKING
-
-
-class Paged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody who was paged in this opening, whatever is asked now; they hear of its end (rule 21).
-
-    `first` and `since` are versions: of the message with their first page, and of the first page after what
-    they heard last.
-    """
-
-    name: str
-    kind: str = "user"
-    via: str = ""  # of an address: its channel
-    first: int
-    since: int
-    heard: Heard = ""
-    knows: bool = False  # they acted on it or were told of it: whatever became of their pages
-
-
-class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one escalation point remembers: since when its condition holds, and when it fired last."""
-
-    held_since: datetime | None = None
-    fired: int = 0
-    fired_at: datetime | None = None
-
-
-class Late(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A trigger from before the last resolve opened or reopened it: until then nobody is paged (rule 16).
-
-    `first`: whoever had it and is asked before the levels. `reopens`: it was resolved and counts as reopened.
-    """
-
-    until: datetime
-    first: str = ""
-    reopens: bool = False
-
-
-class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The assignee has the incident as whoever is on call: at `until` the next one hears of it (rule 20).
-
-    `begins`: when the assignee's shift begins, later for one who was asked as `next:`. `on_call`: who had
-    the schedule when it was asked last.
-    """
-
-    schedule: str
-    user: str
-    until: datetime
-    begins: datetime | None = None
-    on_call: str = ""
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody was asked through a schedule and it is not settled: at `until` whoever follows is (rule 20).
-
-    `begins`: when the shift of `user`, who was asked, begins. `on_call`: who had the schedule when it was
-    asked last. `heard`: the turns in which somebody was asked or told.
-    """
-
-    schedule: str
-    user: str
-    until: datetime
-    begins: datetime | None = None
-    on_call: str = ""
-    point: bool = False  # by an escalation point: it is seen, not taken
-    joins: bool = False  # somebody had taken it already, more people were asked
-    heard: tuple[str, ...] = ()
-
-
-class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What somebody with the authority decided about an overrun or a conflict."""
-
-    decision: Literal["approve", "reject"]
-    by: str
-    at: datetime
-    note: str = ""
-
-
-class Subscriber(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody who asked to hear of this one incident: a user, or (`via`, `address`) anybody."""
-
-    who: str
-    via: str = ""
-
-
-class Stuck(msgspec.Struct, frozen=True, kw_only=True):
-    """An error inside a decision: the incident waits for the next try while `last_resort` is paged."""
-
-    error: str
-    since: datetime
-    tries: int
-    retry_at: datetime
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -355,83 +162,3 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> tuple[str, str]:
         return self.integration, self.dedup_key
-
-
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Incident)
-
-
-def encode(incident: Incident) -> bytes:
-    """The record as JSON."""
-    return _encoder.encode(incident)
-
-
-def decode(raw: bytes | str) -> Incident:
-    """The record back from JSON."""
-    return _decoder.decode(raw)
-
-
-def _clock_snapshot(clock: Clock, now: datetime, calendars: Calendars) -> ClockSnapshot:
-    elapsed = clock.elapsed(now, calendars)
-    broken = clock.breached and (clock.state not in LIVE or clock.is_used_up(elapsed))
-    return ClockSnapshot(
-        target=clock.target,
-        state="breached" if broken and clock.state in LIVE else clock.state,
-        goal_seconds=clock.goal,
-        elapsed_seconds=round(elapsed, 3),
-        due_at=clock.reaches(1.0, calendars),
-        breached=clock.breached or clock.breaches > 0,
-        broken_before=clock.times_broken > broken,
-        breaches=clock.times_broken,
-        by=clock.by,
-    )
-
-
-def snapshot(incident: Incident, level_name: str, now: datetime, calendars: Calendars) -> IncidentSnapshot:
-    """The incident as the API and every message show it; `calendars` of the policy it started with."""
-    return IncidentSnapshot(
-        id=incident.id,
-        integration=incident.integration,
-        dedup_key=incident.dedup_key,
-        title=incident.title,
-        description=incident.description,
-        kind=incident.kind,
-        source=incident.source,
-        severity=incident.severity,
-        labels=incident.labels,
-        attributes=incident.attributes,
-        links=incident.links,
-        status=incident.status,
-        priority=incident.priority,
-        tier=incident.tier,
-        customer=incident.customer,
-        customer_name=incident.customer_name,
-        service=incident.service,
-        policy=incident.chain.policy,
-        level=level_name,
-        round=incident.chain.round,
-        assignee=incident.assignee,
-        waiting_for=incident.waiting_for,
-        waiting_until=incident.waiting_until,
-        snoozed_until=incident.snoozed_until,
-        decision=incident.approval.decision if incident.approval is not None else "",
-        decided_by=incident.approval.by if incident.approval is not None else "",
-        rating=incident.rating,
-        parent=incident.parent,
-        members=incident.members,
-        members_open=incident.members_open,
-        suppressed_by=incident.suppressed_by,
-        suppressed_until=incident.suppressed_until,
-        may_follow_from=incident.may_follow_from,
-        reopened=incident.reopened,
-        opened_at=incident.opened_at,
-        acknowledged_at=incident.acknowledged_at,
-        resolved_at=incident.resolved_at,
-        closed_at=incident.closed_at,
-        last_event_at=incident.last_event_at,
-        next_due_at=incident.next_due_at,
-        clocks=tuple(_clock_snapshot(clock, now, calendars) for clock in incident.clocks),
-        events=incident.events,
-        version=incident.version,
-        opened_as=incident.opened_as,
-    )

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
+from services.router.domain.model.clock import Clock
 from services.router.domain.model.compiled_bundle import EscalationPolicy, Rule
-from services.router.domain.model.incident import Clock, PointState
+from services.router.domain.model.parts import PointState
 from services.router.domain.points import point_actions
 from services.router.domain.sla import clocks, stopwatch
 from services.router.domain.stakeholders import updates

@@ -22,7 +22,8 @@ from services.router.domain.lifecycle import (
     transitions,
     unsuppress,
 )
-from services.router.domain.model.incident import Incident, Subscriber
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.parts import Subscriber
 from services.router.domain.model.reason import Reason
 from services.router.domain.muting import grouping
 from services.router.domain.sla import by_person, clocks

@@ -10,8 +10,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from services.router.domain.model.clock import Clock
 from services.router.domain.model.decision import Decision
-from services.router.domain.model.incident import Clock, Incident
+from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import DeliveryReported, Signal, TimerFired
 from shared.events import LOOKING
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.wording import span
-from services.router.domain.model.incident import Clock, Interval
+from services.router.domain.model.clock import Clock, Interval
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import stopwatch
 from shared.policy import ALWAYS, AtShare, Sla

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from services.router.domain.model.incident import LIVE, TOLERANCE, Clock, Interval
+from services.router.domain.model.clock import LIVE, TOLERANCE, Clock, Interval
 from shared.policy import Sla
 from shared.policy.calendars.open_hours import Calendars
 

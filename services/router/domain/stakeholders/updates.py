@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.wording import span
 from services.router.domain.escalation.next_step import level_above
-from services.router.domain.model.incident import TOLERANCE, Clock
+from services.router.domain.model.clock import TOLERANCE, Clock
 from services.router.domain.sla import clocks, stopwatch
 from shared.events import Recipient
 from shared.policy import AtShare

@@ -1,0 +1,74 @@
+"""One promise of an SLA, as the incident keeps it: the goal, and the stretches in which its time ran."""
+
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from shared.policy import Whose
+from shared.policy.calendars.open_hours import Calendars, named
+
+ClockState: TypeAlias = Literal["running", "paused", "fulfilled", "cancelled"]
+LIVE: Final[frozenset[ClockState]] = frozenset({"running", "paused"})
+TOLERANCE: Final = 0.001  # seconds: a timer that fires a rounding error early has still fired
+
+
+class Interval(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A stretch of wall time in which a clock ran; `ended` is None while it runs."""
+
+    started: datetime
+    ended: datetime | None = None
+
+
+class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One SLA target: what was promised, and the stretches in which its time ran."""
+
+    target: str
+    goal: float
+    state: ClockState = "running"
+    breached: bool = False  # what is promised now was not kept
+    intervals: tuple[Interval, ...] = ()
+    thresholds: tuple[float, ...] = ()  # shares of the goal already acted on or recorded (0.8, 1.0)
+    warn_at: tuple[float, ...] = ()
+    pause_while: tuple[str, ...] = ()
+    sla: str = ""
+    calendar: str = "always"
+    breaches: int = (
+        0  # how often a promise of this target was broken: this one, an earlier one, a period of `update`
+    )
+    took: float | None = None  # seconds that had counted when it was fulfilled or cancelled
+    by: Whose = "anybody"  # whose act keeps it
+    reminded: int = 0  # `update`: how many of its periods have passed in silence
+
+    @property
+    def times_broken(self) -> int:
+        """How often it was broken in all; the first releases kept no count."""
+        return max(self.breaches, int(self.breached))
+
+    def is_used_up(self, passed: float) -> bool:
+        """Whether the goal is reached when so many seconds have counted."""
+        return passed + TOLERANCE >= self.goal
+
+    def elapsed(self, now: datetime, calendars: Calendars) -> float:
+        """Seconds of its calendar's time that counted up to now."""
+        if self.took is not None:
+            return self.took
+        hours, seconds = named(calendars, self.calendar), 0.0
+        for part in self.intervals:
+            seconds += hours.elapsed(part.started, part.ended or now)
+        return seconds
+
+    def reaches(self, share: float, calendars: Calendars) -> datetime | None:
+        """When this share of the goal is used up if nothing changes; in the past when it is used up already.
+
+        None unless the clock runs, and when its calendar does not open for so long in the next 10 years.
+        """
+        if self.state != "running":
+            return None
+        hours, left = named(calendars, self.calendar), self.goal * share
+        for part in self.intervals:
+            passed = hours.elapsed(part.started, part.ended) if part.ended is not None else left
+            if passed >= left:
+                return hours.after(part.started, left)
+            left -= passed
+        return None

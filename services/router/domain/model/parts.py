@@ -1,0 +1,149 @@
+"""What an incident is made of, besides its plain fields and its clocks."""
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from shared.events import LOOKING
+
+# grace: automation has its chance, or a late trigger is held; held: the level waits for its calendar to open
+ChainState: TypeAlias = Literal["climbing", "assignee", "finally", "resting", "grace", "held"]
+PageState: TypeAlias = Literal["sent", "reached", "unreachable"]
+# rests: a machine acknowledged it; free: somebody has it, or others are asked instead
+Heard: TypeAlias = Literal["", "rests", "free"]
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where on its ladder the incident stands. `level` is an index; past the last one stands `finally`."""
+
+    policy: str
+    level: int = 0
+    round: int = 1
+    since: datetime
+    state: ChainState = "climbing"
+    due: datetime | None = None
+    ends: datetime | None = None  # one_by_one: when the level's own time is over; None: `since` tells
+    lowest: int = 0  # the level it started at: no round goes below it
+    entered: tuple[str, ...] = ()  # policies that it has been through
+    failed_step_at: datetime | None = None  # the last step taken because pages reached nobody
+    unasked: bool = False  # no level has been paged in this opening: what follows is the lowest one
+    by_name: bool = False  # its level was asked for by name, whatever it handles
+    turn: int = 0  # one_by_one: how many of the level's people have been asked
+    calendar: str = ""  # held: the calendar whose opening it waits for; then follows the next level
+    grace_due: bool = False  # automation is to have its chance before the first level
+
+    @property
+    def waits_at_the_end(self) -> bool:
+        """Whether `finally` waits for its calendar to open."""
+        return self.state == "finally" and bool(self.calendar)
+
+
+class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A page that was asked for at the current step, or by a point: who was paged, and whether it arrived."""
+
+    page_id: str
+    name: str
+    through: str
+    level: str = ""
+    state: PageState = "sent"
+    user: bool = True
+    joins: bool = False  # somebody had taken it already, more people were asked
+    schedule: str = ""  # the schedule that named the person
+    superseded: bool = False  # it was not sent by some contact: a newer page to them stands for it
+
+    @property
+    def looks(self) -> bool:
+        """Whether it only asks to look, beside the levels."""
+        return self.through in LOOKING
+
+
+class Paged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody who was paged in this opening, whatever is asked now; they hear of its end (rule 21).
+
+    `first` and `since` are versions: of the message with their first page, and of the first page after what
+    they heard last.
+    """
+
+    name: str
+    kind: str = "user"
+    via: str = ""  # of an address: its channel
+    first: int
+    since: int
+    heard: Heard = ""
+    knows: bool = False  # they acted on it or were told of it: whatever became of their pages
+
+
+class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one escalation point remembers: since when its condition holds, and when it fired last."""
+
+    held_since: datetime | None = None
+    fired: int = 0
+    fired_at: datetime | None = None
+
+
+class Late(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A trigger from before the last resolve opened or reopened it: until then nobody is paged (rule 16).
+
+    `first`: whoever had it and is asked before the levels. `reopens`: it was resolved and counts as reopened.
+    """
+
+    until: datetime
+    first: str = ""
+    reopens: bool = False
+
+
+class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The assignee has the incident as whoever is on call: at `until` the next one hears of it (rule 20).
+
+    `begins`: when the assignee's shift begins, later for one who was asked as `next:`. `on_call`: who had
+    the schedule when it was asked last.
+    """
+
+    schedule: str
+    user: str
+    until: datetime
+    begins: datetime | None = None
+    on_call: str = ""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody was asked through a schedule and it is not settled: at `until` whoever follows is (rule 20).
+
+    `begins`: when the shift of `user`, who was asked, begins. `on_call`: who had the schedule when it was
+    asked last. `heard`: the turns in which somebody was asked or told.
+    """
+
+    schedule: str
+    user: str
+    until: datetime
+    begins: datetime | None = None
+    on_call: str = ""
+    point: bool = False  # by an escalation point: it is seen, not taken
+    joins: bool = False  # somebody had taken it already, more people were asked
+    heard: tuple[str, ...] = ()
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody with the authority decided about an overrun or a conflict."""
+
+    decision: Literal["approve", "reject"]
+    by: str
+    at: datetime
+    note: str = ""
+
+
+class Subscriber(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody who asked to hear of this one incident: a user, or (`via`, `address`) anybody."""
+
+    who: str
+    via: str = ""
+
+
+class Stuck(msgspec.Struct, frozen=True, kw_only=True):
+    """An error inside a decision: the incident waits for the next try while `last_resort` is paged."""
+
+    error: str
+    since: datetime
+    tries: int
+    retry_at: datetime
