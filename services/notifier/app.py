@@ -32,7 +32,7 @@ from shared.health.probes import DatabaseLook
 from shared.loops.pulse import Pulses
 from shared.loops.repeat import APART_AFTER_SECONDS, Failures, for_ever, repeat, until_done
 from shared.network.outbound import Outbound
-from shared.outbox.outbox import Relay
+from shared.outbox.relay import Relay
 from shared.policy import Bundle
 from shared.policy.publishing.feed import PolicyFeed
 from shared.policy.publishing.usable_keys import UsableKeys

@@ -23,7 +23,7 @@ from shared.eventlog import EventLog
 from shared.health.probes import DatabaseLook
 from shared.loops.pulse import Pulses
 from shared.loops.repeat import Failures, repeat
-from shared.outbox.outbox import Relay
+from shared.outbox.relay import Relay
 from shared.service import KnownPolicy, Service
 
 _VERSIONS: Final = Path(__file__).parent / "migrations"

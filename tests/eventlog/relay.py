@@ -5,7 +5,7 @@ import sys
 
 from shared.database.pool import Database
 from shared.eventlog import LogUnavailableError
-from shared.outbox.outbox import Relay
+from shared.outbox.relay import Relay
 from tests.eventlog.places import opened
 
 

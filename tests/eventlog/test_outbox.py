@@ -19,7 +19,7 @@ from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError, co
 from shared.eventlog.placement import check_size
 from shared.events import INCIDENTS, IncidentEvent
 from shared.outbox import lease, outbox
-from shared.outbox.outbox import Relay
+from shared.outbox.relay import Relay
 from shared.outbox.watch import STALLED_AFTER, Watch
 from tests.eventlog.places import Place, read, values
 from tests.servers.swallowing import swallowing

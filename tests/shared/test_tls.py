@@ -15,7 +15,7 @@ from shared.database.connections import UnreachableError, connect, part_from
 from shared.database.pool import Database
 from shared.errors.kinds import Kind, kind_of
 from shared.eventlog.postgres.log import PostgresEventLog
-from shared.outbox.outbox import Relay
+from shared.outbox.relay import Relay
 from tests.servers.ports import free_port
 from tests.servers.secure import Secure, programs, secure
 from tests.waiting import until
