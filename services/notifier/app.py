@@ -86,7 +86,7 @@ class Notifier:
             database,
             transport,
             self.concurrency,
-            sent=self._relay.wake,
+            sent=self._relay.hand,
             sends=sendable(settings.mail),
             pulses=self._pulses,
         )
@@ -96,7 +96,7 @@ class Notifier:
             bundle=self.bundle,
             newer_policy=self._newer_policy,
             lease=LEASE,
-            committed=self._relay.wake,
+            committed=self._relay.hand,
         )
         self._caught_up = CaughtUp()
         self._starting = Failures("notifier", database.trouble)

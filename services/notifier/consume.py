@@ -50,6 +50,7 @@ from shared.eventlog import Received
 from shared.eventlog.codec import UnreadableRecordError, decode, encode
 from shared.events import Announced, IncidentChanged
 from shared.outbox import outbox
+from shared.outbox.memory import Written
 from shared.policy import Bundle
 
 GROUP: Final = "ladder-notifier"
@@ -72,8 +73,8 @@ class SendQueue(Protocol):
 class Consumption:
     """Applies batches.
 
-    `bundle` gives the policy in force, `newer_policy` waits a moment for another one, `committed` is called
-    after each commit, `lease` is that of what starts at once.
+    `bundle` gives the policy in force, `newer_policy` waits a moment for another one, `committed` is given
+    what the relay may take over after each commit, `lease` is that of what starts at once.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Consumption:
         bundle: Callable[[], Bundle],
         newer_policy: Callable[[], Awaitable[None]],
         lease: timedelta,
-        committed: Callable[[], None],
+        committed: Callable[[Written | None], None],
     ) -> None:
         self._database = database
         self._send_queue = send_queue
@@ -214,7 +215,7 @@ class Consumption:
         until = now + timedelta(seconds=asked_at - self._began) + self._lease
         leased = dict.fromkeys(reserved, until)
         try:
-            started, settled = await self._write(planned, bundle, behind, leased, now)
+            started, settled, written = await self._write(planned, bundle, behind, leased, now)
         finally:
             going = {delivery.id for delivery in started}
             self._send_queue.release(startable[name] for name in reserved - going)
@@ -222,7 +223,7 @@ class Consumption:
             self._send_queue.settle(one.incident_id, one.settled_version)
         crash_point("notifier.committed")
         self._send_queue.start(started, asked_at)
-        self._committed()
+        self._committed(written)
         if len(reserved) < len(startable) or settled:  # an end may go out
             self._send_queue.wake()
 
@@ -233,14 +234,17 @@ class Consumption:
         behind: set[int],
         leased: Mapping[str, datetime],
         now: datetime,
-    ) -> tuple[list[Delivery], Sequence[IncidentVersion]]:
-        """The transaction: what starts now of what is leased (until then), and what was settled."""
+    ) -> tuple[list[Delivery], Sequence[IncidentVersion], Written | None]:
+        """The transaction: what starts now of what is leased (until then), what was settled, and what
+        the relay may take over.
+        """
         seen = incident_versions([one.read.message for one in planned if one.read is not None])
         rows = [row for one in planned for row in self._rows(one, behind, leased, now)]
         settled = [one for one in seen if one.settled_version]
         ids = [one.identity for one in planned]
         bound = {row.delivery.incident_id for row in rows if row.delivery.is_end_notice}
         again = {row.delivery.incident_id for row in rows if row.delivery.is_repeat}
+        handed: Written | None = None
         if settled or bound or again or any(one.dead_letter or one.plan.reports for one in planned):
             async with self._database.transaction() as connection:
                 written = await store.insert(connection, ids, seen, rows, now)
@@ -250,7 +254,7 @@ class Consumption:
                 if bound:
                     await end_notices.judge(connection, bound, now)
                 messages = [*outgoing(fresh), *await superseded_pages.supersede(connection, again, now)]
-                await outbox.add(connection, SCHEMA, [encode(message) for message in messages])
+                handed = await outbox.write(connection, SCHEMA, [encode(message) for message in messages])
         else:  # one statement is a transaction of its own: the quick way to a page
             async with self._database.engine.connect() as plain:
                 connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
@@ -259,7 +263,8 @@ class Consumption:
         _count(planned, fresh)
         claimed = {row.delivery.id: row.delivery for row in rows if row.lease_until}
         states = written.states
-        return [_claimed(one) for name, one in claimed.items() if states.get(name) == "sending"], settled
+        started = [_claimed(one) for name, one in claimed.items() if states.get(name) == "sending"]
+        return started, settled, handed
 
     async def _tell_the_paged(
         self,

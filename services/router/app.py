@@ -43,7 +43,7 @@ class Router:
         self._database = database
         self._keep = settings.keep
         self._relay = Relay(database, log, SCHEMA)
-        self.engine = Engine(database, wake_relay=self._relay.wake)
+        self.engine = Engine(database, wake_relay=self._relay.wake, hand_over=self._relay.hand)
         self._pulses = Pulses(clock=clock)
         beat_of = self._pulses.beat_of
         self.consuming = [

@@ -19,6 +19,10 @@ import httpx2
 
 from shared.network.keepalive import SOCKET_OPTIONS
 
+_IDLE: Final = (
+    20  # connections kept: with each request httpcore2 asks every one of them whether it still stands
+)
+
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
@@ -146,7 +150,7 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=httpx2.create_ssl_context(),
             max_connections=connections,
-            max_keepalive_connections=connections,
+            max_keepalive_connections=min(connections, _IDLE),
             keepalive_expiry=30.0,
             network_backend=GuardedBackend(outbound),
             socket_options=SOCKET_OPTIONS,  # one that was swallowed while it was idle is not used again

@@ -67,11 +67,16 @@ class Lease:
         """Whether it is certain that nobody else holds it."""
         return self._asked_at is not None and stopwatch() < self._asked_at + SECONDS
 
+    def is_fresh(self, blocked: str = "") -> bool:
+        """Whether it is held, needs no renewal yet, and nothing new is to be said."""
+        asked_at = self._asked_at
+        return asked_at is not None and stopwatch() < asked_at + _RENEWED_EVERY and blocked == self._said
+
     async def take(self, connection: asyncpg.Connection, blocked: str = "") -> bool:
         """Take or renew it where that is possible; whether it is held. `blocked`: why nothing goes out."""
-        asked_at = stopwatch()
-        if self.held and asked_at < (self._asked_at or 0.0) + _RENEWED_EVERY and blocked == self._said:
+        if self.is_fresh(blocked):
             return True
+        asked_at = stopwatch()
         epoch = await connection.fetchval(_TAKE.format(schema=self._schema), self.holder, SECONDS, blocked)
         self._asked_at, self.epoch, self._said = (asked_at, epoch, blocked) if epoch else (None, 0, "")
         return epoch is not None

@@ -1,43 +1,42 @@
-"""The relay: publishes what waits in an outbox and deletes what the log acknowledged."""
+"""The relay: publishes what waits in an outbox (shared.outbox.outbox) and deletes what the log acknowledged.
+
+What its own process has just committed it publishes from memory (shared.outbox.memory) and deletes it while
+the next records go out; the table is what a crash leaves. It is read where memory does not know all of it,
+and twice a second whatever it knows.
+"""
 
 import asyncio
-import hashlib
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from shared import telemetry
+from shared.clock import stopwatch
 from shared.crash import crash_point
 from shared.database.connections import connect, part_from
 from shared.database.pool import Database
 from shared.errors.bisect import bisect
-from shared.eventlog import EventLog, LogUnavailableError, Record, codec
-from shared.eventlog.packed_headers import pack, unpack
-from shared.eventlog.placement import size_of
-from shared.events import INCIDENTS, OWN_INTEGRATION, IncidentEvent
+from shared.eventlog import EventLog, LogUnavailableError, Record
+from shared.eventlog.packed_headers import unpack
 from shared.loops.outage import Trouble
 from shared.loops.repeat import for_ever
+from shared.outbox import refused
 from shared.outbox.lease import FREED, STANDS, Lease
-from shared.outbox.outbox import channel_of
+from shared.outbox.memory import BATCH, BATCH_BYTES, Memory, Row, Written
+from shared.outbox.outbox import PROCESS, channel_of
 from shared.outbox.watch import Watch
 
-_BATCH: Final = 500
-_BATCH_BYTES: Final = 4 * 1024 * 1024
 _CALL_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.5  # wake-ups come by NOTIFY and wake(); a relay that stands by tries this often
 _LONGEST_PAUSE_SECONDS: Final = 0.5
-_TELLS: Final = "outbox-refused"  # the dedup keys of what tells of refused records begin with it
 
 log = telemetry.logger(__name__)
 
 WAITING_ROWS = Gauge("ladder_outbox_batch_rows", "Rows in the relay's last batch", ["schema"])
 LEADING = Gauge("ladder_outbox_leading", "Whether this process publishes the outbox: one does", ["schema"])
-REFUSED = Counter("ladder_outbox_refused_total", "Records that the log will never take", ["schema"])
 
 
 class _DeposedError(Exception):
@@ -57,7 +56,14 @@ class Relay:
         self._channel = channel_of(schema)
         self._lease = Lease(schema)
         self._watch = Watch(database, schema)
+        self._epoch = 0
+        self._memory = Memory()
+        self._read_at = 0.0
         self._connection: asyncpg.Connection | None = None
+        self._using = asyncio.Lock()  # a connection takes one statement at a time
+        self._published: list[int] = []  # ids that are still to be deleted, without those under way
+        self._undeleted = 0  # with them
+        self._deleting: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._blocked = ""
         self._publishing = Trouble(telemetry.logger(__name__), "relay_blocked", schema=schema)
@@ -75,8 +81,23 @@ class Relay:
         """
         return self._watch.stalled()
 
+    def hand(self, written: Written | None) -> None:
+        """This is committed: publish it, from memory where this relay knows all that comes before it.
+
+        Where another one leads, that has heard of it by the commit.
+        """
+        if written is None:
+            return
+        if not self.leading:
+            self._memory.incomplete = True
+        else:
+            if self._memory.hand(written):
+                crash_point("relay.handed")
+            self._woken.set()
+
     def wake(self) -> None:
-        """There is something to send: call it after a commit, it is quicker than NOTIFY."""
+        """Something was committed that is not handed over."""
+        self._memory.incomplete = True
         if self.leading:
             self._woken.set()
 
@@ -100,79 +121,135 @@ class Relay:
 
         Raises LogUnavailableError (the rows stay), and the database's errors.
         """
-        connection = await self._connected()
-        if not await self._lease.take(connection, self._blocked):
-            return 0
-        rows = await connection.fetch(_SELECT.format(schema=self._schema), _BATCH, _BATCH_BYTES)
-        WAITING_ROWS.labels(self._schema).set(len(rows))
-        try:
-            await self._publish(connection, rows)
-        except _DeposedError:
-            self._lease.lost()
-            return 0
-        return len(rows)
+        return await self._relay_once(settled=True)
 
     async def close(self) -> None:
         """Give up the lease and the connection."""
         connection, self._connection = self._connection, None
         if connection is not None and not connection.is_closed():
             with suppress(Exception):  # it ends by itself
+                await self._deleted()
                 await self._lease.release(connection, self._channel)
+        self._leave_deletions()
         await part_from(connection)
 
-    async def _publish(self, connection: asyncpg.Connection, rows: Sequence[Any]) -> None:
+    async def _relay_once(self, *, settled: bool) -> int:
+        """`settled`: wait until what was published is deleted, too."""
+        try:
+            count = await self._publish_next()
+            if settled:
+                await self._deleted()
+        except _DeposedError:
+            self._lease.lost()
+            self._memory.forget()
+            return 0
+        return count
+
+    async def _publish_next(self) -> int:
+        if self._deleting is not None and (self._deleting.done() or self._undeleted >= BATCH):
+            await self._deleted()
+        connection = await self._connected()
+        if not self._lease.is_fresh(self._blocked) and not await self._take_lease(connection):
+            self._memory.forget()
+            return 0
+        if self._memory.incomplete or stopwatch() >= self._read_at + _POLL_SECONDS:
+            await self._read(connection)
+        rows = self._memory.take()
+        WAITING_ROWS.labels(self._schema).set(len(rows))
+        try:
+            await self._publish(connection, rows)
+        except BaseException:
+            self._memory.forget()  # the table says what is left, in its order
+            raise
+        return len(rows)
+
+    async def _take_lease(self, connection: asyncpg.Connection) -> bool:
+        async with self._using:
+            held = await self._lease.take(connection, self._blocked)
+        if held and self._lease.epoch != self._epoch:  # another one may have led meanwhile
+            self._epoch = self._lease.epoch
+            self._memory.forget()
+        return held
+
+    async def _read(self, connection: asyncpg.Connection) -> None:
+        """The oldest rows of the table, of which those that were published are gone."""
+        await self._deleted()
+        self._memory.incomplete = False  # what is written from now on says so
+        async with self._using:
+            found = await connection.fetch(_SELECT.format(schema=self._schema), BATCH, BATCH_BYTES)
+        self._read_at = stopwatch()
+        self._memory.read(Row(row["id"], _record(row), row["created_at"]) for row in found)
+        if len(found) == BATCH or sum(len(row["value"]) for row in found) >= BATCH_BYTES:
+            self._memory.incomplete = True
+
+    async def _publish(self, connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
         """Publish and delete; a record that the log refuses is set aside, and those behind it go on."""
 
-        async def take(some: Sequence[Any]) -> Sequence[None]:
+        async def take(some: Sequence[Row]) -> Sequence[None]:
             if not self._lease.held:  # this process may have stood still since it asked
                 raise _DeposedError
-            await self._log.publish([_record(row) for row in some])
+            await self._log.publish([row.record for row in some])
             crash_point("relay.published")
-            await self._delete(connection, [row["id"] for row in some])
+            self._delete(connection, [row.id for row in some])
             return ()
 
-        async def set_aside(row: Any, err: Exception) -> Sequence[None]:
+        async def set_aside(row: Row, err: Exception) -> Sequence[None]:
             await self._set_aside(connection, row, str(err))
             return ()
 
         await bisect(rows, take, set_aside)
 
-    async def _delete(self, connection: asyncpg.Connection, ids: Sequence[int]) -> None:
-        statement = _DELETE.format(schema=self._schema)
-        if not await connection.fetchval(statement, *self._lease.proof(), ids):
-            raise _DeposedError
+    def _delete(self, connection: asyncpg.Connection, ids: Sequence[int]) -> None:
+        """Beside what is published next."""
+        self._published += ids
+        self._undeleted += len(ids)
+        if self._deleting is not None and self._deleting.done():
+            self._deleting.result()
+            self._deleting = None
+        if self._deleting is None:
+            work = self._delete_published(connection)
+            self._deleting = asyncio.create_task(work, name=f"relay {self._schema} deletes")
 
-    async def _set_aside(self, connection: asyncpg.Connection, row: Any, reason: str) -> None:
+    async def _delete_published(self, connection: asyncpg.Connection) -> None:
+        statement = _DELETE.format(schema=self._schema)
+        while self._published:
+            ids, self._published = self._published, []
+            async with self._using:
+                stood = await connection.fetchval(statement, *self._lease.proof(), ids)
+            if not stood:
+                raise _DeposedError
+            self._undeleted -= len(ids)
+
+    async def _deleted(self) -> None:
+        """Wait until all that was published is deleted. Raises what went wrong with that."""
+        task = self._deleting
+        if task is None:
+            return
+        try:
+            await asyncio.shield(task)
+        finally:
+            if task.done() and self._deleting is task:
+                self._deleting = None
+
+    def _leave_deletions(self) -> None:
+        """What is published and not deleted goes out once more."""
+        task, self._deleting = self._deleting, None
+        if task is not None:
+            task.cancel()
+            task.add_done_callback(_heard)
+        self._published, self._undeleted = [], 0
+        self._memory.forget()
+
+    async def _set_aside(self, connection: asyncpg.Connection, row: Row, reason: str) -> None:
         """Keep it elsewhere and let an incident tell of it: nothing behind it waits."""
-        record = _record(row)
-        told = _telling(self._schema, row["id"], row["created_at"], record, reason)
-        stood = await connection.fetchval(
-            _SET_ASIDE.format(schema=self._schema),
-            *self._lease.proof(),
-            row["id"],
-            reason[:1000].replace("\0", "\N{REPLACEMENT CHARACTER}"),
-            size_of(record),
-            _sha256(record),
-            [one.topic for one in told],
-            [one.key for one in told],
-            [one.value for one in told],
-            [pack(one.headers) for one in told],
-        )
-        if not stood:
-            raise _DeposedError
-        REFUSED.labels(self._schema).inc()
-        log.error(
-            "the log refuses a record for good: set aside",
-            action="record_refused",
-            schema=self._schema,
-            row=row["id"],
-            topic=record.topic,
-            size=size_of(record),
-            error=reason[:300],
-        )
+        async with self._using:
+            if not await refused.set_aside(connection, self._schema, self._lease, row, reason):
+                raise _DeposedError
+        self._memory.incomplete = True  # what tells of it is not handed over
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
+            self._leave_deletions()
             self._connection = await connect(
                 self._database.server,
                 f"ladder relay {self._schema}",
@@ -184,6 +261,9 @@ class Relay:
 
     def _hears(self, payload: str) -> None:
         """One that stands by has nothing to do with what is written, only with a lease that is free."""
+        if payload == PROCESS:
+            return  # it is handed over
+        self._memory.incomplete = True
         if self.leading or payload == FREED:
             self._woken.set()
 
@@ -194,7 +274,7 @@ class Relay:
     async def _relay(self) -> None:
         self._woken.clear()
         try:
-            sent = await self.relay_once()
+            sent = await self._relay_once(settled=False)
         except LogUnavailableError as err:
             self._blocked = str(err)[:200]
             self._publishing.is_on(err)
@@ -226,25 +306,10 @@ _SELECT: Final = """
     ) AS counted
     WHERE before < $2 ORDER BY id
 """
-# Both answer whether the lease stood; rows that an older release's relay deleted meanwhile are no matter.
+# It answers whether the lease stood; rows that an older release's relay deleted meanwhile are no matter.
 _DELETE: Final = f"""
     WITH stands AS (SELECT WHERE {STANDS}), gone AS (
         DELETE FROM {{schema}}.outbox WHERE id = ANY($3::bigint[]) AND EXISTS (SELECT FROM stands)
-    )
-    SELECT EXISTS (SELECT FROM stands)
-"""
-_SET_ASIDE: Final = f"""
-    WITH stands AS (SELECT WHERE {STANDS}), gone AS (
-        DELETE FROM {{schema}}.outbox WHERE id = $3 AND EXISTS (SELECT FROM stands)
-        RETURNING id, topic, key, value, headers, created_at
-    ), kept AS (
-        INSERT INTO {{schema}}.outbox_refused
-            (id, topic, key, value, headers, created_at, reason, size, sha256)
-        SELECT *, $4::text, $5::bigint, $6::text FROM gone
-        ON CONFLICT DO NOTHING
-    ), told AS (
-        INSERT INTO {{schema}}.outbox (topic, key, value, headers)
-        SELECT given.* FROM gone, unnest($7::text[], $8::bytea[], $9::bytea[], $10::bytea[]) AS given
     )
     SELECT EXISTS (SELECT FROM stands)
 """
@@ -254,26 +319,6 @@ def _record(row: Any) -> Record:
     return Record(row["topic"], row["key"], row["value"], unpack(row["headers"]))
 
 
-def _sha256(record: Record) -> str:
-    return hashlib.sha256(record.value).hexdigest()
-
-
-def _telling(schema: str, row: int, at: datetime, record: Record, reason: str) -> Sequence[Record]:
-    """The event that tells of a refused record; none for such an event itself."""
-    if record.topic == INCIDENTS and record.key.startswith(f"{OWN_INTEGRATION}:{_TELLS}:".encode()):
-        return ()
-    event = IncidentEvent(
-        event_id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"ladder:{schema}:outbox:{row}:{_sha256(record)}")),
-        integration=OWN_INTEGRATION,
-        dedup_key=f"{_TELLS}:{record.topic}",
-        received_at=at,
-        title=f"The event log refuses a message of {record.topic} for good",
-        description=(
-            f"{reason}. It is kept in {schema}.outbox_refused, row {row} "
-            f"(key {record.key[:200].decode(errors='replace')}, {size_of(record)} bytes, "
-            f"sha256 {_sha256(record)}); what was to be sent by it was not."
-        ).replace("\0", "\N{REPLACEMENT CHARACTER}"),
-        severity="critical",
-        source=schema,
-    )
-    return [codec.encode(event)]
+def _heard(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()

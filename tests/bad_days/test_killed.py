@@ -15,6 +15,7 @@ CRASH_POINTS = (
     "intake.published",
     "router.decided",
     "router.committed",
+    "relay.handed",
     "relay.published",
     "notifier.committed",
     "notifier.sending",

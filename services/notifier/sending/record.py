@@ -33,6 +33,7 @@ from shared.errors.kinds import Kind, kind_of, words
 from shared.eventlog.codec import encode
 from shared.events import DeliveryReport, canary
 from shared.outbox import outbox
+from shared.outbox.memory import Written
 
 _BATCH_SIZE: Final = 500
 _GATHER_SECONDS: Final = 0.02  # results that come this close together share one commit
@@ -46,8 +47,8 @@ Judged: TypeAlias = tuple[Attempt, Verdict]
 class Recorder:
     """Keeps finished attempts until they are written down.
 
-    `committed` is called after each commit (it wakes the relay). `due` is set when an attempt that is to be
-    repeated is due. `sends` are the channels by which people can be reached from here.
+    `committed` is given what the relay may take over after each commit. `due` is set when an attempt that is
+    to be repeated is due. `sends` are the channels by which people can be reached from here.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Recorder:
         claims: Claims,
         disabled: DisabledEndpoints,
         *,
-        committed: Callable[[], None],
+        committed: Callable[[Written | None], None],
         due: asyncio.Event,
         sends: tuple[str, ...],
     ) -> None:
@@ -113,9 +114,9 @@ class Recorder:
     async def _record(
         self, judged: Sequence[Judged], now: datetime, *, reporting: bool = True
     ) -> Sequence[None]:
-        await self._write(judged, now, reporting=reporting)
+        written = await self._write(judged, now, reporting=reporting)
         self._forget([attempt for attempt, _ in judged])
-        self._committed()
+        self._committed(written)
         for attempt, verdict in judged:
             _observe(attempt, verdict)
             if verdict.next_attempt_at is not None:
@@ -152,7 +153,7 @@ class Recorder:
         self._forget([attempt])
         return ()
 
-    async def _write(self, judged: Sequence[Judged], now: datetime, *, reporting: bool) -> None:
+    async def _write(self, judged: Sequence[Judged], now: datetime, *, reporting: bool) -> Written | None:
         outcomes = [
             AttemptOutcome(
                 attempt.delivery,
@@ -184,11 +185,12 @@ class Recorder:
             again = [one.delivery for one in outcomes if _is_in(after, one.delivery, "pending")]
             reports += await superseded_pages.supersede(connection, [one.incident_id for one in again], now)
             messages = [self._with_channels(one) for one in reports if one is not None]
-            await outbox.add(connection, SCHEMA, [encode(one) for one in messages])
+            written = await outbox.write(connection, SCHEMA, [encode(one) for one in messages])
             ended = [one.delivery.incident_id for one in outcomes if _is_over(after, one.delivery)]
             if ended:
                 await end_notices.judge(connection, ended, now)
             await self._disable(connection, judged, now)
+        return written
 
     async def _disable(self, connection: AsyncConnection, judged: Sequence[Judged], now: datetime) -> None:
         for attempt, _ in judged:

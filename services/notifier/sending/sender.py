@@ -29,6 +29,7 @@ from shared.clock import stopwatch
 from shared.database.pool import Database
 from shared.loops.pulse import Pulses, unwatched
 from shared.loops.repeat import for_ever
+from shared.outbox.memory import Written
 
 __all__ = ["LEASE", "Sender"]
 
@@ -40,8 +41,8 @@ log = telemetry.logger(__name__)
 
 
 class Sender:
-    """Sends deliveries. `sent` is called after outcomes were committed (it wakes the relay); `sends` are the
-    channels by which people can be reached.
+    """Sends deliveries. `sent` is given what the relay may take over, after outcomes were committed; `sends`
+    are the channels by which people can be reached.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Sender:
         transport: Transport,
         concurrency: ConcurrencyLimits,
         *,
-        sent: Callable[[], None],
+        sent: Callable[[Written | None], None],
         sends: tuple[str, ...] = (),
         pulses: Pulses | None = None,
     ) -> None:

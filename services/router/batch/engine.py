@@ -29,6 +29,7 @@ from shared.crash import crash_point
 from shared.database.pool import Database
 from shared.errors.bisect import REFUSED, WHOEVER, bisect
 from shared.errors.kinds import Kind, kind_of, sqlstate, words
+from shared.outbox.memory import Written
 
 log = telemetry.logger(__name__)
 
@@ -71,10 +72,19 @@ class Alarm:
 
 
 class Engine:
-    """Takes signals and lets timers fire. `wake_relay` is called after each commit that may publish."""
+    """Takes signals and lets timers fire.
+
+    `hand_over` is given what a batch has written for the relay, after its commit; `wake_relay` is for what
+    others have.
+    """
 
     def __init__(
-        self, database: Database, *, wake_relay: Callable[[], None] = lambda: None, decide: Decide = decide
+        self,
+        database: Database,
+        *,
+        wake_relay: Callable[[], None] = lambda: None,
+        hand_over: Callable[[Written | None], None] = lambda _: None,
+        decide: Decide = decide,
     ) -> None:
         self.database: Final = database
         self.policies: Final = Policies()
@@ -82,6 +92,7 @@ class Engine:
         self.wake_relay: Final = wake_relay
         self.failures: Final = ExpressionFailures(database)
         self.spread: Final = asyncio.Event()  # many are to be told something
+        self._hand_over = hand_over
         self._decide = decide
 
     async def accept(
@@ -173,7 +184,7 @@ class Engine:
 
     def committed(self, batch: BatchResult) -> None:
         """A batch is stored: what it published may go out, what it planned may be due."""
-        self.wake_relay()
+        self._hand_over(batch.written)
         self.alarm.earlier(batch.earliest)
         self.failures.add(batch.failures)
         if batch.spreads:

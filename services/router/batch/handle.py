@@ -48,6 +48,7 @@ from services.router.tables import SCHEMA
 from shared import telemetry
 from shared.events import OWN_INTEGRATION, IncidentChanged
 from shared.outbox import processed_messages
+from shared.outbox.memory import Written
 from shared.policy.cel.expressions import Place
 
 log = telemetry.logger(__name__)
@@ -85,13 +86,15 @@ class SignalResult:
 class BatchResult:
     """What came of a whole batch.
 
-    `earliest` is the first due time among what was written, `spreads` whether many are to be told something.
+    `earliest` is the first due time among what was written, `spreads` whether many are to be told something,
+    `written` what the relay may take over after the commit.
     """
 
     results: Sequence[SignalResult]
     earliest: datetime | None
     spreads: bool = False
     failures: Mapping[Place, Count] = field(default_factory=dict)  # expressions that could not be evaluated
+    written: Written | None = None
 
 
 async def handle(
@@ -126,6 +129,7 @@ async def handle(
         batch.earliest,
         batch.spreads,
         batch.failures,
+        batch.written,
     )
 
 
@@ -165,9 +169,10 @@ async def mark_stuck(
         metrics.SET_ASIDE.inc()
         deciding.stick(incident, error)
     await _tell_last_resort(connection, deciding)
-    await incident_store.apply(connection, unit, deciding.levels, now)
+    written = await incident_store.apply(connection, unit, deciding.levels, now)
     dues = [incident.next_due_at for incident in unit.to_write() if incident.next_due_at is not None]
-    return BatchResult([SignalResult(inbound, error=error) for inbound in signals], min(dues, default=None))
+    results = [SignalResult(inbound, error=error) for inbound in signals]
+    return BatchResult(results, min(dues, default=None), written=written)
 
 
 async def _deciding(
@@ -204,11 +209,11 @@ async def _decide_all(
     deciding.tell_failures()
     unit = deciding.unit
     await _tell_last_resort(connection, deciding)
-    await incident_store.apply(connection, unit, deciding.levels, deciding.now)
+    written = await incident_store.apply(connection, unit, deciding.levels, deciding.now)
     _count(unit, signals)
     dues = [incident.next_due_at for incident in unit.to_write() if incident.next_due_at is not None]
     spreads = bool(unit.relations.spreads)
-    return BatchResult(handled, min(dues, default=None), spreads, unit.failures)
+    return BatchResult(handled, min(dues, default=None), spreads, unit.failures, written)
 
 
 async def _in_turn(

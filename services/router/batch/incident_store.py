@@ -35,6 +35,7 @@ from services.router.tables import SCHEMA
 from shared.eventlog import codec
 from shared.events import DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
 from shared.outbox import outbox
+from shared.outbox.memory import Written
 
 ORPHANS_KEPT: Final = timedelta(days=7)
 _LONGEST_KEY: Final = 1024  # of what is shown of a dead letter's key, in bytes
@@ -89,14 +90,17 @@ async def overdue(connection: AsyncConnection, seconds: float, most: int) -> int
     return count
 
 
-async def apply(connection: AsyncConnection, unit: UnitOfWork, levels: "Levels", now: datetime) -> None:
-    """Write everything that the batch decided."""
-    await _write_decisions(connection, unit, levels, now)
+async def apply(
+    connection: AsyncConnection, unit: UnitOfWork, levels: "Levels", now: datetime
+) -> Written | None:
+    """Write everything that the batch decided; what of it the relay may take over after the commit."""
+    written = await _write_decisions(connection, unit, levels, now)
     await rotation_store.write(connection, unit.moved, now)
     await relation_store.write(connection, unit.relations, now)
     await _write_orphans(connection, unit.orphans, now)
     await _write_set_aside(connection, unit)
     await _write_letters(connection, unit.letters)
+    return written
 
 
 class Levels:
@@ -190,9 +194,9 @@ _LATER_COLUMNS: Final = (
 
 async def _write_decisions(
     connection: AsyncConnection, unit: UnitOfWork, levels: Levels, now: datetime
-) -> None:
+) -> Written | None:
     """Incidents, timeline and outbox in one statement: the way of every page, kept short."""
-    messages = [*unit.messages, *unit.letters]
+    records = records_of([*unit.messages, *unit.letters])
     parts: list[str] = []
     given: dict[str, Any] = {}
     if incidents := unit.to_write():
@@ -205,11 +209,13 @@ async def _write_decisions(
     for part, columns in outcome_store.columns(written, unit.stays, levels.place_name).items():
         parts.append(part)
         given |= columns
-    if messages:
+    if records:
         parts.append("messages")
-        given |= outbox.columns(SCHEMA, records_of(messages))
-    if parts:
-        await connection.execute(_writing(tuple(parts)), given)
+        given |= outbox.columns(SCHEMA, records)
+    if not parts:
+        return None
+    row = (await connection.execute(_writing(tuple(parts)), given)).one()
+    return outbox.written(row, records) if records else None
 
 
 def _incident_columns(incidents: Sequence[Incident], levels: Levels) -> dict[str, Any]:
@@ -318,7 +324,7 @@ def _upsert() -> str:
 @cache
 def _writing(parts: tuple[str, ...]) -> TextClause:
     written = ", ".join(f"{part} AS ({_PARTS[part]})" for part in parts)
-    return text(f"WITH {written} {outbox.WAKING if 'messages' in parts else 'SELECT 1'}")
+    return text(f"WITH {written} {outbox.outcome(SCHEMA) if 'messages' in parts else 'SELECT 1'}")
 
 
 # InitPlan first (which ids), then the rows by primary key, sorted, locked: the sort is below the locking.

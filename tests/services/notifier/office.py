@@ -52,7 +52,7 @@ class Office:
         transport = Transport(
             self.channels, Secrets(secrets), SIGNER, "http://ladder.test", lambda: self.bundle
         )
-        self.sender = sender(database, transport, self.concurrency, sent=lambda: None)
+        self.sender = sender(database, transport, self.concurrency, sent=lambda _: None)
         self.policies_awaited = 0
         self.consumption = Consumption(
             database,
@@ -60,7 +60,7 @@ class Office:
             bundle=lambda: self.bundle,
             newer_policy=self._await_policy,
             lease=LEASE,
-            committed=lambda: None,
+            committed=lambda _: None,
         )
         self.next_bundle: Bundle | None = None
 
