@@ -27,6 +27,9 @@ class Named:
 
 def find(context: Context, said: str) -> Named:
     """Who is meant by this text, and how it was understood."""
+    by_id = context.live.spec.customers.get(said)
+    if by_id is not None:
+        return Named(said, by_id, "by its id", f"customers.{said}")
     found = in_bundle(context.live, said)
     if found is not None:
         return found

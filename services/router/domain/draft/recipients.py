@@ -96,7 +96,8 @@ class Directory(msgspec.Struct, frozen=True):
 
     def resolve(self, targets: Iterable[Target], *, rooms: bool = True) -> Resolved:
         """Who is meant. `rooms`: a team's own contacts are told along with its members."""
-        return merged(self._one(target, rooms=rooms) for target in targets)
+        resolved = [self._one(target, rooms=rooms) for target in targets]
+        return resolved[0] if len(resolved) == 1 else merged(resolved)
 
     def _one(self, target: Target, *, rooms: bool) -> Resolved:  # noqa: C901, PLR0911, PLR0912 - one line a kind
         match target:

@@ -36,6 +36,8 @@ _HEARD: Final = "who heard of it hears how it ends"
 
 def fan_out(draft: Draft) -> None:
     """Tell every subscription that matches of what this decision changed, and the followers of its end."""
+    if not draft.changes:
+        return
     untold = _untold(draft)
     events = [event for event in EVENTS if event in draft.changes and event not in untold]
     if "at_risk" in events and not _targets(draft, "at_risk", inside=True):
