@@ -1,5 +1,6 @@
 """The servers that tests run against. Each is started once a session, when the first test asks for it."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -7,18 +8,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.dependencies import models
 
 from tests import seeds
+from tests.servers import memory
 from tests.servers.broker import Broker, broker
 from tests.servers.postgres import PostgresServer
 
 os.environ.setdefault("LADDER_CANARY_SECONDS", "0")  # a test that wants canaries says so
+tempfile.tempdir = os.environ["TMPDIR"] = memory.folder()
 
 pytest_plugins = ["tests.lanes", "pytester"]
 
 
 def pytest_report_header() -> str:
     return f"seed: {seeds.chosen()} ({seeds.VARIABLE}={seeds.chosen()} plays the same histories again)"
+
+
+def pytest_collection_finish() -> None:
+    """What is there stays to the end: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_logfinish() -> None:
+    """FastAPI remembers functions: those of eighty applications that are gone, with all that they hold."""
+    for remembered in vars(models).values():
+        if hasattr(remembered, "cache_clear"):
+            remembered.cache_clear()
 
 
 @pytest.fixture(scope="session")
