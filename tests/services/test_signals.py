@@ -13,8 +13,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.router.app import Router
+from services.router.batch.deciding import SignalResult
 from services.router.batch.engine import Engine
-from services.router.batch.handle import SignalResult
 from services.router.batch.inbound import InboundSignal
 from services.router.loops.consumer import EVENTS, Consuming
 from shared.clock import utcnow

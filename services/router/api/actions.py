@@ -24,8 +24,9 @@ from services.router.api.attributes import flaw
 from services.router.api.idempotency import Once
 from services.router.api.times import Moment
 from services.router.batch import incident_store
+from services.router.batch.apply import BatchResult
+from services.router.batch.deciding import SignalResult
 from services.router.batch.engine import Engine
-from services.router.batch.handle import BatchResult, SignalResult
 from services.router.batch.inbound import InboundSignal
 from services.router.domain import actions
 from services.router.domain.actions.pauses import LONGEST

@@ -14,9 +14,9 @@ from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
 from services.router.api.shapes import DeadLetterItem, DeadLetterList, DeadLetterShown, answer, answers
 from services.router.batch import dead_letter_store
+from services.router.batch.apply import BatchResult
 from services.router.batch.dead_letter_store import Decided, Letter, State, Wanted
 from services.router.batch.engine import Engine
-from services.router.batch.handle import BatchResult
 from services.router.policy.compiled_cache import InForce
 from shared.eventlog.packed_headers import unpack
 from shared.http.cursors import bad_cursor, cursor_of, place_of

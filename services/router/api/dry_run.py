@@ -88,10 +88,16 @@ def trying(engine: Engine, access: Access, read_post: ReadsPosts | None) -> APIR
         )
         reading = engine.database.reading
         async with reading.transaction("ask again later") as connection:
-            now, told = await moment(connection)
-            context = await gather.around_events(connection, events, engine.policies, required(told), now)
+            now, in_force = await moment(connection)
+            unit = await gather.to_look_at(
+                connection,
+                events=events,
+                policies=engine.policies,
+                in_force=required(in_force),
+                now=now,
+            )
             standing = await _standing(connection, post.integration, [event.dedup_key for event in events])
-        found = await reading.result(tried(events, context, now))
+        found = await reading.result(tried(events, unit.context(), now))
         count = len(events)
         return answer(trial(post.integration, now, found, events=count, ignored=ignored, standing=standing))
 

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Generator, Sequence
-from datetime import datetime
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -27,10 +26,10 @@ from services.router.api.shapes import (
 )
 from services.router.batch import gather
 from services.router.batch.engine import Engine
+from services.router.batch.unit_of_work import UnitOfWork
 from services.router.domain.forecast import MOST_STEPS, NextStep, foreseen
-from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
-from services.router.policy.compiled_cache import Compiled, moment, required
+from services.router.policy.compiled_cache import moment, required
 from shared import telemetry
 from shared.database.pool import transaction_time
 from shared.events import IncidentSnapshot, Status
@@ -169,11 +168,15 @@ def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
                 raise actions.not_found()
             rows = await queries.entries(connection, incident_id, None, _ALL_ENTRIES)
             past: Any = await reading.made(rows, _past)  # encoded one by one
-            usable = await engine.policies.get(connection, [found.incident.policy_hash])
-            policy = usable[found.incident.policy_hash]
-            now, told = await moment(connection)
-            context = await gather.context(connection, found.incident, engine.policies, required(told), now)
-        coming = await reading.result(coming_of(found.incident, context, policy, now))
+            now, in_force = await moment(connection)
+            unit = await gather.to_look_at(
+                connection,
+                incident=found.incident,
+                policies=engine.policies,
+                in_force=required(in_force),
+                now=now,
+            )
+        coming = await reading.result(coming_of(found.incident, unit))
         return answer(
             Explanation(
                 past=past,
@@ -216,9 +219,7 @@ def _past(row: Row[Any]) -> msgspec.Raw:
 
 def coming_of(
     incident: Incident,
-    context: Context,
-    policy: Compiled,
-    now: datetime,
+    unit: UnitOfWork,
     *,
     steps: int = MOST_STEPS,
 ) -> Generator[None, None, Sequence[NextStep]]:
@@ -226,11 +227,12 @@ def coming_of(
     if incident.stuck is not None:
         what = f"Ladder tries again to decide; it could not because of {incident.stuck.error}"
         return [NextStep(incident.stuck.retry_at, what, "somebody resolves it before")]
-    if isinstance(policy, Exception):
+    bundle = unit.bundles[incident.policy_hash]
+    if isinstance(bundle, Exception):
         due = incident.next_due_at
-        what = f"Ladder tries to decide; the policy it started with cannot be used: {policy}"
+        what = f"Ladder tries to decide; the policy it started with cannot be used: {bundle}"
         return [NextStep(due, what, "somebody re-applies the policy in force")] if due is not None else []
-    return (yield from foreseen(incident, context, policy, since=now, steps=steps))
+    return (yield from foreseen(incident, unit.context(), bundle, since=unit.now, steps=steps))
 
 
 def _raw(reason: str | None) -> msgspec.Raw | None:

@@ -100,9 +100,10 @@ class _Desk:
         """The id of whom it concerns, who may have been unknown by what was said when it was opened."""
         if not said or said in live.spec.customers:
             return said
-        _, told = await moment(connection)
-        policies = self.engine.policies
-        known = await gather.customers(connection, policies, required(told), live, [said])
+        _, in_force = await moment(connection)
+        known = await gather.named_customers(
+            connection, [said], policies=self.engine.policies, in_force=required(in_force), live=live
+        )
         return customers.find(Context(live, customers=known), said).id
 
     async def page(
@@ -247,10 +248,15 @@ async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
     reading = engine.database.reading
     try:
         async with reading.transaction(_LATER) as connection:
-            policy = (await engine.policies.get(connection, [incident.policy_hash]))[incident.policy_hash]
-            now, told = await moment(connection)
-            context = await gather.context(connection, incident, engine.policies, required(told), now)
-        return await reading.result(coming_of(incident, context, policy, now, steps=_STEPS))
+            now, in_force = await moment(connection)
+            unit = await gather.to_look_at(
+                connection,
+                incident=incident,
+                policies=engine.policies,
+                in_force=required(in_force),
+                now=now,
+            )
+        return await reading.result(coming_of(incident, unit, steps=_STEPS))
     except Problem as err:  # many read at once: the page is for somebody who has to act
         log.debug("what comes next is left out", action="page_without_next", error=err.title)
         return ()

@@ -16,11 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.batch import dead_letters
+from services.router.batch.apply import BatchResult
 from services.router.batch.engine import Engine
-from services.router.batch.handle import BatchResult
-from services.router.batch.inbound import InboundSignal
+from services.router.batch.inbound import own_event
 from services.router.domain.draft.draft import derived_id
-from services.router.domain.model.signals import EventReceived
 from services.router.policy.compiled_cache import InForce
 from services.router.tables import SCHEMA
 from shared import telemetry
@@ -168,9 +167,9 @@ async def resolve_when_none_is_left(
 ) -> BatchResult:
     """When this was the last one of its topic that waited, the incident about them is over."""
     if (await connection.execute(_ANY_WAITING, {"topic": letter.from_topic})).scalar_one():
-        return BatchResult((), None)
+        return BatchResult()
     if not await _told_of(connection, letter.from_topic):
-        return BatchResult((), None)
+        return BatchResult()
     event = IncidentEvent(
         event_id=derived_id("dead letters decided", letter.id),
         integration=OWN_INTEGRATION,
@@ -179,7 +178,7 @@ async def resolve_when_none_is_left(
         received_at=now,
         source="router",
     )
-    return await engine.within([_arrival(event)], connection, now, in_force)
+    return await engine.within([own_event(event)], connection, now, in_force)
 
 
 async def _take(
@@ -193,17 +192,13 @@ async def _take(
     strangers = {each.from_topic: each for each in reversed(letters) if each.service != dead_letters.SERVICE}
     # One incident a topic: a letter about what tells of letters would otherwise bring the next one, for ever.
     untold = [each for topic, each in sorted(strangers.items()) if not await _told_of(connection, topic)]
-    signals = [_arrival(dead_letters.event_of(letter)) for letter in untold]
-    return await engine.within(signals, connection, now, in_force) if signals else BatchResult((), None)
+    signals = [own_event(dead_letters.event_of(letter)) for letter in untold]
+    return await engine.within(signals, connection, now, in_force) if signals else BatchResult()
 
 
 async def _told_of(connection: AsyncConnection, topic: str) -> bool:
     given = {"integration": OWN_INTEGRATION, "key": dead_letters.key_of(topic)}
     return bool((await connection.execute(_OPEN, given)).scalar_one())
-
-
-def _arrival(event: IncidentEvent) -> InboundSignal:
-    return InboundSignal(EventReceived(event), (event.integration, event.dedup_key), event.event_id)
 
 
 def _read(record: Received) -> DeadLetter | None:

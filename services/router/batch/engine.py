@@ -15,11 +15,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import metrics
-from services.router.batch import dead_letters, incident_store, last_resort, stalled_loop
+from services.router.batch import incident_store, last_resort, rotation_store, stalled_loop
+from services.router.batch.apply import BatchResult
+from services.router.batch.deciding import Decide, SignalResult
 from services.router.batch.expression_failures import ExpressionFailures
-from services.router.batch.handle import BatchResult, Decide, SignalResult, handle, handle_due, mark_stuck
-from services.router.batch.inbound import InboundSignal
-from services.router.batch.unit_of_work import UnitOfWork
+from services.router.batch.gather import Claim
+from services.router.batch.handle import handle, handle_due, mark_stuck
+from services.router.batch.inbound import InboundSignal, refused, telling_of
 from services.router.domain.decide import decide
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.signals import ActionTaken
@@ -29,6 +31,7 @@ from shared.crash import crash_point
 from shared.database.pool import Database
 from shared.errors.bisect import REFUSED, WHOEVER, bisect
 from shared.errors.kinds import Kind, kind_of, sqlstate, words
+from shared.events import DeadLetter
 from shared.outbox.memory import Written
 
 log = telemetry.logger(__name__)
@@ -121,29 +124,19 @@ class Engine:
         One for which the database refuses what was decided is marked as stuck (POLICY.md, rule 18); with
         `apart` also one whose step fails by a fault of Ladder's own.
         """
-        claimed: list[str] = []
-
-        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
-            unit = await incident_store.due(connection, most)
-            claimed[:] = unit.incidents
-            return await self._due(unit, connection, now, in_force)
-
+        claim = Claim(most)
         try:
-            batch = await self.transaction(work)
+            batch = await self.transaction(lambda *given: self._due(claim, *given))
         except Exception as err:
             culprits = WHOEVER if apart else REFUSED
-            if kind_of(err) not in culprits or not claimed:
+            if kind_of(err) not in culprits or not claim.claimed:
                 raise
-            return sum(await bisect(claimed, self._fire_these, self._stick, culprits))
+            return sum(await bisect(claim.claimed, self._fire_these, self._stick, culprits))
         self.committed(batch)
         return len(batch.results)
 
     async def _fire_these(self, ids: Sequence[str]) -> Sequence[int]:
-        async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
-            unit = await incident_store.due(connection, len(ids), among=ids)
-            return await self._due(unit, connection, now, in_force)
-
-        batch = await self.transaction(work)
+        batch = await self.transaction(lambda *given: self._due(Claim(len(ids), among=ids), *given))
         self.committed(batch)
         return [len(batch.results)]
 
@@ -155,8 +148,10 @@ class Engine:
         log.error("timer set aside", action="timer_refused", incident=incident_id, error=why)
 
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
-            unit = await incident_store.due(connection, 1, among=[incident_id])
-            return await mark_stuck(connection, unit, why, policies=self.policies, in_force=in_force, now=now)
+            claim = Claim(1, among=[incident_id])
+            return await mark_stuck(
+                connection, claim, why, policies=self.policies, in_force=in_force, now=now
+            )
 
         try:
             batch = await self.transaction(work)
@@ -216,11 +211,11 @@ class Engine:
         raise AssertionError("the last try returns or raises")
 
     async def _due(
-        self, unit: UnitOfWork, connection: AsyncConnection, now: datetime, in_force: InForce
+        self, claim: Claim, connection: AsyncConnection, now: datetime, in_force: InForce
     ) -> BatchResult:
         return await handle_due(
             connection,
-            unit,
+            claim,
             policies=self.policies,
             in_force=in_force,
             now=now,
@@ -238,7 +233,7 @@ class Engine:
             return await self._keep_for_later(inbound, err)
         reason = f"it cannot be stored: {words(err)}"
         log.error("signal refused", action="dead_letter", event_id=inbound.id, reason=reason)
-        return await self.dead_letter(dead_letters.of_refused(inbound, reason))
+        return await self._accept([refused(inbound, reason)])
 
     async def _keep_for_later(self, inbound: InboundSignal, err: Exception) -> Sequence[SignalResult]:
         """As when deciding fails: the signal is kept, its incident is stuck. Raises if even that fails."""
@@ -256,13 +251,13 @@ class Engine:
         self.committed(batch)
         return batch.results
 
-    async def dead_letter(self, letter: InboundSignal) -> Sequence[SignalResult]:
+    async def dead_letter(self, letter: DeadLetter) -> Sequence[SignalResult]:
         """Publish a dead letter, with the incident that tells of it. Raises when that cannot be, too."""
-        return await self._accept([letter])
+        return await self._accept([telling_of(letter)])
 
     async def tell(self, name: str, why: str) -> None:
         """A loop of this router does not come on (or, without a reason, does again): `last_resort` hears."""
-        await self._accept([stalled_loop.inbound(name, why, self.database.now())])
+        await self._accept([stalled_loop.telling(name, why, self.database.now())])
 
     async def _postpone(self, incident_id: str) -> None:
         async with self.database.transaction() as connection:
@@ -270,9 +265,9 @@ class Engine:
             await connection.execute(_POSTPONE, given)
 
 
-def _note(handled: Sequence[SignalResult]) -> None:
+def _note(results: Sequence[SignalResult]) -> None:
     """One line for each decision that changed something, by which an event is followed through the logs."""
-    for each in handled:
+    for each in results:
         decision = each.decision
         if decision is None or decision.refusal is not None:
             continue
@@ -297,7 +292,8 @@ def _conflict(err: BaseException) -> str | None:
     """Two transactions met and this one gave way: in one word, when trying again will do."""
     if incident_store.is_race(err):
         return "race"
-    return "deadlock" if sqlstate(err) in _CONFLICTS else None
+    gave_way = isinstance(err, rotation_store.OutOfOrderError) or sqlstate(err) in _CONFLICTS
+    return "deadlock" if gave_way else None
 
 
 _POSTPONE: Final = text("""

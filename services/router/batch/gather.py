@@ -1,138 +1,144 @@
-"""What surrounds a batch, gathered for its decisions: groups, causes, customers, what an action names."""
+"""Gather: everything that a batch needs is loaded and locked here, each thing once; then it is decided.
+
+Every transaction of the router that waits for others takes its locks in this order, so that no two of them
+ever wait for each other. A path leaves out what it does not need; `tests/services/router/test_lock_order.py`
+reads the list and watches every path.
+
+    1.  advisory                  who puts a policy in force; who changes customers
+    2.  router.idempotency        the key of a request, before the request is carried out
+    3.  router.policy_source      then `policy` and `policy_in_force`: all under the advisory lock
+    4.  router.customer           then `customer_name`, by id
+    5.  router.office             whoever changes an override, a silence, a maintenance or a customer
+    6.  router.override           then `silence` and `maintenance`
+    7.  router.heartbeat_watch    one replica looks; the others pass by (SKIP LOCKED)
+    8.  router.heartbeat          by name
+    9.  router.spread             one step of one telling; others pass by
+    10. router.canary             then `sends`
+    11. router.dead_letter        by id
+    12. router.inbox              by id: what was applied before is left out from here on
+    13. router.post               by integration and outcome
+    14. router.incident_group     by rule and values, where the policy in force groups
+    15. router.incident           by id, in one statement; timers pass by what others hold
+    16. router.rotation           by policy and level, after the decisions that moved them
+    17. router.last_resort        one row
+    18. new incidents             by key, and the rows that go with incidents locked or made here
+
+What comes last makes rows that nobody else knows of yet, or changes those that belong to a locked incident.
+Two transactions that open the same key at once (two replicas around a change of partitions) meet in the
+unique index `incident_open_key`: the second one waits, fails with 23505, is tried again and then sees the
+first one's incident (`incident_store.is_race`).
+
+What is only read may be a moment old: whom it concerns is told through the log. It is read once, before a
+group is asked for where one is, and the decisions see the same that the group was chosen by.
+"""
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.batch import heard_since, relation_store, rotation_store
-from services.router.batch.inbound import InboundSignal
+from services.router import metrics
+from services.router.batch import heard_since, incident_store, relation_store, rotation_store
+from services.router.batch.inbound import InboundSignal, own_event
 from services.router.batch.unit_of_work import UnitOfWork
 from services.router.domain.draft.customers import in_bundle
 from services.router.domain.model.compiled_bundle import CompiledBundle
-from services.router.domain.model.context import Context, Group, KnownCustomer
+from services.router.domain.model.context import KnownCustomer
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionTaken, EventReceived, TimerFired
 from services.router.domain.relations.expected_group import group_of
-from services.router.policy.compiled_cache import InForce, Policies
+from services.router.policy.compiled_cache import InForce, Policies, UnusablePolicyError
+from services.router.tables import SCHEMA
 from shared import telemetry
 from shared.events import IncidentEvent
+from shared.outbox import processed_messages
 
 log = telemetry.logger(__name__)
 
 
-async def relate(
-    connection: AsyncConnection,
-    unit: UnitOfWork,
-    signals: Sequence[InboundSignal],
-    live: CompiledBundle,
-    now: datetime,
-) -> None:
-    """What the decisions of this batch may have to know of other incidents."""
-    related = unit.relations
-    related.causes = await relation_store.causes(connection, live, now)
-    if live.upstream and any(isinstance(each.signal, EventReceived | TimerFired) for each in signals):
-        related.troubled = await relation_store.troubled(connection, live)
-    named = [
-        said
-        for each in signals
-        if isinstance(each.signal, ActionTaken) and (said := _as_id(each.signal.arguments.into))
-    ]
-    related.others = await relation_store.others(connection, named)
+@dataclass(slots=True)
+class Claim:
+    """Incidents whose time has come: at most so many, only `among` these ids where it names any.
 
-
-def _as_id(written: str) -> str:
-    try:
-        return str(uuid.UUID(written)) if written else ""
-    except ValueError:
-        return ""
-
-
-async def context(
-    connection: AsyncConnection, incident: Incident, policies: Policies, in_force: InForce, now: datetime
-) -> Context:
-    """What surrounds one incident, to look at only: a forecast's decisions see what the real ones see.
-
-    Nothing is locked, and nothing is moved: where a round robin stands is read, not taken. Raises why the
-    policy in force cannot be used; one that the incident started with and that cannot be is left out.
+    `claimed`: which they were. It is known as soon as they are locked, even where the batch fails then.
     """
-    live = await policies.one(connection, in_force.hash)
-    own = (await policies.get(connection, [incident.policy_hash]))[incident.policy_hash]
-    usable = [live] if isinstance(own, Exception) else [live, own]
-    return Context(
-        live=live,
-        overlay=await policies.overlays.get(connection, in_force.overlay, live),
-        customers=await customers(connection, policies, in_force, live, [incident.customer]),
-        causes=await relation_store.causes(connection, live, now),
-        troubled=await relation_store.troubled(connection, live) if live.upstream else {},
-        rotations=await rotation_store.read(connection, usable),
-        heard=await heard_since.heard(connection, now, ahead=True) if live.listens else None,
-    )
+
+    most: int
+    among: Sequence[str] | None = None
+    claimed: Sequence[str] = field(default_factory=list)
 
 
-async def around_events(
-    connection: AsyncConnection,
-    events: Sequence[IncidentEvent],
-    policies: Policies,
-    in_force: InForce,
-    now: datetime,
-) -> Context:
-    """What would surround new incidents of these events, to look at only. Groups that stand are left out."""
-    live = await policies.one(connection, in_force.hash)
-    said = [event.customer or "" for event in events]
-    return Context(
-        live=live,
-        overlay=await policies.overlays.get(connection, in_force.overlay, live),
-        customers=await customers(connection, policies, in_force, live, said),
-        causes=await relation_store.causes(connection, live, now),
-        troubled=await relation_store.troubled(connection, live) if live.upstream else {},
-        rotations=await rotation_store.read(connection, [live]),
-        heard=await heard_since.heard(connection, now, ahead=True) if live.listens else None,
-    )
-
-
-async def lock_groups(
+async def for_signals(
     connection: AsyncConnection,
     signals: Sequence[InboundSignal],
+    *,
     policies: Policies,
     in_force: InForce,
     now: datetime,
-) -> dict[tuple[str, str], Group | None]:
-    """Lock the groups that new incidents of this batch would join or open."""
-    live = (await policies.get(connection, [in_force.hash]))[in_force.hash]
-    if isinstance(live, Exception) or not live.grouping.rules:
-        return {}
-    events = [each.signal.event for each in signals if isinstance(each.signal, EventReceived)]
-    events = [event for event in events if event.action == "trigger"]
-    if not events:
-        return {}
-    context = Context(
-        live=live,
-        overlay=await policies.overlays.get(connection, in_force.overlay, live),
-        customers=await customers(connection, policies, in_force, live, [e.customer or "" for e in events]),
-        causes=await relation_store.causes(connection, live, now),
-    )
-    return await relation_store.lock_groups(connection, _groups_of(events, context, now), now)
+) -> UnitOfWork:
+    """What these signals need, loaded and locked. Repeats are left out, by their id.
+
+    Raises UnusablePolicyError when this release cannot use the policy in force.
+    """
+    reading = await _Reading.begin(connection, policies, in_force, now)
+    unit = reading.unit
+    unit.received = signals
+    unit.signals = await _first_time(connection, signals, now)
+    if unit.signals:
+        await _lock_groups(reading)
+        await incident_store.lock(connection, unit)
+        await reading.rest()
+    return unit
 
 
-def _groups_of(events: Sequence[IncidentEvent], context: Context, now: datetime) -> Iterator[tuple[str, str]]:
-    for event in events:
-        try:
-            key = group_of(event, context, now)
-        except Exception as err:  # noqa: BLE001 - rule 18: the decision itself fails the same way, and is set aside
-            log.debug("no group found", action="group_failed", event_id=event.event_id, error=repr(err))
-            continue
-        if key is not None:
-            yield key
+async def for_timers(
+    connection: AsyncConnection, claim: Claim, *, policies: Policies, in_force: InForce, now: datetime
+) -> UnitOfWork:
+    """What incidents need whose time has come: claimed, the highest priority first."""
+    reading = await _Reading.begin(connection, policies, in_force, now)
+    unit = reading.unit
+    await incident_store.claim(connection, unit, claim.most, claim.among)
+    claim.claimed = list(unit.incidents)
+    unit.received = unit.signals = [InboundSignal(TimerFired(), each) for each in unit.incidents]
+    if unit.signals:
+        await reading.rest()
+    return unit
 
 
-async def customers(
+async def to_look_at(
     connection: AsyncConnection,
+    *,
+    incident: Incident | None = None,
+    events: Sequence[IncidentEvent] = (),
+    policies: Policies,
+    in_force: InForce,
+    now: datetime,
+) -> UnitOfWork:
+    """The same for whoever only looks: nothing is locked, nothing moved.
+
+    A forecast's decisions about the incident, or a dry run's about new ones of these events, see what the
+    real ones see; groups that stand are left out. Raises UnusablePolicyError.
+    """
+    reading = await _Reading.begin(connection, policies, in_force, now)
+    unit = reading.unit
+    unit.signals = [own_event(event) for event in events]
+    if incident is not None:
+        unit.load(incident)
+        unit.signals = [InboundSignal(TimerFired(), incident.id)]
+    await reading.rest(ahead=True)
+    return unit
+
+
+async def named_customers(
+    connection: AsyncConnection,
+    said: Iterable[str],
+    *,
     policies: Policies,
     in_force: InForce,
     live: CompiledBundle,
-    said: Iterable[str],
 ) -> dict[str, KnownCustomer]:
     """Those of the directory by what events call them; of those in the bundle nothing has to be looked up."""
     if not in_force.customers:
@@ -141,11 +147,106 @@ async def customers(
     return await policies.customers.find(connection, in_force.customers, unknown)
 
 
-def said_customers(unit: UnitOfWork, signals: Sequence[InboundSignal]) -> Iterator[str]:
+@dataclass(slots=True)
+class _Reading:
+    """What is read and not locked, each thing once: a policy that does not need it costs no statement."""
+
+    connection: AsyncConnection
+    policies: Policies
+    in_force: InForce
+    unit: UnitOfWork
+    _causes_read: bool = False
+    _customers_asked: set[str] = field(default_factory=set)
+
+    @classmethod
+    async def begin(
+        cls, connection: AsyncConnection, policies: Policies, in_force: InForce, now: datetime
+    ) -> "_Reading":
+        """The policy in force and its overlay, both remembered from one batch to the next."""
+        live = (await policies.get(connection, [in_force.hash]))[in_force.hash]
+        if isinstance(live, Exception):
+            raise UnusablePolicyError(f"policy {in_force.hash}: {live}") from live
+        overlay = await policies.overlays.get(connection, in_force.overlay, live)
+        unit = UnitOfWork(now=now, live=live, overlay=overlay, bundles={live.hash: live})
+        return cls(connection, policies, in_force, unit)
+
+    async def rest(self, *, ahead: bool = False) -> None:
+        """Everything that has not been read yet. `ahead`: suppose that senders will be heard all along."""
+        unit, live, connection = self.unit, self.unit.live, self.connection
+        hashes = {incident.policy_hash for incident in unit.incidents.values()} - unit.bundles.keys()
+        if hashes:
+            unit.bundles |= await self.policies.get(connection, hashes)
+        await self.customers(_said_of_customers(unit))
+        await self.causes()
+        if live.upstream and any(isinstance(each.signal, _MAY_NAME_UPSTREAM) for each in unit.signals):
+            unit.relations.troubled = await relation_store.troubled(connection, live)
+        unit.relations.others = await relation_store.others(connection, list(_merged_into(unit.signals)))
+        if live.listens:
+            unit.heard = await heard_since.heard(connection, unit.now, ahead=ahead)
+        unit.rotations = dict(await rotation_store.read(connection, unit.usable_bundles()))
+
+    async def customers(self, said: Iterable[str]) -> None:
+        new = set(said) - self._customers_asked
+        self._customers_asked |= new
+        self.unit.customers |= await named_customers(
+            self.connection, sorted(new), policies=self.policies, in_force=self.in_force, live=self.unit.live
+        )
+
+    async def causes(self) -> None:
+        if not self._causes_read:
+            self._causes_read = True
+            self.unit.relations.causes = await relation_store.causes(
+                self.connection, self.unit.live, self.unit.now
+            )
+
+
+_MAY_NAME_UPSTREAM: Final = (EventReceived, TimerFired)
+
+
+async def _first_time(
+    connection: AsyncConnection, signals: Sequence[InboundSignal], now: datetime
+) -> list[InboundSignal]:
+    ids = [each.id for each in signals if each.id]
+    fresh = await processed_messages.new_ids(connection, SCHEMA, ids, now)
+    first: list[InboundSignal] = []
+    for each in signals:
+        if not each.id or each.id in fresh:
+            fresh.discard(each.id)  # the same id twice in one batch is a repeat, too
+            first.append(each)
+    metrics.REPEATS.inc(len(signals) - len(first))
+    return first
+
+
+async def _lock_groups(reading: _Reading) -> None:
+    """Lock the groups that new incidents of this batch would join or open."""
+    unit = reading.unit
+    if not unit.live.grouping.rules:
+        return
+    events = [each.signal.event for each in unit.signals if isinstance(each.signal, EventReceived)]
+    if events := [event for event in events if event.action == "trigger"]:
+        await reading.customers(event.customer or "" for event in events)
+        await reading.causes()
+        keys = _groups_of(events, unit)
+        unit.relations.groups = await relation_store.lock_groups(reading.connection, keys, unit.now)
+
+
+def _groups_of(events: Sequence[IncidentEvent], unit: UnitOfWork) -> Iterator[tuple[str, str]]:
+    context = unit.context()
+    for event in events:
+        try:
+            key = group_of(event, context, unit.now)
+        except Exception as err:  # noqa: BLE001 - rule 18: the decision itself fails the same way, and is set aside
+            log.debug("no group found", action="group_failed", event_id=event.event_id, error=repr(err))
+            continue
+        if key is not None:
+            yield key
+
+
+def _said_of_customers(unit: UnitOfWork) -> Iterator[str]:
     """Every text by which these incidents and signals call a customer."""
     yield from filter(None, (incident.customer for incident in unit.incidents.values()))
-    waiting = [each.signal for listed in unit.waiting.values() for each in listed]
-    for signal in [*(inbound.signal for inbound in signals), *waiting]:
+    parked = [each.signal for signals in unit.parked.values() for each in signals]
+    for signal in [*(each.signal for each in unit.signals), *parked]:
         match signal:
             case EventReceived(event) if event.customer:
                 yield event.customer
@@ -153,3 +254,13 @@ def said_customers(unit: UnitOfWork, signals: Sequence[InboundSignal]) -> Iterat
                 said = arguments.changes.get("customer")
                 if said and isinstance(said, str):
                     yield said
+
+
+def _merged_into(signals: Sequence[InboundSignal]) -> Iterator[str]:
+    """The ids of the incidents into which others are to be merged."""
+    for each in signals:
+        if isinstance(each.signal, ActionTaken) and each.signal.arguments.into:
+            try:
+                yield str(uuid.UUID(each.signal.arguments.into))
+            except ValueError:
+                continue

@@ -65,7 +65,7 @@ async def breaks(connection: AsyncConnection, now: datetime) -> None:
     await connection.execute(_BREAKS, {"now": now})
 
 
-async def follow(
+async def policy_changed(
     connection: AsyncConnection, policies: Policies, before: str, live: CompiledBundle, now: datetime
 ) -> None:
     """Another policy is in force: where it says something else of silences, what is open looks again."""

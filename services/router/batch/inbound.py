@@ -1,8 +1,13 @@
-"""Signals with their address: which incident each is for, and which id the inbox knows it by."""
+"""What comes in: signals with their address, read from records.
 
+The address says which incident a signal is for; the id is that by which a repeat is dropped.
+"""
+
+import uuid
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from services.router.batch import dead_letters
 from services.router.domain.model.signals import (
     ActionTaken,
     DeliveryReported,
@@ -11,7 +16,9 @@ from services.router.domain.model.signals import (
     Signal,
     TimerFired,
 )
-from shared.events import DeadLetter
+from shared.eventlog import Received, codec
+from shared.eventlog.dead_letters import fitted
+from shared.events import INCIDENTS, DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
 
 Key: TypeAlias = tuple[str, str]
 """Integration and dedup key."""
@@ -35,11 +42,52 @@ class InboundSignal:
 
     signal: Signal
     address: str | Key
-    id: str = ""  # what the inbox drops repeats by; '' where there is nothing to drop
+    id: str = ""  # by which a repeat is known; '' where there is none
     dead_letter: DeadLetter | None = None
-    origin: tuple[str, int, int] | None = None
+    origin: dead_letters.Origin | None = None
 
     @property
     def kind(self) -> str:
-        """In one word: event, timer, report, action."""
+        """In one word: event, timer, report, action, related."""
         return _KINDS[type(self.signal)]
+
+
+def read(record: Received) -> InboundSignal:
+    """The signal in a record; for one that cannot be read, the event that tells of the dead letter."""
+    origin = (record.partition.topic, record.partition.number, record.offset)
+    try:
+        if record.partition.topic == INCIDENTS:
+            return _of_incident(record, origin)
+        report = codec.decode(DeliveryReport, record.value, record.headers)
+        incident_id = str(uuid.UUID(report.incident_id))
+        return InboundSignal(DeliveryReported(report), incident_id, report.report_id, origin=origin)
+    except ValueError as err:
+        return telling_of(dead_letters.of_unreadable(record, str(err)))
+
+
+def own_event(event: IncidentEvent) -> InboundSignal:
+    """An event that Ladder itself has made."""
+    return InboundSignal(EventReceived(event), (event.integration, event.dedup_key), event.event_id)
+
+
+def telling_of(letter: DeadLetter) -> InboundSignal:
+    """The event that tells of a dead letter; as much of the record as the log takes goes with it."""
+    letter = fitted(letter)
+    event = dead_letters.event_of(letter)
+    address = (event.integration, event.dedup_key)
+    return InboundSignal(EventReceived(event), address, letter.letter_id, dead_letter=letter)
+
+
+def refused(inbound: InboundSignal, reason: str) -> InboundSignal:
+    """What tells of a signal that the database refuses. Raises ValueError for one that came in no record."""
+    return telling_of(dead_letters.of_refused(inbound.signal, reason, inbound.origin))
+
+
+def _of_incident(record: Received, origin: dead_letters.Origin) -> InboundSignal:
+    if record.headers.get("ce_type") == RelatedChanged.type.encode():
+        message = codec.decode(RelatedChanged, record.value, record.headers)
+        address = str(uuid.UUID(message.to))
+        return InboundSignal(RelatedMessage(message), address, message.message_id, origin=origin)
+    event = codec.decode(IncidentEvent, record.value, record.headers)
+    address_key = (event.integration, event.dedup_key)
+    return InboundSignal(EventReceived(event), address_key, event.identity, origin=origin)

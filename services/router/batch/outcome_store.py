@@ -52,10 +52,10 @@ class Stays:
     gone_on: dict[str, GoneOn] = field(default_factory=dict)  # by incident: it has one open stay at most
     _here: dict[str, Begun] = field(default_factory=dict)
 
-    def follow(self, before: Incident | None, decision: Decision, signal: Signal | None) -> None:
-        """Take in one decision; `before` is what it was made about."""
+    def record(self, before: Incident | None, decision: Decision, signal: Signal | None) -> None:
+        """Take down one decision; `before` is what it was made about."""
         made, incident = step(before, decision, signal), decision.incident
-        assert incident is not None, "only a decision that changes an incident is followed"
+        assert incident is not None, "only a decision that changes an incident is recorded"
         now = incident.decided_at
         if made.ended is not None:
             self._end(incident, made.ended, now)

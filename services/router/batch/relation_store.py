@@ -42,7 +42,7 @@ class Relations:
         """A copy to decide on, made before anything is."""
         return Relations(dict(self.groups), dict(self.causes), dict(self.troubled), self.others)
 
-    def follow(self, incident: Incident, decision: Decision) -> None:
+    def record(self, incident: Incident, decision: Decision) -> None:
         """Later signals of the batch see what was decided."""
         for joined in decision.joined:
             key = (joined.rule, joined.values)

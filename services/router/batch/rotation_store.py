@@ -4,16 +4,20 @@ Positions are read when a batch begins, and locked only where it has moved them:
 anything is written, sorted by policy and level. Where another batch was faster, the decisions are made once
 more with what it left, so that two batches at once ask two people; and a level that a batch does not page
 keeps nobody waiting.
+
+Deciding once more may move a level that comes before one that is held already. To wait for it would be out of
+order: it is taken only if nobody else holds it, and otherwise the batch gives way and is tried again, whole.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.domain.model.compiled_bundle import CompiledBundle
+from shared.errors.kinds import AwayError
 
 Place: TypeAlias = tuple[str, str]
 """Policy and level."""
@@ -26,14 +30,25 @@ def rotating(policies: Iterable[CompiledBundle]) -> list[Place]:
     return sorted({place for policy in policies for place in policy.rotating})
 
 
-async def lock(connection: AsyncConnection, places: Iterable[Place], now: datetime) -> Positions:
-    """Where these stand; nobody else moves them until the commit."""
+class OutOfOrderError(AwayError):
+    """A level is held by somebody for whom this batch must not wait."""
+
+
+async def lock(
+    connection: AsyncConnection, places: Iterable[Place], now: datetime, *, held: Iterable[Place] = ()
+) -> Positions:
+    """Where these stand; nobody else moves them until the commit. `held`: what this transaction has locked.
+
+    Raises OutOfOrderError.
+    """
+    last = max(held, default=("", ""))
     wanted = sorted(places)
-    found = await _locked(connection, wanted)
-    if len(found) < len(wanted):  # the first time that these levels are paged
-        await connection.execute(_ADD, _columns(wanted) | {"now": now})
-        found = await _locked(connection, wanted)
-    return found
+    early = [place for place in wanted if place < last]
+    found = await _locked(connection, _LOCK_FREE, early)
+    if len(found) < len(early):
+        raise OutOfOrderError(f"held by another one: {sorted(set(early) - found.keys())}")
+    late = wanted[len(early) :]
+    return found | await _locked(connection, _LOCK, late, now=now)
 
 
 async def read(connection: AsyncConnection, policies: Iterable[CompiledBundle]) -> Positions:
@@ -52,8 +67,12 @@ async def write(connection: AsyncConnection, moved: Positions, now: datetime) ->
         await connection.execute(_MOVE, columns | {"now": now})
 
 
-async def _locked(connection: AsyncConnection, wanted: list[Place]) -> dict[Place, str]:
-    rows = await connection.execute(_LOCK, _columns(wanted))
+async def _locked(
+    connection: AsyncConnection, statement: TextClause, wanted: list[Place], **given: Any
+) -> dict[Place, str]:
+    if not wanted:
+        return {}
+    rows = await connection.execute(statement, _columns(wanted) | given)
     return {(row.policy, row.level): row.name for row in rows}
 
 
@@ -64,16 +83,20 @@ def _columns(places: list[Place]) -> dict[str, list[str]]:
 _WANTED: Final = """
     (policy, level) IN (SELECT * FROM unnest(CAST(:policies AS text[]), CAST(:levels AS text[])))
 """
-_LOCK: Final = text(f"""
-    SELECT policy, level, name FROM router.rotation WHERE {_WANTED} ORDER BY policy, level FOR UPDATE
+# All of them by the primary key. A level that is paged for the first time is added by whoever locks it, so
+# that old and new ones are locked in one order.
+_LOCK: Final = text("""
+    INSERT INTO router.rotation AS r (policy, level, name, at)
+    SELECT policy, level, '', :now FROM unnest(CAST(:policies AS text[]), CAST(:levels AS text[]))
+        WITH ORDINALITY AS wanted (policy, level, place)
+    ORDER BY place
+    ON CONFLICT (policy, level) DO UPDATE SET policy = excluded.policy
+    RETURNING r.policy, r.level, r.name
+""")
+_LOCK_FREE: Final = text(f"""
+    SELECT policy, level, name FROM router.rotation WHERE {_WANTED} FOR UPDATE SKIP LOCKED
 """)
 _READ: Final = text(f"SELECT policy, level, name FROM router.rotation WHERE {_WANTED}")
-_ADD: Final = text("""
-    INSERT INTO router.rotation (policy, level, name, at)
-    SELECT policy, level, '', :now FROM unnest(CAST(:policies AS text[]), CAST(:levels AS text[]))
-        AS wanted (policy, level)
-    ORDER BY policy, level ON CONFLICT DO NOTHING
-""")
 _MOVE: Final = text("""
     UPDATE router.rotation AS r SET name = moved.name, at = :now
     FROM unnest(CAST(:policies AS text[]), CAST(:levels AS text[]), CAST(:names AS text[]))

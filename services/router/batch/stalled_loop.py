@@ -4,15 +4,14 @@ import socket
 from datetime import datetime
 from typing import Final
 
-from services.router.batch.inbound import InboundSignal
+from services.router.batch.inbound import InboundSignal, own_event
 from services.router.domain.draft.draft import derived_id
-from services.router.domain.model.signals import EventReceived
 from shared.events import OWN_INTEGRATION, IncidentEvent
 
 _HOST: Final = socket.gethostname()
 
 
-def inbound(loop: str, why: str, now: datetime) -> InboundSignal:
+def telling(loop: str, why: str, now: datetime) -> InboundSignal:
     """The event that opens it with this reason, or resolves it when there is none any more."""
     event = IncidentEvent(
         event_id=derived_id("ailing", _HOST, loop, now.isoformat()),
@@ -25,4 +24,4 @@ def inbound(loop: str, why: str, now: datetime) -> InboundSignal:
         severity="critical" if why else None,
         source=_HOST,
     )
-    return InboundSignal(EventReceived(event), (event.integration, event.dedup_key), event.event_id)
+    return own_event(event)

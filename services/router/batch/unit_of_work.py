@@ -1,18 +1,20 @@
 """What one batch knows of its incidents and has decided so far: later signals see what earlier ones did."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.router.batch.expression_failures import Count
-from services.router.batch.inbound import Key
+from services.router.batch.inbound import InboundSignal, Key
 from services.router.batch.outcome_store import Stays
 from services.router.batch.relation_store import Relations
 from services.router.domain.lifecycle import late_trigger
-from services.router.domain.model.context import NOTHING_CHANGED, Heard, KnownCustomer, Overlay
+from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.context import Context, Heard, KnownCustomer, Overlay
 from services.router.domain.model.decision import Decision, Entry, Orphan
 from services.router.domain.model.incident import Incident
-from services.router.domain.model.signals import Signal
+from services.router.domain.model.signals import EventReceived, Signal
+from services.router.policy.compiled_cache import Compiled
 from shared.events import DeadLetter, IncidentChanged, RelatedChanged
 from shared.policy.cel.expressions import Place
 
@@ -28,16 +30,21 @@ class ParkedSignal:
     seq: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class UnitOfWork:
-    """Loaded and locked by `store.gather`; written back by `store.apply`."""
+    """Loaded and locked by `gather`, decided on by `deciding`, written back by `apply`."""
+
+    now: datetime
+    live: CompiledBundle
+    overlay: Overlay
+    received: Sequence[InboundSignal] = ()  # as they came
+    signals: Sequence[InboundSignal] = ()  # those that come for the first time: to decide about, in order
+    bundles: dict[str, Compiled] = field(default_factory=dict)  # by hash: the live one, those of incidents
 
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, as decided so far
     newest: dict[Key, str] = field(default_factory=dict)  # the id of each key's newest incident
     resolves: dict[Key, datetime] = field(default_factory=dict)  # source times of remembered resolves
-    waiting: dict[str, list[ParkedSignal]] = field(default_factory=dict)  # set aside earlier, by incident
-
-    overlay: Overlay = NOTHING_CHANGED
+    parked: dict[str, list[ParkedSignal]] = field(default_factory=dict)  # by incident, in order
     customers: dict[str, KnownCustomer] = field(default_factory=dict)  # by id, and by what events call them
     relations: Relations = field(default_factory=Relations)
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)  # by policy and level
@@ -50,36 +57,69 @@ class UnitOfWork:
     entries: list[tuple[str, Entry]] = field(default_factory=list)
     messages: list[IncidentChanged | RelatedChanged] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
-    aside: list[ParkedSignal] = field(default_factory=list)  # to store for the next try
-    taken_up: list[int] = field(default_factory=list)  # seq of what was set aside and has now been decided
-    letters: list[DeadLetter] = field(default_factory=list)  # unreadable records, to be published as such
+    newly_parked: list[ParkedSignal] = field(default_factory=list)
+    resumed: list[int] = field(default_factory=list)  # seq of what was parked and is decided now
+    dead_letters: list[DeadLetter] = field(default_factory=list)  # unreadable records, to be published
     failures: dict[Place, Count] = field(default_factory=dict)  # expressions that could not be evaluated
 
     def as_gathered(self) -> "UnitOfWork":
         """A copy to decide on, made before anything is: what is decided on one does not show in the other."""
         return UnitOfWork(
+            now=self.now,
+            live=self.live,
+            overlay=self.overlay,
+            signals=self.signals,
+            received=self.received,
+            bundles=self.bundles,
             incidents=dict(self.incidents),
             newest=dict(self.newest),
             resolves=dict(self.resolves),
-            waiting={incident_id: list(signals) for incident_id, signals in self.waiting.items()},
-            overlay=self.overlay,
+            parked={incident_id: list(signals) for incident_id, signals in self.parked.items()},
             customers=self.customers,
             relations=self.relations.as_gathered(),
             rotations=dict(self.rotations),
             heard=self.heard,
         )
 
-    def know(self, incident: Incident) -> None:
+    def load(self, incident: Incident) -> None:
         """An incident as the database holds it. Those of one key must come oldest first."""
         self.incidents[incident.id] = incident
         self.newest[incident.key] = incident.id
 
-    def find(self, to: str | Key) -> Incident | None:
+    def find(self, address: str | Key) -> Incident | None:
         """The incident that a signal with this address is for."""
-        return self.incidents.get(to if isinstance(to, str) else self.newest.get(to, ""))
+        return self.incidents.get(address if isinstance(address, str) else self.newest.get(address, ""))
 
-    def keep(self, decision: Decision, signal: Signal | None = None) -> None:
-        """Hold on to what was decided about the signal. A refusal leaves nothing."""
+    def usable_bundles(self) -> Iterator[CompiledBundle]:
+        """Those that can be decided by."""
+        return (bundle for bundle in self.bundles.values() if not isinstance(bundle, Exception))
+
+    def bundle_of(self, incident: Incident) -> CompiledBundle | None:
+        """The bundle that the incident started with, where that can be used."""
+        bundle = self.bundles.get(incident.policy_hash)
+        return None if isinstance(bundle, Exception) else bundle
+
+    def context(self, incident: Incident | None = None, signal: Signal | None = None) -> Context:
+        """What a decision about this signal has to know from outside the incident, as decided so far."""
+        remembered = None
+        if incident is None and isinstance(signal, EventReceived):
+            remembered = self.resolves.get((signal.event.integration, signal.event.dedup_key))
+        relations = self.relations
+        return Context(
+            live=self.live,
+            remembered_resolve=remembered,
+            overlay=self.overlay,
+            customers=self.customers,
+            groups=relations.groups,
+            causes=relations.causes,
+            troubled=relations.troubled,
+            others=relations.others,
+            rotations=self.rotations,
+            heard=self.heard,
+        )
+
+    def record(self, decision: Decision, signal: Signal | None = None) -> None:
+        """Take down what was decided about the signal. A refusal leaves nothing."""
         if decision.refusal is not None:
             return
         for place, reason in decision.failures.items():
@@ -89,10 +129,10 @@ class UnitOfWork:
             self._remember(decision.orphan)
         if decision.incident is not None:
             if decision.changed:
-                self.stays.follow(self.incidents.get(decision.incident.id), decision, signal)
+                self.stays.record(self.incidents.get(decision.incident.id), decision, signal)
                 self.write(decision.incident)
-            self.tell(decision.incident.id, decision.entries)
-            self.relations.follow(decision.incident, decision)
+            self.add_entries(decision.incident.id, decision.entries)
+            self.relations.record(decision.incident, decision)
         else:
             self.relations.spreads.extend(decision.spreads)
         if decision.message is not None:
@@ -110,24 +150,25 @@ class UnitOfWork:
         self.incidents[incident.id] = incident
         self.changed.setdefault(incident.id)
 
-    def tell(self, incident_id: str, entries: Iterable[Entry]) -> None:
-        """Add to the incident's timeline."""
+    def add_entries(self, incident_id: str, entries: Iterable[Entry]) -> None:
+        """Lines of the incident's timeline."""
         self.entries.extend((incident_id, entry) for entry in entries)
 
-    def put_aside(self, signal: ParkedSignal) -> None:
+    def park(self, signal: ParkedSignal) -> None:
         """Keep a signal on which deciding failed; it waits behind those of its incident."""
-        self.aside.append(signal)
-        self.waiting.setdefault(signal.incident_id, []).append(signal)
+        self.newly_parked.append(signal)
+        self.parked.setdefault(signal.incident_id, []).append(signal)
 
-    def take_up(self, signal: ParkedSignal) -> None:
-        """A signal that waited has been decided."""
-        self.waiting[signal.incident_id].remove(signal)
+    def resume(self, signal: ParkedSignal) -> None:
+        """A parked signal has been decided."""
+        self.parked[signal.incident_id].remove(signal)
         if signal.seq:
-            self.taken_up.append(signal.seq)
+            self.resumed.append(signal.seq)
         else:
-            self.aside.remove(signal)
+            self.newly_parked.remove(signal)
 
     def to_write(self) -> Sequence[Incident]:
+        """What changed, as it is now."""
         return [self.incidents[incident_id] for incident_id in self.changed]
 
     def _remember(self, orphan: Orphan) -> None:

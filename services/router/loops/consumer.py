@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.router import metrics, post_counts
-from services.router.batch import dead_letter_store, dead_letters
+from services.router.batch import dead_letter_store, inbound
 from services.router.batch.engine import Engine
 from services.router.batch.inbound import InboundSignal
 from services.router.loops import canary, heartbeats
@@ -80,7 +80,7 @@ class Consuming:
         return len(records)
 
     async def _take(self, records: Sequence[Received]) -> None:
-        read = [heartbeats.read(record) or dead_letters.read(record) for record in records]
+        read = [heartbeats.read(record) or inbound.read(record) for record in records]
         beats = [each for each in read if isinstance(each, HeartbeatReceived)]
         canaries = [each for each in read if isinstance(each, InboundSignal) and canary.is_canary(each)]
         told = [each for each in read if isinstance(each, InboundSignal) and post_counts.is_told(each)]

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.batch import dead_letters
+from services.router.batch import dead_letters, gather
+from services.router.batch.apply import BatchResult
 from services.router.batch.engine import Engine
-from services.router.batch.handle import BatchResult
+from services.router.batch.inbound import telling_of
 from services.router.domain.draft.draft import Draft, derived_id
-from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
 from services.router.domain.model.stored import decode
 from services.router.duty import overlay
@@ -83,7 +83,7 @@ class Spreading:
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
             await connection.execute(_DONE, {"id": row_id})
             letter = dead_letters.of_message(message, message.at, why)
-            return await self._engine.within([letter], connection, now, in_force)
+            return await self._engine.within([telling_of(letter)], connection, now, in_force)
 
         self._engine.committed(await self._engine.transaction(work))
 
@@ -99,8 +99,13 @@ class Spreading:
         found = (await connection.execute(_AUDIENCES[row.audience], given)).all()
         ids = [str(each.id) for each in found]
         if row.audience == "matching":
-            live = await self._engine.policies.one(connection, in_force.hash)
-            ids = await _matching(found, row.meant, live, now)
+            policies = self._engine.policies
+            live = await policies.one(connection, in_force.hash)
+            said = {each.customer for each in found}
+            known = await gather.named_customers(
+                connection, said, policies=policies, in_force=in_force, live=live
+            )
+            ids = await _matching(found, row.meant, Context(live=live, customers=known), now)
         to_tell = [name for name in ids if name != message.incident_id]
         telling = [
             replace(message, message_id=derived_id(message.message_id, name), to=name, at=now)
@@ -116,16 +121,16 @@ class Spreading:
         return len(telling)
 
 
-async def _matching(rows: Sequence[Any], expression: str, live: CompiledBundle, now: datetime) -> list[str]:
+async def _matching(rows: Sequence[Any], expression: str, context: Context, now: datetime) -> list[str]:
     """Those whose record matches; an expression that the policy in force does not know matches nothing."""
     try:
-        condition = overlay.condition_of(overlay.expressions_of(live), expression)
+        condition = overlay.condition_of(overlay.expressions_of(context.live), expression)
     except ExpressionError:
         return []
     matching = []
     for number, row in enumerate(rows, 1):
         incident = decode(row.state)
-        draft = Draft(incident, live, Context(live=live), now)
+        draft = Draft(incident, context.live, context, now)
         if condition is None or condition.evaluate(draft.activation) is True:
             matching.append(incident.id)
         if number % _BREATH == 0:
@@ -159,7 +164,7 @@ _AUDIENCES: Final = {
         ORDER BY id LIMIT :most
     """),
     "matching": text("""
-        SELECT id, opened_at, CAST(state AS text) AS state FROM router.incident
+        SELECT id, opened_at, customer, CAST(state AS text) AS state FROM router.incident
         WHERE status IN ('triggered', 'acknowledged')
           AND (CAST(:after_id AS uuid) IS NULL
                OR (opened_at, id) < (CAST(:after_at AS timestamptz), CAST(:after_id AS uuid)))

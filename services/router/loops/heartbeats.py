@@ -20,11 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import metrics
 from services.router.batch import dead_letters, heard_since
+from services.router.batch.apply import BatchResult
+from services.router.batch.deciding import SignalResult
 from services.router.batch.engine import Engine
-from services.router.batch.handle import BatchResult, SignalResult
-from services.router.batch.inbound import InboundSignal
+from services.router.batch.inbound import own_event
 from services.router.domain.heartbeats import Deaf, Watched, dropped, missed, told
-from services.router.domain.model.signals import EventReceived
 from services.router.policy.compiled_cache import InForce
 from shared import telemetry
 from shared.errors.bisect import REFUSED, WHOEVER, bisect
@@ -149,15 +149,15 @@ class Watch:
     ) -> tuple[BatchResult, datetime | None]:
         row = (await connection.execute(_HOLD)).one_or_none()
         if row is None:
-            return BatchResult((), None), None  # another replica is looking
+            return BatchResult(), None  # another replica is looking
         live = await self._engine.policies.one(connection, in_force.hash)
         bundle = live.spec
         expected, events = bundle.heartbeats, list[IncidentEvent]()
         if row.policy_hash != in_force.hash:
             events += await _follow(connection, expected, now)
-            await heard_since.follow(connection, self._engine.policies, row.policy_hash, live, now)
+            await heard_since.policy_changed(connection, self._engine.policies, row.policy_hash, live, now)
         elif not (expected or live.listens):
-            return BatchResult((), None), None
+            return BatchResult(), None
         deaf = await heard_since.goes_on(connection, now, self._canary_every)
         if row.looked_at is not None and now - row.looked_at > heard_since.GAP:
             await _forgive(connection, row.looked_at, now)
@@ -191,11 +191,8 @@ async def _decided(
     now: datetime,
     in_force: InForce,
 ) -> BatchResult:
-    signals = [
-        InboundSignal(EventReceived(event), (event.integration, event.dedup_key), event.event_id)
-        for event in events
-    ]
-    return await engine.within(signals, connection, now, in_force) if signals else BatchResult((), None)
+    signals = [own_event(event) for event in events]
+    return await engine.within(signals, connection, now, in_force) if signals else BatchResult()
 
 
 async def _follow(

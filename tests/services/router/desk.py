@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import text
 
+from services.router.batch.deciding import SignalResult
 from services.router.batch.engine import Engine
-from services.router.batch.handle import SignalResult
 from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import EventReceived

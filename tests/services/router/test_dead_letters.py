@@ -7,7 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.router.batch import dead_letter_store, dead_letters
+from services.router.batch import dead_letter_store
+from services.router.batch.inbound import read as read_record
+from services.router.batch.inbound import refused
 from shared.clock import utcnow
 from shared.eventlog import Partition, Received, codec
 from shared.eventlog.packed_headers import unpack
@@ -113,7 +115,7 @@ async def test_an_event_that_could_not_be_stored_is_sent_again_and_opens_its_inc
 ) -> None:
     """Once the fault is mended nothing that was accepted is lost: it is not taken for a repeat."""
     said = event("checkout")
-    await desk.engine.accept([dead_letters.of_refused(inbound(said), "it cannot be stored: for the test")])
+    await desk.engine.accept([refused(inbound(said), "it cannot be stored: for the test")])
     (name,) = await listed(served)
     early = await ask(served, "POST", f"/{name}/replay")
     assert (early.status_code, early.json()["title"]) == (409, "It cannot be replayed")
@@ -128,7 +130,7 @@ async def test_an_event_that_could_not_be_stored_is_sent_again_and_opens_its_inc
         said.event_id.encode(),
         name.encode(),
     )
-    read = dead_letters.read(received(INCIDENTS, row.key, row.value, headers, offset=99))
+    read = read_record(received(INCIDENTS, row.key, row.value, headers, offset=99))
     await desk.engine.accept([read])
     assert "checkout" in {each.dedup_key for each in await desk.incidents() if each.is_open}
 
@@ -190,7 +192,7 @@ async def test_one_that_the_database_refuses_does_not_keep_the_others_out(served
 async def test_the_largest_record_that_cannot_be_read_is_told_of_with_its_beginning(desk: Desk) -> None:
     """The letter fits into the log, its size and hash are those of the whole, and what stands beside it passes."""
     value = b"x" * (LARGEST_RECORD - 500)
-    bad = dead_letters.read(received(INCIDENTS, b"k", value, {}))
+    bad = read_record(received(INCIDENTS, b"k", value, {}))
     await desk.engine.accept([bad, inbound(event("beside"))])
     rows = await desk.sql("SELECT key, value, headers FROM router.outbox WHERE topic = :t", t=DEAD_LETTER)
     [told] = [codec.decode(DeadLetter, row.value, unpack(row.headers)) for row in rows]

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.router.batch import dead_letters, last_resort
+from services.router.batch import last_resort
 from services.router.batch.engine import Engine
-from services.router.batch.inbound import InboundSignal
+from services.router.batch.inbound import InboundSignal, read
 from services.router.domain.decide import decide
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
@@ -206,7 +206,7 @@ async def letters(desk: Desk) -> list[DeadLetter]:
 
 
 async def test_an_unreadable_record_becomes_a_dead_letter_and_an_incident(desk: Desk) -> None:
-    bad = dead_letters.read(record(b"{not json"))
+    bad = read(record(b"{not json"))
     await desk.engine.accept([inbound(event("before")), bad, inbound(event("after"))])
     await desk.engine.accept([bad])  # delivered again
     (letter,) = await letters(desk)
@@ -218,7 +218,7 @@ async def test_an_unreadable_record_becomes_a_dead_letter_and_an_incident(desk: 
 
 
 async def test_ten_unreadable_records_are_one_incident_that_counts(desk: Desk) -> None:
-    await desk.engine.accept([dead_letters.read(record(b"[]", offset)) for offset in range(10)])
+    await desk.engine.accept([read(record(b"[]", offset)) for offset in range(10)])
     assert (await desk.only()).events == 10
     assert len([page for page in await desk.pages() if page.through == "last_resort"]) == 1
     assert len(await letters(desk)) == 10

@@ -1,6 +1,6 @@
 """What was accepted is decided about, even where two events carry the id of one."""
 
-from services.router.batch import dead_letters
+from services.router.batch.inbound import read
 from shared.eventlog import Partition, Received, codec
 from shared.events import INCIDENTS, IncidentEvent
 from tests.services.router.desk import NOON, Desk, event
@@ -14,7 +14,7 @@ async def take(desk: Desk, *events: IncidentEvent) -> list[bool]:
     for offset, each in enumerate(events):
         record = codec.encode(each)
         received = Received(Partition(INCIDENTS, 0), offset, record.key, record.value, record.headers, NOON)
-        signals.append(dead_letters.read(received))
+        signals.append(read(received))
     return [each.repeated for each in await desk.engine.accept(signals)]
 
 

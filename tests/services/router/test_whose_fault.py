@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.router.batch.apply import BatchResult
 from services.router.batch.engine import Engine
-from services.router.batch.handle import BatchResult
+from services.router.batch.gather import Claim
 from services.router.batch.inbound import InboundSignal
-from services.router.batch.unit_of_work import UnitOfWork
 from services.router.domain.decide import decide
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
@@ -228,11 +228,13 @@ class BreaksOver(Engine):
         return await super().within(signals, connection, now, in_force)
 
     async def _due(
-        self, unit: UnitOfWork, connection: AsyncConnection, now: datetime, in_force: InForce
+        self, claim: Claim, connection: AsyncConnection, now: datetime, in_force: InForce
     ) -> BatchResult:
-        if any(each.dedup_key == self.key for each in unit.incidents.values()):
+        batch = await super()._due(claim, connection, now, in_force)
+        decided = [each.decision.incident for each in batch.results if each.decision is not None]
+        if any(each is not None and each.dedup_key == self.key for each in decided):
             raise KeyError(self.key)
-        return await super()._due(unit, connection, now, in_force)
+        return batch
 
 
 async def test_a_fault_of_the_shell_that_one_event_brings_out_stops_nobody_elses_pages(
