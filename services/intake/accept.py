@@ -15,14 +15,14 @@ from typing import Any, Final, TypeAlias
 from starlette.types import Receive, Scope, Send
 
 from services.intake import metrics
-from services.intake.admission.integrations import Admission, Sender, presented, shown_headers
+from services.intake.admission.integrations import Admission, Integration, presented, shown_headers
 from services.intake.admission.signatures import Signing
 from services.intake.amazon_sns.subscriptions import Subscriptions
 from services.intake.formats import Answer, Format, Post, Refused, cloudevents
 from services.intake.formats.native import accepted
 from services.intake.formats.sanitize import clean
-from services.intake.idempotency import Said
-from services.intake.post_reports import Posts
+from services.intake.idempotency import AcceptedIds
+from services.intake.post_reports import PostReports
 from services.intake.request_body import HungUpError, is_lines
 from services.intake.settings import IntakeSettings
 from shared import telemetry
@@ -54,22 +54,24 @@ class Request:
     keep: Callable[[], None] = lambda: None  # the connection's place
     whose: list[str] = field(default_factory=list)  # the integration, once that is known
 
-    def passed(self, sender: Sender) -> None:
+    def passed(self, integration: Integration) -> None:
         """The key was good: the connection keeps its place."""
-        self.whose.append(sender.name)
+        self.whose.append(integration.name)
         self.keep()
 
 
 class Publisher:
     """Hands events to the log, and refuses more than it may hold while the log is slow."""
 
-    def __init__(self, eventlog: EventLog, settings: IntakeSettings, posts: Posts | None = None) -> None:
+    def __init__(
+        self, eventlog: EventLog, settings: IntakeSettings, posts: PostReports | None = None
+    ) -> None:
         self._log = eventlog
-        self.posts = posts or Posts()
+        self.posts = posts or PostReports()
         self._seconds = settings.intake_publish_seconds
         self._most_bytes = settings.intake_in_flight_bytes
         self._bytes = 0
-        self.said = Said()
+        self.accepted_ids = AcceptedIds()
         self._trouble = Trouble(log, "intake.unacknowledged")
 
     async def publish(self, events: Sequence[Message], size: int) -> None:
@@ -133,22 +135,22 @@ class Endpoint:
             scope["method"],
             partial(passed, scope),
         )
-        shape = self.shape(request)
+        format_of = self.format_of(request)
         try:
-            answer = await self.answered(request, receive)
+            answer = await self.accept(request, receive)
         except Problem as problem:
             whose = request.whose[0] if request.whose else self.addressed(request)
-            self._posts.refused(whose, shape.kind, problem, self._clock())
-            problem = _judged(shape, scope, problem)
-            metrics.REFUSED.labels(shape.kind, problem.kind).inc()
-            status, words = shape.refused(problem)
+            self._posts.refused(whose, format_of.kind, problem, self._clock())
+            problem = _judged(format_of, scope, problem)
+            metrics.REFUSED.labels(format_of.kind, problem.kind).inc()
+            status, words = format_of.refused(problem)
             await _respond(send, status, words, _kept(problem, status))
         except HungUpError:
-            metrics.REFUSED.labels(shape.kind, "hung-up").inc()
+            metrics.REFUSED.labels(format_of.kind, "hung-up").inc()
         else:
             await _respond(send, answer.status, answer, {})
 
-    def shape(self, request: Request) -> Format:
+    def format_of(self, request: Request) -> Format:
         """The format whose words a refusal uses, as far as it is known before anything else is."""
         raise NotImplementedError
 
@@ -159,7 +161,7 @@ class Endpoint:
 
     async def admit(
         self, admission: Admission, request: Request, receive: Receive, now: datetime
-    ) -> tuple[Sender, Format, bytes]:
+    ) -> tuple[Integration, Format, bytes]:
         """Who posts, in which format, and the body. Raises Problem."""
         raise NotImplementedError
 
@@ -170,68 +172,70 @@ class Endpoint:
             raise unavailable("no-policy", "No policy is known yet; nothing was accepted")
         return admission
 
-    async def answered(self, request: Request, receive: Receive) -> Answer:
+    async def accept(self, request: Request, receive: Receive) -> Answer:
         """Take the post; the words of 202. Raises Problem, HungUpError."""
         admission = self.admission()
         now = self._clock()
         idempotency_key = _idempotency_key(request.headers)
-        sender, form, body = await self.admit(admission, request, receive, now)
-        vouched = await self._vouched(sender, request, body, now)
+        integration, form, body = await self.admit(admission, request, receive, now)
+        vouched = await self._vouched(integration, request, body, now)
         if isinstance(vouched, Answer):
             return vouched
         idempotency_key = idempotency_key or vouched
-        post = _post(sender, form, request, now, idempotency_key)
+        post = _post(integration, form, request, now, idempotency_key)
         read = form.read(body, post)
         if isinstance(read, Refused):
             raise Problem(422, "invalid-event", "The event cannot be accepted", faults=read.faults)
-        dressed = await sender.turns.dress(read, post, loose=form.loose, size=len(body))
-        if dressed.faults:
-            raise Problem(422, "invalid-event", "The event cannot be accepted", faults=dressed.faults)
-        if dressed.ignored:
-            metrics.IGNORED.labels(sender.name).inc(dressed.ignored)
-            self._posts.ignored(sender.name, dressed.ignored, now)
-        events = dressed.events
+        transformed = await integration.offload.apply(read, post, loose=form.loose, size=len(body))
+        if transformed.faults:
+            raise Problem(422, "invalid-event", "The event cannot be accepted", faults=transformed.faults)
+        if transformed.ignored:
+            metrics.IGNORED.labels(integration.name).inc(transformed.ignored)
+            self._posts.ignored(integration.name, transformed.ignored, now)
+        events = transformed.events
         if events:
             events = [admission.noted(event) for event in events]
             named_in = "id" if form.kind == "cloudevents" else "Idempotency-Key" if idempotency_key else ""
             if named_in:
-                events = self._publisher.said.told_apart(events, dressed.read, named_in)
-            await self._publish(sender, events, len(body), now)
+                events = self._publisher.accepted_ids.with_hashes(events, transformed.read, named_in)
+            await self._publish(integration, events, len(body), now)
             if named_in:
-                self._publisher.said.remember(events)
+                self._publisher.accepted_ids.remember(events)
             crash_point("intake.published")
-            metrics.accepted(sender.name, form.kind).inc(len(events))
-            self._posts.accepted(sender.name, len(events), now)
+            metrics.accepted(integration.name, form.kind).inc(len(events))
+            self._posts.accepted(integration.name, len(events), now)
             if telemetry.tells(logging.DEBUG):
-                _note(sender, events)
-        return accepted(events, dressed.ignored) if dressed.ignored else form.accepted(events)
+                _note(integration, events)
+        return accepted(events, transformed.ignored) if transformed.ignored else form.accepted(events)
 
-    async def _vouched(self, sender: Sender, request: Request, body: bytes, now: datetime) -> Answer | str:
+    async def _vouched(
+        self, integration: Integration, request: Request, body: bytes, now: datetime
+    ) -> Answer | str:
         """The id that the body's signer gave it, '' for none; or what is answered to what is no event.
 
         Raises Problem 401, 403, 503 for a body that whoever must sign it did not.
         """
-        said: Answer | str = ""
-        if sender.signing is not None:
-            self._check_signature(sender, sender.signing, request.headers, body, now)
-        if sender.topics is not None:
+        vouched: Answer | str = ""
+        if integration.signing is not None:
+            self._check_signature(integration, integration.signing, request.headers, body, now)
+        if integration.topics is not None:
             if self._subscriptions is None:
                 raise unavailable("no-certificate", "Certificates of SNS cannot be fetched here")
-            message = await self._subscriptions.genuine(sender, body, now)
-            said = await self._subscriptions.answered(sender, message) or message.id[:_KEY_LENGTH]
-        if sender.keyless:
-            request.passed(sender)
-        return said
+            message = await self._subscriptions.verified(integration, body, now)
+            vouched = await self._subscriptions.answer(integration, message) or message.id[:_KEY_LENGTH]
+        if integration.keyless:
+            request.passed(integration)
+        return vouched
 
     def _check_signature(
-        self, sender: Sender, signing: Signing, headers: Headers, body: bytes, now: datetime
+        self, integration: Integration, signing: Signing, headers: Headers, body: bytes, now: datetime
     ) -> None:
         """Raises Problem 401 for a body that no secret signed, 503 where no secret can be read."""
-        why = signing.fault(headers, body, self._revealed(sender, signing), now)
+        why = signing.fault(headers, body, self._revealed(integration, signing), now)
         if why:
             raise WrongKey(401, "wrong-signature", "The signature is not this body's", why, sort="signature")
 
-    def _revealed(self, sender: Sender, signing: Signing) -> list[str]:
+    def _revealed(self, integration: Integration, signing: Signing) -> list[str]:
         """The secrets that can be read: while they are rotated one of them may be missing."""
         found: list[str] = []
         missing: SecretMissingError | None = None
@@ -246,20 +250,20 @@ class Endpoint:
             else:
                 missing = SecretMissingError(f"{named} is empty")  # only a named one can be
         if missing is not None:
-            self._unsigned.is_on(missing, sender.name)
+            self._unsigned.is_on(missing, integration.name)
         else:
-            self._unsigned.is_over(sender.name)
+            self._unsigned.is_over(integration.name)
         if not found:
             raise unavailable("no-secret", "The integration's signing secret cannot be read") from missing
         return found
 
     async def _publish(
-        self, sender: Sender, events: Sequence[IncidentEvent], size: int, now: datetime
+        self, integration: Integration, events: Sequence[IncidentEvent], size: int, now: datetime
     ) -> None:
         """Within the integration's rate. Raises Problem 429, 503, 413."""
-        if sender.bucket is None:
+        if integration.bucket is None:
             return await self._publisher.publish(events, size)
-        wait = sender.bucket.take(len(events), now)
+        wait = integration.bucket.take(len(events), now)
         if wait is not None:
             raise Problem(
                 429,
@@ -270,43 +274,47 @@ class Endpoint:
         try:
             await self._publisher.publish(events, size)
         except BaseException:
-            sender.bucket.give_back(len(events))
+            integration.bucket.give_back(len(events))
             raise
         return None
 
 
-def _judged(shape: Format, scope: Scope, problem: Problem) -> Problem:
+def _judged(format_of: Format, scope: Scope, problem: Problem) -> Problem:
     """A wrong key too many is a 429; not where the format calls it an invalid event, whose clients try again
     for ever after a 429.
     """
     throttled = judged(scope, problem)
-    return throttled if shape.refused(problem)[0] == problem.status else problem
+    return throttled if format_of.refused(problem)[0] == problem.status else problem
 
 
-def _post(sender: Sender, form: Format, request: Request, now: datetime, idempotency_key: str) -> Post:
+def _post(
+    integration: Integration, form: Format, request: Request, now: datetime, idempotency_key: str
+) -> Post:
     """The post as its format and the integration's expressions see it. Raises Problem 415."""
     headers = request.headers
     shown: Mapping[str, str] = {}
-    if sender.dressing.mapping is not None:
+    if integration.transform.mapping is not None:
         secret = presented(headers, request.query) or request.path.get("key", "")
-        own = sender.signing.header if sender.signing else ""
+        own = integration.signing.header if integration.signing else ""
         shown = shown_headers(headers, secret, own)
     if form.kind == "cloudevents":
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         about = cloudevents.attributes_in(headers)
-        return Post(sender.name, now, idempotency_key, content_type=content_type, about=about, headers=shown)
+        return Post(
+            integration.name, now, idempotency_key, content_type=content_type, about=about, headers=shown
+        )
     sloppy = form.kind in {"pagerduty", "json", "opsgenie"}
     lines = is_lines(headers, lines=form.kind == "native", sloppy=sloppy)
-    return Post(sender.name, now, idempotency_key, lines=lines, headers=shown)
+    return Post(integration.name, now, idempotency_key, lines=lines, headers=shown)
 
 
-def _note(sender: Sender, events: Sequence[IncidentEvent]) -> None:
+def _note(integration: Integration, events: Sequence[IncidentEvent]) -> None:
     """One line for each accepted post. At DEBUG: at thousands a second it would cost a third of the work, and
     the router's line for each decision names the same event.
     """
     ids = [event.event_id for event in events[:_NAMED]]
-    said: dict[str, Any] = {"event_id": ids[0]} if len(events) == 1 else {"event_ids": ids}
-    log.debug("accepted", action="accepted", integration=sender.name, count=len(events), **said)
+    about: dict[str, Any] = {"event_id": ids[0]} if len(events) == 1 else {"event_ids": ids}
+    log.debug("accepted", action="accepted", integration=integration.name, count=len(events), **about)
 
 
 def _idempotency_key(headers: Headers) -> str:

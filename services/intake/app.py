@@ -11,16 +11,16 @@ from starlette.routing import Route
 
 from services.intake.accept import Publisher
 from services.intake.admission.integrations import Admission
-from services.intake.amazon_sns.fetch import Fetch, Outside
+from services.intake.amazon_sns.fetch import Fetch, Fetcher
 from services.intake.amazon_sns.subscriptions import Subscriptions
 from services.intake.canary import Canary
 from services.intake.formats import CHANGES, FORMATS
 from services.intake.formats.opsgenie import CREATE, DELETE, VERBS
 from services.intake.openapi.paths import PATHS, schemas
 from services.intake.paths.events import Alerts, ByBody, ByName, Events
-from services.intake.paths.heartbeats import Beats, Pings
+from services.intake.paths.heartbeats import Heartbeats, OpsgeniePings
 from services.intake.paths.raw_routes import RawRoute
-from services.intake.post_reports import Posts
+from services.intake.post_reports import PostReports
 from services.intake.settings import IntakeSettings
 from shared import telemetry
 from shared.clock import stopwatch, utcnow
@@ -50,7 +50,7 @@ class Intake:
         self._canary = Canary(
             eventlog, canary_every, lambda: not self.unready(), beat=self._pulses.beat_of("intake canary")
         )
-        self.posts = Posts(eventlog, lambda: not self.unready())
+        self.posts = PostReports(eventlog, lambda: not self.unready())
         self._feed.on_change(self._take)
 
     def _take(self, published: PublishedPolicy) -> None:
@@ -110,7 +110,7 @@ class Intake:
 def build(settings: IntakeSettings, *, log: EventLog, fetch: Fetch | None = None) -> Service:
     """The service; the caller runs the log. `fetch`: instead of the guarded way to the outside."""
     intake = Intake(log, loopback=settings.loopback, canary_every=settings.canary_every)
-    outside = Outside(Outbound.allowing(settings.outbound_allow))
+    outside = Fetcher(Outbound.allowing(settings.outbound_allow))
     subscriptions = Subscriptions(fetch or outside.fetch, clock=stopwatch)
     rest = (
         Publisher(log, settings, intake.posts),
@@ -131,7 +131,7 @@ def build(settings: IntakeSettings, *, log: EventLog, fetch: Fetch | None = None
     native, pagerduty = FORMATS["native"], FORMATS["pagerduty"]
     alerts = Alerts(*rest)
     by_name = ByName(native, *rest)
-    beats = Beats(*rest)
+    beats = Heartbeats(*rest)
     return Service(
         name="intake",
         api=APIRouter(),
@@ -155,7 +155,9 @@ def build(settings: IntakeSettings, *, log: EventLog, fetch: Fetch | None = None
             Route("/v1/heartbeats/{name}", beats, methods=["GET", "POST"]),  # and HEAD
             Route("/v1/heartbeats/{name}/{signal}", beats, methods=["GET", "POST"]),
             Route("/v1/heartbeats/{name}/{key}/{signal}", beats, methods=["GET", "POST"]),
-            Route("/v2/heartbeats/{name}/ping", Pings(*rest), methods=["GET", "POST", "PUT", "PATCH"]),
+            Route(
+                "/v2/heartbeats/{name}/ping", OpsgeniePings(*rest), methods=["GET", "POST", "PUT", "PATCH"]
+            ),
             Route("/v1/integrations/{name}", by_name, methods=["POST", "PUT"]),
             Route("/v1/integrations/{name}/{key}", by_name, methods=["POST", "PUT"]),
         ],

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from services.intake.admission.integrations import noted_by, shown_headers
+from services.intake.admission.integrations import annotated, shown_headers
 from services.intake.admission.signatures import Signing
 from services.intake.formats import FORMATS, Post, Refused, cloudevents
-from services.intake.mapping.transform import Dressing
+from services.intake.mapping.transform import Transform
 from shared.events import IncidentEvent
 from shared.http.problems import Problem
 from shared.policy import Bundle
@@ -50,7 +50,7 @@ def read_post(
     read = form.read(body, post)
     if isinstance(read, Refused):
         raise Problem(422, "invalid-event", "The event cannot be accepted", faults=read.faults)
-    dressed = Dressing.of(known).dress(read, post, loose=form.loose)
-    if dressed.faults:
-        raise Problem(422, "invalid-event", "The event cannot be accepted", faults=dressed.faults)
-    return [noted_by(bundle, event) for event in dressed.events], dressed.ignored
+    transformed = Transform.of(known).apply(read, post, loose=form.loose)
+    if transformed.faults:
+        raise Problem(422, "invalid-event", "The event cannot be accepted", faults=transformed.faults)
+    return [annotated(bundle, event) for event in transformed.events], transformed.ignored

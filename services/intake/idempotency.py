@@ -30,13 +30,13 @@ def hash_of(event: IncidentEvent) -> str:
     return hashlib.blake2b(plain, digest_size=_HASH_BYTES).hexdigest()
 
 
-class Said:
+class AcceptedIds:
     """The ids that this process accepted, each with the hash of its content."""
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._known: LRUCache[str, str] = LRUCache(kept)
 
-    def told_apart(
+    def with_hashes(
         self, events: Sequence[IncidentEvent], read: Sequence[IncidentEvent], field: str
     ) -> list[IncidentEvent]:
         """The events with the hashes of what was sent; `read`: the body's, without what a policy adds.
@@ -44,8 +44,8 @@ class Said:
         Raises a Problem 422 where an id came before, or stands twice in this post, with another content.
         `field`: where the sender wrote the id, for the fault.
         """
-        told = [replace(event, said=hash_of(sent)) for event, sent in zip(events, read, strict=True)]
-        faults = list(self._faults(told, field))
+        hashed = [replace(event, said=hash_of(sent)) for event, sent in zip(events, read, strict=True)]
+        faults = list(self._faults(hashed, field))
         if faults:
             raise Problem(
                 422,
@@ -53,17 +53,17 @@ class Said:
                 "This id came before with another content; nothing was accepted",
                 faults=faults[:_MOST_FAULTS],
             )
-        return told
+        return hashed
 
     def remember(self, accepted: Sequence[IncidentEvent]) -> None:
         """These were accepted."""
         for event in accepted:
             self._known[event.event_id] = event.said
 
-    def _faults(self, told: Sequence[IncidentEvent], field: str) -> Iterator[Fault]:
+    def _faults(self, events: Sequence[IncidentEvent], field: str) -> Iterator[Fault]:
         here: dict[str, str] = {}
-        for index, event in enumerate(told):
+        for index, event in enumerate(events):
             known = here.setdefault(event.event_id, self._known.get(event.event_id, event.said))
             if known != event.said:
-                where = field if len(told) == 1 else f"/{index}: {field}"
+                where = field if len(events) == 1 else f"/{index}: {field}"
                 yield Fault(where, "use a new one for each event: the same again is the same event")

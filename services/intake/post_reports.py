@@ -64,20 +64,20 @@ class _Lines:
     left_out: int = 0
 
 
-class Posts:
-    """Of this process. Without `open_doors` nothing is told to the router: the topics are not there yet."""
+class PostReports:
+    """Of this process. Without `ready` nothing is told to the router: the topics are not there yet."""
 
     def __init__(
         self,
         eventlog: EventLog | None = None,
-        open_doors: Callable[[], bool] = lambda: True,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._log = eventlog
-        self._open_doors = open_doors
+        self._ready = ready
         self._counts: dict[tuple[str, str], Counted] = {}
         self._lines: dict[tuple[str, bool], _Lines] = {}
-        self._telling: IncidentEvent | None = None  # until the log has it
-        self._told_at: datetime | None = None
+        self._unacknowledged: IncidentEvent | None = None  # until the log has it
+        self._published_at: datetime | None = None
 
     def accepted(self, integration: str, events: int, now: datetime) -> None:
         """So many events of it are on the log."""
@@ -118,20 +118,20 @@ class Posts:
                     left_out=lines.left_out,
                 )
 
-    async def tell_once(self, now: datetime, *, at_once: bool = False) -> bool:
+    async def publish_once(self, now: datetime, *, at_once: bool = False) -> bool:
         """Tell the router what was counted since the last time; whether there was anything to tell now.
 
         What the log did not acknowledge is told again as it is, so that it counts once.
         """
-        if self._telling is None and not self._due(now, at_once=at_once):
+        if self._unacknowledged is None and not self._due(now, at_once=at_once):
             return False
-        if self._telling is None:
+        if self._unacknowledged is None:
             keys = list(self._counts)[:MOST]
-            self._telling = told([self._counts.pop(key) for key in keys], now)
-            self._told_at = now
+            self._unacknowledged = told([self._counts.pop(key) for key in keys], now)
+            self._published_at = now
         assert self._log is not None
-        await self._log.publish([encode(self._telling)])
-        self._telling = None
+        await self._log.publish([encode(self._unacknowledged)])
+        self._unacknowledged = None
         return True
 
     async def run(self) -> None:
@@ -141,13 +141,13 @@ class Posts:
 
     async def _step(self) -> None:
         self.close_lines(utcnow())
-        await self.tell_once(utcnow())
+        await self.publish_once(utcnow())
         await asyncio.sleep(_STEP_SECONDS)
 
     def _due(self, now: datetime, *, at_once: bool) -> bool:
-        if self._log is None or not self._counts or not self._open_doors():
+        if self._log is None or not self._counts or not self._ready():
             return False
-        return at_once or self._told_at is None or now - self._told_at >= _BETWEEN
+        return at_once or self._published_at is None or now - self._published_at >= _BETWEEN
 
     def _count(
         self,

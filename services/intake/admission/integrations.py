@@ -13,34 +13,35 @@ from services.intake.admission.rate_limit import Bucket
 from services.intake.admission.signatures import Signing
 from services.intake.admission.unknown_names import with_unknown_names
 from services.intake.formats.sanitize import clean
-from services.intake.mapping.offload import Turns
-from services.intake.mapping.transform import Dressing
+from services.intake.mapping.offload import Offload
+from services.intake.mapping.transform import Transform
 from shared import telemetry
 from shared.auth.failed_attempts import WrongKey
 from shared.events import IncidentEvent
 from shared.http.problems import Problem
-from shared.policy import Bundle, Integration
+from shared.policy import Bundle
+from shared.policy import Integration as IntegrationSpec
 from shared.security.keys import Key, owner_of
 
 log = telemetry.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class Integration:
     """One integration: its keys and what it overrides."""
 
     name: str
     kind: str
     keys: tuple[Key, ...]
-    dressing: Dressing = field(default_factory=Dressing)
+    transform: Transform = field(default_factory=Transform)
     bucket: Bucket | None = None  # None: as many events as it likes
     signing: Signing | None = None  # None: its posts need no signature
     topics: frozenset[str] | None = None  # of Amazon SNS, whose messages these are; None: they are not
     keyless: bool = False  # a signature stands in the key's place
-    turns: Turns = field(init=False, repr=False, compare=False)
+    offload: Offload = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "turns", Turns(self.dressing))
+        object.__setattr__(self, "offload", Offload(self.transform))
 
 
 class Admission:
@@ -48,7 +49,7 @@ class Admission:
 
     def __init__(
         self,
-        senders: Iterable[Sender],
+        integrations: Iterable[Integration],
         *,
         strangers: Iterable[tuple[str, tuple[Key, ...]]] = (),
         kinds: Mapping[str, Mapping[str, str]] | None = None,
@@ -56,12 +57,19 @@ class Admission:
         heartbeats: Iterable[str] = (),
     ) -> None:
         """`strangers` have keys that are known and may not post, such as the API's."""
-        self.senders = {sender.name: sender for sender in senders}
-        self._by_kind: dict[str, Sequence[tuple[Sender, tuple[Key, ...]]]] = {
-            kind: [(sender, sender.keys) for sender in self.senders.values() if sender.kind == kind]
-            for kind in {sender.kind for sender in self.senders.values()}
+        self.integrations = {integration.name: integration for integration in integrations}
+        self._by_kind: dict[str, Sequence[tuple[Integration, tuple[Key, ...]]]] = {
+            kind: [
+                (integration, integration.keys)
+                for integration in self.integrations.values()
+                if integration.kind == kind
+            ]
+            for kind in {integration.kind for integration in self.integrations.values()}
         }
-        self._everybody = [*((sender.name, sender.keys) for sender in self.senders.values()), *strangers]
+        self._everybody = [
+            *((integration.name, integration.keys) for integration in self.integrations.values()),
+            *strangers,
+        ]
         self._kinds = kinds or {}
         self._services = frozenset(services)
         self.heartbeats = frozenset(heartbeats)
@@ -71,17 +79,17 @@ class Admission:
         """The admission that this bundle describes. Compiles mappings: about a millisecond for each."""
         return cls(
             (
-                Sender(
+                Integration(
                     name=name,
-                    kind=integration.kind,
-                    keys=tuple(integration.keys),
-                    dressing=_dressing(name, integration),
-                    bucket=Bucket(integration.rate) if integration.rate else None,
-                    signing=Signing.of(integration),
-                    topics=frozenset(integration.topics) if integration.confirm else None,
-                    keyless=integration.lets_in and not integration.keys,
+                    kind=spec.kind,
+                    keys=tuple(spec.keys),
+                    transform=_transform(name, spec),
+                    bucket=Bucket(spec.rate) if spec.rate else None,
+                    signing=Signing.of(spec),
+                    topics=frozenset(spec.topics) if spec.confirm else None,
+                    keyless=spec.lets_in and not spec.keys,
                 )
-                for name, integration in bundle.integrations.items()
+                for name, spec in bundle.integrations.items()
             ),
             strangers=[(f"api:{name}", tuple(key.keys)) for name, key in bundle.api_keys.items()],
             kinds={name: kind.attributes for name, kind in bundle.kinds.items()},
@@ -89,36 +97,40 @@ class Admission:
             heartbeats=bundle.heartbeats,
         )
 
-    def of_kind(self, kind: str, secret: str, now: datetime, *, or_kind: str = "") -> Sender:
+    def of_kind(self, kind: str, secret: str, now: datetime, *, or_kind: str = "") -> Integration:
         """The integration of this kind (or of the other one) that owns the key. Raises Problem: 401, 403."""
         found = owner_of(secret, self._by_kind.get(kind, ()), now) if secret else None
         if found is None and or_kind and secret:
             found = owner_of(secret, self._by_kind.get(or_kind, ()), now)
         if found is None:
-            self.turn_away(secret, now)
+            self.deny(secret, now)
         return found
 
-    def anybody(self, secret: str, now: datetime) -> Sender:
+    def by_key(self, secret: str, now: datetime) -> Integration:
         """The integration that owns the key, whatever its kind. Raises Problem: 401, 403."""
-        integrations = [(sender, sender.keys) for sender in self.senders.values()]
+        integrations = [(integration, integration.keys) for integration in self.integrations.values()]
         found = owner_of(secret, integrations, now) if secret else None
         if found is None:
-            self.turn_away(secret, now)
+            self.deny(secret, now)
         return found
 
-    def named(self, name: str, secret: str, now: datetime) -> Sender:
+    def by_name(self, name: str, secret: str, now: datetime) -> Integration:
         """The integration of this name, if the key is its own. Raises Problem: 401, 403."""
-        sender = self.senders.get(name)
-        found = owner_of(secret, [(sender, sender.keys)] if sender else [], now) if secret else None
+        integration = self.integrations.get(name)
+        found = (
+            owner_of(secret, [(integration, integration.keys)] if integration else [], now)
+            if secret
+            else None
+        )
         if found is None:
-            self.turn_away(secret, now)
+            self.deny(secret, now)
         return found
 
     def noted(self, event: IncidentEvent) -> IncidentEvent:
         """The event, with notes about what this policy does not know."""
         return with_unknown_names(event, self._kinds, self._services)
 
-    def turn_away(self, secret: str, now: datetime) -> NoReturn:
+    def deny(self, secret: str, now: datetime) -> NoReturn:
         """Raise Problem 401 or 403.
 
         Which part was wrong is not said: not whether the integration exists, nor whether a key expired.
@@ -133,17 +145,17 @@ class Admission:
         )
 
 
-def noted_by(bundle: Bundle, event: IncidentEvent) -> IncidentEvent:
+def annotated(bundle: Bundle, event: IncidentEvent) -> IncidentEvent:
     """The event, with notes about what this policy does not know."""
     kinds = {name: kind.attributes for name, kind in bundle.kinds.items()}
     return with_unknown_names(event, kinds, frozenset(bundle.services))
 
 
-def _dressing(name: str, integration: Integration) -> Dressing:
-    dressing = Dressing.of(integration)
-    if dressing.broken:
-        log.warning("mapping left out", action="intake.mapping", integration=name, why=dressing.broken)
-    return dressing
+def _transform(name: str, spec: IntegrationSpec) -> Transform:
+    transform = Transform.of(spec)
+    if transform.broken:
+        log.warning("mapping left out", action="intake.mapping", integration=name, why=transform.broken)
+    return transform
 
 
 _LETS_IN: Final = re.compile(  # words of names that say so, of senders and of proxies before Ladder

@@ -19,11 +19,11 @@ LARGEST: Final = 64 * 1024  # bytes of an answer
 _AT_ONCE: Final = 8
 
 
-class UnfetchedError(Exception):
+class FetchError(Exception):
     """It could not be fetched; the text says why, without the address (it may carry a token)."""
 
 
-class Outside:
+class Fetcher:
     """Fetches by GET. One client for all; made when it is first needed."""
 
     def __init__(self, outbound: Outbound, *, seconds: float = SECONDS) -> None:
@@ -38,11 +38,11 @@ class Outside:
             async with asyncio.timeout(self._seconds), self._places:
                 return await self._body(url)
         except OutboundRefusedError as err:
-            raise UnfetchedError(str(err)) from err
+            raise FetchError(str(err)) from err
         except TimeoutError as err:
-            raise UnfetchedError(f"no answer within {self._seconds:g} seconds") from err
+            raise FetchError(f"no answer within {self._seconds:g} seconds") from err
         except httpx2.HTTPError as err:
-            raise UnfetchedError(f"{type(err).__name__}: {str(err)[:200]}") from err
+            raise FetchError(f"{type(err).__name__}: {str(err)[:200]}") from err
 
     async def close(self) -> None:
         if self._client is not None:
@@ -59,10 +59,10 @@ class Outside:
             )
         async with self._client.stream("GET", url) as response:
             if response.status_code != 200:
-                raise UnfetchedError(f"HTTP {response.status_code}")
+                raise FetchError(f"HTTP {response.status_code}")
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > LARGEST:
-                    raise UnfetchedError(f"more than {LARGEST // 1024} KiB")
+                    raise FetchError(f"more than {LARGEST // 1024} KiB")
         return bytes(body)

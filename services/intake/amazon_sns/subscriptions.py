@@ -12,9 +12,9 @@ from typing import Final, NoReturn
 import msgspec
 from cachetools import TTLCache
 
-from services.intake.admission.integrations import Sender
+from services.intake.admission.integrations import Integration
 from services.intake.amazon_sns import messages
-from services.intake.amazon_sns.fetch import Fetch, UnfetchedError
+from services.intake.amazon_sns.fetch import Fetch, FetchError
 from services.intake.amazon_sns.messages import SnsMessage
 from services.intake.formats import Answer
 from services.intake.formats.sanitize import Unreadable
@@ -48,7 +48,7 @@ class Subscriptions:
         self._failed: TTLCache[str, str] = TTLCache(_KEPT, _FAILED_SECONDS, clock)
         self._under_way: dict[str, asyncio.Task[bytes]] = {}
 
-    async def genuine(self, sender: Sender, body: bytes, now: datetime) -> SnsMessage:
+    async def verified(self, integration: Integration, body: bytes, now: datetime) -> SnsMessage:
         """The message, which Amazon signed lately for a topic that may post here.
 
         Raises Problem 401, 403, 503.
@@ -56,7 +56,7 @@ class Subscriptions:
         message = messages.read(body)
         if isinstance(message, Unreadable):
             _refuse(message.reason)
-        if sender.topics and message.topic not in sender.topics:
+        if integration.topics and message.topic not in integration.topics:
             why = f"topics does not name {message.topic[:300]}"
             raise WrongKey(403, "wrong-topic", "This topic may not post here", why, sort="signature")
         why = messages.age_fault(message, now) or messages.place_fault(message)
@@ -68,7 +68,7 @@ class Subscriptions:
             _refuse(why)
         return message
 
-    async def answered(self, sender: Sender, message: SnsMessage) -> Answer | None:
+    async def answer(self, integration: Integration, message: SnsMessage) -> Answer | None:
         """What is answered to a message about the subscription itself; None: it is a notification.
 
         Raises Problem 503 when it could not be confirmed.
@@ -80,18 +80,18 @@ class Subscriptions:
                 log.warning(
                     "Amazon SNS: the subscription was ended, nothing more comes by this topic",
                     action="sns.unsubscribed",
-                    integration=sender.name,
+                    integration=integration.name,
                     topic=message.topic,
                 )
                 return Answer(_encoder.encode(_Noted(message.topic)))
             case "SubscriptionConfirmation":
-                await self._confirm(sender, message)
+                await self._confirm(integration, message)
                 return Answer(_encoder.encode(_Confirmed(message.topic)))
 
-    async def _confirm(self, sender: Sender, message: SnsMessage) -> None:
+    async def _confirm(self, integration: Integration, message: SnsMessage) -> None:
         try:
             subscription = messages.confirmed_by(await self._fetch(message.fields["SubscribeURL"]))
-        except UnfetchedError as err:
+        except FetchError as err:
             _not_now("not-confirmed", "The subscription could not be confirmed", str(err))
         if not subscription:
             _not_now(
@@ -100,7 +100,7 @@ class Subscriptions:
         log.info(
             "Amazon SNS: the subscription is confirmed",
             action="sns.confirmed",
-            integration=sender.name,
+            integration=integration.name,
             topic=message.topic,
             subscription=subscription,
         )
@@ -119,7 +119,7 @@ class Subscriptions:
             task.add_done_callback(lambda done: self._done(url, done))
         try:
             return await asyncio.shield(task)
-        except UnfetchedError as err:
+        except FetchError as err:
             _not_now("no-certificate", "The certificate of SNS cannot be fetched", str(err))
 
     def _done(self, url: str, task: asyncio.Task[bytes]) -> None:
@@ -130,7 +130,7 @@ class Subscriptions:
     async def _fetched(self, url: str) -> bytes:
         try:
             certificate = await self._fetch(url)
-        except UnfetchedError as err:
+        except FetchError as err:
             self._failed[url] = str(err)
             raise
         self._certificates[url] = certificate

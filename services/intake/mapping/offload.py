@@ -9,27 +9,27 @@ import asyncio
 from typing import Final
 
 from services.intake.formats.contract import Post, Reading
-from services.intake.mapping.transform import Dressed, Dressing
+from services.intake.mapping.transform import Transform, Transformed
 from shared.http.problems import Problem
 
 QUICK: Final = 16 * 1024  # bytes of a body whose one event is mapped at once
 WAITING: Final = 16  # posts of one integration
 
 
-class Turns:
+class Offload:
     """Of one integration: its expressions serve one thread at a time."""
 
-    def __init__(self, dressing: Dressing) -> None:
-        self._dressing: Final = dressing
+    def __init__(self, transform: Transform) -> None:
+        self._transform: Final = transform
         self._turn: Final = asyncio.Lock()
         self._waiting = 0
 
-    async def dress(self, read: Reading, post: Post, *, loose: bool, size: int) -> Dressed:
-        """As `Dressing.dress`; `size`: of the body, in bytes. Raises Problem 503 when too many wait."""
-        mapping = self._dressing.mapping
+    async def apply(self, read: Reading, post: Post, *, loose: bool, size: int) -> Transformed:
+        """As `Transform.dress`; `size`: of the body, in bytes. Raises Problem 503 when too many wait."""
+        mapping = self._transform.mapping
         quick = mapping is None or (size <= QUICK and mapping.each is None)
         if mapping is None or (quick and not self._waiting):
-            return self._dressing.dress(read, post, loose=loose)
+            return self._transform.apply(read, post, loose=loose)
         if self._waiting >= WAITING:
             raise Problem(
                 503,
@@ -41,9 +41,9 @@ class Turns:
         task = asyncio.create_task(self._in_turn(read, post, loose=loose), name="mapping")
         return await asyncio.shield(task)  # whoever hangs up does not give the turn away while it is used
 
-    async def _in_turn(self, read: Reading, post: Post, *, loose: bool) -> Dressed:
+    async def _in_turn(self, read: Reading, post: Post, *, loose: bool) -> Transformed:
         try:
             async with self._turn:
-                return await asyncio.to_thread(self._dressing.dress, read, post, loose=loose)
+                return await asyncio.to_thread(self._transform.apply, read, post, loose=loose)
         finally:
             self._waiting -= 1

@@ -31,7 +31,7 @@ _BROKEN: Final = "its expressions do not compile in this release"
 
 
 @dataclass(slots=True)
-class Dressed:
+class Transformed:
     """The events of a post, what is wrong with it, and how many `ignore` dropped.
 
     `read` are the same events without what the policy adds.
@@ -53,7 +53,7 @@ class _Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Dressing:
+class Transform:
     """What one integration makes of its sender's events."""
 
     fixed: Mapping[str, Any] = field(default_factory=dict)
@@ -93,15 +93,15 @@ class Dressing:
             return cls(fixed, shapes, None, str(err))
         return cls(fixed, shapes, mapping)
 
-    def dress(
+    def apply(
         self, read: Reading, post: Post, *, loose: bool, busy: Callable[[], float] = busy_seconds
-    ) -> Dressed:
+    ) -> Transformed:
         """The events with this integration's values.
 
         `loose`: what every event needs is looked for only now; the places of faults are inside the post.
         `busy` counts the seconds of work: a post whose expressions take too many is refused.
         """
-        made, began = Dressed(), busy()
+        made, began = Transformed(), busy()
         if self.mapping is None:
             for index, event in enumerate(read.events):
                 mapped = Mapped({}, dict.fromkeys(self._fields(), _BROKEN) if self.broken else {})
@@ -115,7 +115,7 @@ class Dressing:
         made.faults = made.faults[:_MOST_FAULTS]
         return made
 
-    def _members(self, mapping: BodyMapping, read: Reading, post: Post, made: Dressed) -> Iterator[_Seen]:
+    def _members(self, mapping: BodyMapping, read: Reading, post: Post, made: Transformed) -> Iterator[_Seen]:
         """The events to be of a post. What it cannot have goes into `made`."""
         count = 0
         for index, (event, sent) in enumerate(zip(read.events, read.objects, strict=True)):
@@ -143,7 +143,7 @@ class Dressing:
                 own = msgspec.structs.replace(event, event_id=named, dedup_key=named)
                 yield _Seen(own, mapping.sight(sent, post.headers, item=item), f"{where}/{number}")
 
-    def _decide(self, mapping: BodyMapping, seen: _Seen, made: Dressed, *, loose: bool) -> None:
+    def _decide(self, mapping: BodyMapping, seen: _Seen, made: Transformed, *, loose: bool) -> None:
         outcome = mapping.outcome(seen.sight)
         match outcome:
             case Ignored():
@@ -153,7 +153,9 @@ class Dressing:
             case Mapped():
                 self._take(seen.event, outcome, seen.where, made, loose=loose)
 
-    def _take(self, read: IncidentEvent, mapped: Mapped, where: str, made: Dressed, *, loose: bool) -> None:
+    def _take(
+        self, read: IncidentEvent, mapped: Mapped, where: str, made: Transformed, *, loose: bool
+    ) -> None:
         event = read
         if self.fixed or mapped.values or mapped.failed:
             event = overridden(event, {**self.fixed, **mapped.values}, mapped.failed, mapped.where)

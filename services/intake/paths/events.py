@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from starlette.types import Receive
 
 from services.intake.accept import Endpoint, Request
-from services.intake.admission.integrations import Admission, Sender, presented
+from services.intake.admission.integrations import Admission, Integration, presented
 from services.intake.formats import FORMATS, Answer, Format, cloudevents
 from services.intake.formats.opsgenie import CREATE, DELETE, REMOVALS, Opsgenie, alias_of, request_of, told
 from services.intake.formats.sanitize import Unreadable, clean
@@ -27,32 +27,32 @@ class ByKind(Endpoint):
         super().__init__(*rest)
         self._form = form
 
-    def shape(self, request: Request) -> Format:
+    def format_of(self, request: Request) -> Format:
         del request
         return self._form
 
     async def admit(
         self, admission: Admission, request: Request, receive: Receive, now: datetime
-    ) -> tuple[Sender, Format, bytes]:
-        sender = admission.of_kind(self._form.kind, presented(request.headers, request.query), now)
-        request.passed(sender)
-        return sender, self._form, await read_body(request.headers, receive, self._form.longest_body)
+    ) -> tuple[Integration, Format, bytes]:
+        integration = admission.of_kind(self._form.kind, presented(request.headers, request.query), now)
+        request.passed(integration)
+        return integration, self._form, await read_body(request.headers, receive, self._form.longest_body)
 
 
 class Events(ByKind):
     """`/v1/events`: native events, or CloudEvents where the request says that it carries them."""
 
-    def shape(self, request: Request) -> Format:
+    def format_of(self, request: Request) -> Format:
         return FORMATS["cloudevents"] if cloudevents.is_cloudevent(request.headers) else self._form
 
     async def admit(
         self, admission: Admission, request: Request, receive: Receive, now: datetime
-    ) -> tuple[Sender, Format, bytes]:
-        form, secret = self.shape(request), presented(request.headers, request.query)
+    ) -> tuple[Integration, Format, bytes]:
+        form, secret = self.format_of(request), presented(request.headers, request.query)
         other = "" if form is self._form else form.kind
-        sender = admission.of_kind(self._form.kind, secret, now, or_kind=other)
-        request.passed(sender)
-        return sender, form, await read_body(request.headers, receive, form.longest_body)
+        integration = admission.of_kind(self._form.kind, secret, now, or_kind=other)
+        request.passed(integration)
+        return integration, form, await read_body(request.headers, receive, form.longest_body)
 
 
 class ByBody(ByKind):
@@ -60,11 +60,11 @@ class ByBody(ByKind):
 
     async def admit(
         self, admission: Admission, request: Request, receive: Receive, now: datetime
-    ) -> tuple[Sender, Format, bytes]:
+    ) -> tuple[Integration, Format, bytes]:
         body = await read_body(request.headers, receive, self._form.longest_body)
-        sender = admission.of_kind(self._form.kind, _body_key(self._form, body, request), now)
-        request.passed(sender)
-        return sender, self._form, body
+        integration = admission.of_kind(self._form.kind, _body_key(self._form, body, request), now)
+        request.passed(integration)
+        return integration, self._form, body
 
 
 class ByName(Endpoint):
@@ -75,44 +75,48 @@ class ByName(Endpoint):
         super().__init__(*rest)
         self._otherwise = otherwise
 
-    def shape(self, request: Request) -> Format:
+    def format_of(self, request: Request) -> Format:
         return self._form(request) or self._otherwise
 
     def addressed(self, request: Request) -> str:
         admission, name = self._admission(), request.path["name"]
-        return name if admission and name in admission.senders else ""
+        return name if admission and name in admission.integrations else ""
 
     def _form(self, request: Request) -> Format | None:
         admission = self._admission()
-        sender = admission.senders.get(request.path["name"]) if admission else None
-        if sender is not None and sender.kind == "native" and cloudevents.is_cloudevent(request.headers):
+        integration = admission.integrations.get(request.path["name"]) if admission else None
+        if (
+            integration is not None
+            and integration.kind == "native"
+            and cloudevents.is_cloudevent(request.headers)
+        ):
             return FORMATS["cloudevents"]
-        return FORMATS[sender.kind] if sender else None
+        return FORMATS[integration.kind] if integration else None
 
     async def admit(
         self, admission: Admission, request: Request, receive: Receive, now: datetime
-    ) -> tuple[Sender, Format, bytes]:
+    ) -> tuple[Integration, Format, bytes]:
         name, form = request.path["name"], self._form(request)
         secret = presented(request.headers, request.query) or request.path.get("key", "")
         if form is None:
-            admission.turn_away(secret, now)  # the same whether or not the name exists
-        known = admission.senders[name]
+            admission.deny(secret, now)  # the same whether or not the name exists
+        known = admission.integrations[name]
         if known.keyless:  # the signature is looked at when the body is there
             return known, form, await read_body(request.headers, receive, form.longest_body)
         if secret:
-            sender = admission.named(name, secret, now)
-            request.passed(sender)
-            return sender, form, await read_body(request.headers, receive, form.longest_body)
+            integration = admission.by_name(name, secret, now)
+            request.passed(integration)
+            return integration, form, await read_body(request.headers, receive, form.longest_body)
         body = await read_body(request.headers, receive, form.longest_body)
-        sender = admission.named(name, _body_key(form, body, request), now)
-        request.passed(sender)
-        return sender, form, body
+        integration = admission.by_name(name, _body_key(form, body, request), now)
+        request.passed(integration)
+        return integration, form, body
 
 
 class Alerts(Endpoint):
     """`/v2/alerts…`: Opsgenie's alert API. What it would have to read from a database it says it cannot."""
 
-    def shape(self, request: Request) -> Opsgenie:
+    def format_of(self, request: Request) -> Opsgenie:
         verb = request.path.get("verb") or (DELETE if "identifier" in request.path else CREATE)
         query = parse_qs(request.query[:4096].decode("latin-1"))
         return Opsgenie(
@@ -124,19 +128,19 @@ class Alerts(Endpoint):
 
     async def admit(
         self, admission: Admission, request: Request, receive: Receive, now: datetime
-    ) -> tuple[Sender, Format, bytes]:
-        form = self.shape(request)
-        sender = admission.of_kind(form.kind, presented(request.headers, request.query), now)
-        request.passed(sender)
+    ) -> tuple[Integration, Format, bytes]:
+        form = self.format_of(request)
+        integration = admission.of_kind(form.kind, presented(request.headers, request.query), now)
+        request.passed(integration)
         if "identifier" in request.path and not form.alias:
             raise Problem(422, "invalid-request", "The alert cannot be found", faults=[_NOT_AN_ALIAS])
         if form.removes and form.verb not in REMOVALS:
             raise Problem(405, "method-not-allowed", "There is nothing to delete here")
-        return sender, form, await read_body(request.headers, receive, form.longest_body)
+        return integration, form, await read_body(request.headers, receive, form.longest_body)
 
-    async def answered(self, request: Request, receive: Receive) -> Answer:
+    async def accept(self, request: Request, receive: Receive) -> Answer:
         if request.method != "GET":
-            return await super().answered(request, receive)
+            return await super().accept(request, receive)
         self.admission().of_kind("opsgenie", presented(request.headers, request.query), self._clock())
         asked = request.path.get("request", "")
         known = request_of(asked)

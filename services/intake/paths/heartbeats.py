@@ -16,7 +16,7 @@ from starlette.types import Receive
 
 from services.intake import metrics
 from services.intake.accept import Endpoint, Request
-from services.intake.admission.integrations import Admission, Sender, presented
+from services.intake.admission.integrations import Admission, Integration, presented
 from services.intake.formats import FORMATS, Answer, Format
 from services.intake.formats.contract import DESCRIPTION_LENGTH, fresh_id
 from services.intake.formats.opsgenie import Opsgenie, pong
@@ -50,14 +50,14 @@ def read_signal(word: str) -> tuple[Signal, int | None] | None:
     return ("beat" if int(word) == 0 else "fail"), int(word)
 
 
-class Beats(Endpoint):
+class Heartbeats(Endpoint):
     """It beat, begins, failed or remarks something. Any integration's key will do."""
 
-    def shape(self, request: Request) -> Format:
+    def format_of(self, request: Request) -> Format:
         del request
         return FORMATS["native"]
 
-    async def answered(self, request: Request, receive: Receive) -> Answer:
+    async def accept(self, request: Request, receive: Receive) -> Answer:
         admission = self.admission()
         now, name, word = self._clock(), request.path["name"], request.path.get("signal", "0")
         secret, said = presented(request.headers, request.query), read_signal(word)
@@ -65,7 +65,7 @@ class Beats(Endpoint):
             secret = request.path["key"]
         elif not secret and said is None:  # /v1/heartbeats/NAME/KEY
             secret, said = word, ("beat", None)
-        sender = self._expecting(admission, name, secret, request, now)
+        integration = self._expecting(admission, name, secret, request, now)
         if said is None:
             raise Problem(404, "no-such-signal", "A heartbeat says start, fail, log or an exit status")
         text = await self._text(request, receive)
@@ -73,7 +73,7 @@ class Beats(Endpoint):
         if "signal" not in request.path:
             status = None
         run = clean(parse_qs(request.query[:4096].decode("latin-1")).get("rid", [""])[0])[:_LONGEST_RUN]
-        about: dict[str, Any] = {"beat_id": fresh_id(), "name": name, "at": now, "by": sender.name}
+        about: dict[str, Any] = {"beat_id": fresh_id(), "name": name, "at": now, "by": integration.name}
         about |= {"run": run, "text": text, "exit_status": status}
         beat = HeartbeatReceived(**about) if signal == "beat" else HeartbeatSignalled(signal=signal, **about)
         await self._tell(beat)
@@ -81,13 +81,13 @@ class Beats(Endpoint):
 
     def _expecting(
         self, admission: Admission, name: str, secret: str, request: Request, now: datetime
-    ) -> Sender:
+    ) -> Integration:
         """Who beats, if this is a heartbeat of the policy. Raises Problem 401, 403, 404."""
-        sender = admission.anybody(secret, now)
-        request.passed(sender)
+        integration = admission.by_key(secret, now)
+        request.passed(integration)
         if name not in admission.heartbeats:
             raise Problem(404, "no-such-heartbeat", "The policy in force has no heartbeat of this name")
-        return sender
+        return integration
 
     async def _tell(self, beat: HeartbeatReceived) -> None:
         await self._publisher.publish([beat], _SIZE_OF_BEAT + len(beat.text))
@@ -98,17 +98,19 @@ class Beats(Endpoint):
         return cut(clean(body.decode("utf-8", "replace")).strip(), DESCRIPTION_LENGTH)
 
 
-class Pings(Beats):
+class OpsgeniePings(Heartbeats):
     """Opsgenie's: it beats, whatever the method and the body; one that nobody expects is a 404 there, too."""
 
-    def shape(self, request: Request) -> Format:
+    def format_of(self, request: Request) -> Format:
         del request
         return Opsgenie()
 
-    async def answered(self, request: Request, receive: Receive) -> Answer:
+    async def accept(self, request: Request, receive: Receive) -> Answer:
         admission, now, name = self.admission(), self._clock(), request.path["name"]
-        sender = self._expecting(admission, name, presented(request.headers, request.query), request, now)
+        integration = self._expecting(
+            admission, name, presented(request.headers, request.query), request, now
+        )
         text = await self._text(request, receive)
         asked = fresh_id()
-        await self._tell(HeartbeatReceived(beat_id=asked, name=name, at=now, by=sender.name, text=text))
+        await self._tell(HeartbeatReceived(beat_id=asked, name=name, at=now, by=integration.name, text=text))
         return pong(asked)

@@ -6,7 +6,7 @@ import pytest
 
 from services.intake.formats import FORMATS
 from services.intake.formats.sanitize import ATTRIBUTE_BYTES, compact_size
-from services.intake.mapping.transform import Dressing
+from services.intake.mapping.transform import Transform
 from services.router.domain.heartbeats import Watched, missed
 from shared.events import IncidentEvent
 from shared.policy import Heartbeat
@@ -16,8 +16,8 @@ from tests.services.intake.posts import NOW, POST, as_body, read_one
 def mapped(body: dict, **fields: str) -> IncidentEvent:
     """A body of kind json, as the integration's map reads it."""
     read = FORMATS["json"].read(as_body(body), POST)
-    dressing = Dressing.made({}, [("true", {"title": "title"} | fields)])
-    made = dressing.dress(read, POST, loose=True)
+    transform = Transform.made({}, [("true", {"title": "title"} | fields)])
+    made = transform.apply(read, POST, loose=True)
     assert not made.faults
     return made.events[0]
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from structlog.testing import capture_logs
 
-from services.intake.post_reports import LINES, Posts
+from services.intake.post_reports import LINES, PostReports
 from shared.auth.failed_attempts import WrongKey
 from shared.eventlog import LogUnavailableError
 from shared.eventlog.codec import decode
@@ -83,7 +83,7 @@ async def test_what_is_accepted_and_ignored_is_counted_too():
 
 
 def test_strangers_flood_neither_the_log_nor_hide_what_a_sender_with_a_key_did_wrong():
-    posts = Posts()
+    posts = PostReports()
     with capture_logs() as lines:
         for _ in range(1_000):
             posts.refused("crm", "native", WRONG, NOW)
@@ -102,18 +102,18 @@ def test_strangers_flood_neither_the_log_nor_hide_what_a_sender_with_a_key_did_w
 
 async def test_what_the_log_did_not_acknowledge_is_told_again_as_the_same_and_never_often():
     log = FakeLog(down=True)
-    posts = Posts(log)
+    posts = PostReports(log)
     posts.refused("crm", "native", INVALID, NOW)
     for _ in range(2):
         try:
-            await posts.tell_once(NOW)
+            await posts.publish_once(NOW)
         except LogUnavailableError:
             posts.accepted("crm", 3, NOW)
     log.down = False
-    assert await posts.tell_once(NOW)
-    assert not await posts.tell_once(NOW + timedelta(seconds=4))  # what came meanwhile has to wait
-    assert await posts.tell_once(NOW + timedelta(seconds=5))
-    assert not await posts.tell_once(NOW + timedelta(seconds=50))
+    assert await posts.publish_once(NOW)
+    assert not await posts.publish_once(NOW + timedelta(seconds=4))  # what came meanwhile has to wait
+    assert await posts.publish_once(NOW + timedelta(seconds=5))
+    assert not await posts.publish_once(NOW + timedelta(seconds=50))
     assert len(log.told) == 2
     assert {key: each.count for key, each in counted(log).items()} == {
         ("crm", "invalid-event"): 1,
@@ -123,13 +123,13 @@ async def test_what_the_log_did_not_acknowledge_is_told_again_as_the_same_and_ne
 
 async def test_a_message_stays_small_however_many_integrations_there_are_and_long_the_reasons():
     log = FakeLog()
-    posts = Posts(log)
+    posts = PostReports(log)
     endless = Problem(
         422, "invalid-event", "x" * 9_000, faults=[Fault(f"/{n}", "y" * 900) for n in range(99)]
     )
     for number in range(700):
         posts.refused(f"i{number}", "native", endless, NOW)
-    assert await posts.tell_once(NOW)
-    assert await posts.tell_once(NOW, at_once=True)
+    assert await posts.publish_once(NOW)
+    assert await posts.publish_once(NOW, at_once=True)
     assert len(counted(log)) == 700
     assert max(len(record.value) for record in log.told) < 300_000

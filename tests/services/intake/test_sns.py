@@ -26,7 +26,7 @@ from pytest_httpserver import HTTPServer
 from structlog.testing import capture_logs
 
 from services.intake.amazon_sns import messages
-from services.intake.amazon_sns.fetch import Outside, UnfetchedError
+from services.intake.amazon_sns.fetch import Fetcher, FetchError
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
 from shared.clock import utcnow
@@ -111,7 +111,7 @@ class Amazon:
         parts = urlsplit(url)
         answer = await self.client.get(self.server.url_for(parts.path) + f"?{parts.query}")
         if answer.status_code != 200:
-            raise UnfetchedError(f"HTTP {answer.status_code}")
+            raise FetchError(f"HTTP {answer.status_code}")
         return answer.content
 
 
@@ -302,9 +302,9 @@ def test_an_expired_certificate_signs_nothing(amazons_key):
 
 async def test_nothing_inside_is_fetched_whatever_name_leads_there(https):
     server, _ = https
-    outside = Outside(Outbound())
+    outside = Fetcher(Outbound())
     try:
-        with pytest.raises(UnfetchedError, match="LADDER_OUTBOUND_ALLOW"):
+        with pytest.raises(FetchError, match="LADDER_OUTBOUND_ALLOW"):
             await outside.fetch(server.url_for("/x.pem"))
     finally:
         await outside.close()
@@ -318,9 +318,9 @@ async def test_whoever_does_not_answer_is_not_waited_for_longer_than_a_few_secon
 
     ended = asyncio.Event()
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    outside = Outside(Outbound.allowing(["127.0.0.1"]), seconds=0.2)
+    outside = Fetcher(Outbound.allowing(["127.0.0.1"]), seconds=0.2)
     try:
-        with pytest.raises(UnfetchedError, match="no answer within"):
+        with pytest.raises(FetchError, match="no answer within"):
             await outside.fetch(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x.pem")
     finally:
         await outside.close()

@@ -8,13 +8,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from services.intake.admission.integrations import Sender
+from services.intake.admission.integrations import Integration
 from services.intake.admission.unknown_names import with_unknown_names
 from services.intake.formats import CHANGES, FORMATS, Reading
 from services.intake.formats.native import NativeEvent
 from services.intake.formats.opsgenie import VERBS, Opsgenie
 from services.intake.formats.sanitize import DEPTH, read_json
-from services.intake.mapping.transform import Dressing
+from services.intake.mapping.transform import Transform
 from shared.eventlog.codec import decode, encode
 from shared.events import IncidentEvent
 from tests.services.intake.posts import POST
@@ -65,11 +65,11 @@ ALERTS = st.fixed_dictionaries(
     {"alerts": st.lists(ALERT, max_size=3) | JSON},
     optional={"status": JSON, "truncatedAlerts": JSON, "externalURL": JSON},
 )
-MAPPED = Sender(
+MAPPED = Integration(
     name="mapped",
     kind="alertmanager",
     keys=(),
-    dressing=Dressing.made(
+    transform=Transform.made(
         {"source": "here", "labels.team": "desk", "attributes.n": float("nan")},
         [
             (
@@ -115,7 +115,7 @@ def assert_event_storable(event):
 def assert_harmless(form, sent):
     found = form.read(json.dumps(sent).encode(), POST)
     if isinstance(found, Reading):
-        for event in (*found.events, *MAPPED.dressing.dress(found, POST, loose=False).events):
+        for event in (*found.events, *MAPPED.transform.apply(found, POST, loose=False).events):
             assert_event_storable(event)
             assert_event_storable(with_unknown_names(event, {"x": {"a": "number"}}, frozenset()))
     else:
