@@ -1,11 +1,10 @@
-"""The way of a post: authenticate, parse, publish, answer; 202 only when the log has acknowledged.
+"""The way of a post: authenticate, read, map, publish, answer; 202 only when the log has acknowledged.
 
-The endpoints are plain ASGI, for this is the hot path; `openapi.py` says what they take and answer.
+The endpoints are plain ASGI, for this is the hot path; `openapi/` says what they take and answer.
 """
 
 import logging
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,31 +15,25 @@ from starlette.types import Receive, Scope, Send
 
 from services.intake import metrics
 from services.intake.admission.integrations import Admission, Integration, presented, shown_headers
-from services.intake.admission.signatures import Signing
 from services.intake.amazon_sns.subscriptions import Subscriptions
 from services.intake.formats import Answer, Format, Post, Refused, cloudevents
 from services.intake.formats.native import accepted
 from services.intake.formats.sanitize import clean
-from services.intake.idempotency import AcceptedIds
-from services.intake.post_reports import PostReports
+from services.intake.publisher import Publisher, unavailable
 from services.intake.request_body import HungUpError, is_lines
-from services.intake.settings import IntakeSettings
+from services.intake.signers import Signers
 from shared import telemetry
-from shared.auth.failed_attempts import WrongKey, judged, passed
+from shared.auth.failed_attempts import judged, passed
 from shared.crash import crash_point
-from shared.eventlog import EventLog, LogUnavailableError, RecordTooLargeError
-from shared.eventlog.codec import encode
-from shared.events import IncidentEvent, Message
+from shared.events import IncidentEvent
 from shared.http.problems import Fault, Problem
-from shared.loops.outage import Trouble
-from shared.security.secret_files import SecretMissingError, Secrets
+from shared.security.secret_files import Secrets
 
 log = telemetry.logger(__name__)
 
 Headers: TypeAlias = Mapping[bytes, bytes]
-_KEY_LENGTH: Final = 255
+_KEY_LENGTH: Final = 255  # of an Idempotency-Key, in bytes
 _NAMED: Final = 5  # events of a batch that are named in the log
-_RETRY: Final = {"retry-after": "2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,51 +53,6 @@ class Request:
         self.keep()
 
 
-class Publisher:
-    """Hands events to the log, and refuses more than it may hold while the log is slow."""
-
-    def __init__(
-        self, eventlog: EventLog, settings: IntakeSettings, posts: PostReports | None = None
-    ) -> None:
-        self._log = eventlog
-        self.posts = posts or PostReports()
-        self._seconds = settings.intake_publish_seconds
-        self._most_bytes = settings.intake_in_flight_bytes
-        self._bytes = 0
-        self.accepted_ids = AcceptedIds()
-        self._trouble = Trouble(log, "intake.unacknowledged")
-
-    async def publish(self, events: Sequence[Message], size: int) -> None:
-        """Return when every message is acknowledged; `size` is that of the body they came in.
-
-        What counts is what waits, and of one body many events can come; what is more than may wait at all
-        waits alone. Raises Problem 503 (try again; some may have been written), 413.
-        """
-        records = [encode(event) for event in events]
-        size = min(max(size, sum(len(record.value) for record in records)), self._most_bytes)
-        if self._bytes + size > self._most_bytes:
-            raise unavailable("log-busy", "The event log is behind; nothing was accepted")
-        self._bytes += size
-        started = time.perf_counter()
-        try:
-            await self._log.publish(records, timeout_seconds=self._seconds)
-        except LogUnavailableError as err:
-            self._trouble.is_on(err)
-            raise unavailable(
-                "log-unavailable", "The event log did not acknowledge; nothing was accepted"
-            ) from err
-        except RecordTooLargeError as err:
-            raise Problem(413, "too-large", "An event is larger than the event log takes", str(err)) from err
-        finally:
-            self._bytes -= size
-        self._trouble.is_over()
-        metrics.PUBLISHING.observe(time.perf_counter() - started)
-
-
-def unavailable(kind: str, title: str) -> Problem:
-    return Problem(503, kind, title, headers=_RETRY)
-
-
 class Endpoint:
     """One path that takes posts, as an ASGI application. Subclasses say who may post there and what."""
 
@@ -122,10 +70,8 @@ class Endpoint:
         self._publisher = publisher
         self._admission = admission
         self._clock = clock
-        self._secrets = secrets
-        self._subscriptions = subscriptions
+        self._signers = Signers(secrets, subscriptions)
         self._posts = publisher.posts
-        self._unsigned = Trouble(log, "intake.secret", what="a secret of a signature")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(
@@ -178,10 +124,12 @@ class Endpoint:
         now = self._clock()
         idempotency_key = _idempotency_key(request.headers)
         integration, form, body = await self.admit(admission, request, receive, now)
-        vouched = await self._vouched(integration, request, body, now)
-        if isinstance(vouched, Answer):
-            return vouched
-        idempotency_key = idempotency_key or vouched
+        signed = await self._signers.check(integration, request.headers, body, now)
+        if integration.keyless:
+            request.passed(integration)
+        if isinstance(signed, Answer):
+            return signed
+        idempotency_key = idempotency_key or signed
         post = _post(integration, form, request, now, idempotency_key)
         read = form.read(body, post)
         if isinstance(read, Refused):
@@ -207,55 +155,6 @@ class Endpoint:
             if telemetry.tells(logging.DEBUG):
                 _note(integration, events)
         return accepted(events, transformed.ignored) if transformed.ignored else form.accepted(events)
-
-    async def _vouched(
-        self, integration: Integration, request: Request, body: bytes, now: datetime
-    ) -> Answer | str:
-        """The id that the body's signer gave it, '' for none; or what is answered to what is no event.
-
-        Raises Problem 401, 403, 503 for a body that whoever must sign it did not.
-        """
-        vouched: Answer | str = ""
-        if integration.signing is not None:
-            self._check_signature(integration, integration.signing, request.headers, body, now)
-        if integration.topics is not None:
-            if self._subscriptions is None:
-                raise unavailable("no-certificate", "Certificates of SNS cannot be fetched here")
-            message = await self._subscriptions.verified(integration, body, now)
-            vouched = await self._subscriptions.answer(integration, message) or message.id[:_KEY_LENGTH]
-        if integration.keyless:
-            request.passed(integration)
-        return vouched
-
-    def _check_signature(
-        self, integration: Integration, signing: Signing, headers: Headers, body: bytes, now: datetime
-    ) -> None:
-        """Raises Problem 401 for a body that no secret signed, 503 where no secret can be read."""
-        why = signing.fault(headers, body, self._revealed(integration, signing), now)
-        if why:
-            raise WrongKey(401, "wrong-signature", "The signature is not this body's", why, sort="signature")
-
-    def _revealed(self, integration: Integration, signing: Signing) -> list[str]:
-        """The secrets that can be read: while they are rotated one of them may be missing."""
-        found: list[str] = []
-        missing: SecretMissingError | None = None
-        for named in signing.secrets:
-            try:
-                text = self._secrets.revealed(named)
-            except SecretMissingError as err:
-                missing = err
-                continue
-            if text:
-                found.append(text)
-            else:
-                missing = SecretMissingError(f"{named} is empty")  # only a named one can be
-        if missing is not None:
-            self._unsigned.is_on(missing, integration.name)
-        else:
-            self._unsigned.is_over(integration.name)
-        if not found:
-            raise unavailable("no-secret", "The integration's signing secret cannot be read") from missing
-        return found
 
     async def _publish(
         self, integration: Integration, events: Sequence[IncidentEvent], size: int, now: datetime

@@ -9,7 +9,6 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.routing import Route
 
-from services.intake.accept import Publisher
 from services.intake.admission.integrations import Admission
 from services.intake.amazon_sns.fetch import Fetch, Fetcher
 from services.intake.amazon_sns.subscriptions import Subscriptions
@@ -21,6 +20,7 @@ from services.intake.paths.events import Alerts, ByBody, ByName, Events
 from services.intake.paths.heartbeats import Heartbeats, OpsgeniePings
 from services.intake.paths.raw_routes import RawRoute
 from services.intake.post_reports import PostReports
+from services.intake.publisher import Publisher
 from services.intake.settings import IntakeSettings
 from shared import telemetry
 from shared.clock import stopwatch, utcnow

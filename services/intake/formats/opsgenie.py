@@ -4,8 +4,6 @@ An alert's alias is the key. The ids that are answered encode it, so that no dat
 alert by its id later; `tiny` ids would need one. What Opsgenie would refuse only for its length is cut.
 """
 
-import base64
-import binascii
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +22,8 @@ from services.intake.formats.contract import (
     fresh_id,
 )
 from services.intake.formats.lenient import Mapper
-from services.intake.formats.sanitize import Unreadable, as_text, bounded, clean, read_json
+from services.intake.formats.opsgenie_ids import Request, alert_id, request_id
+from services.intake.formats.sanitize import Unreadable, as_text, bounded, read_json
 from services.intake.formats.times import read_time
 from shared.events import EventAction, IncidentEvent, Severity
 from shared.events.severity import read_severity
@@ -40,60 +39,10 @@ _SEVERITY: Final[Mapping[str, Severity]] = {
     "p5": "info",
 }
 _DEFAULT: Final = "P3"  # of an alert that names none
-_MARK: Final = "ladder-"
-_ALERT: Final = _MARK + "a-"
-_REQUEST: Final = _MARK + "r-"
 _KEPT: Final = ("tags", "responders", "visibleTo", "teams", "actions", "entity", "user")
 _encoder: Final = msgspec.json.Encoder()
 
 Said: TypeAlias = dict[str, Any]
-
-
-def alert_id(alias: str) -> str:
-    """The id of the alert with this alias."""
-    return _ALERT + _packed(alias.encode())
-
-
-def alias_of(identifier: str) -> str | None:
-    """The alias in such an id; None for an id that is not one of Ladder's."""
-    raw = _unpacked(identifier, _ALERT)
-    return None if raw is None else clean(raw.decode("utf-8", "replace"))
-
-
-class Request(msgspec.Struct, array_like=True):
-    """What a request id says: enough to answer for it later."""
-
-    verb: str
-    alias: str
-    at: datetime
-
-
-def request_id(verb: str, alias: str, at: datetime) -> str:
-    """The id of an accepted request."""
-    return _REQUEST + _packed(_encoder.encode(Request(verb, alias, at)))
-
-
-def request_of(identifier: str) -> Request | None:
-    """What was accepted under this id; None for an id that is not one of Ladder's."""
-    raw = _unpacked(identifier, _REQUEST)
-    try:
-        return None if raw is None else msgspec.json.decode(raw, type=Request)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _packed(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _unpacked(identifier: str, mark: str) -> bytes | None:
-    if not identifier.startswith(mark):
-        return None
-    text = identifier.removeprefix(mark)
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _body(body: bytes) -> Said | Refused:
@@ -350,7 +299,7 @@ class Opsgenie:
         return problem.status, _answer(**said, requestId=fresh_id())
 
 
-def told(request: Request, asked: str) -> Answer:
+def request_status(request: Request, asked: str) -> Answer:
     """What became of a request that was accepted before; `asked` is its id."""
     return _answer(
         200,

@@ -9,7 +9,8 @@ from starlette.types import Receive
 from services.intake.accept import Endpoint, Request
 from services.intake.admission.integrations import Admission, Integration, presented
 from services.intake.formats import FORMATS, Answer, Format, cloudevents
-from services.intake.formats.opsgenie import CREATE, DELETE, REMOVALS, Opsgenie, alias_of, request_of, told
+from services.intake.formats.opsgenie import CREATE, DELETE, REMOVALS, Opsgenie, request_status
+from services.intake.formats.opsgenie_ids import alias_of, request_of
 from services.intake.formats.sanitize import Unreadable, clean
 from services.intake.request_body import read_body
 from shared.http.problems import Fault, Problem
@@ -145,7 +146,7 @@ class Alerts(Endpoint):
         asked = request.path.get("request", "")
         known = request_of(asked)
         if known is not None:
-            return told(known, asked)
+            return request_status(known, asked)
         if asked:
             raise Problem(404, "no-such-request", "No request has this id")
         raise Problem(

@@ -8,10 +8,10 @@ import httpx2
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from services.intake.accept import Publisher
 from services.intake.admission.integrations import Admission
 from services.intake.formats import FORMATS
 from services.intake.paths.events import ByKind
+from services.intake.publisher import Publisher
 from services.intake.settings import IntakeSettings
 from shared.clock import utcnow
 from shared.database.pool import Database

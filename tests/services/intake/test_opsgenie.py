@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from services.intake.formats.opsgenie import VERBS, Opsgenie, alert_id, alias_of, request_of
+from services.intake.formats.opsgenie import VERBS, Opsgenie
+from services.intake.formats.opsgenie_ids import alert_id, alias_of, request_of
 from tests.services.intake.fakes import OPSGENIE, SCRIPTS, FakeLog, bearer, intake
 from tests.services.intake.posts import recorded
 
