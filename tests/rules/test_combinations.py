@@ -117,7 +117,7 @@ def test_a_policy_that_makes_it_more_urgent_wakes_it_and_asks_who_is_competent()
     story.policy = newer.policy
     assert story.act("reapply", role="lead").refusal is None
     assert story.standing.priority == 1
-    assert story.standing.snoozed_until is None
+    assert story.standing.snooze is None
     story.later(minutes=1)
     assert story.paged == ["ana", "petra"]
 
@@ -185,4 +185,4 @@ def test_a_point_that_hands_up_ends_the_snooze():
     story.act("snooze", until=story.now + timedelta(hours=2))
     story.later(minutes=31)
     assert story.paged == ["ana", "petra"]
-    assert story.standing.snoozed_until is None
+    assert story.standing.snooze is None

@@ -45,7 +45,7 @@ def test_handing_up_ends_a_snooze():
     story.event()
     story.act("snooze", until=story.now + timedelta(hours=4))
     story.act("escalate")
-    assert story.standing.snoozed_until is None
+    assert story.standing.snooze is None
     assert story.paged == ["ana", "petra"]
     story.later(minutes=10)
     assert story.paged == ["ana", "petra", "karel"]

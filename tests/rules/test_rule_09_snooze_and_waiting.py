@@ -67,7 +67,7 @@ def test_a_rise_in_priority_ends_both(both):
     if both:
         story.act("wait", waiting_for="customer", until=story.now + timedelta(hours=8))
     story.event("update", attributes={"worse": True})
-    assert (story.standing.snoozed_until, story.standing.waiting_for) == (None, "")
+    assert (story.standing.snooze, story.standing.waiting) == (None, None)
     assert story.paged == ["ana", "ana"]
     story.later(minutes=5)
     assert story.paged == ["ana", "ana", "petra"]
@@ -125,7 +125,7 @@ def test_resolving_it_ends_both():
     story.act("wait", waiting_for="customer", until=story.now + timedelta(hours=8))
     story.act("snooze", until=story.now + timedelta(hours=8))
     story.act("resolve")
-    assert (story.standing.snoozed_until, story.standing.waiting_for) == (None, "")
+    assert (story.standing.snooze, story.standing.waiting) == (None, None)
 
 
 @pytest.mark.parametrize(

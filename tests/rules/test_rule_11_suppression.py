@@ -25,7 +25,7 @@ def test_in_a_window_everything_is_recorded_and_nobody_is_told():
     story = crowd(**WINDOW, **TOLD)
     incident = story.event("a", service="checkout")
     assert (incident.status, incident.suppressed_by) == ("triggered", "rule night")
-    assert incident.suppressed_until == START + timedelta(hours=1)
+    assert incident.suppression.until == START + timedelta(hours=1)
     assert (story.paged("a"), story.notices("a")) == ([], [])
     assert story.said("a", "suppressed") == [
         "nobody is notified: rule night, until 2026-01-07 04:00 UTC; then what still stands is paged"
@@ -369,7 +369,7 @@ def test_a_rule_may_have_several_windows_and_go_by_a_calendar():
     windows = [{"calendar": "nights"}, {"days": "wed", "from": "04:00", "to": "05:00", "timezone": "UTC"}]
     story = crowd(calendars={"nights": nights}, suppress=[{"name": "work", "window": windows}])
     story.event("a", service="checkout")
-    assert story.of("a").suppressed_until == START + timedelta(hours=2), "windows that touch are one"
+    assert story.of("a").suppression.until == START + timedelta(hours=2), "windows that touch are one"
     story.later(hours=24)
     story.event("b", service="checkout")
     assert story.paged("b") == ["ana"], "the 8th is a holiday of that calendar"
@@ -380,4 +380,4 @@ def test_maintenance_may_go_by_a_calendar_too():
     story = crowd(calendars={"nights": nights})
     story.maintenance("service == 'checkout'", window={"calendar": "nights"})
     story.event("a", service="checkout")
-    assert story.of("a").suppressed_until == START + timedelta(hours=1)
+    assert story.of("a").suppression.until == START + timedelta(hours=1)

@@ -173,7 +173,7 @@ async def test_what_is_open_hears_of_a_cause_and_of_its_end(desk: Desk) -> None:
     await hand_on(desk)
     quiet = (await by_key(desk))["c"]
     ended = (await desk.sql("SELECT ended FROM router.cause"))[0].ended
-    assert quiet.suppressed_until == ended + timedelta(minutes=2)
+    assert quiet.suppression.until == ended + timedelta(minutes=2)
 
 
 async def test_a_cause_that_opens_in_the_same_batch_is_seen(desk: Desk) -> None:

@@ -34,11 +34,12 @@ def wait(draft: Draft, signal: ActionTaken) -> Refusal | None:
     if refusal is not None or until is None:
         return refusal
     draft.touch()
-    if draft.incident.waiting_for == party and draft.incident.waiting_until != until:
+    waiting = draft.incident.waiting
+    if waiting is not None and waiting.party == party and waiting.until != until:
         pauses.wait(draft, party, until)
         draft.say("waiting", f"still waiting for {party}, until {until:%Y-%m-%d %H:%M} UTC at the latest")
         draft.change("waiting")
-    elif draft.incident.waiting_for != party:
+    elif waiting is None or waiting.party != party:
         pauses.wait(draft, party, until)
     guards.remark(draft, signal)
     return None
@@ -60,7 +61,7 @@ def _wrong_end(draft: Draft, signal: ActionTaken) -> Refusal | None:
 def unless_it_rests(draft: Draft) -> str:
     """Only while it waits or is snoozed."""
     incident = draft.incident
-    rests_now = incident.snoozed_until is not None or incident.waiting_for
+    rests_now = incident.snooze is not None or incident.waiting is not None
     return guards.unless_on_a_ladder(draft) or ("" if rests_now else "it neither waits nor is it snoozed")
 
 

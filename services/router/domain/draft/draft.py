@@ -42,9 +42,10 @@ _SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
                 "labels",
                 "attributes",
             ),
-            *("tier", "priority", "assignee", "waiting_for", "reopened", "events"),
+            *("tier", "priority", "assignee", "reopened", "events"),
         )
     },
+    "waiting": frozenset({"waiting_for"}),
     "customer": frozenset({"customer.id", "customer.value"}),
     "customer_name": frozenset({"customer.name"}),
     "service": frozenset({"service", "team"}),
@@ -53,7 +54,7 @@ _SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
     "chain": frozenset({"level", "round"}),
 }
 # What `is_open`, `is_muted` and `stands_still` ask about.
-_STANDING: Final = frozenset({"status", "parent", "suppressed_by", "snoozed_until", "waiting_for", "late"})
+_STANDING: Final = frozenset({"status", "parent", "suppression", "snooze", "waiting", "late"})
 _POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is known for what it is
 # The timeline's lines that say what happened to the incident, not how it was worked out.
 _TELLING: Final = frozenset(

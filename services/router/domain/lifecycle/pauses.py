@@ -10,6 +10,7 @@ from typing import Final
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import chain, delivery_reports
+from services.router.domain.model.parts import Snooze, Waiting
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks
 
@@ -19,10 +20,10 @@ _RULE = Reason("rule 9")
 
 def wait(draft: Draft, party: str, until: datetime) -> None:
     """Waiting stops the levels, and the clocks that say so."""
-    if draft.incident.waiting_for == party:
-        draft.set(waiting_until=until)
+    before = draft.incident.waiting_for
+    draft.set(waiting=Waiting(party, until))
+    if before == party:
         return
-    draft.set(waiting_for=party, waiting_until=until)
     clocks.pause_or_go_on(draft)
     _stop(draft, "waiting")
     draft.say("waiting", f"waiting for {party}, until {_moment(until)} at the latest", _RULE)
@@ -31,7 +32,7 @@ def wait(draft: Draft, party: str, until: datetime) -> None:
 
 def snooze(draft: Draft, until: datetime) -> None:
     """Snooze stops the levels; every clock and every point goes on."""
-    draft.set(snoozed_until=until, snoozed_by=draft.actor)
+    draft.set(snooze=Snooze(until, draft.actor))
     _stop(draft, "snoozed")  # a point may have asked a level meanwhile
     draft.say("snoozed", f"snoozed until {_moment(until)}; the clocks go on", _RULE)
     draft.change("snoozed")
@@ -51,7 +52,7 @@ def _stop(draft: Draft, why: str) -> None:
 def resume(draft: Draft, why: str) -> None:
     """The waiting is over: paused clocks go on, the level that stood still has its full time again."""
     party = draft.incident.waiting_for
-    draft.set(waiting_for="", waiting_until=None)
+    draft.set(waiting=None)
     clocks.pause_or_go_on(draft)
     draft.say("resumed", f"no longer waiting for {party}: {why}", _RULE)
     draft.change("resumed")
@@ -74,18 +75,18 @@ def _go_on(draft: Draft, cause: str) -> None:
 
 def end(draft: Draft, why: str) -> None:
     """Neither waits nor sleeps any longer: a person says so, or its priority rose."""
-    if draft.incident.waiting_for:
+    if draft.incident.waiting is not None:
         rouse(draft, why)
-    elif draft.incident.snoozed_until is not None:
+    elif draft.incident.snooze is not None:
         wake(draft, why)
-    if draft.incident.waiting_for:
+    if draft.incident.waiting is not None:
         resume(draft, why)
 
 
 def rouse(draft: Draft, why: str) -> None:
     """No longer snoozed; whoever calls this says what the levels do now."""
-    if draft.incident.snoozed_until is not None:
-        draft.set(snoozed_until=None, snoozed_by="")
+    if draft.incident.snooze is not None:
+        draft.set(snooze=None)
         draft.say("resumed", f"no longer snoozed: {why}", _RULE)
         draft.change("resumed")
 
@@ -93,15 +94,15 @@ def rouse(draft: Draft, why: str) -> None:
 def check(draft: Draft) -> None:
     """End what is over."""
     incident = draft.incident
-    if incident.waiting_until is not None and draft.now >= incident.waiting_until:
+    if incident.waiting is not None and draft.now >= incident.waiting.until:
         resume(draft, "the time to wait is over")
-    if incident.snoozed_until is not None and draft.now >= incident.snoozed_until:
+    if incident.snooze is not None and draft.now >= incident.snooze.until:
         wake(draft, "its time is over")
 
 
 def moments(draft: Draft) -> Iterator[datetime]:
     """When the rest ends."""
-    if draft.incident.waiting_until is not None:
-        yield draft.incident.waiting_until
-    if draft.incident.snoozed_until is not None:
-        yield draft.incident.snoozed_until
+    if draft.incident.waiting is not None:
+        yield draft.incident.waiting.until
+    if draft.incident.snooze is not None:
+        yield draft.incident.snooze.until

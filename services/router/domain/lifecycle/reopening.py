@@ -63,9 +63,7 @@ def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
         paged=(),  # who was paged is counted anew, and how bad it was
         severest=None,
         kinds=(),
-        suppressed_by="",  # of what held when it was resolved: what holds now is asked next
-        suppressed_until=None,
-        suppressed_then="",
+        suppression=None,  # of what held when it was resolved: what holds now is asked next
         points={where: state for where, state in incident.points.items() if where in by_share},
         chain=replace(
             incident.chain,

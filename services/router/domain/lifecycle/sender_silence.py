@@ -150,7 +150,7 @@ def _silence(draft: Draft) -> Silence | None:
     spec = draft.live.spec.integrations.get(incident.integration) if draft.live.listens else None
     if spec is None or spec.silent_after is None or incident.said_to_stand or not incident.is_open:
         return None
-    if incident.suppressed_by or incident.snoozed_until is not None or incident.waiting_for:
+    if any(quiet is not None for quiet in (incident.suppression, incident.snooze, incident.waiting)):
         return None
     heard, last = draft.context.heard, incident.last_event_at or incident.decided_at
     proven = heard is None or heard.proven

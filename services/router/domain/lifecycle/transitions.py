@@ -19,10 +19,8 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, p
         resolved_at=draft.now,
         avoided=avoided,
         solved_at=chain.solved_at(draft),
-        waiting_for="",
-        waiting_until=None,
-        snoozed_until=None,
-        snoozed_by="",
+        waiting=None,
+        snooze=None,
         source_time=source_time,
         late=None,
     )

@@ -14,7 +14,7 @@ from services.router.domain.sla import clocks
 def check(draft: Draft) -> None:
     """Whether what suppresses an open incident still does; otherwise it is over with."""
     incident = draft.incident
-    if not incident.suppressed_by:
+    if incident.suppression is None:
         return
     quiet = suppression.find(draft)
     if quiet is not None:
@@ -27,9 +27,9 @@ def check(draft: Draft) -> None:
 
 def _is_dropped(draft: Draft) -> bool:
     """Only what is over by itself drops what still stands, and never what somebody has taken."""
-    incident = draft.incident
-    over = incident.suppressed_until is not None and draft.now >= incident.suppressed_until
-    return over and incident.suppressed_then == "drop" and not incident.assignee
+    by = draft.incident.suppression
+    over = by is not None and by.then == "drop" and draft.now >= by.until
+    return over and not draft.incident.assignee
 
 
 def _drop(draft: Draft) -> None:
@@ -45,7 +45,7 @@ def _drop(draft: Draft) -> None:
 def _end(draft: Draft) -> None:
     incident = draft.incident
     by, unheard = incident.suppressed_by, incident.chain.unasked and not incident.reopened
-    draft.set(suppressed_by="", suppressed_until=None, suppressed_then="")
+    draft.set(suppression=None)
     clocks.pause_or_go_on(draft)
     reason = Reason("rule 11: clocks start when the suppression ends")
     draft.say("awake", f"{by} is over and it still stands: notifying begins", reason, LADDER)

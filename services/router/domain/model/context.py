@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from services.router.domain.model.compiled_bundle import CompiledBundle
+from services.router.domain.model.parts import Then
 from shared.events import Status, Upstream
 from shared.policy.cel.expressions import Condition
 from shared.policy.model.people import Customer, Window
@@ -33,7 +34,7 @@ class Maintenance:
     name: str
     when: str
     condition: Condition | None
-    then: str  # page | drop what still stands at the end
+    then: Then  # with what still stands at the end
     starts: datetime | None
     until: datetime | None
     window: tuple[Window, ...] | None

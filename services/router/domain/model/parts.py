@@ -12,6 +12,7 @@ ChainState: TypeAlias = Literal["climbing", "assignee", "finally", "resting", "g
 PageState: TypeAlias = Literal["sent", "reached", "unreachable"]
 # rests: a machine acknowledged it; free: somebody has it, or others are asked instead
 Heard: TypeAlias = Literal["", "rests", "free"]
+Then: TypeAlias = Literal["page", "drop"]
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,6 +123,31 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     point: bool = False  # by an escalation point: it is seen, not taken
     joins: bool = False  # somebody had taken it already, more people were asked
     heard: tuple[str, ...] = ()
+
+
+class Snooze(msgspec.Struct, frozen=True):
+    """The levels stand still until then because somebody said so; every clock goes on (rule 9)."""
+
+    until: datetime
+    by: str
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Customer, vendor, …: while they are waited for the levels stand still, and the clocks that say so."""
+
+    party: str
+    until: datetime
+
+
+class Suppressed(msgspec.Struct, frozen=True):
+    """What stops the notifying (rule 11): a rule, silence or maintenance, as it is called.
+
+    `until`: when it is asked again at the latest. `then`: what becomes of the incident when that is over.
+    """
+
+    by: str
+    until: datetime
+    then: Then
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

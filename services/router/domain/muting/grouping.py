@@ -192,10 +192,8 @@ def merge(draft: Draft, into: str) -> Refusal | None:
         merged=True,
         status="closed",
         closed_at=draft.now,
-        waiting_for="",
-        waiting_until=None,
-        snoozed_until=None,
-        snoozed_by="",
+        waiting=None,
+        snooze=None,
         late=None,
         members_open=0,
     )

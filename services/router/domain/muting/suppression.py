@@ -4,7 +4,7 @@ Silences and maintenance come first, then the rules of the policy in force; the 
 condition that fails does not apply (the safe side). What Ladder tells of itself is never suppressed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,6 +13,7 @@ import msgspec
 from services.router.domain.draft.draft import LADDER, Draft
 from services.router.domain.model.context import Cause, Maintenance
 from services.router.domain.model.decision import Explains
+from services.router.domain.model.parts import Suppressed, Then
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks
 from shared.policy import Suppression
@@ -30,7 +31,7 @@ class Quiet(msgspec.Struct, frozen=True):
 
     by: str
     until: datetime
-    then: str
+    then: Then
     says: str
     reason: Reason
 
@@ -61,14 +62,13 @@ def at_opening(draft: Draft) -> None:
 
 def at_reopening(draft: Draft) -> None:
     """What held when it was resolved is over with; what holds now counts."""
-    if draft.incident.suppressed_by:
-        draft.set(suppressed_by="", suppressed_until=None, suppressed_then="")
+    draft.set(suppression=None)
     at_opening(draft)
 
 
 def begin(draft: Draft) -> None:
     """Suppress an open incident from now on, if something says so: before anything of this decision."""
-    if draft.incident.suppressed_by or not _is_possible(draft):
+    if draft.incident.suppression is not None or not _is_possible(draft):
         return
     quiet = find(draft)
     if quiet is None:
@@ -84,9 +84,9 @@ def begin(draft: Draft) -> None:
 
 def go_on(draft: Draft, quiet: Quiet) -> None:
     """It stays suppressed: by something else, or for longer or shorter than was known."""
-    before = draft.incident
+    before = draft.incident.suppression
     _set(draft, quiet)
-    if before.suppressed_by != quiet.by or (before.suppressed_until or draft.now) > quiet.until:
+    if before is None or before.by != quiet.by or before.until > quiet.until:
         _say(draft, quiet)
 
 
@@ -99,9 +99,9 @@ def find(draft: Draft) -> Quiet | None:
 
 def moments(draft: Draft) -> Iterator[datetime]:
     """When to ask again: at the end of a suppression, and when a planned one begins."""
-    incident, now = draft.incident, draft.now
-    if incident.suppressed_until is not None and incident.suppressed_by:
-        yield incident.suppressed_until
+    by, now = draft.incident.suppression, draft.now
+    if by is not None:
+        yield by.until
         return
     if not _is_possible(draft):
         return
@@ -123,7 +123,7 @@ def explain(draft: Draft) -> None:
     causes, incident = draft.live.causes, draft.incident
     if not causes.rules and not incident.explains:
         return
-    heard_of = not incident.suppressed_by and incident.late is None
+    heard_of = incident.suppression is None and incident.late is None
     stands = incident.is_open and heard_of and incident.integration != LADDER
     matching = causes.matching(draft.activation) if stands else ()
     now = tuple(dict.fromkeys(rule.spec.name for rule in matching))
@@ -166,7 +166,7 @@ def _is_possible(draft: Draft) -> bool:
 
 
 def _set(draft: Draft, quiet: Quiet) -> None:
-    draft.set(suppressed_by=quiet.by, suppressed_until=quiet.until, suppressed_then=quiet.then)
+    draft.set(suppression=Suppressed(quiet.by, quiet.until, quiet.then))
 
 
 def _say(draft: Draft, quiet: Quiet) -> None:
@@ -211,7 +211,10 @@ class _Looking:
         return Reason(where, condition.source, self._activation().used(condition))
 
 
-_THEN: Final = {"page": "what still stands is paged", "drop": "what still stands is dropped"}
+_THEN: Final[Mapping[Then, str]] = {
+    "page": "what still stands is paged",
+    "drop": "what still stands is dropped",
+}
 
 
 def _end_of(work: Maintenance, now: datetime) -> datetime | None:
