@@ -1,7 +1,7 @@
 """Our own HTML, pages and mails: Jinja templates in files beside the code that fills them.
 
-A template is named by its package and file, `services.router.api/incident.html`. Whatever is put into one is
-escaped, and a name that it does not find is an error. Pages extend `page.html` and hold the one
+A template is named by its package and file, `services.router.api.links/incident.html`. Whatever is put into
+one is escaped, and a name that it does not find is an error. Pages extend `page.html` and hold the one
 stylesheet: nothing is run, nothing is loaded from anywhere.
 
 The policy's templates are somebody else's programs: see `shared.policy.templates`.

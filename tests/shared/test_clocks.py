@@ -15,7 +15,7 @@ READ_IT: Final = {
     "services/notifier/app.py",
     "services/router/api/access.py",  # keys that end, links that end, who is on call now
     "services/router/api/schedules.py",
-    "services/router/api/replies.py",
+    "services/router/api/links/replies.py",
     "services/notifier/api/access.py",
     "services/notifier/deadman.py",  # a metric for a clock outside
 }

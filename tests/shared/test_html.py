@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from services.router.api import pages
+from services.router.api.links import pages
 from shared import html
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def test_what_somebody_sent_is_text() -> None:
 
 def test_a_name_that_a_template_does_not_find_is_an_error() -> None:
     with pytest.raises(UndefinedError, match="'text' is undefined"):
-        html.rendered("services.router.api/link.html", title="A page")
+        html.rendered("services.router.api.links/link.html", title="A page")
 
 
 def test_a_browser_may_use_the_stylesheet_of_a_page_and_nothing_else() -> None:

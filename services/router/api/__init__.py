@@ -12,11 +12,11 @@ from services.router.api.dry_run import ReadsPosts, trying
 from services.router.api.heartbeats import heartbeats
 from services.router.api.incidents import incidents
 from services.router.api.integrations import integrations
+from services.router.api.links.replies import replies
 from services.router.api.members import members
 from services.router.api.oncall import oncall
 from services.router.api.overrides import overrides
 from services.router.api.policy import policy
-from services.router.api.replies import replies
 from services.router.api.reports import reports
 from services.router.api.schedules import schedules
 from services.router.api.shapes import schemas

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from fastapi.responses import HTMLResponse
 
-from services.router.api.customer_answer import Question
-from services.router.api.link_actions import LONGEST_NOTE, Button
-from services.router.api.link_page import Shown
+from services.router.api.links.customer_answer import Question
+from services.router.api.links.incident_page import Shown
+from services.router.api.links.offers import LONGEST_NOTE, Button
 from shared import html
 
 _HEADERS: Final = html.page_headers(forms=True)
@@ -36,5 +36,5 @@ def question(title: str, text: str, asked: Question) -> HTMLResponse:
 
 
 def _page(template: str, title: str, text: str, status: int, **names: Any) -> HTMLResponse:
-    made = html.rendered(f"services.router.api/{template}.html", title=title, text=text, **names)
+    made = html.rendered(f"services.router.api.links/{template}.html", title=title, text=text, **names)
     return HTMLResponse(made, status, headers=_HEADERS)

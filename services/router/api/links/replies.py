@@ -11,13 +11,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.api import actions, customer_answer, link_actions, link_page, pages, queries, snapshots
+from services.router.api import actions, queries, snapshots
 from services.router.api.access import Access, Route
 from services.router.api.idempotency import was_done
 from services.router.api.incidents import coming_of
-from services.router.api.link_actions import Button
-from services.router.api.link_page import Seen
-from services.router.api.link_tokens import PURPOSE, Reply, is_theirs, read, request_of
+from services.router.api.links import customer_answer, incident_page, offers, pages
+from services.router.api.links.incident_page import Seen
+from services.router.api.links.offers import Button
+from services.router.api.links.tokens import PURPOSE, Reply, is_theirs, read, request_of
 from services.router.batch import gather
 from services.router.batch.engine import Engine
 from services.router.domain.draft import customers
@@ -114,9 +115,9 @@ class _Desk:
         buttons = list(_buttons(token, reply, seen, self.settings.signer))
         if reply.sees_public:
             link = f"{self.settings.public_url}/v1/replies/link/{token}"
-            shown = await link_page.public(seen, reply.template, link)
+            shown = await incident_page.public(seen, reply.template, link)
         else:
-            shown = link_page.inside(seen, reply.user, reply.why)
+            shown = incident_page.inside(seen, reply.user, reply.why)
         return pages.incident(shown, buttons, said, status)
 
     async def _seen(self, reply: Reply, bundle: Bundle) -> Seen:
@@ -127,7 +128,7 @@ class _Desk:
                 raise actions.not_found()
             now, _ = await moment(connection)
             snapshot = await snapshots.one(engine.policies, connection, found, now)
-            updates = await queries.updates(connection, reply.incident_id, link_page.UPDATES)
+            updates = await queries.updates(connection, reply.incident_id, incident_page.UPDATES)
         coming = () if reply.sees_public else await _next(engine, found.incident)
         return Seen(found.incident, found.level, snapshot, updates, coming, bundle)
 
@@ -165,7 +166,7 @@ class _Desk:
             found = await queries.one(connection, reply.incident_id)
             if found is None:
                 return False
-            as_offered = reply.seen == link_actions.stands(found.incident, found.level)
+            as_offered = reply.seen == offers.stands(found.incident, found.level)
             if as_offered and reply.done:
                 return False  # it changes nothing of where it stands
             return as_offered == await was_done(connection, reply.actor().name, reply.key(token))
@@ -226,7 +227,7 @@ def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[B
     if not reply.acts:
         return
     until = signer.expires(token)
-    for offer in link_actions.offers(seen.incident, reply.user, reply.page, seen.bundle):
+    for offer in offers.offers(seen.incident, reply.user, reply.page, seen.bundle):
         claims = {
             "incident": str(reply.incident_id),
             "page": reply.page if offer.answers else "",
@@ -234,7 +235,7 @@ def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[B
             "recipient": reply.recipient,
             "action": offer.action,
             "why": reply.why,
-            "seen": link_actions.stands(seen.incident, seen.level),
+            "seen": offers.stands(seen.incident, seen.level),
             "done": offer.done,
             "version": seen.snapshot.version,  # come back to where it stood, it is another form
         }
@@ -276,6 +277,6 @@ def _broken(request: Request) -> HTMLResponse:
 def _done(reply: Reply, bundle: Bundle) -> str:
     """What has just been done, and for whom it is recorded."""
     if reply.user:
-        done = reply.done or link_actions.DONE[reply.action]
-        return f"{done} Recorded for {link_actions.display(reply.user, bundle)}."
+        done = reply.done or offers.DONE[reply.action]
+        return f"{done} Recorded for {offers.display(reply.user, bundle)}."
     return f"Done. Recorded for {reply.recipient or 'the holder of this link'}."

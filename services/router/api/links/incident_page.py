@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from services.router.api.link_actions import display
+from services.router.api.links.offers import display
 from services.router.domain.forecast import NextStep
 from services.router.domain.model.incident import Incident
 from shared.events import IncidentSnapshot, evidence, public_wording

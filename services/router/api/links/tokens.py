@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qs
 
-from services.router.api import actions, customer_answer, link_actions
+from services.router.api import actions
+from services.router.api.links import customer_answer, offers
 from services.router.domain.model.signals import Actor
 from shared.policy import Bundle
 from shared.security.keys import Signer
 
 PURPOSE: Final = "reply"
 SHOW: Final = "show"
-_KNOWN: Final = link_actions.FORMS | customer_answer.ANSWERS | {SHOW}
+_KNOWN: Final = offers.FORMS | customer_answer.ANSWERS | {SHOW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Reply:
     @property
     def acts(self) -> bool:
         """Whether its holder can do anything by it."""
-        return self.action in link_actions.FORMS and not self.outside
+        return self.action in offers.FORMS and not self.outside
 
     def key(self, token: str) -> str:
         """A form that is sent twice acts once: its token is the key of the request."""
@@ -100,7 +101,7 @@ def request_of(reply: Reply, token: str, form: bytes) -> actions.Request:
         body = actions.ActionBody(action=reply.action, page=reply.page, **said)
         return actions.Request(reply.incident_id, body, reply.actor())
     fields = parse_qs(form[: customer_answer.LONGEST_FORM].decode(errors="replace"), max_num_fields=20)
-    note = fields.get("note", [""])[0].replace("\0", "").strip()[: link_actions.LONGEST_NOTE]
+    note = fields.get("note", [""])[0].replace("\0", "").strip()[: offers.LONGEST_NOTE]
     page = reply.page if reply.action == "acknowledge" else ""
     to = reply.user if reply.action == "assign" else ""
     body = actions.ActionBody(action=reply.action, page=page, note=note, to=to)
