@@ -33,6 +33,9 @@ from ladder.embedded.os_processes import end_all, exists, name_of, parent_of, un
 from ladder.embedded.programs import ENVIRONMENT, Owner, Programs, last_words, usable
 from ladder.refusal import RefusedError
 from shared import telemetry
+from shared.loops.alongside import alongside
+from shared.loops.outage import Trouble
+from shared.loops.repeat import for_ever
 
 log = telemetry.logger(__name__)
 
@@ -88,20 +91,12 @@ async def running(folder: Path) -> AsyncIterator[str]:
     server = EmbeddedPostgres(folder)
     try:
         url = await server.start()
-        reviving = asyncio.create_task(_keep_alive(server), name="embedded postgres")
-        try:
+        fails = Trouble(log, "postgres_revival", what="the embedded PostgreSQL")
+        reviving = for_ever("embedded postgres", server.revive_once, fails, every=1.0)
+        async with alongside("embedded postgres", reviving):
             yield url
-        finally:
-            reviving.cancel()
-            await asyncio.gather(reviving, return_exceptions=True)
     finally:
         await server.stop()
-
-
-async def _keep_alive(server: "EmbeddedPostgres") -> None:
-    while True:
-        await asyncio.sleep(1)
-        await server.revive_once()
 
 
 class EmbeddedPostgres:

@@ -14,7 +14,7 @@ import ipaddress
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeAlias
 
@@ -26,6 +26,7 @@ from ladder.serving.open_files import reserve
 from shared import telemetry
 from shared.auth.failed_attempts import network_of
 from shared.http.problems import MEDIA_TYPE, Problem
+from shared.loops.alongside import alongside
 from shared.loops.outage import Trouble
 from shared.loops.repeat import for_ever
 from shared.settings import CommaSeparated, LadderSettings
@@ -213,13 +214,8 @@ class Connections:
     @asynccontextmanager
     async def tended(self) -> AsyncIterator[None]:
         """They are looked after inside the block."""
-        task = asyncio.create_task(self._tend(), name="connections")
-        try:
+        async with alongside("connections", self._tend()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _tend(self) -> None:
         loop = asyncio.get_running_loop()

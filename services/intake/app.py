@@ -25,6 +25,7 @@ from services.intake.settings import IntakeSettings
 from shared import telemetry
 from shared.clock import stopwatch, utcnow
 from shared.eventlog import EventLog
+from shared.loops.alongside import alongside
 from shared.loops.pulse import Pulses
 from shared.network.outbound import Outbound
 from shared.policy.publishing.feed import PolicyFeed, PublishedPolicy
@@ -94,17 +95,10 @@ class Intake:
         async with self._feed.running(), AsyncExitStack() as stack:
             if self._canary.every:
                 stack.enter_context(self._pulses.beating())
-            tasks = [
-                asyncio.create_task(self._verify(), name="intake topics"),
-                asyncio.create_task(self._canary.run(), name="intake canary"),
-                asyncio.create_task(self.posts.run(), name="intake posts"),
-            ]
-            try:
-                yield
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            await stack.enter_async_context(alongside("intake topics", self._verify()))
+            await stack.enter_async_context(alongside("intake canary", self._canary.run()))
+            await stack.enter_async_context(alongside("intake posts", self.posts.run()))
+            yield
 
 
 def build(settings: IntakeSettings, *, log: EventLog, fetch: Fetch | None = None) -> Service:

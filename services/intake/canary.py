@@ -1,6 +1,5 @@
 """Letting the canary in: through the log like any event, named after its moment (shared.events.canary)."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -48,8 +47,8 @@ class Canary:
     async def run(self) -> None:
         """Let one in at each moment, for ever; not at all where that is switched off."""
         if self.every:
-            await for_ever("intake canary", self._step, Trouble(log, "canary_waits"), beat=self._beat)
+            waits = Trouble(log, "canary_waits")
+            await for_ever("intake canary", self._step, waits, every=_EVERY_SECONDS, beat=self._beat)
 
     async def _step(self) -> None:
         await self.let_in_once(utcnow())
-        await asyncio.sleep(_EVERY_SECONDS)

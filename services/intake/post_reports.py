@@ -5,7 +5,6 @@ it is bounded, for strangers can have posts refused, too: a few lines in a while
 without a good key apart from the others), with how many were left out; one small message every few seconds.
 """
 
-import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -137,12 +136,11 @@ class PostReports:
     async def run(self) -> None:
         """For ever: tell, and close the lines."""
         if self._log is not None:
-            await for_ever("intake posts", self._step, Trouble(log, "posts_wait"))
+            await for_ever("intake posts", self._step, Trouble(log, "posts_wait"), every=_STEP_SECONDS)
 
     async def _step(self) -> None:
         self.close_lines(utcnow())
         await self.publish_once(utcnow())
-        await asyncio.sleep(_STEP_SECONDS)
 
     def _due(self, now: datetime, *, at_once: bool) -> bool:
         if self._log is None or not self._counts or not self._ready():

@@ -29,6 +29,7 @@ from shared.eventlog.commits import Commits
 from shared.events import ESCALATIONS
 from shared.health.consumer_progress import Progress
 from shared.health.probes import DatabaseLook
+from shared.loops.alongside import alongside
 from shared.loops.pulse import Pulses
 from shared.loops.repeat import APART_AFTER_SECONDS, Failures, for_ever, repeat, until_done
 from shared.network.outbound import Outbound
@@ -146,12 +147,10 @@ class Notifier:
     async def running(self) -> AsyncIterator[None]:
         """Everything runs inside the block; on leaving, sends under way are finished first."""
         async with self._feed.running():
-            working = asyncio.create_task(repeat(self._starting, self._work), name="notifier")
             try:
-                yield
+                async with alongside("notifier", repeat(self._starting, self._work)):
+                    yield
             finally:
-                working.cancel()
-                await asyncio.gather(working, return_exceptions=True)
                 for channel in self._channels.values():
                     await channel.close()
                 await self._deadman.close()
@@ -168,7 +167,8 @@ class Notifier:
             # It ends when its tasks have: the sender, which ends after it, is handed nothing more.
             group = await stack.enter_async_context(asyncio.TaskGroup())
             consuming = repeat(self._joining, self._consume, beat=self._beat)
-            tidying = for_ever("notifier upkeep", self._upkeep, self._database.trouble)
+            trouble = self._database.trouble
+            tidying = for_ever("notifier upkeep", self._upkeep, trouble, every=_UPKEEP_SECONDS)
             group.create_task(consuming, name="notifier consume")
             group.create_task(tidying, name="notifier upkeep")
             group.create_task(self._database_look.run(), name="notifier database look")
@@ -182,16 +182,12 @@ class Notifier:
         async with (
             self._log.consumer(GROUP, [ESCALATIONS]) as consumer,
             Commits(consumer).running() as commits,
+            alongside("notifier lag", self._progress.watch(consumer)),
         ):
-            watching = asyncio.create_task(self._progress.watch(consumer), name="notifier lag")
-            try:
-                while True:
-                    await self.consume_once(consumer, commits)
-                    await self._joining.worked()
-                    self._beat()
-            finally:
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
+            while True:
+                await self.consume_once(consumer, commits)
+                await self._joining.worked()
+                self._beat()
 
     async def consume_once(self, consumer: Consumer, commits: Commits) -> int:
         """Fetch a batch and apply it, whatever goes wrong meanwhile; how many records."""
@@ -234,7 +230,6 @@ class Notifier:
     async def _upkeep(self) -> None:
         tables = retention.tables(self._settings.keep)
         await forget_old(self._database, SCHEMA, tables, self._database.now())
-        await asyncio.sleep(_UPKEEP_SECONDS)
 
 
 def _hosts(url: str) -> Sequence[str]:

@@ -21,6 +21,7 @@ from shared.database import stopped_clients
 from shared.database.pool import Database
 from shared.eventlog import EventLog
 from shared.health.probes import DatabaseLook
+from shared.loops.alongside import alongside
 from shared.loops.pulse import Pulses
 from shared.loops.repeat import Failures, repeat
 from shared.outbox.relay import Relay
@@ -104,16 +105,9 @@ class Router:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start the loops; at the end the consumer leaves its group and the relay its place."""
-        task = asyncio.create_task(self._work_for_ever(), name="router")
-        try:
+        # Each loop takes care of its own errors; should one end all the same, all of them start anew.
+        async with alongside("router", repeat(self._starting, self._work)):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _work_for_ever(self) -> None:
-        """Each loop takes care of its own errors; should one end all the same, all of them start anew."""
-        await repeat(self._starting, self._work)
 
     async def _work(self) -> None:
         await migrations.awaited(self._database, SCHEMA, _VERSIONS, self._learned)

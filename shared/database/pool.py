@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +15,7 @@ from shared.clock import stopwatch, utcnow
 from shared.database.connections import connect, engine, part_from
 from shared.database.readers import Limits, Reading
 from shared.database.url import read
+from shared.loops.alongside import alongside
 from shared.loops.outage import Trouble
 from shared.loops.repeat import Failures, repeat
 
@@ -119,13 +120,8 @@ class Database:
         The connection comes back by itself after the server went away or fell silent; `wake("")` is called
         each time it is (re)established, because what was notified meanwhile is not known.
         """
-        task = asyncio.create_task(self._listen(channel, wake), name=f"listen {channel}")
-        try:
+        async with alongside(f"listen {channel}", self._listen(channel, wake)):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _listen(self, channel: str, wake: Callable[[str], None]) -> None:
         failures = Failures(f"listen {channel}", self.trouble, longest=_LONGEST_PAUSE_SECONDS)

@@ -7,7 +7,6 @@ locked. `transaction_timeout` would end it from PostgreSQL 17 on, and long work 
 replica looks for such sessions of the others, and ends them: a role may do so with its own.
 """
 
-import asyncio
 from typing import Final
 
 from sqlalchemy import text
@@ -55,6 +54,5 @@ async def run(database: Database) -> None:
 
     async def step() -> None:
         await end_once(database)
-        await asyncio.sleep(EVERY_SECONDS)
 
-    await for_ever("stopped clients", step, database.trouble)
+    await for_ever("stopped clients", step, database.trouble, every=EVERY_SECONDS)

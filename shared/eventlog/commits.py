@@ -11,6 +11,7 @@ from typing import Final
 
 from shared import telemetry
 from shared.eventlog import Consumer, LogUnavailableError, Partition, Received
+from shared.loops.alongside import alongside
 from shared.loops.outage import Trouble
 from shared.loops.repeat import for_ever
 
@@ -70,10 +71,8 @@ class Commits:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Commits"]:
         """Store them ten times a second at most; the rest on leaving."""
-        task = asyncio.create_task(self._store_for_ever(), name="commit offsets")
         try:
-            yield self
+            async with alongside("commit offsets", self._store_for_ever()):
+                yield self
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             await self.store_once()

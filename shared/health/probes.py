@@ -105,12 +105,7 @@ class DatabaseLook:
 
     async def run(self) -> None:
         """Look for ever."""
-
-        async def step() -> None:
-            await self.look_once()
-            await asyncio.sleep(_EVERY_SECONDS)
-
-        await for_ever(self.look.name, step, self._database.trouble)
+        await for_ever(self.look.name, self.look_once, self._database.trouble, every=_EVERY_SECONDS)
 
     def _why(self, err: Exception) -> str:
         if not is_silence(err):

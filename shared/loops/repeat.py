@@ -150,19 +150,26 @@ async def for_ever(
     step: Callable[[], Awaitable[object]],
     away: Trouble,
     *,
+    every: float = 0.0,
     beat: Callable[[], None] = lambda: None,
     tell: Tell = nobody,
     longest: float = math.inf,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = stopwatch,
 ) -> None:
-    """Repeat the step until cancelled. The step itself waits for what there is to do.
+    """Repeat the step until cancelled. It rests for `every` seconds after each, or the step itself waits.
 
     `name` is the loop's in logs and metrics ("router timers"). `beat` is called whenever the step came round:
     done, or put off because somebody else is away. It is not called while a step hangs or fails by a fault
-    of Ladder's own. `longest` bounds the pauses, in seconds.
+    of Ladder's own. `longest` bounds the pauses after a failure, in seconds.
     """
-    await repeat(Failures(name, away, tell=tell, longest=longest, clock=clock), step, beat=beat, pause=pause)
+
+    async def step_and_rest() -> None:
+        await step()
+        await pause(every)
+
+    failures = Failures(name, away, tell=tell, longest=longest, clock=clock)
+    await repeat(failures, step_and_rest if every else step, beat=beat, pause=pause)
 
 
 async def repeat(

@@ -21,6 +21,7 @@ from shared.database.pool import Database
 from shared.errors.bisect import bisect
 from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.packed_headers import unpack
+from shared.loops.alongside import alongside
 from shared.loops.outage import Trouble
 from shared.loops.repeat import for_ever
 from shared.outbox import refused
@@ -104,16 +105,13 @@ class Relay:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Relay until the end of the block; then let another relay take over at once."""
-        tasks = [
-            asyncio.create_task(self._relay_for_ever(), name=f"relay {self._schema}"),
-            asyncio.create_task(self._watch.run(), name=f"outbox {self._schema}"),
-        ]
         try:
-            yield
+            async with (
+                alongside(f"outbox {self._schema}", self._watch.run()),
+                alongside(f"relay {self._schema}", self._relay_for_ever()),
+            ):
+                yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await self.close()
 
     async def relay_once(self) -> int:

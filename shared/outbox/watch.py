@@ -81,9 +81,8 @@ class Watch:
             except Exception as err:
                 self._look.failed(err)
                 raise
-            await asyncio.sleep(_EVERY_SECONDS)
 
-        await for_ever(f"outbox {self._schema}", step, self._database.trouble)
+        await for_ever(f"outbox {self._schema}", step, self._database.trouble, every=_EVERY_SECONDS)
 
     def _unless_stale(self, figure: float) -> float:
         return math.nan if self._look.stale else figure

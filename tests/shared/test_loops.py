@@ -47,11 +47,12 @@ class Run:
         assert name == NAME
         self.told.append(why)
 
-    async def to_the_end(self) -> "Run":
+    async def to_the_end(self, every: float = 0.0) -> "Run":
         loop = for_ever(
             NAME,
             self.step,
             Trouble(telemetry.logger("test"), "away", what="PostgreSQL"),
+            every=every,
             beat=self.beat,
             tell=self.tell,
             pause=self.pause,
@@ -84,6 +85,11 @@ async def test_a_loop_goes_on_whatever_its_step_raises(err: Exception, kind: Kin
     assert run.pauses[7] == longest
     assert run.pauses[8] == run.pauses[0] < 1, "what worked once begins anew"
     assert failures(kind) == before + 9
+
+
+async def test_a_loop_rests_after_a_step_that_came_through_and_not_after_one_that_failed() -> None:
+    run = await Run([None, TimeoutError(), None]).to_the_end(every=30)
+    assert run.pauses == [30, 0.1, 30]
 
 
 async def test_a_task_that_somebody_else_cancelled_does_not_end_the_loop() -> None:

@@ -5,7 +5,6 @@ any of them sees the counts of all. What a replica had not written down when it 
 whose timelines name the reason, are not.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,12 +102,8 @@ class ExpressionFailures:
 
     async def run(self) -> None:
         """Write down for ever."""
-
-        async def step() -> None:
-            await asyncio.sleep(_EVERY_SECONDS)
-            await self.store_once()
-
-        await for_ever("router expression failures", step, self._database.trouble)
+        trouble = self._database.trouble
+        await for_ever("router expression failures", self.store_once, trouble, every=_EVERY_SECONDS)
 
     async def listed(self, connection: AsyncConnection, policy: str) -> Sequence[Failing]:
         """Those of this policy, and of earlier ones that failed in the last day; the latest first of each.

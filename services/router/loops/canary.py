@@ -26,6 +26,7 @@ from shared.database.pool import Database
 from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import codec
 from shared.events import DeliveryReport, IncidentEvent, canary
+from shared.loops.repeat import for_ever
 from shared.outbox import outbox
 
 log = telemetry.logger(__name__)
@@ -155,13 +156,14 @@ class Watch:
 
     async def run(self) -> None:
         """Look for ever; not at all where the canary is switched off."""
-        while self._every:
-            try:
-                await self.look_once()
-            except Exception as err:  # noqa: BLE001 - its age grows meanwhile, and that is shown
-                log.debug("canary not seen", action="canary_unseen", error=repr(err)[:300])
+        if self._every:
+            await for_ever("router canary", self._look, self._database.trouble, every=_LOOK_EVERY_SECONDS)
+
+    async def _look(self) -> None:
+        try:
+            await self.look_once()
+        finally:  # its age grows also while nobody can look
             self._say()
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     def _say(self) -> None:
         why = self.overdue()

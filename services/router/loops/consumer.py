@@ -19,6 +19,7 @@ from shared.eventlog import Consumer, EventLog, Received
 from shared.eventlog.commits import Commits
 from shared.events import DEAD_LETTER, DELIVERIES, INCIDENTS, HeartbeatReceived
 from shared.health.consumer_progress import Progress
+from shared.loops.alongside import alongside
 from shared.loops.pulse import Beat, unwatched
 from shared.loops.repeat import APART_AFTER_SECONDS, Failures, repeat, until_done
 
@@ -114,17 +115,13 @@ class Consuming:
         async with (
             self._log.consumer(self._source.group, [self._source.topic]) as consumer,
             Commits(consumer).running() as commits,
+            alongside(f"{self._name} lag", self.progress.watch(consumer)),
         ):
-            watching = asyncio.create_task(self.progress.watch(consumer), name=f"{self._name} lag")
-            try:
-                while True:
-                    if await self.consume_once(consumer, commits) < self._source.most:
-                        await asyncio.sleep(self._source.gather_seconds)
-                    await self._joining.worked()
-                    self._beat()
-            finally:
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
+            while True:
+                if await self.consume_once(consumer, commits) < self._source.most:
+                    await asyncio.sleep(self._source.gather_seconds)
+                await self._joining.worked()
+                self._beat()
 
 
 class ConsumingLetters(Consuming):

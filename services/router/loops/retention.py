@@ -1,6 +1,5 @@
 """What is done from time to time: notices before an end, counting what is stuck, forgetting what is old."""
 
-import asyncio
 from datetime import datetime
 from typing import Final
 
@@ -29,9 +28,8 @@ async def notify_for_ever(database: Database) -> None:
 
     async def step() -> None:
         await silence_store.announce_once(database, database.now())
-        await asyncio.sleep(_EVERY_SECONDS)
 
-    await for_ever("router notices", step, database.trouble)
+    await for_ever("router notices", step, database.trouble, every=_EVERY_SECONDS)
 
 
 async def run(database: Database, keep: Keep) -> None:
@@ -39,9 +37,8 @@ async def run(database: Database, keep: Keep) -> None:
 
     async def step() -> None:
         await tidy_once(database, database.now(), keep)
-        await asyncio.sleep(_EVERY_SECONDS)
 
-    await for_ever("router upkeep", step, database.trouble)
+    await for_ever("router upkeep", step, database.trouble, every=_EVERY_SECONDS)
 
 
 _STUCK: Final = text("SELECT count(*) FROM (SELECT 1 FROM router.incident WHERE stuck LIMIT 10000) AS s")

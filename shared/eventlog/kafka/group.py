@@ -16,6 +16,7 @@ from shared.clock import utcnow
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
 from shared.eventlog.kafka.closing import end
 from shared.eventlog.kafka.connection import explained, refused, words
+from shared.loops.alongside import alongside
 from shared.loops.outage import Trouble
 from shared.loops.repeat import Failures, repeat
 
@@ -70,12 +71,8 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     @asynccontextmanager
     async def joined(self) -> AsyncIterator["KafkaConsumer"]:
         """Join in the background, leave at the end."""
-        task = asyncio.create_task(self._stay_connected(), name=f"kafka group {self._group}")
-        try:
+        async with alongside(f"kafka group {self._group}", self._stay_connected()):
             yield self
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def assignment(self) -> frozenset[Partition]:
         if self._consumer is None:

@@ -18,6 +18,7 @@ from shared.eventlog.kafka.closing import end
 from shared.eventlog.kafka.connection import explained, words
 from shared.eventlog.placement import check_size, partition_of
 from shared.events import OVERHEAD_BYTES
+from shared.loops.alongside import alongside
 from shared.loops.outage import Trouble
 from shared.loops.repeat import Failures, repeat
 
@@ -44,12 +45,8 @@ class Publisher:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._stay_connected(), name="kafka producer")
-        try:
+        async with alongside("kafka producer", self._stay_connected()):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def publish(self, records: Sequence[Record], timeout_seconds: float) -> None:
         """Return when all are acknowledged. Raises LogUnavailableError, RecordTooLargeError."""

@@ -27,6 +27,7 @@ from shared.eventlog.packed_headers import unpack
 from shared.eventlog.postgres.append import CHANNEL, STANDSTILL_MS
 from shared.eventlog.postgres.assignment import share_out
 from shared.eventlog.postgres.wakeups import Wakeups, wait
+from shared.loops.alongside import alongside
 from shared.loops.repeat import for_ever
 
 _CALL_SECONDS: Final = 5.0
@@ -158,12 +159,10 @@ class PostgresConsumer:
             self._wakeups.of(f"topic:{topic}" for topic in self._topics) as self._news,
             self._wakeups.of([f"group:{self._group}"]) as changed,
         ):
-            beating = asyncio.create_task(self._beat(changed), name=f"eventlog group {self._group}")
             try:
-                yield self
+                async with alongside(f"eventlog group {self._group}", self._beat(changed)):
+                    yield self
             finally:
-                beating.cancel()
-                await asyncio.gather(beating, return_exceptions=True)
                 await self._leave()
 
     def assignment(self) -> frozenset[Partition]:

@@ -21,6 +21,7 @@ from shared.eventlog.postgres.retention import clean_for_ever
 from shared.eventlog.postgres.wakeups import Wakeups, wait
 from shared.eventlog.topics import RETENTION, Topic, ladder_topics
 from shared.events import MAX_BYTES
+from shared.loops.alongside import alongside
 
 OWNER: Final = "eventlog"
 MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
@@ -70,13 +71,13 @@ class PostgresEventLog:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        cleaning = asyncio.create_task(clean_for_ever(self._database, RETENTION), name="eventlog retention")
         try:
-            async with self._database.listening(CHANNEL, self._wakeups.wake):
+            async with (
+                alongside("eventlog retention", clean_for_ever(self._database, RETENTION)),
+                self._database.listening(CHANNEL, self._wakeups.wake),
+            ):
                 yield
         finally:
-            cleaning.cancel()
-            await asyncio.gather(cleaning, return_exceptions=True)
             await self._appender.close()
 
     def away(self) -> str | None:

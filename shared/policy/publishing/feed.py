@@ -13,6 +13,7 @@ from shared import telemetry
 from shared.eventlog import EventLog, Received
 from shared.eventlog.codec import UnreadableRecordError
 from shared.events import POLICY, PolicyPublished
+from shared.loops.alongside import alongside
 from shared.loops.outage import Trouble
 from shared.loops.repeat import Failures, repeat
 from shared.policy.model.bundle import Bundle
@@ -61,13 +62,8 @@ class PolicyFeed:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the topic inside the block."""
-        task = asyncio.create_task(self._follow(), name="policy feed")
-        try:
+        async with alongside("policy feed", self._follow()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def take_once(self, records: Sequence[Received]) -> None:
         """Take the newest policy of these records that can be read, if it is newer than the one in force."""
