@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ladder.commands.try_map import event_lines
 from services.intake.dry_run import read_post
-from services.router.api.dry_run_shapes import said
+from services.router.api.shapes.dry_run import said
 from shared.http.problems import Problem
 from shared.policy import Bundle, PolicyError, PolicyErrors, load
 from shared.policy.checks.report import entry

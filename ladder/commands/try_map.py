@@ -78,7 +78,7 @@ def _worked_out(
     from ladder.client.connection import DeniedError, problem_text
     from ladder.client.invalid_policy import UnsoundPolicyError
     from services.intake.dry_run import read_post
-    from services.router.api.dry_run_shapes import trial
+    from services.router.api.shapes.dry_run import trial
     from services.router.domain.dry_run import tried_at_once
     from services.router.domain.model.compiled_bundle import compile_sized
     from services.router.domain.model.context import Context

@@ -19,7 +19,7 @@ from services.router.api.overrides import overrides
 from services.router.api.policy import policy
 from services.router.api.reports import reports
 from services.router.api.schedules import schedules
-from services.router.api.shapes import schemas
+from services.router.api.shapes.catalogue import schemas
 from services.router.api.silences import maintenance, silences
 from services.router.batch.engine import Engine
 from services.router.settings import RouterSettings

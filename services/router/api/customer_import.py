@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.router.api.access import Access, Caller, Route
-from services.router.api.shapes import CustomersImported, answer, answers
+from services.router.api.shapes.answers import answer, answers
+from services.router.api.shapes.customers import CustomersImported
 from services.router.batch.engine import Engine
 from services.router.customers import taking_over
 from services.router.customers.encoding import NAMES

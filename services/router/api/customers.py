@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
-from services.router.api.shapes import CustomerItem, CustomerList, answer, answers, as_json, page, refusals_of
+from services.router.api.shapes.answers import answer, answers, as_json, page, refusals_of
+from services.router.api.shapes.customers import CustomerItem, CustomerList
 from services.router.batch.engine import Engine
 from services.router.customers import store
 from services.router.customers.book import customer_of

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
-from services.router.api.shapes import DeadLetterItem, DeadLetterList, DeadLetterShown, answer, answers
+from services.router.api.shapes.answers import answer, answers
+from services.router.api.shapes.dead_letters import DeadLetterItem, DeadLetterList, DeadLetterShown
 from services.router.batch import dead_letter_store
 from services.router.batch.apply import BatchResult
 from services.router.batch.dead_letter_store import Decided, Letter, State, Wanted

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api.access import Access, Caller, Route
-from services.router.api.dry_run_shapes import Trial, trial
-from services.router.api.shapes import answer, answers
+from services.router.api.shapes.answers import answer, answers
+from services.router.api.shapes.dry_run import Trial, trial
 from services.router.batch import gather
 from services.router.batch.engine import Engine
 from services.router.domain.dry_run import tried

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from services.router.api.access import Access, Caller, Route
-from services.router.api.shapes import HeartbeatItem, HeartbeatList, answer, answers
+from services.router.api.shapes.answers import answer, answers
+from services.router.api.shapes.senders import HeartbeatItem, HeartbeatList
 from services.router.batch.engine import Engine
 from services.router.domain.heartbeats import Watched
 from services.router.loops import heartbeats as stored

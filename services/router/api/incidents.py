@@ -11,7 +11,8 @@ from sqlalchemy import Row
 from services.router.api import actions, queries, snapshots
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey
-from services.router.api.shapes import (
+from services.router.api.shapes.answers import answer, answers, as_json, page
+from services.router.api.shapes.incidents import (
     ComingStep,
     Explanation,
     IncidentList,
@@ -19,10 +20,6 @@ from services.router.api.shapes import (
     PolicyName,
     Timeline,
     TimelineItem,
-    answer,
-    answers,
-    as_json,
-    page,
 )
 from services.router.batch import gather
 from services.router.batch.engine import Engine

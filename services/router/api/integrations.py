@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from services.router import post_counts
 from services.router.api.access import Access, Caller, Route
-from services.router.api.shapes import IntegrationItem, IntegrationList, RefusedPosts, answer, answers
+from services.router.api.shapes.answers import answer, answers
+from services.router.api.shapes.senders import IntegrationItem, IntegrationList, RefusedPosts
 from services.router.batch.engine import Engine
 from shared.events.post_counts import ACCEPTED, IGNORED, Counted
 from shared.http.problems import Problem

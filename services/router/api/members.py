@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from services.router.api import actions, queries, snapshots
 from services.router.api.access import Access, Route
 from services.router.api.incidents import IncidentId
-from services.router.api.shapes import IncidentList, answers, page
+from services.router.api.shapes.answers import answers, page
+from services.router.api.shapes.incidents import IncidentList
 from services.router.batch.engine import Engine
 from shared.database.pool import transaction_time
 from shared.events import Status

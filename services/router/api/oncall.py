@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from services.router.api.access import Access, Caller, Route
 from services.router.api.overrides import in_utc, invalid
-from services.router.api.shapes import NextOnCall, OnCallItem, OnCallList, answer, answers
+from services.router.api.shapes.answers import answer, answers
+from services.router.api.shapes.duty import NextOnCall, OnCallItem, OnCallList
 from services.router.api.times import Moment
 from services.router.batch.engine import Engine
 from services.router.duty import override_store

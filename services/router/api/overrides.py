@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
-from services.router.api.shapes import Gap, OverrideItem, OverrideList, OverrideMade, answer, answers
+from services.router.api.shapes.answers import answer, answers
+from services.router.api.shapes.duty import Gap, OverrideItem, OverrideList, OverrideMade
 from services.router.api.times import Moment
 from services.router.batch.engine import Engine
 from services.router.duty import overlay

@@ -12,15 +12,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.router import metrics
 from services.router.api.access import Access, Caller, Route, unavailable
-from services.router.api.shapes import (
+from services.router.api.shapes.answers import answer, answers
+from services.router.api.shapes.policy import (
     FailingExpression,
     PolicyChecked,
     PolicyFinding,
     PolicyStatus,
     PolicyTaken,
     Sending,
-    answer,
-    answers,
 )
 from services.router.batch.engine import Engine
 from services.router.batch.expression_failures import Failing

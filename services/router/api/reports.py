@@ -15,7 +15,8 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from services.router import report_queries
 from services.router.api.access import Access, Caller, Route
-from services.router.api.report_shapes import (
+from services.router.api.shapes.answers import answer, answers, as_json
+from services.router.api.shapes.reports import (
     Grouped,
     LevelItem,
     LevelReport,
@@ -24,7 +25,6 @@ from services.router.api.report_shapes import (
     SlaItem,
     SlaReport,
 )
-from services.router.api.shapes import answer, answers, as_json
 from services.router.api.times import MomentOrDay
 from services.router.batch.engine import Engine
 from services.router.domain.reporting.periods import Period, Size, midnight, periods

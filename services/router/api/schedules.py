@@ -12,16 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.api.access import Access, Caller, Route
 from services.router.api.ical import Feed, calendar_of, event, of_feed
 from services.router.api.overrides import in_utc, invalid
-from services.router.api.shapes import (
-    CalendarFeed,
-    ScheduleItem,
-    ScheduleList,
-    ShiftItem,
-    ShiftList,
-    answer,
-    answers,
-    refusals_of,
-)
+from services.router.api.shapes.answers import answer, answers, refusals_of
+from services.router.api.shapes.duty import CalendarFeed, ScheduleItem, ScheduleList, ShiftItem, ShiftList
 from services.router.api.times import Moment
 from services.router.batch.engine import Engine
 from services.router.duty import override_store

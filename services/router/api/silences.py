@@ -16,14 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
 from services.router.api.overrides import in_utc, invalid
-from services.router.api.shapes import (
-    MaintenanceItem,
-    MaintenanceList,
-    SilenceItem,
-    SilenceList,
-    answer,
-    answers,
-)
+from services.router.api.shapes.answers import answer, answers
+from services.router.api.shapes.duty import MaintenanceItem, MaintenanceList, SilenceItem, SilenceList
 from services.router.api.times import Moment
 from services.router.batch.engine import Engine
 from services.router.domain.model.compiled_bundle import CompiledBundle

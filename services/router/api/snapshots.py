@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api import queries
 from services.router.api.queries import Found
-from services.router.api.shapes import as_json
+from services.router.api.shapes.answers import as_json
 from services.router.batch.engine import Engine
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.snapshot import snapshot

@@ -1,0 +1,1 @@
+"""What the API answers with: one struct a shape, by resource; and how an answer is made of one."""
