@@ -146,7 +146,7 @@ def test_confirming_ends_it_with_the_rating():
     story.event()
     story.act("resolve")
     story.act("confirm", user="petra", role="lead", rating=4)
-    assert (story.standing.status, story.standing.rating) == ("closed", 4)
+    assert (story.standing.status, story.standing.confirmed.rating) == ("closed", 4)
     assert story.said("closed") == ["closed: confirmed by Petra, 4 of 5"]
 
 

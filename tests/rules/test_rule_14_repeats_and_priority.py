@@ -52,7 +52,7 @@ def test_the_same_facts_do_not_raise_again_what_a_person_has_lowered():
     assert story.said("priority")[-1] == "priority falls from 2 to 4"
     for number in range(3):  # other words, the same facts: the rules are asked again
         story.event(description=f"still, {number}", attributes={"bad": True})
-    assert (story.standing.priority, story.standing.priority_by) == (4, "user:petra")
+    assert (story.standing.priority, story.standing.priority_set.by) == (4, "user:petra")
 
 
 def test_facts_that_are_worse_than_what_the_person_saw_raise_it_again():

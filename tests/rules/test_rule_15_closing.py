@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from services.router.domain.model.parts import Confirmed
 from services.router.domain.model.signals import RelatedMessage
 from tests.domain.tale import START, Tale, on_main, tale
 
@@ -50,7 +51,7 @@ def test_confirmed_it_is_closed_with_what_the_customer_said():
     story.later(hours=5)
     story.act("confirm", rating=4)
     incident = story.standing
-    assert (incident.status, incident.rating, incident.confirmed_at) == ("closed", 4, story.now)
+    assert (incident.status, incident.confirmed) == ("closed", Confirmed(story.now, rating=4))
     assert incident.clocks[0].state == "fulfilled"
     assert "confirmed by Ana, 4 of 5" in story.said("closed")[0]
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from services.router.domain.forecast import forecast
 from services.router.domain.model.context import Context, Overlay
+from services.router.domain.model.parts import Grouped
 from shared.policy.oncall.schedules import Override
 from tests.domain.tale import START, Tale, bundle, compiled, on_main, tale
 
@@ -262,10 +263,10 @@ def test_the_next_one_does_not_hand_over_before_their_shift_has_begun() -> None:
 
 def test_what_is_muted_is_handed_over_when_somebody_may_be_told_again() -> None:
     story = taken()
-    story.incident = replace(story.standing, parent="another")
+    story.incident = replace(story.standing, belongs_to=Grouped("another"))
     story.down_for(days=1)
     assert not handed(story)
-    story.incident = replace(story.standing, parent="")
+    story.incident = replace(story.standing, belongs_to=None)
     story.down_for(minutes=1)
     assert [name for name, _ in handed(story)] == ["petra", "ana"]
 

@@ -33,7 +33,7 @@ def test_what_stands_still_at_a_gold_customer_is_solved_refused_and_solved_again
     story.act("case-1", "resolve", user=taken)
     customer_says(story, "case-1", "confirm", rating=5)
     over = story.of("case-1")
-    assert (over.status, over.rating, over.reopened) == ("closed", 5, 1)
+    assert (over.status, over.confirmed.rating, over.reopened) == ("closed", 5, 1)
     assert clock(story, "case-1", "close") == ("fulfilled", False)
     assert clock(story, "case-1", "resolve") == ("fulfilled", False)
 

@@ -15,7 +15,7 @@ from services.router.domain.draft.draft import derived_id
 from services.router.domain.escalation import paged_people
 from services.router.domain.model.decision import Decision, Entry
 from services.router.domain.model.incident import Incident
-from services.router.domain.model.parts import Chain, OpenPage, Stuck
+from services.router.domain.model.parts import Acknowledged, Chain, OpenPage, Stuck
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken
 from services.router.domain.model.snapshot import snapshot
@@ -159,7 +159,7 @@ def act_plainly(incident: Incident, action: ActionTaken, now: datetime) -> Decis
         incident,
         status="acknowledged",
         assignee=action.actor.user,
-        acknowledged_at=now,
+        acknowledged=Acknowledged(now),
         touched_at=now,
         decided_at=now,
         version=incident.version + 1,

@@ -8,6 +8,7 @@ from services.router.domain import next_due
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.wording import span
 from services.router.domain.lifecycle import reopening, transitions
+from services.router.domain.model.parts import Confirmed
 from services.router.domain.model.reason import Reason
 from services.router.domain.points import points
 from shared.events import RelatedChanged
@@ -39,7 +40,7 @@ def check(draft: Draft) -> None:
 
 def confirm(draft: Draft, rating: int = 0, *, by: str = "the customer") -> None:
     """It is solved, says whoever has to say so; `rating` is 1–5, or 0 for none. Only of a resolved one."""
-    draft.set(confirmed_at=draft.now, rating=rating)
+    draft.set(confirmed=Confirmed(draft.now, rating))
     rated = f", {rating} of 5" if rating else ""
     transitions.close(draft, why=f"confirmed by {by}{rated}", reason=Reason("rule 15: confirmed"))
 

@@ -157,7 +157,7 @@ async def test_a_customer_confirms_by_the_link_with_a_rating(served: Api) -> Non
     )
     assert (done.status_code, "Thank you" in done.text) == (200, True)
     now = await served.desk.only()
-    assert (now.status, now.rating) == ("closed", 4)
+    assert (now.status, now.confirmed.rating) == ("closed", 4)
     assert ("customer:acme", "closed: confirmed by Acme, 4 of 5") in await timeline(served, incident_id)
     again = await served.client.get(_link(incident_id, "refuse"))
     assert ("closed already" in again.text, "<button" in again.text) == (True, False)

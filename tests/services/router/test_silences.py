@@ -164,7 +164,7 @@ async def test_siblings_that_a_cut_group_does_not_name_hear_of_it(desk: Desk) ->
     await hand_on(desk)
     found = await by_key(desk)
     assert [found[key].status for key in "abcd"] == ["resolved", "resolved", "triggered", "triggered"]
-    assert [bool(found[key].doubted_at) for key in "abcd"] == [False, False, True, False]
+    assert [bool(found[key].doubt) for key in "abcd"] == [False, False, True, False]
     lines = await desk.sql("SELECT incident_id, text FROM router.timeline WHERE kind = 'silent'")
     assert [(str(line.incident_id), "left 2 out" in line.text) for line in lines] == [(found["c"].id, True)]
 
@@ -173,4 +173,4 @@ async def test_a_cut_group_whose_own_incident_is_not_known_is_heard_of_too(desk:
     await desk.take(event("c", **GROUP))
     await desk.take(event("unknown", "resolve", alert_group_over=True, left_out=1, **GROUP))
     await hand_on(desk)
-    assert (await desk.only()).doubted_at is not None
+    assert (await desk.only()).doubt is not None

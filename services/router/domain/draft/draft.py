@@ -50,11 +50,11 @@ _SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
     "customer_name": frozenset({"customer.name"}),
     "service": frozenset({"service", "team"}),
     "status": frozenset({"status", "acknowledged"}),
-    "acknowledged_at": frozenset({"acknowledged"}),
+    "acknowledged": frozenset({"acknowledged"}),
     "chain": frozenset({"level", "round"}),
 }
 # What `is_open`, `is_muted` and `stands_still` ask about.
-_STANDING: Final = frozenset({"status", "parent", "suppression", "snooze", "waiting", "late"})
+_STANDING: Final = frozenset({"status", "belongs_to", "suppression", "snooze", "waiting", "late"})
 _POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is known for what it is
 # The timeline's lines that say what happened to the incident, not how it was worked out.
 _TELLING: Final = frozenset(

@@ -62,13 +62,13 @@ def set_priority(draft: Draft) -> None:
     """By the rules. It rises by itself and falls only by a person; where a person has set it, it rises again
     only when the rules find it more urgent than they did then (rule 14).
     """
-    incident = draft.incident
+    incident, by_hand = draft.incident, draft.incident.priority_set
     wanted, reason = computed(draft)
     if _is_opening(incident):
         draft.set(priority=wanted)
         draft.say("priority", f"priority {wanted}", reason)
-    elif wanted < incident.priority and (not incident.priority_then or wanted < incident.priority_then):
-        draft.set(priority=wanted, priority_by="", priority_then=0)
+    elif wanted < incident.priority and (by_hand is None or wanted < by_hand.rules_said):
+        draft.set(priority=wanted, priority_set=None)
         draft.say("priority", f"priority rises from {incident.priority} to {wanted}", reason)
         draft.change("priority")
 

@@ -11,6 +11,7 @@ import msgspec
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.lifecycle import classify, event_fields, pauses
+from services.router.domain.model.parts import PrioritySet
 from services.router.domain.model.reason import Reason
 
 FIELDS: Final = ("priority", "kind", "service", "customer", "attributes")
@@ -91,7 +92,7 @@ def _set_priority(draft: Draft, wanted: int, reason: Reason, *, by_person: bool)
     """It falls only by a person; what the rules make of it at that moment is kept (rule 14)."""
     before = draft.incident.priority
     if by_person:
-        draft.set(priority=wanted, priority_by=draft.actor, priority_then=classify.computed(draft)[0])
+        draft.set(priority=wanted, priority_set=PrioritySet(draft.actor, classify.computed(draft)[0]))
     elif wanted < before:
         draft.set(priority=wanted)
     else:

@@ -5,6 +5,7 @@ from services.router.domain.draft.names import user
 from services.router.domain.draft.recipients import Found
 from services.router.domain.escalation import chain, handoff
 from services.router.domain.lifecycle import late_trigger
+from services.router.domain.model.parts import Acknowledged
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import by_person, clocks
 from shared.events import LOOKING
@@ -14,7 +15,9 @@ def take(draft: Draft, user: str, *, by: str) -> None:
     """A person takes it: assignee, levels rest, clock fulfilled, unsent pages called off (rule 3)."""
     person = by_person.taken(draft, by=by)
     late_trigger.over(draft)
-    draft.set(status="acknowledged", assignee=user, acknowledged_at=draft.now, by_machine=not person)
+    draft.set(
+        status="acknowledged", assignee=user, acknowledged=Acknowledged(draft.now, by_machine=not person)
+    )
     draft.touch()
     draft.say(
         "taken", f"taken by {draft.directory.display(user)}", Reason("rule 3: taking it rests the levels"), by
@@ -32,9 +35,9 @@ def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
     It counts as taken. When no page to the new assignee arrives, the next level joins (rule 7).
     """
     had_it, display = draft.incident.assignee, draft.directory.display
-    person, since = by_person.taken(draft, by=by), draft.incident.acknowledged_at
-    if since is None:
-        draft.set(acknowledged_at=draft.now, by_machine=not person)
+    person = by_person.taken(draft, by=by)
+    if draft.incident.acknowledged is None:
+        draft.set(acknowledged=Acknowledged(draft.now, by_machine=not person))
     late_trigger.over(draft)
     draft.set(status="acknowledged", assignee=name)
     draft.touch()
@@ -78,7 +81,7 @@ def rest(draft: Draft, by: str) -> None:
     """A machine acknowledges: no assignee, the levels rest for a while (rule 3)."""
     by_person.taken(draft, by=by)
     late_trigger.over(draft)
-    draft.set(status="acknowledged", acknowledged_at=draft.now, by_machine=True)
+    draft.set(status="acknowledged", acknowledged=Acknowledged(draft.now, by_machine=True))
     draft.touch()
     chain.rest(draft)
     due = draft.incident.chain.due

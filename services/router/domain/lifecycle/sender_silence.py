@@ -20,6 +20,7 @@ from services.router.domain.escalation import chain
 from services.router.domain.lifecycle import transitions
 from services.router.domain.model.decision import Decision, Spread
 from services.router.domain.model.incident import Incident
+from services.router.domain.model.parts import Doubt
 from services.router.domain.model.reason import Reason
 from services.router.domain.muting import grouping
 from shared.events import BY_SILENCE, LOOKING, IncidentEvent, RelatedChanged
@@ -55,8 +56,7 @@ def spoke(draft: Draft, event: IncidentEvent) -> None:
         last_event_at=draft.now,
         still_asked=False,
         said_to_stand=False,
-        doubted_at=None,
-        doubt="",
+        doubt=None,
         alert_group=event.alert_group or incident.alert_group,
         alert_group_cut=incident.alert_group_cut or event.left_out > 0,
     )
@@ -69,7 +69,7 @@ def begin_anew(draft: Draft) -> None:
         return
     draft.set(quiet_from=draft.now)
     if not before.is_open:
-        draft.set(doubted_at=None, doubt="")
+        draft.set(doubt=None)
 
 
 def overruled(draft: Draft) -> None:
@@ -130,8 +130,8 @@ def _questions(draft: Draft) -> Iterator[tuple[datetime, str, Reason]]:
     incident = draft.incident
     if not _can_be_asked(draft):
         return
-    if incident.doubted_at is not None:
-        yield incident.doubted_at, incident.doubt, Reason(_RULE)
+    if incident.doubt is not None:
+        yield incident.doubt.at, incident.doubt.why, Reason(_RULE)
     found = _silence(draft)
     if found is not None and not found.resolves and found.proven:
         yield found.at, found.cause, found.reason
@@ -192,7 +192,7 @@ def _until_proven(draft: Draft, at: datetime) -> timedelta:
 
 def _ask(draft: Draft, at: datetime, cause: str, reason: Reason) -> None:
     incident, position = draft.incident, draft.incident.chain
-    draft.set(still_asked=True, doubted_at=None, doubt="")
+    draft.set(still_asked=True, doubt=None)
     if incident.assignee in draft.live.spec.users:
         _ask_assignee(draft, cause, reason)
     elif incident.status == "triggered" and position.since >= at and position.state != "resting":
@@ -255,7 +255,7 @@ def with_siblings(
 def unnamed(draft: Draft, message: RelatedChanged) -> None:
     """Its group is over and did not name it, or so says a member of the incident's own."""
     incident, values = draft.incident, message.values
-    if not incident.is_open or incident.still_asked or incident.doubted_at is not None:
+    if not incident.is_open or incident.still_asked or incident.doubt is not None:
         return
     if "member" in values:
         _doubt(draft, f"{values['member']}, grouped under it: {values['doubt']}", draft.now)
@@ -281,6 +281,6 @@ def _moment(values: dict[str, Any]) -> datetime:
 
 
 def _doubt(draft: Draft, doubt: str, at: datetime) -> None:
-    draft.set(doubted_at=at, doubt=doubt)
+    draft.set(doubt=Doubt(at, doubt))
     when = f" in {span(at - draft.now)} unless it is heard of" if at > draft.now else ""
     draft.say("silent", f"{doubt}: {_STILL}{when}", Reason(_RULE))

@@ -11,14 +11,21 @@ import msgspec
 
 from services.router.domain.model.clock import Clock
 from services.router.domain.model.parts import (
+    Acknowledged,
     Approval,
     Asked,
     Chain,
+    Confirmed,
+    Doubt,
     Duty,
+    Grouped,
     Late,
+    Members,
+    Merged,
     OpenPage,
     Paged,
     PointState,
+    PrioritySet,
     Snooze,
     Stuck,
     Subscriber,
@@ -66,32 +73,20 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     service: str = ""
     status: Status = "triggered"
     priority: int = 3
-    priority_by: str = ""  # the person who set it, as the timeline names them
-    priority_then: int = 0  # what the rules made of it when they did; 0: nobody has set it
     pinned: tuple[str, ...] = ()  # fields that a person has set: no event changes them
     assignee: str = ""
     explains: tuple[str, ...] = ()  # suppression rules by which it is the cause of others
     may_follow_from: tuple[Upstream, ...] = ()  # open incidents of what its service depends on
-    parent: str = ""  # the incident that this one is grouped under, or was merged into
-    members: int = 0  # how many are grouped under this one
-    members_open: int = 0
-    merged: bool = False  # into `parent`, for good
     ended_itself: bool = False  # its sender says that it is over; incidents grouped under it still stand
-    joins_untold: int = 0  # how many joined since whoever took it heard of that
-    joins_told_at: datetime | None = None
     duty: Duty | None = None
     unsettled: tuple[Asked, ...] = ()  # what was asked through schedules, and is not settled
     approval: Approval | None = None
-    rating: int = 0  # 1–5, what the customer said on confirming; 0: nothing
-    confirmed_at: datetime | None = None
     subscribers: tuple[Subscriber, ...] = ()
     told: tuple[str, ...] = ()  # the policy's subscriptions that heard of it: they hear its end
     avoided: bool = False  # solved while automation had its chance: nobody was paged
     handed_up: int = 0  # how often it went to another level or policy in all
     solved_at: str = ""  # the name of the level that solved it
     reopened: int = 0
-    acknowledged_at: datetime | None = None
-    by_machine: bool = False  # that acknowledgement was a machine's
     person_took_at: datetime | None = None  # when a person first took it in this opening
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
@@ -118,8 +113,6 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     said_to_stand: bool = False  # in this silence, by a person
     alert_group: str = ""  # the group that its sender sends it with
     alert_group_cut: bool = False  # its sender has left alerts of that group out
-    doubted_at: datetime | None = None  # then it is asked whether it still stands, for this reason:
-    doubt: str = ""
     stuck: Stuck | None = None
     events: int = 1
     version: int = 1
@@ -129,9 +122,15 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 class Incident(Record, frozen=True, kw_only=True, omit_defaults=True):
     """One problem, from its first event to its close: its record, and the parts that it has or has not."""
 
+    acknowledged: Acknowledged | None = None
+    priority_set: PrioritySet | None = None
     snooze: Snooze | None = None
     waiting: Waiting | None = None
     suppression: Suppressed | None = None
+    belongs_to: Grouped | Merged | None = None
+    group: Members | None = None
+    doubt: Doubt | None = None
+    confirmed: Confirmed | None = None
 
     @property
     def is_open(self) -> bool:
@@ -146,7 +145,7 @@ class Incident(Record, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def stands_still(self) -> str:
         """Why the levels stand still although nobody has solved it, in one word; '' when they climb."""
-        if self.parent:
+        if self.belongs_to is not None:
             return "grouped"
         if self.suppression is not None:
             return "suppressed"
@@ -170,6 +169,40 @@ class Incident(Record, frozen=True, kw_only=True, omit_defaults=True):
     def taken_by_person_at(self) -> datetime | None:
         """When a person took it in this opening; the first releases did not tell machines apart."""
         return self.person_took_at or (None if self.by_machine else self.acknowledged_at)
+
+    @property
+    def acknowledged_at(self) -> datetime | None:
+        """When somebody, or a machine, took it last in this opening."""
+        return self.acknowledged.at if self.acknowledged is not None else None
+
+    @property
+    def by_machine(self) -> bool:
+        """Whether that was a machine."""
+        return self.acknowledged is not None and self.acknowledged.by_machine
+
+    @property
+    def parent(self) -> str:
+        """The incident that this one is grouped under, or was merged into; '' when it stands for itself."""
+        match self.belongs_to:
+            case Grouped(parent) | Merged(parent):
+                return parent
+            case None:
+                return ""
+
+    @property
+    def merged(self) -> bool:
+        """Whether it ended under its parent, for good."""
+        return isinstance(self.belongs_to, Merged)
+
+    @property
+    def members(self) -> int:
+        """How many are grouped under this one."""
+        return self.group.total if self.group is not None else 0
+
+    @property
+    def members_open(self) -> int:
+        """How many of them are open."""
+        return self.group.open if self.group is not None else 0
 
     @property
     def promised_by(self) -> str:

@@ -125,6 +125,58 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     heard: tuple[str, ...] = ()
 
 
+class Acknowledged(msgspec.Struct, frozen=True):
+    """Somebody, or a machine, has said since when they have it; kept when it is given back (rule 3)."""
+
+    at: datetime
+    by_machine: bool = False
+
+
+class PrioritySet(msgspec.Struct, frozen=True):
+    """A person has set the priority: who, as the timeline names them, and what the rules made of it then."""
+
+    by: str
+    rules_said: int
+
+
+class Grouped(msgspec.Struct, frozen=True):
+    """It is one problem with another incident, its parent, as long as that one stands (rule 11)."""
+
+    under: str
+
+
+class Merged(msgspec.Struct, frozen=True):
+    """It ended under another incident, for good (rule 13)."""
+
+    into: str
+
+
+class Members(msgspec.Struct, frozen=True):
+    """The incidents that are grouped under one: how many, and how many of them are open.
+
+    `untold` joined since whoever has the parent last heard of such, `told_at`.
+    """
+
+    total: int = 0
+    open: int = 0
+    untold: int = 0
+    told_at: datetime | None = None
+
+
+class Confirmed(msgspec.Struct, frozen=True):
+    """The customer said that it is solved; `rating` is 1–5, or 0 for none (rule 15)."""
+
+    at: datetime
+    rating: int = 0
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """Whether it still stands is to be asked at that time, and why (rule 22)."""
+
+    at: datetime
+    why: str
+
+
 class Snooze(msgspec.Struct, frozen=True):
     """The levels stand still until then because somebody said so; every clock goes on (rule 9)."""
 

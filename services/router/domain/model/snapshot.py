@@ -53,7 +53,7 @@ def snapshot(incident: Incident, level_name: str, now: datetime, calendars: Cale
         snoozed_until=incident.snooze.until if incident.snooze is not None else None,
         decision=incident.approval.decision if incident.approval is not None else "",
         decided_by=incident.approval.by if incident.approval is not None else "",
-        rating=incident.rating,
+        rating=incident.confirmed.rating if incident.confirmed is not None else 0,
         parent=incident.parent,
         members=incident.members,
         members_open=incident.members_open,

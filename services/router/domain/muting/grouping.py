@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from services.router.domain.draft.draft import LADDER, Draft, derived_id
 from services.router.domain.model.compiled_bundle import Rule
 from services.router.domain.model.context import Other
 from services.router.domain.model.decision import Joined, Refusal
 from services.router.domain.model.incident import Incident
+from services.router.domain.model.parts import Grouped, Members, Merged
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks
 from shared.policy.cel.expressions import Failed
@@ -84,7 +86,7 @@ def at_reopening(draft: Draft) -> None:
         if before:
             draft.signal(before, "joined", again=True, late=draft.incident.late is not None)
         return
-    draft.set(parent="")
+    draft.set(belongs_to=None)
     _join_or_open(draft, found)
     if before and draft.incident.parent != before:
         draft.signal(before, "left")
@@ -96,7 +98,7 @@ def _join_or_open(draft: Draft, found: Place) -> None:
         draft.joined.append(Joined(*found.key, incident.id, rule.within, incident.title))
         return
     draft.joined.append(Joined(*found.key, group.parent, rule.within, group.title))
-    draft.set(parent=group.parent)
+    draft.set(belongs_to=Grouped(group.parent))
     why = found.rule.reason(draft.activation)
     reason = Reason(why.rule, why.expression, {**why.values, **found.seen}, why.instead_of)
     text = f"grouped under {group.title} ({group.parent}) by rule {rule.name}: nobody is asked for it alone"
@@ -148,9 +150,13 @@ def _tell_members(draft: Draft) -> None:
         return
     if not incident.is_open:
         draft.spread("members", incident.id, "over", by=draft.actor)
-        draft.set(members_open=0)
+        draft.set(group=_none_open(incident))
     elif (before.status, who_has(before)) != (incident.status, who_has(incident)):
         draft.spread("members", incident.id, "stands", **who_has(incident))
+
+
+def _none_open(incident: Incident) -> Members | None:
+    return replace(incident.group, open=0) if incident.group is not None else None
 
 
 def who_has(incident: Incident) -> dict[str, Any]:
@@ -188,14 +194,13 @@ def merge(draft: Draft, into: str) -> Refusal | None:
     draft.say("merged", f"merged into {other.title} ({into}){already}", Reason("rule 13: merge"))
     clocks.cancel_all(draft, f"it is merged into {into}")
     draft.set(
-        parent=into,
-        merged=True,
+        belongs_to=Merged(into),
         status="closed",
         closed_at=draft.now,
         waiting=None,
         snooze=None,
         late=None,
-        members_open=0,
+        group=_none_open(incident),
     )
     draft.touch()
     draft.set_chain(due=None, state="resting")
@@ -241,9 +246,9 @@ def _why_not(draft: Draft, other: Other) -> str:
 
 def moments(draft: Draft) -> Iterator[datetime]:
     """When whoever has the parent hears of those that joined since the last notice."""
-    incident = draft.incident
-    if incident.joins_untold and incident.assignee and incident.joins_told_at is not None:
-        yield incident.joins_told_at + BETWEEN_NOTICES
+    group = draft.incident.group
+    if group is not None and group.untold and draft.incident.assignee and group.told_at is not None:
+        yield group.told_at + BETWEEN_NOTICES
 
 
 def count(number: int) -> str:

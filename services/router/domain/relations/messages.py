@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from services.router.domain import closing
 from services.router.domain.draft.draft import LADDER, Draft
@@ -23,7 +24,7 @@ from services.router.domain.lifecycle import (
     unsuppress,
 )
 from services.router.domain.model.incident import Incident
-from services.router.domain.model.parts import Subscriber
+from services.router.domain.model.parts import Acknowledged, Grouped, Members, Merged, Subscriber
 from services.router.domain.model.reason import Reason
 from services.router.domain.muting import grouping
 from services.router.domain.sla import by_person, clocks
@@ -54,7 +55,8 @@ def _joined(draft: Draft, message: RelatedChanged) -> None:
         draft.signal(message.incident_id, "refused")
         return
     again = bool(message.values.get("again"))
-    draft.set(members=incident.members + (not again), members_open=incident.members_open + 1)
+    group = incident.group or Members()
+    draft.set(group=replace(group, total=group.total + (not again), open=group.open + 1))
     incident = draft.incident
     if _is_told(incident.members):
         verb = "stands again" if again else "joined"
@@ -84,11 +86,12 @@ def _tell_of_joins(draft: Draft, title: str) -> None:
     incident = draft.incident
     if not incident.assignee:
         return
-    untold = incident.joins_untold + (1 if title else 0)
-    if incident.joins_told_at is not None and draft.now < incident.joins_told_at + grouping.BETWEEN_NOTICES:
-        draft.set(joins_untold=untold)
+    group = incident.group or Members()
+    untold = group.untold + (1 if title else 0)
+    if group.told_at is not None and draft.now < group.told_at + grouping.BETWEEN_NOTICES:
+        draft.set(group=replace(group, untold=untold))
         return
-    draft.set(joins_untold=0, joins_told_at=draft.now)
+    draft.set(group=replace(group, untold=0, told_at=draft.now))
     what = title if untold == 1 and title else grouping.count(untold)
     text = f"{what} joined what you have; {grouping.count(incident.members_open)} stand grouped under it."
     draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
@@ -96,7 +99,8 @@ def _tell_of_joins(draft: Draft, title: str) -> None:
 
 def check(draft: Draft) -> None:
     """Tell whoever has it of those that joined since the last notice."""
-    if draft.incident.joins_untold and draft.incident.status == "acknowledged":
+    group = draft.incident.group
+    if group is not None and group.untold and draft.incident.status == "acknowledged":
         _tell_of_joins(draft, "")
 
 
@@ -114,11 +118,11 @@ def _changed(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _ended(draft: Draft, message: RelatedChanged) -> None:
-    incident = draft.incident
-    left = max(0, incident.members_open - 1)
-    if not incident.is_open or not incident.members_open:
+    incident, group = draft.incident, draft.incident.group
+    if not incident.is_open or group is None or not group.open:
         return
-    draft.set(members_open=left)
+    left = group.open - 1
+    draft.set(group=replace(group, open=left))
     if left == 0 or _is_told(left):
         standing = f"{left:,} still stand{'s' if left == 1 else ''}" if left else "none of them stands"
         draft.say("ended", f"{message.title} ({message.incident_id}) is over; {standing}", _RULE)
@@ -130,7 +134,9 @@ def _ended(draft: Draft, message: RelatedChanged) -> None:
 def _left(draft: Draft, message: RelatedChanged) -> None:
     if message.values.get("open"):
         _ended(draft, message)
-    draft.set(members=max(0, draft.incident.members - 1))
+    group = draft.incident.group
+    if group is not None:
+        draft.set(group=replace(group, total=max(0, group.total - 1)))
 
 
 # --- to a member ------------------------------------------------------------------------------------------
@@ -167,7 +173,8 @@ def _stands(draft: Draft, message: RelatedChanged) -> None:
         return
     if person and incident.taken_by_person_at is None:
         draft.set(person_took_at=draft.now)
-    draft.set(status="acknowledged", assignee=assignee, acknowledged_at=draft.now, by_machine=not person)
+    taken = Acknowledged(draft.now, by_machine=not person)
+    draft.set(status="acknowledged", assignee=assignee, acknowledged=taken)
     who = draft.directory.display(assignee) if assignee else "a machine"
     draft.say("taken", f"taken with {message.title} by {who}: it is grouped under it", _RULE)
     clocks.fulfil(draft, "acknowledge", person=person)
@@ -179,10 +186,11 @@ def _moved(draft: Draft, message: RelatedChanged) -> None:
     into = str(message.values.get("to") or "")
     if draft.incident.parent != message.incident_id or not into:
         return
-    draft.set(parent=into)
     if draft.incident.merged:
+        draft.set(belongs_to=Merged(into))
         _goes_along(draft, message, into)
         return
+    draft.set(belongs_to=Grouped(into))
     draft.say("grouped", f"{message.title} was merged into {into}: it is grouped under that one now", _RULE)
     if draft.is_open:
         draft.signal(into, "joined", again=False, late=draft.incident.late is not None)
@@ -208,10 +216,10 @@ def _refused(draft: Draft, message: RelatedChanged) -> None:
     if incident.merged and incident.resolved_at is not None and message.values.get("of") == "absorbed":
         _stays_resolved(draft, why)
     elif incident.merged:
-        draft.set(parent="", merged=False, closed_at=None)
+        draft.set(belongs_to=None, closed_at=None)
         reopening.by_person(draft, why=f"it was merged, and {why}", reason=Reason("rule 15"))
     elif incident.is_open:
-        draft.set(parent="")
+        draft.set(belongs_to=None)
         draft.say("left", f"it stands alone: {why}", _RULE)
         draft.change("left")
         unsuppress.go_on(draft, cause=why)
@@ -219,7 +227,7 @@ def _refused(draft: Draft, message: RelatedChanged) -> None:
 
 def _stays_resolved(draft: Draft, why: str) -> None:
     """What was resolved before it was to be merged is as it was."""
-    draft.set(parent="", merged=False, closed_at=None, status="resolved")
+    draft.set(belongs_to=None, closed_at=None, status="resolved")
     clocks.not_closed(draft)
     draft.say("left", f"it is not merged and stays resolved: {why}", Reason("rule 13: merge"))
     draft.change("left")

@@ -90,7 +90,7 @@ def outcome(incident: Incident) -> Outcome:
     return Outcome(
         taken_after=taken_after,
         taken_ms=taken_ms,
-        machine_first=incident.acknowledged_at is not None and incident.by_machine,
+        machine_first=incident.by_machine,
         person_after=person_after,
         person_ms=person_ms,
         solved_after=solved_after,
@@ -98,7 +98,7 @@ def outcome(incident: Incident) -> Outcome:
         promises=_promises(incident.clocks),
         flags=int(_flags(incident)),
         reopened=incident.reopened,
-        rating=incident.rating,
+        rating=incident.confirmed.rating if incident.confirmed is not None else 0,
         priority=incident.priority,
         tier=incident.tier,
         service=incident.service,
@@ -153,7 +153,7 @@ def _flags(incident: Incident) -> Flag:
     flags |= Flag.SOLVED
     if incident.status == "closed":
         flags |= Flag.CLOSED
-    if incident.confirmed_at is not None:
+    if incident.confirmed is not None:
         flags |= Flag.CONFIRMED
     if incident.avoided:
         flags |= Flag.AVOIDED
