@@ -17,7 +17,7 @@ from services.intake import metrics
 from services.intake.admission.integrations import Admission, Integration, presented, shown_headers
 from services.intake.amazon_sns.subscriptions import Subscriptions
 from services.intake.formats import Answer, Format, Post, Refused, cloudevents
-from services.intake.formats.native import accepted
+from services.intake.formats.answers import accepted
 from services.intake.formats.sanitize import clean
 from services.intake.publisher import Publisher, unavailable
 from services.intake.request_body import HungUpError, is_lines

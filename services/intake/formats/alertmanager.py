@@ -10,8 +10,11 @@ from typing import Any, Final, TypeAlias
 
 from msgspec.structs import replace
 
+from services.intake.formats import answers
+from services.intake.formats.answers import OwnWords
 from services.intake.formats.contract import (
     DESCRIPTION_LENGTH,
+    MOST_FAULTS,
     NAME_LENGTH,
     TITLE_LENGTH,
     Answer,
@@ -20,8 +23,7 @@ from services.intake.formats.contract import (
     Refused,
     with_notes,
 )
-from services.intake.formats.lenient import Mapper
-from services.intake.formats.native import accepted, problem_answer
+from services.intake.formats.lenient import LinkSent, Mapper
 from services.intake.formats.sanitize import Unreadable, as_text, bounded, read_json
 from shared.events import EventAction, IncidentEvent
 from shared.http.problems import Fault, Problem
@@ -31,10 +33,8 @@ _PRIME: Final = 0x100000001B3
 _SEPARATOR: Final = b"\xff"
 _MOST_LEFT_OUT: Final = 1_000_000_000
 
-Addresses: TypeAlias = Callable[
-    [Mapping[str, Any], Mapping[str, Any], Mapping[str, str]], Iterable[tuple[Any, Any, bool]]
-]
-"""From an alert, its group and its annotations to (address, text, whether it is a picture)."""
+Addresses: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, str]], Iterable[LinkSent]]
+"""From an alert, its group and its annotations to where they lead."""
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
@@ -63,12 +63,17 @@ def _title(labels: Mapping[str, str], annotations: Mapping[str, str], key: str, 
 
 def _addresses(
     alert: Mapping[str, Any], group: Mapping[str, Any], annotations: Mapping[str, str]
-) -> Iterable[tuple[Any, Any, bool]]:
+) -> Iterable[LinkSent]:
     yield alert.get("generatorURL"), "source", False
-    for name, value in annotations.items():
-        if name.lower().endswith(("_url", "url")) and value.startswith(("http://", "https://")):
-            yield value, name, False
+    yield from annotated(annotations)
     yield group.get("externalURL"), "Alertmanager", False
+
+
+def annotated(annotations: Mapping[str, str]) -> Iterable[LinkSent]:
+    """The annotations that lead somewhere, by their names (`runbook_url`)."""
+    for name, value in annotations.items():
+        if name.lower().endswith("url") and value.startswith(("http://", "https://")):
+            yield value, name, False
 
 
 def _event(
@@ -135,7 +140,7 @@ def _said_of_all(sender: str, group: Mapping[str, Any], repaired: Sequence[str])
 
 
 @dataclass(frozen=True, slots=True)
-class Alertmanager:
+class Alertmanager(OwnWords):
     """`kind: alertmanager`. Takes larger bodies than others: a storm's group is one, and 4xx loses it.
 
     `of_the_group` and `of_the_alert` are kept as attributes.
@@ -166,7 +171,7 @@ class Alertmanager:
             if not isinstance(alert, dict)
         ]
         if wrong:
-            return Refused(wrong[:100])
+            return Refused(wrong[:MOST_FAULTS])
         events = [_event(self, alert, group, post, index) for index, alert in enumerate(alerts)]
         events = _grouped(events, group)
         notes = _said_of_all(self.sender, group, read.repaired)
@@ -186,13 +191,6 @@ class Alertmanager:
         said |= {name: group[name] for name in self.of_the_group if group.get(name)}
         return said | {name: alert[name] for name in self.of_the_alert if alert.get(name)}
 
-    def credential(self, body: bytes) -> str:
-        del body
-        return ""
-
-    def accepted(self, events: Sequence[IncidentEvent]) -> Answer:
-        return accepted(events)
-
     def refused(self, problem: Problem) -> tuple[int, Answer]:
         status = self.throttled if problem.status == 429 else problem.status
-        return status, problem_answer(problem)
+        return status, answers.refused(problem)

@@ -4,21 +4,19 @@ The names in a mapping are the object's own (`ticket.id`), and `body` for all of
 nothing: title, key and all else come from `map` and `set`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from services.intake.formats.contract import Answer, Post, Reading, Refused
-from services.intake.formats.native import BATCH, accepted, problem_answer
+from services.intake.formats.answers import OwnWords
+from services.intake.formats.contract import MOST_FAULTS, Post, Reading, Refused
+from services.intake.formats.native import BATCH
 from services.intake.formats.sanitize import Unreadable, read_json
 from shared.events import IncidentEvent
-from shared.http.problems import Fault, Problem
-
-_MOST_FAULTS: Final = 100
+from shared.http.problems import Fault
 
 
 @dataclass(frozen=True, slots=True)
-class MappedJson:
+class MappedJson(OwnWords):
     """`kind: json`."""
 
     kind: str = "json"
@@ -40,7 +38,7 @@ class MappedJson:
             if not isinstance(member, dict)
         ]
         if wrong:
-            return Refused(wrong[:_MOST_FAULTS])
+            return Refused(wrong[:MOST_FAULTS])
         ids = [post.event_id(*([index] if batch else [])) for index in range(len(members))]
         events = [
             IncidentEvent(
@@ -53,13 +51,3 @@ class MappedJson:
             for event_id in ids
         ]
         return Reading(events, members, batch)
-
-    def credential(self, body: bytes) -> str:
-        del body
-        return ""
-
-    def accepted(self, events: Sequence[IncidentEvent]) -> Answer:
-        return accepted(events)
-
-    def refused(self, problem: Problem) -> tuple[int, Answer]:
-        return problem.status, problem_answer(problem)

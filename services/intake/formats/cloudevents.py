@@ -9,18 +9,19 @@ A title that nobody says comes from the data's summary or message, otherwise fro
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from services.intake.formats.contract import LABELS, TITLE_LENGTH, Answer, Post, Reading, Refused
+from services.intake.formats.answers import OwnWords
+from services.intake.formats.contract import LABELS, MOST_FAULTS, TITLE_LENGTH, Post, Reading, Refused
 from services.intake.formats.field_values import overridden
-from services.intake.formats.lenient import Mapper
-from services.intake.formats.native import BATCH, accepted, problem_answer
-from services.intake.formats.sanitize import Unreadable, as_text, bounded, clean, read_json
+from services.intake.formats.lenient import Mapper, link_of, severity_said
+from services.intake.formats.native import BATCH
+from services.intake.formats.sanitize import Unreadable, as_text, clean, read_json
 from shared.events import EventAction, IncidentEvent, Link, Severity
-from shared.http.problems import Fault, Problem
+from shared.http.problems import Fault
 from shared.policy.model.integrations import EVENT_FIELDS
 
 STRUCTURED: Final = "application/cloudevents+json"
@@ -31,7 +32,6 @@ _TITLES: Final = ("summary", "message")
 _NATIVE: Final = frozenset({*EVENT_FIELDS, "labels", "attributes", "links"})
 # no type at all means JSON; the last one is what clients say who were told none
 _JSON: Final = ("", "application/json", "text/json", "application/x-www-form-urlencoded")
-_MOST_FAULTS: Final = 100
 _QUOTED: Final = re.compile(r"\\(.)")
 _ACTIONS: Final[Mapping[str, EventAction]] = {
     "resolve": "resolve",
@@ -177,13 +177,8 @@ def _values(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _links(sent: Any, mapper: Mapper) -> tuple[Link, ...]:
     """As in the native format: addresses, or objects with `href`, `text` and `image`."""
-    found: list[tuple[Any, Any, bool]] = []
-    for each in sent if isinstance(sent, list) else [sent] if sent else ():
-        if isinstance(each, dict):
-            found.append((each.get("href"), each.get("text"), each.get("image") is True))
-        else:
-            found.append((each, "", False))
-    return mapper.links(found)
+    given = sent if isinstance(sent, list) else [sent] if sent else ()
+    return mapper.links(link_of(each) if isinstance(each, dict) else (each, "", False) for each in given)
 
 
 def _event(member: dict[str, Any], post: Post) -> IncidentEvent:
@@ -206,7 +201,7 @@ def _event(member: dict[str, Any], post: Post) -> IncidentEvent:
         title=_title(member, mapper) if action == "trigger" else None,
         severity=_severity(member, action, mapper),
         source=mapper.text("source", member["source"], TITLE_LENGTH),
-        attributes=_attributes(kept, mapper),
+        attributes=mapper.attributes("data", kept),
         labels=labels,
         links=() if native is None else _links(native.get("links"), mapper),
         occurred_at=mapper.time("time", member.get("time")),
@@ -217,21 +212,15 @@ def _event(member: dict[str, Any], post: Post) -> IncidentEvent:
 
 
 def _severity(member: Mapping[str, Any], action: EventAction, mapper: Mapper) -> Severity | None:
-    """Of the extension of that name; a blank one is an error where something opens."""
-    said = member.get("severity")
-    if said is None or not (action == "trigger" or as_text(said).strip()):
-        return None
-    return mapper.severity(said)
-
-
-def _attributes(data: Any, mapper: Mapper) -> dict[str, Any]:
-    if data is None:
-        return {}
-    return bounded(data if isinstance(data, dict) else {"data": data}, mapper.notes)
+    """Of the extension of that name."""
+    severity, note = severity_said(member.get("severity"), opens=action == "trigger")
+    if note:
+        mapper.note(note)
+    return severity
 
 
 @dataclass(frozen=True, slots=True)
-class CloudEvents:
+class CloudEvents(OwnWords):
     """`kind: cloudevents`, and what is posted as a CloudEvent to native integrations."""
 
     kind: str = "cloudevents"
@@ -252,15 +241,5 @@ class CloudEvents:
             for fault in _faults(member, f"/{index}" if batch else "")
         ]
         if faults:
-            return Refused(faults[:_MOST_FAULTS])
+            return Refused(faults[:MOST_FAULTS])
         return Reading([_event(member, post) for member in members], members, batch)
-
-    def credential(self, body: bytes) -> str:
-        del body
-        return ""
-
-    def accepted(self, events: Sequence[IncidentEvent]) -> Answer:
-        return accepted(events)
-
-    def refused(self, problem: Problem) -> tuple[int, Answer]:
-        return problem.status, problem_answer(problem)

@@ -21,6 +21,7 @@ LABELS: Final = 64
 LINKS: Final = 64
 LABEL_LENGTH: Final = 4096  # a whole event stays far below what a record takes
 LINK_TEXT_LENGTH: Final = 255
+MOST_FAULTS: Final = 100  # that one refusal names
 
 
 def fresh_id() -> str:

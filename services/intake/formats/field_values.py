@@ -15,7 +15,7 @@ from services.intake.formats.contract import (
     NAME_LENGTH,
     TITLE_LENGTH,
 )
-from services.intake.formats.lenient import Mapper
+from services.intake.formats.lenient import LinkSent, Mapper, link_of
 from services.intake.formats.sanitize import as_text, bounded, cut
 from shared.events import IncidentEvent, Link
 from shared.policy.cel.body_mapping import GAVE_NULL
@@ -127,10 +127,10 @@ def _attributes(mapper: Mapper, value: Any) -> dict[str, Any]:
 
 def _links(mapper: Mapper, event: IncidentEvent, value: Any) -> tuple[Link, ...]:
     """Those there are, and: an address, `{href, text, image}`, `{text: address, …}`, or a list of any."""
-    found: list[tuple[Any, Any, bool]] = [(link.href, link.text, link.image) for link in event.links]
+    found: list[LinkSent] = [(link.href, link.text, link.image) for link in event.links]
     for each in value if isinstance(value, list) else [value]:
         if isinstance(each, Mapping) and "href" in each and _LINK.issuperset(each):
-            found.append((each["href"], each.get("text"), each.get("image") is True))
+            found.append(link_of(each))
         elif isinstance(each, Mapping):
             found += [(address, text, False) for text, address in sorted(each.items())]
         elif isinstance(each, str):

@@ -6,21 +6,20 @@ Alertmanager's shape with `version: "1"`, and more of each alert: the values beh
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from services.intake.formats.alertmanager import Alertmanager
+from services.intake.formats.alertmanager import Alertmanager, annotated
+from services.intake.formats.lenient import LinkSent
 
 _PLACES: Final = (("dashboardURL", "dashboard"), ("panelURL", "panel"), ("silenceURL", "silence"))
 
 
 def _addresses(
     alert: Mapping[str, Any], group: Mapping[str, Any], annotations: Mapping[str, str]
-) -> Iterable[tuple[Any, Any, bool]]:
+) -> Iterable[LinkSent]:
     yield alert.get("generatorURL"), "source", False
     for name, text in _PLACES:
         yield alert.get(name), text, False
     yield alert.get("imageURL"), "panel", True
-    for name, value in annotations.items():
-        if name.lower().endswith(("_url", "url")) and value.startswith(("http://", "https://")):
-            yield value, name, False
+    yield from annotated(annotations)
     yield group.get("externalURL"), "Grafana", False
 
 

@@ -1,10 +1,10 @@
 """What foreign formats share: fields are mapped and cut, never refused, and every change leaves a note."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from services.intake.formats.contract import (
     KEY_LENGTH,
@@ -12,16 +12,59 @@ from services.intake.formats.contract import (
     LABELS,
     LINK_TEXT_LENGTH,
     LINKS,
+    Refused,
 )
-from services.intake.formats.sanitize import Unreadable, as_text, cut
+from services.intake.formats.sanitize import Json, Unreadable, as_text, bounded, cut, read_json
 from services.intake.formats.times import read_time
 from shared.events import Link, Severity
 from shared.events.severity import read_severity
+from shared.http.problems import Fault
+
+LinkSent: TypeAlias = tuple[Any, Any, bool]
+"""Where something leads, as it was sent: address, text, and whether it is a picture."""
 
 _NOTES: Final = 20
 _NOTE_LENGTH: Final = 200
 _LINK_LENGTH: Final = 2048
 _SCRIPTS: Final = ("javascript:", "data:", "vbscript:")
+
+
+def can_be_followed(address: str) -> bool:
+    return bool(address) and len(address) <= _LINK_LENGTH and not address.strip().lower().startswith(_SCRIPTS)
+
+
+def link_of(sent: Mapping[str, Any]) -> LinkSent:
+    """A link as Ladder's own format writes one: `href`, `text`, `image`."""
+    return sent.get("href"), sent.get("text"), sent.get("image") is True
+
+
+def as_map(name: str, sent: Any) -> dict[str, Any]:
+    """A map as it is, nothing as an empty one, anything else as the map's one value, of this name."""
+    if sent is None:
+        return {}
+    return sent if isinstance(sent, dict) else {name: sent}
+
+
+def unless_blank(sent: Any) -> Any:
+    return None if sent == "" else sent
+
+
+def severity_said(sent: Any, *, opens: bool) -> tuple[Severity | None, str]:
+    """Of a sender that may leave it out, with a note on it.
+
+    A blank one is an error where something opens; elsewhere it says nothing.
+    """
+    if sent is None or not (opens or as_text(sent).strip()):
+        return None, ""
+    return read_severity(as_text(sent))
+
+
+def read_object(body: bytes) -> Json | Refused:
+    """The JSON object that a body must be."""
+    read = read_json(body)
+    if isinstance(read, Unreadable):
+        return Refused([Fault("body", read.reason)])
+    return read if isinstance(read.value, dict) else Refused([Fault("body", "expected a JSON object")])
 
 
 @dataclass(slots=True)
@@ -82,18 +125,22 @@ class Mapper:
         fitting = {cut(key, LABEL_LENGTH): self.label(key, value) for key, value in pairs[:LABELS]}
         return fitting, dict(pairs[LABELS:])
 
+    def attributes(self, name: str, sent: Any) -> dict[str, Any]:
+        """What was sent as attributes (see `as_map`), as much of it as an event takes."""
+        return bounded(as_map(name, sent), self.notes)
+
     def label(self, name: str, sent: Any) -> str:
         """The value of one label."""
         return self.text(f"label {name}", sent, LABEL_LENGTH)
 
-    def links(self, sent: list[tuple[Any, Any, bool]]) -> tuple[Link, ...]:
-        """Links of (address, text, whether it is a picture); what cannot be followed is left out."""
+    def links(self, sent: Iterable[LinkSent]) -> tuple[Link, ...]:
+        """What cannot be followed is left out."""
         made: list[Link] = []
         for address, text, image in sent:
             href = as_text(address).strip() if address is not None else ""
             if not href:
                 continue
-            if len(href) > _LINK_LENGTH or href.lower().startswith(_SCRIPTS):
+            if not can_be_followed(href):
                 self.note(f"link {cut(href, 64)!r} was left out")
                 continue
             made.append(Link(href=href, text=cut(as_text(text or ""), LINK_TEXT_LENGTH), image=image))

@@ -13,18 +13,20 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from services.intake.formats.answers import OwnWords
 from services.intake.formats.contract import (
     DESCRIPTION_LENGTH,
     KEY_LENGTH,
     LABELS,
     LINKS,
+    MOST_FAULTS,
     NAME_LENGTH,
     TITLE_LENGTH,
-    Answer,
     Post,
     Reading,
     Refused,
 )
+from services.intake.formats.lenient import can_be_followed, severity_said
 from services.intake.formats.sanitize import (
     ATTRIBUTE_BYTES,
     Json,
@@ -35,13 +37,10 @@ from services.intake.formats.sanitize import (
     suspicious,
 )
 from services.intake.formats.times import read_time
-from shared.events import IncidentEvent, Link, Severity
-from shared.events.severity import read_severity
-from shared.http.problems import MEDIA_TYPE, Fault, Problem
+from shared.events import IncidentEvent, Link
+from shared.http.problems import Fault
 
 BATCH: Final = 1000
-_MOST_FAULTS: Final = 100
-_SCRIPTS: Final = ("javascript:", "data:", "vbscript:")
 _PLACEHOLDER: Final = "?"  # stands for a faulty field, so that it is not called missing as well
 _INDEX: Final = re.compile(r"\[(\d+)\]")
 
@@ -140,7 +139,7 @@ def _decode_slowly(body: bytes, *, lines: bool) -> _Sent | Refused:
         if isinstance(item, Unreadable)
     ]
     if unread or not parsed:
-        return Refused(unread[:_MOST_FAULTS] or [Fault("body", "the body is empty")])
+        return Refused(unread[:MOST_FAULTS] or [Fault("body", "the body is empty")])
     read = [item for item in parsed if isinstance(item, Json)]
     notes = tuple(dict.fromkeys(note for item in read for note in item.repaired))
     if lines:
@@ -211,7 +210,7 @@ def _faults(sent: NativeEvent, where: str, at: object, *, large: bool) -> Iterat
             yield Fault(f"{where}/attributes", f"larger than {ATTRIBUTE_BYTES // 1024} KiB")
     for number, link in enumerate(sent.links or ()):
         address = link if isinstance(link, str) else link.href
-        if not address or len(address) > 2048 or address.strip().lower().startswith(_SCRIPTS):
+        if not can_be_followed(address):
             yield Fault(f"{where}/links/{number}", "not an address that can be followed")
 
 
@@ -237,20 +236,11 @@ def _with_hint(fault: Fault, members: Sequence[Any], *, batch: bool) -> Fault:
     return Fault(fault.field, f"{fault.reason}; did you mean {name} instead of {near[0]}?") if near else fault
 
 
-def _severity(sent: NativeEvent, notes: tuple[str, ...]) -> tuple[Severity | None, tuple[str, ...]]:
-    """A blank one is an error where something opens; elsewhere it says nothing."""
-    opens = (sent.action or "trigger") == "trigger"
-    if sent.severity is None or not (opens or sent.severity.strip()):
-        return None, notes
-    severity, note = read_severity(sent.severity)
-    return severity, (*notes, note) if note else notes
-
-
 def _event(
     sent: NativeEvent, post: Post, index: Sequence[int], at: Any, notes: tuple[str, ...]
 ) -> IncidentEvent:
     event_id = post.event_id(*index)
-    severity, notes = _severity(sent, notes)
+    severity, note = severity_said(sent.severity, opens=(sent.action or "trigger") == "trigger")
     return IncidentEvent(
         event_id=event_id,
         integration=post.integration,
@@ -272,7 +262,7 @@ def _event(
         links=tuple(_link(link) for link in sent.links or ()),
         occurred_at=at,
         waiting_for=sent.waiting_for,
-        notes=notes,
+        notes=(*notes, note) if note else notes,
     )
 
 
@@ -283,7 +273,7 @@ def _link(sent: NativeLink | str) -> Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Native:
+class Native(OwnWords):
     """`kind: native`."""
 
     kind: str = "native"
@@ -308,18 +298,8 @@ class Native:
             if not faults:
                 events.append(_event(member, post, index, at, sent.notes))
         if faults:
-            return Refused(_hinted(faults[:_MOST_FAULTS], body, post, batch=sent.batch))
+            return Refused(_hinted(faults[:MOST_FAULTS], body, post, batch=sent.batch))
         return Reading(events, _Objects(sent.members), sent.batch)
-
-    def credential(self, body: bytes) -> str:
-        del body
-        return ""
-
-    def accepted(self, events: Sequence[IncidentEvent]) -> Answer:
-        return accepted(events)
-
-    def refused(self, problem: Problem) -> tuple[int, Answer]:
-        return problem.status, problem_answer(problem)
 
 
 class _Objects(Sequence[Mapping[str, Any]]):
@@ -333,28 +313,3 @@ class _Objects(Sequence[Mapping[str, Any]]):
 
     def __getitem__(self, index: Any) -> Any:
         return msgspec.to_builtins(self._members[index])
-
-
-class _Named(msgspec.Struct):
-    event_id: str
-    dedup_key: str
-
-
-class _Accepted(msgspec.Struct, omit_defaults=True):
-    accepted: int
-    events: list[_Named]
-    ignored: int = 0  # what the integration's `ignore` dropped
-
-
-_encoder = msgspec.json.Encoder()
-
-
-def accepted(events: Sequence[IncidentEvent], ignored: int = 0) -> Answer:
-    """`{"accepted": n, "events": [{"event_id", "dedup_key"}]}`, and `ignored` where some were."""
-    named = [_Named(event.event_id, event.dedup_key) for event in events]
-    return Answer(_encoder.encode(_Accepted(len(named), named, ignored)))
-
-
-def problem_answer(problem: Problem) -> Answer:
-    """A refusal as `application/problem+json`."""
-    return Answer(_encoder.encode(problem.body()), MEDIA_TYPE.encode())

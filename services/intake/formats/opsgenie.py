@@ -21,9 +21,9 @@ from services.intake.formats.contract import (
     Refused,
     fresh_id,
 )
-from services.intake.formats.lenient import Mapper
+from services.intake.formats.lenient import Mapper, as_map, read_object, unless_blank
 from services.intake.formats.opsgenie_ids import Request, alert_id, request_id
-from services.intake.formats.sanitize import Unreadable, as_text, bounded, read_json
+from services.intake.formats.sanitize import Unreadable, as_text, bounded
 from services.intake.formats.times import read_time
 from shared.events import EventAction, IncidentEvent, Severity
 from shared.events.severity import read_severity
@@ -49,10 +49,8 @@ def _body(body: bytes) -> Said | Refused:
     """The object that was sent; an action may come with no body at all."""
     if not body.strip():
         return {}
-    read = read_json(body)
-    if isinstance(read, Unreadable):
-        return Refused([Fault("body", read.reason)])
-    return read.value if isinstance(read.value, dict) else Refused([Fault("body", "expected a JSON object")])
+    read = read_object(body)
+    return read if isinstance(read, Refused) else read.value
 
 
 def _name_in(sent: Any) -> str:
@@ -139,11 +137,8 @@ def _create(asked: _Asked) -> Iterator[IncidentEvent]:
 
 def _attributes(sent: Said, mapper: Mapper) -> dict[str, Any]:
     """The details as they are; what else was said of the alert stands beside them where there is room."""
-    details = sent.get("details")
-    if details is None or details == "":
-        details = {}
-    said: Said = dict(details) if isinstance(details, dict) else {"details": details}
-    return bounded({name: sent[name] for name in _KEPT if sent.get(name)} | said, mapper.notes)
+    beside = {name: sent[name] for name in _KEPT if sent.get(name)}
+    return bounded(beside | as_map("details", unless_blank(sent.get("details"))), mapper.notes)
 
 
 def _simple(action: EventAction, *, words: str = "") -> Verb:
@@ -181,9 +176,7 @@ def _notes(asked: _Asked) -> Iterator[IncidentEvent]:
 
 
 def _details(asked: _Asked) -> Iterator[IncidentEvent]:
-    details = asked.sent.get("details")
-    kept = bounded(details if isinstance(details, dict) else {"details": details}, asked.mapper.notes)
-    yield asked.event(0, "update", attributes=kept)
+    yield asked.event(0, "update", attributes=asked.mapper.attributes("details", asked.sent.get("details")))
     yield from asked.noted(1)
 
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from services.intake.formats.contract import TITLE_LENGTH, Answer, Post, Reading, Refused
-from services.intake.formats.lenient import Mapper
-from services.intake.formats.sanitize import Unreadable, as_text, bounded, read_json
+from services.intake.formats.lenient import LinkSent, Mapper, read_object, unless_blank
+from services.intake.formats.sanitize import Unreadable, as_text, read_json
 from shared.events import EventAction, IncidentEvent, Link
 from shared.http.problems import Fault, Problem
 
@@ -42,15 +42,6 @@ class _Refused(msgspec.Struct):
 
 _key_decoder = msgspec.json.Decoder(_Key)
 _encoder = msgspec.json.Encoder()
-
-
-def _object(body: bytes) -> tuple[dict[str, Any], tuple[str, ...]] | Refused:
-    read = read_json(body)
-    if isinstance(read, Unreadable):
-        return Refused([Fault("body", read.reason)])
-    if not isinstance(read.value, dict):
-        return Refused([Fault("body", "expected a JSON object")])
-    return read.value, read.repaired
 
 
 def _payload(sent: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -87,15 +78,8 @@ def _labels(payload: Mapping[str, Any], sent: Mapping[str, Any], mapper: Mapper)
     return labels
 
 
-def _attributes(payload: Mapping[str, Any], mapper: Mapper) -> dict[str, Any]:
-    details = payload.get("custom_details")
-    if details is None or details == "":
-        return {}
-    return bounded(details if isinstance(details, dict) else {"details": details}, mapper.notes)
-
-
 def _links(sent: Mapping[str, Any], mapper: Mapper) -> tuple[Link, ...]:
-    found: list[tuple[Any, Any, bool]] = [(sent.get("client_url"), sent.get("client"), False)]
+    found: list[LinkSent] = [(sent.get("client_url"), sent.get("client"), False)]
     for name, address, text in (("links", "href", "text"), ("images", "src", "alt")):
         items = sent.get(name)
         for item in items if isinstance(items, list) else ():
@@ -133,7 +117,7 @@ def _event(
         title=_title(payload, source, mapper) if opening else None,
         severity=mapper.severity(payload.get("severity")) if action == "trigger" else None,
         source=source or None,
-        attributes=_attributes(payload, mapper),
+        attributes=mapper.attributes("details", unless_blank(payload.get("custom_details"))),
         details_whole=action == "trigger" and payload.get("custom_details") is not None,
         labels=_labels(payload, sent, mapper),
         links=_links(sent, mapper),
@@ -153,10 +137,10 @@ class PagerDuty:
     throttled: int = 429
 
     def read(self, body: bytes, post: Post) -> Reading | Refused:
-        read = _object(body)
+        read = read_object(body)
         if isinstance(read, Refused):
             return read
-        sent, repaired = read
+        sent = read.value
         action: EventAction | None
         if self.changes:
             action, faults = "change", list(_missing(sent, ("summary",)))
@@ -165,7 +149,7 @@ class PagerDuty:
             faults = list(_faults(sent, action))
         if faults or action is None:
             return Refused(faults)
-        return Reading([_event(sent, action, post, repaired)], [sent])
+        return Reading([_event(sent, action, post, read.repaired)], [sent])
 
     def credential(self, body: bytes) -> str | Unreadable:
         """The routing key."""
