@@ -4,103 +4,36 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.api.access import Access, Caller, Route
 from services.router.api.idempotency import IdempotencyKey, Once
-from services.router.api.overrides import in_utc, invalid
+from services.router.api.overrides import in_utc
 from services.router.api.shapes.answers import answer, answers
 from services.router.api.shapes.duty import MaintenanceItem, MaintenanceList, SilenceItem, SilenceList
-from services.router.api.times import Moment
+from services.router.api.silence_requests import (
+    MaintenanceBody,
+    SilenceBody,
+    check_calendars,
+    check_condition,
+    check_end,
+)
 from services.router.batch.engine import Engine
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.duty import maintenance_windows, overlay, silence_store
 from services.router.duty.silence_store import Stored, Table, Wanted
 from services.router.policy.compiled_cache import InForce
 from shared.http.cursors import bad_cursor, cursor_of, place_of
-from shared.http.problems import Fault, Problem
-from shared.policy.cel.explanations import ExpressionError
-from shared.policy.model.people import Windows
+from shared.http.problems import Problem
 
 _MOST: Final = 500
-_LONGEST: Final = timedelta(days=366)
 _JSON: Final = "application/json"
 _encoder: Final = msgspec.json.Encoder()
-_When: TypeAlias = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=4000, pattern=r"^[^\x00]*$"),
-    Field(description="a condition, as in a policy; `true` for everything"),
-]
-_Comment: TypeAlias = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
-_Name: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$", strip_whitespace=True)
-]
-
-
-def _example(title: str, **fields: Any) -> JsonDict:
-    return {"title": title, "examples": [fields]}
-
-
-class SilenceBody(BaseModel):
-    """Nobody is notified of what matches, until then."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra=_example(
-            "Silence",
-            when="service == 'checkout' && priority > 2",
-            until="2027-05-01T10:00:00Z",
-            comment="we know, the fix is on its way",
-        ),
-    )
-
-    when: _When
-    until: Moment = Field(description="RFC 3339, with an offset; a year ahead at most")
-    comment: _Comment = ""
-
-
-class MaintenanceBody(BaseModel):
-    """Planned work: once `from` … `to`, or again and again in `window`."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        populate_by_name=True,
-        json_schema_extra=_example(
-            "Maintenance",
-            name="database upgrade",
-            when="service == 'checkout'",
-            **{"from": "2030-05-02T22:00:00Z", "to": "2030-05-03T02:00:00Z", "then": "page"},
-        ),
-    )
-
-    name: _Name
-    when: _When = "true"
-    from_: Moment | None = Field(default=None, alias="from", description="RFC 3339, with an offset")
-    to: Moment | None = Field(default=None, description="RFC 3339, with an offset")
-    window: Windows | None = Field(
-        default=None,
-        description="as in a policy: days, from, to, timezone (UTC where none is named), or a calendar of "
-        "the policy in force; or a list of such",
-    )
-    then: Literal["page", "drop"] = Field(
-        default="page", description="what becomes of what still stands at the end"
-    )
-
-    @model_validator(mode="after")
-    def _once_or_again(self) -> "MaintenanceBody":
-        once = self.from_ is not None and self.to is not None
-        if once == (self.window is not None) or (self.window is not None and (self.from_ or self.to)):
-            raise ValueError("either `from` and `to`, or a `window` that comes again")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +70,7 @@ def silences(engine: Engine, access: Access) -> APIRouter:
         assert until is not None
 
         def made(now: datetime) -> Stored:
-            _check_end("/until", until, now, now)
+            check_end("/until", until, now, now)
             return Stored(uuid.uuid4(), body.when, now, until, caller.actor.name, now, comment=body.comment)
 
         once = Once(caller.actor.name, idempotency_key, f"create silence\n{body.model_dump_json()}")
@@ -168,7 +101,7 @@ def maintenance(engine: Engine, access: Access) -> APIRouter:
 
         def made(now: datetime) -> Stored:
             if starts is not None and until is not None:
-                _check_end("/to", until, starts, now)
+                check_end("/to", until, starts, now)
             return Stored(
                 uuid.uuid4(),
                 body.when,
@@ -195,8 +128,8 @@ async def _create(engine: Engine, once: Once, made: Callable[[datetime], Stored]
 
         async def make() -> bytes:
             stored = made(now)
-            await asyncio.to_thread(_check_condition, live, stored.when)
-            _check_calendars(live, stored)
+            await asyncio.to_thread(check_condition, live, stored.when)
+            check_calendars(live, stored)
             await silence_store.add(connection, stored)
             return _encoder.encode(kind.shown(stored, live, now))
 
@@ -313,43 +246,6 @@ def _unknown(kind: _Kind) -> dict[int, str]:
 
 
 _BROKEN: Final = {422: "Something is wrong with it; of a condition with line and column."}
-
-
-def _check_condition(live: CompiledBundle, when: str) -> None:
-    try:
-        overlay.check(live, when)
-    except ExpressionError as err:
-        place = f"line {err.line}, column {err.column}" if err.line > 1 else f"column {err.column}"
-        problem = invalid(Fault("/when", f"{place}: {err.message}"))
-        where = {"line": err.line, "column": err.column}
-        raise Problem(
-            problem.status, problem.kind, problem.title, faults=problem.faults, extra=where
-        ) from err
-
-
-def _check_calendars(live: CompiledBundle, stored: Stored) -> None:
-    alone = len(stored.window or ()) == 1
-    unknown = maintenance_windows.unknown_calendars(stored.window, live.spec)
-    if unknown:
-        known = ", ".join(live.spec.calendars) or "none"
-        raise invalid(
-            *(
-                Fault(
-                    f"/window{'' if alone else f'/{number}'}/calendar",
-                    f"no calendar of the policy in force is called {name!r}; known: {known}",
-                )
-                for number, name in unknown.items()
-            )
-        )
-
-
-def _check_end(field: str, until: datetime, starts: datetime, now: datetime) -> None:
-    if until <= now:
-        raise invalid(Fault(field, "it lies in the past"))
-    if until <= starts:
-        raise invalid(Fault(field, "it must be later than its begin: nothing would be quiet"))
-    if until - starts > _LONGEST:
-        raise invalid(Fault(field, f"at most {_LONGEST.days} days at a time: nothing is forgotten for ever"))
 
 
 def _silence(stored: Stored, live: CompiledBundle, now: datetime) -> SilenceItem:
