@@ -12,7 +12,7 @@ import typer
 import ladder
 from ladder.client.options import ApiKey, AsJson
 from ladder.client.output import say
-from ladder.commands import incidents
+from ladder.commands.register import register
 from ladder.terminal.command_line import COMPLETING, Commands, Group
 
 BEGAN: Final = time.monotonic()  # before the slow imports: what the banner's seconds are counted from
@@ -158,7 +158,7 @@ def _run(name: str) -> None:
     run_one(name)
 
 
-incidents.register(app)
+register(app)
 
 
 def main() -> None:

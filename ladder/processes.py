@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 from ladder.migrate import migrate_all
 from ladder.refusal import RefusedError
 from ladder.serving import listener, open_files
-from ladder.serving.connections import Bounds, ConnectionSettings
+from ladder.serving.bounds import Bounds, ConnectionSettings
 from ladder.web.host import Shown, assemble, describe, measured
 from shared import telemetry
 from shared.auth.failed_attempts import Guesses

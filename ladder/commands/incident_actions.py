@@ -1,17 +1,14 @@
 """The commands by which people act on incidents. Importing this is cheap: `ladder --help` stays quick."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import typer
 
 from ladder.client import completion
-from ladder.client.options import LOCAL, ApiKey, AsJson, Note, Url, Which, Whiches, reaching
-from ladder.client.output import print_json, say, say_lines
-
-if TYPE_CHECKING:
-    from ladder.client.connection import Connection
+from ladder.client.options import LOCAL, ApiKey, AsJson, Note, Url, Which, Whiches
+from ladder.commands.act import Destination, act, attributes_of, end_of
 
 End = Annotated[str, typer.Argument(metavar="UNTIL", help="So long, such as 2h, or until 2026-03-08T07:00.")]
 
@@ -30,73 +27,6 @@ class Missing(StrEnum):
     authority = "authority"
 
 
-class _To(NamedTuple):
-    """Where the action goes, and how its answer is shown."""
-
-    url: str
-    api_key: str
-    json: bool
-
-
-def _act(
-    which: Sequence[str],
-    action: str,
-    verb: str,
-    to: _To,
-    arguments: Mapping[str, Any],
-) -> None:
-    """Post the action for each; what comes of it in a line each, or as JSON (of several a list).
-
-    Of several all are tried. One that could not be done ends the command with 1 once the others are done.
-    """
-    from ladder.client.incident_ids import pick
-    from ladder.client.wording import taken_line
-
-    with reaching(to.url, to.api_key) as connection:
-        given = dict(arguments)
-        if "into" in given:
-            given["into"] = pick(connection, given["into"])
-        if len(which) > 1:
-            _act_on_all(connection, which, action, verb, given, as_json=to.json)
-            return
-        done = connection.act(pick(connection, which[0]), action, **given)
-    print_json(done) if to.json else say_lines([taken_line(done, verb)])
-
-
-def _act_on_all(
-    connection: "Connection",
-    which: Sequence[str],
-    action: str,
-    verb: str,
-    given: Mapping[str, Any],
-    *,
-    as_json: bool,
-) -> None:
-    from ladder.client.connection import ClientError
-    from ladder.client.incident_ids import pick
-    from ladder.client.wording import taken_line
-
-    became: list[dict[str, Any]] = []
-    failed = 0
-    for one in which:
-        try:
-            became.append(connection.act(pick(connection, one), action, **given))
-        except ClientError as err:
-            failed += 1
-            became.append({"asked": one, "problem": err.problem()})
-            if not as_json:
-                say(f"not done {one}: {err}", err=True)
-        else:
-            if not as_json:
-                say_lines([taken_line(became[-1], verb)])
-    if as_json:
-        print_json(became)
-    elif failed:
-        say(f"{failed} of {len(which)} could not be done.", err=True)
-    if failed:
-        raise typer.Exit(1)
-
-
 def ack(
     incident: Whiches,
     *,
@@ -107,14 +37,20 @@ def ack(
     api_key: ApiKey = "",
 ) -> None:
     """Take incidents: nobody else is paged for them."""
-    _act(incident, "acknowledge", "taken", _To(url, api_key, json), {"note": note, "assignee": assignee})
+    act(
+        incident,
+        "acknowledge",
+        "taken",
+        Destination(url, api_key, json),
+        {"note": note, "assignee": assignee},
+    )
 
 
 def unack(
     incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
 ) -> None:
     """Give incidents back: their level is paged again."""
-    _act(incident, "unacknowledge", "given back", _To(url, api_key, json), {"note": note})
+    act(incident, "unacknowledge", "given back", Destination(url, api_key, json), {"note": note})
 
 
 def assign(
@@ -129,7 +65,7 @@ def assign(
     api_key: ApiKey = "",
 ) -> None:
     """Say who has incidents; they are paged."""
-    _act(incident, "assign", "assigned", _To(url, api_key, json), {"to": to, "note": note})
+    act(incident, "assign", "assigned", Destination(url, api_key, json), {"to": to, "note": note})
 
 
 def escalate(
@@ -153,7 +89,7 @@ def escalate(
 ) -> None:
     """Hand incidents up to somebody who knows more, or may decide more."""
     given = {"level": level, "policy": policy, "because": because.value, "note": note}
-    _act(incident, "escalate", "handed up", _To(url, api_key, json), given)
+    act(incident, "escalate", "handed up", Destination(url, api_key, json), given)
 
 
 def snooze(
@@ -166,7 +102,7 @@ def snooze(
     api_key: ApiKey = "",
 ) -> None:
     """Let the levels rest until then; the clocks go on."""
-    _act(incident, "snooze", "snoozed", _To(url, api_key, json), {**_end(until), "note": note})
+    act(incident, "snooze", "snoozed", Destination(url, api_key, json), {**end_of(until), "note": note})
 
 
 def wait(
@@ -180,15 +116,15 @@ def wait(
     api_key: ApiKey = "",
 ) -> None:
     """Wait for somebody until then: the levels rest, and the clocks whose SLA says so."""
-    given = {**_end(until), "for": party, "note": note}
-    _act(incident, "wait", f"waiting for {party}:", _To(url, api_key, json), given)
+    given = {**end_of(until), "for": party, "note": note}
+    act(incident, "wait", f"waiting for {party}:", Destination(url, api_key, json), given)
 
 
 def resume(
     incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
 ) -> None:
     """End a snooze or the waiting: the levels go on."""
-    _act(incident, "resume", "resumed", _To(url, api_key, json), {"note": note})
+    act(incident, "resume", "resumed", Destination(url, api_key, json), {"note": note})
 
 
 def set_fields(
@@ -216,12 +152,14 @@ def set_fields(
     api_key: ApiKey = "",
 ) -> None:
     """Correct the priority, kind, service, customer or attributes of incidents."""
-    attributes = _attributes(attribute or (), drop or ())
+    attributes = attributes_of(attribute or (), drop or ())
     fields: dict[str, Any] = {"priority": priority, "kind": kind, "service": service, "customer": customer}
     given = {name: value for name, value in fields.items() if value is not None}
     if attributes:
         given["attributes"] = attributes
-    _act(incident, "set", "set", _To(url, api_key, json), {**given, **({"note": note} if note else {})})
+    act(
+        incident, "set", "set", Destination(url, api_key, json), {**given, **({"note": note} if note else {})}
+    )
 
 
 def note(
@@ -233,7 +171,7 @@ def note(
     api_key: ApiKey = "",
 ) -> None:
     """Write an internal note."""
-    _act([incident], "note", "noted on", _To(url, api_key, json), {"text": text})
+    act([incident], "note", "noted on", Destination(url, api_key, json), {"text": text})
 
 
 def update(
@@ -245,7 +183,7 @@ def update(
     api_key: ApiKey = "",
 ) -> None:
     """Send an update to the stakeholders."""
-    _act([incident], "update", "update sent for", _To(url, api_key, json), {"text": text})
+    act([incident], "update", "update sent for", Destination(url, api_key, json), {"text": text})
 
 
 def decide(
@@ -259,14 +197,14 @@ def decide(
 ) -> None:
     """Approve or reject an overrun or a conflict; that settles it."""
     given = {"decision": decision.value, "note": note}
-    _act([incident], "decide", "decided", _To(url, api_key, json), given)
+    act([incident], "decide", "decided", Destination(url, api_key, json), given)
 
 
 def resolve(
     incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
 ) -> None:
     """Say that incidents are solved."""
-    _act(incident, "resolve", "resolved", _To(url, api_key, json), {"note": note})
+    act(incident, "resolve", "resolved", Destination(url, api_key, json), {"note": note})
 
 
 def confirm(
@@ -279,28 +217,28 @@ def confirm(
     api_key: ApiKey = "",
 ) -> None:
     """Say for the customer that it is solved: that closes it."""
-    _act([incident], "confirm", "confirmed", _To(url, api_key, json), {"rating": rating, "note": note})
+    act([incident], "confirm", "confirmed", Destination(url, api_key, json), {"rating": rating, "note": note})
 
 
 def refuse(
     incident: Which, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
 ) -> None:
     """Say for the customer that it is not solved: it comes back, one level higher."""
-    _act([incident], "refuse", "refused", _To(url, api_key, json), {"note": note})
+    act([incident], "refuse", "refused", Destination(url, api_key, json), {"note": note})
 
 
 def reopen(
     incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
 ) -> None:
     """Open resolved incidents again; whoever had one is paged first."""
-    _act(incident, "reopen", "reopened", _To(url, api_key, json), {"note": note})
+    act(incident, "reopen", "reopened", Destination(url, api_key, json), {"note": note})
 
 
 def close(
     incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
 ) -> None:
     """Close resolved incidents without waiting for an answer."""
-    _act(incident, "close", "closed", _To(url, api_key, json), {"note": note})
+    act(incident, "close", "closed", Destination(url, api_key, json), {"note": note})
 
 
 def merge(
@@ -313,7 +251,7 @@ def merge(
     api_key: ApiKey = "",
 ) -> None:
     """Merge open or resolved incidents into another open one, which is the same problem."""
-    _act(incident, "merge", "merged", _To(url, api_key, json), {"into": into, "note": note})
+    act(incident, "merge", "merged", Destination(url, api_key, json), {"into": into, "note": note})
 
 
 def subscribe(
@@ -326,7 +264,7 @@ def subscribe(
     api_key: ApiKey = "",
 ) -> None:
     """Hear how incidents go on."""
-    _act(incident, "subscribe", "subscribed to", _To(url, api_key, json), {"who": who, "via": via})
+    act(incident, "subscribe", "subscribed to", Destination(url, api_key, json), {"who": who, "via": via})
 
 
 def unsubscribe(
@@ -339,47 +277,20 @@ def unsubscribe(
     api_key: ApiKey = "",
 ) -> None:
     """Hear no more of incidents."""
-    _act(incident, "unsubscribe", "unsubscribed from", _To(url, api_key, json), {"who": who, "via": via})
+    act(
+        incident,
+        "unsubscribe",
+        "unsubscribed from",
+        Destination(url, api_key, json),
+        {"who": who, "via": via},
+    )
 
 
 def reapply(
     incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
 ) -> None:
     """Let open incidents follow the policy in force instead of the one they started with."""
-    _act(incident, "reapply", "follows the policy in force:", _To(url, api_key, json), {"note": note})
-
-
-def _end(said: str) -> dict[str, Any]:
-    """`2h` as seconds, a time as a time with its zone. Raises UsageError for anything else."""
-    from ladder.client.wording import instant
-    from shared.policy.model.durations import parse_duration
-
-    try:
-        return {"seconds": parse_duration(said).total_seconds()}
-    except ValueError:
-        return {"until": instant(said).isoformat()}
-
-
-def _attributes(named: Sequence[str], dropped: Sequence[str]) -> dict[str, Any]:
-    """From `NAME=VALUE`; a value that is no JSON is text. Raises UsageError."""
-    from ladder.client.connection import UsageError
-
-    found: dict[str, Any] = dict.fromkeys(dropped)
-    for one in named:
-        name, mark, value = one.partition("=")
-        if not (name and mark):
-            raise UsageError(f"{one!r} is not NAME=VALUE.")
-        found[name] = _value(value)
-    return found
-
-
-def _value(text: str) -> Any:
-    import json
-
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    act(incident, "reapply", "follows the policy in force:", Destination(url, api_key, json), {"note": note})
 
 
 ACTS: Final[Sequence[tuple[str, Callable[..., None]]]] = (

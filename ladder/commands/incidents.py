@@ -1,7 +1,6 @@
-"""The commands that talk to a running Ladder. Importing this is cheap: `ladder --help` stays quick."""
+"""`ladder incidents`, `show`, `explain`, `watch`, and `oncall`: looking at a running Ladder."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -9,7 +8,7 @@ import typer
 from ladder.client import completion
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, Which, reaching
 from ladder.client.output import print_json, print_json_line, print_table, say, say_lines
-from ladder.terminal.command_line import Group, tell
+from ladder.terminal.command_line import tell
 
 
 def incidents(
@@ -186,35 +185,3 @@ def watch(
                 if only and not step.any_open:
                     return
             time.sleep(every)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands, each to its group."""
-    from ladder.commands.apply import apply
-    from ladder.commands.customers import customer, customers
-    from ladder.commands.dead_letters import letters
-    from ladder.commands.demo import demo
-    from ladder.commands.incident_actions import ACTS
-    from ladder.commands.integrations import integrations
-    from ladder.commands.on_call import absent, override, overrides, shifts
-    from ladder.commands.report import report
-    from ladder.commands.send import send
-    from ladder.commands.silences import maintenance, silence, silences, unsilence
-    from ladder.commands.try_map import try_map
-    from ladder.replay.command import replay
-
-    groups: Mapping[Group, Sequence[Callable[..., None]]] = {
-        Group.look: (incidents, show, explain, watch),
-        Group.send: (send, replay, integrations),
-        Group.plan: (oncall, shifts, override, absent, overrides, silence, silences, unsilence, maintenance),
-        Group.policy: (apply, try_map),
-        Group.report: (report, customer),
-        Group.run: (demo,),
-    }
-    for group, commands in groups.items():
-        for command in commands:
-            app.command(rich_help_panel=group)(command)
-    for name, command in ACTS:
-        app.command(name, rich_help_panel=Group.act)(command)
-    app.add_typer(customers, rich_help_panel=Group.report)
-    app.add_typer(letters, rich_help_panel=Group.run)

@@ -16,21 +16,22 @@ PostgreSQL's own shared-memory check stands behind that: it will not run twice i
 import asyncio
 import enum
 import os
-import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import cached_property
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
-from ladder.embedded.data_folder import keep_secret, make
-from ladder.embedded.os_processes import end_all, exists, name_of, parent_of, unprivileged, working_in
-from ladder.embedded.programs import ENVIRONMENT, Owner, Programs, last_words, usable
+from ladder.embedded.cluster import SUPERUSER, Cluster
+from ladder.embedded.data_folder import keep_secret
+from ladder.embedded.os_processes import end_all, exists, parent_of, working_in
+from ladder.embedded.programs import ENVIRONMENT, last_words
+from ladder.embedded.services_role import DATABASE, USER, give_database
 from ladder.refusal import RefusedError
 from shared import telemetry
 from shared.loops.alongside import alongside
@@ -39,9 +40,6 @@ from shared.loops.repeat import for_ever
 
 log = telemetry.logger(__name__)
 
-SUPERUSER: Final = "ladder"  # as older releases named the only role that there was
-USER: Final = "ladder_services"
-DATABASE: Final = "ladder"
 _LOG_LIMIT: Final = 5_000_000  # bytes; a longer log is put aside at the next start
 _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -103,13 +101,13 @@ class EmbeddedPostgres:
     """One server in one folder: `data/` is the cluster, beside it its passwords, its port and its log."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder: Final = folder.resolve()  # as the system names a process's working folder
-        self.data: Final = self.folder / "data"
+        self._cluster: Final = Cluster(folder)
+        self.folder: Final = self._cluster.folder
+        self.data: Final = self._cluster.data
         self.log: Final = self.folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._port = 0
-        self._usable: Programs | None = None
 
     @property
     def pid(self) -> int:
@@ -125,10 +123,6 @@ class EmbeddedPostgres:
         return self._pid is not None and exists(self._pid)
 
     @cached_property
-    def _password(self) -> str:
-        return keep_secret(self.folder / "password")
-
-    @cached_property
     def _services_password(self) -> str:
         return keep_secret(self.folder / "services-password")
 
@@ -137,13 +131,13 @@ class EmbeddedPostgres:
         return f"postgresql://{USER}:{self._services_password}@127.0.0.1:{port}/{DATABASE}"
 
     def superuser_url(self, port: int, database: str = "postgres") -> str:
-        return f"postgresql://{SUPERUSER}:{self._password}@127.0.0.1:{port}/{database}"
+        return f"postgresql://{SUPERUSER}:{self._cluster.password}@127.0.0.1:{port}/{database}"
 
     # start
 
     async def start(self) -> str:
         """The URL of the running server. Raises RefusedError."""
-        await asyncio.to_thread(self._prepare)
+        await asyncio.to_thread(self._cluster.prepare)
         port = self._remembered_port()
         if port is not None and await self._settled_probe(port) is Probe.OURS:
             await self._attach(port)
@@ -151,7 +145,7 @@ class EmbeddedPostgres:
             await asyncio.to_thread(self._clear_remains)
             port = await self._launch_somewhere()
         self._port = port
-        await self._settle(port)
+        await give_database(partial(self.superuser_url, port), self._services_password)
         return self.url(port)
 
     async def revive_once(self) -> bool:
@@ -165,99 +159,6 @@ class EmbeddedPostgres:
         except (RefusedError, _PortTakenError) as err:
             log.error("it does not start", action="postgres_revival_failed", error=str(err))  # noqa: TRY400
         return True
-
-    def _prepare(self) -> None:
-        if (self.data / "PG_VERSION").exists():
-            self._take_over()
-            self._refuse_another_version()
-        else:
-            self._initialise()
-
-    def _owner(self, folder: Path) -> Owner:
-        """Whose folder it is decides under whom the server runs."""
-        found = folder.stat()
-        return Owner(found.st_uid, found.st_gid)
-
-    def _programs(self, folder: Path) -> Programs:
-        """What the owner of this folder, which is there, may run. Raises RefusedError."""
-        if self._usable is None:
-            self._usable = usable(self.folder, self._owner(folder))
-        return self._usable
-
-    def _refuse_another_version(self) -> None:
-        theirs = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
-        ours = self._programs(self.data).version
-        if theirs != ours:
-            raise RefusedError(
-                f"The data folder {self.folder} was made by PostgreSQL {theirs}, this release brings {ours}: "
-                "dump it with the release that made it and restore the dump here, "
-                "or set LADDER_DATA_DIR to a new folder."
-            )
-
-    def _take_over(self) -> None:
-        """Raises RefusedError where it is somebody else's; root's own copy is given away again."""
-        owner = self.data.stat().st_uid
-        if os.geteuid() not in (0, owner):
-            raise RefusedError(
-                f"The data folder {self.folder} belongs to user {name_of(owner)}: "
-                "start Ladder as that user or as root, or set LADDER_DATA_DIR to another folder."
-            )
-        if os.geteuid() == 0 and owner == 0:
-            self._give_away(self.data)
-
-    def _give_away(self, folder: Path) -> None:
-        user = unprivileged()
-        for place in (folder, *folder.rglob("*")):
-            os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
-
-    def _initialise(self) -> None:
-        """Make the cluster in a draft folder, so that one that was cut short is never taken for whole."""
-        draft = self.folder / "data.new"
-        try:
-            make(self.folder)
-            end_all(working_in(draft))
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(mode=0o700)
-            if os.geteuid() == 0:
-                user = unprivileged()
-                os.chown(draft, user.pw_uid, user.pw_gid)
-            with self._shown_password() as shown:
-                arguments = [
-                    self._programs(draft).folder / "initdb",
-                    "-D",
-                    draft,
-                    "-U",
-                    SUPERUSER,
-                    f"--pwfile={shown}",
-                ]
-                arguments += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]
-                arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-                made = self._run(draft, [str(argument) for argument in arguments])
-        except OSError as err:
-            raise RefusedError(f"The folder {self.folder} cannot be used: {err.strerror}.") from err
-        if made.returncode != 0:
-            raise RefusedError(f"PostgreSQL could not set up {draft}: {last_words(made.stderr)}")
-        draft.rename(self.data)
-
-    @contextmanager
-    def _shown_password(self) -> Iterator[Path]:
-        """A file for initdb, which at no moment anybody else can read, and which is gone afterwards."""
-        shown = self.folder / "password.initdb"
-        shown.unlink(missing_ok=True)
-        descriptor = os.open(shown, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(self._password)
-                if os.geteuid() == 0:
-                    user = unprivileged()
-                    os.fchown(file.fileno(), user.pw_uid, user.pw_gid)
-            yield shown
-        finally:
-            shown.unlink(missing_ok=True)
-
-    def _run(self, folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        as_owner = self._owner(folder).running(folder, command)
-        return subprocess.run(as_owner, cwd="/", env=ENVIRONMENT, capture_output=True, check=False, text=True)  # noqa: S603
 
     def _remembered_port(self) -> int | None:
         try:
@@ -319,11 +220,11 @@ class EmbeddedPostgres:
     async def _launch(self, port: int) -> None:
         settings = _SETTINGS | {"port": str(port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [str(self._programs(self.data).folder / "postgres"), "-D", str(self.data), *options]
+        command = [str(self._cluster.programs(self.data).folder / "postgres"), "-D", str(self.data), *options]
         heard = self.log.stat().st_size if self.log.exists() else 0
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; starting does not block
-                self._owner(self.data).running(self.data, command),
+                self._cluster.owner(self.data).running(self.data, command),
                 cwd="/",
                 env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
@@ -360,28 +261,6 @@ class EmbeddedPostgres:
             f"PostgreSQL did not start: {last_words(said.decode(errors='replace'))} (its log is {self.log})"
         )
 
-    async def _settle(self, port: int) -> None:
-        """The services' role, and a database that is its own, also one that an older release made.
-
-        There the superuser was the only role, and cannot be made less than that: what it owns is handed over.
-        """
-        connection = await asyncpg.connect(self.superuser_url(port), timeout=10, ssl=False)
-        try:
-            known = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", USER)
-            verb = "ALTER" if known else "CREATE"
-            await connection.execute(f"{verb} ROLE {USER} LOGIN PASSWORD '{self._services_password}'")
-            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
-                await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {USER}")
-            else:
-                await connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {USER}")
-        finally:
-            await connection.close()
-        connection = await asyncpg.connect(self.superuser_url(port, DATABASE), timeout=10, ssl=False)
-        try:
-            await connection.execute(_HAND_OVER)
-        finally:
-            await connection.close()
-
     # stop
 
     async def stop(self) -> None:
@@ -401,32 +280,3 @@ class EmbeddedPostgres:
                 return True
             await asyncio.sleep(0.02)
         return False
-
-
-# Tables before sequences: those of a column go with its table.
-_HAND_OVER: Final = f"""
-DO $$
-DECLARE one record;
-BEGIN
-    FOR one IN
-        SELECT format('SCHEMA %I', nspname) AS thing, 0 AS place FROM pg_namespace
-        WHERE nspowner = '{SUPERUSER}'::regrole AND nspname !~ '^(pg_|information_schema$)'
-        UNION ALL
-        SELECT format('TABLE %s', oid::regclass), CASE relkind WHEN 'S' THEN 2 ELSE 1 END FROM pg_class
-        WHERE relowner = '{SUPERUSER}'::regrole AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-          AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
-        UNION ALL
-        SELECT format('ROUTINE %s', oid::regprocedure), 3 FROM pg_proc
-        WHERE proowner = '{SUPERUSER}'::regrole
-          AND pronamespace::regnamespace::text !~ '^(pg_|information_schema$)'
-          AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
-        UNION ALL
-        SELECT format('TYPE %s', oid::regtype), 4 FROM pg_type
-        WHERE typowner = '{SUPERUSER}'::regrole AND typtype IN ('e', 'd')
-          AND typnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
-        ORDER BY place
-    LOOP
-        EXECUTE format('ALTER %s OWNER TO {USER}', one.thing);
-    END LOOP;
-END $$
-"""

@@ -1,9 +1,7 @@
 """Who may be connected, and for how long: a connection without a key costs little, blocks nobody, and ends.
 
-Uvicorn bounds how long an idle connection is kept, and nothing else that a stranger can do before a request
-is complete: the first byte may never come, the head may grow for ever, the body may trickle. Its own protocol
-is kept, and what is missing is added here. No connection has a timer of its own: once in half a second all of
-them are looked at, so that the bounds cost a request next to nothing.
+No connection has a timer of its own: twice a second all of them are looked at, so that the bounds cost a
+request next to nothing.
 
 Where there are too many, the oldest one that never brought a good key makes room for the next. So a stranger
 always displaces strangers, and whoever posts with a key keeps the place.
@@ -11,28 +9,21 @@ always displaces strangers, and whoever posts with a key keeps the place.
 
 import asyncio
 import ipaddress
-import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final, Self, TypeAlias
+from typing import Final, Protocol
 
 from prometheus_client import Counter, Gauge
-from pydantic import Field, field_validator
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from ladder.serving.open_files import reserve
+from ladder.serving.bounds import Bounds
 from shared import telemetry
 from shared.auth.failed_attempts import network_of
-from shared.http.problems import MEDIA_TYPE, Problem
 from shared.loops.alongside import alongside
 from shared.loops.outage import Trouble
 from shared.loops.repeat import for_ever
-from shared.settings import CommaSeparated, LadderSettings
 
 log = telemetry.logger(__name__)
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CONNECTIONS: Final = Gauge(
     "ladder_connections",
@@ -45,95 +36,30 @@ ENDED: Final = Counter(
     "ladder_connections_ended_total", "Connections that Ladder ended before their time, by why.", ("why",)
 )
 
-_ENOUGH: Final = 4096  # connections in all
 TICK: Final = 0.5  # seconds between two looks at all connections
-_DRAINED_SECONDS: Final = 5.0  # for the rest of a body that nobody wants, so that its sender hears the answer
-_DRAINED_BYTES: Final = 16 * 1024 * 1024
-_STALLED_SECONDS: Final = 30.0  # without anything of an answer being read
-_LAST_SECONDS: Final = 2.0  # after a refusal, to hear it; at most so many bytes come in vain
-_LAST_BYTES: Final = 1024 * 1024
-_PIPELINED: Final = 8  # requests that may wait for the answer to one before them
 _SETTLED: Final = 1.0  # seconds in which a new connection counts toward no address: it may just have come
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a connection may take. Seconds, bytes, bytes a second."""
-
-    in_all: int = 4096
-    keyless_per_address: int = 256
-    header_bytes: int = 32 * 1024  # the request line counts
-    header_lines: int = 100
-    head_seconds: float = 10.0  # to the first byte, and from there to the end of the head
-    body_seconds: float = 30.0  # of waiting for a body, and a second more for each `body_rate` of it
-    body_rate: int = 16 * 1024
-    keep_alive_seconds: float = 65.0  # longer than a load balancer's, which then never meets a closed one
-    proxies: tuple[Network, ...] = ()  # each speaks for many, so that no bound by address holds for them
-
-    @classmethod
-    def within(cls, settings: "ConnectionSettings", files: int) -> Self:
-        """As the settings have it, in all never more than leaves the reserve of so many files for paging."""
-        most = files - reserve(files)
-        wanted = settings.http_connections or min(_ENOUGH, most)
-        if wanted > most:
-            log.warning(
-                "LADDER_HTTP_CONNECTIONS is more than the limit of open files allows",
-                action="connections_bounded",
-                wanted=wanted,
-                taken=most,
-            )
-        return cls(
-            in_all=min(wanted, most),
-            keyless_per_address=settings.http_connections_per_address,
-            header_bytes=settings.http_header_bytes,
-            header_lines=settings.http_header_lines,
-            head_seconds=settings.http_head_seconds,
-            body_seconds=settings.http_body_seconds,
-            body_rate=settings.http_body_rate,
-            keep_alive_seconds=settings.http_keep_alive_seconds,
-            proxies=settings.proxies,
-        )
-
-
-class ConnectionSettings(LadderSettings):
-    """What strangers may take, and who stands before us."""
-
-    http_connections: int | None = Field(
-        default=None, ge=16, description="connections in all; unset: 4096, or what the file limit leaves"
-    )
-    http_connections_per_address: int = Field(
-        default=256, ge=1, description="connections without a good key, by address (IPv6: /64)"
-    )
-    http_header_bytes: int = Field(default=32 * 1024, ge=1024, description="of request line and headers")
-    http_header_lines: int = Field(default=100, ge=10)
-    http_head_seconds: float = Field(
-        default=10, gt=0, description="to the first byte, and from there to the end of the head"
-    )
-    http_body_seconds: float = Field(default=30, gt=0, description="of waiting for a body")
-    http_body_rate: int = Field(
-        default=16 * 1024, ge=1, description="bytes a second; so many more of a body give it a second more"
-    )
-    http_keep_alive_seconds: float = Field(default=65, gt=0)
-    failed_keys_per_minute: int = Field(
-        default=30, ge=1, description="from one address; then wrong keys and links are answered by 429"
-    )
-    trusted_proxies: CommaSeparated = Field(
-        default=(), description="addresses and networks whose X-Forwarded-For is believed"
-    )
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in entries:
-            try:
-                ipaddress.ip_network(entry)
-            except ValueError as err:
-                raise ValueError(f"{entry!r} is not an address or a network such as 10.0.0.0/8") from err
-        return entries
+class Connection(Protocol):
+    """One connection, as far as the others are concerned."""
 
     @property
-    def proxies(self) -> tuple[Network, ...]:
-        return tuple(ipaddress.ip_network(entry) for entry in self.trusted_proxies)
+    def address(self) -> str:
+        """Whose connections count together; '' where it counts for none."""
+
+    @property
+    def made_at(self) -> float:
+        """By the loop's clock."""
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether nothing of ours is under way: it waits for what the client sends or reads."""
+
+    def break_off(self) -> None:
+        """End it at once, whatever was not sent yet."""
+
+    def overdue(self, now: float) -> str:
+        """End it if its time is over; why, '' where it may go on."""
 
 
 class Connections:
@@ -156,7 +82,7 @@ class Connections:
             return ""
         return "" if any(address in network for network in self.bounds.proxies) else network_of(host)
 
-    def admit(self, new: "Connection", now: float) -> bool:
+    def admit(self, new: Connection, now: float) -> bool:
         """Take it in, if need be in place of another; False where nobody can leave."""
         there = self._by_address.get(new.address)
         if there is not None and len(there) >= self.bounds.keyless_per_address:
@@ -175,21 +101,21 @@ class Connections:
             self._by_address.setdefault(new.address, OrderedDict())[new] = None
         return True
 
-    def keep(self, one: "Connection") -> None:
+    def keep(self, one: Connection) -> None:
         """It has shown a good key."""
         if one in self._keyless:
             self._forget(one)
             self._known[one] = None
             _KNOWN.inc()
 
-    def gone(self, one: "Connection") -> None:
+    def gone(self, one: Connection) -> None:
         """It is closed."""
         self._forget(one)
         if one in self._known:
             del self._known[one]
             _KNOWN.dec()
 
-    def _forget(self, one: "Connection") -> None:
+    def _forget(self, one: Connection) -> None:
         if one in self._keyless:
             del self._keyless[one]
             _KEYLESS.dec()
@@ -199,7 +125,7 @@ class Connections:
             if not there:
                 del self._by_address[one.address]
 
-    def _end(self, one: "Connection", why: str) -> None:
+    def _end(self, one: Connection, why: str) -> None:
         ENDED.labels(why).inc()
         self.gone(one)
         one.break_off()
@@ -232,7 +158,7 @@ class Connections:
         )
 
 
-def _oldest(crowd: "OrderedDict[Connection, None]", settled_by: float | None = None) -> "Connection | None":
+def _oldest(crowd: OrderedDict[Connection, None], settled_by: float | None = None) -> Connection | None:
     """The oldest that nothing of ours is under way for."""
     for one in crowd:
         if settled_by is not None and one.made_at > settled_by:
@@ -240,220 +166,3 @@ def _oldest(crowd: "OrderedDict[Connection, None]", settled_by: float | None = N
         if one.may_leave:
             return one
     return None
-
-
-class _RefusedError(Exception):
-    """Raised inside the parser's callbacks, so that it stops; what to answer stands in the connection."""
-
-
-class Connection(HttpToolsProtocol):
-    """Uvicorn's protocol within bounds. `connections` is shared by all of a listener."""
-
-    def __init__(self, *, connections: Connections, **rest: Any) -> None:
-        super().__init__(**rest)
-        self._all: Final = connections
-        self._bounds: Final = connections.bounds
-        self.address = ""  # '' where it counts for none: a proxy's, or a socket without addresses
-        self.made_at = self._since = self.loop.time()
-        self._answered = False  # something was, before
-        self._head_since: float | None = None
-        self._head_bytes = 0
-        self._in_body = False
-        self._body_bytes = 0
-        self._body_waited = 0.0
-        self._between = 0  # bytes since the last of a body: sizes of chunks, trailers
-        self._stalled_since: float | None = None
-        self._leaving_since: float | None = None
-        self._refusal: Problem | None = None
-
-    # What the registry asks
-
-    @property
-    def may_leave(self) -> bool:
-        """Whether nothing of ours is under way: it waits for what the client sends or reads."""
-        return not self._answering or self._in_body or self._stalled_since is not None
-
-    @property
-    def _answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
-
-    def break_off(self) -> None:
-        """End it at once, whatever was not sent yet."""
-        self._leaving_since = self._leaving_since or self.loop.time()
-        self.transport.abort()
-
-    def overdue(self, now: float) -> str:
-        """End it if its time is over; why, '' where it may go on."""
-        if self._leaving_since is None and self.transport.is_closing():
-            self._leaving_since = now  # closed, and not all was read yet
-        if self._leaving_since is not None:
-            limit = _LAST_SECONDS if self._refusal is not None else _STALLED_SECONDS
-            return self._broken_off("unread") if now - self._leaving_since > limit else ""
-        if self._stalled_since is not None and now - self._stalled_since > _STALLED_SECONDS:
-            return self._broken_off("unread")
-        if self._head_since is not None:
-            return self._slow_head() if now - self._head_since > self._bounds.head_seconds else ""
-        return self._waited_for_body() if self._answering else self._rested(now)
-
-    def _rested(self, now: float) -> str:
-        """Nothing is under way: it waits for the next request, or for the rest of a body nobody wants."""
-        rest = now - self._since
-        if self._in_body:
-            return self._broken_off("undrained") if rest > _DRAINED_SECONDS else ""
-        bounds = self._bounds
-        if rest <= (bounds.keep_alive_seconds + TICK if self._answered else bounds.head_seconds):
-            return ""
-        self.transport.close()
-        return "idle" if self._answered else "silent"
-
-    def _broken_off(self, why: str) -> str:
-        self.break_off()
-        return why
-
-    def _slow_head(self) -> str:
-        seconds = self._bounds.head_seconds
-        title = "The head of the request took too long"
-        self._refuse(Problem(408, "head-too-slow", title, f"more than {seconds:g} seconds"))
-        return "slow-head"
-
-    def _waited_for_body(self) -> str:
-        """The time counts only in which the client could have sent, and did not."""
-        if not self._in_body or self.flow.read_paused or self.cycle.waiting_for_100_continue:
-            return ""
-        self._body_waited += TICK
-        if self._body_waited <= self._bounds.body_seconds + self._body_bytes / self._bounds.body_rate:
-            return ""
-        title = "The body of the request took too long"
-        self._refuse(Problem(408, "body-too-slow", title, f"{self._body_bytes} bytes came"))
-        return "slow-body"
-
-    # The protocol
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.address = self._all.party(self.client[0] if self.client else "")
-        if not self._all.admit(self, self.loop.time()):
-            title = "Too many connections"
-            self._refuse(Problem(503, "too-many-connections", title, headers={"retry-after": "2"}))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._all.gone(self)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._stalled_since = self.loop.time()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._stalled_since = None
-
-    def data_received(self, data: bytes) -> None:
-        if self._leaving_since is not None:
-            self._drain(len(data))
-        elif self._in_body:
-            self._take_body(data)
-        else:
-            self._take_head(data)
-
-    def _take_head(self, data: bytes) -> None:
-        room = self._bounds.header_bytes - self._head_bytes
-        self._head_bytes += len(data)
-        if len(data) <= room:
-            super().data_received(data)
-            return
-        super().data_received(data[:room])
-        if self._leaving_since is not None or self.parser is None:
-            return
-        if self._in_body or self._head_bytes == 0:  # the head ended within its bound
-            self.data_received(data[room:])
-            return
-        ENDED.labels("large-head").inc()
-        self._refuse(
-            Problem(
-                431,
-                "header-too-large",
-                "The head of the request is too large",
-                f"more than {self._bounds.header_bytes} bytes",
-            )
-        )
-
-    def _take_body(self, data: bytes) -> None:
-        self._between += len(data)
-        super().data_received(data)
-        if self._between > self._bounds.header_bytes and self._in_body:
-            ENDED.labels("empty-body").inc()
-            self._refuse(Problem(400, "bad-request", "The body is nothing but its framing"))
-
-    def _drain(self, size: int) -> None:
-        self._body_bytes += size
-        if self._body_bytes > _LAST_BYTES:
-            self.break_off()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._head_since = self.loop.time()
-        self.scope["extensions"] = {"ladder.passed": self._passed}  # type: ignore[dict-item]
-        if len(self.pipeline) >= _PIPELINED:
-            self._refusal = Problem(400, "bad-request", "Too many requests wait for the answer to another")
-            raise _RefusedError
-
-    def on_headers_complete(self) -> None:
-        if len(self.headers) > self._bounds.header_lines:
-            ENDED.labels("large-head").inc()
-            detail = f"more than {self._bounds.header_lines} header lines"
-            self._refusal = Problem(431, "header-too-large", "The head of the request is too large", detail)
-            raise _RefusedError
-        self._head_since, self._head_bytes = None, 0
-        self._in_body, self._body_bytes, self._body_waited, self._between = True, 0, 0.0, 0
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._between = 0
-        self._body_bytes += len(body)
-        if self.cycle.response_complete and self._body_bytes > _DRAINED_BYTES:
-            self.break_off()
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._in_body, self._since = False, self.loop.time()
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        self._answered, self._since = True, self.loop.time()
-        super().on_response_complete()
-
-    def _passed(self) -> None:
-        self._all.keep(self)
-
-    def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls when the parser stopped."""
-        self._refuse(self._refusal or Problem(400, "bad-request", "This is not an HTTP request", msg))
-
-    def _refuse(self, problem: Problem) -> None:
-        """Answer by this and read no more; where an answer is under way, only end."""
-        self._refusal, self._leaving_since = problem, self.loop.time()
-        self._unset_keepalive_if_required()
-        if self._answering:
-            if self.cycle.response_started or not self._in_body or self.pipeline:
-                self.break_off()
-                return
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        self.flow.resume_reading()
-        self._body_bytes = 0
-        self.transport.write(_written(problem))
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-
-
-def _written(problem: Problem) -> bytes:
-    body = json.dumps(problem.body()).encode()
-    headers = {
-        "content-type": MEDIA_TYPE,
-        "content-length": str(len(body)),
-        "connection": "close",
-        **problem.headers,
-    }
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return STATUS_LINE[problem.status] + lines.encode() + b"\r\n" + body

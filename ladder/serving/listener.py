@@ -18,7 +18,9 @@ import uvloop
 from starlette.types import ASGIApp
 
 from ladder.refusal import RefusedError
-from ladder.serving.connections import Bounds, Connection, Connections
+from ladder.serving.bounds import Bounds
+from ladder.serving.connections import Connections
+from ladder.serving.protocol import BoundedProtocol
 from shared.security.demo_keys import is_loopback
 
 _LAST_REQUESTS_SECONDS: Final = 3
@@ -165,7 +167,7 @@ async def serving(
         uvicorn.Config(
             app,
             loop="none",
-            http=cast("type[asyncio.Protocol]", partial(Connection, connections=connections)),
+            http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, connections=connections)),
             ws="none",
             lifespan="off",
             log_config=None,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ladder.serving.connections import Bounds
+from ladder.serving.bounds import Bounds
 from ladder.serving.listener import Address, bind, serving
 from ladder.web.host import assemble
 from services.intake.app import build

@@ -5,7 +5,7 @@ import pytest
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from ladder.serving.connections import Bounds, ConnectionSettings
+from ladder.serving.bounds import Bounds, ConnectionSettings
 from ladder.web.host import assemble
 from services.intake.app import build as build_intake
 from services.intake.settings import IntakeSettings

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from ladder.serving import open_files
-from ladder.serving.connections import Bounds, ConnectionSettings
+from ladder.serving.bounds import Bounds, ConnectionSettings
 from ladder.web.host import assemble
 from services.notifier.channels import ChannelDependencies, MailServer, Rejected, Unavailable, build_channels
 from services.notifier.domain.delivery import Delivery

@@ -1,0 +1,112 @@
+"""Posting one action for one or several incidents, and saying what came of each."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+from ladder.client.options import reaching
+from ladder.client.output import print_json, say, say_lines
+
+if TYPE_CHECKING:
+    from ladder.client.connection import Connection
+
+
+class Destination(NamedTuple):
+    """Where the action goes, and how its answer is shown."""
+
+    url: str
+    api_key: str
+    json: bool
+
+
+def act(
+    which: Sequence[str],
+    action: str,
+    verb: str,
+    to: Destination,
+    arguments: Mapping[str, Any],
+) -> None:
+    """Post the action for each; what comes of it in a line each, or as JSON (of several a list).
+
+    Of several all are tried. One that could not be done ends the command with 1 once the others are done.
+    """
+    from ladder.client.incident_ids import pick
+    from ladder.client.wording import taken_line
+
+    with reaching(to.url, to.api_key) as connection:
+        given = dict(arguments)
+        if "into" in given:
+            given["into"] = pick(connection, given["into"])
+        if len(which) > 1:
+            _act_on_all(connection, which, action, verb, given, as_json=to.json)
+            return
+        done = connection.act(pick(connection, which[0]), action, **given)
+    print_json(done) if to.json else say_lines([taken_line(done, verb)])
+
+
+def _act_on_all(
+    connection: "Connection",
+    which: Sequence[str],
+    action: str,
+    verb: str,
+    given: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    from ladder.client.connection import ClientError
+    from ladder.client.incident_ids import pick
+    from ladder.client.wording import taken_line
+
+    became: list[dict[str, Any]] = []
+    failed = 0
+    for one in which:
+        try:
+            became.append(connection.act(pick(connection, one), action, **given))
+        except ClientError as err:
+            failed += 1
+            became.append({"asked": one, "problem": err.problem()})
+            if not as_json:
+                say(f"not done {one}: {err}", err=True)
+        else:
+            if not as_json:
+                say_lines([taken_line(became[-1], verb)])
+    if as_json:
+        print_json(became)
+    elif failed:
+        say(f"{failed} of {len(which)} could not be done.", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def end_of(said: str) -> dict[str, Any]:
+    """`2h` as seconds, a time as a time with its zone. Raises UsageError for anything else."""
+    from ladder.client.wording import instant
+    from shared.policy.model.durations import parse_duration
+
+    try:
+        return {"seconds": parse_duration(said).total_seconds()}
+    except ValueError:
+        return {"until": instant(said).isoformat()}
+
+
+def attributes_of(named: Sequence[str], dropped: Sequence[str]) -> dict[str, Any]:
+    """From `NAME=VALUE`; a value that is no JSON is text. Raises UsageError."""
+    from ladder.client.connection import UsageError
+
+    found: dict[str, Any] = dict.fromkeys(dropped)
+    for one in named:
+        name, mark, value = one.partition("=")
+        if not (name and mark):
+            raise UsageError(f"{one!r} is not NAME=VALUE.")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
