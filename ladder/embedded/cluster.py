@@ -1,4 +1,4 @@
-"""The folder of a PostgreSQL cluster: made once, under a user who may run it, by one version of PostgreSQL."""
+"""The folder of a PostgreSQL cluster: made once, under whoever may run it, by one version of PostgreSQL."""
 
 import os
 import shutil

@@ -186,7 +186,7 @@ _RAISING = """
 import resource
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-from ladder import files
+from ladder.serving import open_files as files
 print(files.raise_limit() == min(hard, 65536))
 """
 
