@@ -21,7 +21,7 @@ from services.router.domain.model.signals import (
     TimerFired,
 )
 from services.router.domain.model.stored import decode, encode
-from services.router.domain.next_due import SOONEST
+from services.router.domain.plan import SOONEST
 from shared.policy.calendars.open_hours import Calendars
 from shared.policy.oncall.roster import roster_of
 from tests.domain.histories import SECRET

@@ -16,7 +16,7 @@ from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import Signal, TimerFired
 from services.router.domain.model.stored import encode
-from services.router.domain.next_due import SOONEST
+from services.router.domain.plan import SOONEST
 from tests.domain.histories import OFFICES, histories, organisation, organisations
 from tests.domain.invariants import HANDED_OVER, Watch
 from tests.domain.tale import Tale

@@ -4,38 +4,58 @@ Where the policy has a `close`, the customer is asked to confirm when it is reso
 Without it an incident closes when the same problem would open a new one.
 """
 
-from services.router.domain import next_due
+from datetime import datetime, timedelta
+from typing import Final
+
 from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.stages import Moment
 from services.router.domain.draft.wording import span
 from services.router.domain.lifecycle import reopening, transitions
 from services.router.domain.model.parts import Confirmed
 from services.router.domain.model.reason import Reason
-from services.router.domain.points import points
 from shared.events import RelatedChanged
 from shared.policy import CustomerTarget
 
 _CUSTOMER = (CustomerTarget(),)
 
 
+def closes_at(draft: Draft) -> datetime:
+    """When a resolved incident closes if nobody says anything.
+
+    As soon as the same key would open a new one; with a `close`, not before its silence is over (rule 15).
+    """
+    close, window = draft.policy.spec.close, reopen_within(draft)
+    return (draft.incident.resolved_at or draft.now) + (max(window, close.after) if close else window)
+
+
+def asks_again_at(draft: Draft) -> datetime | None:
+    """When the customer is asked to confirm once more: halfway; None where that is over or not wanted."""
+    close = draft.policy.spec.close
+    if close is None or draft.incident.confirm_asked != 1 or draft.incident.resolved_at is None:
+        return None
+    return draft.incident.resolved_at + close.after / 2
+
+
+def reopens_until(draft: Draft) -> datetime:
+    """Until when a trigger of the same key reopens a resolved incident; later it opens a new one."""
+    return (draft.incident.resolved_at or draft.now) + reopen_within(draft)
+
+
+def reopen_within(draft: Draft) -> timedelta:
+    """How long a trigger of the same key reopens: what the integration says, else the policy (rule 15)."""
+    integration = draft.live.spec.integrations.get(draft.incident.integration)
+    said = integration.reopens_within if integration is not None else None
+    return draft.policy.spec.reopen_within if said is None else said
+
+
 def after(draft: Draft) -> None:
     """Whether this decision resolved it: then the customer is asked to confirm; not what was only held."""
     if draft.initial.late is not None:
         return
-    if "resolved" in draft.changes and draft.incident.status == "resolved":
+    if "resolved" in draft.changes:
         draft.set(confirm_asked=0)
         if draft.policy.spec.close is not None:
             _ask(draft, "Please confirm that it is solved.")
-
-
-def check(draft: Draft) -> None:
-    """Time has passed since it was resolved."""
-    points.check_shares(draft)  # the promise to close goes on
-    if draft.now >= next_due.closes_at(draft):
-        _close(draft)
-        return
-    again = next_due.asks_again_at(draft)
-    if again is not None and draft.now >= again:
-        _ask(draft, "We have not heard from you: please confirm that it is solved.")
 
 
 def confirm(draft: Draft, rating: int = 0, *, by: str = "the customer") -> None:
@@ -64,7 +84,7 @@ def _ask(draft: Draft, text: str) -> None:
     close, before = draft.policy.spec.close, len(draft.notices)
     assert close is not None
     resolved = draft.directory.resolve(_CUSTOMER)
-    until = next_due.closes_at(draft)
+    until = closes_at(draft)
     reason = Reason(f"policies.{draft.policy.name}.close", values={"after": span(close.after)})
     deadline = f" Without an answer we take it as solved on {until:%Y-%m-%d at %H:%M} UTC."
     for found in resolved.found:
@@ -86,7 +106,7 @@ def _ask(draft: Draft, text: str) -> None:
 
 
 def _close(draft: Draft) -> None:
-    close, window = draft.policy.spec.close, next_due.reopen_within(draft)
+    close, window = draft.policy.spec.close, reopen_within(draft)
     if close is not None and close.after >= window:
         silence = span(close.after)
         reason = Reason(f"policies.{draft.policy.name}.close", values={"after": silence})
@@ -98,3 +118,13 @@ def _close(draft: Draft) -> None:
         else "resolved, and the same problem would open a new incident"
     )
     transitions.close(draft, why=why, reason=Reason("rule 15", values={"reopen_within": span(window)}))
+
+
+def _ask_again(draft: Draft) -> None:
+    _ask(draft, "We have not heard from you: please confirm that it is solved.")
+
+
+CLOSES: Final = Moment("a resolved one closes", closes_at, _close, when=("is_resolved",))
+ASKS_AGAIN: Final = Moment(
+    "the customer is asked once more to confirm", asks_again_at, _ask_again, when=("is_resolved",)
+)

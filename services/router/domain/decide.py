@@ -1,36 +1,26 @@
 """The decision: one incident, one signal, one time → the new record, the reasons, what to publish.
 
 Pure: no I/O, no clock, no randomness. The same arguments give the same decision, byte for byte; `explain`,
-`simulate` and replay stand on that.
+`simulate` and replay stand on that. Its stages, and why each stands where it does, are the tables of `plan`.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import assert_never
+from typing import Final, TypeAlias, assert_never
 
 from msgspec.structs import replace
 
-from services.router.domain import actions, closing, next_due
+from services.router.domain import actions, closing, plan
 from services.router.domain.actions import by_sender
 from services.router.domain.draft.draft import Draft
-from services.router.domain.draft.names import sender, user
+from services.router.domain.draft.names import sender
 from services.router.domain.draft.wording import span
-from services.router.domain.escalation import chain, delivery_reports, handoff, paged_people, unsettled
-from services.router.domain.lifecycle import (
-    late_trigger,
-    opening,
-    ownership,
-    pauses,
-    reopening,
-    sender_events,
-    sender_silence,
-    unsuppress,
-    worsening,
-)
+from services.router.domain.escalation import delivery_reports
+from services.router.domain.lifecycle import late_trigger, opening, reopening, sender_events, sender_silence
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision, Orphan
 from services.router.domain.model.incident import Incident
-from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import (
     ActionTaken,
     DeliveryReported,
@@ -38,13 +28,8 @@ from services.router.domain.model.signals import (
     RelatedMessage,
     Signal,
     TimerFired,
-    caused_at,
 )
-from services.router.domain.muting import grouping, suppression
-from services.router.domain.points import points
 from services.router.domain.relations import messages
-from services.router.domain.sla import clocks
-from services.router.domain.stakeholders import subscriptions, updates
 from shared.events import IncidentEvent, RelatedChanged
 
 
@@ -60,74 +45,50 @@ def decide(
     `incident` is the newest one of the event's key, or None; `bundle` the one it started with (the live one
     when there is none yet). `now` is aware UTC; time never runs backwards for an incident.
     """
-    if incident is not None:
-        now = max(now, incident.decided_at)
+    if isinstance(signal, EventReceived):
+        now = max(now, incident.decided_at) if incident is not None else now
+        decision = _on_event(incident, signal.event, context, bundle, now)
+        return sender_silence.with_siblings(decision, incident, signal.event, now)
+    assert incident is not None, "only an event may meet no incident"
+    acted = isinstance(signal, ActionTaken)
+    draft = Draft(incident, bundle, context, max(now, incident.decided_at), acted=acted)
+    plan.run(plan.BEFORE, draft)
     match signal:
-        case EventReceived(event) if incident is not None and incident.merged:
-            passed_on = _passed_on(_draft(incident, signal, context, bundle, now), event)
-            return sender_silence.with_siblings(passed_on, incident, event, now)
-        case EventReceived(event):
-            decision = _on_event(incident, event, context, bundle, now)
-            return sender_silence.with_siblings(decision, incident, event, now)
         case TimerFired():
-            return _on_timer(_draft(incident, signal, context, bundle, now))
+            return _on_timer(draft)
         case ActionTaken():
-            return _on_action(_draft(incident, signal, context, bundle, now), signal)
+            return _on_action(draft, signal)
         case DeliveryReported():
-            return _on_report(_draft(incident, signal, context, bundle, now), signal)
+            return _on_report(draft, signal)
         case RelatedMessage(message):
-            return _on_related(_draft(incident, signal, context, bundle, now), message)
+            return _on_related(draft, message)
         case _:
             assert_never(signal)
 
 
-def _draft(
-    incident: Incident | None, signal: Signal, context: Context, bundle: CompiledBundle, now: datetime
-) -> Draft:
-    assert incident is not None, "only an event may meet no incident"
-    draft = Draft(incident, bundle, context, now, caused_at=caused_at(signal))
-    if isinstance(signal, EventReceived):
-        sender_silence.spoke(draft, signal.event)
-    elif incident.last_event_at is None:
-        draft.set(last_event_at=incident.decided_at)  # of an earlier release: not later than that
-    clocks.watch_again(draft)
-    if incident.is_open:
-        suppression.begin(draft)
-    return draft
-
-
-def _conclude(draft: Draft, *, shifts: bool = False) -> Decision:
-    """Points, stakeholders, the next due time, and the invariant that nothing stands still.
-
-    `shifts`: look whether a shift has ended – when all is asked that is asked anyhow, so that nobody who
-    comes on is asked twice.
-    """
-    if draft.is_open and draft.initial.version:
-        unsuppress.check(draft)
-    sender_silence.begin_anew(draft)
-    if draft.is_open and not draft.is_muted:
-        points.check_conditions(draft)
-    if shifts and draft.is_open:
-        handoff.check(draft)
-        unsettled.check(draft)
-    worsening.check(draft)
-    if draft.incident.suppressed_by:
-        clocks.pause_or_go_on(draft)
-    suppression.explain(draft)
-    grouping.after(draft)
-    messages.name_upstream(draft)
-    updates.before_telling(draft)
-    subscriptions.fan_out(draft)
-    updates.after_telling(draft)
-    paged_people.conclude(draft)
-    closing.after(draft)
-    unsettled.keep(draft)
-    draft.set(next_due_at=next_due.next_due(draft))
+def _conclude(draft: Draft, stages: plan.Stages = plan.AFTER_ANYTHING_ELSE) -> Decision:
+    """What follows from it, when it is looked at next, and the invariant: nothing stands still."""
+    plan.run(stages, draft)
+    draft.set(next_due_at=plan.next_due(draft))
     assert draft.incident.status == "closed" or draft.incident.next_due_at is not None
     return draft.finish()
 
 
 # --- events -----------------------------------------------------------------------------------------------
+
+Said: TypeAlias = Callable[[Draft, IncidentEvent], None]
+SAID_WHILE_OPEN: Final[Mapping[str, Said]] = {
+    "trigger": sender_events.repeat,
+    "update": sender_events.update,
+    "note": sender_events.note,
+    "acknowledge": sender_events.acknowledge,
+    "resolve": sender_events.resolve,
+    **dict.fromkeys(("unacknowledge", "snooze", "escalate", "assign"), by_sender.obey),
+}
+SAID_WHILE_RESOLVED: Final[Mapping[str, Said]] = {
+    "update": sender_events.update,
+    "note": sender_events.note,
+}
 
 
 def _on_event(
@@ -137,64 +98,52 @@ def _on_event(
     bundle: CompiledBundle,
     now: datetime,
 ) -> Decision:
-    if event.action == "change":
+    """What a sender said: to the incident that stands, to one that is over, or it opens another one."""
+    merged = incident is not None and incident.merged
+    if event.action == "change" and not merged:
         return _orphaned(event, "a change event: recorded, notifies nobody")
-    if event.action == "trigger":
-        return _on_trigger(incident, event, context, bundle, now)
+    if incident is None and event.action == "trigger":
+        return _open(event, context, now, "", context.remembered_resolve)
     if incident is None:
         return _orphaned(event, f"{event.action}: no incident has this key")
-    draft = _draft(incident, EventReceived(event), context, bundle, now)
-    if incident.is_open:
-        _on_open(draft, event)
+    draft = Draft(incident, bundle, context, now, event=event)
+    plan.run(plan.BEFORE, draft)
+    if merged:
+        messages.pass_on(draft, event)
+        return draft.finish()
+    said = SAID_WHILE_OPEN if draft.is_open else SAID_WHILE_RESOLVED if draft.is_resolved else {}
+    does = said.get(event.action)
+    if does is not None:
+        does(draft, event)
         return _conclude(draft)
-    if event.action in {"update", "note"} and incident.status == "resolved":
-        (sender_events.update if event.action == "update" else sender_events.note)(draft, event)
-        return _conclude(draft)
-    if event.action == "resolve" and event.occurred_at is not None:
-        draft.set(source_time=late_trigger.latest(event, incident.source_time))
-    return _recorded(draft, event, f"{event.action} of an incident that is {incident.status}: recorded only")
+    return _came_back(draft, event) if event.action == "trigger" else _recorded(draft, event)
 
 
 def _orphaned(event: IncidentEvent, reason: str) -> Decision:
     return Decision(None, orphan=Orphan(event, reason), changed=False)
 
 
-def _passed_on(draft: Draft, event: IncidentEvent) -> Decision:
-    messages.pass_on(draft, event)
-    return draft.finish()
-
-
-def _recorded(draft: Draft, event: IncidentEvent, text: str) -> Decision:
+def _recorded(draft: Draft, event: IncidentEvent) -> Decision:
+    """It changes nothing any more; when its sender said that it is over counts all the same (rule 16)."""
+    incident = draft.incident
+    if event.action == "resolve" and event.occurred_at is not None:
+        draft.set(source_time=late_trigger.latest(event, incident.source_time))
     draft.actor = sender(event)
-    draft.set(events=draft.incident.events + 1)
-    draft.say("recorded", text)
+    draft.set(events=incident.events + 1)
+    draft.say("recorded", f"{event.action} of an incident that is {incident.status}: recorded only")
     return draft.finish()
 
 
-def _on_trigger(
-    incident: Incident | None,
-    event: IncidentEvent,
-    context: Context,
-    bundle: CompiledBundle,
-    now: datetime,
-) -> Decision:
-    if incident is None:
-        return _open(event, context, now, "", context.remembered_resolve)
-    draft = _draft(incident, EventReceived(event), context, bundle, now)
-    if incident.is_open:
-        sender_events.repeat(draft, event)
-        return _conclude(draft)
-    if incident.status == "resolved" and now < next_due.reopens_until(draft):
-        window = span(next_due.reopen_within(draft))
+def _came_back(draft: Draft, event: IncidentEvent) -> Decision:
+    """Triggered again after it was resolved or closed: it is reopened, or another one opens."""
+    if draft.is_resolved and draft.now < closing.reopens_until(draft):
+        window = span(closing.reopen_within(draft))
         reopening.by_event(draft, event, why=f"triggered again within {window} of being resolved")
         return _conclude(draft)
-    unconfirmed = _is_unconfirmed(draft)
-    return _open(event, context, now, incident.id, incident.source_time, unconfirmed=unconfirmed)
-
-
-def _is_unconfirmed(draft: Draft) -> bool:
-    """Whether it is resolved and somebody is still to say so: then it hears that the problem came back."""
-    return draft.incident.status == "resolved" and draft.policy.spec.close is not None
+    before = draft.incident
+    # Whoever is still to say that it was solved hears that the problem came back.
+    unconfirmed = draft.is_resolved and draft.policy.spec.close is not None
+    return _open(event, draft.context, draft.now, before.id, before.source_time, unconfirmed=unconfirmed)
 
 
 def _open(
@@ -207,83 +156,25 @@ def _open(
     unconfirmed: bool = False,
 ) -> Decision:
     record = opening.new_record(event, context.live.hash, now, previous, resolved)
-    draft = Draft(record, context.live, context, now, caused_at=event.received_at)
+    draft = Draft(record, context.live, context, now, event=event)
     opening.open_new(draft, event)
     if unconfirmed:
         draft.signal(previous, "came_back")
     return _conclude(draft)
 
 
-def _on_open(draft: Draft, event: IncidentEvent) -> None:
-    match event.action:
-        case "update":
-            sender_events.update(draft, event)
-        case "note":
-            sender_events.note(draft, event)
-        case "acknowledge":
-            sender_events.acknowledge(draft, event)
-        case "resolve":
-            sender_events.resolve(draft, event)
-        case "unacknowledge" | "snooze" | "escalate" | "assign":
-            by_sender.obey(draft, event)
-        case _:
-            raise AssertionError(f"{event.action} is handled before")
-
-
 # --- timers -----------------------------------------------------------------------------------------------
 
 
 def _on_timer(draft: Draft) -> Decision:
-    incident, now = draft.incident, draft.now
-    if incident.stuck is not None and now >= incident.stuck.retry_at:
-        draft.set(stuck=None)
-        draft.say("retried", f"decided again after an error: {incident.stuck.error}", Reason("rule 18"))
-    if incident.status == "closed":
-        return Decision(incident, changed=False)
-    if incident.status == "resolved":
-        closing.check(draft)
-        return _conclude(draft)
-    if sender_silence.resolves(draft):
-        return _conclude(draft)
-    pauses.check(draft)
-    late_trigger.check(draft)
-    messages.check(draft)
-    points.check_shares(draft)
-    position = draft.incident.chain
-    if position.due is not None and now >= position.due:
-        if delivery_reports.is_lost(draft):
-            delivery_reports.step_past(draft)
-        else:
-            chain.time_out(draft)
-    sender_silence.ask(draft)
-    _ask_the_forgetful(draft)
-    return _conclude(draft, shifts=True)
+    """Do what is due."""
+    if draft.incident.status == "closed":
+        return Decision(draft.incident, changed=False)
+    looked_at_all = plan.run_due(draft)
+    return _conclude(draft, plan.AFTER_A_TIMER if looked_at_all else plan.AFTER_ANYTHING_ELSE)
 
 
-def _ask_the_forgetful(draft: Draft) -> None:
-    """Taken and untouched: first the assignee is asked, then the level is paged again (rule 6)."""
-    incident = draft.incident
-    if incident.status != "acknowledged" or incident.stands_still or draft.now < next_due.forgotten_at(draft):
-        return
-    quiet = span(draft.policy.spec.forgotten_after)
-    reason = Reason("rule 6: forgotten_after", values={"forgotten_after": quiet})
-    if incident.asked_at is None and incident.assignee:
-        draft.set(asked_at=draft.now)
-        draft.say(
-            "asked", f"untouched for {quiet}: {draft.directory.display(incident.assignee)} is asked", reason
-        )
-        text = f"You took it and nothing has happened for {quiet}. Are you still on it?"
-        draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
-        return
-    draft.set(status="triggered", assignee="", asked_at=None, touched_at=draft.now)
-    cause = f"it was taken and then untouched for {quiet}"
-    chain.restart(draft, cause=cause, reason=reason)
-    text = f"Others are asked now because {cause}: it is no longer assigned to you."
-    ownership.tell_who_had_it(draft, incident.assignee, text)
-    draft.change("escalated")
-
-
-# --- people and reports -----------------------------------------------------------------------------------
+# --- people, other incidents, reports ---------------------------------------------------------------------
 
 
 def _on_action(draft: Draft, signal: ActionTaken) -> Decision:

@@ -21,7 +21,16 @@ from services.router.domain.model.incident import MUTED, OPEN, Incident
 from services.router.domain.model.parts import OpenPage
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.snapshot import snapshot
-from shared.events import ClockEvent, IncidentChanged, Notice, Page, Recipient, RelatedChanged, Settled
+from shared.events import (
+    ClockEvent,
+    IncidentChanged,
+    IncidentEvent,
+    Notice,
+    Page,
+    Recipient,
+    RelatedChanged,
+    Settled,
+)
 from shared.policy.calendars.open_hours import Calendars, named
 from shared.policy.cel.expressions import Activation, Condition, Place
 
@@ -55,6 +64,7 @@ _SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
 }
 # What `is_open`, `is_muted` and `stands_still` ask about.
 _STANDING: Final = frozenset({"status", "belongs_to", "suppression", "snooze", "waiting", "late"})
+_GRADE: Final = frozenset({"priority", "severity", "kind"})
 _POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is known for what it is
 # The timeline's lines that say what happened to the incident, not how it was worked out.
 _TELLING: Final = frozenset(
@@ -105,7 +115,8 @@ class Draft:
     context: Context
     now: datetime
     actor: str = LADDER
-    caused_at: datetime | None = None
+    event: IncidentEvent | None = None  # what is decided about, if a sender said it
+    acted: bool = False  # somebody did something to it: that is decided about
     entries: list[Entry] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
@@ -128,6 +139,11 @@ class Draft:
     is_open: bool = field(init=False)  # this and the next two: as the record has them
     is_muted: bool = field(init=False)
     stands_still: str = field(init=False)
+    is_acknowledged: bool = field(init=False)
+    is_resolved: bool = field(init=False)
+    was_quiet: bool = field(init=False)  # before this decision it stood still or was not open
+    may_be_suppressed: bool = field(init=False)  # there is something by which anything could be
+    regraded: bool = False  # its priority, severity or kind was set
     clock_events: list[ClockEvent] = field(default_factory=list)
     failures: dict[Place, str] = field(
         default_factory=dict
@@ -140,6 +156,10 @@ class Draft:
         self.live = self.context.live
         self._follow(self.bundle)
         self._stand()
+        self.was_quiet = bool(self.stands_still) or not self.is_open
+        overlay = self.context.overlay
+        anything = self.live.suppress.rules or overlay.silences or overlay.maintenance
+        self.may_be_suppressed = bool(anything) and self.incident.integration != LADDER
 
     @property
     def version(self) -> int:
@@ -164,13 +184,17 @@ class Draft:
             self.policy = self.bundle.policies[after.chain.policy]
         if not _STANDING.isdisjoint(changes):
             self._stand()
+        if not _GRADE.isdisjoint(changes):
+            self.regraded = True
         if self._activation is not None:
             for name, value in changes.items():
                 if name in _SEEN_AS and getattr(before, name) != value:
                     self._forget(_SEEN_AS[name])
 
     def _stand(self) -> None:
-        self.is_open = self.incident.status in OPEN
+        status = self.incident.status
+        self.is_open, self.is_resolved = status in OPEN, status == "resolved"
+        self.is_acknowledged = status == "acknowledged"
         self.stands_still = self.incident.stands_still
         self.is_muted = self.stands_still in MUTED
 
@@ -413,7 +437,7 @@ class Draft:
             message = IncidentChanged(
                 message_id=derived_id(incident.id, "version", version),
                 at=self.now,
-                caused_at=self.caused_at,
+                caused_at=self.event.received_at if self.event is not None else None,
                 changes=tuple(self.changes),
                 why=tuple(entry.text for entry in self.entries if entry.kind in _TELLING),
                 actor=self.actor,

@@ -7,13 +7,14 @@ that overrides and a changed schedule are honoured. People and schedules are tho
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found
+from services.router.domain.draft.stages import Moment
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.parts import Duty
 from services.router.domain.model.reason import Reason
@@ -67,13 +68,6 @@ def check(draft: Draft) -> None:
         _hand_over(draft, duty, roster, found)
 
 
-def moments(draft: Draft) -> Iterator[datetime]:
-    """The end of the shift, as far as it is known."""
-    incident = draft.incident
-    if incident.duty is not None and incident.status == "acknowledged" and not incident.is_muted:
-        yield incident.duty.until
-
-
 def _noted(draft: Draft, duty: Duty, found: OnCall, roster: Roster) -> Duty:
     """Who has the schedule now, and when to ask again."""
     if found.user is None:
@@ -112,6 +106,15 @@ def _hand_over(draft: Draft, duty: Duty, roster: Roster, found: OnCall) -> None:
         text = f"{follows} and {heard}; it stays with you until somebody takes it over."
         outgoing = Recipient(kind="user", name=duty.user)
         draft.tell(outgoing, "handoff", text=text, reason="it is assigned to you")
+
+
+SHIFT_ENDS: Final = Moment(
+    "the shift of whoever has it ends",
+    attrgetter("incident.duty.until"),
+    check,
+    when=("incident.duty", "is_acknowledged"),
+    unless=("is_muted",),
+)
 
 
 class Turn(NamedTuple):

@@ -6,7 +6,7 @@ follows is asked or told, as its `handoff` says; nobody twice for the same in on
 taken is `handoff`'s. While nobody may be told (`is_muted`) it waits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import Found
+from services.router.domain.draft.stages import Moment
 from services.router.domain.escalation.handoff import RULE, THROUGH, Turn, turn_of
 from services.router.domain.escalation.next_step import otherwise
 from services.router.domain.model.parts import Asked, OpenPage
@@ -56,13 +57,6 @@ def seen(draft: Draft, page: OpenPage) -> None:
         draft.set(unsettled=kept)
 
 
-def moments(draft: Draft) -> Iterator[datetime]:
-    """The ends of those shifts, as far as they are known."""
-    if not draft.is_muted:
-        for each in draft.incident.unsettled:
-            yield each.until
-
-
 def check(draft: Draft) -> None:
     """Ask or tell whoever follows where a shift has ended; the next moment to look then lies ahead."""
     if draft.is_muted:
@@ -74,6 +68,19 @@ def check(draft: Draft) -> None:
         left = tuple(one for one in kept if one is not None)
         if left != draft.incident.unsettled:
             draft.set(unsettled=left)
+
+
+def _earliest(draft: Draft) -> datetime:
+    return min(each.until for each in draft.incident.unsettled)
+
+
+SHIFTS_END: Final = Moment(
+    "the shift of whoever was asked ends",
+    _earliest,
+    check,
+    when=("incident.unsettled",),
+    unless=("is_muted",),
+)
 
 
 def _hands_over(roster: Roster) -> bool:

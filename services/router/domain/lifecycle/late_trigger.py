@@ -4,11 +4,12 @@ It may be the late twin of a highly available pair, or come from a sender that k
 paged for two minutes, in which a resolve ends it. Otherwise it pages. No trigger is ignored for its time.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from services.router.domain.draft.draft import LADDER, Draft
+from services.router.domain.draft.stages import Moment
 from services.router.domain.draft.wording import span
 from services.router.domain.escalation import chain, grace, paging
 from services.router.domain.model.parts import Late
@@ -79,11 +80,8 @@ def repeated(draft: Draft, event: IncidentEvent) -> None:
         end(draft, "it was triggered again, and not from before the last resolve")
 
 
-def check(draft: Draft) -> None:
-    """Its time is over and it still stands: people are asked."""
-    held = draft.incident.late
-    if held is not None and draft.now >= held.until:
-        end(draft, f"it still stands {span(HOLD)} after a trigger from before the last resolve")
+def _still_stands(draft: Draft) -> None:
+    end(draft, f"it still stands {span(HOLD)} after a trigger from before the last resolve")
 
 
 def end(draft: Draft, why: str) -> None:
@@ -123,10 +121,12 @@ def solved(draft: Draft, held: Late) -> None:
     draft.say(_OVER, text, Reason(_RULE))
 
 
-def moments(draft: Draft) -> Iterator[datetime]:
-    """When people are asked after all."""
-    if draft.incident.late is not None:
-        yield draft.incident.late.until
+STILL_STANDS: Final = Moment(
+    "a late trigger still stands",
+    attrgetter("incident.late.until"),
+    _still_stands,
+    when=("incident.late",),
+)
 
 
 def _moment(at: datetime) -> str:

@@ -4,11 +4,12 @@ Both need an end (rule 6). Snooze stops levels, never clocks; waiting stops leve
 says so. A rise in priority ends both.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.stages import Moment
 from services.router.domain.escalation import chain, delivery_reports
 from services.router.domain.model.parts import Snooze, Waiting
 from services.router.domain.model.reason import Reason
@@ -91,18 +92,23 @@ def rouse(draft: Draft, why: str) -> None:
         draft.change("resumed")
 
 
-def check(draft: Draft) -> None:
-    """End what is over."""
-    incident = draft.incident
-    if incident.waiting is not None and draft.now >= incident.waiting.until:
-        resume(draft, "the time to wait is over")
-    if incident.snooze is not None and draft.now >= incident.snooze.until:
-        wake(draft, "its time is over")
+def _waiting_ends(draft: Draft) -> None:
+    resume(draft, "the time to wait is over")
 
 
-def moments(draft: Draft) -> Iterator[datetime]:
-    """When the rest ends."""
-    if draft.incident.waiting is not None:
-        yield draft.incident.waiting.until
-    if draft.incident.snooze is not None:
-        yield draft.incident.snooze.until
+def _snooze_ends(draft: Draft) -> None:
+    wake(draft, "its time is over")
+
+
+WAITING_ENDS: Final = Moment(
+    "the waiting ends",
+    attrgetter("incident.waiting.until"),
+    _waiting_ends,
+    when=("incident.waiting",),
+)
+SNOOZE_ENDS: Final = Moment(
+    "the snooze ends",
+    attrgetter("incident.snooze.until"),
+    _snooze_ends,
+    when=("incident.snooze",),
+)

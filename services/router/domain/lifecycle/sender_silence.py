@@ -6,7 +6,6 @@ Where nothing proves that they can come in, nothing is resolved by a silence: it
 once a silence: the next event begins another one.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ import msgspec
 from services.router.domain.draft.draft import LADDER, Draft, derived_id
 from services.router.domain.draft.names import user
 from services.router.domain.draft.recipients import Found
+from services.router.domain.draft.stages import Moment
 from services.router.domain.draft.wording import span
 from services.router.domain.escalation import chain
 from services.router.domain.lifecycle import transitions
@@ -40,18 +40,20 @@ class Silence(msgspec.Struct, frozen=True):
     """A rule that is not yet done with for this silence, and when the silence is long enough for it."""
 
     at: datetime
+    since: datetime
+    length: timedelta
     proven: bool  # Ladder has listened up to then
     resolves: bool
-    cause: str
-    reason: Reason
+    unproven: bool  # it would resolve, and nothing proves that its sender could be heard
 
 
 # --- what the sender says ---------------------------------------------------------------------------------
 
 
-def spoke(draft: Draft, event: IncidentEvent) -> None:
+def spoke(draft: Draft) -> None:
     """An event of its key: whatever was asked about its silence is answered."""
-    incident = draft.incident
+    incident, event = draft.incident, draft.event
+    assert event is not None
     draft.set(
         last_event_at=draft.now,
         still_asked=False,
@@ -62,13 +64,15 @@ def spoke(draft: Draft, event: IncidentEvent) -> None:
     )
 
 
+def date(draft: Draft) -> None:
+    """One of an earlier release: its last event was not later than what was decided last."""
+    draft.set(last_event_at=draft.incident.decided_at)
+
+
 def begin_anew(draft: Draft) -> None:
     """What kept it still, or closed, is over: the silence counts from now."""
-    before, incident = draft.initial, draft.incident
-    if not incident.is_open or incident.stands_still or not (before.stands_still or not before.is_open):
-        return
     draft.set(quiet_from=draft.now)
-    if not before.is_open:
+    if not draft.initial.is_open:
         draft.set(doubt=None)
 
 
@@ -90,57 +94,67 @@ def answered(draft: Draft, user: str, who: str) -> None:
 # --- what a silence means ---------------------------------------------------------------------------------
 
 
-def resolves(draft: Draft) -> bool:
-    """Whether its sender has been silent for so long that it is over; before a timer asks anybody."""
+def _ends_at(draft: Draft) -> datetime | None:
+    """When a silence is its end; as long as that is not proven, when it is asked again whether it is."""
     found = _silence(draft)
-    if found is None or not found.resolves or not found.proven or draft.now < found.at:
-        return False
-    draft.say("silent", f"{found.cause}: with `then: resolve` that is its end", found.reason)
-    if grouping.keeps_open(draft):
-        return True
-    transitions.resolve(draft, by=LADDER, text=f"resolved: {found.cause}", source_time=None)
-    return True
+    return _long_enough(draft, found) if found is not None and found.resolves else None
 
 
-def ask(draft: Draft) -> None:
+def _end(draft: Draft) -> None:
+    """Its sender has been silent for so long that it is over."""
+    found = _silence(draft)
+    assert found is not None
+    cause = _cause(draft, found)
+    draft.say("silent", f"{cause}: with `then: resolve` that is its end", _reason(draft, found))
+    if not grouping.keeps_open(draft):
+        transitions.resolve(draft, by=LADDER, text=f"resolved: {cause}", source_time=None)
+
+
+def _asked_at(draft: Draft) -> datetime | None:
+    """When somebody is to be asked, or a silence is looked at of which nobody can be asked now."""
+    found, coming = _silence(draft), list[datetime]()
+    if _can_be_asked(draft):
+        coming += [draft.incident.doubt.at] if draft.incident.doubt is not None else []
+        coming += [found.at] if found is not None and _is_a_question(found) else []
+    if found is not None and not found.resolves and (found.at > draft.now or not found.proven):
+        coming.append(_long_enough(draft, found))
+    return min(coming, default=None)
+
+
+def _ask_first(draft: Draft) -> None:
     """Ask whoever has it, else the level, whether it still stands."""
-    begin_anew(draft)
-    for at, cause, reason in _questions(draft):
-        if draft.now >= at:
-            _ask(draft, at, cause, reason)
-            return
-
-
-def moments(draft: Draft) -> Iterator[datetime]:
-    """When a silence is long enough."""
-    yield from (at for at, _, _ in _questions(draft))
-    found = _silence(draft)
-    if found is None:
-        return
-    if found.at > draft.now:
-        yield found.at
-    elif not found.proven:
-        yield draft.now + _until_proven(draft, found.at)
-    elif found.resolves:
-        yield found.at
-
-
-def _questions(draft: Draft) -> Iterator[tuple[datetime, str, Reason]]:
-    """What somebody is to be asked, and when, as things stand now."""
-    incident = draft.incident
+    found, doubt = _silence(draft), draft.incident.doubt
     if not _can_be_asked(draft):
         return
-    if incident.doubt is not None:
-        yield incident.doubt.at, incident.doubt.why, Reason(_RULE)
-    found = _silence(draft)
-    if found is not None and not found.resolves and found.proven:
-        yield found.at, found.cause, found.reason
+    if doubt is not None and draft.now >= doubt.at:
+        _ask(draft, doubt.at, doubt.why, Reason(_RULE))
+    elif found is not None and _is_a_question(found) and draft.now >= found.at:
+        _ask(draft, found.at, _cause(draft, found), _reason(draft, found))
+
+
+def _is_a_question(found: Silence) -> bool:
+    return not found.resolves and found.proven
+
+
+ENDS_IT: Final = Moment("its sender's silence ends it", _ends_at, _end, when=("live.listens",))
+IS_ASKED: Final = Moment(
+    "its sender's silence is asked about",
+    _asked_at,
+    _ask_first,
+    any_of=("live.listens", "incident.doubt"),
+)
+
+
+def _long_enough(draft: Draft, found: Silence) -> datetime:
+    if found.at > draft.now or found.proven:
+        return found.at
+    return draft.now + _until_proven(draft, found.at)
 
 
 def _can_be_asked(draft: Draft) -> bool:
     """Not what stands still, and not before its first level was asked at all."""
     incident = draft.incident
-    if not incident.is_open or incident.stands_still or incident.still_asked or incident.said_to_stand:
+    if draft.stands_still or incident.still_asked or incident.said_to_stand:
         return False
     return bool(incident.assignee) or not (incident.chain.unasked or incident.chain.state == "held")
 
@@ -148,7 +162,7 @@ def _can_be_asked(draft: Draft) -> bool:
 def _silence(draft: Draft) -> Silence | None:
     incident = draft.incident
     spec = draft.live.spec.integrations.get(incident.integration) if draft.live.listens else None
-    if spec is None or spec.silent_after is None or incident.said_to_stand or not incident.is_open:
+    if spec is None or spec.silent_after is None or incident.said_to_stand:
         return None
     if any(quiet is not None for quiet in (incident.suppression, incident.snooze, incident.waiting)):
         return None
@@ -157,32 +171,39 @@ def _silence(draft: Draft) -> Silence | None:
     does = spec.on_silence == "resolve" and proven
     if (incident.ended_itself and (does or not incident.members_open)) or (incident.parent and not does):
         return None
-    since = max(last, incident.quiet_from or last, heard.since if heard is not None else last)
-    at, length = since + spec.silent_after, span(spec.silent_after)
-    values = {"last_event_at": last.isoformat(), "silent_after": length, "then": spec.on_silence}
-    if since > last:
-        values["counts_from"] = since.isoformat()
-    if heard is not None and since == heard.since > last:
-        values["ladder_has_listened_since"] = since.isoformat()
+    since = max(last, _quiet_from(draft) or last, heard.since if heard is not None else last)
+    at = since + spec.silent_after
     unproven = spec.on_silence == "resolve" and not proven
-    return Silence(
-        at,
-        heard is None or heard.until >= at,
-        does,
-        _cause(incident, length) + (_UNPROVEN if unproven else ""),
-        Reason(
-            f"integrations.{incident.integration}.silent_after",
-            values=values,
-            instead_of=[_NO_CANARIES] if unproven else [],
-        ),
-    )
+    return Silence(at, since, spec.silent_after, heard is None or heard.until >= at, does, unproven)
 
 
-def _cause(incident: Incident, length: str) -> str:
+def _quiet_from(draft: Draft) -> datetime | None:
+    """From when it counts anew; from now, if this decision ended what kept it still."""
+    return draft.now if draft.was_quiet and not draft.stands_still else draft.incident.quiet_from
+
+
+def _cause(draft: Draft, found: Silence) -> str:
+    """What is told of it."""
+    incident, length = draft.incident, span(found.length)
+    unproven = _UNPROVEN if found.unproven else ""
     if incident.ended_itself:
         left = grouping.count(incident.members_open)
-        return f"its sender said {length} ago that it is over, and what is grouped under it stands: {left}"
-    return f"its sender ({incident.integration}) has been silent for {length}"
+        said = f"its sender said {length} ago that it is over, and what is grouped under it stands: {left}"
+        return said + unproven
+    return f"its sender ({incident.integration}) has been silent for {length}" + unproven
+
+
+def _reason(draft: Draft, found: Silence) -> Reason:
+    incident, heard = draft.incident, draft.context.heard
+    last, spec = incident.last_event_at or incident.decided_at, draft.live.spec.integrations
+    does = spec[incident.integration].on_silence
+    values = {"last_event_at": last.isoformat(), "silent_after": span(found.length), "then": does}
+    if found.since > last:
+        values["counts_from"] = found.since.isoformat()
+    if heard is not None and found.since == heard.since > last:
+        values["ladder_has_listened_since"] = found.since.isoformat()
+    where = f"integrations.{incident.integration}.silent_after"
+    return Reason(where, values=values, instead_of=[_NO_CANARIES] if found.unproven else [])
 
 
 def _until_proven(draft: Draft, at: datetime) -> timedelta:

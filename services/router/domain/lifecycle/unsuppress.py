@@ -1,9 +1,13 @@
 """The end of a suppression: what still stands is paged or dropped (POLICY.md, rule 11)."""
 
+from operator import attrgetter
+from typing import Final
+
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import LADDER, Draft
 from services.router.domain.draft.names import user
+from services.router.domain.draft.stages import Moment
 from services.router.domain.escalation import chain, delivery_reports
 from services.router.domain.lifecycle import transitions
 from services.router.domain.model.reason import Reason
@@ -13,9 +17,6 @@ from services.router.domain.sla import clocks
 
 def check(draft: Draft) -> None:
     """Whether what suppresses an open incident still does; otherwise it is over with."""
-    incident = draft.incident
-    if incident.suppression is None:
-        return
     quiet = suppression.find(draft)
     if quiet is not None:
         suppression.go_on(draft, quiet)
@@ -23,6 +24,14 @@ def check(draft: Draft) -> None:
         _drop(draft)
     else:
         _end(draft)
+
+
+ENDS: Final = Moment(
+    "the suppression ends",
+    attrgetter("incident.suppression.until"),
+    check,
+    when=("incident.suppression",),
+)
 
 
 def _is_dropped(draft: Draft) -> bool:

@@ -97,8 +97,3 @@ class ActionTaken:
 
 
 Signal: TypeAlias = EventReceived | TimerFired | DeliveryReported | ActionTaken | RelatedMessage
-
-
-def caused_at(signal: Signal) -> datetime | None:
-    """When intake received the event behind the signal; None for every other signal."""
-    return signal.event.received_at if isinstance(signal, EventReceived) else None

@@ -4,8 +4,7 @@ The parent keeps only how many there are, so that ten thousand members weigh no 
 their parent. What they have to tell each other goes through the log (domain/relations/messages.py).
 """
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
@@ -242,13 +241,6 @@ def _why_not(draft: Draft, other: Other) -> str:
         return f"that one is {how} {other.parent}: merge into {other.parent}"
     open_already = other.status in {"triggered", "acknowledged"}
     return "" if open_already else f"that one is {other.status}: only an open one can take it"
-
-
-def moments(draft: Draft) -> Iterator[datetime]:
-    """When whoever has the parent hears of those that joined since the last notice."""
-    group = draft.incident.group
-    if group is not None and group.untold and draft.incident.assignee and group.told_at is not None:
-        yield group.told_at + BETWEEN_NOTICES
 
 
 def count(number: int) -> str:

@@ -4,13 +4,14 @@ Silences and maintenance come first, then the rules of the policy in force; the 
 condition that fails does not apply (the safe side). What Ladder tells of itself is never suppressed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from services.router.domain.draft.draft import LADDER, Draft
+from services.router.domain.draft.stages import Moment
 from services.router.domain.model.context import Cause, Maintenance
 from services.router.domain.model.decision import Explains
 from services.router.domain.model.parts import Suppressed, Then
@@ -51,7 +52,7 @@ def of_maintenance(name: str) -> str:
 
 def at_opening(draft: Draft) -> None:
     """Whether the new (or reopened) incident is suppressed from its first moment: its clocks wait, too."""
-    if not _is_possible(draft):
+    if not draft.may_be_suppressed:
         return
     _tell_failures(draft)
     quiet = find(draft)
@@ -67,9 +68,7 @@ def at_reopening(draft: Draft) -> None:
 
 
 def begin(draft: Draft) -> None:
-    """Suppress an open incident from now on, if something says so: before anything of this decision."""
-    if draft.incident.suppression is not None or not _is_possible(draft):
-        return
+    """Suppress an open incident from now on, if something says so."""
     quiet = find(draft)
     if quiet is None:
         return
@@ -92,39 +91,37 @@ def go_on(draft: Draft, quiet: Quiet) -> None:
 
 def find(draft: Draft) -> Quiet | None:
     """What suppresses the incident as it is now."""
-    if not _is_possible(draft):
+    if not draft.may_be_suppressed:
         return None
     return _of_office(draft) or _of_rules(draft)
 
 
-def moments(draft: Draft) -> Iterator[datetime]:
-    """When to ask again: at the end of a suppression, and when a planned one begins."""
-    by, now = draft.incident.suppression, draft.now
-    if by is not None:
-        yield by.until
-        return
-    if not _is_possible(draft):
-        return
-    for rule in draft.live.suppress.rules:
-        if rule.spec.window is not None and (opens := _next_opening(rule.spec.window, now)) is not None:
-            yield opens
-    for work in draft.context.overlay.maintenance:
-        if work.window is not None and (opens := _next_opening(work.window, now)) is not None:
-            yield opens
-        if work.starts is not None and work.starts > now:
-            yield work.starts
-    for silence in draft.context.overlay.silences:
-        if silence.starts > now:
-            yield silence.starts
+def _next_beginning(draft: Draft) -> datetime | None:
+    """When the next planned one begins; nothing, while something suppresses it already."""
+    now, overlay = draft.now, draft.context.overlay
+    windows = [rule.spec.window for rule in draft.live.suppress.rules if rule.spec.window is not None]
+    windows += [work.window for work in overlay.maintenance if work.window is not None]
+    starts = [work.starts for work in overlay.maintenance if work.starts is not None]
+    starts += [silence.starts for silence in overlay.silences]
+    coming = [at for at in starts if at > now]
+    coming += [opens for window in windows if (opens := _next_opening(window, now)) is not None]
+    return min(coming, default=None)
+
+
+BEGINS: Final = Moment(
+    "a suppression begins",
+    _next_beginning,
+    begin,
+    when=("may_be_suppressed",),
+    unless=("incident.suppression",),
+)
 
 
 def explain(draft: Draft) -> None:
     """Whether it is the cause by which rules suppress others: open, and not suppressed or held itself."""
     causes, incident = draft.live.causes, draft.incident
-    if not causes.rules and not incident.explains:
-        return
     heard_of = incident.suppression is None and incident.late is None
-    stands = incident.is_open and heard_of and incident.integration != LADDER
+    stands = draft.is_open and heard_of and incident.integration != LADDER
     matching = causes.matching(draft.activation) if stands else ()
     now = tuple(dict.fromkeys(rule.spec.name for rule in matching))
     if now == incident.explains:
@@ -157,12 +154,6 @@ def _others(draft: Draft, name: str) -> list[Cause]:
         for cause in draft.context.causes.get(name, ())
         if cause.ended is None and cause.incident_id != draft.incident.id
     ]
-
-
-def _is_possible(draft: Draft) -> bool:
-    overlay = draft.context.overlay
-    any_at_all = draft.live.suppress.rules or overlay.silences or overlay.maintenance
-    return bool(any_at_all) and draft.incident.integration != LADDER
 
 
 def _set(draft: Draft, quiet: Quiet) -> None:

@@ -5,10 +5,12 @@ They fire beside the levels and never stop them. Each `when` point fires once an
 """
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.stages import Moment
 from services.router.domain.model.clock import Clock
 from services.router.domain.model.compiled_bundle import EscalationPolicy, Rule
 from services.router.domain.model.parts import PointState
@@ -70,6 +72,25 @@ def next_time(point: Point, state: PointState) -> datetime | None:
     return max(first, state.fired_at + point.repeat) if point.repeat is not None else None
 
 
+def _held_until(draft: Draft) -> datetime | None:
+    states, coming = draft.incident.points, list[datetime]()
+    for rule in draft.policy.points.rules:
+        state = states.get(rule.where)
+        at = next_time(rule.spec, state) if state is not None else None
+        if at is not None:
+            coming.append(at)
+    return min(coming, default=None)
+
+
+HELD: Final = Moment(
+    "a condition has held for long enough",
+    _held_until,
+    check_conditions,
+    when=("policy.points.rules", "incident.points"),
+    unless=("is_muted", "incident.late"),
+)
+
+
 def _is_due(point: Point, state: PointState, now: datetime) -> bool:
     due = next_time(point, state)
     return due is not None and due <= now
@@ -80,8 +101,6 @@ def check_shares(draft: Draft) -> None:
 
     While a late trigger is held they wait (rule 16).
     """
-    if draft.incident.late is not None:
-        return
     for target in [clock.target for clock in draft.incident.clocks]:
         for clock in draft.incident.clocks:
             if clock.target == target and clock.state == "running":
@@ -98,11 +117,35 @@ def _unfired(draft: Draft, target: str) -> list[tuple[float, Rule[Point]]]:
     ]
 
 
+def _reminders(clock: Clock) -> list[float]:
+    """The share of an `update` clock at which the next reminder is due: the end of the next silent period."""
+    return [clock.reminded + 1.0] if clock.target == "update" else []
+
+
 def unfired_shares(draft: Draft, clock: Clock) -> list[float]:
     """The shares of this clock at which something is still to happen."""
-    own = updates.reminders(clock) or ([] if clock.breached else [1.0])
+    own = _reminders(clock) or ([] if clock.breached else [1.0])
     warnings = [share for share in clock.warn_at if share not in clock.thresholds]
     return sorted({*own, *warnings, *(share for share, _ in _unfired(draft, clock.target))})
+
+
+def _next_share(draft: Draft) -> datetime | None:
+    coming = list[datetime]()
+    for clock in draft.incident.clocks:
+        shares = unfired_shares(draft, clock) if clock.state == "running" else None
+        at = clock.reaches(shares[0], draft.calendars) if shares else None
+        if at is not None:
+            coming.append(at)
+    return min(coming, default=None)
+
+
+SHARES: Final = Moment(
+    "a clock reaches a share of its time",
+    _next_share,
+    check_shares,
+    when=("incident.clocks",),
+    unless=("incident.late",),
+)
 
 
 def _check_clock(draft: Draft, clock: Clock) -> None:
@@ -112,9 +155,7 @@ def _check_clock(draft: Draft, clock: Clock) -> None:
         return
     policy, due = draft.policy, [each for each in _unfired(draft, clock.target) if each[0] in reached]
     warnings = [share for share in clock.warn_at if share in reached and share not in clock.thresholds]
-    marked = replace(
-        clock, thresholds=tuple(sorted({*clock.thresholds, *reached} - {*updates.reminders(clock)}))
-    )
+    marked = replace(clock, thresholds=tuple(sorted({*clock.thresholds, *reached} - {*_reminders(clock)})))
     draft.set(clocks=stopwatch.changed(draft.incident.clocks, clock.target, marked))
     if reached[-1] >= 1.0 and not clock.breached:
         marked = clocks.breach(draft, marked)

@@ -5,6 +5,7 @@ what no longer fits is answered (`refused`) or left alone.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from services.router.domain import closing
 from services.router.domain.draft.draft import LADDER, Draft
 from services.router.domain.draft.names import sender, user
+from services.router.domain.draft.stages import Moment
 from services.router.domain.lifecycle import (
     classify,
     event_fields,
@@ -97,11 +99,22 @@ def _tell_of_joins(draft: Draft, title: str) -> None:
     draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
 
 
-def check(draft: Draft) -> None:
-    """Tell whoever has it of those that joined since the last notice."""
+def _joins_told_at(draft: Draft) -> datetime | None:
     group = draft.incident.group
-    if group is not None and group.untold and draft.incident.status == "acknowledged":
-        _tell_of_joins(draft, "")
+    told = group.told_at if group is not None and group.untold else None
+    return told + grouping.BETWEEN_NOTICES if told is not None else None
+
+
+def _tell_of_those_between(draft: Draft) -> None:
+    _tell_of_joins(draft, "")
+
+
+JOINS_TOLD: Final = Moment(
+    "whoever has it hears who joined",
+    _joins_told_at,
+    _tell_of_those_between,
+    when=("incident.group", "incident.assignee"),
+)
 
 
 def _rise(draft: Draft, message: RelatedChanged, rule: str = _HIGHEST) -> None:

@@ -100,11 +100,6 @@ def _points_count_anew(draft: Draft) -> None:
 # --- silence ----------------------------------------------------------------------------------------------
 
 
-def reminders(clock: Clock) -> list[float]:
-    """The share of an `update` clock at which the next reminder is due: the end of the next silent period."""
-    return [clock.reminded + 1.0] if clock.target == "update" else []
-
-
 def remind(draft: Draft, clock: Clock) -> None:
     """So many periods have passed without an update: somebody is reminded, once however many there were."""
     periods = int((clock.elapsed(draft.now, draft.calendars) + TOLERANCE) / clock.goal)

@@ -1,0 +1,255 @@
+"""The plan of a decision, as tables: what precedes, what falls due, what concludes, each with its why.
+
+`decide` follows it from top to bottom. In between stands what the signal itself is about: an event, an
+action, a report, another incident's message; for a timer it is what is due. What is due and what is then done
+stand together (`Moment`): from the same lists comes the time at which the incident is looked at next.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from services.router.domain import closing
+from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.stages import Due, Moment, Stage
+from services.router.domain.escalation import delivery_reports, handoff, paged_people, unsettled
+from services.router.domain.lifecycle import (
+    forgotten,
+    late_trigger,
+    pauses,
+    sender_silence,
+    stuck,
+    unsuppress,
+    worsening,
+)
+from services.router.domain.muting import grouping, suppression
+from services.router.domain.points import points
+from services.router.domain.relations import messages
+from services.router.domain.sla import clocks
+from services.router.domain.stakeholders import subscriptions, updates
+
+FOLLOW_UP: Final = timedelta(days=1)  # the net under every other moment
+SOONEST: Final = timedelta(milliseconds=1)
+
+BEFORE: Final = (
+    Stage(
+        "its sender spoke",
+        sender_silence.spoke,
+        "whatever the event says, it ends the silence that the later stages ask about",
+        when=("event",),
+    ),
+    Stage(
+        "its last event gets a date",
+        sender_silence.date,
+        "records of an earlier release have none, and every silence counts from it",
+        unless=("incident.last_event_at",),
+    ),
+    Stage(
+        "promises are watched again",
+        clocks.watch_again,
+        "records of an earlier release left clocks broken whose time is not over; shares count from these",
+        when=("incident.clocks",),
+    ),
+    Stage(
+        "a suppression begins",
+        suppression.begin,
+        "before anybody is asked or told by this decision",
+        when=("is_open", "may_be_suppressed"),
+        unless=("incident.suppression",),
+        moment=suppression.BEGINS,
+    ),
+)
+
+WHILE_OPEN: Final = (
+    Due(stuck.RETRIES, "it is on record before what is then decided"),
+    Due(
+        sender_silence.ENDS_IT,
+        "before anybody is asked: what is over, or said to be, is asked about no more in this decision",
+        alone=True,
+    ),
+    Due(pauses.WAITING_ENDS, "the levels and clocks that stood still count from here"),
+    Due(pauses.SNOOZE_ENDS, "after the waiting: whichever ends last lets the levels go on"),
+    Due(late_trigger.STILL_STANDS, "while it is held, shares and levels wait"),
+    Due(messages.JOINS_TOLD, "whoever has it hears it before anything takes it from them"),
+    Due(
+        points.SHARES,
+        "before the levels: a point may hand it up, and that level's time counts from then. At every timer, "
+        "because a clock that is a rounding error early has reached its share",
+        early=True,
+    ),
+    Due(delivery_reports.NEXT_STEP, "after the points, which may have asked somebody already"),
+    Due(sender_silence.IS_ASKED, "after the step: whoever it pages is asked by that page"),
+    Due(forgotten.IS_FORGOTTEN, "last: whatever was done before has touched it"),
+)
+
+WHILE_RESOLVED: Final = (
+    Due(stuck.RETRIES, "it is on record before what is then decided"),
+    Due(points.SHARES, "the promise to close goes on, and is broken before it is kept", early=True),
+    Due(closing.CLOSES, "once it is closed nobody is asked any more"),
+    Due(closing.ASKS_AGAIN, "it is not closed yet"),
+)
+
+CONCLUSION: Final = (
+    Stage(
+        "a suppression ends",
+        unsuppress.check,
+        "in every decision: what it was suppressed by may be gone; before the points, which may act again",
+        when=("is_open", "initial.version", "incident.suppression"),
+        moment=unsuppress.ENDS,
+    ),
+    Stage(
+        "the silence counts anew",
+        sender_silence.begin_anew,
+        "after all that can end a rest, a suppression or a close",
+        when=("was_quiet", "is_open"),
+        unless=("stands_still",),
+    ),
+    Stage(
+        "conditions of points",
+        points.check_conditions,
+        "they see the record as this decision leaves it",
+        when=("is_open", "policy.points.rules"),
+        unless=("is_muted",),
+        moment=points.HELD,
+    ),
+    Stage(
+        "the shift of whoever has it",
+        handoff.check,
+        "when all is asked that is asked anyhow, so that nobody who comes on is asked twice",
+        when=("is_open", "incident.duty"),
+        moment=handoff.SHIFT_ENDS,
+        on_timer=True,
+    ),
+    Stage(
+        "the shifts of those who were asked",
+        unsettled.check,
+        "after the shift of whoever has it: who takes it over there is not asked here as well",
+        when=("is_open", "incident.unsettled"),
+        moment=unsettled.SHIFTS_END,
+        on_timer=True,
+    ),
+    Stage(
+        "what grew worse",
+        worsening.check,
+        "after the points, which may have raised it; whoever lost it by now hears nothing",
+        when=("is_open", "initial.version", "regraded"),
+    ),
+    Stage(
+        "a suppressed one's clocks stand",
+        clocks.pause_or_go_on,
+        "whatever started one in this decision",
+        when=("incident.suppression", "incident.clocks"),
+    ),
+    Stage(
+        "whether it explains others",
+        suppression.explain,
+        "by what it is now, and only if it is not suppressed itself",
+        any_of=("live.causes.rules", "incident.explains"),
+    ),
+    Stage(
+        "its group hears",
+        grouping.after,
+        "all that can change status, priority or owner is behind us",
+        any_of=("incident.belongs_to", "incident.group"),
+    ),
+    Stage(
+        "what it may follow from",
+        messages.name_upstream,
+        "before people read it: who is paged wants to know",
+        when=("live.upstream",),
+    ),
+    Stage(
+        "an update that is too late",
+        updates.before_telling,
+        "its promise is broken first, so that whoever subscribed hears of that",
+        when=("changes", "incident.clocks"),
+    ),
+    Stage(
+        "stakeholders hear",
+        subscriptions.fan_out,
+        "of everything that this decision changed",
+        when=("changes",),
+    ),
+    Stage(
+        "what stakeholders were owed",
+        updates.after_telling,
+        "it is known by now who has heard something",
+        when=("changes",),
+    ),
+    Stage(
+        "whoever was paged hears the end",
+        paged_people.conclude,
+        "after the stakeholders: who is both is told once",
+        any_of=("pages", "notices", "settled", "acted"),
+    ),
+    Stage(
+        "the customer is asked to confirm",
+        closing.after,
+        "after everybody else has heard that it is resolved",
+        when=("is_resolved", "changes"),
+    ),
+    Stage(
+        "whom schedules named is kept",
+        unsettled.keep,
+        "no page is asked for, or called off, after this",
+        any_of=("asked", "incident.unsettled"),
+    ),
+)
+
+Stages: TypeAlias = tuple[Stage, ...]
+Moments: TypeAlias = tuple[Moment, ...]
+AFTER_A_TIMER: Final[Stages] = CONCLUSION
+AFTER_ANYTHING_ELSE: Final[Stages] = tuple(stage for stage in CONCLUSION if not stage.on_timer)
+OPEN_MOMENTS: Final[Moments] = (
+    *(due.moment for due in WHILE_OPEN),
+    *(stage.moment for stage in (*BEFORE, *CONCLUSION) if stage.moment is not None),
+)
+RESOLVED_MOMENTS: Final[Moments] = tuple(due.moment for due in WHILE_RESOLVED)
+
+
+def run(stages: Stages, draft: Draft) -> None:
+    """Each stage that applies, in this order."""
+    for stage in stages:
+        for fold, look, wanted in stage.tests:
+            if fold(look(draft)) is not wanted:
+                break
+        else:
+            stage.does(draft)
+
+
+def run_due(draft: Draft) -> bool:
+    """Do what has fallen due; whether all of it was looked at."""
+    for due in WHILE_OPEN if draft.is_open else WHILE_RESOLVED:
+        moment = due.moment
+        for fold, look, wanted in moment.tests:
+            if fold(look(draft)) is not wanted:
+                break
+        else:
+            at = draft.now if due.early else moment.at(draft)
+            if at is not None and at <= draft.now:
+                moment.act(draft)
+                if due.alone:
+                    return False
+    return True
+
+
+def moments(draft: Draft) -> list[tuple[datetime, str]]:
+    """Every moment at which something is to happen as things stand, by its name."""
+    found = list[tuple[datetime, str]]()
+    for moment in OPEN_MOMENTS if draft.is_open else RESOLVED_MOMENTS:
+        for fold, look, wanted in moment.tests:
+            if fold(look(draft)) is not wanted:
+                break
+        else:
+            at = moment.at(draft)
+            if at is not None:
+                found.append((at, moment.name))
+    return found
+
+
+def next_due(draft: Draft) -> datetime | None:
+    """The next moment at which the incident is looked at (rule 6: nothing stands still); None once closed."""
+    if draft.incident.status == "closed":
+        return None
+    found = moments(draft)
+    earliest = min(found)[0] if found else draft.now + FOLLOW_UP
+    return max(earliest, draft.now + SOONEST)
