@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from services.router.domain import plan
+from services.router.domain.draft.draft import Draft
 from services.router.domain.model.clock import LIVE, Clock, Interval
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
@@ -195,6 +197,24 @@ def nothing_stands_still(
         assert before is not None
         assigned = any(entry.kind == "point" for entry in decision.entries) and bool(after.assignee)
         assert after.status == before.status or assigned  # by a point of the level that the report led to
+
+
+def what_was_due_is_done(
+    before: Incident,
+    after: Incident,
+    bundle: Callable[[Incident], CompiledBundle],
+    context: Context,
+    now: datetime,
+) -> None:
+    """What a timer found due is acted on: at that very moment it is due no longer."""
+    found = [_due(incident, bundle(incident), context, now) for incident in (before, after)]
+    assert found[0].isdisjoint(found[1]), f"due, and due again: {found[0] & found[1]}"
+
+
+def _due(incident: Incident, bundle: CompiledBundle, context: Context, now: datetime) -> set[str]:
+    if incident.status == "closed":
+        return set()
+    return {name for at, name in plan.moments(Draft(incident, bundle, context, now)) if at <= now}
 
 
 def pages_are_called_off(

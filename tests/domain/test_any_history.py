@@ -18,7 +18,7 @@ from services.router.domain.model.signals import Signal, TimerFired
 from services.router.domain.model.stored import encode
 from services.router.domain.plan import SOONEST
 from tests.domain.histories import OFFICES, histories, organisation, organisations
-from tests.domain.invariants import HANDED_OVER, Watch
+from tests.domain.invariants import HANDED_OVER, Watch, what_was_due_is_done
 from tests.domain.tale import Tale
 from tests.seeds import play_for
 
@@ -44,6 +44,11 @@ class Watched(Tale):
         self.watch.shift(signal, decision, context, self.policy)
         self._nothing_is_left_over(decision)
         if before is not None and isinstance(signal, TimerFired):
+            if decision.incident is not None:
+                now = max(self.now, before.decided_at)
+                what_was_due_is_done(
+                    before, decision.incident, lambda one: self.frozen[one.policy_hash], context, now
+                )
             self._comes_as_the_page_said(before, decision)
         return decision
 
