@@ -2,6 +2,8 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
+# Images of Python forbid what is compiled to be kept; here many processes start, and each would compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
 # The first Python ≥ 3.11 there is; `make run PYTHON=/usr/bin/python3.13` chooses another.
