@@ -1,32 +1,34 @@
 """Gather: everything that a batch needs is loaded and locked here, each thing once; then it is decided.
 
 Every transaction of the router that waits for others takes its locks in this order, so that no two of them
-ever wait for each other. A path leaves out what it does not need; `tests/services/router/test_lock_order.py`
+ever wait for each other. A path leaves out what it does not need; tests/services/router/test_lock_order.py
 reads the list and watches every path.
 
-    1.  advisory                  who puts a policy in force; who changes customers
-    2.  router.idempotency        the key of a request, before the request is carried out
-    3.  router.policy_source      then `policy` and `policy_in_force`: all under the advisory lock
-    4.  router.customer           then `customer_name`, by id
-    5.  router.office             whoever changes an override, a silence, a maintenance or a customer
-    6.  router.override           then `silence` and `maintenance`
-    7.  router.heartbeat_watch    one replica looks; the others pass by (SKIP LOCKED)
-    8.  router.heartbeat          by name
-    9.  router.spread             one step of one telling; others pass by
-    10. router.canary             then `sends`
-    11. router.dead_letter        by id
-    12. router.inbox              by id: what was applied before is left out from here on
-    13. router.post               by integration and outcome
-    14. router.incident_group     by rule and values, where the policy in force groups
-    15. router.incident           by id, in one statement; timers pass by what others hold
-    16. router.rotation           by policy and level, after the decisions that moved them
-    17. router.last_resort        one row
-    18. new incidents             by key, and the rows that go with incidents locked or made here
+     1  advisory                            who puts a policy in force; who changes customers
+     2  idempotency                         the key of a request, before any of it is carried out
+     3  policy_source, policy, policy_in_force
+     4  customer, customer_name             by id
+     5  office                              whoever changes customers or one of the next three
+     6  override, silence, maintenance
+     7  calendar_end
+     8  heartbeat_watch                     one replica looks, the others pass by (SKIP LOCKED)
+     9  heartbeat                           by name
+    10  spread                              one step of one telling; others pass by
+    11  canary, sends
+    12  dead_letter                         by id
+    13  inbox                               by id: what was applied before is left out from here on
+    14  post, expression_failure            by what they count
+    15  incident_group                      by rule and values, where the policy in force groups
+    16  incident                            by id, in one statement; timers pass by what others hold
+    17  rotation                            by policy and level, after the decisions that moved them
+    18  last_resort                         one row
+    19  new rows                            incidents by key, and what goes with incidents locked or made
 
-What comes last makes rows that nobody else knows of yet, or changes those that belong to a locked incident.
-Two transactions that open the same key at once (two replicas around a change of partitions) meet in the
-unique index `incident_open_key`: the second one waits, fails with 23505, is tried again and then sees the
-first one's incident (`incident_store.is_race`).
+What comes last are rows that nobody else knows of yet, or that belong to a locked incident. Two transactions
+that open the same key at once (two replicas around a change of partitions) meet in the unique index
+`incident_open_key`: the second one waits, fails with 23505, is tried again and then sees the first one's
+incident (`incident_store.is_race`). Rotations that turn out to be needed only when some are held already are
+locked in order as well, or not waited for (`rotation_store.lock`).
 
 What is only read may be a moment old: whom it concerns is told through the log. It is read once, before a
 group is asked for where one is, and the decisions see the same that the group was chosen by.

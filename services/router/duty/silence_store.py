@@ -83,7 +83,9 @@ async def find(connection: AsyncConnection, table: Table, wanted: Wanted, now: d
 async def one(
     connection: AsyncConnection, table: Table, stored_id: uuid.UUID, *, lock: bool
 ) -> Stored | None:
-    """The one with this id; locked where it is to end, so that it ends once."""
+    """The one with this id; locked, behind the overlay's row, where it is to end: so that it ends once."""
+    if lock:
+        await overlay.touch(connection)
     row = (await connection.execute(_ONE[table, lock], {"id": stored_id})).one_or_none()
     return None if row is None else _stored(row)
 
@@ -104,14 +106,16 @@ async def add(connection: AsyncConnection, made: Stored) -> None:
 
 
 async def end(connection: AsyncConnection, table: Table, stored: Stored, now: datetime) -> Stored | None:
-    """It ends now, and what it keeps quiet looks again; None where it never began and is gone."""
-    await overlay.touch(connection)
+    """It ends now, and what it keeps quiet looks again; None where it never began and is gone.
+
+    The caller has it locked.
+    """
     if stored.state(now) == "planned":
         await connection.execute(_REMOVE[table], {"id": stored.id})
         return None
     await connection.execute(_END[table], {"id": stored.id, "now": now})
     await relation_store.add_spreads(connection, [_look("suppressed", stored.called, stored)], now)
-    return await one(connection, table, stored.id, lock=True)
+    return await one(connection, table, stored.id, lock=False)
 
 
 async def rules_changed(connection: AsyncConnection, before: Bundle, after: Bundle, now: datetime) -> None:
@@ -227,11 +231,16 @@ _END: Final = {
     table: text(f"UPDATE router.{table} SET until = :now, told_at = :now WHERE id = :id")
     for table in _COLUMNS
 }
+# Indexes silence_until and maintenance_until. One that somebody is ending just now has nothing to announce.
 _ENDING: Final = {
     table: text(f"""
         UPDATE router.{table} SET told_at = :now
-        WHERE told_at IS NULL AND until > :now AND starts IS NOT NULL
-          AND until - LEAST(CAST(:notice AS interval), (until - starts) / 2) <= :now
+        WHERE id IN (
+            SELECT id FROM router.{table}
+            WHERE told_at IS NULL AND until > :now AND starts IS NOT NULL
+              AND until - LEAST(CAST(:notice AS interval), (until - starts) / 2) <= :now
+            FOR UPDATE SKIP LOCKED
+        )
         RETURNING {columns}
     """)
     for table, columns in _COLUMNS.items()

@@ -6,7 +6,7 @@ behind. After such a gap whatever may have beaten into it unheard has a full per
 outage of Ladder does not page for every heartbeat at once; what was not expected in the gap keeps its time.
 While only intake is away (no canary comes in) what is late pages as ever, and says that it may have beaten.
 
-Lock order: the watch's row, heartbeat rows by name, then what `handle` locks.
+What is locked, and in which order: services/router/batch/gather.py.
 """
 
 import asyncio
@@ -268,7 +268,8 @@ def _watched(row: Any) -> Watched:
 async def _write(connection: AsyncConnection, changed: Sequence[Watched]) -> None:
     if not changed:
         return
-    columns = {name: [getattr(watched, name) for watched in changed] for name in _COLUMN_TYPES}
+    listed = sorted(changed, key=lambda watched: watched.name)
+    columns = {name: [getattr(watched, name) for watched in listed] for name in _COLUMN_TYPES}
     await connection.execute(_WRITE, columns)
 
 
@@ -305,7 +306,11 @@ _CLAIM: Final = text(f"""
 # A beat may come as early before its time as it may come late; the gap met that span.
 _FORGIVE: Final = text("""
     UPDATE router.heartbeat SET due_at = :now + every + late_after
-    WHERE late_at IS NULL AND due_at - 2 * late_after <= :now AND due_at >= :from
+    WHERE name IN (
+        SELECT name FROM router.heartbeat
+        WHERE late_at IS NULL AND due_at - 2 * late_after <= :now AND due_at >= :from
+        ORDER BY name FOR UPDATE
+    )
 """)
 _STATE: Final = text("""
     SELECT count(*) FILTER (WHERE late_at IS NOT NULL) AS late, min(due_at) AS due FROM router.heartbeat
