@@ -90,6 +90,16 @@ async def test_a_silence_posted_now_quiets_what_is_open(served: Api, desk: Desk)
     assert (await desk.messages())[-1].settled is not None
 
 
+async def test_a_silence_by_what_the_directory_says_of_a_customer_quiets_what_is_open(
+    served: Api, desk: Desk
+) -> None:
+    await ask(served, "PUT", "/v1/customers/globex", json={"name": "Globex", "value": 9})
+    await desk.take(event("a", customer="globex"), event("b"))
+    await silence(served, "customer.value > 5.0")
+    await hand_on(desk)
+    assert [each.suppressed_by != "" for each in await desk.incidents()] == [True, False]
+
+
 async def test_a_viewer_and_a_responder_may_look_at_silences_but_not_make_them(served: Api) -> None:
     made = await silence(served)
     for key in ("viewer", "responder"):
