@@ -19,7 +19,7 @@ from shared.database.connections import said
 from shared.database.pool import Database
 from shared.errors.kinds import Kind, kind_of, sqlstate
 from shared.eventlog import EventLog, EventLogError
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import Failures, until_done
 
 _OWNERS: Final = ("router", "notifier")  # of a schema; the event log brings its own
@@ -47,19 +47,19 @@ async def migrate_all(
     """
     waiting = _Waiting(stopwatch() + seconds, waits)
     where = "The database of LADDER_DATABASE_URL cannot be reached"
-    version = await waiting.on(lambda: _version(database), database.trouble, where)
+    version = await waiting.on(lambda: _version(database), database.outage, where)
     if version < _OLDEST_POSTGRES:
         raise RefusedError(
             f"LADDER_DATABASE_URL is a PostgreSQL {version // 10_000}; Ladder needs 15 or newer."
         )
-    trouble = Trouble(log, "log_unavailable")
-    await waiting.on(eventlog.create_topics, trouble, "The topics cannot be made")
+    outage = Outage(log, "log_unavailable")
+    await waiting.on(eventlog.create_topics, outage, "The topics cannot be made")
     for owner in _OWNERS:
         folder = importlib.import_module(f"services.{owner}.migrations").__file__
         assert folder is not None
         versions = Path(folder).parent
         upgrade = _Upgrade(database, owner, versions)
-        await waiting.on(upgrade, database.trouble, f"The tables of schema {owner!r} cannot be made")
+        await waiting.on(upgrade, database.outage, f"The tables of schema {owner!r} cannot be made")
 
 
 class _Waiting:
@@ -69,7 +69,7 @@ class _Waiting:
         self._until = until
         self._waits = waits
 
-    async def on(self, step: Callable[[], Awaitable[Answer]], trouble: Trouble, refusal: str) -> Answer:
+    async def on(self, step: Callable[[], Awaitable[Answer]], outage: Outage, refusal: str) -> Answer:
         """What the step answers. `refusal`: how the sentence begins where it cannot be done."""
 
         async def attempt() -> tuple[Answer] | Exception:
@@ -78,12 +78,12 @@ class _Waiting:
             except Exception as err:
                 if kind_of(err) is not Kind.AWAY or stopwatch() >= self._until:
                     return err
-                trouble.is_on(err, _NAME)
+                outage.began(err, _NAME)
                 if self._waits is not None:
                     await self._waits(f"{refusal}: {said(err)}")
                 raise
 
-        done = await until_done(Failures(_NAME, trouble, longest=_PAUSE_SECONDS), attempt)
+        done = await until_done(Failures(_NAME, outage, longest=_PAUSE_SECONDS), attempt)
         if isinstance(done, tuple):
             return done[0]
         if isinstance(done, migrations.OutdatedCodeError):

@@ -18,7 +18,7 @@ from ladder.serving import listener, open_files
 from ladder.serving.bounds import Bounds, ConnectionSettings
 from ladder.web.host import Shown, assemble, describe, measured
 from shared import telemetry
-from shared.auth.failed_attempts import Guesses
+from shared.auth.failed_attempts import FailedAttempts
 from shared.database.pool import Database
 from shared.database.readers import Limits
 from shared.database.url import BadDatabaseUrlError, read
@@ -162,7 +162,7 @@ async def hosting(
         aside = _bound_aside(settings.metrics_listen)
         for service in services:
             await stack.enter_async_context(service.running())
-        guesses = Guesses(settings.failed_keys_per_minute)
+        guesses = FailedAttempts(settings.failed_keys_per_minute)
         app = assemble(services, loopback=address.loopback, shown=settings.shown, guesses=guesses)
         describe(app)
         if aside is not None:

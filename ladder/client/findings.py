@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ladder.client.options import reaching
 from shared.clock import utcnow
-from shared.policy import Installation, Looked, PolicyError, PolicyErrors, dump_json, look
+from shared.policy import Installation, LoadResult, PolicyError, PolicyErrors, check, dump_json
 from shared.policy.checks.report import ReportFormat, reported
 from shared.policy.errors import Place, dotted
 
@@ -16,7 +16,7 @@ _NOWHERE: Final = Place("", 0, 0)
 
 def checked(path: Path, style: ReportFormat = "text", server: str = "", api_key: str = "") -> tuple[int, str]:
     """Exit status and text of `ladder check`; with a server also what only that one knows."""
-    looked = look(path, Installation(now=utcnow()))
+    looked = check(path, Installation(now=utcnow()))
     if server and looked.loads:
         with reaching(server, api_key) as connection:
             answer = connection.check_policy(dump_json(looked.sound))
@@ -24,22 +24,22 @@ def checked(path: Path, style: ReportFormat = "text", server: str = "", api_key:
     return reported(path, looked, style)
 
 
-def fit_to_apply(path: Path) -> Looked:
+def fit_to_apply(path: Path) -> LoadResult:
     """The bundle and what is said of it. Raises PolicyErrors where it has errors, also such as would load."""
-    looked = look(path, Installation(now=utcnow()))
+    looked = check(path, Installation(now=utcnow()))
     if looked.errors:
         raise PolicyErrors(looked.errors)
     return looked
 
 
-def warned(answer: Mapping[str, Any], looked: Looked) -> list[str]:
+def warned(answer: Mapping[str, Any], looked: LoadResult) -> list[str]:
     """What whoever has applied the bundle is warned of, a line each."""
     if "findings" not in answer:  # an older release
         return [f"warning: {sentence}" for sentence in answer.get("warnings") or ()]
     return [each.line for each in placed(answer["findings"], looked)]
 
 
-def placed(findings: Sequence[Mapping[str, Any]], looked: Looked) -> list[PolicyError]:
+def placed(findings: Sequence[Mapping[str, Any]], looked: LoadResult) -> list[PolicyError]:
     """A server's findings – it read one document, without files – at the places in the files.
 
     The same finding has its exact place; others that of the value that they are about.

@@ -35,7 +35,7 @@ from ladder.embedded.services_role import DATABASE, USER, give_database
 from ladder.refusal import RefusedError
 from shared import telemetry
 from shared.loops.alongside import alongside
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import for_ever
 
 log = telemetry.logger(__name__)
@@ -89,7 +89,7 @@ async def running(folder: Path) -> AsyncIterator[str]:
     server = EmbeddedPostgres(folder)
     try:
         url = await server.start()
-        fails = Trouble(log, "postgres_revival", what="the embedded PostgreSQL")
+        fails = Outage(log, "postgres_revival", what="the embedded PostgreSQL")
         reviving = for_ever("embedded postgres", server.revive_once, fails, every=1.0)
         async with alongside("embedded postgres", reviving):
             yield url

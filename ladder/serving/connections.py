@@ -20,7 +20,7 @@ from ladder.serving.bounds import Bounds
 from shared import telemetry
 from shared.auth.failed_attempts import network_of
 from shared.loops.alongside import alongside
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import for_ever
 
 log = telemetry.logger(__name__)
@@ -154,7 +154,7 @@ class Connections:
                 self.tend_once(now)
 
         await for_ever(
-            "connections", step, Trouble(log, "connections_failed", what="looking after connections")
+            "connections", step, Outage(log, "connections_failed", what="looking after connections")
         )
 
 

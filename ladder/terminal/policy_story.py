@@ -34,7 +34,7 @@ class PolicyStory:
         async def look() -> None:
             await self.tell_once(zone)
 
-        await for_ever("terminal policy", look, self._database.trouble, every=_EVERY_SECONDS)
+        await for_ever("terminal policy", look, self._database.outage, every=_EVERY_SECONDS)
 
     async def tell_once(self, zone: tzinfo | None = None) -> None:
         """Say what has been switched since the last look."""

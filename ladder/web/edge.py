@@ -20,7 +20,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import telemetry
-from shared.auth.failed_attempts import IN_SCOPE, Guesses
+from shared.auth.failed_attempts import IN_SCOPE, FailedAttempts
 from shared.errors.kinds import Kind, kind_of
 from shared.http import request_faults
 from shared.http.problems import MEDIA_TYPE, Fault, Problem
@@ -113,7 +113,7 @@ class Edge:
         loopback: bool,
         limits: Mapping[str, int] = _NO_LIMITS,
         others: Mapping[str, frozenset[str]] = _NO_METHODS,
-        guesses: Guesses | None = None,
+        guesses: FailedAttempts | None = None,
     ) -> None:
         self.app: Final = app
         self._exact: Final = {route.path: route for route in hot if "{" not in route.path}

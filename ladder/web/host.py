@@ -27,7 +27,7 @@ from ladder.serving import open_files
 from ladder.web import docs_page, front_page
 from ladder.web.edge import BODY_LIMIT, Edge, declared_path, problem_of
 from ladder.web.openapi import complete, parameters
-from shared.auth.failed_attempts import Guesses, judged
+from shared.auth.failed_attempts import FailedAttempts, judged
 from shared.http.problems import MEDIA_TYPE, Fault, Problem
 from shared.service import KnownPolicy, Service
 
@@ -72,7 +72,7 @@ def assemble(
     *,
     loopback: bool,
     shown: Shown = _ALL,
-    guesses: Guesses | None = None,
+    guesses: FailedAttempts | None = None,
 ) -> Edge:
     """The application of a process that hosts these services. `loopback`: only this machine reaches it;
     `guesses` judges wrong keys by address.

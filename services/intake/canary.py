@@ -9,7 +9,7 @@ from shared.clock import utcnow
 from shared.eventlog import EventLog
 from shared.eventlog.codec import encode
 from shared.events.canary import event, moment_of
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.pulse import Beat, unwatched
 from shared.loops.repeat import for_ever
 
@@ -47,7 +47,7 @@ class Canary:
     async def run(self) -> None:
         """Let one in at each moment, for ever; not at all where that is switched off."""
         if self.every:
-            waits = Trouble(log, "canary_waits")
+            waits = Outage(log, "canary_waits")
             await for_ever("intake canary", self._step, waits, every=_EVERY_SECONDS, beat=self._beat)
 
     async def _step(self) -> None:

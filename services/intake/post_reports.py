@@ -22,7 +22,7 @@ from shared.eventlog.codec import encode
 from shared.events import IncidentEvent
 from shared.events.post_counts import ACCEPTED, IGNORED, MOST, REASON_LENGTH, Counted, told
 from shared.http.problems import Problem
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import for_ever
 
 log = telemetry.logger(__name__)
@@ -136,7 +136,7 @@ class PostReports:
     async def run(self) -> None:
         """For ever: tell, and close the lines."""
         if self._log is not None:
-            await for_ever("intake posts", self._step, Trouble(log, "posts_wait"), every=_STEP_SECONDS)
+            await for_ever("intake posts", self._step, Outage(log, "posts_wait"), every=_STEP_SECONDS)
 
     async def _step(self) -> None:
         self.close_lines(utcnow())

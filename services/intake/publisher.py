@@ -13,7 +13,7 @@ from shared.eventlog import EventLog, LogUnavailableError, RecordTooLargeError
 from shared.eventlog.codec import encode
 from shared.events import Message
 from shared.http.problems import Problem
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 
 log = telemetry.logger(__name__)
 
@@ -32,7 +32,7 @@ class Publisher:
         self._most_bytes = settings.intake_in_flight_bytes
         self._bytes = 0
         self.accepted_ids = AcceptedIds()
-        self._trouble = Trouble(log, "intake.unacknowledged")
+        self._outage = Outage(log, "intake.unacknowledged")
 
     async def publish(self, events: Sequence[Message], size: int) -> None:
         """Return when every message is acknowledged; `size` is that of the body they came in.
@@ -49,7 +49,7 @@ class Publisher:
         try:
             await self._log.publish(records, timeout_seconds=self._seconds)
         except LogUnavailableError as err:
-            self._trouble.is_on(err)
+            self._outage.began(err)
             raise unavailable(
                 "log-unavailable", "The event log did not acknowledge; nothing was accepted"
             ) from err
@@ -57,7 +57,7 @@ class Publisher:
             raise Problem(413, "too-large", "An event is larger than the event log takes", str(err)) from err
         finally:
             self._bytes -= size
-        self._trouble.is_over()
+        self._outage.ended()
         metrics.PUBLISHING.observe(time.perf_counter() - started)
 
 

@@ -11,7 +11,7 @@ from services.intake.formats import Answer
 from services.intake.publisher import unavailable
 from shared import telemetry
 from shared.auth.failed_attempts import WrongKey
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.security.secret_files import SecretMissingError, Secrets
 
 log = telemetry.logger(__name__)
@@ -25,7 +25,7 @@ class Signers:
     def __init__(self, secrets: Secrets, subscriptions: Subscriptions | None) -> None:
         self._secrets = secrets
         self._subscriptions = subscriptions
-        self._unreadable = Trouble(log, "intake.secret", what="a secret of a signature")
+        self._unreadable = Outage(log, "intake.secret", what="a secret of a signature")
 
     async def check(
         self, integration: Integration, headers: Mapping[bytes, bytes], body: bytes, now: datetime
@@ -71,9 +71,9 @@ class Signers:
             else:
                 missing = SecretMissingError(f"{named} is empty")  # only a named one can be
         if missing is not None:
-            self._unreadable.is_on(missing, integration.name)
+            self._unreadable.began(missing, integration.name)
         else:
-            self._unreadable.is_over(integration.name)
+            self._unreadable.ended(integration.name)
         if not found:
             raise unavailable("no-secret", "The integration's signing secret cannot be read") from missing
         return found

@@ -23,12 +23,12 @@ from shared import migrations, telemetry
 from shared.clock import stopwatch, utcnow
 from shared.database import stopped_clients
 from shared.database.pool import Database
-from shared.database.retention import forget_old
+from shared.database.retention import delete_expired
 from shared.eventlog import Consumer, EventLog
 from shared.eventlog.commits import Commits
 from shared.events import ESCALATIONS
 from shared.health.consumer_progress import Progress
-from shared.health.probes import DatabaseLook
+from shared.health.probes import DatabaseProbe
 from shared.loops.alongside import alongside
 from shared.loops.pulse import Pulses
 from shared.loops.repeat import APART_AFTER_SECONDS, Failures, for_ever, repeat, until_done
@@ -100,11 +100,11 @@ class Notifier:
             committed=self._relay.hand,
         )
         self._caught_up = CaughtUp()
-        self._starting = Failures("notifier", database.trouble)
-        self._applying = Failures("notifier apply", database.trouble)
-        self._joining = Failures("notifier consume", database.trouble)
+        self._starting = Failures("notifier", database.outage)
+        self._applying = Failures("notifier apply", database.outage)
+        self._joining = Failures("notifier consume", database.outage)
         self._progress = Progress(GROUP, [ESCALATIONS], clock=clock)
-        self._database_look = DatabaseLook(database, SCHEMA, clock=clock)
+        self._database_probe = DatabaseProbe(database, SCHEMA, clock=clock)
         self._deadman = Deadman(
             settings.deadman,
             Outbound.allowing([*settings.outbound_allow, *_hosts(settings.deadman)]),
@@ -139,7 +139,7 @@ class Notifier:
 
     def stuck(self) -> Sequence[str]:
         """Why only a new start would help."""
-        silent = self._database_look.look.silent()
+        silent = self._database_probe.probe.silent()
         reasons = [] if silent is None else [silent]
         return [*reasons, *self._progress.stuck(utcnow()), *self._pulses.stopped()]
 
@@ -167,11 +167,11 @@ class Notifier:
             # It ends when its tasks have: the sender, which ends after it, is handed nothing more.
             group = await stack.enter_async_context(asyncio.TaskGroup())
             consuming = repeat(self._joining, self._consume, beat=self._beat)
-            trouble = self._database.trouble
-            tidying = for_ever("notifier upkeep", self._upkeep, trouble, every=_UPKEEP_SECONDS)
+            outage = self._database.outage
+            tidying = for_ever("notifier upkeep", self._upkeep, outage, every=_UPKEEP_SECONDS)
             group.create_task(consuming, name="notifier consume")
             group.create_task(tidying, name="notifier upkeep")
-            group.create_task(self._database_look.run(), name="notifier database look")
+            group.create_task(self._database_probe.run(), name="notifier database look")
             group.create_task(stopped_clients.run(self._database), name="notifier stopped clients")
             group.create_task(migrations.outdated(self._database, SCHEMA, REVISIONS), name="notifier schema")
 
@@ -229,7 +229,7 @@ class Notifier:
 
     async def _upkeep(self) -> None:
         tables = retention.tables(self._settings.keep)
-        await forget_old(self._database, SCHEMA, tables, self._database.now())
+        await delete_expired(self._database, SCHEMA, tables, self._database.now())
 
 
 def _hosts(url: str) -> Sequence[str]:

@@ -20,7 +20,7 @@ from shared.clock import stopwatch, utcnow
 from shared.database import stopped_clients
 from shared.database.pool import Database
 from shared.eventlog import EventLog
-from shared.health.probes import DatabaseLook
+from shared.health.probes import DatabaseProbe
 from shared.loops.alongside import alongside
 from shared.loops.pulse import Pulses
 from shared.loops.repeat import Failures, repeat
@@ -70,8 +70,8 @@ class Router:
             beat=beat_of("router policy"),
         )
         self.wake_relay = self._relay.wake
-        self._database_look = DatabaseLook(database, SCHEMA, clock=clock)
-        self._starting = Failures("router", database.trouble)
+        self._database_probe = DatabaseProbe(database, SCHEMA, clock=clock)
+        self._starting = Failures("router", database.outage)
         self.canary = canary.Watch(database, settings.canary_every, clock=clock)
         self._schema_pending: str | None = "the database has not answered yet"
 
@@ -97,7 +97,7 @@ class Router:
     def stuck(self) -> Sequence[str]:
         """Why only a new start would help."""
         now = utcnow()
-        silent = self._database_look.look.silent()
+        silent = self._database_probe.probe.silent()
         reasons = [] if silent is None else [silent]
         reasons += [reason for each in (*self.consuming, self.letters) for reason in each.progress.stuck(now)]
         return [*reasons, *self._pulses.stopped()]
@@ -125,7 +125,7 @@ class Router:
                     ("upkeep", retention.run(self._database, self._keep)),
                     ("expression failures", self.engine.failures.run()),
                     ("canary", self.canary.run()),
-                    ("database look", self._database_look.run()),
+                    ("database look", self._database_probe.run()),
                     ("stopped clients", stopped_clients.run(self._database)),
                     ("schema", migrations.outdated(self._database, SCHEMA, _VERSIONS)),
                 ):

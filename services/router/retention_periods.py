@@ -15,7 +15,7 @@ from services.router.batch.incident_store import ORPHANS_KEPT
 from services.router.duty.silence_store import KEPT as QUIET_KEPT
 from services.router.policy import store
 from services.router.tables import SCHEMA
-from shared.database.retention import Forgotten, Kept, older_rows
+from shared.database.retention import Deleted, RetentionRule, older_rows
 from shared.outbox import processed_messages
 
 _HOUR: Final = timedelta(hours=1)
@@ -55,60 +55,60 @@ STAYS: Final[Mapping[str, str]] = {
 """Tables that need no end, each with what bounds it."""
 
 
-def tables(keep: Keep) -> Sequence[Kept]:
+def tables(keep: Keep) -> Sequence[RetentionRule]:
     """What is forgotten, in the order of a round: incidents before what may go only without them."""
     reports = max(keep.reports, keep.incidents)
     return (
-        processed_messages.kept(SCHEMA),
-        Kept(
+        processed_messages.retention_rule(SCHEMA),
+        RetentionRule(
             "router.idempotency",
             timedelta(days=8),
             "answers to an Idempotency-Key: nobody tries the same again for longer",
             older_rows("router.idempotency", changes=False),
         ),
-        Kept(
+        RetentionRule(
             "router.canary",
             timedelta(days=1),
             "canaries, for whoever asks when one came through last",
             older_rows("router.canary", "taken_at"),
         ),
-        Kept(
+        RetentionRule(
             "router.orphan",
             ORPHANS_KEPT,
             "events that met no incident: a late trigger is held against them",
             older_rows("router.orphan", changes=False),
         ),
-        Kept(
+        RetentionRule(
             "router.incident_group",
             _HOUR,
             "groups, after the last moment at which somebody could join",
             older_rows("router.incident_group", "kept_until"),
         ),
-        Kept(
+        RetentionRule(
             "router.cause",
             _HOUR,
             "causes that are over: what they explained looks again within minutes",
             older_rows("router.cause", "ended"),
         ),
-        Kept(
+        RetentionRule(
             "router.silence",
             QUIET_KEPT,
             "what kept people quiet, and by whom, after its end",
             older_rows("router.silence", "until"),
         ),
-        Kept(
+        RetentionRule(
             "router.maintenance",
             QUIET_KEPT,
             "what kept people quiet, and by whom, after its end",
             older_rows("router.maintenance", "until"),
         ),
-        Kept(
+        RetentionRule(
             "router.incident",
             keep.incidents,
             "closed incidents with their timelines, after they were closed",
             _forget_incidents,
         ),
-        Kept(
+        RetentionRule(
             "router.set_aside",
             timedelta(days=30),
             "signals that could not be decided, of incidents that were closed all the same",
@@ -118,43 +118,43 @@ def tables(keep: Keep) -> Sequence[Kept]:
                                     WHERE i.id = t.incident_id AND i.status <> 'closed')""",
             ),
         ),
-        Kept(
+        RetentionRule(
             "router.override",
             keep.incidents,
             "who stood in for whom, after it was over: as long as the incidents of that time",
             older_rows("router.override", "ends"),
         ),
-        Kept(
+        RetentionRule(
             "router.outcome",
             reports,
             "what reports are made of, since the incident was opened; as long as it is there in any case",
             older_rows("router.outcome", "opened_at", only=_WITHOUT_INCIDENT),
         ),
-        Kept(
+        RetentionRule(
             "router.stay",
             reports,
             "what reports are made of, since the incident was opened; as long as it is there in any case",
             older_rows("router.stay", "opened_at", only=_WITHOUT_INCIDENT),
         ),
-        Kept(
+        RetentionRule(
             "router.policy",
             keep.incidents,
             "bundles, since they were applied; as long as they are in force or an incident names them",
             _forget_policies,
         ),
-        Kept(
+        RetentionRule(
             "router.expression_failure",
             timedelta(days=30),
             "expressions that could not be evaluated, since they failed last",
             older_rows("router.expression_failure"),
         ),
-        Kept(
+        RetentionRule(
             "router.dead_letter",
             keep.dead_letters,
             "records that could not be used: to be looked at and replayed",
             older_rows("router.dead_letter"),
         ),
-        Kept(
+        RetentionRule(
             "router.outbox_refused",
             keep.dead_letters,
             "what the log refused for good: to be looked at",
@@ -165,7 +165,7 @@ def tables(keep: Keep) -> Sequence[Kept]:
 
 async def _forget_incidents(
     connection: AsyncConnection, before: datetime, since: datetime, most: int
-) -> Forgotten:
+) -> Deleted:
     """A few hundred at a time with their timelines; of a very long timeline one part after the other."""
     few = max(1, most // _ROWS_OF_ONE)
     given = {"before": before, "since": since, "most": few}
@@ -173,17 +173,17 @@ async def _forget_incidents(
     ids = {"ids": [row.id for row in found]}
     entries = (await connection.execute(_ENTRIES, ids | {"most": most})).rowcount
     if entries >= most:
-        return Forgotten(entries, since)
+        return Deleted(entries, since)
     incidents = (await connection.execute(_INCIDENTS, ids)).rowcount
-    return Forgotten(entries + incidents, found[-1].closed_at if len(found) >= few else None)
+    return Deleted(entries + incidents, found[-1].closed_at if len(found) >= few else None)
 
 
 async def _forget_policies(
     connection: AsyncConnection, before: datetime, since: datetime, most: int
-) -> Forgotten:
+) -> Deleted:
     """While nobody switches: the one that is about to come into force may be an old one."""
     if not await store.alone(connection):
-        return Forgotten(0, None)
+        return Deleted(0, None)
     return await _UNNAMED_POLICIES(connection, before, since, most)
 
 

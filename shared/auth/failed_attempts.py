@@ -35,7 +35,7 @@ class WrongKey(Problem):
     sort: Sort = "key"
 
 
-class Guesses:
+class FailedAttempts:
     """How often each address failed lately."""
 
     def __init__(
@@ -74,7 +74,7 @@ def judged(scope: Scope, problem: Problem) -> Problem:
     if not isinstance(problem, WrongKey):
         return problem
     FAILURES.labels(problem.sort).inc()
-    guesses: Guesses | None = scope.get(IN_SCOPE)
+    guesses: FailedAttempts | None = scope.get(IN_SCOPE)
     client = scope.get("client")
     seconds = guesses.failed(client[0]) if guesses is not None and client else None
     if seconds is None:

@@ -16,7 +16,7 @@ from shared.database.connections import connect, engine, part_from
 from shared.database.readers import Limits, Reading
 from shared.database.url import read
 from shared.loops.alongside import alongside
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import Failures, repeat
 
 _SILENT_SECONDS: Final = 3.0
@@ -36,7 +36,7 @@ class Database:
     A statement that takes longer than `patience_seconds` raises TimeoutError, and its connection is thrown
     away if the server does not answer for as long again: nobody waits for a dead server for ever.
 
-    Loops that fail because the database is away say so by `trouble`, so that it is logged once.
+    Loops that fail because the database is away say so by `outage`, so that it is logged once.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Database:
         reading: Limits = _READING,
     ) -> None:
         self.url: Final = url
-        self.trouble: Final = Trouble(log, "database_away", what="PostgreSQL")
+        self.outage: Final = Outage(log, "database_away", what="PostgreSQL")
         self.server: Final = read(url)
         self._clock: tuple[datetime, float] | None = None
         self.engine: AsyncEngine = engine(
@@ -124,7 +124,7 @@ class Database:
             yield
 
     async def _listen(self, channel: str, wake: Callable[[str], None]) -> None:
-        failures = Failures(f"listen {channel}", self.trouble, longest=_LONGEST_PAUSE_SECONDS)
+        failures = Failures(f"listen {channel}", self.outage, longest=_LONGEST_PAUSE_SECONDS)
 
         async def step() -> None:
             gone = asyncio.Event()

@@ -36,28 +36,28 @@ ROUND_SECONDS: Final = Gauge(
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class Deleted:
     """One batch. `reached`: the moment up to which nothing is left that may go; None: no such row is left."""
 
     rows: int
     reached: datetime | None
 
 
-Forget: TypeAlias = Callable[[AsyncConnection, datetime, datetime, int], Awaitable[Forgotten]]
+Delete: TypeAlias = Callable[[AsyncConnection, datetime, datetime, int], Awaitable[Deleted]]
 """Deletes in the caller's transaction: from the second moment on what is before the first, so many rows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RetentionRule:
     """One kind of rows: where they are, how long they stay after their moment, and why so long."""
 
     table: str
     days: timedelta
     why: str
-    forget: Forget
+    delete: Delete
 
 
-def older_rows(table: str, moment: str = "at", *, only: str = "", changes: bool = True) -> Forget:
+def older_rows(table: str, moment: str = "at", *, only: str = "", changes: bool = True) -> Delete:
     """Rows by one column with an index. `only`: a condition more, about `t`; what fails it is passed over.
 
     Where rows change, those that somebody is about to change are left alone, and those that were changed a
@@ -78,17 +78,17 @@ def older_rows(table: str, moment: str = "at", *, only: str = "", changes: bool 
                (SELECT max(moment) FROM old) AS reached
     """)
 
-    async def forget(connection: AsyncConnection, before: datetime, since: datetime, most: int) -> Forgotten:
+    async def delete(connection: AsyncConnection, before: datetime, since: datetime, most: int) -> Deleted:
         row = (await connection.execute(statement, {"before": before, "since": since, "most": most})).one()
-        return Forgotten(row.gone, row.reached if row.found >= most else None)
+        return Deleted(row.gone, row.reached if row.found >= most else None)
 
-    return forget
+    return delete
 
 
-async def forget_old(
+async def delete_expired(
     database: Database,
     owner: str,
-    tables: Sequence[Kept],
+    tables: Sequence[RetentionRule],
     now: datetime,
     *,
     batch: int = BATCH,
@@ -102,7 +102,7 @@ async def forget_old(
     gone = {each.table: 0 for each in tables}
     for each in tables:
         try:
-            if not await _forget(database, owner, each, now, gone, batch=batch, pause=pause):
+            if not await _delete(database, owner, each, now, gone, batch=batch, pause=pause):
                 return gone
         except Exception as err:  # noqa: BLE001 - raised below
             failed.append(err)
@@ -113,10 +113,10 @@ async def forget_old(
     return gone
 
 
-async def _forget(
+async def _delete(
     database: Database,
     owner: str,
-    kept: Kept,
+    rule: RetentionRule,
     now: datetime,
     gone: dict[str, int],
     *,
@@ -130,9 +130,9 @@ async def _forget(
         async with database.transaction() as connection:
             if not (await connection.execute(_ALONE, {"owner": f"retention {owner}"})).scalar():
                 return False
-            done = await kept.forget(connection, now - kept.days, since, batch)
-        gone[kept.table] += done.rows
-        FORGOTTEN.labels(kept.table).inc(done.rows)
+            done = await rule.delete(connection, now - rule.days, since, batch)
+        gone[rule.table] += done.rows
+        FORGOTTEN.labels(rule.table).inc(done.rows)
         since = done.reached
         if since is not None:
             await pause(min(stopwatch() - began, _LONGEST_PAUSE_SECONDS))

@@ -55,4 +55,4 @@ async def run(database: Database) -> None:
     async def step() -> None:
         await end_once(database)
 
-    await for_ever("stopped clients", step, database.trouble, every=EVERY_SECONDS)
+    await for_ever("stopped clients", step, database.outage, every=EVERY_SECONDS)

@@ -12,7 +12,7 @@ from typing import Final
 from shared import telemetry
 from shared.eventlog import Consumer, LogUnavailableError, Partition, Received
 from shared.loops.alongside import alongside
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import for_ever
 
 _EVERY_SECONDS: Final = 0.1
@@ -66,7 +66,7 @@ class Commits:
             went_well = await self.store_once()
             await asyncio.sleep(_EVERY_SECONDS if went_well else _PAUSE_SECONDS)
 
-        await for_ever("commit offsets", step, Trouble(log, "commit_failed"))
+        await for_ever("commit offsets", step, Outage(log, "commit_failed"))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Commits"]:

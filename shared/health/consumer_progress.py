@@ -17,8 +17,8 @@ from prometheus_client import Gauge
 from shared import telemetry
 from shared.clock import stopwatch, utcnow
 from shared.eventlog import Consumer, Lag, Partition, Received
-from shared.health.probes import Look
-from shared.loops.outage import Trouble
+from shared.health.probes import Probe
+from shared.loops.outage import Outage
 from shared.loops.repeat import for_ever
 
 log = telemetry.logger(__name__)
@@ -45,7 +45,7 @@ class Progress:
 
     def __init__(self, group: str, topics: Sequence[str], *, clock: Callable[[], float] = stopwatch) -> None:
         self._group = group
-        self._look = Look(f"lag of {group}", clock=clock)
+        self._probe = Probe(f"lag of {group}", clock=clock)
         self._moved: dict[Partition, datetime] = {}  # owned and behind: when it last moved
         self._lags: Mapping[Partition, Lag] = {}
         self._looked_at: datetime | None = None
@@ -66,7 +66,7 @@ class Progress:
     def saw(self, lags: Mapping[Partition, Lag], now: datetime) -> None:
         """The log answered: this is what the member owns and how far it is behind."""
         self._lags, self._looked_at = lags, now
-        self._look.taken()
+        self._probe.taken()
         self._moved = {
             partition: self._moved.get(partition, now) if lag.records else now
             for partition, lag in lags.items()
@@ -74,7 +74,7 @@ class Progress:
 
     def unseen(self, err: Exception) -> None:
         """The log could not be asked."""
-        self._look.failed(err)
+        self._probe.failed(err)
 
     def keeps_up(self, now: datetime, within: timedelta) -> bool:
         """Whether the log answered a moment ago and nothing older than this waits to be read."""
@@ -88,9 +88,9 @@ class Progress:
         Partitions that have had something to do for five minutes and did not move, unless the member waits
         for another server; and a log that has not answered for a minute.
         """
-        if (silent := self._look.silent()) is not None:
+        if (silent := self._probe.silent()) is not None:
             return [silent]
-        if self._look.stale:
+        if self._probe.stale:
             return ()
         if self._waited_at is not None and now - self._waited_at < STUCK_AFTER:
             return ()
@@ -115,13 +115,13 @@ class Progress:
                 raise
             self.saw(lags, utcnow())
 
-        await for_ever(f"lag of {self._group}", step, Trouble(log, "lag_unknown", group=self._group))
+        await for_ever(f"lag of {self._group}", step, Outage(log, "lag_unknown", group=self._group))
 
     def _of(self, topic: str) -> Sequence[Lag]:
         return [lag for partition, lag in self._lags.items() if partition.topic == topic]
 
     def _records(self, topic: str) -> float:
-        return math.nan if self._look.stale else sum(lag.records for lag in self._of(topic))
+        return math.nan if self._probe.stale else sum(lag.records for lag in self._of(topic))
 
     def _seconds(self, topic: str) -> float:
-        return math.nan if self._look.stale else max((lag.seconds for lag in self._of(topic)), default=0.0)
+        return math.nan if self._probe.stale else max((lag.seconds for lag in self._of(topic)), default=0.0)

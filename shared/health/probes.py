@@ -37,7 +37,7 @@ def is_silence(err: BaseException) -> bool:
     return isinstance(err, LogSilentError | TimeoutError | PoolTimeoutError)
 
 
-class Look:
+class Probe:
     """One thing that is measured again and again. `clock` counts seconds."""
 
     def __init__(self, name: str, *, clock: Callable[[], float] = stopwatch) -> None:
@@ -78,7 +78,7 @@ class Look:
         return f"{self.name} could not be looked at for {seconds:.0f} s: {why}"
 
 
-class DatabaseLook:
+class DatabaseProbe:
     """Whether the pool gives a connection and the server on it answers: asked every few seconds."""
 
     def __init__(
@@ -91,21 +91,21 @@ class DatabaseLook:
     ) -> None:
         self._database = database
         self._patience = patience_seconds
-        self.look: Final = Look(f"{service} database", clock=clock)
+        self.probe: Final = Probe(f"{service} database", clock=clock)
 
-    async def look_once(self) -> None:
+    async def probe_once(self) -> None:
         """Take the look; whatever is wrong is remembered, never raised."""
         try:
             async with asyncio.timeout(self._patience), self._database.transaction() as connection:
                 await connection.execute(text("SELECT 1"))
         except Exception as err:  # noqa: BLE001 - what fails is the very thing that is measured
-            self.look.failed(err, self._why(err))
+            self.probe.failed(err, self._why(err))
         else:
-            self.look.taken()
+            self.probe.taken()
 
     async def run(self) -> None:
         """Look for ever."""
-        await for_ever(self.look.name, self.look_once, self._database.trouble, every=_EVERY_SECONDS)
+        await for_ever(self.probe.name, self.probe_once, self._database.outage, every=_EVERY_SECONDS)
 
     def _why(self, err: Exception) -> str:
         if not is_silence(err):

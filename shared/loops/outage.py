@@ -1,6 +1,6 @@
 """Saying once that a server is away, and once that it is back, instead of several times a second.
 
-One outage breaks many loops, each in its own words and several times a second. They share one `Trouble`, so
+One outage breaks many loops, each in its own words and several times a second. They share one `Outage`, so
 that the terminal shows what began, what is still so, and that it is over.
 """
 
@@ -15,11 +15,11 @@ from shared.network.host_names import UnknownNameError
 AGAIN_AFTER_SECONDS: Final = 300.0
 _AWAY: Final = ("is away or refuses", "is still away or refuses", "is back")
 _OWN: Final = ("fails", "still fails", "works again")
-_FORGOTTEN_AFTER_SECONDS: Final = 120.0  # a loop that ended in its trouble must not keep it up
+_FORGOTTEN_AFTER_SECONDS: Final = 120.0  # a loop that ended during an outage must not keep it up
 
 
-class Trouble:
-    """One kind of trouble: logged when it begins, every five minutes while it lasts, and when it is over.
+class Outage:
+    """One kind of outage: logged when it begins, every five minutes while it lasts, and when it is over.
 
     `what` names the server in the sentence, or with `own` the part of Ladder that fails by a fault of its
     own: then the stack is logged, too. Loops that share one say their name as `part`: it is over when it is
@@ -41,12 +41,12 @@ class Trouble:
         self._own = own
         self._words = _OWN if own else _AWAY
         self._clock = clock
-        self._parts: dict[str, float] = {}  # when each was last in trouble
-        self._kinds: dict[str, float] = {}  # when each kind of error was last said, in this trouble
+        self._parts: dict[str, float] = {}  # when each last failed
+        self._kinds: dict[str, float] = {}  # when each kind of error was last said, in this outage
         self._error = ""
 
-    def is_on(self, err: BaseException, part: str = "") -> None:
-        """It failed, with this error. A kind of error that is new in this trouble is said at once."""
+    def began(self, err: BaseException, part: str = "") -> None:
+        """It failed, with this error. A kind of error that is new in this outage is said at once."""
         now, kind = self._clock(), _kind(err)
         self._forget(now)
         began = not self._parts
@@ -61,7 +61,7 @@ class Trouble:
             return
         self._kinds[kind] = now
 
-    def is_over(self, part: str = "") -> None:
+    def ended(self, part: str = "") -> None:
         """It worked."""
         if self._parts.pop(part, None) is None:
             return

@@ -22,7 +22,7 @@ from prometheus_client import Counter
 from shared import telemetry
 from shared.clock import stopwatch
 from shared.errors.kinds import AwayError, Kind, MismatchError, kind_of
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 
 log = telemetry.logger(__name__)
 
@@ -61,7 +61,7 @@ class Failures:
     def __init__(
         self,
         name: str,
-        away: Trouble,
+        away: Outage,
         *,
         tell: Tell = nobody,
         longest: float = math.inf,
@@ -69,8 +69,8 @@ class Failures:
     ) -> None:
         self._name = name
         self._away = away
-        self._own = Trouble(log, "loop_failed", what=name, own=True, loop=name)
-        self._untold = Trouble(log, "loop_untold", what=f"whoever should hear of {name}", loop=name)
+        self._own = Outage(log, "loop_failed", what=name, own=True, loop=name)
+        self._untold = Outage(log, "loop_untold", what=f"whoever should hear of {name}", loop=name)
         self._tell = tell
         self._longest = longest
         self._clock = clock
@@ -91,7 +91,7 @@ class Failures:
                 self._say_mismatch(err)
                 await self._tell_when_it_lasts(err)
             case Kind.REFUSED | Kind.BROKEN:
-                self._own.is_on(err)
+                self._own.began(err)
                 await self._tell_when_it_lasts(err)
             case _:
                 assert_never(kind)
@@ -108,8 +108,8 @@ class Failures:
     async def worked(self) -> None:
         """A step came through."""
         self._kind, self._since = None, None
-        self._away.is_over(self._name)
-        self._own.is_over()
+        self._away.ended(self._name)
+        self._own.ended()
         if self._told_at is not None and await self._told(""):
             self._told_at = None
 
@@ -117,13 +117,13 @@ class Failures:
         if isinstance(err, AwayError):  # whoever raises it says so itself, or readiness does
             log.debug("waits", action="loop_waits", loop=self._name, error=str(err)[:300])
         else:
-            self._away.is_on(err, self._name)
+            self._away.began(err, self._name)
 
     def _say_mismatch(self, err: Exception) -> None:
         if isinstance(err, MismatchError):
-            self._own.is_on(err)
+            self._own.began(err)
         else:
-            self._away.is_on(err, self._name)
+            self._away.began(err, self._name)
 
     async def _tell_when_it_lasts(self, err: Exception) -> None:
         now = self._clock()
@@ -139,16 +139,16 @@ class Failures:
             async with asyncio.timeout(_TELLING_SECONDS):
                 await self._tell(self._name, why)
         except Exception as err:  # noqa: BLE001 - with the next failure it is tried again
-            self._untold.is_on(err)
+            self._untold.began(err)
             return False
-        self._untold.is_over()
+        self._untold.ended()
         return True
 
 
 async def for_ever(
     name: str,
     step: Callable[[], Awaitable[object]],
-    away: Trouble,
+    away: Outage,
     *,
     every: float = 0.0,
     beat: Callable[[], None] = lambda: None,

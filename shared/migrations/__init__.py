@@ -175,7 +175,7 @@ class _Look:
         self._database = database
         self._owner = owner
         self._versions = versions
-        self._failures = Failures(f"{owner} schema", database.trouble)
+        self._failures = Failures(f"{owner} schema", database.outage)
         self.answered = False
 
     async def why(self) -> str | None:

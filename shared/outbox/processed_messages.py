@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.database.retention import Kept, older_rows
+from shared.database.retention import RetentionRule, older_rows
 
 RETENTION: Final = timedelta(days=8)
 
@@ -44,10 +44,10 @@ def retention_ddl(schema: str) -> Sequence[str]:
     )
 
 
-def kept(schema: str) -> Kept:
+def retention_rule(schema: str) -> RetentionRule:
     """How long ids stay, for the owner's list."""
     why = "a day longer than the log keeps a record that could come again"
-    return Kept(f"{schema}.inbox", RETENTION, why, older_rows(f"{schema}.inbox", changes=False))
+    return RetentionRule(f"{schema}.inbox", RETENTION, why, older_rows(f"{schema}.inbox", changes=False))
 
 
 def insertion(schema: str) -> str:

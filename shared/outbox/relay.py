@@ -22,7 +22,7 @@ from shared.errors.bisect import bisect
 from shared.eventlog import EventLog, LogUnavailableError, Record
 from shared.eventlog.packed_headers import unpack
 from shared.loops.alongside import alongside
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import for_ever
 from shared.outbox import refused
 from shared.outbox.lease import FREED, STANDS, Lease
@@ -67,7 +67,7 @@ class Relay:
         self._deleting: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._blocked = ""
-        self._publishing = Trouble(telemetry.logger(__name__), "relay_blocked", schema=schema)
+        self._publishing = Outage(telemetry.logger(__name__), "relay_blocked", schema=schema)
         self._announced = False
         LEADING.labels(schema).set_function(lambda: self.leading)
 
@@ -266,8 +266,8 @@ class Relay:
             self._woken.set()
 
     async def _relay_for_ever(self) -> None:
-        trouble = self._database.trouble
-        await for_ever(f"relay {self._schema}", self._relay, trouble, longest=_LONGEST_PAUSE_SECONDS)
+        outage = self._database.outage
+        await for_ever(f"relay {self._schema}", self._relay, outage, longest=_LONGEST_PAUSE_SECONDS)
 
     async def _relay(self) -> None:
         self._woken.clear()
@@ -275,14 +275,14 @@ class Relay:
             sent = await self._relay_once(settled=False)
         except LogUnavailableError as err:
             self._blocked = str(err)[:200]
-            self._publishing.is_on(err)
+            self._publishing.began(err)
             raise
         except Exception:
             if self._connection is not None:
                 self._connection.terminate()
             raise
         self._blocked = ""
-        self._publishing.is_over()
+        self._publishing.ended()
         self._announce()
         if sent == 0:
             with suppress(TimeoutError):

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from shared import telemetry
 from shared.clock import stopwatch
 from shared.database.pool import Database
-from shared.health.probes import Look
+from shared.health.probes import Probe
 from shared.loops.repeat import for_ever
 
 STALLED_AFTER: Final = 30.0
@@ -35,7 +35,7 @@ class Watch:
     def __init__(self, database: Database, schema: str) -> None:
         self._database = database
         self._schema = schema
-        self._look = Look(f"{schema} outbox")
+        self._probe = Probe(f"{schema} outbox")
         self._age = 0.0
         self._oldest: int | None = None
         self._since = 0.0
@@ -57,7 +57,7 @@ class Watch:
             f"(the oldest is {self._oldest})"
         )
 
-    async def look_once(self) -> None:
+    async def probe_once(self) -> None:
         """Measure. Raises the database's errors."""
         async with asyncio.timeout(_LOOK_SECONDS), self._database.transaction() as connection:
             asked_at = stopwatch()
@@ -67,7 +67,7 @@ class Watch:
             self._oldest, self._since = row.id, stopwatch()
         self._log_is_away = row.blocked
         self._age = max(0.0, row.age)
-        self._look.taken()
+        self._probe.taken()
         if (why := self.stalled()) is not None and not self._said:
             log.error(why, action="relay_stalled", schema=self._schema)
         self._said = why is not None
@@ -77,15 +77,15 @@ class Watch:
 
         async def step() -> None:
             try:
-                await self.look_once()
+                await self.probe_once()
             except Exception as err:
-                self._look.failed(err)
+                self._probe.failed(err)
                 raise
 
-        await for_ever(f"outbox {self._schema}", step, self._database.trouble, every=_EVERY_SECONDS)
+        await for_ever(f"outbox {self._schema}", step, self._database.outage, every=_EVERY_SECONDS)
 
     def _unless_stale(self, figure: float) -> float:
-        return math.nan if self._look.stale else figure
+        return math.nan if self._probe.stale else figure
 
     def _seconds(self) -> float:
         return 0.0 if self._oldest is None else stopwatch() - self._since

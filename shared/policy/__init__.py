@@ -13,12 +13,12 @@ from shared.policy.cel.expressions import (
     Expressions,
     Failed,
 )
-from shared.policy.checks.look import judged, look
+from shared.policy.checks.check import check, with_checks
 from shared.policy.checks.not_implemented import not_in_force
 from shared.policy.checks.report import report
 from shared.policy.checks.unreachable_contacts import NOWHERE, Installation
 from shared.policy.errors import Place, PolicyError, PolicyErrors
-from shared.policy.loading.load import Looked, load, loaded
+from shared.policy.loading.load import LoadResult, load, try_load
 from shared.policy.model.bundle import ALWAYS, Bundle
 from shared.policy.model.bundle_json import content_hash, dump_json, hash_of, load_json, schema
 from shared.policy.model.durations import AtShare, Rate, Shift
@@ -111,7 +111,7 @@ __all__ = [
     "Layer",
     "LeadOf",
     "Level",
-    "Looked",
+    "LoadResult",
     "ManagerOf",
     "Mode",
     "NextTarget",
@@ -145,15 +145,15 @@ __all__ = [
     "Whose",
     "Window",
     "Yearly",
+    "check",
     "content_hash",
     "dump_json",
     "hash_of",
-    "judged",
     "load",
     "load_json",
-    "loaded",
-    "look",
     "not_in_force",
     "report",
     "schema",
+    "try_load",
+    "with_checks",
 ]

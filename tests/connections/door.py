@@ -11,7 +11,7 @@ from ladder.serving.listener import Address, bind, serving
 from ladder.web.host import assemble
 from services.intake.app import build
 from services.intake.settings import IntakeSettings
-from shared.auth.failed_attempts import Guesses
+from shared.auth.failed_attempts import FailedAttempts
 from tests.services.intake.fakes import SCRIPTS, FakeLog
 from tests.waiting import until
 
@@ -97,7 +97,7 @@ async def door(*, failures: int = 30, log: FakeLog | None = None, **bounds: Any)
     """Intake behind a listener with these bounds; quick ones where none are given."""
     log = log or FakeLog()
     service = build(IntakeSettings(), log=log)
-    app = assemble([service], loopback=True, guesses=Guesses(failures))
+    app = assemble([service], loopback=True, guesses=FailedAttempts(failures))
     sock, address = bind(Address("127.0.0.1", 0))
     async with service.running(), serving(app, sock, address, Bounds(**bounds)):
         await until(lambda: not service.unready())

@@ -13,7 +13,7 @@ from services.notifier import app as notifier
 from services.notifier.settings import NotifierSettings
 from services.router import app as router
 from services.router.settings import RouterSettings
-from shared.auth.failed_attempts import Guesses, network_of
+from shared.auth.failed_attempts import FailedAttempts, network_of
 from shared.settings import BadSettingError
 from tests.api.assembled import nowhere
 from tests.connections.door import EVENT, HEAD, Door, door, post
@@ -92,7 +92,7 @@ async def test_broken_links_are_limited_too(path: str, first: int, kind: str) ->
             notifier.build(NotifierSettings(secret_key=secret), log=log, database=nowhere()),
         ],
         loopback=True,
-        guesses=Guesses(2),
+        guesses=FailedAttempts(2),
     )
     before = counted(kind)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://ladder") as client:
@@ -106,7 +106,7 @@ async def test_broken_links_are_limited_too(path: str, first: int, kind: str) ->
 def test_each_address_has_a_count_of_its_own_that_passes_and_is_bounded() -> None:
     """IPv6 parties are counted by their /64, of which they can use every address."""
     seconds = 0.0
-    guesses = Guesses(1, 60, timer=lambda: seconds)
+    guesses = FailedAttempts(1, 60, timer=lambda: seconds)
     assert guesses.failed("10.0.0.1") is None
     assert guesses.failed("10.0.0.1") == 60
     seconds = 30.0

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from shared.clock import utcnow
 from shared.database.pool import Database
-from shared.database.retention import forget_old
+from shared.database.retention import delete_expired
 from shared.outbox import processed_messages
 
 
@@ -59,6 +59,8 @@ async def test_ids_are_forgotten_after_eight_days(database: Database) -> None:
     async with database.transaction() as connection:
         await processed_messages.new_ids(connection, "owner", ["old"], now - timedelta(days=8, seconds=1))
         await processed_messages.new_ids(connection, "owner", ["recent"], now - timedelta(days=7, hours=23))
-    assert await forget_old(database, "owner", [processed_messages.kept("owner")], now) == {"owner.inbox": 1}
+    assert await delete_expired(database, "owner", [processed_messages.retention_rule("owner")], now) == {
+        "owner.inbox": 1
+    }
     async with database.transaction() as connection:
         assert await processed_messages.new_ids(connection, "owner", ["old", "recent"], now) == {"old"}

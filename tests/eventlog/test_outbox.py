@@ -309,15 +309,15 @@ async def test_a_relay_that_has_not_moved_for_half_a_minute_is_seen_by_everybody
     """Not because rows are old, but because the same one stays: a backlog that shrinks is no fault."""
     await write(database, [Record("t", b"k", b"1"), Record("t", b"k", b"2")])
     watch = Watch(database, "owner")
-    await watch.look_once()
+    await watch.probe_once()
     assert watch.stalled() is None
     watch._since -= STALLED_AFTER
-    await watch.look_once()
+    await watch.probe_once()
     assert "nothing has left owner.outbox for 30 s" in (watch.stalled() or "")
     assert shown("ladder_outbox_stalled_seconds") >= 30
 
     await execute(database, "DELETE FROM owner.outbox WHERE id = (SELECT min(id) FROM owner.outbox)")
-    await watch.look_once()
+    await watch.probe_once()
     assert watch.stalled() is None
     assert shown("ladder_outbox_stalled_seconds") < 1
 
@@ -328,9 +328,9 @@ async def test_a_relay_that_waits_for_the_log_is_no_fault_of_the_relay(database:
         watch = Watch(database, "owner")
         await write(database, [Record("t", b"k", b"1")])
         await until(lambda: _is_blocked(database))
-        await watch.look_once()
+        await watch.probe_once()
         watch._since -= STALLED_AFTER
-        await watch.look_once()
+        await watch.probe_once()
         assert watch.stalled() is None
         assert shown("ladder_outbox_stalled_seconds") >= 30
 
@@ -347,14 +347,14 @@ async def test_while_the_log_is_away_rows_stay_and_their_age_shows_and_go_out_af
 
     with pytest.raises(LogUnavailableError):
         await relay.relay_once()
-    await anybody.look_once()
+    await anybody.probe_once()
     assert await rows_left(database) == 2
     assert shown("ladder_outbox_oldest_seconds") >= 59
 
     log.there = True
     assert await relay.relay_once() == 2
     assert await relay.relay_once() == 0
-    await anybody.look_once()
+    await anybody.probe_once()
     assert shown("ladder_outbox_oldest_seconds") == 0
     assert [record.value for record in log.records] == [b"1", b"2"]
     await relay.close()

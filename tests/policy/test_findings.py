@@ -8,7 +8,7 @@ import pytest
 
 from services.notifier.channels import sendable
 from services.notifier.channels.email import MailServer
-from shared.policy import Installation, PolicyError, load, look, report
+from shared.policy import Installation, PolicyError, check, load, report
 from shared.policy.oncall.schedules import Override
 from tests.policy.bundles import EXAMPLE, SMALLEST, errors_of, marked
 from tests.policy.large import as_json, large
@@ -23,7 +23,7 @@ SLA = 'slas: [{name: s, acknowledge: 5m, when: "WHEN"}]\n'
 def found(tmp_path, text: str, installation: Installation | None = None) -> list[PolicyError]:
     file = tmp_path / "bundle.yaml"
     file.write_text(text, encoding="utf-8")
-    return list(look(file, installation or Installation(now=NOW)).findings)
+    return list(check(file, installation or Installation(now=NOW)).findings)
 
 
 def said(tmp_path, text: str, installation: Installation | None = None) -> list[tuple[str, str]]:
@@ -374,7 +374,7 @@ def test_a_template_that_is_not_used_for_updates_needs_no_text(tmp_path):
 def test_what_is_said_of_a_policy_that_loads_keeps_it_from_nothing(tmp_path):
     """A policy that an older release took goes on loading: only who changes it is asked to mend it."""
     (tmp_path / "bundle.yaml").write_text(template("x", "update") + "tiers: [gold]\nloud: tier == 'glod'\n")
-    assert {each.code for each in look(tmp_path / "bundle.yaml").errors} == {"L130", "L141"}
+    assert {each.code for each in check(tmp_path / "bundle.yaml").errors} == {"L130", "L141"}
     assert load(tmp_path / "bundle.yaml").tiers == ("gold",)
     assert report(tmp_path / "bundle.yaml")[0] == 1
 
@@ -415,7 +415,7 @@ def test_check_ends_well_with_warnings_and_says_so_in_every_form(tmp_path):
 
 @pytest.mark.parametrize("path", sorted((EXAMPLE / "situations").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_situations_have_a_line_for_each_channel_that_is_not_there_and_no_other(path):
-    looked = look(path, Installation(now=NOW))
+    looked = check(path, Installation(now=NOW))
     assert looked.errors == []
     assert {each.code for each in looked.warnings} <= {"L110"}
     assert len(looked.warnings) <= len({"slack", "sms", "voice", "teams"})
@@ -423,7 +423,7 @@ def test_the_situations_have_a_line_for_each_channel_that_is_not_there_and_no_ot
 
 def test_the_shipped_policy_has_nothing_to_be_found():
     assert (
-        look(EXAMPLE, Installation(now=NOW, sends=frozenset({"inbox", "webhook"}), said_at=NOW)).findings
+        check(EXAMPLE, Installation(now=NOW, sends=frozenset({"inbox", "webhook"}), said_at=NOW)).findings
         == ()
     )
 
@@ -438,6 +438,6 @@ def test_a_large_organisations_policy_is_looked_at_within_five_seconds(tmp_path)
     plain["templates"] = {f"t-{n}": {"title": "{{ title }}", "body": "{{ text }}" * 20} for n in range(20)}
     (tmp_path / "bundle.json").write_bytes(as_json(plain))
     began = time.thread_time()
-    looked = look(tmp_path / "bundle.json", Installation(now=NOW))
+    looked = check(tmp_path / "bundle.json", Installation(now=NOW))
     assert time.thread_time() - began < 5
     assert [each.code for each in looked.findings] == ["L110"]

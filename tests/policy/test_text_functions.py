@@ -42,7 +42,7 @@ SAID = {
 @pytest.mark.parametrize(("source", "value"), SAID.items())
 def test_text_can_be_taken_apart_and_put_together(source, value):
     mapping = BodyMapping([("true", {"title": source})])
-    assert mapping.outcome(mapping.sight({})).values == {"title": value}
+    assert mapping.outcome(mapping.view({})).values == {"title": value}
 
 
 FROM_THE_EXTENSION = [source for source in SAID if "json" not in source and "2.0" not in source]
@@ -113,18 +113,18 @@ HOSTILE = {
 @pytest.mark.parametrize(("source", "why"), HOSTILE.items())
 def test_what_they_cost_is_bounded_whatever_is_sent(source, why):
     mapping = BodyMapping([("true", {"title": source})])
-    sight = mapping.sight({"text": "x" * 200_000, "many": ["y"] * 500, "few": ["y"] * 9})
-    assert why in mapping.outcome(sight).failed["title"]
+    view = mapping.view({"text": "x" * 200_000, "many": ["y"] * 500, "few": ["y"] * 9})
+    assert why in mapping.outcome(view).failed["title"]
 
 
 def test_what_no_database_keeps_is_replaced_in_json_inside_text_too():
     mapping = BodyMapping([("true", {"title": "json(text).a"})])
-    assert mapping.outcome(mapping.sight({"text": r'{"a": "x\u0000"}'})).values == {"title": "x\ufffd"}
+    assert mapping.outcome(mapping.view({"text": r'{"a": "x\u0000"}'})).values == {"title": "x\ufffd"}
 
 
 def test_a_number_in_text_that_nothing_holds_is_a_decimal():
     mapping = BodyMapping([("true", {"title": "json(text).n"})])
-    assert mapping.outcome(mapping.sight({"text": '{"n": 36893488147419103232}'})).values["title"] == 2.0**65
+    assert mapping.outcome(mapping.view({"text": '{"n": 36893488147419103232}'})).values["title"] == 2.0**65
 
 
 STORABLE = st.characters(
@@ -134,8 +134,8 @@ STORABLE = st.characters(
 
 @given(text=st.text(STORABLE, max_size=20), other=st.text(STORABLE, max_size=3), place=st.integers(-2, 22))
 def test_any_text_gives_a_value_or_a_reason(expressions_of_all, text, other, place):
-    sight = expressions_of_all.sight({"text": text, "other": other, "place": place})
-    outcome = expressions_of_all.outcome(sight)
+    view = expressions_of_all.view({"text": text, "other": other, "place": place})
+    outcome = expressions_of_all.outcome(view)
     assert outcome.values.keys() | outcome.failed.keys() == ALL.keys()
     assert outcome.values["joined"] == text
     assert all(":" in why or "No matching" in why for why in outcome.failed.values())

@@ -20,7 +20,7 @@ from services.router.domain.model.context import Context
 from services.router.domain.model.signals import EventReceived
 from services.router.loops.canary import OVERDUE_AFTER
 from shared.clock import utcnow
-from shared.database.retention import forget_old
+from shared.database.retention import delete_expired
 from shared.eventlog.codec import encode
 from shared.events import ESCALATIONS, canary
 from shared.settings import BadSettingError
@@ -97,9 +97,9 @@ async def test_the_canarys_deliveries_are_gone_after_an_hour(trio: World) -> Non
     async with running(trio.intake(), trio.router(), trio.notifier()):
         await until(trio.pings, 30)
     kept = retention.tables(timedelta(days=30))
-    assert (await forget_old(trio.database, "notifier", kept, utcnow()))["notifier.delivery"] == 0
+    assert (await delete_expired(trio.database, "notifier", kept, utcnow()))["notifier.delivery"] == 0
     later = utcnow() + timedelta(hours=2)
-    assert (await forget_old(trio.database, "notifier", kept, later))["notifier.delivery"] == 1
+    assert (await delete_expired(trio.database, "notifier", kept, later))["notifier.delivery"] == 1
     assert await trio.rows("SELECT * FROM notifier.delivery") == []
 
 

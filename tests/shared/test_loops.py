@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from shared import telemetry
 from shared.errors.kinds import AwayError, Kind, MismatchError, RefusedError
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import TOLD_AFTER_SECONDS, TOLD_AGAIN_SECONDS, Failures, for_ever, until_done
 
 NAME = "a test's loop"
@@ -51,7 +51,7 @@ class Run:
         loop = for_ever(
             NAME,
             self.step,
-            Trouble(telemetry.logger("test"), "away", what="PostgreSQL"),
+            Outage(telemetry.logger("test"), "away", what="PostgreSQL"),
             every=every,
             beat=self.beat,
             tell=self.tell,
@@ -113,7 +113,7 @@ async def test_a_fault_of_our_own_that_lasts_is_told_to_last_resort() -> None:
 
 async def test_a_fault_lasts_from_its_first_failure_and_an_outage_is_none() -> None:
     seconds = [0.0]
-    failures = Failures("x", Trouble(telemetry.logger(__name__), "away"), clock=lambda: seconds[0])
+    failures = Failures("x", Outage(telemetry.logger(__name__), "away"), clock=lambda: seconds[0])
     await failures.failed(KeyError("acme"))
     seconds[0] = 9.9
     await failures.failed(KeyError("acme"))
@@ -156,7 +156,7 @@ async def test_a_fault_of_our_own_is_logged_with_its_stack_once() -> None:
 async def test_what_must_come_first_is_tried_until_it_is_done() -> None:
     """And whoever looks on knows when it waits for somebody else."""
     run = Run([TimeoutError(), KeyError("acme"), None])
-    trying = Failures(NAME, Trouble(telemetry.logger("test"), "away"), clock=lambda: run.now)
+    trying = Failures(NAME, Outage(telemetry.logger("test"), "away"), clock=lambda: run.now)
     waits: list[float] = []
     wait: Callable[[], None] = lambda: waits.append(run.now)  # noqa: E731 - a name for what is passed
     assert await until_done(trying, run.step, waits=wait, pause=run.pause) == "done"

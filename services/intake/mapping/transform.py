@@ -15,7 +15,7 @@ from shared.clock import busy_seconds
 from shared.events import IncidentEvent
 from shared.http.problems import Fault
 from shared.policy import BodyMapping, ExpressionError, Integration
-from shared.policy.cel.body_mapping import Ignored, Mapped, Sight, Unmatched
+from shared.policy.cel.body_mapping import BodyView, Ignored, Mapped, Unmatched
 
 MOST_EVENTS: Final = 1000  # of one post
 MOST_SECONDS: Final = 3.0  # of work on the expressions of one post
@@ -48,7 +48,7 @@ class _Seen:
     """One event to be, and what the expressions see of it; `where` is its place in the post."""
 
     event: IncidentEvent
-    sight: Sight
+    view: BodyView
     where: str
 
 
@@ -123,14 +123,14 @@ class Transform:
             if mapping.is_too_much(sent if read.body is None else read.body):
                 made.faults.append(Fault(where or "body", _TOO_MUCH))
                 continue
-            sight = mapping.sight(sent, post.headers, body=read.body)
+            view = mapping.view(sent, post.headers, body=read.body)
             if mapping.each is None:
-                yield _Seen(event, sight, where)
+                yield _Seen(event, view, where)
                 continue
-            if mapping.ignores(sight):
+            if mapping.ignores(view):
                 made.ignored += 1
                 continue
-            members = mapping.members(sight)
+            members = mapping.members(view)
             if isinstance(members, str):
                 made.faults.append(Fault(where or "body", f"each ({mapping.each}): {members}"))
                 continue
@@ -141,10 +141,10 @@ class Transform:
             for number, item in enumerate(members):
                 named = post.event_id(*([index] if read.batch else []), number)
                 own = msgspec.structs.replace(event, event_id=named, dedup_key=named)
-                yield _Seen(own, mapping.sight(sent, post.headers, item=item), f"{where}/{number}")
+                yield _Seen(own, mapping.view(sent, post.headers, item=item), f"{where}/{number}")
 
     def _decide(self, mapping: BodyMapping, seen: _Seen, made: Transformed, *, loose: bool) -> None:
-        outcome = mapping.outcome(seen.sight)
+        outcome = mapping.outcome(seen.view)
         match outcome:
             case Ignored():
                 made.ignored += 1

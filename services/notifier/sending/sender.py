@@ -193,7 +193,7 @@ class Sender:
             await self._record_the_rest()
 
     def _loop(self, name: str, step: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        endless = for_ever(f"notifier {name}", step, self._database.trouble, beat=self._beats[name])
+        endless = for_ever(f"notifier {name}", step, self._database.outage, beat=self._beats[name])
         return asyncio.create_task(endless, name=f"notifier {name}")
 
     async def _finish(self) -> None:

@@ -144,9 +144,9 @@ class _Asking(Generic[Question, Answer]):
                 answers = await self._read(connection, questions)
         except Exception as err:  # noqa: BLE001 - no answer is one, too
             log.debug("cannot ask before sending", action="recheck_failed", error=str(err)[:300])
-            self._database.trouble.is_on(err, self._part)
+            self._database.outage.began(err, self._part)
             return {}
-        self._database.trouble.is_over(self._part)
+        self._database.outage.ended(self._part)
         return answers
 
 

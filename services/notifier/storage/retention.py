@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.storage.tables import SCHEMA
-from shared.database.retention import Forgotten, Kept, older_rows
+from shared.database.retention import Deleted, RetentionRule, older_rows
 from shared.events import canary
 from shared.outbox import processed_messages
 
@@ -25,11 +25,11 @@ STAYS: Final[Mapping[str, str]] = {
 
 async def _forget_canaries(
     connection: AsyncConnection, before: datetime, since: datetime, most: int
-) -> Forgotten:
+) -> Deleted:
     """By their incident, which is one for all of them: they are few, and the others many."""
     del since, most
     values = {"canary": canary.ID, "before": before}
-    return Forgotten((await connection.execute(_CANARIES, values)).rowcount, None)
+    return Deleted((await connection.execute(_CANARIES, values)).rowcount, None)
 
 
 _CANARIES: Final = text("""
@@ -39,12 +39,14 @@ _CANARIES: Final = text("""
 """)
 
 
-def tables(keep: timedelta) -> Sequence[Kept]:
+def tables(keep: timedelta) -> Sequence[RetentionRule]:
     """What is forgotten, in the order of a round: deliveries before the incidents that they belong to."""
     return (
-        processed_messages.kept(SCHEMA),
-        Kept("notifier.delivery", _HOUR, "what became of canaries: nobody asks for it", _forget_canaries),
-        Kept(
+        processed_messages.retention_rule(SCHEMA),
+        RetentionRule(
+            "notifier.delivery", _HOUR, "what became of canaries: nobody asks for it", _forget_canaries
+        ),
+        RetentionRule(
             "notifier.delivery",
             keep,
             "what became of each message, once it is finished",
@@ -54,13 +56,13 @@ def tables(keep: timedelta) -> Sequence[Kept]:
                 only="t.state IN ('sent', 'delivered', 'failed', 'cancelled')",
             ),
         ),
-        Kept(
+        RetentionRule(
             "notifier.inbox_message",
             keep,
             "messages of the stored inbox",
             older_rows("notifier.inbox_message", changes=False),
         ),
-        Kept(
+        RetentionRule(
             "notifier.incident",
             keep,
             "which pages of an incident are wanted, after its last message and with no delivery left",
@@ -70,7 +72,7 @@ def tables(keep: timedelta) -> Sequence[Kept]:
                 only="NOT EXISTS (SELECT FROM notifier.delivery AS d WHERE d.incident_id = t.id)",
             ),
         ),
-        Kept(
+        RetentionRule(
             "notifier.outbox_refused",
             keep,
             "what the log refused for good: to be looked at",

@@ -29,7 +29,7 @@ from services.router.policy.compiled_cache import InForce, moment
 from services.router.policy.findings import Judged
 from shared.auth.access import ROLES, Role
 from shared.http.problems import Problem
-from shared.policy import Bundle, Installation, Looked, PolicyError, PolicyErrors, look, not_in_force
+from shared.policy import Bundle, Installation, LoadResult, PolicyError, PolicyErrors, check, not_in_force
 from shared.policy.checks.report import entry
 
 _NAME: Final = "bundle.yaml"
@@ -183,12 +183,12 @@ def _fault(error: PolicyError) -> dict[str, Any]:
     }
 
 
-def _look(body: bytes, where: Installation) -> Looked:
+def _look(body: bytes, where: Installation) -> LoadResult:
     """Through the same loader as files, so that findings carry line and column. JSON is YAML, too."""
     with tempfile.TemporaryDirectory(prefix="ladder-policy-") as folder:
         file = Path(folder) / _NAME
         file.write_bytes(body)
-        return look(file, where)
+        return check(file, where)
 
 
 def _shown(findings: Sequence[PolicyError]) -> list[PolicyFinding]:

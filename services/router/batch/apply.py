@@ -30,7 +30,7 @@ from shared.eventlog import codec
 from shared.events import DeadLetter, IncidentChanged
 from shared.outbox import outbox
 from shared.outbox.memory import Written
-from shared.policy.cel.expressions import Place
+from shared.policy.cel.expressions import ExpressionPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class BatchResult:
     results: Sequence[SignalResult] = ()
     earliest: datetime | None = None
     spreads: bool = False
-    failures: Mapping[Place, Count] = field(default_factory=dict)  # expressions that could not be evaluated
+    # expressions that could not be evaluated
+    failures: Mapping[ExpressionPlace, Count] = field(default_factory=dict)
     written: Written | None = None
 
 

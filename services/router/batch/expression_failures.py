@@ -17,7 +17,7 @@ from services.router import metrics
 from shared.database.pool import Database
 from shared.events import IncidentEvent
 from shared.loops.repeat import for_ever
-from shared.policy.cel.expressions import Place
+from shared.policy.cel.expressions import ExpressionPlace
 
 MOST_SHOWN: Final = 100
 _MOST_PLACES: Final = 1_000  # between two steps; the metric counts the others, too
@@ -53,7 +53,7 @@ def section(place: str) -> str:
     return {"integrations": "map", "users": "quiet_hours"}.get(first, first)
 
 
-def of_mapping(event: IncidentEvent, policy: str) -> dict[Place, str]:
+def of_mapping(event: IncidentEvent, policy: str) -> dict[ExpressionPlace, str]:
     """What failed of the `map` of an event's integration, where it was received."""
     base = f"integrations.{event.integration}.map"
     return {
@@ -67,9 +67,9 @@ class ExpressionFailures:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._pending: dict[Place, Count] = {}
+        self._pending: dict[ExpressionPlace, Count] = {}
 
-    def add(self, failures: Mapping[Place, Count]) -> None:
+    def add(self, failures: Mapping[ExpressionPlace, Count]) -> None:
         """These failed, in decisions that are committed."""
         for place, count in failures.items():
             metrics.EXPRESSION_FAILURES.labels(section(place[1])).inc(count.times)
@@ -102,8 +102,8 @@ class ExpressionFailures:
 
     async def run(self) -> None:
         """Write down for ever."""
-        trouble = self._database.trouble
-        await for_ever("router expression failures", self.store_once, trouble, every=_EVERY_SECONDS)
+        outage = self._database.outage
+        await for_ever("router expression failures", self.store_once, outage, every=_EVERY_SECONDS)
 
     async def listed(self, connection: AsyncConnection, policy: str) -> Sequence[Failing]:
         """Those of this policy, and of earlier ones that failed in the last day; the latest first of each.

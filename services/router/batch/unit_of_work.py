@@ -16,7 +16,7 @@ from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import EventReceived, Signal
 from services.router.policy.compiled_cache import Compiled
 from shared.events import DeadLetter, IncidentChanged, RelatedChanged
-from shared.policy.cel.expressions import Place
+from shared.policy.cel.expressions import ExpressionPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ class UnitOfWork:
     newly_parked: list[ParkedSignal] = field(default_factory=list)
     resumed: list[int] = field(default_factory=list)  # seq of what was parked and is decided now
     dead_letters: list[DeadLetter] = field(default_factory=list)  # unreadable records, to be published
-    failures: dict[Place, Count] = field(default_factory=dict)  # expressions that could not be evaluated
+    # expressions that could not be evaluated
+    failures: dict[ExpressionPlace, Count] = field(default_factory=dict)
 
     def as_gathered(self) -> "UnitOfWork":
         """A copy to decide on, made before anything is: what is decided on one does not show in the other."""

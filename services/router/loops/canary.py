@@ -157,7 +157,7 @@ class Watch:
     async def run(self) -> None:
         """Look for ever; not at all where the canary is switched off."""
         if self._every:
-            await for_ever("router canary", self._look, self._database.trouble, every=_LOOK_EVERY_SECONDS)
+            await for_ever("router canary", self._look, self._database.outage, every=_LOOK_EVERY_SECONDS)
 
     async def _look(self) -> None:
         try:

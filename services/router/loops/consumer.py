@@ -58,9 +58,9 @@ class Consuming:
         self._engine = engine
         self._source = source
         self._name = f"router consume {source.topic}"
-        self._deciding = Failures(f"router decide {source.topic}", engine.database.trouble, tell=engine.tell)
-        self._beating = Failures(f"router beats {source.topic}", engine.database.trouble, tell=engine.tell)
-        self._joining = Failures(self._name, engine.database.trouble, tell=engine.tell)
+        self._deciding = Failures(f"router decide {source.topic}", engine.database.outage, tell=engine.tell)
+        self._beating = Failures(f"router beats {source.topic}", engine.database.outage, tell=engine.tell)
+        self._joining = Failures(self._name, engine.database.outage, tell=engine.tell)
         self.progress = Progress(source.group, [source.topic], clock=clock)
         self.held_assignment_once = False
 

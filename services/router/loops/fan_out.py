@@ -65,7 +65,7 @@ class Spreading:
 
     async def run(self) -> None:
         """Tell for ever."""
-        away = self._engine.database.trouble
+        away = self._engine.database.outage
         await for_ever("router spreading", self._spread, away, beat=self._beat, tell=self._engine.tell)
 
     async def _spread(self) -> None:

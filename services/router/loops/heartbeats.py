@@ -130,7 +130,7 @@ class Watch:
 
     async def run(self) -> None:
         """Look for ever."""
-        away, tell = self._engine.database.trouble, self._engine.tell
+        away, tell = self._engine.database.outage, self._engine.tell
         await for_ever("router heartbeats", self._look_and_wait, away, beat=self._beat, tell=tell)
 
     async def _is_deaf(self, now: datetime) -> None:

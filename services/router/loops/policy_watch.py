@@ -14,7 +14,7 @@ from shared import telemetry
 from shared.database.pool import Database
 from shared.loops.pulse import Beat, unwatched
 from shared.loops.repeat import for_ever
-from shared.policy import Looked, PolicyError, PolicyErrors, judged, loaded
+from shared.policy import LoadResult, PolicyError, PolicyErrors, try_load, with_checks
 
 log = telemetry.logger(__name__)
 
@@ -65,14 +65,14 @@ class PolicyWatch:
 
     async def run(self) -> None:
         """Watch for ever."""
-        await for_ever("router policy", self._watch, self._database.trouble, beat=self._beat)
+        await for_ever("router policy", self._watch, self._database.outage, beat=self._beat)
 
     async def _watch(self) -> None:
         known = await self.watch_once()
         await asyncio.sleep(_EVERY_SECONDS if known else _PAUSE_SECONDS)
 
     async def _take(self, path: Path, *, changed: bool) -> None:
-        found = await asyncio.to_thread(loaded, path)
+        found = await asyncio.to_thread(try_load, path)
         if changed:
             found = await self._judged(found, path)
         # At start what loads is taken: what an older release took must not fall out of force by an upgrade.
@@ -95,12 +95,12 @@ class PolicyWatch:
             _tell(taken)
             _tell_findings((found if changed else await self._judged(found, path)).findings, path)
 
-    async def _judged(self, found: Looked, path: Path) -> Looked:
+    async def _judged(self, found: LoadResult, path: Path) -> LoadResult:
         async with self._database.transaction() as connection:
             now, _ = await moment(connection)
             where = await installation.read(connection, now)
         try:
-            return await asyncio.to_thread(judged, found, path, where)
+            return await asyncio.to_thread(with_checks, found, path, where)
         except Exception:  # what can be said of a policy must not keep it out of force
             log.exception("the policy could not be looked at", action="policy_unjudged")
             return found

@@ -10,7 +10,7 @@ from services.router.duty import silence_store
 from services.router.retention_periods import DEFAULT, Keep
 from services.router.tables import SCHEMA
 from shared.database.pool import Database
-from shared.database.retention import forget_old
+from shared.database.retention import delete_expired
 from shared.loops.repeat import for_ever
 
 _EVERY_SECONDS: Final = 60.0
@@ -20,7 +20,7 @@ async def tidy_once(database: Database, now: datetime, keep: Keep = DEFAULT) -> 
     """Count what is stuck, and delete everything that is older than it is kept; how many rows went."""
     async with database.transaction() as connection:
         metrics.STUCK.set((await connection.execute(_STUCK)).scalar_one())
-    return sum((await forget_old(database, SCHEMA, retention_periods.tables(keep), now)).values())
+    return sum((await delete_expired(database, SCHEMA, retention_periods.tables(keep), now)).values())
 
 
 async def notify_for_ever(database: Database) -> None:
@@ -29,7 +29,7 @@ async def notify_for_ever(database: Database) -> None:
     async def step() -> None:
         await silence_store.announce_once(database, database.now())
 
-    await for_ever("router notices", step, database.trouble, every=_EVERY_SECONDS)
+    await for_ever("router notices", step, database.outage, every=_EVERY_SECONDS)
 
 
 async def run(database: Database, keep: Keep) -> None:
@@ -38,7 +38,7 @@ async def run(database: Database, keep: Keep) -> None:
     async def step() -> None:
         await tidy_once(database, database.now(), keep)
 
-    await for_ever("router upkeep", step, database.trouble, every=_EVERY_SECONDS)
+    await for_ever("router upkeep", step, database.outage, every=_EVERY_SECONDS)
 
 
 _STUCK: Final = text("SELECT count(*) FROM (SELECT 1 FROM router.incident WHERE stuck LIMIT 10000) AS s")

@@ -24,7 +24,7 @@ class Timers:
     def __init__(self, engine: Engine, *, beat: Beat = unwatched) -> None:
         self._engine = engine
         self._beat = beat
-        self._failing = Failures("router timers", engine.database.trouble, tell=engine.tell)
+        self._failing = Failures("router timers", engine.database.outage, tell=engine.tell)
         self._counted_at: datetime | None = None
 
     async def fire_once(self, now: datetime, *, apart: bool = False) -> datetime:

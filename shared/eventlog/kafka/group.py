@@ -17,7 +17,7 @@ from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition,
 from shared.eventlog.kafka.closing import end
 from shared.eventlog.kafka.connection import explained, refused, words
 from shared.loops.alongside import alongside
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import Failures, repeat
 
 _START_SECONDS: Final = 15.0
@@ -197,9 +197,9 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._broken.set()
 
     async def _stay_connected(self) -> None:
-        trouble = Trouble(log, "log_unavailable", group=self._group)
+        outage = Outage(log, "log_unavailable", group=self._group)
         name = f"kafka consumer {self._group}"
-        failures = Failures(name, trouble, longest=_LONGEST_PAUSE_SECONDS)
+        failures = Failures(name, outage, longest=_LONGEST_PAUSE_SECONDS)
 
         async def step() -> None:
             consumer = self._new_consumer()
@@ -215,7 +215,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._broken.wait()
             except (KafkaError, LogUnavailableError, OSError, TimeoutError) as err:
                 away = await explained(err, self._options["bootstrap_servers"])
-                trouble.is_on(away, name)
+                outage.began(away, name)
                 raise LogUnavailableError(f"not connected: {words(away)}") from err
             finally:
                 self._up.clear()

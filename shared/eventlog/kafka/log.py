@@ -19,7 +19,7 @@ from shared.eventlog.kafka.publish import Publisher
 from shared.eventlog.kafka.quiet_logs import quieten
 from shared.eventlog.topics import Topic, ladder_topics
 from shared.events import MAX_BYTES
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import Failures
 
 _START_SECONDS: Final = 15.0
@@ -78,8 +78,8 @@ class KafkaEventLog:
     async def follow(self, topic: str) -> AsyncIterator[Sequence[Received]]:
         positions: dict[int, int] = {}
         first = True
-        name, trouble = f"follow {topic}", Trouble(log, "log_unavailable", topic=topic)
-        failures = Failures(name, trouble, longest=_LONGEST_PAUSE_SECONDS)
+        name, outage = f"follow {topic}", Outage(log, "log_unavailable", topic=topic)
+        failures = Failures(name, outage, longest=_LONGEST_PAUSE_SECONDS)
         while True:
             consumer = AIOKafkaConsumer(
                 **self._options,
@@ -104,7 +104,7 @@ class KafkaEventLog:
                         yield found
             except (KafkaError, LogUnavailableError) as err:
                 away = await explained(err, self._options["bootstrap_servers"])
-                trouble.is_on(away, name)
+                outage.began(away, name)
                 _, pause = await failures.failed(LogUnavailableError(words(away)))
             except Exception as err:  # noqa: BLE001 - the policy must be followed whatever comes
                 _, pause = await failures.failed(err)

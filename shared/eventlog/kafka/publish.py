@@ -19,7 +19,7 @@ from shared.eventlog.kafka.connection import explained, words
 from shared.eventlog.placement import check_size, partition_of
 from shared.events import OVERHEAD_BYTES
 from shared.loops.alongside import alongside
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import Failures, repeat
 
 _START_SECONDS: Final = 10.0
@@ -98,8 +98,8 @@ class Publisher:
         return count
 
     async def _stay_connected(self) -> None:
-        name, trouble = "kafka producer", Trouble(log, "log_unavailable", role="producer")
-        failures = Failures(name, trouble, longest=_LONGEST_PAUSE_SECONDS)
+        name, outage = "kafka producer", Outage(log, "log_unavailable", role="producer")
+        failures = Failures(name, outage, longest=_LONGEST_PAUSE_SECONDS)
 
         async def step() -> None:
             producer = AIOKafkaProducer(
@@ -123,7 +123,7 @@ class Publisher:
             except (KafkaError, OSError, TimeoutError) as err:
                 away = await explained(err, self._options["bootstrap_servers"])
                 self.away = words(away)
-                trouble.is_on(away, name)
+                outage.began(away, name)
                 raise LogUnavailableError(f"not connected: {words(away)}") from err
             finally:
                 self._up.clear()

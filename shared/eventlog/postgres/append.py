@@ -114,7 +114,7 @@ class Appender:
     async def _write(self, batch: Sequence[_Waiting]) -> Sequence[None]:
         async with asyncio.timeout(_STATEMENT_SECONDS):
             await self._write_once([record for waiting in batch for record in waiting.records])
-        self._database.trouble.is_over("append")
+        self._database.outage.ended("append")
         self._error = None
         for waiting in batch:
             if not waiting.done.done():
@@ -138,7 +138,7 @@ class Appender:
         kind = kind_of(err)
         match kind:
             case Kind.AWAY if not isinstance(err, LogUnavailableError):
-                self._database.trouble.is_on(err, "append")
+                self._database.outage.began(err, "append")
                 self._error = err
                 self._queue.extendleft(reversed(batch))
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -180,13 +180,13 @@ class PostgresConsumer:
             self._news.clear()
             try:
                 records = await self._fetch_once(max_records)
-                self._database.trouble.is_over(f"fetch {self._group}")
+                self._database.outage.ended(f"fetch {self._group}")
                 if records:
                     return records
             except Exception as err:
                 if kind_of(err) is Kind.BROKEN:
                     raise
-                self._database.trouble.is_on(err, f"fetch {self._group}")
+                self._database.outage.began(err, f"fetch {self._group}")
                 await asyncio.sleep(min(0.2, max(0.0, deadline - loop.time())))
             left = deadline - loop.time()
             if left <= 0:
@@ -269,8 +269,8 @@ class PostgresConsumer:
                 pause = min(self._session_seconds / 3, await self.beat_once())
             await wait(changed, pause)
 
-        trouble = self._database.trouble
-        await for_ever(f"heartbeat {self._group}", step, trouble, longest=_LONGEST_PAUSE_SECONDS)
+        outage = self._database.outage
+        await for_ever(f"heartbeat {self._group}", step, outage, longest=_LONGEST_PAUSE_SECONDS)
 
     async def beat_once(self) -> float:
         """Say that this member lives; give up and take partitions until its share is what it should be.

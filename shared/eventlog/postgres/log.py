@@ -165,9 +165,9 @@ class PostgresEventLog:
         except Exception as err:
             if kind_of(err) is Kind.BROKEN:
                 raise
-            self._database.trouble.is_on(err, f"follow {topic}")
+            self._database.outage.began(err, f"follow {topic}")
             return None
-        self._database.trouble.is_over(f"follow {topic}")
+        self._database.outage.ended(f"follow {topic}")
         for record in found:
             positions[record.partition.number] = record.offset + 1
         return found

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import telemetry
 from shared.database.pool import Database
-from shared.database.retention import Forget, Forgotten, Kept, forget_old
+from shared.database.retention import Delete, Deleted, RetentionRule, delete_expired
 from shared.loops.repeat import for_ever
 
 _PAUSE_SECONDS: Final = 60.0
@@ -68,18 +68,23 @@ async def clean_once(database: Database, retention: timedelta, now: datetime) ->
         partitions = (await connection.execute(_DONE_WITH)).all()
         compacted = (await connection.execute(_COMPACTED)).scalars().all()
     kept = [*_compacted(compacted), *_records(partitions, retention)]
-    return sum((await forget_old(database, _OWNER, kept, now)).values())
+    return sum((await delete_expired(database, _OWNER, kept, now)).values())
 
 
-def _records(partitions: Sequence[Row[Any]], retention: timedelta) -> Sequence[Kept]:
+def _records(partitions: Sequence[Row[Any]], retention: timedelta) -> Sequence[RetentionRule]:
     why = "a service that was down for days goes on where it was"
     records = (_Records(partition, retention) for partition in partitions)
-    return [Kept(f"eventlog.records ({each.topic})", retention, why, each.forget) for each in records]
+    return [
+        RetentionRule(f"eventlog.records ({each.topic})", retention, why, each.forget) for each in records
+    ]
 
 
-def _compacted(topics: Sequence[str]) -> Sequence[Kept]:
+def _compacted(topics: Sequence[str]) -> Sequence[RetentionRule]:
     why = "the last record of each key stays for ever, those before it say nothing"
-    return [Kept(f"eventlog.records ({topic})", timedelta(0), why, _compaction(topic)) for topic in topics]
+    return [
+        RetentionRule(f"eventlog.records ({topic})", timedelta(0), why, _compaction(topic))
+        for topic in topics
+    ]
 
 
 class _Records:
@@ -95,7 +100,7 @@ class _Records:
 
     async def forget(
         self, connection: AsyncConnection, before: datetime, since: datetime, most: int
-    ) -> Forgotten:
+    ) -> Deleted:
         del since  # offsets say where it goes on
         given = {
             "topic": self.topic,
@@ -109,16 +114,16 @@ class _Records:
         }
         row = (await connection.execute(_DELETE, given)).one()
         if row.gone < most:
-            return Forgotten(row.gone, None)
+            return Deleted(row.gone, None)
         self._since = row.next
-        return Forgotten(row.gone, before)
+        return Deleted(row.gone, before)
 
 
-def _compaction(topic: str) -> Forget:
-    async def compact(connection: AsyncConnection, before: datetime, since: datetime, most: int) -> Forgotten:
+def _compaction(topic: str) -> Delete:
+    async def compact(connection: AsyncConnection, before: datetime, since: datetime, most: int) -> Deleted:
         """All at once: a compacted topic holds little."""
         del before, since, most
-        return Forgotten((await connection.execute(_COMPACT, {"topic": topic})).rowcount, None)
+        return Deleted((await connection.execute(_COMPACT, {"topic": topic})).rowcount, None)
 
     return compact
 
@@ -131,4 +136,4 @@ async def clean_for_ever(database: Database, retention: timedelta) -> None:
         deleted = await clean_once(database, retention, database.now())
         log.debug("cleaned", action="cleaned", records=deleted)
 
-    await for_ever("eventlog retention", step, database.trouble)
+    await for_ever("eventlog retention", step, database.outage)

@@ -73,15 +73,15 @@ class Unmatched:
         return f"no `when` of the integration's map is true: {'; '.join(said)}"
 
 
-Outcome: TypeAlias = Mapped | Ignored | Unmatched
+MappingResult: TypeAlias = Mapped | Ignored | Unmatched
 
 
-class Sight:
+class BodyView:
     """One body, or one member of it, as the expressions see it."""
 
     __slots__ = ("_activation", "_env", "_exact", "_names", "own")
 
-    def __init__(self, env: Any, names: Mapping[str, Any], own: "Sight | None" = None) -> None:
+    def __init__(self, env: Any, names: Mapping[str, Any], own: "BodyView | None" = None) -> None:
         """`own`: the same, for a sender whose object has a field `body` or `headers`, as that field."""
         self._env, self._names, self.own = env, names, own
         self._activation = env.Activation(dict(names))
@@ -169,14 +169,14 @@ class BodyMapping:
             for index, (when, fields) in enumerate(rows)
         ]
 
-    def sight(
+    def view(
         self,
         sent: Mapping[str, Any],
         headers: Mapping[str, str] = _NOTHING,
         *,
         item: Any = NO_ITEM,
         body: Mapping[str, Any] | None = None,
-    ) -> Sight:
+    ) -> BodyView:
         """What there is to see; `sent` is the object whose fields have bare names, and else the body."""
         self._text.begin()
         names = {**sent, "body": sent if body is None else body, "headers": headers}
@@ -185,7 +185,7 @@ class BodyMapping:
         elif self.each is not None:
             names.pop("item", None)  # the body as a whole has none
         hidden = self._simple and ("body" in sent or "headers" in sent)
-        return Sight(self._env, names, Sight(self._env, {**names, **sent}) if hidden else None)
+        return BodyView(self._env, names, BodyView(self._env, {**names, **sent}) if hidden else None)
 
     def is_too_much(self, body: Any) -> bool:
         """Whether an expression could search a text of this body too long, for each member of a list.
@@ -197,11 +197,11 @@ class BodyMapping:
         text, members = _largest(body)
         return text * members > MOST_SEARCHED
 
-    def ignores(self, seen: Sight) -> bool:
+    def ignores(self, seen: BodyView) -> bool:
         """Whether `ignore` is true of it. One that cannot be evaluated ignores nothing: the safe side."""
         return self._ignore is not None and seen.value(self._ignore)[0] is True
 
-    def members(self, seen: Sight) -> Sequence[Any] | str:
+    def members(self, seen: BodyView) -> Sequence[Any] | str:
         """What `each` gives, null being an empty list; or why it gives no list."""
         value, why = seen.value(self._each)
         if why:
@@ -210,7 +210,7 @@ class BodyMapping:
             return ()
         return value if isinstance(value, list) else f"it gives {_kind(value)}, not a list"
 
-    def outcome(self, seen: Sight) -> Outcome:
+    def outcome(self, seen: BodyView) -> MappingResult:
         """What becomes of it, by the first row whose condition is true."""
         if self.ignores(seen):
             return Ignored()
@@ -234,7 +234,7 @@ class BodyMapping:
             raise explained(str(err), source) from None
 
 
-def _mapped(row: _Row, seen: Sight) -> Mapped:
+def _mapped(row: _Row, seen: BodyView) -> Mapped:
     found: dict[str, Any] = {}
     failed: dict[str, str] = {}
     for name, program in row.fields.items():
@@ -275,7 +275,7 @@ class FieldMapping:
 
     def read(self, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         """Field → value, for each expression that gives one; field → why, for the others."""
-        outcome = self._mapping.outcome(self._mapping.sight(body))
+        outcome = self._mapping.outcome(self._mapping.view(body))
         return (outcome.values, outcome.failed) if isinstance(outcome, Mapped) else ({}, {})
 
 

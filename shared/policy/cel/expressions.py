@@ -35,7 +35,7 @@ class Failed:
 
 
 Evaluation: TypeAlias = bool | Failed
-Place: TypeAlias = tuple[str, str]
+ExpressionPlace: TypeAlias = tuple[str, str]
 """Where an expression stands: the content hash of its bundle, and the path in it (`routes[1].when`)."""
 _BOOLS: Final = {bool}
 
@@ -78,7 +78,7 @@ class Condition:
         return plain if type(plain) is bool else activation.keep(self, failure_of(plain))
 
     @property
-    def place(self) -> "Place":
+    def place(self) -> "ExpressionPlace":
         """Where it stands: in which bundle, and where in it."""
         return self._owner.of, self.where
 
@@ -100,7 +100,7 @@ class Activation:
         *,
         open: Callable[[str], bool] = _closed,  # noqa: A002 - the name that expressions know
         on_call: Callable[[str], str] = _nobody,
-        failures: MutableMapping[Place, str] | None = None,
+        failures: MutableMapping[ExpressionPlace, str] | None = None,
     ) -> None:
         self.values: Final = values
         self._failures: Final = failures

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from shared.policy.checks.look import look
+from shared.policy.checks.check import check
 from shared.policy.checks.not_implemented import not_in_force
 from shared.policy.checks.unreachable_contacts import NOWHERE, Installation
 from shared.policy.errors import PolicyError
-from shared.policy.loading.load import Looked
+from shared.policy.loading.load import LoadResult
 from shared.policy.model.bundle_json import content_hash
 
 ReportFormat: TypeAlias = Literal["text", "json", "github"]
@@ -21,10 +21,10 @@ NOT_PROVED: Final = (
 
 def report(path: Path, style: ReportFormat = "text", installation: Installation = NOWHERE) -> tuple[int, str]:
     """The exit status (1 with errors, otherwise 0) and the whole text to print."""
-    return reported(path, look(path, installation), style)
+    return reported(path, check(path, installation), style)
 
 
-def reported(path: Path, looked: Looked, style: ReportFormat = "text") -> tuple[int, str]:
+def reported(path: Path, looked: LoadResult, style: ReportFormat = "text") -> tuple[int, str]:
     """The same of a bundle that was looked at."""
     status = 1 if looked.errors else 0
     if style == "json":
@@ -62,7 +62,7 @@ def entry(finding: PolicyError) -> dict[str, str | int]:
     }
 
 
-def _document(looked: Looked) -> Mapping[str, Any]:
+def _document(looked: LoadResult) -> Mapping[str, Any]:
     found: dict[str, Any] = {
         "ok": not looked.errors,
         "findings": [entry(each) for each in looked.findings],

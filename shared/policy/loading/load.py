@@ -17,14 +17,14 @@ from shared.policy.errors import (
 )
 from shared.policy.loading import dry_run, references
 from shared.policy.loading.source import Source, read, read_plain
-from shared.policy.loading.validation import Shaped, at, shape
+from shared.policy.loading.validation import Validated, at, validate
 from shared.policy.model.bundle import Bundle
 from shared.policy.model.bundle_json import dump_json
 from shared.policy.publishing import compression
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LoadResult:
     """What a look at a bundle's files found, by its place. Where it does not load, its bundle, if there is
     one, is only good for saying more about it.
     """
@@ -56,17 +56,17 @@ def load(path: FilePath) -> Bundle:
     Shape, names and expressions are checked. Raises PolicyErrors. Blocks for up to a second with a large
     bundle: call it in a thread.
     """
-    found = loaded(path)
+    found = try_load(path)
     if not found.loads:
         raise PolicyErrors(found.errors)
     return found.sound
 
 
-def loaded(path: FilePath) -> Looked:
+def try_load(path: FilePath) -> LoadResult:
     """The bundle, if its files hold one, and the errors of `load`."""
     read_ = _read(path)
     errors, loads = PolicyErrors(read_.errors).errors, read_.bundle is not None and not read_.errors
-    return Looked(read_.bundle, errors, read_.source, loads)
+    return LoadResult(read_.bundle, errors, read_.source, loads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +85,25 @@ def _read(path: FilePath) -> _Read:
     source = read(path)
     if source.errors and not source.tree:
         return _Read(None, source.errors, source)
-    shaped = shape(source.tree)
-    findings = list(shaped.findings)
+    validated = validate(source.tree)
+    findings = list(validated.findings)
     if source.complete:
-        findings += _secondary_aside(_checks(shaped, source.tree), shaped.wrong, source.tree)
+        findings += _secondary_aside(_checks(validated, source.tree), validated.wrong, source.tree)
     else:
         findings = [each for each in findings if len(each.path) > 1 or not each.is_missing]
     told = {error.path for error in source.errors}
     errors = source.errors + [each for each in map(source.error, findings) if each.path not in told]
-    whole = source.complete and not source.errors and not shaped.findings
-    bundle = shaped.bundle if whole else None
-    return _Read(bundle, list(dict.fromkeys(errors)) or _too_large(shaped.bundle, path), source)
+    whole = source.complete and not source.errors and not validated.findings
+    bundle = validated.bundle if whole else None
+    return _Read(bundle, list(dict.fromkeys(errors)) or _too_large(validated.bundle, path), source)
 
 
 def _sound(tree: dict[str, Any]) -> Bundle | None:
     """The bundle; None where anything is wrong, so that it is read again with the places of what is."""
-    shaped = shape({section: value for section, value in tree.items() if value is not None})
-    if shaped.findings or any(True for _ in _checks(shaped, tree)):
+    validated = validate({section: value for section, value in tree.items() if value is not None})
+    if validated.findings or any(True for _ in _checks(validated, tree)):
         return None
-    return shaped.bundle
+    return validated.bundle
 
 
 def _too_large(bundle: Bundle, path: FilePath) -> list[PolicyError]:
@@ -115,14 +115,14 @@ def _too_large(bundle: Bundle, path: FilePath) -> list[PolicyError]:
     return []
 
 
-def _checks(shaped: Shaped, tree: Mapping[str, Any]) -> Iterator[Finding]:
-    for each in _checked(shaped, tree):
+def _checks(validated: Validated, tree: Mapping[str, Any]) -> Iterator[Finding]:
+    for each in _checked(validated, tree):
         yield replace(each, path=as_written(each.path, tree))
 
 
-def _checked(shaped: Shaped, tree: Mapping[str, Any]) -> Iterator[Finding]:
-    bundle = shaped.bundle
-    for named in references.References(bundle, tree, shaped.wrong).findings():
+def _checked(validated: Validated, tree: Mapping[str, Any]) -> Iterator[Finding]:
+    bundle = validated.bundle
+    for named in references.References(bundle, tree, validated.wrong).findings():
         yield replace(named, code=NAMES)
     yield from dry_run.findings(bundle)
     yield from _templates(bundle)

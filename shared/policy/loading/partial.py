@@ -16,7 +16,7 @@ from shared.policy.model.bundle import Bundle
 from shared.policy.model.targets import AnyTarget, AssigneeTarget
 
 
-class Remains:
+class PartialReader:
     """Reads one tree around its wrong paths; `findings` are the rules of whole parts that it meets broken."""
 
     def __init__(self, wrong: Collection[Path]) -> None:

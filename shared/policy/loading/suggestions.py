@@ -24,7 +24,7 @@ _NAMED: Final = {"user": "users", "team": "teams", "schedule": "schedules"}
 _LONGEST: Final = 100
 
 
-def meant(kind: Any, written: Any, tree: Mapping[str, Any]) -> str:
+def suggestion_for(kind: Any, written: Any, tree: Mapping[str, Any]) -> str:
     """How a value of this type would be written, or ''. `tree` is the bundle's, for the names in it."""
     adapter = TypeAdapter[Any](kind)
     if members_of(kind) is not None and isinstance(written, str):

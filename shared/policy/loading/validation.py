@@ -10,8 +10,8 @@ from pydantic_core import ErrorDetails
 
 from shared.policy.errors import Finding, Path, nearest, shown
 from shared.policy.loading.introspection import keys_at, kind_at
-from shared.policy.loading.partial import Remains
-from shared.policy.loading.suggestions import as_name, meant
+from shared.policy.loading.partial import PartialReader
+from shared.policy.loading.suggestions import as_name, suggestion_for
 from shared.policy.model.bundle import Bundle
 from shared.policy.model.integrations import EVENT_FIELDS
 from shared.policy.model.signing import HEADER_PATTERN, TOPIC_PATTERN
@@ -20,7 +20,7 @@ from shared.security.secret_files import NAME_PATTERN as SECRET_NAME_PATTERN
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class Validated:
     """The bundle, what did not fit, and where.
 
     With findings the bundle is good for checking only: at the `wrong` paths it holds blanks. A key that was
@@ -32,19 +32,19 @@ class Shaped:
     wrong: frozenset[Path] = frozenset()
 
 
-def shape(tree: dict[str, Any]) -> Shaped:
+def validate(tree: dict[str, Any]) -> Validated:
     """Everything that does not fit, and the bundle of what does."""
     try:
-        return Shaped(Bundle.model_validate(tree, by_name=False, by_alias=True))
+        return Validated(Bundle.model_validate(tree, by_name=False, by_alias=True))
     except ValidationError as err:
         details = [each for each in err.errors(include_url=False) if not _has_members(each)]
     findings = list(_findings(details, tree))
     hinted = {(*each.path[:-1], each.hint) for each in findings if each.hint and each.at_key}
     wrong = frozenset(each.path for each in findings) | hinted
-    remains = Remains([_stands(each) for each in details])
-    bundle = remains.bundle(tree)
+    partial = PartialReader([_stands(each) for each in details])
+    bundle = partial.bundle(tree)
     findings = [each for each in findings if not (each.is_missing and each.path in hinted)]
-    return Shaped(bundle, tuple(dict.fromkeys([*findings, *remains.findings])), wrong)
+    return Validated(bundle, tuple(dict.fromkeys([*findings, *partial.findings])), wrong)
 
 
 def _has_members(error: ErrorDetails) -> bool:
@@ -78,7 +78,9 @@ def _findings(details: list[ErrorDetails], tree: dict[str, Any]) -> Iterator[Fin
             expected = _expected(kind, context, each["msg"], value) + _with_keys(kind, path, value)
             words = re.findall(r"'([^']+)'", expected) if kind == "literal_error" else []
             near = nearest(value, words) if isinstance(value, str) else ""
-            yield Finding(path, shown(value), expected, near or meant(kind_at(Bundle, path), value, tree))
+            yield Finding(
+                path, shown(value), expected, near or suggestion_for(kind_at(Bundle, path), value, tree)
+            )
 
 
 _PLAIN: Final = {

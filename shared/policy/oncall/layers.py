@@ -21,7 +21,7 @@ _YEARS_COUNTED: Final = 50  # after a layer's start; later every turn is used up
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LayerShift:
     """A stretch of time in which a layer names one person (None: nobody). Times in UTC.
 
     `number` counts the turns that are used up, from 0 at the layer's start.
@@ -33,27 +33,27 @@ class Held:
     number: int = 0
 
 
-def layer_at(layer: Layer, zone: str, at: datetime) -> Held:
+def layer_at(layer: Layer, zone: str, at: datetime) -> LayerShift:
     """Whom it names at this moment (aware), since when and until when. `zone` is the schedule's.
 
     Where nothing changes for more than a year the stretch is cut; ask again then.
     """
     turn, over = turn_at(layer, zone, at), ends_at(layer, zone)
     if turn is None:
-        return Held(None, EARLIEST, instant(layer.starts, zone))
+        return LayerShift(None, EARLIEST, instant(layer.starts, zone))
     if over is not None and at >= over:
-        return Held(None, over, datetime(at.astimezone(UTC).year + 2, 1, 1, tzinfo=UTC))
+        return LayerShift(None, over, datetime(at.astimezone(UTC).year + 2, 1, 1, tzinfo=UTC))
     begins, ends = turn.begins, turn.ends if over is None else min(turn.ends, over)
     if layer.only is None:
-        return Held(turn.user, begins, ends, turn.number)
+        return LayerShift(turn.user, begins, ends, turn.number)
     spell = window_hours(layer.only, zone).spell(at)
     if not spell.is_open:
-        return Held(None, spell.begins, spell.ends if over is None else min(spell.ends, over))
+        return LayerShift(None, spell.begins, spell.ends if over is None else min(spell.ends, over))
     begins, ends = max(begins, spell.begins), min(ends, spell.ends)
     if layer.count == "all":
-        return Held(turn.user, begins, ends, turn.number)
+        return LayerShift(turn.user, begins, ends, turn.number)
     used = turn.number - _left_out(layer, zone).before(at)
-    return Held(layer.rotation[used % len(layer.rotation)], begins, ends, used)
+    return LayerShift(layer.rotation[used % len(layer.rotation)], begins, ends, used)
 
 
 def ends_at(layer: Layer, zone: str) -> datetime | None:

@@ -14,7 +14,7 @@ from shared.eventlog import EventLog, Received
 from shared.eventlog.codec import UnreadableRecordError
 from shared.events import POLICY, PolicyPublished
 from shared.loops.alongside import alongside
-from shared.loops.outage import Trouble
+from shared.loops.outage import Outage
 from shared.loops.repeat import Failures, repeat
 from shared.policy.model.bundle import Bundle
 from shared.policy.model.bundle_json import load_json
@@ -87,7 +87,7 @@ class PolicyFeed:
             callback(policy)
 
     async def _follow(self) -> None:
-        failures = Failures("policy feed", Trouble(log, "policy_feed_lost"))
+        failures = Failures("policy feed", Outage(log, "policy_feed_lost"))
 
         async def step() -> None:
             async for records in self._log.follow(self._topic):

@@ -12,7 +12,7 @@ from shared.policy.model.integrations import ApiKey, Integration
 from shared.security.demo_keys import DEMO_DIGESTS
 
 log = telemetry.logger(__name__)
-Door = TypeVar("Door", Integration, ApiKey)
+KeyHolder = TypeVar("KeyHolder", Integration, ApiKey)
 
 
 class UsableKeys:
@@ -45,7 +45,7 @@ class UsableKeys:
         )
 
 
-def _closed(doors: Mapping[str, Door]) -> dict[str, Door]:
+def _closed(doors: Mapping[str, KeyHolder]) -> dict[str, KeyHolder]:
     """Those that list a demo key, without it."""
     kept = {
         name: tuple(key for key in door.keys if key.sha256.lower() not in DEMO_DIGESTS)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from services.notifier.storage import backlog, mailbox, retention
 from services.notifier.storage.tables import SCHEMA
 from shared.clock import utcnow
-from shared.database.retention import forget_old
+from shared.database.retention import delete_expired
 from tests.channels.envelopes import envelope
 from tests.services.notifier.building import bundle, changed, incident, page
 from tests.services.notifier.office import office
@@ -15,7 +15,7 @@ KEEP = timedelta(days=30)
 
 
 async def forgotten(place, now):
-    return sum((await forget_old(place.database, SCHEMA, retention.tables(KEEP), now)).values())
+    return sum((await delete_expired(place.database, SCHEMA, retention.tables(KEEP), now)).values())
 
 
 async def counted(place, table):

@@ -11,7 +11,7 @@ from services.router.loops import retention
 from services.router.tables import SCHEMA
 from shared import migrations
 from shared.clock import utcnow
-from shared.database.retention import BATCH, forget_old
+from shared.database.retention import BATCH, delete_expired
 from tests.domain.tale import bundle
 from tests.services.router.conftest import VERSIONS
 from tests.services.router.desk import Desk, event
@@ -126,7 +126,7 @@ async def test_a_very_long_timeline_goes_part_by_part(desk: Desk) -> None:
     await desk.sql(_INCIDENTS, at=utcnow() - timedelta(days=401), rows=2)
     for _ in range(3):
         await desk.sql(_ENTRIES)
-    gone = await forget_old(
+    gone = await delete_expired(
         desk.database, SCHEMA, retention_periods.tables(retention_periods.DEFAULT), utcnow(), batch=10
     )
     assert gone["router.incident"] == 2 + 48

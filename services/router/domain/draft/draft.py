@@ -32,7 +32,7 @@ from shared.events import (
     Settled,
 )
 from shared.policy.calendars.open_hours import Calendars, named
-from shared.policy.cel.expressions import Activation, Condition, Place
+from shared.policy.cel.expressions import Activation, Condition, ExpressionPlace
 
 LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
 # What expressions see of each field; a change of any other field keeps the activation, which is dear to make.
@@ -145,7 +145,7 @@ class Draft:
     may_be_suppressed: bool = field(init=False)  # there is something by which anything could be
     regraded: bool = False  # its priority, severity or kind was set
     clock_events: list[ClockEvent] = field(default_factory=list)
-    failures: dict[Place, str] = field(
+    failures: dict[ExpressionPlace, str] = field(
         default_factory=dict
     )  # expressions that could not be evaluated, and why
     _activation: Activation | None = None

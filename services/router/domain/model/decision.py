@@ -10,7 +10,7 @@ import msgspec
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
 from shared.events import IncidentChanged, IncidentEvent, RelatedChanged
-from shared.policy.cel.expressions import Place
+from shared.policy.cel.expressions import ExpressionPlace
 
 Audience: TypeAlias = Literal["members", "suppressed", "matching", "siblings"]
 
@@ -93,5 +93,5 @@ class Decision(msgspec.Struct, frozen=True):
     rotations: Mapping[tuple[str, str], str] = {}  # round_robin: who was asked last, by policy and level
     signals: Sequence[RelatedChanged] = ()  # to other incidents, through the outbox
     spreads: Sequence[Spread] = ()  # to many of them, step by step
-    failures: Mapping[Place, str] = {}  # expressions that could not be evaluated, and why
+    failures: Mapping[ExpressionPlace, str] = {}  # expressions that could not be evaluated, and why
     changed: bool = True

@@ -7,22 +7,22 @@ from typing import Final
 from shared.policy.checks import catalogue
 from shared.policy.checks.unreachable_contacts import NOWHERE, Installation
 from shared.policy.errors import Place, PolicyErrors, as_written, located
-from shared.policy.loading.load import Looked, loaded
+from shared.policy.loading.load import LoadResult, try_load
 from shared.policy.loading.source import read
 
 _PLACED: Final = 1024 * 1024  # JSON beyond that is a program's: to read it again for its places takes seconds
 
 
-def look(path: FilePath, installation: Installation = NOWHERE) -> Looked:
-    """What `loaded` finds, and everything else that can be said: also what will not work although it loads.
+def check(path: FilePath, installation: Installation = NOWHERE) -> LoadResult:
+    """What `try_load` finds, and everything else that can be said: also what will not work although it loads.
 
     Errors among those stop nobody from using the bundle, but whoever puts it in force should mend them first.
     Blocks for up to five seconds with a large bundle.
     """
-    return judged(loaded(path), path, installation)
+    return with_checks(try_load(path), path, installation)
 
 
-def judged(looked: Looked, path: FilePath, installation: Installation = NOWHERE) -> Looked:
+def with_checks(looked: LoadResult, path: FilePath, installation: Installation = NOWHERE) -> LoadResult:
     """With everything else that can be said of what was loaded from this path."""
     if looked.bundle is None:
         return looked
