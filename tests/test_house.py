@@ -1,5 +1,6 @@
 """What the folders promise: every one has its place in an import contract (pyproject.toml)."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,24 @@ def test_every_folder_stands_in_an_import_contract() -> None:
     contracts = tomllib.loads((_PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     named = {name for contract in contracts for name in _named(contract)}
     assert not sorted(set(_folders()) - named), "give it a layer among its neighbours"
+
+
+def test_the_map_names_files_that_are_there_and_the_readme_says_the_same() -> None:
+    text, readme = ((_PROJECT / name).read_text() for name in ("docs/architecture.md", "README.md"))
+    named = set(re.findall(r"`((?:services|shared|ladder|tests|\.ci)/[\w./-]+)`", text + readme))
+    lost = {name for name in named if not (_PROJECT / name).exists()}
+    there = [f"/{path.relative_to(_PROJECT)}" for room in ("services", "shared") for path in _files(room)]
+    short = set(re.findall(r"`([\w/]+\.py)`", text)) - named
+    lost |= {name for name in short if not any(path.endswith(f"/{name}") for path in there)}
+    assert not lost, f"the map names what is not there: {', '.join(sorted(lost))}"
+    rows = {row.split(" | ")[0]: row.replace("docs/", "") for row in readme.splitlines() if row[:2] == "| "}
+    for row in text.partition("## Where to change what")[2].splitlines():
+        subject = row.split(" | ")[0]
+        assert rows.get(subject, row) == row.replace("docs/", ""), subject
+
+
+def _files(room: str) -> Iterator[Path]:
+    return (_PROJECT / room).rglob("*.py")
 
 
 def _folders() -> Iterator[str]:
