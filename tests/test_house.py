@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _PROJECT: Final = Path(__file__).parent.parent
-_ROOMS: Final = ("ladder", "services/intake", "services/notifier", "shared")
+_ROOMS: Final = ("ladder", "services/intake", "services/router", "services/notifier", "shared")
 
 
 def test_every_folder_stands_in_an_import_contract() -> None:

@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.batch import relation_store
+from services.router import fan_out_queue
 from services.router.domain.draft.draft import derived_id
 from services.router.domain.heartbeats import Deaf
 from services.router.domain.model.compiled_bundle import CompiledBundle
@@ -75,7 +75,7 @@ async def policy_changed(
     message = RelatedChanged(
         message_id=derived_id("silences", live.hash, now), to="", incident_id="", relation="look", at=now
     )
-    await relation_store.add_spreads(connection, [Spread("matching", "true", message)], now)
+    await fan_out_queue.add(connection, [Spread("matching", "true", message)], now)
 
 
 def _silences(policy: CompiledBundle) -> dict[str, tuple[timedelta, str]]:

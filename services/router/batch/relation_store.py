@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.router import fan_out_queue
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Cause, Group, Other
 from services.router.domain.model.decision import Decision, Explains, Joined, Spread
@@ -139,18 +140,7 @@ async def write(connection: AsyncConnection, relations: Relations, now: datetime
     if relations.explains:
         await connection.execute(_EXPLAIN, _explain_columns(relations.explains))
     if relations.spreads:
-        await add_spreads(connection, relations.spreads, now)
-
-
-async def add_spreads(connection: AsyncConnection, spreads: Sequence[Spread], now: datetime) -> None:
-    """Remember what is to be told to many; `services.router.loops.fan_out` tells it."""
-    given = {
-        "audiences": [spread.audience for spread in spreads],
-        "meant": [spread.of for spread in spreads],
-        "messages": [codec.json_text(spread.message) for spread in spreads],
-        "now": now,
-    }
-    await connection.execute(_SPREAD, given)
+        await fan_out_queue.add(connection, relations.spreads, now)
 
 
 def _joined_columns(joined: Mapping[tuple[str, str], tuple[Joined, datetime]]) -> dict[str, Any]:
@@ -225,11 +215,4 @@ _TROUBLED: Final = text("""
 _OTHERS: Final = text("""
     SELECT id, title, status, parent, CAST(state ->> 'merged' AS boolean) AS merged FROM router.incident
     WHERE id = ANY(CAST(:ids AS uuid[]))
-""")
-_SPREAD: Final = text("""
-    INSERT INTO router.spread (audience, meant, message, at)
-    SELECT audience, meant, CAST(message AS json), :now
-    FROM unnest(CAST(:audiences AS text[]), CAST(:meant AS text[]), CAST(:messages AS text[]))
-         WITH ORDINALITY AS given (audience, meant, message, place)
-    ORDER BY place
 """)

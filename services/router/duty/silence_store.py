@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.router.batch import relation_store
+from services.router import fan_out_queue
 from services.router.domain.draft.draft import derived_id
 from services.router.domain.model.decision import Spread
 from services.router.domain.muting import suppression
@@ -102,7 +102,7 @@ async def add(connection: AsyncConnection, made: Stored) -> None:
         await connection.execute(_ADD_MAINTENANCE, given | more)
     else:
         await connection.execute(_ADD_SILENCE, given | {"comment": made.comment})
-    await relation_store.add_spreads(connection, [_look("matching", made.when, made)], made.made_at)
+    await fan_out_queue.add(connection, [_look("matching", made.when, made)], made.made_at)
 
 
 async def end(connection: AsyncConnection, table: Table, stored: Stored, now: datetime) -> Stored | None:
@@ -114,7 +114,7 @@ async def end(connection: AsyncConnection, table: Table, stored: Stored, now: da
         await connection.execute(_REMOVE[table], {"id": stored.id})
         return None
     await connection.execute(_END[table], {"id": stored.id, "now": now})
-    await relation_store.add_spreads(connection, [_look("suppressed", stored.called, stored)], now)
+    await fan_out_queue.add(connection, [_look("suppressed", stored.called, stored)], now)
     return await one(connection, table, stored.id, lock=False)
 
 
@@ -124,7 +124,7 @@ async def rules_changed(connection: AsyncConnection, before: Bundle, after: Bund
     ended = [rule.name for rule in before.suppress if stay.get(rule.name) != rule]
     looks = [_spread("suppressed", suppression.of_rule(name), name, now) for name in ended]
     if looks:
-        await relation_store.add_spreads(connection, looks, now)
+        await fan_out_queue.add(connection, looks, now)
 
 
 def _look(audience: Literal["matching", "suppressed"], of: str, about: Stored) -> Spread:
