@@ -4,7 +4,7 @@ Default for everybody: every contact at once. Identifiers follow from page, reci
 the same message read twice means the same deliveries.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -39,23 +39,14 @@ def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
     incident = _trimmed(message.incident)
     deliveries: list[Delivery] = []
     reports: list[DeliveryReport] = []
-    for page in message.pages:
-        found = list(_of_page(message, incident, page, bundle, now))
-        deliveries += found
-        if not found:
-            reports.append(_nobody(message, page.recipient, bundle, now, page_id=page.page_id))
     places = set[tuple[str, ...]]()
-    for notice in sorted(message.notices, key=lambda each: each.paged_since > 0):  # the sure ones first
-        told = list(_of_notice(message, incident, notice, bundle, now))
-        for delivery in told:
-            place = _mailbox(delivery, notice)
-            if place in places:  # the same to the same mailbox, whoever is meant by it: one message
-                continue
-            deliveries.append(delivery)
-            if not delivery.is_end_notice:  # of those that may be called off none stands for another
-                places.add(place)
-        if not told:
-            reports.append(_nobody(message, notice.recipient, bundle, now, notice=notice))
+    notices = sorted(message.notices, key=lambda each: each.paged_since > 0)  # the sure ones first
+    everybody: list[Page | Notice] = [*message.pages, *notices]
+    for asked in everybody:
+        found = list(_deliveries(message, incident, asked, bundle, now))
+        deliveries += found if isinstance(asked, Page) else _once(found, asked, places)
+        if not found:
+            reports.append(_nobody(message, asked, bundle, now))
     return Plan(tuple(deliveries), tuple(reports) if incident.id else ())
 
 
@@ -132,25 +123,33 @@ _SETTLED: Final = {
 }
 
 
-def _of_page(
-    message: IncidentChanged, incident: IncidentSnapshot, page: Page, bundle: Bundle, now: datetime
+def _deliveries(
+    message: IncidentChanged, incident: IncidentSnapshot, asked: Page | Notice, bundle: Bundle, now: datetime
 ) -> Iterator[Delivery]:
-    bare = msgspec.structs.replace(page, recipient=_bare(page.recipient))
-    content = Content(at=message.at, incident=incident, page=bare, actor=message.actor)
-    give_up_at = gives_up_at(is_page=True, created_at=now, act_by=page.act_by)
-    for contact in contacts_of(page.recipient, bundle):
+    """One for each contact of whoever is paged, or told."""
+    recipient, content = asked.recipient, Content(at=message.at, incident=incident, actor=message.actor)
+    bare = msgspec.structs.replace(asked, recipient=_bare(recipient))
+    match bare:
+        case Page(page_id=subject, act_by=act_by):
+            event, content = "page", msgspec.structs.replace(content, page=bare)
+            give_up_at = gives_up_at(is_page=True, created_at=now, act_by=act_by)
+        case Notice(notice_id=subject, event=event, until=until):
+            content = msgspec.structs.replace(content, notice=bare)
+            give_up_at = gives_up_at(is_page=False, created_at=now, act_by=None, until=until)
+    for contact in contacts_of(recipient, bundle):
         yield Delivery(
-            id=_identity(page.page_id, page.recipient, contact.name),
+            id=str(uuid5(NAMESPACE, f"{subject}/{recipient.kind}:{recipient.name}/{contact.name}")),
             incident_id=incident.id,
             version=incident.version,
-            page_id=page.page_id,
-            recipient_kind=page.recipient.kind,
-            recipient=page.recipient.name,
+            page_id=subject if content.page else "",
+            notice_id=subject if content.notice else "",
+            recipient_kind=recipient.kind,
+            recipient=recipient.name,
             channel=contact.channel,
             contact=contact.name,
             address=contact.address,
             secret=contact.secret,
-            event="page",
+            event=event,
             content=content,
             created_at=now,
             caused_at=message.caused_at,
@@ -159,31 +158,14 @@ def _of_page(
         )
 
 
-def _of_notice(
-    message: IncidentChanged, incident: IncidentSnapshot, notice: Notice, bundle: Bundle, now: datetime
-) -> Iterator[Delivery]:
-    bare = msgspec.structs.replace(notice, recipient=_bare(notice.recipient))
-    content = Content(at=message.at, incident=incident, notice=bare, actor=message.actor)
-    give_up_at = gives_up_at(is_page=False, created_at=now, act_by=None, until=notice.until)
-    for contact in contacts_of(notice.recipient, bundle):
-        yield Delivery(
-            id=_identity(notice.notice_id, notice.recipient, contact.name),
-            incident_id=incident.id,
-            version=incident.version,
-            notice_id=notice.notice_id,
-            recipient_kind=notice.recipient.kind,
-            recipient=notice.recipient.name,
-            channel=contact.channel,
-            contact=contact.name,
-            address=contact.address,
-            secret=contact.secret,
-            event=notice.event,
-            content=content,
-            created_at=now,
-            caused_at=message.caused_at,
-            next_attempt_at=now,
-            give_up_at=give_up_at,
-        )
+def _once(told: Sequence[Delivery], notice: Notice, places: set[tuple[str, ...]]) -> Iterator[Delivery]:
+    """The same to the same mailbox, whoever is meant by it, is one message; `places`: those that have it."""
+    for delivery in told:
+        place = _mailbox(delivery, notice)
+        if place not in places:
+            yield delivery
+            if not delivery.is_end_notice:  # of those that may be called off none stands for another
+                places.add(place)
 
 
 def _mailbox(delivery: Delivery, notice: Notice) -> tuple[str, ...]:
@@ -198,16 +180,10 @@ def _mailbox(delivery: Delivery, notice: Notice) -> tuple[str, ...]:
     return delivery.channel, address, delivery.secret, *whose, *words
 
 
-def _nobody(
-    message: IncidentChanged,
-    recipient: Recipient,
-    bundle: Bundle,
-    now: datetime,
-    *,
-    page_id: str = "",
-    notice: Notice | None = None,
-) -> DeliveryReport:
-    notice_id = notice.notice_id if notice is not None else ""
+def _nobody(message: IncidentChanged, asked: Page | Notice, bundle: Bundle, now: datetime) -> DeliveryReport:
+    recipient = asked.recipient
+    page_id = asked.page_id if isinstance(asked, Page) else ""
+    notice_id, event = (asked.notice_id, asked.event) if isinstance(asked, Notice) else ("", "")
     why = "has no contact" if knows(recipient, bundle) else "is not in the policy in force"
     return DeliveryReport(
         report_id=str(uuid5(NAMESPACE, f"{page_id or notice_id}/{recipient.name}/no contact")),
@@ -215,17 +191,13 @@ def _nobody(
         page_id=page_id,
         notice_id=notice_id,
         recipient=recipient.name,
-        event=notice.event if notice is not None else "",
+        event=event,
         outcome="failed",
         page="unreachable" if page_id else "",
         reason=f"{recipient.kind} {recipient.name!r} {why}",
         attempts=0,
         at=now,
     )
-
-
-def _identity(subject: str, recipient: Recipient, contact: str) -> str:
-    return str(uuid5(NAMESPACE, f"{subject}/{recipient.kind}:{recipient.name}/{contact}"))
 
 
 def _bare(recipient: Recipient) -> Recipient:
