@@ -19,12 +19,12 @@ from services.router.domain.model.signals import (
     Actor,
     DeliveryReported,
     EventReceived,
-    Role,
     Signal,
     TimerFired,
 )
 from shared.events import DeliveryReport, IncidentEvent, Notice, Page
 from shared.policy import Bundle, content_hash
+from shared.policy.model.base import Role
 
 START = datetime(2026, 1, 7, 3, 0, tzinfo=UTC)  # a Wednesday, three in the morning
 

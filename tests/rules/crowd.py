@@ -17,13 +17,13 @@ from services.router.domain.model.signals import (
     ActionTaken,
     Actor,
     EventReceived,
-    Role,
     Signal,
     TimerFired,
 )
 from services.router.duty.maintenance_windows import bound
 from shared.events import IncidentEvent, Notice, Page
 from shared.policy.cel.expressions import Expressions
+from shared.policy.model.base import Role
 from shared.policy.model.people import Windows
 from tests.domain.switchboard import Switchboard
 from tests.domain.tale import START, bundle, compiled

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from fastapi.security import HTTPAuthorizationCredentials
 
-from shared.auth.access import Holder, KeyCheck, Role, holder_of
+from shared.auth.access import Holder, KeyCheck, holder_of
 from shared.clock import utcnow
 from shared.database.readers import read_by
 from shared.http.problems import Problem
 from shared.policy import Bundle
+from shared.policy.model.base import Role
 
 
 def holder_with(role: Role, bundle: Callable[[], Bundle | None]) -> KeyCheck[Holder]:

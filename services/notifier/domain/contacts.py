@@ -1,16 +1,8 @@
 """Who is reached how: recipients to their contacts, from the live policy."""
 
-from collections.abc import Mapping
-
 from shared.events import Contact, Recipient
-from shared.policy import Bundle, ContactSpec
-
-
-def _listed(contacts: Mapping[str, ContactSpec]) -> tuple[Contact, ...]:
-    return tuple(
-        Contact(name=name, channel=spec.channel, address=spec.address, secret=spec.secret or "")
-        for name, spec in contacts.items()
-    )
+from shared.policy import Bundle
+from shared.policy.model.people import as_contacts
 
 
 def _start(address: str, secret: str) -> Contact:
@@ -37,13 +29,13 @@ def contacts_of(recipient: Recipient, bundle: Bundle) -> tuple[Contact, ...]:
     match recipient.kind:
         case "user":
             user = bundle.users.get(recipient.name)
-            return _listed(user.contacts) if user else ()
+            return as_contacts(user.contacts) if user else ()
         case "team":
             team = bundle.teams.get(recipient.name)
-            return _listed(team.contacts) if team else ()
+            return as_contacts(team.contacts) if team else ()
         case "customer":
             customer = bundle.customers.get(recipient.name)
-            return _listed(customer.contacts) if customer else ()
+            return as_contacts(customer.contacts) if customer else ()
         case "call":
             call = bundle.calls.get(recipient.name)
             return (_start(call.webhook, call.secret or ""),) if call else ()
@@ -59,8 +51,8 @@ def timezone_of(kind: str, name: str, bundle: Bundle) -> str:
 
 def display_name(kind: str, name: str, bundle: Bundle) -> str:
     """The name that people use: `Ana Novak` for `ana`; the name itself where nobody gave one."""
-    if kind == "user" and (user := bundle.users.get(name)):
-        return user.name
+    if kind == "user":
+        return bundle.display(name)
     if kind == "customer" and (customer := bundle.customers.get(name)):
         return customer.name
     return name

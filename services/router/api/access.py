@@ -15,13 +15,14 @@ from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.signals import Actor
 from services.router.policy.compiled_cache import NoPolicyError, moment, required
 from shared import telemetry
-from shared.auth.access import Holder, KeyCheck, KeyFirst, Role, holder_of, require_key
+from shared.auth.access import Holder, KeyCheck, KeyFirst, holder_of, require_key
 from shared.clock import utcnow
 from shared.database.readers import read_by
 from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import RecordTooLargeError
 from shared.http.problems import Problem
 from shared.policy import Bundle
+from shared.policy.model.base import Role
 from shared.policy.publishing.usable_keys import UsableKeys
 
 log = telemetry.logger(__name__)

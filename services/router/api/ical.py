@@ -51,7 +51,7 @@ def event(feed: Feed, shift: Shift) -> bytes:
     event.add("dtstamp", feed.changed_at)
     event.add("dtstart", shift.begins)
     event.add("dtend", shift.ends)
-    event.add("summary", f"{_display(feed, user)} on call: {feed.schedule}")
+    event.add("summary", f"{feed.bundle.display(user)} on call: {feed.schedule}")
     event.add("description", _why(shift))
     event.add("transp", "TRANSPARENT")  # being on call does not mean being busy
     made: bytes = event.to_ical()
@@ -67,10 +67,5 @@ def _why(shift: Shift) -> str:
 
 
 def _named(feed: Feed) -> str:
-    whose = f" ({_display(feed, feed.user)})" if feed.user else ""
+    whose = f" ({feed.bundle.display(feed.user)})" if feed.user else ""
     return f"On call: {feed.schedule}{whose}"
-
-
-def _display(feed: Feed, user: str) -> str:
-    known = feed.bundle.users.get(user)
-    return known.name if known is not None else user

@@ -27,10 +27,10 @@ from services.router.domain.model.compiled_bundle import compile_sized
 from services.router.policy import installation, store
 from services.router.policy.compiled_cache import InForce, moment
 from services.router.policy.findings import Judged
-from shared.auth.access import ROLES, Role
 from shared.http.problems import Problem
 from shared.policy import Bundle, Installation, LoadResult, PolicyError, PolicyErrors, check, not_in_force
 from shared.policy.checks.report import entry
+from shared.policy.model.base import Role, at_least
 
 _NAME: Final = "bundle.yaml"
 _MAY_APPLY: Final[Role] = "admin"
@@ -148,7 +148,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
 
 def _refuse_lockout(caller: Caller, role: Role | None) -> None:
     """Whoever applies a policy can also apply the next one: a mistake in it must be theirs to take back."""
-    if role is not None and ROLES.index(role) >= ROLES.index(_MAY_APPLY):
+    if role is not None and at_least(role, _MAY_APPLY):
         return
     key = caller.holder.key
     has = f"has the role {role} there" if role else "is not among its api_keys"

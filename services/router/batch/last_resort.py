@@ -12,6 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import derived_id
+from services.router.domain.draft.names import at_address
 from services.router.domain.escalation import paged_people
 from services.router.domain.model.decision import Decision, Entry
 from services.router.domain.model.incident import Incident
@@ -19,7 +20,7 @@ from services.router.domain.model.parts import Acknowledged, Chain, OpenPage, St
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken
 from services.router.domain.model.snapshot import snapshot
-from shared.events import Contact, IncidentChanged, IncidentEvent, Page, Recipient, Settled
+from shared.events import IncidentChanged, IncidentEvent, Page, Recipient, Settled
 from shared.policy import AddressTarget, Bundle, ScheduleTarget, TeamTarget, UserTarget
 
 THROUGH: Final = "last_resort"
@@ -181,8 +182,7 @@ def recipients(bundle: Bundle) -> Iterator[Recipient]:
                 for user in dict.fromkeys(user for layer in layers for user in layer.rotation):
                     yield Recipient(kind="user", name=user)
             case AddressTarget(channel, address):
-                contact = Contact(name=channel, channel=channel, address=address)
-                yield Recipient(kind="address", name=address, contacts=(contact,))
+                yield at_address(channel, address)
             case _:
                 continue  # what needs an incident to be resolved is not plain
 

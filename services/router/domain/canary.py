@@ -11,12 +11,13 @@ from typing import Final
 from msgspec.structs import replace
 
 from services.router.domain.decide import decide
+from services.router.domain.draft.names import at_address
 from services.router.domain.model.compiled_bundle import CompiledBundle, compile_policy
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import DeliveryReported, EventReceived
-from shared.events import Contact, DeliveryReport, IncidentChanged, IncidentEvent, Recipient, canary
+from shared.events import DeliveryReport, IncidentChanged, IncidentEvent, canary
 from shared.policy import Bundle
 
 _VERSIONS: Final = 10  # that one canary may go through; the next one's are higher
@@ -33,11 +34,7 @@ _BUNDLE: Final = {
     },
     "routes": [{"policy": "canary"}],
 }
-_NOBODY: Final = Recipient(
-    kind="address",
-    name=canary.CHANNEL,
-    contacts=(Contact(name=canary.CHANNEL, channel=canary.CHANNEL, address=canary.CHANNEL),),
-)
+_NOBODY: Final = at_address(canary.CHANNEL, canary.CHANNEL)
 
 
 @cache

@@ -117,8 +117,7 @@ def _moved_on(context: Context, decision: Decision) -> Context:
 
 
 def _name(page: Page, context: Context) -> str:
-    recipient, users = page.recipient, context.live.spec.users
+    recipient = page.recipient
     if recipient.kind == "address":
         return shown_address(recipient.name)
-    user = users.get(recipient.name) if recipient.kind == "user" else None
-    return (user.name if user is not None else "") or recipient.name
+    return context.live.spec.display(recipient.name) if recipient.kind == "user" else recipient.name

@@ -3,7 +3,7 @@
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import (
     BaseModel,
@@ -127,7 +127,13 @@ Expression = Annotated[
 Count = Annotated[int, Field(strict=True, ge=1, le=100)]
 PriorityNumber = Annotated[int, Field(strict=True, ge=1, le=5)]
 Role: TypeAlias = Literal["viewer", "responder", "lead", "admin"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 EventName: TypeAlias = Literal[
     "opened", "escalated", "update", "at_risk", "breached", "taken", "resolved", "closed", "reopened"
 ]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+def at_least(role: Role, needed: Role) -> bool:
+    """Whether the role is high enough: a higher one may do what a lower one may."""
+    return ROLES.index(role) >= ROLES.index(needed)

@@ -76,6 +76,11 @@ class Bundle(Part):
         """The tier as named, or the last one for what is unknown."""
         return name if name in self.tiers else self.tiers[-1]
 
+    def display(self, user: str) -> str:
+        """The name that people use: `Ana Novak` for `ana`; of nobody there is, the name as it stands."""
+        known = self.users.get(user)
+        return known.name if known is not None else user
+
     def role_of(self, api_key: str) -> Role:
         """What the holder of this API key may do."""
         key = self.api_keys[api_key]

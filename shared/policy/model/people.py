@@ -14,6 +14,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from shared.events import Contact
 from shared.policy.model.base import Expression, Name, Number, OneOrMore, Part, Role, Text
 from shared.policy.model.durations import DurationOrNone, ShiftLength
 from shared.policy.model.targets import CHANNELS, Channel, parse_address
@@ -69,6 +70,14 @@ _CONTACT = (
     f"a contact such as {{email: a@example.com}} (one of {', '.join(CHANNELS)}; a webhook may have a secret)"
 )
 Contacts = dict[Name, ContactSpec]
+
+
+def as_contacts(specs: Mapping[str, ContactSpec]) -> tuple[Contact, ...]:
+    """As messages carry them."""
+    return tuple(
+        Contact(name=name, channel=spec.channel, address=spec.address, secret=spec.secret or "")
+        for name, spec in specs.items()
+    )
 
 
 class DayWindow(Part):

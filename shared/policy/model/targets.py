@@ -6,7 +6,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -19,66 +19,63 @@ NAME_PATTERN: Final = r"[a-z0-9][a-z0-9_-]*"
 
 
 @dataclass(frozen=True, slots=True)
-class UserTarget:
+class _Named:
+    """Written `PREFIX:NAME`."""
+
+    prefix: ClassVar[str]
     name: str
 
     @property
     def text(self) -> str:
-        return f"user:{self.name}"
+        return f"{self.prefix}:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
-class TeamTarget:
-    name: str
-
-    @property
-    def text(self) -> str:
-        return f"team:{self.name}"
+class UserTarget(_Named):
+    prefix = "user"
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleTarget:
-    name: str
-
-    @property
-    def text(self) -> str:
-        return f"schedule:{self.name}"
+class TeamTarget(_Named):
+    prefix = "team"
 
 
 @dataclass(frozen=True, slots=True)
-class NextTarget:
+class ScheduleTarget(_Named):
+    prefix = "schedule"
+
+
+@dataclass(frozen=True, slots=True)
+class NextTarget(_Named):
     """The one after who is on call."""
 
-    name: str
-
-    @property
-    def text(self) -> str:
-        return f"next:{self.name}"
+    prefix = "next"
 
 
 @dataclass(frozen=True, slots=True)
-class AssigneeTarget:
-    @property
-    def text(self) -> str:
-        return "assignee"
+class _Word:
+    """Written as one word: the incident says who it is."""
+
+    text: ClassVar[str]
 
 
 @dataclass(frozen=True, slots=True)
-class CustomerTarget:
+class AssigneeTarget(_Word):
+    text = "assignee"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerTarget(_Word):
     """The customer's own contacts."""
 
-    @property
-    def text(self) -> str:
-        return "customer"
+    text = "customer"
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerTarget:
+class OwnerTarget(_Word):
     """Who looks after the customer's account."""
 
-    @property
-    def text(self) -> str:
-        return "owner"
+    text = "owner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +138,10 @@ EXPECTED: Final = (
     "or an address such as {email: a@example.com}"
 )
 _NAMED: Final[Mapping[str, Callable[[str], Target]]] = {
-    "user": UserTarget,
-    "team": TeamTarget,
-    "schedule": ScheduleTarget,
-    "next": NextTarget,
+    kind.prefix: kind for kind in (UserTarget, TeamTarget, ScheduleTarget, NextTarget)
 }
 _WORDS: Final[Mapping[str, Target]] = {
-    "assignee": AssigneeTarget(),
-    "customer": CustomerTarget(),
-    "owner": OwnerTarget(),
+    target.text: target for target in (AssigneeTarget(), CustomerTarget(), OwnerTarget())
 }
 _DEEPEST: Final = 8
 
@@ -236,7 +228,7 @@ def schema() -> dict[str, Any]:
     name = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
     return {
         "anyOf": [
-            {"type": "string", "pattern": f"^(?:user|team|schedule|next):{NAME_PATTERN}$"},
+            {"type": "string", "pattern": f"^(?:{'|'.join(_NAMED)}):{NAME_PATTERN}$"},
             {"enum": list(_WORDS)},
             mapping(skill=name, among=this),
             mapping(manager_of=this),

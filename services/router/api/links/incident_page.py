@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from services.router.api.links.offers import display
 from services.router.domain.forecast import NextStep
 from services.router.domain.model.incident import Incident
 from shared.events import IncidentSnapshot, evidence, public_wording
@@ -58,7 +57,7 @@ def standing(seen: Seen, user: str) -> str:
     if incident.assignee:
         if incident.assignee == user:
             return "You have taken it."
-        return f"{display(incident.assignee, seen.bundle)} has taken it."
+        return f"{seen.bundle.display(incident.assignee)} has taken it."
     if incident.status == "acknowledged":
         return "A machine has acknowledged it; nobody has taken it."
     return "Nobody has taken it yet."
@@ -76,7 +75,7 @@ def inside(seen: Seen, user: str, why: str) -> Shown:
         ("Why you", why),
         ("Open since", local(incident.opened_at, user, seen.bundle)),
         *_next(seen, user),
-        ("You are", display(user, seen.bundle) if user else ""),
+        ("You are", seen.bundle.display(user) if user else ""),
     ]
     said = (incident.title, incident.service, incident.severity or "", incident.customer)
     return Shown(
@@ -132,7 +131,7 @@ def _by_template(seen: Seen, name: str, link: str) -> Shown:
     found = seen.bundle.templates.get(name)
     text = seen.updates[0].text if seen.updates and seen.incident.is_open else ""
     holder = seen.incident.assignee
-    taken_by = display(holder, seen.bundle) if holder else ""
+    taken_by = seen.bundle.display(holder) if holder else ""
     names = public_wording.names(seen.snapshot, _event(seen), text=text, taken_by=taken_by, link=link)
     try:
         if found is not None:

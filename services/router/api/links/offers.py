@@ -73,7 +73,7 @@ def offers(incident: Incident, user: str, page_id: str, bundle: Bundle) -> Itera
     if not holder:
         yield Offer("acknowledge", "Take it", second=looks, answers=not looks)
     elif holder != user and user:
-        yield from _of_another(incident, user, page, display(holder, bundle))
+        yield from _of_another(incident, user, page, bundle.display(holder))
     if user and holder in ("", user):
         yield Offer("resolve", "It is solved", second=not holder)
         yield Offer("escalate", "Hand it up", second=True)
@@ -95,9 +95,3 @@ def _of_another(incident: Incident, user: str, page: OpenPage | None, holder: st
     if joins:
         yield Offer("acknowledge", f"I am helping; {holder} keeps it", done=f"You help; {holder} has it.")
     yield Offer("assign", over, second=True)
-
-
-def display(user: str, bundle: Bundle) -> str:
-    """The name that people use."""
-    known = bundle.users.get(user)
-    return (known.name if known is not None else "") or user

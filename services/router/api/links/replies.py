@@ -278,5 +278,5 @@ def _done(reply: Reply, bundle: Bundle) -> str:
     """What has just been done, and for whom it is recorded."""
     if reply.user:
         done = reply.done or offers.DONE[reply.action]
-        return f"{done} Recorded for {offers.display(reply.user, bundle)}."
+        return f"{done} Recorded for {bundle.display(reply.user)}."
     return f"Done. Recorded for {reply.recipient or 'the holder of this link'}."

@@ -21,8 +21,9 @@ from services.router.domain.actions import (
 )
 from services.router.domain.draft.draft import Draft
 from services.router.domain.model.decision import Refusal
-from services.router.domain.model.signals import ActionTaken, Actor, Role
+from services.router.domain.model.signals import ActionTaken, Actor
 from services.router.domain.muting import grouping
+from shared.policy.model.base import Role
 
 __all__ = ["ACTIONS", "act", "possible"]
 

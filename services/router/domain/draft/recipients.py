@@ -10,12 +10,13 @@ from typing import assert_never
 import msgspec
 
 from services.router.domain.draft import customers
+from services.router.domain.draft.names import at_address
 from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
 from shared.events import Contact, Recipient
 from shared.policy import Bundle
 from shared.policy.calendars.wall_clock import local
-from shared.policy.model.people import Customer
+from shared.policy.model.people import Customer, as_contacts
 from shared.policy.model.targets import (
     AddressTarget,
     AssigneeTarget,
@@ -124,15 +125,7 @@ class Directory(msgspec.Struct, frozen=True):
             case LeadOf(of):
                 return self._lead(of)
             case AddressTarget(channel, address):
-                contact = Contact(name=channel, channel=channel, address=address)
-                return Resolved(
-                    (
-                        Found(
-                            Recipient(kind="address", name=address, contacts=(contact,)),
-                            "named in the policy",
-                        ),
-                    )
-                )
+                return Resolved((Found(at_address(channel, address), "named in the policy"),))
             case _:
                 assert_never(target)
 
@@ -208,13 +201,9 @@ class Directory(msgspec.Struct, frozen=True):
             for name, spec in customer.contacts.items()
             if shared is None or set(named_in(spec.address, spec.secret)) <= set(shared)
         }
-        made = tuple(
-            Contact(name=name, channel=spec.channel, address=spec.address, secret=spec.secret or "")
-            for name, spec in theirs.items()
-        )
         left_out = ", ".join(sorted(customer.contacts.keys() - theirs.keys()))
         why = f" (secrets.customers of the policy does not list what {left_out} names)" if left_out else ""
-        return made, why
+        return as_contacts(theirs), why
 
     def _owner(self) -> Resolved:
         customer = customers.find(self.context, self.incident.customer).customer
@@ -278,5 +267,4 @@ class Directory(msgspec.Struct, frozen=True):
 
     def display(self, name: str) -> str:
         """A user's full name where there is one."""
-        user = self.bundle.users.get(name)
-        return (user.name if user is not None else None) or name
+        return self.bundle.display(name)

@@ -13,10 +13,11 @@ import msgspec
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import LADDER, Draft
+from services.router.domain.draft.names import at_address
 from services.router.domain.escalation import paging
 from services.router.domain.model.parts import Heard, Paged
 from services.router.domain.model.reason import Reason
-from shared.events import LOOKING, Contact, Page, Recipient
+from shared.events import LOOKING, Page, Recipient
 from shared.policy import CustomerTarget
 
 Account: TypeAlias = dict[tuple[str, str], Paged]
@@ -187,8 +188,7 @@ def _recipient(draft: Draft, each: Paged) -> Recipient | None:
         found = draft.directory.resolve((CustomerTarget(),)).found
         return next((one.recipient for one in found if one.recipient.name == each.name), None)
     if each.kind == "address":
-        contact = Contact(name=each.via, channel=each.via, address=each.name)
-        return Recipient(kind="address", name=each.name, contacts=(contact,))
+        return at_address(each.via, each.name)
     if each.kind == "team":
         return Recipient(kind="team", name=each.name) if each.name in bundle.teams else None
     return Recipient(kind="user", name=each.name) if each.name in bundle.users else None

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from shared.events import DeliveryReport, IncidentEvent, RelatedChanged
-
-Role: TypeAlias = Literal["viewer", "responder", "lead", "admin"]
-ROLES: Final[tuple[Role, ...]] = ("viewer", "responder", "lead", "admin")
+from shared.policy.model.base import Role, at_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Actor:
 
     def may(self, needed: Role) -> bool:
         """Whether the role is high enough."""
-        return ROLES.index(self.role) >= ROLES.index(needed)
+        return at_least(self.role, needed)
 
 
 @dataclass(frozen=True, slots=True)

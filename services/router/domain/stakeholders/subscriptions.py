@@ -9,10 +9,9 @@ from functools import lru_cache
 from typing import Final
 
 from services.router.domain.draft.draft import Draft, derived_id
-from services.router.domain.draft.names import user
+from services.router.domain.draft.names import at_address, user
 from services.router.domain.model.compiled_bundle import Rule
 from services.router.domain.model.reason import Reason
-from shared.events import Contact, Recipient
 from shared.policy import Subscription
 from shared.policy.model.targets import Target
 
@@ -188,8 +187,7 @@ def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
     paged = [page.recipient for page in draft.pages]
     for subscriber in draft.incident.subscribers:
         if subscriber.via:
-            contact = Contact(name=subscriber.via, channel=subscriber.via, address=subscriber.who)
-            recipient = Recipient(kind="address", name=subscriber.who, contacts=(contact,))
+            recipient = at_address(subscriber.via, subscriber.who)
         elif subscriber.who in draft.live.spec.users and f"user:{subscriber.who}" != draft.actor:
             recipient = user(subscriber.who)
         else:
