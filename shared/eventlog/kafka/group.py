@@ -26,9 +26,10 @@ _LAG_SECONDS: Final = 3.0
 _PAUSE_SECONDS: Final = 0.3
 _LONGEST_PAUSE_SECONDS: Final = 0.5
 _REBALANCE_MS: Final = 15_000  # above the worst time that a batch takes
-# While a broker holds an empty fetch open, aiokafka asks it for nothing else: a partition that was drained
-# meanwhile waits for so long. Every fetch names all partitions (20 ms: 9 % of a core when idle, 50 ms: 4 %).
-_FETCH_WAIT_MS: Final = 40
+_FETCH_WAIT_MS: Final = 500  # every fetch names all partitions: an empty one costs a millisecond of work
+# While a broker holds an empty fetch open, aiokafka asks it for nothing else. So none is sent before what the
+# last one brought is drained: then it names every partition, and none waits for the end of another's.
+_DRAINED_WITHIN: Final = 3_600.0
 _FETCH_BYTES: Final = 16 * 1024 * 1024
 _PARTITION_BYTES: Final = 1024 * 1024  # what is read ahead of each; a larger record comes alone
 _METADATA_MS: Final = 30_000
@@ -206,6 +207,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 async with asyncio.timeout(_START_SECONDS):
                     await consumer.start()
+                    consumer._fetcher._prefetch_backoff = _DRAINED_WITHIN  # noqa: SLF001 - no option of it
                     await self._require_topics(consumer)
                 consumer.subscribe(self._topics, listener=self)
                 self._consumer = consumer
