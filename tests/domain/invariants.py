@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from services.router.domain import plan
+from services.router.domain.decide import moments
 from services.router.domain.draft.draft import Draft
 from services.router.domain.model.clock import LIVE, Clock, Interval
 from services.router.domain.model.compiled_bundle import CompiledBundle
@@ -214,7 +214,7 @@ def what_was_due_is_done(
 def _due(incident: Incident, bundle: CompiledBundle, context: Context, now: datetime) -> set[str]:
     if incident.status == "closed":
         return set()
-    return {name for at, name in plan.moments(Draft(incident, bundle, context, now)) if at <= now}
+    return {name for at, name in moments(Draft(incident, bundle, context, now)) if at <= now}
 
 
 def pages_are_called_off(

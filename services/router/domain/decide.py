@@ -48,11 +48,13 @@ def decide(
     if isinstance(signal, EventReceived):
         now = max(now, incident.decided_at) if incident is not None else now
         decision = _on_event(incident, signal.event, context, bundle, now)
-        return sender_silence.with_siblings(decision, incident, signal.event, now)
+        if signal.event.alert_group_over:
+            return sender_silence.with_siblings(decision, incident, signal.event, now)
+        return decision
     assert incident is not None, "only an event may meet no incident"
     acted = isinstance(signal, ActionTaken)
     draft = Draft(incident, bundle, context, max(now, incident.decided_at), acted=acted)
-    plan.run(plan.BEFORE, draft)
+    _run(plan.BEFORE, draft)
     match signal:
         case TimerFired():
             return _on_timer(draft)
@@ -68,10 +70,62 @@ def decide(
 
 def _conclude(draft: Draft, stages: plan.Stages = plan.AFTER_ANYTHING_ELSE) -> Decision:
     """What follows from it, when it is looked at next, and the invariant: nothing stands still."""
-    plan.run(stages, draft)
-    draft.set(next_due_at=plan.next_due(draft))
-    assert draft.incident.status == "closed" or draft.incident.next_due_at is not None
-    return draft.finish()
+    _run(stages, draft)
+    due = _next_due(draft)
+    assert draft.incident.status == "closed" or due is not None
+    return draft.finish(due)
+
+
+# --- the plan is followed -------------------------------------------------------------------------------
+
+
+def _run(stages: plan.Stages, draft: Draft) -> None:
+    """Each stage that applies, in this order."""
+    for stage in stages:
+        for fold, look, wanted in stage.tests:
+            if fold(look(draft)) is not wanted:
+                break
+        else:
+            stage.does(draft)
+
+
+def _run_due(draft: Draft) -> bool:
+    """Do what has fallen due; whether all of it was looked at."""
+    for due in plan.WHILE_OPEN if draft.is_open else plan.WHILE_RESOLVED:
+        moment = due.moment
+        for fold, look, wanted in moment.tests:
+            if fold(look(draft)) is not wanted:
+                break
+        else:
+            at = draft.now if due.early else moment.at(draft)
+            if at is not None and at <= draft.now:
+                moment.act(draft)
+                if due.alone:
+                    return False
+    return True
+
+
+def moments(draft: Draft) -> list[tuple[datetime, str]]:
+    """Every moment at which something is to happen as things stand, by its name."""
+    found = list[tuple[datetime, str]]()
+    for moment in plan.OPEN_MOMENTS if draft.is_open else plan.RESOLVED_MOMENTS:
+        for fold, look, wanted in moment.tests:
+            if fold(look(draft)) is not wanted:
+                break
+        else:
+            at = moment.at(draft)
+            if at is not None:
+                found.append((at, moment.name))
+    return found
+
+
+def _next_due(draft: Draft) -> datetime | None:
+    """The next moment at which the incident is looked at (rule 6: nothing stands still); None once closed."""
+    if draft.incident.status == "closed":
+        return None
+    found = moments(draft)
+    earliest = min(found)[0] if found else draft.now + plan.FOLLOW_UP
+    return max(earliest, draft.now + plan.SOONEST)
 
 
 # --- events -----------------------------------------------------------------------------------------------
@@ -107,10 +161,10 @@ def _on_event(
     if incident is None:
         return _orphaned(event, f"{event.action}: no incident has this key")
     draft = Draft(incident, bundle, context, now, event=event)
-    plan.run(plan.BEFORE, draft)
+    _run(plan.BEFORE, draft)
     if merged:
         messages.pass_on(draft, event)
-        return draft.finish()
+        return draft.finish(draft.incident.next_due_at)
     said = SAID_WHILE_OPEN if draft.is_open else SAID_WHILE_RESOLVED if draft.is_resolved else {}
     does = said.get(event.action)
     if does is not None:
@@ -131,7 +185,7 @@ def _recorded(draft: Draft, event: IncidentEvent) -> Decision:
     draft.actor = sender(event)
     draft.set(events=incident.events + 1)
     draft.say("recorded", f"{event.action} of an incident that is {incident.status}: recorded only")
-    return draft.finish()
+    return draft.finish(draft.incident.next_due_at)
 
 
 def _came_back(draft: Draft, event: IncidentEvent) -> Decision:
@@ -170,7 +224,7 @@ def _on_timer(draft: Draft) -> Decision:
     """Do what is due."""
     if draft.incident.status == "closed":
         return Decision(draft.incident, changed=False)
-    looked_at_all = plan.run_due(draft)
+    looked_at_all = _run_due(draft)
     return _conclude(draft, plan.AFTER_A_TIMER if looked_at_all else plan.AFTER_ANYTHING_ELSE)
 
 
@@ -209,4 +263,4 @@ def _on_report(draft: Draft, signal: DeliveryReported) -> Decision:
         return Decision(draft.incident, changed=False)
     if delivery_reports.take_in(draft, report) or draft.incident.suppressed_by != draft.initial.suppressed_by:
         return _conclude(draft)
-    return draft.finish()  # nothing that conditions look at has changed
+    return draft.finish(draft.incident.next_due_at)  # nothing that conditions look at has changed

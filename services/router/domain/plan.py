@@ -5,11 +5,10 @@ action, a report, another incident's message; for a timer it is what is due. Wha
 stand together (`Moment`): from the same lists comes the time at which the incident is looked at next.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 from services.router.domain import closing
-from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.stages import Due, Moment, Stage
 from services.router.domain.escalation import delivery_reports, handoff, paged_people, unsettled
 from services.router.domain.lifecycle import (
@@ -93,7 +92,8 @@ CONCLUSION: Final = (
         "a suppression ends",
         unsuppress.check,
         "in every decision: what it was suppressed by may be gone; before the points, which may act again",
-        when=("is_open", "initial.version", "incident.suppression"),
+        when=("is_open", "incident.suppression"),
+        unless=("is_new",),
         moment=unsuppress.ENDS,
     ),
     Stage(
@@ -131,7 +131,8 @@ CONCLUSION: Final = (
         "what grew worse",
         worsening.check,
         "after the points, which may have raised it; whoever lost it by now hears nothing",
-        when=("is_open", "initial.version", "regraded"),
+        when=("is_open", "regraded"),
+        unless=("is_new",),
     ),
     Stage(
         "a suppressed one's clocks stand",
@@ -156,12 +157,13 @@ CONCLUSION: Final = (
         messages.name_upstream,
         "before people read it: who is paged wants to know",
         when=("live.upstream",),
+        any_of=("pages", "is_new"),
     ),
     Stage(
         "an update that is too late",
         updates.before_telling,
         "its promise is broken first, so that whoever subscribed hears of that",
-        when=("changes", "incident.clocks"),
+        when=("has_news", "incident.clocks"),
     ),
     Stage(
         "stakeholders hear",
@@ -173,7 +175,7 @@ CONCLUSION: Final = (
         "what stakeholders were owed",
         updates.after_telling,
         "it is known by now who has heard something",
-        when=("changes",),
+        when=("has_news",),
     ),
     Stage(
         "whoever was paged hears the end",
@@ -204,52 +206,3 @@ OPEN_MOMENTS: Final[Moments] = (
     *(stage.moment for stage in (*BEFORE, *CONCLUSION) if stage.moment is not None),
 )
 RESOLVED_MOMENTS: Final[Moments] = tuple(due.moment for due in WHILE_RESOLVED)
-
-
-def run(stages: Stages, draft: Draft) -> None:
-    """Each stage that applies, in this order."""
-    for stage in stages:
-        for fold, look, wanted in stage.tests:
-            if fold(look(draft)) is not wanted:
-                break
-        else:
-            stage.does(draft)
-
-
-def run_due(draft: Draft) -> bool:
-    """Do what has fallen due; whether all of it was looked at."""
-    for due in WHILE_OPEN if draft.is_open else WHILE_RESOLVED:
-        moment = due.moment
-        for fold, look, wanted in moment.tests:
-            if fold(look(draft)) is not wanted:
-                break
-        else:
-            at = draft.now if due.early else moment.at(draft)
-            if at is not None and at <= draft.now:
-                moment.act(draft)
-                if due.alone:
-                    return False
-    return True
-
-
-def moments(draft: Draft) -> list[tuple[datetime, str]]:
-    """Every moment at which something is to happen as things stand, by its name."""
-    found = list[tuple[datetime, str]]()
-    for moment in OPEN_MOMENTS if draft.is_open else RESOLVED_MOMENTS:
-        for fold, look, wanted in moment.tests:
-            if fold(look(draft)) is not wanted:
-                break
-        else:
-            at = moment.at(draft)
-            if at is not None:
-                found.append((at, moment.name))
-    return found
-
-
-def next_due(draft: Draft) -> datetime | None:
-    """The next moment at which the incident is looked at (rule 6: nothing stands still); None once closed."""
-    if draft.incident.status == "closed":
-        return None
-    found = moments(draft)
-    earliest = min(found)[0] if found else draft.now + FOLLOW_UP
-    return max(earliest, draft.now + SOONEST)

@@ -64,6 +64,7 @@ _SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
 }
 # What `is_open`, `is_muted` and `stands_still` ask about.
 _STANDING: Final = frozenset({"status", "belongs_to", "suppression", "snooze", "waiting", "late"})
+NEWS: Final = frozenset({"update", "resolved"})  # what answers a customer
 _GRADE: Final = frozenset({"priority", "severity", "kind"})
 _POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is known for what it is
 # The timeline's lines that say what happened to the incident, not how it was worked out.
@@ -143,6 +144,8 @@ class Draft:
     is_resolved: bool = field(init=False)
     was_quiet: bool = field(init=False)  # before this decision it stood still or was not open
     may_be_suppressed: bool = field(init=False)  # there is something by which anything could be
+    is_new: bool = field(init=False)
+    has_news: bool = False  # it was resolved, or stakeholders are to read an update
     regraded: bool = False  # its priority, severity or kind was set
     clock_events: list[ClockEvent] = field(default_factory=list)
     failures: dict[ExpressionPlace, str] = field(
@@ -154,6 +157,7 @@ class Draft:
     def __post_init__(self) -> None:
         self.initial = self.incident
         self.live = self.context.live
+        self.is_new = not self.incident.version
         self._follow(self.bundle)
         self._stand()
         self.was_quiet = bool(self.stands_still) or not self.is_open
@@ -247,6 +251,7 @@ class Draft:
         """Name what this decision changed, for the message."""
         if name not in self.changes:
             self.changes.append(name)
+            self.has_news = self.has_news or name in NEWS
 
     def touch(self) -> None:
         """A person or a sender showed a sign of life."""
@@ -428,10 +433,10 @@ class Draft:
         """Call off every page that earlier decisions asked for and that has not started."""
         self.settled = Settled(why=why, by=by)
 
-    def finish(self) -> Decision:
-        """The decision as data, under the next version of the record."""
+    def finish(self, next_due_at: datetime | None) -> Decision:
+        """The decision as data, under the next version of the record, which is looked at next then."""
         version = self.incident.version + 1 if self.entries or self.changes else self.incident.version
-        incident = replace(self.incident, version=version, decided_at=self.now)
+        incident = replace(self.incident, version=version, decided_at=self.now, next_due_at=next_due_at)
         message = None
         if self.changes or self.pages or self.notices or self.settled or self.clock_events:
             message = IncidentChanged(

@@ -347,7 +347,7 @@ _TAKE: Final[Mapping[str, Callable[[Draft, RelatedChanged], None]]] = {
 def name_upstream(draft: Draft) -> None:
     """Which open incident of what its service depends on may be the cause: told, not suppressed."""
     upstream = draft.live.upstream.get(draft.incident.service)
-    if not upstream or not (draft.pages or draft.initial.version == 0):
+    if not upstream:
         return
     found = tuple(
         each

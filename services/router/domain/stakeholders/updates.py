@@ -6,19 +6,16 @@ assignee; the next ones remind the level above, too.
 """
 
 from datetime import timedelta
-from typing import Final
 
 from msgspec.structs import replace
 
-from services.router.domain.draft.draft import Draft
+from services.router.domain.draft.draft import NEWS, Draft
 from services.router.domain.draft.wording import span
 from services.router.domain.escalation.next_step import level_above
 from services.router.domain.model.clock import TOLERANCE, Clock
 from services.router.domain.sla import clocks, stopwatch
 from shared.events import Recipient
 from shared.policy import AtShare
-
-_ANSWERS: Final = frozenset({"update", "resolved"})
 
 
 def tell(draft: Draft, text: str, *, person: bool = False) -> None:
@@ -31,17 +28,14 @@ def tell(draft: Draft, text: str, *, person: bool = False) -> None:
 
 def before_telling(draft: Draft) -> None:
     """A promise that this update is too late for is broken first, so that whoever subscribed hears of it."""
-    if draft.incident.clocks and not _ANSWERS.isdisjoint(draft.changes):
-        for clock in draft.incident.clocks:
-            late = clock.target in {"respond", "update"} and clock.state == "running" and not clock.breached
-            if late and stopwatch.is_past(clock, draft.now, draft.calendars):
-                clocks.breach(draft, clock)
+    for clock in draft.incident.clocks:
+        late = clock.target in {"respond", "update"} and clock.state == "running" and not clock.breached
+        if late and stopwatch.is_past(clock, draft.now, draft.calendars):
+            clocks.breach(draft, clock)
 
 
 def after_telling(draft: Draft) -> None:
     """Who has now heard something, and what that fulfils."""
-    if _ANSWERS.isdisjoint(draft.changes):
-        return
     if _customer_hears(draft):
         _answered(draft)
     if draft.incident.status == "resolved":
@@ -64,7 +58,7 @@ def _answered(draft: Draft) -> None:
 
 
 def _customer_hears(draft: Draft) -> bool:
-    return any(notice.recipient.kind == "customer" and notice.event in _ANSWERS for notice in draft.notices)
+    return any(notice.recipient.kind == "customer" and notice.event in NEWS for notice in draft.notices)
 
 
 def _next_period(draft: Draft) -> None:
