@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ladder import forked
+
 PROJECT = Path(__file__).parents[2]
 POLICY = PROJECT / "deploy" / "policy"
 
@@ -18,15 +20,7 @@ def _ladder(*arguments: str, **variables: str | Path | int) -> subprocess.Comple
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LADDER_")}
     kept |= {"HOME": "/nowhere"}  # where libpq would look for an authority
     settings = {f"LADDER_{name.upper()}": str(value) for name, value in variables.items()}
-    return subprocess.run(
-        [sys.executable, "-m", "ladder", *arguments],
-        cwd=PROJECT,
-        env=kept | settings,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return forked.run(arguments, folder=PROJECT, environment=kept | settings)
 
 
 def _refused(ran: subprocess.CompletedProcess[str], *words: str, lines: int = 1) -> None:
@@ -229,6 +223,9 @@ def test_a_secret_given_twice_is_told(up: Mapping[str, str | Path], tmp_path: Pa
 
 
 def test_an_unknown_command_is_told() -> None:
-    ran = _ladder("climb")
+    """By a process that nothing was imported for."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "ladder", "climb"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 2
     assert "No such command" in ran.stderr
