@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, assert_never
 
 import msgspec
 from pydantic import (
@@ -41,12 +41,6 @@ _LONGEST_SECONDS: Final = LONGEST.total_seconds()
 _Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
 _Text = Annotated[str, StringConstraints(max_length=_LONG, pattern=r"^[^\x00]*$")]
-_STATUS: Final = {"forbidden": 403, "conflict": 409, "invalid": 422}
-_TITLE: Final = {
-    "forbidden": "This key may not do that",
-    "conflict": "Not possible for this incident as it is",
-    "invalid": "The action is not valid",
-}
 _EXAMPLES: Final[JsonDict] = {
     "title": "Action",
     "examples": [
@@ -252,11 +246,15 @@ def _raise_refusal(handled: SignalResult) -> None:
 
 
 def _problem(refusal: Refusal) -> Problem:
-    return Problem(
-        _STATUS[refusal.kind],
-        refusal.kind if refusal.kind != "invalid" else "invalid-request",
-        _TITLE[refusal.kind],
-        refusal.reason,
-        faults=[Fault("/action", refusal.reason)] if refusal.kind == "invalid" else (),
-        extra={"possible": list(refusal.possible)} if refusal.possible else {},
-    )
+    extra = {"possible": list(refusal.possible)} if refusal.possible else {}
+    match refusal.kind:
+        case "forbidden":
+            return Problem(403, "forbidden", "This key may not do that", refusal.reason, extra=extra)
+        case "conflict":
+            title = "Not possible for this incident as it is"
+            return Problem(409, "conflict", title, refusal.reason, extra=extra)
+        case "invalid":
+            faults, title = [Fault("/action", refusal.reason)], "The action is not valid"
+            return Problem(422, "invalid-request", title, refusal.reason, faults=faults, extra=extra)
+        case _:
+            assert_never(refusal.kind)

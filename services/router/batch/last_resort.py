@@ -20,10 +20,11 @@ from services.router.domain.model.parts import Acknowledged, Chain, OpenPage, St
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken
 from services.router.domain.model.snapshot import snapshot
+from services.router.domain.model.vocabulary import Through
 from shared.events import IncidentChanged, IncidentEvent, Page, Recipient, Settled
 from shared.policy import AddressTarget, Bundle, ScheduleTarget, TeamTarget, UserTarget
 
-THROUGH: Final = "last_resort"
+THROUGH: Final[Through] = "last_resort"
 ACTOR: Final = "ladder"
 _FIRST_RETRY: Final = timedelta(seconds=30)
 _LONGEST: Final = timedelta(minutes=16)

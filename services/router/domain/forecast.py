@@ -1,6 +1,6 @@
 """What happens next if nothing else does: the decisions themselves, played forward."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -13,45 +13,67 @@ from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Entry
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import TimerFired
+from services.router.domain.model.vocabulary import EntryKind
 
 MOST_STEPS: Final = 12
 _MOST_DECISIONS: Final = 100  # looked at: a ladder that only repeats itself is not followed for ever
-WORTH_TELLING: Final = frozenset(
+# Of the timeline's lines to come: those that somebody notices …
+WORTH_TELLING: Final[frozenset[EntryKind]] = frozenset(
     {
-        "paged",
-        "level_skipped",
-        "warn",
-        "breach",
-        "point",
-        "informed",
-        "closed",
-        "asked",
-        "resumed",
-        "reminded",
-        "confirming",
-        "handoff",
-        "held",
-        "suppressed",
-        "awake",
-        "dropped",
-        "muted",
-        "escalated",
-        "priority",
-        "set",
-        "update",
-        "call",
-        "silent",
+        *("paged", "level_skipped", "warn", "breach", "point", "informed", "closed", "asked", "resumed"),
+        *(
+            "reminded",
+            "confirming",
+            "handoff",
+            "held",
+            "suppressed",
+            "awake",
+            "dropped",
+            "muted",
+            "escalated",
+        ),
+        *("priority", "set", "update", "call", "silent"),
     }
 )
-TOLD_ONCE: Final = frozenset({"paged", "reminded"})
+# … and those that only explain one of them, or that somebody else has to bring about.
+NOT_FORETOLD: Final[frozenset[EntryKind]] = frozenset(
+    {
+        *("activate", "avoided", "cause", "competence", "customer", "decided", "delivery", "ended", "fulfil"),
+        *("given_back", "grace", "grouped", "grouping", "intake", "joined", "late", "late_over", "left"),
+        *(
+            "linked",
+            "merged",
+            "nobody",
+            "note",
+            "on_call",
+            "opened",
+            "pause",
+            "policy",
+            "recorded",
+            "reopened",
+        ),
+        *("repeated", "resolved", "resume", "retried", "route", "seen", "sla", "snoozed", "stays", "stuck"),
+        *("subscribed", "suppression", "taken", "tier", "told", "turn", "unreachable", "unsubscribed"),
+        *("updated", "upstream", "waiting"),
+    }
+)
+TOLD_ONCE: Final[frozenset[EntryKind]] = frozenset({"paged", "reminded"})
 _SOLVED: Final = "it is resolved before"
 _STAYS: Final = f"its condition no longer holds, or {_SOLVED}"
 _WAKES: Final = f"{_SOLVED}, or what keeps it quiet ends before"
 _DONE: Final = "what was promised is done before"
-_PREVENTS: Final = {
-    **dict.fromkeys(("warn", "breach"), _DONE),
-    **dict.fromkeys(("awake", "dropped"), _WAKES),
-    **dict.fromkeys(("point", "informed", "muted", "priority", "set", "update", "call"), _STAYS),
+_PREVENTS: Final[Mapping[EntryKind, str]] = {
+    "warn": _DONE,
+    "breach": _DONE,
+    "awake": _WAKES,
+    "dropped": _WAKES,
+    "point": _STAYS,
+    "informed": _STAYS,
+    "muted": _STAYS,
+    "priority": _STAYS,
+    "set": _STAYS,
+    "update": _STAYS,
+    "call": _STAYS,
     "suppressed": _SOLVED,
     "resumed": f"somebody resumes it, its priority rises, or {_SOLVED}",
     "asked": f"somebody does something to it or {_SOLVED}",

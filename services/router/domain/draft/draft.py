@@ -21,6 +21,14 @@ from services.router.domain.model.incident import MUTED, OPEN, Incident
 from services.router.domain.model.parts import OpenPage
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.snapshot import snapshot
+from services.router.domain.model.vocabulary import (
+    CalledOff,
+    Change,
+    ClockHappening,
+    EntryKind,
+    StandsStill,
+    Through,
+)
 from shared.events import (
     ClockEvent,
     IncidentChanged,
@@ -67,8 +75,8 @@ _STANDING: Final = frozenset({"status", "belongs_to", "suppression", "snooze", "
 NEWS: Final = frozenset({"update", "resolved"})  # what answers a customer
 _GRADE: Final = frozenset({"priority", "severity", "kind"})
 _POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is known for what it is
-# The timeline's lines that say what happened to the incident, not how it was worked out.
-_TELLING: Final = frozenset(
+# The timeline's lines that say what happened to the incident …
+_TELLING: Final[frozenset[EntryKind]] = frozenset(
     {
         *("opened", "reopened", "paged", "informed", "taken", "resolved", "closed", "escalated", "priority"),
         *(
@@ -82,16 +90,39 @@ _TELLING: Final = frozenset(
             "update",
             "seen",
             "nobody",
-            "handoff",
-            "on_call",
-            "snoozed",
-            "given_back",
-            "decided",
-            "policy",
-            "merged",
-            "late",
-            "silent",
         ),
+        *("handoff", "on_call", "snoozed", "given_back", "decided", "policy", "merged", "late", "silent"),
+    }
+)
+# … and those that say how it was worked out: a message does not tell them.
+_WORKINGS: Final[frozenset[EntryKind]] = frozenset(
+    {
+        *(
+            "activate",
+            "avoided",
+            "awake",
+            "call",
+            "cause",
+            "competence",
+            "confirming",
+            "customer",
+            "delivery",
+        ),
+        *(
+            "dropped",
+            "ended",
+            "fulfil",
+            "grace",
+            "grouped",
+            "grouping",
+            "held",
+            "intake",
+            "joined",
+            "late_over",
+        ),
+        *("left", "level_skipped", "linked", "muted", "note", "pause", "recorded", "reminded", "repeated"),
+        *("resume", "retried", "route", "set", "sla", "stays", "stuck", "subscribed", "suppressed"),
+        *("suppression", "tier", "told", "turn", "unsubscribed", "updated", "upstream"),
     }
 )
 
@@ -119,7 +150,7 @@ class Draft:
     event: IncidentEvent | None = None  # what is decided about, if a sender said it
     acted: bool = False  # somebody did something to it: that is decided about
     entries: list[Entry] = field(default_factory=list)
-    changes: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
     asked: list[OpenPage] = field(default_factory=list)  # of them, whom a schedule named
     notices: list[Notice] = field(default_factory=list)
@@ -139,7 +170,7 @@ class Draft:
     policy: EscalationPolicy = field(init=False)  # the one it is on; not there before it is routed
     is_open: bool = field(init=False)  # this and the next two: as the record has them
     is_muted: bool = field(init=False)
-    stands_still: str = field(init=False)
+    stands_still: StandsStill = field(init=False)
     is_acknowledged: bool = field(init=False)
     is_resolved: bool = field(init=False)
     was_quiet: bool = field(init=False)  # before this decision it stood still or was not open
@@ -222,20 +253,20 @@ class Draft:
         if not (seen.isdisjoint(self.bundle.names) and seen.isdisjoint(self.live.names)):
             self._activation = None
 
-    def say(self, kind: str, text: str, reason: Reason | None = None, actor: str = "") -> None:
+    def say(self, kind: EntryKind, text: str, reason: Reason | None = None, actor: str = "") -> None:
         """Write a line to the timeline."""
         self.entries.append(Entry(self.now, kind, actor or self.actor, text, reason))
 
-    def last_said(self, kind: str) -> str:
+    def last_said(self, kind: EntryKind) -> str:
         """The last line of this kind; '' when this decision wrote none."""
         return next((entry.text for entry in reversed(self.entries) if entry.kind == kind), "")
 
-    def sentence(self, kind: str) -> str:
+    def sentence(self, kind: EntryKind) -> str:
         """The same as people inside read it in a message: `Resolved by Ana: restarted.`"""
         text = self.last_said(kind)
         return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) or not text else ".")
 
-    def clock(self, event: str, clock: Clock, text: str, reason: Reason) -> None:
+    def clock(self, event: ClockHappening, clock: Clock, text: str, reason: Reason) -> None:
         """Say what happened to a clock: activate, pause, resume, fulfil, warn or breach (rule 8)."""
         self.say(event, text, reason)
         self.clock_events.append(ClockEvent(target=clock.target, event=event, sla=clock.sla))
@@ -247,7 +278,7 @@ class Draft:
         for note in resolved.notes:
             self.say("on_call", f"{of}{note}", reason)
 
-    def change(self, name: str) -> None:
+    def change(self, name: Change) -> None:
         """Name what this decision changed, for the message."""
         if name not in self.changes:
             self.changes.append(name)
@@ -316,7 +347,7 @@ class Draft:
         self,
         found: Found,
         *,
-        through: str,
+        through: Through,
         why: str,
         act_by: datetime | None = None,
         otherwise: str = "",
@@ -429,7 +460,7 @@ class Draft:
             values=values,
         )
 
-    def settle(self, why: str, by: str = "") -> None:
+    def settle(self, why: CalledOff, by: str = "") -> None:
         """Call off every page that earlier decisions asked for and that has not started."""
         self.settled = Settled(why=why, by=by)
 

@@ -18,6 +18,7 @@ from services.router.domain.draft.stages import Moment
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.parts import Duty
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.vocabulary import EntryKind
 from shared.events import Recipient
 from shared.policy import Schedule
 from shared.policy.calendars.wall_clock import local
@@ -149,7 +150,7 @@ def _shift(draft: Draft, duty: Duty) -> str:
     return f"the shift of {draft.directory.display(duty.on_call or duty.user)} on {duty.schedule}"
 
 
-def _say(draft: Draft, text: str, kind: str) -> None:
+def _say(draft: Draft, text: str, kind: EntryKind) -> None:
     duty = draft.incident.duty
     assert duty is not None
     draft.say(kind, text, Reason(RULE, values={"schedule": duty.schedule}))

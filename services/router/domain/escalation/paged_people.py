@@ -17,6 +17,7 @@ from services.router.domain.draft.names import at_address
 from services.router.domain.escalation import paging
 from services.router.domain.model.parts import Heard, Paged
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.vocabulary import EntryKind
 from shared.events import LOOKING, Page, Recipient
 from shared.policy import CustomerTarget
 
@@ -127,7 +128,7 @@ def _end(draft: Draft) -> _End | None:
             return None
 
 
-def _said(draft: Draft, kind: str) -> str:
+def _said(draft: Draft, kind: EntryKind) -> str:
     """What the timeline says of it, as a sentence begins."""
     text = draft.last_said(kind)
     return text[:1].upper() + text[1:]

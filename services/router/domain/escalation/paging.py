@@ -4,7 +4,7 @@ Which step it is, says `next_step`; when, and why, says `chain`.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ from services.router.domain.escalation.next_step import Candidate, Step, otherwi
 from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.parts import ChainState
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.vocabulary import Through
 from shared.events import Recipient
 
 
@@ -189,7 +190,7 @@ def page_assignee(draft: Draft, known: str, *, cause: str, reason: Reason) -> No
 class _Asking(msgspec.Struct, frozen=True):
     """What the pages of one step have in common."""
 
-    through: str
+    through: Through
     place: str
     cause: str
     due: datetime | None
@@ -278,7 +279,13 @@ def page_last_resort(draft: Draft, *, cause: str, reason: Reason, joins: bool = 
 
 
 def _page_last(
-    draft: Draft, through: str, found: tuple[Found, ...], cause: str, reason: Reason, *, joins: bool
+    draft: Draft,
+    through: Literal["finally", "last_resort"],
+    found: tuple[Found, ...],
+    cause: str,
+    reason: Reason,
+    *,
+    joins: bool,
 ) -> None:
     every, due = span(draft.policy.spec.finally_.every), draft.incident.chain.due
     names = _names(draft, found) or "nobody (it resolves to no one)"

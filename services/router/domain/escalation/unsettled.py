@@ -19,6 +19,7 @@ from services.router.domain.escalation.handoff import RULE, THROUGH, Turn, turn_
 from services.router.domain.escalation.next_step import otherwise
 from services.router.domain.model.parts import Asked, OpenPage
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.vocabulary import Through
 from shared.policy.model.targets import ScheduleTarget
 from shared.policy.oncall.roster import Roster
 from shared.policy.oncall.schedules import OVERRIDE, OnCall, Stretch
@@ -212,7 +213,7 @@ def _machine_has_it(draft: Draft) -> str:
 def _ask(draft: Draft, asked: Asked, incoming: Found, turn: Turn, reason: Reason) -> None:
     taken = draft.incident.assignee
     draft.say("paged", f"{_change(draft, asked, incoming, turn)} is paged", reason)
-    through = "point" if asked.point else "level" if taken else THROUGH
+    through: Through = "point" if asked.point else "level" if taken else THROUGH
     standing = draft.incident.chain
     waits = standing.state in {"held", "resting"} or standing.waits_at_the_end
     due = None if waits else standing.due

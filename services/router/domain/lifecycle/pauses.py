@@ -6,7 +6,7 @@ says so. A rise in priority ends both.
 
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Final
+from typing import Final, Literal
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.stages import Moment
@@ -43,7 +43,7 @@ def _moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _stop(draft: Draft, why: str) -> None:
+def _stop(draft: Draft, why: Literal["snoozed", "waiting"]) -> None:
     """The levels stand still; what has not been sent of a level's pages is called off."""
     draft.set_chain(due=None)
     if draft.incident.status == "triggered" and draft.incident.pages:

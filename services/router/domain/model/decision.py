@@ -9,6 +9,7 @@ import msgspec
 
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.vocabulary import EntryKind, RefusalKind
 from shared.events import IncidentChanged, IncidentEvent, RelatedChanged
 from shared.policy.cel.expressions import ExpressionPlace
 
@@ -19,7 +20,7 @@ class Entry(msgspec.Struct, frozen=True):
     """One line of an incident's timeline."""
 
     at: datetime
-    kind: str
+    kind: EntryKind
     actor: str
     text: str
     reason: Reason | None = None
@@ -29,7 +30,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Refusal:
     """An action that is not possible now: why, and what is."""
 
-    kind: str  # `forbidden` → 403, `conflict` → 409, `invalid` → 422
+    kind: RefusalKind
     reason: str
     possible: Sequence[str] = ()
 

@@ -32,10 +32,13 @@ from services.router.domain.model.parts import (
     Suppressed,
     Waiting,
 )
+from services.router.domain.model.vocabulary import StandsStill
 from shared.events import Link, Severity, Status, Upstream
 
 OPEN: Final[frozenset[Status]] = frozenset({"triggered", "acknowledged"})
-MUTED: Final = frozenset({"grouped", "suppressed"})  # of the reasons to stand still: nobody is told
+MUTED: Final[frozenset[StandsStill]] = frozenset(
+    {"grouped", "suppressed"}
+)  # of the reasons to stand still: nobody is told
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -143,7 +146,7 @@ class Incident(Record, frozen=True, kw_only=True, omit_defaults=True):
         return self.stands_still in MUTED
 
     @property
-    def stands_still(self) -> str:
+    def stands_still(self) -> StandsStill:
         """Why the levels stand still although nobody has solved it, in one word; '' when they climb."""
         if self.belongs_to is not None:
             return "grouped"

@@ -4,7 +4,7 @@ Whoever heard of an incident by a subscription hears how it ends, and that it ca
 subscription's condition no longer holds or a silence has begun since.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -12,10 +12,11 @@ from services.router.domain.draft.draft import Draft, derived_id
 from services.router.domain.draft.names import at_address, user
 from services.router.domain.model.compiled_bundle import Rule
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.vocabulary import Change, ClockHappening
 from shared.policy import Subscription
 from shared.policy.model.targets import Target
 
-EVENTS: Final = (
+EVENTS: Final[tuple[Change, ...]] = (
     "opened",
     "escalated",
     "update",
@@ -26,10 +27,10 @@ EVENTS: Final = (
     "closed",
     "reopened",
 )
-_OVER: Final = frozenset({"resolved", "closed"})
-_ENDS: Final = _OVER | {"reopened"}
+_OVER: Final[frozenset[Change]] = frozenset({"resolved", "closed"})
+_ENDS: Final[frozenset[Change]] = _OVER | {"reopened"}
 _ELSEWHERE: Final = "It is the same problem as another one that is known, and goes on together with it."
-_CLOCK_EVENTS: Final = {"at_risk": "warn", "breached": "breach"}
+_CLOCK_EVENTS: Final[Mapping[str, ClockHappening]] = {"at_risk": "warn", "breached": "breach"}
 _HEARD: Final = "who heard of it hears how it ends"
 
 

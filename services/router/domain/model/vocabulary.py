@@ -1,0 +1,128 @@
+"""The words in which decisions are put: a closed list of each, so that a misspelt or forgotten one is found.
+
+They are stored, sent and shown: none is renamed. A new kind of entry also needs its place in what messages
+tell (`draft`) and in what a forecast tells (`forecast`).
+"""
+
+from typing import Literal, TypeAlias
+
+ClockHappening: TypeAlias = Literal["activate", "pause", "resume", "fulfil", "warn", "breach"]
+
+# Kinds of lines in the timeline.
+EntryKind: TypeAlias = (
+    ClockHappening
+    | Literal[
+        "asked",
+        "avoided",
+        "awake",
+        "call",
+        "cause",
+        "closed",
+        "competence",
+        "confirming",
+        "customer",
+        "decided",
+        "delivery",
+        "dropped",
+        "ended",
+        "escalated",
+        "given_back",
+        "grace",
+        "grouped",
+        "grouping",
+        "handoff",
+        "held",
+        "informed",
+        "intake",
+        "joined",
+        "late",
+        "late_over",
+        "left",
+        "level_skipped",
+        "linked",
+        "merged",
+        "muted",
+        "nobody",
+        "note",
+        "on_call",
+        "opened",
+        "paged",
+        "point",
+        "policy",
+        "priority",
+        "recorded",
+        "reminded",
+        "reopened",
+        "repeated",
+        "resolved",
+        "resumed",
+        "retried",
+        "route",
+        "seen",
+        "set",
+        "silent",
+        "sla",
+        "snoozed",
+        "stays",
+        "stuck",
+        "subscribed",
+        "suppressed",
+        "suppression",
+        "taken",
+        "tier",
+        "told",
+        "turn",
+        "unreachable",
+        "unsubscribed",
+        "update",
+        "updated",
+        "upstream",
+        "waiting",
+    ]
+)
+
+# What a decision changed, as its message names it.
+Change: TypeAlias = Literal[
+    "at_risk",
+    "avoided",
+    "awake",
+    "breached",
+    "changed",
+    "closed",
+    "decided",
+    "dropped",
+    "escalated",
+    "grouped",
+    "handoff",
+    "left",
+    "merged",
+    "opened",
+    "paged",
+    "policy",
+    "priority",
+    "reopened",
+    "resolved",
+    "resumed",
+    "sla",
+    "snoozed",
+    "stuck",
+    "suppressed",
+    "taken",
+    "unacknowledged",
+    "update",
+    "waiting",
+]
+
+# Through what somebody is paged; `shared.events.LOOKING` says which of them only ask to look.
+Through: TypeAlias = Literal[
+    "level", "finally", "assignee", "point", "handoff", "worse", "silence", "last_resort"
+]
+
+# Why pages are called off.
+CalledOff: TypeAlias = Literal["taken", "resolved", "merged", "suppressed", "snoozed", "waiting", "handed up"]
+
+# Why an action is refused; the API has a status for each.
+RefusalKind: TypeAlias = Literal["forbidden", "conflict", "invalid"]
+
+# Why the levels stand still although nobody has solved it; '' when they climb.
+StandsStill: TypeAlias = Literal["", "grouped", "suppressed", "snoozed", "waiting", "held"]

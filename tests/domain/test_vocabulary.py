@@ -1,0 +1,47 @@
+"""Each word in which decisions are put has its place wherever somebody has to know what to do with it."""
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+
+from services.router.domain import forecast
+from services.router.domain.draft import draft
+from services.router.domain.draft.expression_values import values
+from services.router.domain.model.context import Context
+from services.router.domain.model.incident import Incident
+from services.router.domain.model.vocabulary import EntryKind
+from tests.domain.tale import Tale
+
+
+def _words(closed: Any) -> Iterator[str]:
+    for each in get_args(closed):
+        if isinstance(each, str):
+            yield each
+        else:
+            yield from _words(each)
+
+
+@pytest.mark.parametrize(
+    ("told", "untold"),
+    [
+        pytest.param(draft._TELLING, draft._WORKINGS, id="by messages"),
+        pytest.param(forecast.WORTH_TELLING, forecast.NOT_FORETOLD, id="by a forecast"),
+    ],
+)
+def test_each_kind_of_entry_is_told_or_not_by_decision(told, untold):
+    assert not told & untold
+    assert told | untold == set(_words(EntryKind))
+
+
+def test_what_a_forecast_says_would_prevent_a_step_is_said_of_steps_that_it_tells():
+    assert forecast._PREVENTS.keys() <= forecast.WORTH_TELLING
+
+
+def test_a_change_of_whatever_expressions_see_makes_them_look_again():
+    """Each name that they know belongs to a field of the incident, and each of those is there."""
+    story = Tale()
+    story.event()
+    seen = {name for names in draft._SEEN_AS.values() for name in names}
+    assert seen == values(story.standing, Context(story.policy), "desk").keys()
+    assert draft._SEEN_AS.keys() | draft._STANDING <= set(Incident.__struct_fields__)
