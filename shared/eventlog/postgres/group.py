@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,7 +23,8 @@ from shared.database.pool import Database
 from shared.errors.kinds import Kind, kind_of
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
 from shared.eventlog.packed_headers import unpack
-from shared.eventlog.postgres.append import CHANNEL, STANDSTILL_MS
+from shared.eventlog.postgres import group_sql as sql
+from shared.eventlog.postgres.append import CHANNEL
 from shared.eventlog.postgres.assignment import share_out
 from shared.eventlog.postgres.wakeups import Wakeups, wait
 from shared.loops.alongside import alongside
@@ -36,96 +36,6 @@ _FETCH_BYTES: Final = 16 * 1024 * 1024
 _POLL_SECONDS: Final = 1.0  # wake-ups come by NOTIFY; this is for one that was lost
 
 log = telemetry.logger(__name__)
-
-# A member that freezes with the group's lock in hand must not keep the others from beating for a session.
-_LOCK_GROUP = text(f"""
-    SELECT set_config('idle_in_transaction_session_timeout', '{STANDSTILL_MS}', true),
-           pg_advisory_xact_lock(hashtextextended('eventlog ' || :group, 0))
-""")
-_BEAT = text("""
-    INSERT INTO eventlog.members AS m (consumer_group, member, topics, expires_at)
-    VALUES (:group, :member, :topics, now() + make_interval(secs => :session))
-    ON CONFLICT (consumer_group, member)
-    DO UPDATE SET topics = excluded.topics, expires_at = excluded.expires_at
-""")
-_STRIKE_OFF = text("DELETE FROM eventlog.members WHERE consumer_group = :group AND expires_at < now()")
-_ADD_LEASES = text("""
-    INSERT INTO eventlog.leases (consumer_group, topic, partition)
-    SELECT :group, topic, number FROM eventlog.partitions WHERE topic = ANY(CAST(:topics AS text[]))
-    ON CONFLICT DO NOTHING
-""")
-_FREE_LEASES = text("""
-    UPDATE eventlog.leases SET owner = NULL
-    WHERE consumer_group = :group AND owner IS NOT NULL
-      AND owner NOT IN (SELECT member FROM eventlog.members WHERE consumer_group = :group)
-""")
-_LEASES = text(
-    "SELECT topic, partition, owner, epoch, committed FROM eventlog.leases WHERE consumer_group = :group"
-)
-_MEMBERS = text("""
-    SELECT member, topics, extract(epoch FROM expires_at - now())::float8 AS seconds
-    FROM eventlog.members WHERE consumer_group = :group
-""")
-_GIVE_UP = text("""
-    UPDATE eventlog.leases l SET owner = NULL
-    FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[])) AS given (topic, number)
-    WHERE l.consumer_group = :group AND l.owner = :member
-      AND l.topic = given.topic AND l.partition = given.number
-""")
-_TAKE = text("""
-    UPDATE eventlog.leases l SET owner = :member, epoch = l.epoch + 1
-    FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[])) AS taken (topic, number)
-    WHERE l.consumer_group = :group AND l.owner IS NULL
-      AND l.topic = taken.topic AND l.partition = taken.number
-    RETURNING l.topic, l.partition, l.epoch, l.committed
-""")
-_LEAVE_MEMBER = text("DELETE FROM eventlog.members WHERE consumer_group = :group AND member = :member")
-_LEAVE_LEASES = text(
-    "UPDATE eventlog.leases SET owner = NULL WHERE consumer_group = :group AND owner = :member"
-)
-_NOTIFY = text("SELECT pg_notify(:channel, :payload)")
-# `before`: the bytes of the rows ahead of this one, so that one fetch stays within bounds
-_FETCH = text("""
-    SELECT topic, partition, "offset", key, value, headers, at
-    FROM (
-        SELECT found.*, sum(size) OVER (ORDER BY place, "offset") - size AS before
-        FROM (
-            SELECT r.*, length(r.value) AS size, held.place
-            FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[]),
-                        CAST(:positions AS bigint[]), CAST(:epochs AS bigint[]))
-                 WITH ORDINALITY AS held (topic, number, position, epoch, place)
-            JOIN eventlog.leases l
-              ON l.consumer_group = :group AND l.topic = held.topic AND l.partition = held.number
-             AND l.owner = :member AND l.epoch = held.epoch
-            CROSS JOIN LATERAL (
-                SELECT * FROM eventlog.records r
-                WHERE r.topic = held.topic AND r.partition = held.number AND r."offset" >= held.position
-                ORDER BY r."offset" LIMIT :most
-            ) AS r
-            ORDER BY held.place, r."offset"
-            LIMIT :most
-        ) AS found
-    ) AS counted
-    WHERE before < :bytes
-    ORDER BY place, "offset"
-""")
-_COMMIT = text("""
-    UPDATE eventlog.leases l SET committed = greatest(l.committed, done.next_offset)
-    FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[]),
-                CAST(:positions AS bigint[]), CAST(:epochs AS bigint[]))
-         AS done (topic, number, next_offset, epoch)
-    WHERE l.consumer_group = :group AND l.owner = :member
-      AND l.topic = done.topic AND l.partition = done.number AND l.epoch = done.epoch
-""")
-_LAG = text("""
-    SELECT held.topic, held.number, p.next_offset - held.position,
-           (SELECT extract(epoch FROM clock_timestamp() - r.at)::float8 FROM eventlog.records r
-            WHERE r.topic = held.topic AND r.partition = held.number AND r."offset" >= held.position
-            ORDER BY r."offset" LIMIT 1)
-    FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[]), CAST(:positions AS bigint[]))
-         AS held (topic, number, position)
-    JOIN eventlog.partitions p ON p.topic = held.topic AND p.number = held.number
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +131,7 @@ class PostgresConsumer:
             return {}
         try:
             async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
-                rows = (await connection.execute(_LAG, _columns(undone))).all()
+                rows = (await connection.execute(sql.LAG, _columns(undone))).all()
         except (TimeoutError, PoolTimeoutError) as err:
             raise LogSilentError("PostgreSQL does not answer") from err
         except Exception as err:
@@ -239,7 +149,7 @@ class PostgresConsumer:
             return []
         asked = self._who | _columns(held) | {"most": most, "bytes": _FETCH_BYTES}
         async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
-            rows = (await connection.execute(_FETCH, asked)).all()
+            rows = (await connection.execute(sql.FETCH, asked)).all()
         records = []
         for row in rows:
             partition = Partition(row[0], row[1])
@@ -255,7 +165,7 @@ class PostgresConsumer:
         for attempt in (1, 2):
             try:
                 async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
-                    await connection.execute(_COMMIT, self._who | _columns(owned))
+                    await connection.execute(sql.COMMIT, self._who | _columns(owned))
             except Exception as err:
                 if attempt == 2 or kind_of(err) is Kind.BROKEN:
                     raise
@@ -279,9 +189,9 @@ class PostgresConsumer:
         """
         async with self._database.transaction() as connection:
             await self._say_alive(connection)
-            rows = (await connection.execute(_LEASES, self._who)).all()
+            rows = (await connection.execute(sql.LEASES, self._who)).all()
             owners = {Partition(row.topic, row.partition): row.owner for row in rows}
-            alive = (await connection.execute(_MEMBERS, self._who)).all()
+            alive = (await connection.execute(sql.MEMBERS, self._who)).all()
             share = share_out(owners, {row.member: frozenset(row.topics) for row in alive})
             me = self._who["member"]
             mine = {p for p, owner in share.items() if owner == me}
@@ -293,27 +203,27 @@ class PostgresConsumer:
             given_up = [p for p, owner in owners.items() if owner == me and p not in mine]
             taken = await self._take(connection, [p for p in mine if owners[p] is None])
             if given_up:
-                await connection.execute(_GIVE_UP, self._who | _names(given_up))
+                await connection.execute(sql.GIVE_UP, self._who | _names(given_up))
             if given_up or taken:
-                await connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": f"group:{self._group}"})
+                await connection.execute(sql.NOTIFY, {"channel": CHANNEL, "payload": f"group:{self._group}"})
         self._settle(kept, taken)
         return max(0.0, min((row.seconds for row in alive if row.member != me), default=math.inf)) + 0.05
 
     async def _say_alive(self, connection: AsyncConnection) -> None:
-        await connection.execute(_LOCK_GROUP, self._who)
+        await connection.execute(sql.LOCK_GROUP, self._who)
         await connection.execute(
-            _BEAT, self._who | {"topics": self._topics, "session": self._session_seconds}
+            sql.BEAT, self._who | {"topics": self._topics, "session": self._session_seconds}
         )
-        await connection.execute(_STRIKE_OFF, self._who)
-        await connection.execute(_ADD_LEASES, self._who | {"topics": self._topics})
-        await connection.execute(_FREE_LEASES, self._who)
+        await connection.execute(sql.STRIKE_OFF, self._who)
+        await connection.execute(sql.ADD_LEASES, self._who | {"topics": self._topics})
+        await connection.execute(sql.FREE_LEASES, self._who)
 
     async def _take(
         self, connection: AsyncConnection, wanted: Sequence[Partition]
     ) -> dict[Partition, _Lease]:
         if not wanted:
             return {}
-        rows = await connection.execute(_TAKE, self._who | _names(wanted))
+        rows = await connection.execute(sql.TAKE, self._who | _names(wanted))
         return {
             Partition(topic, number): _Lease(epoch, position, position)
             for topic, number, epoch, position in rows
@@ -337,10 +247,10 @@ class PostgresConsumer:
         self._held = {}
         try:
             async with asyncio.timeout(2), self._database.transaction() as connection:
-                await connection.execute(_LOCK_GROUP, self._who)
-                await connection.execute(_LEAVE_MEMBER, self._who)
-                await connection.execute(_LEAVE_LEASES, self._who)
-                await connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": f"group:{self._group}"})
+                await connection.execute(sql.LOCK_GROUP, self._who)
+                await connection.execute(sql.LEAVE_MEMBER, self._who)
+                await connection.execute(sql.LEAVE_LEASES, self._who)
+                await connection.execute(sql.NOTIFY, {"channel": CHANNEL, "payload": f"group:{self._group}"})
         except Exception as err:  # noqa: BLE001 - the others will find out when the session is over
             log.warning("could not leave", action="leave_failed", group=self._group, error=repr(err))
 
