@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that end by themselves, at both ends, when the other one is gone without a word.
+"""Connections to PostgreSQL that end by themselves, at both ends, when the peer vanishes without a word.
 
 A machine that loses its network or its power sends no FIN: without these settings its sessions, and their
 locks, stay for minutes to hours. The server ends what is silent or stands idle in a transaction; the client

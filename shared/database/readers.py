@@ -1,4 +1,4 @@
-"""Whoever only looks has connections of their own, and an end: what is asked there delays no page.
+"""Read-only connections with limits of their own: what somebody asks there delays no page.
 
 Reads run in read-only transactions without helper processes of the server, each statement for a bounded time.
 Nobody has every place: one key may use all but one, and what it asks beyond that waits behind its own. After

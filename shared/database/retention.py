@@ -1,4 +1,4 @@
-"""What is kept for a while only, and the round in which the rest is forgotten.
+"""What is kept for a while only, and the rounds that delete the rest.
 
 Each service names all its tables in one place, with how long rows are kept and why. A round goes through
 them until nothing is left that is too old: in short transactions, each of a few thousand rows found by an

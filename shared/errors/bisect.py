@@ -1,4 +1,4 @@
-"""Values that go together, and the one among them that is refused: its neighbours pass."""
+"""Values handled together, and the one among them that is refused: its neighbours pass."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar

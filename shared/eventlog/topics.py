@@ -1,4 +1,4 @@
-"""Ladder's topics: what they are called, how they are cut, how long they keep what.
+"""Ladder's topics: their names, their partitions, and how long they keep what.
 
 The number of partitions and the replication are settled when a topic is made and never changed in place: a
 key's partition, and with it the order of its records, depends on them.

@@ -1,4 +1,4 @@
-"""What somebody outside reads of an incident – a customer, a subscriber by address – in mails and on pages.
+"""What customers and subscribers outside read of an incident, in mails and on pages.
 
 Nothing internal is in it: no people, no reasons, no notes. A template of the policy may show more: it has the
 names of `names`, which docs/policy.md lists.

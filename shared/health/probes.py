@@ -1,8 +1,8 @@
-"""Looks that are taken again and again, and what it means when one cannot be taken.
+"""Measurements made again and again, and what it means when one cannot be made.
 
-A figure that is not measured any more must not go on looking well. So each look has an age that Prometheus
+A figure that is not measured any more must not go on looking well. So each probe has an age that Prometheus
 sees grow, and gauges that hang on it show NaN once it is stale. And when nobody has answered for a minute –
-the server is silent, every connection of the pool is taken, the task that looks has ended – the process says
+the server is silent, every connection of the pool is taken, the task that probes has ended – the process says
 by /healthz that only a new start would help.
 
 A server that *answers* that it is away (refuses connections, is shutting down) is waited for: a new start
@@ -94,7 +94,7 @@ class DatabaseProbe:
         self.probe: Final = Probe(f"{service} database", clock=clock)
 
     async def probe_once(self) -> None:
-        """Take the look; whatever is wrong is remembered, never raised."""
+        """Ask once; whatever is wrong is remembered, never raised."""
         try:
             async with asyncio.timeout(self._patience), self._database.transaction() as connection:
                 await connection.execute(text("SELECT 1"))
@@ -104,7 +104,7 @@ class DatabaseProbe:
             self.probe.taken()
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Ask for ever."""
         await for_ever(self.probe.name, self.probe_once, self._database.outage, every=_EVERY_SECONDS)
 
     def _why(self, err: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Saying once that a server is away, and once that it is back, instead of several times a second.
+"""Outages: said once when a server goes away and once when it is back, not several times a second.
 
 One outage breaks many loops, each in its own words and several times a second. They share one `Outage`, so
 that the terminal shows what began, what is still so, and that it is over.

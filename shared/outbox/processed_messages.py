@@ -1,4 +1,4 @@
-"""The inbox: which messages a service has already applied, so that one that comes again changes nothing.
+"""Which messages a service has already applied, in its table `inbox`: one that comes again changes nothing.
 
 Kept longer (8 days) than the log keeps records (7), so that nothing the log can still bring is forgotten.
 """

@@ -14,9 +14,9 @@ from shared.policy.cel.expressions import (
     Failed,
 )
 from shared.policy.checks.check import check, with_checks
+from shared.policy.checks.installation import NOWHERE, Installation
 from shared.policy.checks.not_implemented import not_in_force
 from shared.policy.checks.report import report
-from shared.policy.checks.unreachable_contacts import NOWHERE, Installation
 from shared.policy.errors import Place, PolicyError, PolicyErrors
 from shared.policy.loading.load import LoadResult, load, try_load
 from shared.policy.model.bundle import ALWAYS, Bundle

@@ -1,4 +1,4 @@
-"""Keys and signed references.
+"""API keys and signed references.
 
 Keys are compared as SHA-256 in constant time and every candidate is looked at, so that neither the answer
 nor its time says which part was wrong. Signed references (acknowledge links) are

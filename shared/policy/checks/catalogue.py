@@ -1,9 +1,9 @@
-"""What can be said of a sound bundle beyond that it is one: what it will never do, here and now."""
+"""Every check of a sound bundle: what it will never do, for good or as things stand now."""
 
 from collections.abc import Iterator
 
 from shared.policy.checks import comparisons, empty_schedules, reserved_names, unreachable_contacts
-from shared.policy.checks.unreachable_contacts import NOWHERE, Installation
+from shared.policy.checks.installation import NOWHERE, Installation
 from shared.policy.errors import Finding
 from shared.policy.model.bundle import Bundle
 
@@ -30,4 +30,4 @@ def lasting(bundle: Bundle, installation: Installation = NOWHERE) -> Iterator[Fi
     if bundle.templates:
         from shared.policy.templates import dry_run  # noqa: PLC0415 - only bundles with templates pay for Jinja
 
-        yield from dry_run.promises(bundle)
+        yield from dry_run.unsampled_findings(bundle)

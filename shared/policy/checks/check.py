@@ -5,7 +5,7 @@ from pathlib import Path as FilePath
 from typing import Final
 
 from shared.policy.checks import catalogue
-from shared.policy.checks.unreachable_contacts import NOWHERE, Installation
+from shared.policy.checks.installation import NOWHERE, Installation
 from shared.policy.errors import Place, PolicyErrors, as_written, located
 from shared.policy.loading.load import LoadResult, try_load
 from shared.policy.loading.source import read

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from shared.policy.calendars.wall_clock import instant, local
-from shared.policy.checks.unreachable_contacts import Installation
+from shared.policy.checks.installation import Installation
 from shared.policy.errors import Finding
 from shared.policy.model.bundle import Bundle
 from shared.policy.model.people import Schedule

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from shared.policy.checks.check import check
+from shared.policy.checks.installation import NOWHERE, Installation
 from shared.policy.checks.not_implemented import not_in_force
-from shared.policy.checks.unreachable_contacts import NOWHERE, Installation
 from shared.policy.errors import PolicyError
 from shared.policy.loading.load import LoadResult
 from shared.policy.model.bundle_json import content_hash

@@ -1,15 +1,15 @@
-"""Contacts that are never used: of channels that nobody here can send, and people who have no other one.
+"""Contacts that are never used: on channels that cannot be sent here, and people who have no other.
 
 What has to be known of the installation beside its release is whether its notifiers have a mail server; they
 say so themselves. Equal findings are one: a line for a channel, with the names, not a line for each contact.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from shared.policy.checks.installation import NOWHERE, Installation
 from shared.policy.errors import Finding, Path, dotted
 from shared.policy.model.bundle import Bundle
 from shared.policy.model.targets import (
@@ -21,7 +21,6 @@ from shared.policy.model.targets import (
     UserTarget,
     within,
 )
-from shared.policy.oncall.schedules import Override
 
 UNSENDABLE: Final = "L110"
 NO_CONTACT: Final = "L111"
@@ -29,37 +28,6 @@ NONE_SENDABLE: Final = "L112"
 LAST_RESORT: Final = "L113"
 _MOST_NAMED: Final = 8
 _CONTACT_DEPTH: Final = 5  # users.ana.contacts.phone.sms
-_FRESH: Final = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """Where a bundle is to work, as far as it is known.
-
-    `now` None: nothing is said that depends on the time. `sends`: the channels that its notifiers can send,
-    as one of them said at `said_at`; None: none has said, and only what the release cannot send is known.
-    """
-
-    now: datetime | None = None
-    sends: frozenset[str] | None = None
-    said_at: datetime | None = None
-    overrides: Mapping[str, Sequence[Override]] = field(default_factory=dict)
-
-    def can_send(self, channel: str) -> bool:
-        return channel in SENDABLE and (self.sends is None or channel in self.sends)
-
-    def why_not(self, channel: str) -> str:
-        """Why a channel cannot be sent, in words."""
-        if channel not in SENDABLE:
-            return "this release cannot send it"
-        why = "no mail server is set" if channel == "email" else "the notifier cannot send it"
-        if self.now is None or self.said_at is None or self.now - self.said_at < _FRESH:
-            return why
-        return f"{why} (as a notifier said {_ago(self.now - self.said_at)} ago)"
-
-
-NOWHERE: Final = Installation()
-"""Nothing is known but this release."""
 
 
 def findings(bundle: Bundle, installation: Installation = NOWHERE) -> Iterator[Finding]:
@@ -237,10 +205,3 @@ def _named(names: Sequence[str]) -> str:
 def _either(installation: Installation) -> str:
     able = [each for each in SENDABLE if installation.can_send(each)]
     return " or ".join(filter(None, (", ".join(able[:-1]), able[-1] if able else "")))
-
-
-def _ago(age: timedelta) -> str:
-    hours = int(age.total_seconds() // 3600)
-    if hours >= 48:
-        return f"{hours // 24} days"
-    return f"{hours} h" if hours else f"{int(age.total_seconds() // 60)} min"

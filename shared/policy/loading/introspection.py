@@ -1,4 +1,4 @@
-"""What the bundle's own types say of its shape: the keys of a part, what a mapping or a list holds."""
+"""What the model's types say of a bundle's shape: the keys of a part, what a mapping or a list holds."""
 
 import typing
 from collections.abc import Iterator, Mapping

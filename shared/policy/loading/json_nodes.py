@@ -1,4 +1,4 @@
-"""A bundle that is JSON, read as such: a sound one at once, one with errors with the place of every value.
+"""A bundle in JSON: a sound one is read at once, one with errors with the place of every value.
 
 8 MiB of YAML take minutes, of JSON seconds: whoever generates a bundle of that size writes JSON.
 """

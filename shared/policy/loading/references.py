@@ -1,4 +1,4 @@
-"""Names across the sections: everything that is named must exist, once, and lines of managers must end."""
+"""Names across the sections: everything that is named must exist, once, and nothing may lead in a circle."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -63,8 +63,8 @@ class References:
             self._policies,
             partial(circles.of_policies, self._bundle),
             self._routes,
-            self._silence,
-            self._doors,
+            self._muting,
+            self._integrations,
         ):
             yield from check()
         yield from self._last_resort()
@@ -230,7 +230,7 @@ class References:
                 kind = f"a level of policy {route.policy}"
                 yield _unknown(route.start_at, levels, kind, (*path, "start_at"))
 
-    def _silence(self) -> Iterator[Finding]:
+    def _muting(self) -> Iterator[Finding]:
         for index, group in enumerate(self._bundle.grouping):
             for number, name in enumerate(group.by):
                 base, _, key = name.partition(".")
@@ -249,7 +249,7 @@ class References:
             yield from self._targets(subscription.who, (*entry, "who"))
             yield from self._named(subscription.template, "templates", "a template", (*entry, "template"))
 
-    def _doors(self) -> Iterator[Finding]:
+    def _integrations(self) -> Iterator[Finding]:
         for name, key in self._bundle.api_keys.items():
             yield from self._named(key.acts_as, "users", "a user", ("api_keys", name, "acts_as"))
         for name, call in self._bundle.calls.items():

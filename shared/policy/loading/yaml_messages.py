@@ -1,4 +1,4 @@
-"""What the YAML parser complains of, in the words of somebody who wrote the file."""
+"""What the YAML parser complains of, in words for whoever wrote the file."""
 
 import re
 from collections.abc import Sequence

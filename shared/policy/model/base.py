@@ -1,4 +1,4 @@
-"""What every piece of a bundle is: frozen, without unknown keys, strict about numbers and text."""
+"""The base of every part of a bundle: frozen, no unknown keys, strict about numbers and text."""
 
 import typing
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Who may come in and what goes out: integrations, keys, calls, heartbeats, templates."""
+"""What comes in and what goes out: integrations, API keys, heartbeats, calls, templates."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

@@ -71,7 +71,7 @@ def _failing(text: str, path: Path) -> Iterator[Finding]:
                 return
 
 
-def promises(bundle: Bundle) -> Iterator[Finding]:
+def unsampled_findings(bundle: Bundle) -> Iterator[Finding]:
     """What no sample shows: unknown fields in parts that it does not reach, updates that say nothing."""
     names = sample()
     for name, template in bundle.templates.items():

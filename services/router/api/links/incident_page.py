@@ -35,7 +35,7 @@ class Shown:
     """What the page says, from the top.
 
     `facts` and `labels` are labelled lines, `text` may be of several lines; `links` lead to addresses of the
-    web (`shared.evidence`), by name; `updates` are when and what.
+    web (`shared.events.evidence`), by name; `updates` are when and what.
     """
 
     title: str

@@ -1,0 +1,48 @@
+"""Where a bundle is to work: what its notifiers can send, the time, and who stands in for whom."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.policy.model.targets import SENDABLE
+from shared.policy.oncall.schedules import Override
+
+_FRESH: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Where a bundle is to work, as far as it is known.
+
+    `now` None: nothing is said that depends on the time. `sends`: the channels that its notifiers can send,
+    as one of them said at `said_at`; None: none has said, and only what the release cannot send is known.
+    """
+
+    now: datetime | None = None
+    sends: frozenset[str] | None = None
+    said_at: datetime | None = None
+    overrides: Mapping[str, Sequence[Override]] = field(default_factory=dict)
+
+    def can_send(self, channel: str) -> bool:
+        return channel in SENDABLE and (self.sends is None or channel in self.sends)
+
+    def why_not(self, channel: str) -> str:
+        """Why a channel cannot be sent, in words."""
+        if channel not in SENDABLE:
+            return "this release cannot send it"
+        why = "no mail server is set" if channel == "email" else "the notifier cannot send it"
+        if self.now is None or self.said_at is None or self.now - self.said_at < _FRESH:
+            return why
+        return f"{why} (as a notifier said {_ago(self.now - self.said_at)} ago)"
+
+
+def _ago(age: timedelta) -> str:
+    hours = int(age.total_seconds() // 3600)
+    if hours >= 48:
+        return f"{hours // 24} days"
+    return f"{hours} h" if hours else f"{int(age.total_seconds() // 60)} min"
+
+
+NOWHERE: Final = Installation()
+"""Nothing is known but this release."""
