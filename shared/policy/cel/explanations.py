@@ -1,11 +1,11 @@
 """Why an expression cannot be used, in the words of whoever wrote it: its place, what may be meant."""
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Final
 
 from shared.policy.cel.names import ABSENT, FUNCTIONS, MACROS, METHODS, USAGES, advice
+from shared.policy.errors import nearest
 
 _PLACE: Final = re.compile(r"<input>:(\d+):(\d+): (.*?)(?=\n|$)", re.DOTALL)
 _OPERATOR: Final = re.compile(r"'(?:_?([^\w']+)_?|([\w]+))' applied to '(\(.*?\))'")
@@ -71,8 +71,8 @@ def _misused(name: str, line: str, column: int) -> tuple[str, int] | None:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'tier'?`, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def _instead_of(name: str) -> str:
