@@ -163,15 +163,15 @@ async def test_a_member_that_freezes_with_the_logs_locks_holds_up_nobody_for_a_s
 ) -> None:
     """Partitions and groups are everybody's: there the server waits for two seconds only."""
     from shared.eventlog.postgres.append import STANDSTILL_MS  # noqa: PLC0415
-    from shared.eventlog.postgres.group import _LOCK_GROUP  # noqa: PLC0415
+    from shared.eventlog.postgres.group_sql import LOCK_GROUP  # noqa: PLC0415
 
     frozen, living = Database(database_url), Database(database_url)
     async with asyncio.timeout(STANDSTILL_MS / 1000 + 2):
         with pytest.raises(DBAPIError):  # noqa: PT012 - as above
             async with frozen.transaction() as connection:
-                await connection.execute(_LOCK_GROUP, {"group": "g"})
+                await connection.execute(LOCK_GROUP, {"group": "g"})
                 async with living.transaction() as other:
-                    await other.execute(_LOCK_GROUP, {"group": "g"})
+                    await other.execute(LOCK_GROUP, {"group": "g"})
                 await connection.execute(text("SELECT 1"))
     await frozen.close()
     await living.close()
