@@ -23,7 +23,7 @@ from tests.domain.tale import Tale
 from tests.seeds import play_for
 
 _MOST_FIRINGS = 400
-SHORT_SECONDS = 30
+SHORT_SECONDS = 12
 LONG_SECONDS = 600
 
 

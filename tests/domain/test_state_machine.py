@@ -39,7 +39,7 @@ from tests.domain.tale import START
 from tests.seeds import play_for
 
 KEYS = ["a", "b", "c", "d"]
-SHORT_SECONDS = 30
+SHORT_SECONDS = 12
 LONG_SECONDS = 600
 _MOST_FIRINGS = 150  # in one stretch of time: what only repeats itself is not followed for ever
 _SPANS = st.sampled_from([1, 30, 59, 60, 301, 600, 3600, 7200, 30_000, 90_000, 700_000])

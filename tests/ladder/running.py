@@ -4,15 +4,15 @@ import asyncio
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 
 import httpx2
 
+from tests.ladder import forked
 from tests.waiting import until
 
 PROJECT: Final = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ class Up:
     def __init__(self, folder: Path, **variables: object) -> None:
         self._settings = {"data_dir": folder, "listen": "127.0.0.1:0", "policy": POLICY} | variables
         self._output = folder.with_name(folder.name + ".out")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkServerProcess | None = None
 
     @property
     def said(self) -> str:
@@ -46,29 +46,32 @@ class Up:
 
     async def start(self) -> None:
         """Start it and wait until it says that it is up."""
-        with self._output.open("wb") as output:
-            self._process = await asyncio.to_thread(
-                subprocess.Popen,
-                [sys.executable, "-m", "ladder", "up"],
-                cwd=PROJECT,
-                env=environment(**self._settings),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        self._output.write_bytes(b"")
+        self._process = await asyncio.to_thread(
+            forked.start,
+            ["up"],
+            folder=PROJECT,
+            environment=environment(**self._settings),
+            out=self._output,
+            err=self._output,
+        )
         await until(lambda: self.url or self.exit_code is not None, seconds=60)
         assert self.url, self.said
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
-        return None if self._process is None else self._process.poll()
+        return None if self._process is None else self._process.exitcode
 
     async def end(self, how: signal.Signals = signal.SIGINT) -> int:
         """Send the signal and wait for the end; returns the exit code."""
-        assert self._process is not None
         if self.exit_code is None:
-            self._process.send_signal(how)
+            os.kill(self.pid, how)
         await until(lambda: self.exit_code is not None, seconds=30)
         assert self.exit_code is not None
         return self.exit_code
