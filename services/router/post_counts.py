@@ -24,11 +24,11 @@ def is_told(inbound: InboundSignal) -> bool:
     return isinstance(inbound.signal, EventReceived) and post_counts.is_told(inbound.signal.event)
 
 
-async def take(engine: Engine, signals: Iterable[InboundSignal]) -> None:
+async def accept(engine: Engine, signals: Iterable[InboundSignal]) -> None:
     """Add them to what is kept; twice is once. Raises when the database is away; what it refuses is left."""
     for inbound in signals:
         if isinstance(inbound.signal, EventReceived):
-            await _take(engine, inbound.signal.event)
+            await _accept(engine, inbound.signal.event)
 
 
 async def kept(connection: AsyncConnection) -> Mapping[str, Sequence[Counted]]:
@@ -47,7 +47,7 @@ async def kept(connection: AsyncConnection) -> Mapping[str, Sequence[Counted]]:
     return found
 
 
-async def _take(engine: Engine, event: IncidentEvent) -> None:
+async def _accept(engine: Engine, event: IncidentEvent) -> None:
     counts = sorted(post_counts.counts_in(event), key=lambda each: (each.integration, each.outcome))
     try:
         async with engine.database.transaction() as connection:

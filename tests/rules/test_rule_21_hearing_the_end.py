@@ -380,7 +380,7 @@ def test_a_stuck_incident_counts_whom_last_resort_was():
     story = tale()
     story.event()
     stuck = last_resort.stuck(story.standing, "boom", story.now)
-    paged, message = last_resort.told(stuck, bundle(), "desk", 0, story.now)
+    paged, message = last_resort.page(stuck, bundle(), "desk", 0, story.now)
     assert isinstance(paged, Incident)
     assert isinstance(paged.pages[-1], OpenPage)
     assert [each.name for each in paged.paged] == ["ana", "karel"]

@@ -155,6 +155,7 @@ _PARTS: Final = {
     **outcome_store.PARTS,
     "messages": outbox.insertion(SCHEMA),
 }
+# New rows only.
 _ORPHAN: Final = text("""
     INSERT INTO router.orphan (integration, dedup_key, action, event_id, at, occurred_at, reason, event)
     SELECT integration, dedup_key, action, event_id, :now, occurred_at, reason, CAST(event AS json)
@@ -163,7 +164,7 @@ _ORPHAN: Final = text("""
                 CAST(:events AS text[]))
          AS given (integration, dedup_key, action, event_id, occurred_at, reason, event)
 """)
-# The primary key: a record that is set aside twice is noted once.
+# Index dead_letter_pkey: a record that is set aside twice is noted once.
 _DEAD_LETTERS: Final = text("""
     INSERT INTO router.dead_letter (id, at, reason, from_topic, partition, "offset", record_key)
     SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:ats AS timestamptz[]), CAST(:reasons AS text[]),

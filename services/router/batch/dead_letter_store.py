@@ -102,12 +102,12 @@ class Wanted:
     most: int
 
 
-async def take(engine: Engine, records: Sequence[Received]) -> None:
+async def accept(engine: Engine, records: Sequence[Received]) -> None:
     """Keep the letters of a batch, and tell of those of other services. Raises what is nobody's fault."""
     letters = [letter for record in records if (letter := _read(record)) is not None]
 
     async def keep(some: Sequence[DeadLetter]) -> Sequence[None]:
-        batch = await engine.transaction(lambda *given: _take(engine, some, *given))
+        batch = await engine.transaction(lambda *given: _accept(engine, some, *given))
         engine.committed(batch)
         return [None for _ in some]
 
@@ -181,7 +181,7 @@ async def resolve_when_none_is_left(
     return await engine.within([own_event(event)], connection, now, in_force)
 
 
-async def _take(
+async def _accept(
     engine: Engine,
     letters: Sequence[DeadLetter],
     connection: AsyncConnection,
@@ -262,6 +262,7 @@ def _letter(row: Any) -> Letter:
 
 _COLUMNS: Final = """id, at, service, reason, from_topic, partition, "offset", record_key, size, sha256,
     state, decided_at, decided_by, note, length(value) AS kept"""
+# Index dead_letter_newest.
 _FIND: Final = text(f"""
     SELECT {_COLUMNS}, CAST(NULL AS bytea) AS key, CAST(NULL AS bytea) AS headers,
            CAST(NULL AS bytea) AS value
@@ -274,6 +275,7 @@ _FIND: Final = text(f"""
     ORDER BY at DESC, id DESC LIMIT :most
 """)
 _WHOLE: Final = f"SELECT {_COLUMNS}, key, headers, value FROM router.dead_letter WHERE id = :id"
+# Index dead_letter_pkey, also of the next three.
 _ONE: Final = text(_WHOLE)
 _LOCKED: Final = text(f"{_WHOLE} FOR UPDATE")
 _KEEP: Final = text("""
@@ -294,9 +296,11 @@ _DECIDE: Final = text("""
     UPDATE router.dead_letter SET state = :state, decided_at = :now, decided_by = :by, note = :note
     WHERE id = :id
 """)
+# Index dead_letter_waiting.
 _ANY_WAITING: Final = text("""
     SELECT EXISTS (SELECT FROM router.dead_letter WHERE from_topic = :topic AND state = 'waiting')
 """)
+# Index incident_open_key.
 _OPEN: Final = text("""
     SELECT EXISTS (SELECT FROM router.incident WHERE integration = :integration AND dedup_key = :key
                    AND status IN ('triggered', 'acknowledged'))

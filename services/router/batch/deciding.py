@@ -155,7 +155,7 @@ class Decider:
         if isinstance(signal, TimerFired):
             decision = self._moved_on(incident, decision)
         own = isinstance(signal, EventReceived) and signal.event.integration == OWN_INTEGRATION
-        return last_resort.also_told(decision, unit.live.spec) if own else decision
+        return last_resort.page_as_well(decision, unit.live.spec) if own else decision
 
     def _moved_on(self, incident: Incident | None, decision: Decision) -> Decision:
         """A timer that fired must not be due again at once, whatever was decided: it would spin."""
@@ -234,7 +234,7 @@ async def _page_last_resort(connection: AsyncConnection, decider: Decider) -> No
         return
     others = row.held_back + len(stuck) - 1
     level = decider.levels.level(stuck[0])
-    paged, message = last_resort.told(stuck[0], unit.live.spec, level, others, unit.now)
+    paged, message = last_resort.page(stuck[0], unit.live.spec, level, others, unit.now)
     unit.write(paged)
     unit.messages.append(message)
 

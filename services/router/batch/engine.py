@@ -296,6 +296,7 @@ def _conflict(err: BaseException) -> str | None:
     return "deadlock" if gave_way else None
 
 
+# Index incident_pkey.
 _POSTPONE: Final = text("""
     UPDATE router.incident SET next_due_at = transaction_timestamp() + :delay WHERE id = CAST(:id AS uuid)
 """)

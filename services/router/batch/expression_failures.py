@@ -129,6 +129,7 @@ def _storable(reason: str) -> str:
 
 
 _NOW: Final = text("SELECT transaction_timestamp()")
+# Index expression_failure_pkey.
 _ADD: Final = text("""
     INSERT INTO router.expression_failure AS f (policy, place, reason, count, since, at)
     SELECT g.policy, g.place, g.reason, g.count, transaction_timestamp(), transaction_timestamp()
@@ -137,6 +138,7 @@ _ADD: Final = text("""
     ON CONFLICT (policy, place) DO UPDATE
     SET reason = excluded.reason, count = f.count + excluded.count, at = excluded.at
 """)
+# Indexes expression_failure_pkey and expression_failure_at.
 _LIST: Final = text("""
     SELECT policy, place, reason, count AS times, since, at FROM router.expression_failure
     WHERE policy = :policy OR at > transaction_timestamp() - interval '1 day'

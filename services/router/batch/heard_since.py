@@ -86,8 +86,10 @@ def _silences(policy: CompiledBundle) -> dict[str, tuple[timedelta, str]]:
     }
 
 
+# One row.
 _HEARD: Final = text("SELECT heard_since, looked_at, canary_every, let_in_at FROM router.heartbeat_watch")
-# A canary that was taken late proves nothing of the time in which it lay in the log.
+# One row; index canary_pkey. A canary that was taken late proves nothing of the time in which it lay in the
+# log.
 _GOES_ON: Final = text("""
     WITH last AS (SELECT let_in_at, taken_at FROM router.canary ORDER BY ordinal DESC LIMIT 1),
     known AS (
@@ -105,6 +107,7 @@ _GOES_ON: Final = text("""
     FROM known
     RETURNING watch.heard_since, watch.let_in_at, known.is_overdue
 """)
+# One row.
 _BREAKS: Final = text("""
     UPDATE router.heartbeat_watch SET heard_since = :now WHERE heard_since < CAST(:now AS timestamptz)
 """)

@@ -126,8 +126,9 @@ def _upsert() -> str:
     """
 
 
-# Conflicts are found by the primary key; new incidents meet in the unique index incident_open_key.
+# Index incident_pkey; new incidents of one key meet in the unique index incident_open_key.
 UPSERT: Final = _upsert()
+# New rows only.
 ADD_ENTRIES: Final = """
     INSERT INTO router.timeline (incident_id, at, kind, actor, text, reason)
     SELECT incident_id, at, kind, actor, text, CAST(reason AS json)

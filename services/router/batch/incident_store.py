@@ -100,7 +100,7 @@ _CLAIM: Final = text("""
     ) AS claimed
     LIMIT :most
 """)
-# The primary key.
+# Index incident_pkey.
 _CLAIM_AMONG: Final = text("""
     SELECT CAST(state AS text) AS state FROM router.incident
     WHERE id = ANY(CAST(:ids AS uuid[])) AND status <> 'closed' AND next_due_at <= transaction_timestamp()

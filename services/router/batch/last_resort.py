@@ -28,7 +28,7 @@ THROUGH: Final[Through] = "last_resort"
 ACTOR: Final = "ladder"
 _FIRST_RETRY: Final = timedelta(seconds=30)
 _LONGEST: Final = timedelta(minutes=16)
-_TOLD_AGAIN: Final = timedelta(minutes=15)
+_PAGED_AGAIN: Final = timedelta(minutes=15)
 _RULE: Final = Reason("rule 18: when Ladder cannot decide")
 _ERROR_LENGTH: Final = 500
 
@@ -88,12 +88,12 @@ def stuck(incident: Incident, error: str, now: datetime) -> Incident:
     )
 
 
-def wants_telling(incident: Incident) -> bool:
+def wants_page(incident: Incident) -> bool:
     """Whether last_resort should hear of it: once at the beginning, then every quarter of an hour."""
     if incident.stuck is None or incident.status != "triggered":
         return False
     told = any(page.through == THROUGH for page in incident.pages)
-    return not told or backoff(incident.stuck.tries) >= _TOLD_AGAIN
+    return not told or backoff(incident.stuck.tries) >= _PAGED_AGAIN
 
 
 def failed_entry(incident: Incident, now: datetime) -> Entry:
@@ -102,7 +102,7 @@ def failed_entry(incident: Incident, now: datetime) -> Entry:
     return Entry(now, "stuck", ACTOR, text, _RULE)
 
 
-def told(
+def page(
     incident: Incident, bundle: Bundle, level: str, others: int, now: datetime
 ) -> tuple[Incident, IncidentChanged]:
     """Page last_resort about a stuck incident. `others`: how many more were held back since the last page."""
@@ -115,7 +115,7 @@ def told(
     return paged, _changed(paged, level, changes, now, pages=pages)
 
 
-def also_told(decision: Decision, bundle: Bundle) -> Decision:
+def page_as_well(decision: Decision, bundle: Bundle) -> Decision:
     """An incident about Ladder itself also goes to last_resort, whatever its route says."""
     message, incident = decision.message, decision.incident
     if message is None or incident is None or not {"opened", "reopened"} & set(message.changes):
@@ -150,7 +150,7 @@ def supersede(incident: Incident, why: str, now: datetime, by: str = ACTOR) -> D
     return Decision(closed, (Entry(now, "closed", by, why, _RULE),), message)
 
 
-def act_plainly(incident: Incident, action: ActionTaken, now: datetime) -> Decision | None:
+def act_on_placeholder(incident: Incident, action: ActionTaken, now: datetime) -> Decision | None:
     """Acknowledge or resolve a stand-in without a policy; None for every other action."""
     if action.action == "resolve":
         why = f"resolved by {action.actor.name} before it could be decided"

@@ -190,6 +190,7 @@ def _outcomes() -> str:
     """
 
 
+# Indexes outcome_pkey and stay_open.
 PARTS: Final[Mapping[str, str]] = {
     "outcomes": _outcomes(),
     "stays_gone_on": f"""

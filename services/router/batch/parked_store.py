@@ -68,8 +68,9 @@ _PARKED: Final = text("""
     SELECT seq, incident_id, at, kind, CAST(signal AS text) AS signal, error FROM router.set_aside
     WHERE incident_id = ANY(CAST(:ids AS uuid[])) ORDER BY seq
 """)
-# The primary key.
+# Index set_aside_pkey.
 _RESUMED: Final = text("DELETE FROM router.set_aside WHERE seq = ANY(CAST(:seqs AS bigint[]))")
+# New rows only.
 _PARK: Final = text("""
     INSERT INTO router.set_aside (incident_id, at, kind, signal, error)
     SELECT incident_id, at, kind, CAST(signal AS json), error

@@ -168,6 +168,7 @@ def _explain_columns(explains: Sequence[tuple[Incident, Explains]]) -> dict[str,
     }
 
 
+# Index incident_group_pkey.
 _LOCK_GROUPS: Final = text("""
     INSERT INTO router.incident_group AS g (rule, by_values, at, kept_until)
     SELECT rule, by_values, :now, :now FROM unnest(CAST(:rules AS text[]), CAST(:values AS text[]))
@@ -176,10 +177,12 @@ _LOCK_GROUPS: Final = text("""
     ON CONFLICT (rule, by_values) DO UPDATE SET rule = excluded.rule
     RETURNING g.rule, g.by_values, g.parent, g.title, g.at
 """)
+# Index incident_pkey.
 _STANDING: Final = text("""
     SELECT id FROM router.incident
     WHERE id = ANY(CAST(:ids AS uuid[])) AND status IN ('triggered', 'acknowledged')
 """)
+# Index incident_group_pkey: the rows are locked already.
 _JOIN: Final = text("""
     INSERT INTO router.incident_group AS g (rule, by_values, parent, title, at, kept_until)
     SELECT * FROM unnest(CAST(:rules AS text[]), CAST(:values AS text[]), CAST(:parents AS uuid[]),
@@ -187,6 +190,7 @@ _JOIN: Final = text("""
     ON CONFLICT (rule, by_values) DO UPDATE
     SET parent = excluded.parent, title = excluded.title, at = excluded.at, kept_until = excluded.kept_until
 """)
+# Index cause_standing, one walk a rule.
 _CAUSES: Final = text("""
     SELECT c.* FROM unnest(CAST(:rules AS text[])) AS wanted (rule)
     CROSS JOIN LATERAL (
@@ -195,6 +199,7 @@ _CAUSES: Final = text("""
         ORDER BY ended DESC NULLS FIRST, opened_at LIMIT :most
     ) AS c
 """)
+# Index cause_pkey: the rows go with incidents that are locked.
 _EXPLAIN: Final = text("""
     INSERT INTO router.cause (rule, incident_id, title, opened_at, under, ended)
     SELECT rule, id, title, opened, ARRAY(SELECT json_array_elements_text(CAST(under AS json))), ended
@@ -204,6 +209,7 @@ _EXPLAIN: Final = text("""
     ON CONFLICT (rule, incident_id) DO UPDATE
     SET title = excluded.title, under = excluded.under, ended = excluded.ended
 """)
+# Index incident_open_service, one walk a service.
 _TROUBLED: Final = text("""
     SELECT i.* FROM unnest(CAST(:services AS text[])) AS wanted (service)
     CROSS JOIN LATERAL (
@@ -212,6 +218,7 @@ _TROUBLED: Final = text("""
         ORDER BY opened_at DESC LIMIT :most
     ) AS i
 """)
+# Index incident_pkey.
 _OTHERS: Final = text("""
     SELECT id, title, status, parent, CAST(state ->> 'merged' AS boolean) AS merged FROM router.incident
     WHERE id = ANY(CAST(:ids AS uuid[]))

@@ -83,7 +83,7 @@ def _columns(places: list[Place]) -> dict[str, list[str]]:
 _WANTED: Final = """
     (policy, level) IN (SELECT * FROM unnest(CAST(:policies AS text[]), CAST(:levels AS text[])))
 """
-# All of them by the primary key. A level that is paged for the first time is added by whoever locks it, so
+# Index rotation_pkey. A level that is paged for the first time is added by whoever locks it, so
 # that old and new ones are locked in one order.
 _LOCK: Final = text("""
     INSERT INTO router.rotation AS r (policy, level, name, at)
@@ -93,10 +93,13 @@ _LOCK: Final = text("""
     ON CONFLICT (policy, level) DO UPDATE SET policy = excluded.policy
     RETURNING r.policy, r.level, r.name
 """)
+# Index rotation_pkey.
 _LOCK_FREE: Final = text(f"""
     SELECT policy, level, name FROM router.rotation WHERE {_WANTED} FOR UPDATE SKIP LOCKED
 """)
+# Index rotation_pkey.
 _READ: Final = text(f"SELECT policy, level, name FROM router.rotation WHERE {_WANTED}")
+# Index rotation_pkey: the rows are locked already.
 _MOVE: Final = text("""
     UPDATE router.rotation AS r SET name = moved.name, at = :now
     FROM unnest(CAST(:policies AS text[]), CAST(:levels AS text[]), CAST(:names AS text[]))

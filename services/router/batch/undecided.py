@@ -65,7 +65,7 @@ class Undecided:
         marked = last_resort.stuck(incident, error, self._unit.now)
         self._unit.write(marked)
         self._unit.add_entries(marked.id, [last_resort.failed_entry(marked, self._unit.now)])
-        if last_resort.wants_telling(marked):
+        if last_resort.wants_page(marked):
             self.to_notify.append(marked.id)
 
     def is_due(self, incident: Incident, signal: Signal) -> bool:
@@ -89,7 +89,7 @@ class Undecided:
 
     def act_on_placeholder(self, incident: Incident, action: ActionTaken) -> Decision | str:
         """Somebody acts while nothing can be decided. The decision; or why there is none, in words."""
-        decision = last_resort.act_plainly(incident, action, self._unit.now)
+        decision = last_resort.act_on_placeholder(incident, action, self._unit.now)
         if decision is None:
             return incident.stuck.error if incident.stuck else ""
         self._unit.record(decision)

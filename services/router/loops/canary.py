@@ -61,11 +61,11 @@ def is_canary(inbound: InboundSignal) -> bool:
             return False
 
 
-async def take(engine: Engine, signals: Iterable[InboundSignal]) -> None:
+async def accept(engine: Engine, signals: Iterable[InboundSignal]) -> None:
     """Let these take their step. Raises nothing: what fails is logged, and missed by whoever waits for it."""
     for inbound in signals:
         try:
-            await _take(engine, inbound)
+            await _accept(engine, inbound)
         except Exception as err:
             if kind_of(err) is Kind.AWAY:
                 log.info("canary lost", action="canary_lost", error=repr(err)[:300])
@@ -74,7 +74,7 @@ async def take(engine: Engine, signals: Iterable[InboundSignal]) -> None:
                 log.exception("canary lost", action="canary_lost")
 
 
-async def _take(engine: Engine, inbound: InboundSignal) -> None:
+async def _accept(engine: Engine, inbound: InboundSignal) -> None:
     signal = inbound.signal
     if isinstance(signal, EventReceived):
         event = signal.event

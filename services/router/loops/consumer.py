@@ -94,14 +94,14 @@ class Consuming:
         if beats:
             await until_done(self._beating, lambda: self._hear(beats), waits=self._waits)
         if told:
-            await until_done(self._beating, lambda: post_counts.take(self._engine, told), waits=self._waits)
-        await canary.take(self._engine, canaries)
+            await until_done(self._beating, lambda: post_counts.accept(self._engine, told), waits=self._waits)
+        await canary.accept(self._engine, canaries)
 
     async def _decide(self, signals: Sequence[InboundSignal]) -> None:
         await self._engine.accept(signals, apart=self._deciding.lasts(APART_AFTER_SECONDS))
 
     async def _hear(self, beats: Sequence[HeartbeatReceived]) -> None:
-        await heartbeats.take(self._engine, beats, apart=self._beating.lasts(APART_AFTER_SECONDS))
+        await heartbeats.accept(self._engine, beats, apart=self._beating.lasts(APART_AFTER_SECONDS))
 
     def _waits(self) -> None:
         self.progress.waits(utcnow())
@@ -129,5 +129,5 @@ class ConsumingLetters(Consuming):
 
     async def _take(self, records: Sequence[Received]) -> None:
         await until_done(
-            self._deciding, lambda: dead_letter_store.take(self._engine, records), waits=self._waits
+            self._deciding, lambda: dead_letter_store.accept(self._engine, records), waits=self._waits
         )

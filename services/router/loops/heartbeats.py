@@ -58,7 +58,7 @@ def read(record: Received) -> HeartbeatReceived | None:
     return replace(beat, at=record.at)
 
 
-async def take(engine: Engine, beats: Sequence[HeartbeatReceived], *, apart: bool = False) -> None:
+async def accept(engine: Engine, beats: Sequence[HeartbeatReceived], *, apart: bool = False) -> None:
     """Remember when each came last; what was late is resolved in the same transaction. Twice is once.
 
     One that the database refuses becomes a dead letter, its neighbours pass. With `apart` (a fault of
@@ -72,10 +72,10 @@ async def take(engine: Engine, beats: Sequence[HeartbeatReceived], *, apart: boo
 
     culprits = WHOEVER if apart else REFUSED
     in_order = sorted(beats, key=lambda beat: beat.at)
-    await bisect(in_order, lambda some: _take(engine, some), refuse, culprits)
+    await bisect(in_order, lambda some: _accept(engine, some), refuse, culprits)
 
 
-async def _take(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[SignalResult]:
+async def _accept(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequence[SignalResult]:
     names = {beat.name for beat in beats}
 
     async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:

@@ -46,7 +46,7 @@ def letter(letter_id: str = "one", value: bytes = b"{not json", **fields: Any) -
 async def bring(desk: Desk, *brought: DeadLetter) -> None:
     """They come by their topic."""
     records = [codec.encode(each) for each in brought]
-    await dead_letter_store.take(
+    await dead_letter_store.accept(
         desk.engine, [received(DEAD_LETTER, each.key, each.value, dict(each.headers)) for each in records]
     )
 
@@ -54,7 +54,7 @@ async def bring(desk: Desk, *brought: DeadLetter) -> None:
 async def bring_own(desk: Desk) -> None:
     """What the router wrote into its outbox comes by the topic, as the relay brings it."""
     rows = await desk.sql("SELECT key, value, headers FROM router.outbox WHERE topic = :t", t=DEAD_LETTER)
-    await dead_letter_store.take(
+    await dead_letter_store.accept(
         desk.engine, [received(DEAD_LETTER, row.key, row.value, unpack(row.headers)) for row in rows]
     )
 

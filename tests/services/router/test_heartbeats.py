@@ -45,7 +45,7 @@ async def look(desk: Desk, *, taking: bool = True) -> None:
 
 async def beat(desk: Desk, name: str = "backup", ago: timedelta = timedelta(0), by: str = "scripts") -> None:
     now = (await desk.sql("SELECT now() AS now"))[0].now
-    await heartbeats.take(
+    await heartbeats.accept(
         desk.engine, [HeartbeatReceived(beat_id=f"{name} {ago}", name=name, at=now - ago, by=by)]
     )
 
@@ -53,7 +53,7 @@ async def beat(desk: Desk, name: str = "backup", ago: timedelta = timedelta(0), 
 async def signal(desk: Desk, said: Any, ago: timedelta = timedelta(0), **more: Any) -> None:
     now = (await desk.sql("SELECT now() AS now"))[0].now
     given = {"beat_id": f"{said} {ago} {now}", "name": "backup", "at": now - ago, "by": "scripts"} | more
-    await heartbeats.take(desk.engine, [HeartbeatSignalled(signal=said, **given)])
+    await heartbeats.accept(desk.engine, [HeartbeatSignalled(signal=said, **given)])
 
 
 async def pass_time(desk: Desk, span: str, *, looking: bool = True) -> None:
@@ -306,7 +306,7 @@ async def test_a_run_says_how_long_it_took(room: Desk) -> None:
 async def test_start_and_end_in_one_batch_are_taken_in_their_order(room: Desk) -> None:
     now = (await room.sql("SELECT now() AS now"))[0].now
     about = {"name": "backup", "by": "scripts"}
-    await heartbeats.take(
+    await heartbeats.accept(
         room.engine,
         [
             HeartbeatReceived(beat_id="2", at=now - timedelta(minutes=1), **about),

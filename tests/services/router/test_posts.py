@@ -29,7 +29,7 @@ def counted(outcome: str, count: int, minutes: int, **more: object) -> Counted:
 async def take(desk: Desk, *events: IncidentEvent) -> None:
     signals = [InboundSignal(EventReceived(event), (event.integration, event.dedup_key)) for event in events]
     assert all(post_counts.is_told(each) for each in signals)
-    await post_counts.take(desk.engine, signals)
+    await post_counts.accept(desk.engine, signals)
 
 
 async def test_whoever_asks_sees_what_was_accepted_and_refused_and_why_of_all_replicas(
