@@ -50,13 +50,13 @@ def retention_rule(schema: str) -> RetentionRule:
     return RetentionRule(f"{schema}.inbox", RETENTION, why, older_rows(f"{schema}.inbox", changes=False))
 
 
-def insertion(schema: str) -> str:
+def insertion(schema: str, *, at: str = ":now") -> str:
     """The statement that writes down the ids `:inbox_ids` at `:now` and returns the new ones.
 
     For a caller that makes it a part of a larger statement; `inbox_ids` are sorted.
     """
     return f"""
-        INSERT INTO {schema}.inbox (id, at) SELECT id, :now FROM unnest(CAST(:inbox_ids AS text[])) AS id
+        INSERT INTO {schema}.inbox (id, at) SELECT id, {at} FROM unnest(CAST(:inbox_ids AS text[])) AS id
         ON CONFLICT DO NOTHING RETURNING id
     """
 

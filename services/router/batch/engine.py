@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from time import perf_counter
 from typing import Final, TypeVar
 
@@ -19,6 +20,7 @@ from services.router.batch import incident_store, last_resort, rotation_store, s
 from services.router.batch.apply import BatchResult
 from services.router.batch.deciding import Decide, SignalResult
 from services.router.batch.expression_failures import ExpressionFailures
+from services.router.batch.first_look import FirstLook, NowGroupsError
 from services.router.batch.gather import Claim
 from services.router.batch.handle import handle, handle_due, mark_stuck
 from services.router.batch.inbound import InboundSignal, refused, telling_of
@@ -114,7 +116,9 @@ class Engine:
         return await bisect(signals, self._accept, self._refuse, WHOEVER if apart else REFUSED)
 
     async def _accept(self, signals: Sequence[InboundSignal]) -> Sequence[SignalResult]:
-        batch = await self.transaction(lambda *given: self.within(signals, *given))
+        look = FirstLook(signals, self.policies)
+        work = partial(self.within, signals, look=look)
+        batch = await self.transaction(work, begin=look.begin)
         self.committed(batch)
         return batch.results
 
@@ -165,7 +169,13 @@ class Engine:
         return [len(batch.results)]
 
     async def within(
-        self, signals: Sequence[InboundSignal], connection: AsyncConnection, now: datetime, in_force: InForce
+        self,
+        signals: Sequence[InboundSignal],
+        connection: AsyncConnection,
+        now: datetime,
+        in_force: InForce,
+        *,
+        look: FirstLook | None = None,
     ) -> BatchResult:
         """Decide inside a transaction that somebody else opened; call `committed` after its commit."""
         return await handle(
@@ -175,6 +185,7 @@ class Engine:
             in_force=in_force,
             now=now,
             decide=self._decide,
+            look=look,
         )
 
     def committed(self, batch: BatchResult) -> None:
@@ -188,14 +199,17 @@ class Engine:
             _note(batch.results)
 
     async def transaction(
-        self, work: Callable[[AsyncConnection, datetime, InForce], Awaitable[Result]]
+        self,
+        work: Callable[[AsyncConnection, datetime, InForce], Awaitable[Result]],
+        *,
+        begin: Callable[[AsyncConnection], Awaitable[tuple[datetime, InForce | None]]] = moment,
     ) -> Result:
         """Run `work` in a transaction with its time and the policy in force; once more after a conflict."""
         for attempt in range(1, _TRIES + 1):
             started = perf_counter()
             try:
                 async with self.database.transaction() as connection:
-                    now, in_force = await moment(connection)
+                    now, in_force = await begin(connection)
                     result = await work(connection, now, required(in_force))
                     crash_point("router.decided")
             except Exception as err:
@@ -292,6 +306,8 @@ def _conflict(err: BaseException) -> str | None:
     """Two transactions met and this one gave way: in one word, when trying again will do."""
     if incident_store.is_race(err):
         return "race"
+    if isinstance(err, NowGroupsError):
+        return "policy"
     gave_way = isinstance(err, rotation_store.OutOfOrderError) or sqlstate(err) in _CONFLICTS
     return "deadlock" if gave_way else None
 

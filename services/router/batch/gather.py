@@ -44,6 +44,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import metrics
 from services.router.batch import heard_since, incident_store, relation_store, rotation_store
+from services.router.batch.first_look import NowGroupsError, Seen
 from services.router.batch.inbound import InboundSignal, own_event
 from services.router.batch.unit_of_work import UnitOfWork
 from services.router.domain.draft.customers import in_bundle
@@ -80,15 +81,29 @@ async def for_signals(
     policies: Policies,
     in_force: InForce,
     now: datetime,
+    seen: Seen | None = None,
 ) -> UnitOfWork:
     """What these signals need, loaded and locked. Repeats are left out, by their id.
 
-    Raises UnusablePolicyError when this release cannot use the policy in force.
+    `seen`: what the transaction's first statement has locked already. Raises UnusablePolicyError when this
+    release cannot use the policy in force.
     """
     reading = await _Reading.begin(connection, policies, in_force, now)
     unit = reading.unit
     unit.received = signals
-    unit.signals = await _first_time(connection, signals, now)
+    policies.groups = bool(unit.live.grouping.rules)
+    if seen is not None:
+        if policies.groups:
+            raise NowGroupsError
+        unit.signals = _first_time(signals, set(seen.fresh))
+        await incident_store.load(connection, unit, seen.states, seen.resolves)
+        if unit.signals:
+            await reading.rest()
+        return unit
+    fresh = await processed_messages.new_ids(
+        connection, SCHEMA, [each.id for each in signals if each.id], now
+    )
+    unit.signals = _first_time(signals, fresh)
     if unit.signals:
         await _lock_groups(reading)
         await incident_store.lock(connection, unit)
@@ -205,11 +220,7 @@ class _Reading:
 _MAY_NAME_UPSTREAM: Final = (EventReceived, TimerFired)
 
 
-async def _first_time(
-    connection: AsyncConnection, signals: Sequence[InboundSignal], now: datetime
-) -> list[InboundSignal]:
-    ids = [each.id for each in signals if each.id]
-    fresh = await processed_messages.new_ids(connection, SCHEMA, ids, now)
+def _first_time(signals: Sequence[InboundSignal], fresh: set[str]) -> list[InboundSignal]:
     first: list[InboundSignal] = []
     for each in signals:
         if not each.id or each.id in fresh:

@@ -9,6 +9,7 @@ from services.router import metrics
 from services.router.batch import gather
 from services.router.batch.apply import BatchResult, apply
 from services.router.batch.deciding import Decide, decide_all, mark_all_stuck
+from services.router.batch.first_look import FirstLook
 from services.router.batch.inbound import InboundSignal
 from services.router.batch.unit_of_work import UnitOfWork
 from services.router.domain.decide import decide
@@ -23,9 +24,15 @@ async def handle(
     in_force: InForce,
     now: datetime,
     decide: Decide = decide,
+    look: FirstLook | None = None,
 ) -> BatchResult:
-    """Signals from outside. Repeats are dropped by their id; the results are in the order of the signals."""
-    unit = await gather.for_signals(connection, signals, policies=policies, in_force=in_force, now=now)
+    """Signals from outside. Repeats are dropped by their id; the results are in the order of the signals.
+
+    `look`: how the transaction began, where that was with these signals.
+    """
+    unit = await gather.for_signals(
+        connection, signals, policies=policies, in_force=in_force, now=now, seen=look.seen if look else None
+    )
     decided = await decide_all(connection, unit, decide)
     return await apply(connection, decided)
 

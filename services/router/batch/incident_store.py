@@ -1,6 +1,6 @@
 """Incidents as they are stored: found, locked and claimed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,11 +26,22 @@ async def lock(connection: AsyncConnection, unit: UnitOfWork) -> None:
     ids = sorted({each.address for each in unit.signals if isinstance(each.address, str)})
     columns = {"integrations": [key[0] for key in keys], "keys": [key[1] for key in keys], "ids": ids}
     rows = (await connection.execute(_LOCK, columns | {"since": unit.now - ORPHANS_KEPT})).all()
-    for row in sorted((row for row in rows if row.state is not None), key=lambda row: row.ordinal):
-        unit.load(decode(row.state))
-    for row in rows:
-        if row.state is None:
-            unit.resolves[row.integration, row.dedup_key] = row.occurred_at
+    locked = sorted((row for row in rows if row.state is not None), key=lambda row: row.ordinal)
+    resolves = [(row.integration, row.dedup_key, row.occurred_at) for row in rows if row.state is None]
+    await load(connection, unit, [row.state for row in locked], resolves)
+
+
+async def load(
+    connection: AsyncConnection,
+    unit: UnitOfWork,
+    states: Iterable[str],
+    resolves: Iterable[tuple[str, str, datetime]],
+) -> None:
+    """Incidents that are locked, those of one key oldest first, and remembered resolves by key."""
+    for state in states:
+        unit.load(decode(state))
+    for integration, dedup_key, occurred_at in resolves:
+        unit.resolves[integration, dedup_key] = occurred_at
     await parked_store.load(connection, unit)
 
 

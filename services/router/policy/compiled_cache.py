@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 from cachetools import LRUCache
@@ -30,6 +30,13 @@ LEAST_BYTES: Final = 32 * 1024  # what the smallest one counts: its conditions t
 _CALENDAR_BYTES: Final = 4 * 1024 * 1024  # of calendars as JSON, without the rest of their bundles
 _LEAST_CALENDAR_BYTES: Final = 1024
 _AT_ONCE: Final = 16  # bundles read in one go where little of each is kept
+
+
+# Of router.office as o and router.policy_in_force as p.
+IN_FORCE: Final = """
+    transaction_timestamp() AS now, p.hash, p.revision, p.at, p.source, p.by,
+    o.revision AS overlay, o.customers
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,14 @@ Compiled: TypeAlias = CompiledBundle | Exception
 async def moment(connection: AsyncConnection) -> tuple[datetime, InForce | None]:
     """The transaction's own time, and the policy in force as this transaction sees it."""
     row = (await connection.execute(_MOMENT)).one()
-    now: datetime = row[0]
+    return row.now, in_force_of(row)
+
+
+def in_force_of(row: Any) -> InForce | None:
+    """The policy in force, by a row of the columns IN_FORCE."""
     if row.hash is None:
-        return now, None
-    return now, InForce(row.hash, row.revision, row.at, row.source, row.by, row.overlay, row.customers)
+        return None
+    return InForce(row.hash, row.revision, row.at, row.source, row.by, row.overlay, row.customers)
 
 
 def required(in_force: InForce | None) -> InForce:
@@ -79,6 +90,7 @@ class Policies:
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
         """`kept_bytes`: of all bundles that are remembered, as JSON."""
         self._live: CompiledBundle | None = None
+        self.groups = True  # whether the policy of the last batch groups incidents; until there was one
         self._known: _Weighed[CompiledBundle] = _Weighed(kept_bytes, LEAST_BYTES)
         self._calendars: _Weighed[Calendars] = _Weighed(_CALENDAR_BYTES, _LEAST_CALENDAR_BYTES)
         self._loading: Final = asyncio.Lock()  # one is loaded once, however many ask for it
@@ -195,9 +207,7 @@ def _calendars_in(raw: bytes) -> tuple[Calendars, int]:
     return calendars_of(read), sum(map(len, map(bytes, named.values())))
 
 
-_MOMENT: Final = text("""
-    SELECT transaction_timestamp(), p.hash, p.revision, p.at, p.source, p.by,
-           o.revision AS overlay, o.customers
-    FROM router.office AS o LEFT JOIN router.policy_in_force p ON true
+_MOMENT: Final = text(f"""
+    SELECT {IN_FORCE} FROM router.office AS o LEFT JOIN router.policy_in_force p ON true
 """)
 _BUNDLES: Final = text("SELECT hash, bundle FROM router.policy WHERE hash = ANY(CAST(:hashes AS text[]))")

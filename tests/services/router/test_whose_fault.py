@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.batch.apply import BatchResult
 from services.router.batch.engine import Engine
+from services.router.batch.first_look import FirstLook
 from services.router.batch.gather import Claim
 from services.router.batch.inbound import InboundSignal
 from services.router.domain.decide import decide
@@ -42,12 +43,12 @@ class Shaky(Engine):
     broke = 0
 
     async def within(
-        self, signals: Sequence[InboundSignal], connection: AsyncConnection, now: datetime, in_force: InForce
+        self, signals: Sequence[InboundSignal], *given: Any, look: FirstLook | None = None
     ) -> BatchResult:
         if self.err is not None:
             self.broke += 1
             raise self.err
-        return await super().within(signals, connection, now, in_force)
+        return await super().within(signals, *given, look=look)
 
 
 @pytest.fixture
@@ -221,11 +222,11 @@ class BreaksOver(Engine):
     key = "bad"
 
     async def within(
-        self, signals: Sequence[InboundSignal], connection: AsyncConnection, now: datetime, in_force: InForce
+        self, signals: Sequence[InboundSignal], *given: Any, look: FirstLook | None = None
     ) -> BatchResult:
         if any(isinstance(each.address, tuple) and each.address[1] == self.key for each in signals):
             raise KeyError(self.key)
-        return await super().within(signals, connection, now, in_force)
+        return await super().within(signals, *given, look=look)
 
     async def _due(
         self, claim: Claim, connection: AsyncConnection, now: datetime, in_force: InForce

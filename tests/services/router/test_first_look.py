@@ -1,0 +1,34 @@
+"""A batch of events is two statements: what it needs, and what it decided."""
+
+from tests.domain.tale import bundle
+from tests.services.router.desk import Desk, event
+from tests.services.router.test_lock_order import order_of, watching
+from tests.services.router.test_relations import GROUPING
+
+
+async def test_a_batch_of_events_is_two_statements(desk: Desk) -> None:
+    await desk.take(event("known"))
+    with watching(desk.database) as transactions:
+        results = await desk.take(event("new"), event("known", "acknowledge"), event("new", "resolve"))
+
+    assert all(result.decision is not None for result in results)
+    (statements,) = transactions
+    assert len(statements) == 2
+    assert order_of(statements)[:2] == ["inbox", "incident"]
+
+
+async def test_what_came_before_is_neither_decided_nor_locked_again(desk: Desk) -> None:
+    first, second = event("a"), event("b")
+    await desk.take(first)
+    results = await desk.take(first, second, second)
+    assert [result.repeated for result in results] == [True, False, True]
+    assert [incident.events for incident in await desk.incidents()] == [1, 1]
+
+
+async def test_a_policy_that_begins_to_group_does_so_with_its_first_batch(desk: Desk) -> None:
+    """Although the batch before it, by which the next one begins, knew of no groups."""
+    await desk.take(event("a", service="checkout"))
+    await desk.put_in_force(bundle(**GROUPING))
+    await desk.take(event("b", service="checkout"), event("c", service="checkout"))
+    one, two, three = await desk.incidents()
+    assert (one.parent, two.parent, three.parent) == ("", "", two.id)
