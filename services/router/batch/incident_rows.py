@@ -29,7 +29,7 @@ class Levels:
         """The name of the place on its ladder, whoever is asked there now."""
         bundle = self._bundle_of(incident)
         policy = bundle.policies.get(incident.chain.policy) if bundle is not None else None
-        return policy.level_name(incident.chain.level) if policy is not None else ""
+        return policy.names[incident.chain.level] if policy is not None else ""
 
     def customer_value(self, incident: Incident) -> float:
         customer = customers.find(self._context, incident.customer).customer

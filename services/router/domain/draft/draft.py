@@ -165,6 +165,7 @@ class Draft:
     spreads: list[Spread] = field(default_factory=list)
     told_by: str = ""  # the incident whose signal is being decided about
     initial: Incident = field(init=False)  # the record as it was before this decision
+    version: int = field(init=False)  # that of the record and the message which this decision makes
     live: CompiledBundle = field(init=False)  # in force now
     calendars: Calendars = field(init=False)  # those of the bundle that it started with (rule 17)
     policy: EscalationPolicy = field(init=False)  # the one it is on; not there before it is routed
@@ -175,7 +176,7 @@ class Draft:
     is_resolved: bool = field(init=False)
     was_quiet: bool = field(init=False)  # before this decision it stood still or was not open
     may_be_suppressed: bool = field(init=False)  # there is something by which anything could be
-    is_new: bool = field(init=False)
+    is_new: bool = field(init=False)  # this decision opens it
     has_news: bool = False  # it was resolved, or stakeholders are to read an update
     regraded: bool = False  # its priority, severity or kind was set
     clock_events: list[ClockEvent] = field(default_factory=list)
@@ -187,19 +188,16 @@ class Draft:
 
     def __post_init__(self) -> None:
         self.initial = self.incident
+        self.version, self.is_new = self.incident.version + 1, self.incident.version == 0
         self.live = self.context.live
-        self.is_new = not self.incident.version
-        self._follow(self.bundle)
+        self.calendars = self.bundle.calendars
+        if self.incident.chain.policy in self.bundle.policies:
+            self.policy = self.bundle.policies[self.incident.chain.policy]
         self._stand()
         self.was_quiet = bool(self.stands_still) or not self.is_open
         overlay = self.context.overlay
         anything = self.live.suppress.rules or overlay.silences or overlay.maintenance
         self.may_be_suppressed = bool(anything) and self.incident.integration != LADDER
-
-    @property
-    def version(self) -> int:
-        """That of the record and the message which this decision makes."""
-        return self.incident.version + 1
 
     @property
     def level_name(self) -> str:
@@ -209,7 +207,7 @@ class Draft:
             return ""  # not routed yet
         if chain.state in {"assignee", "grace"}:
             return chain.state
-        return self.policy.level_name(chain.level)
+        return self.policy.names[chain.level]
 
     def set(self, **changes: Any) -> None:
         """Change fields of the record."""
@@ -236,10 +234,7 @@ class Draft:
     def follow_bundle(self, bundle: CompiledBundle) -> None:
         """From now on it follows this policy instead of the one it started with (rule 17)."""
         self.incident = replace(self.incident, policy_hash=bundle.hash)
-        self._follow(bundle)
         self._activation = None
-
-    def _follow(self, bundle: CompiledBundle) -> None:
         self.bundle, self.calendars = bundle, bundle.calendars
         policy = bundle.policies.get(self.incident.chain.policy)
         if policy is not None:
@@ -330,7 +325,7 @@ class Draft:
 
     @property
     def directory(self) -> Directory:
-        return Directory(self.context, self.incident, self.now)
+        return Directory(self.context, self.live.spec, self.incident, self.now)
 
     @property
     def loud(self) -> bool:
@@ -449,7 +444,7 @@ class Draft:
     def _related(self, to: str, relation: str, number: object, values: dict[str, Any]) -> RelatedChanged:
         incident = self.incident
         return RelatedChanged(
-            message_id=derived_id(incident.id, "related", self.initial.version + 1, self.now, to, number),
+            message_id=derived_id(incident.id, "related", self.version, self.now, to, number),
             to=to,
             incident_id=incident.id,
             relation=relation,

@@ -10,7 +10,9 @@ from services.router.domain.model.incident import Incident
 def values(incident: Incident, context: Context, level: str) -> dict[str, Any]:
     """Every name an expression may use. Absent text is '', an absent number 0."""
     live = context.live.spec
-    customer = customers.find(context, incident.customer).customer if incident.customer else None
+    customer = live.customers.get(incident.customer)
+    if customer is None and incident.customer:
+        customer = customers.find(context, incident.customer).customer
     service = live.services.get(incident.service)
     return {
         "title": incident.title,
@@ -30,11 +32,11 @@ def values(incident: Incident, context: Context, level: str) -> dict[str, Any]:
         "attributes": incident.attributes,
         "labels": incident.labels,
         "status": incident.status,
-        "waiting_for": incident.waiting_for,
+        "waiting_for": incident.waiting.party if incident.waiting is not None else "",
         "level": level,
         "round": incident.chain.round,
         "reopened": incident.reopened,
         "events": incident.events,
-        "acknowledged": incident.acknowledged_at is not None and incident.status != "triggered",
+        "acknowledged": incident.acknowledged is not None and incident.status != "triggered",
         "assignee": incident.assignee,
     }

@@ -88,12 +88,9 @@ class Directory(msgspec.Struct, frozen=True):
     """The people of the policy in force now, seen from one incident at one time."""
 
     context: Context
+    bundle: Bundle
     incident: Incident
     now: datetime
-
-    @property
-    def bundle(self) -> Bundle:
-        return self.context.live.spec
 
     def resolve(self, targets: Iterable[Target], *, rooms: bool = True) -> Resolved:
         """Who is meant. `rooms`: a team's own contacts are told along with its members."""
@@ -261,7 +258,8 @@ class Directory(msgspec.Struct, frozen=True):
     def shown(self, recipient: Recipient) -> str:
         """A recipient as a timeline names it."""
         if recipient.kind == "user":
-            return self.display(recipient.name)
+            user = self.bundle.users.get(recipient.name)
+            return user.name if user is not None and user.name else recipient.name
         name = shown_address(recipient.name)
         return name if recipient.kind == "address" else f"{recipient.kind} {name}"
 

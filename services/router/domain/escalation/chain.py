@@ -224,7 +224,7 @@ def rest_on(draft: Draft, *, cause: str) -> None:
 def solved_at(draft: Draft) -> str:
     """The name of the level that has it now; '' when none has been asked in this opening."""
     chain = draft.incident.chain
-    return "" if chain.unasked else draft.policy.level_name(chain.level)
+    return "" if chain.unasked else draft.policy.names[chain.level]
 
 
 def restart(draft: Draft, *, cause: str, reason: Reason) -> None:

@@ -50,13 +50,13 @@ def conclude(draft: Draft) -> None:
     incident, known = draft.incident, _of(draft)
     if draft.settled is not None and known:
         known = _tell(draft, known)
-    paged, pages = noted(tuple(known.values()), draft.pages, draft.version)
+    paged = tuple(known.values())
+    if draft.pages:
+        paged, draft.pages[:] = noted(paged, draft.pages, draft.version)
     if aware := _aware(draft):
         paged = tuple(
             replace(each, knows=True) if (each.kind, each.name) in aware else each for each in paged
         )
-    if draft.pages:
-        draft.pages[:] = pages
     if paged != (incident.paged or ()):
         draft.set(paged=paged)
 

@@ -31,13 +31,13 @@ def keep(draft: Draft) -> None:
     """After everything else of a decision: what is settled is forgotten, what was asked now is kept."""
     before, incident = draft.initial, draft.incident
     kept = incident.unsettled
-    if not incident.is_open:
+    if not draft.is_open:
         kept = ()
     elif incident.chain.policy != before.chain.policy or (
         incident.assignee and incident.assignee != before.assignee
     ):
         kept = tuple(each for each in kept if each.point)
-    if incident.is_open:
+    if draft.is_open:
         sent = {page.page_id for page in draft.pages}
         for page in draft.asked:
             if page.page_id in sent:

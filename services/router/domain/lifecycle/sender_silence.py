@@ -112,11 +112,15 @@ def _end(draft: Draft) -> None:
 
 def _asked_at(draft: Draft) -> datetime | None:
     """When somebody is to be asked, or a silence is looked at of which nobody can be asked now."""
-    found, coming = _silence(draft), list[datetime]()
-    if _can_be_asked(draft):
-        coming += [draft.incident.doubt.at] if draft.incident.doubt is not None else []
-        coming += [found.at] if found is not None and _is_a_question(found) else []
-    if found is not None and not found.resolves and (found.at > draft.now or not found.proven):
+    found, doubt = _silence(draft), draft.incident.doubt
+    asks = found is not None and not found.resolves
+    coming = [doubt.at] if doubt is not None else []
+    coming += [found.at] if found is not None and asks and found.proven else []
+    if coming and not _can_be_asked(draft):
+        coming.clear()
+    if found is not None and asks and found.at > draft.now:
+        coming.append(found.at)
+    elif found is not None and asks and not found.proven:
         coming.append(_long_enough(draft, found))
     return min(coming, default=None)
 
@@ -136,7 +140,7 @@ def _is_a_question(found: Silence) -> bool:
     return not found.resolves and found.proven
 
 
-ENDS_IT: Final = Moment("its sender's silence ends it", _ends_at, _end, when=("live.listens",))
+ENDS_IT: Final = Moment("its sender's silence ends it", _ends_at, _end, when=("live.ends_by_silence",))
 IS_ASKED: Final = Moment(
     "its sender's silence is asked about",
     _asked_at,
@@ -164,22 +168,21 @@ def _silence(draft: Draft) -> Silence | None:
     spec = draft.live.spec.integrations.get(incident.integration) if draft.live.listens else None
     if spec is None or spec.silent_after is None or incident.said_to_stand:
         return None
-    if any(quiet is not None for quiet in (incident.suppression, incident.snooze, incident.waiting)):
+    if incident.suppression is not None or incident.snooze is not None or incident.waiting is not None:
         return None
     heard, last = draft.context.heard, incident.last_event_at or incident.decided_at
     proven = heard is None or heard.proven
     does = spec.on_silence == "resolve" and proven
-    if (incident.ended_itself and (does or not incident.members_open)) or (incident.parent and not does):
+    if (incident.ended_itself and (does or not incident.members_open)) or (
+        incident.belongs_to is not None and not does
+    ):
         return None
-    since = max(last, _quiet_from(draft) or last, heard.since if heard is not None else last)
+    ended = draft.was_quiet and not draft.stands_still  # what kept it still ends in this decision
+    quiet_from = draft.now if ended else incident.quiet_from or last
+    since = max(last, quiet_from, heard.since if heard is not None else last)
     at = since + spec.silent_after
     unproven = spec.on_silence == "resolve" and not proven
     return Silence(at, since, spec.silent_after, heard is None or heard.until >= at, does, unproven)
-
-
-def _quiet_from(draft: Draft) -> datetime | None:
-    """From when it counts anew; from now, if this decision ended what kept it still."""
-    return draft.now if draft.was_quiet and not draft.stands_still else draft.incident.quiet_from
 
 
 def _cause(draft: Draft, found: Silence) -> str:

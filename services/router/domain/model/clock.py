@@ -5,6 +5,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from shared.events import ClockSnapshot
 from shared.policy import Whose
 from shared.policy.calendars.open_hours import Calendars, named
 
@@ -72,3 +73,20 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 return hours.after(part.started, left)
             left -= passed
         return None
+
+    def snapshot(self, now: datetime, calendars: Calendars) -> ClockSnapshot:
+        """The clock as others see it."""
+        elapsed = self.took if self.took is not None else self.elapsed(now, calendars)
+        broken_in_all = max(self.breaches, int(self.breached))
+        broken = self.breached and (self.state not in LIVE or self.is_used_up(elapsed))
+        return ClockSnapshot(
+            target=self.target,
+            state="breached" if broken and self.state in LIVE else self.state,
+            goal_seconds=self.goal,
+            elapsed_seconds=round(elapsed, 3),
+            due_at=self.reaches(1.0, calendars) if self.state == "running" else None,
+            breached=self.breached or self.breaches > 0,
+            broken_before=broken_in_all > broken,
+            breaches=broken_in_all,
+            by=self.by,
+        )

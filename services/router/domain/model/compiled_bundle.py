@@ -1,6 +1,6 @@
 """A bundle made ready to decide by: its conditions compiled, each list of rules as one list of conditions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -8,6 +8,7 @@ import msgspec
 
 from services.router.domain.model.reason import Reason
 from shared.policy import (
+    AtShare,
     Bundle,
     Level,
     Point,
@@ -145,10 +146,8 @@ class EscalationPolicy:
     levels: tuple[CompiledLevel, ...]
     points: Rules[Point]  # the ones with `when`
     shares: tuple[Rule[Point], ...]  # the ones with `at`
-
-    def level_name(self, index: int) -> str:
-        """The level's name; past the last one stands `finally`."""
-        return self.levels[index].spec.name if 0 <= index < len(self.levels) else "finally"
+    shares_of: Mapping[str, tuple[tuple[float, Rule[Point]], ...]]  # the same with their shares, by target
+    names: tuple[str, ...]  # of the levels; past the last one stands `finally`
 
     def index_of(self, level: str) -> int | None:
         """The index of a level by its name."""
@@ -178,6 +177,8 @@ class CompiledBundle:
     upstream: dict[str, tuple[str, ...]]  # by service: what it depends on, the nearest first
     customers: dict[str, str]  # id by name and by each `match`, in small letters; the first one wins
     listens: bool  # some integration's silence means something
+    planned: bool  # some rule suppresses at planned times
+    ends_by_silence: bool  # for one of them it is the end
 
 
 class _Compiler:
@@ -215,13 +216,25 @@ class _Compiler:
             for index, level in enumerate(spec.levels)
         )
         points = [(f"{place}.points[{n}]", point, point.when) for n, point in enumerate(spec.points)]
+        shares = tuple(Rule(where, point, None) for where, point, _ in points if point.at is not None)
         return EscalationPolicy(
             name,
             spec,
             levels,
             self.rules([each for each in points if each[1].when is not None]),
-            tuple(Rule(where, point, None) for where, point, _ in points if point.at is not None),
+            shares,
+            _by_target(shares),
+            (*(level.name for level in spec.levels), "finally"),
         )
+
+
+def _by_target(points: Iterable[Rule[Point]]) -> dict[str, tuple[tuple[float, Rule[Point]], ...]]:
+    found: dict[str, tuple[tuple[float, Rule[Point]], ...]] = {}
+    for rule in points:
+        if isinstance(rule.spec.at, AtShare):
+            here = found.get(rule.spec.at.target, ())
+            found[rule.spec.at.target] = (*here, (rule.spec.at.percent / 100, rule))
+    return found
 
 
 def _path(where: str) -> str:
@@ -303,6 +316,8 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledBundle:
         upstream={name: upstream for name in bundle.services if (upstream := _upstream(bundle, name))},
         customers=_by_name(bundle),
         listens=any(each.silent_after is not None for each in bundle.integrations.values()),
+        planned=any(row.window is not None for row in bundle.suppress),
+        ends_by_silence=any(each.on_silence == "resolve" for each in bundle.integrations.values()),
     )
 
 

@@ -4,7 +4,7 @@ Silences and maintenance come first, then the rules of the policy in force; the 
 condition that fails does not apply (the safe side). What Ladder tells of itself is never suppressed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -93,7 +93,9 @@ def find(draft: Draft) -> Quiet | None:
     """What suppresses the incident as it is now."""
     if not draft.may_be_suppressed:
         return None
-    return _of_office(draft) or _of_rules(draft)
+    overlay = draft.context.overlay
+    by_person = _of_office(draft) if overlay.silences or overlay.maintenance else None
+    return by_person or _of_rules(draft)
 
 
 def _next_beginning(draft: Draft) -> datetime | None:
@@ -113,6 +115,7 @@ BEGINS: Final = Moment(
     _next_beginning,
     begin,
     when=("may_be_suppressed",),
+    any_of=("live.planned", "context.overlay.silences", "context.overlay.maintenance"),
     unless=("incident.suppression",),
 )
 
@@ -222,8 +225,9 @@ def _end_of(work: Maintenance, now: datetime) -> datetime | None:
 
 def _of_rules(draft: Draft) -> Quiet | None:
     for rule in draft.live.suppress.rules:
-        timed = _in_window(rule.spec, draft) if rule.spec.window is not None else _by_cause(rule.spec, draft)
-        if timed is None:
+        spec, causes = rule.spec, draft.context.causes.get(rule.spec.name, ())
+        timed = _in_window(spec, draft) if spec.window is not None else causes and _by_cause(causes, draft)
+        if not timed:
             continue
         until, says = timed
         if rule.condition is not None and rule.condition.evaluate(draft.activation) is not True:
@@ -241,9 +245,9 @@ def _in_window(rule: Suppression, draft: Draft) -> tuple[datetime, str] | None:
     return until, f"until {_moment(until)}; then {_THEN[rule.then]}"
 
 
-def _by_cause(rule: Suppression, draft: Draft) -> tuple[datetime, str] | None:
+def _by_cause(causes: Iterable[Cause], draft: Draft) -> tuple[datetime, str] | None:
     """By the cause that stands; without one by the one that ended last, for two minutes more."""
-    for cause in draft.context.causes.get(rule.name, ()):
+    for cause in causes:
         if cause.incident_id == draft.incident.id or _is_explained_by(draft, cause):
             continue
         if cause.ended is None:

@@ -17,12 +17,10 @@ from services.router.domain.model.parts import PointState
 from services.router.domain.points import point_actions
 from services.router.domain.sla import clocks, stopwatch
 from services.router.domain.stakeholders import updates
-from shared.policy import AtShare, Point
+from shared.policy import Point
 from shared.policy.cel.expressions import Activation
 
-
-def _state(draft: Draft, rule: Rule[Point]) -> PointState:
-    return draft.incident.points.get(rule.where, PointState())
+_UNTOUCHED: Final = PointState()
 
 
 def _store(draft: Draft, rule: Rule[Point], state: PointState) -> None:
@@ -47,7 +45,7 @@ def check_conditions(draft: Draft) -> None:
 
 def _look(draft: Draft, policy: EscalationPolicy, seen: Activation, fired: set[str]) -> None:
     for rule, outcome in zip(policy.points.rules, policy.points.outcomes(seen), strict=True):
-        state = _state(draft, rule)
+        state = draft.incident.points.get(rule.where, _UNTOUCHED)
         if outcome is not True:
             if state.held_since is not None:
                 _store(draft, rule, replace(state, held_since=None))
@@ -56,7 +54,8 @@ def _look(draft: Draft, policy: EscalationPolicy, seen: Activation, fired: set[s
             state = replace(state, held_since=draft.now)
             _store(draft, rule, state)
         held = draft.incident.late is not None  # nobody is paged yet: it waits (rule 16)
-        if rule.where not in fired and not held and _is_due(rule.spec, state, draft.now):
+        due = next_time(rule.spec, state) if rule.where not in fired and not held else None
+        if due is not None and due <= draft.now:
             fired.add(rule.where)
             _store(draft, rule, replace(state, fired=state.fired + 1, fired_at=draft.now))
             point_actions.fire(draft, policy, rule, rule.reason(seen), "")
@@ -91,11 +90,6 @@ HELD: Final = Moment(
 )
 
 
-def _is_due(point: Point, state: PointState, now: datetime) -> bool:
-    due = next_time(point, state)
-    return due is not None and due <= now
-
-
 def check_shares(draft: Draft) -> None:
     """Fire what running clocks have reached: warnings, the breach, and the points at their shares.
 
@@ -108,25 +102,21 @@ def check_shares(draft: Draft) -> None:
 
 
 def _unfired(draft: Draft, target: str) -> list[tuple[float, Rule[Point]]]:
-    return [
-        (rule.spec.at.percent / 100, rule)
-        for rule in draft.policy.shares
-        if isinstance(rule.spec.at, AtShare)
-        and rule.spec.at.target == target
-        and not _state(draft, rule).fired
-    ]
+    fired = {where for where, state in draft.incident.points.items() if state.fired}
+    return [each for each in draft.policy.shares_of.get(target, ()) if each[1].where not in fired]
 
 
 def _reminders(clock: Clock) -> list[float]:
     """The share of an `update` clock at which the next reminder is due: the end of the next silent period."""
-    return [clock.reminded + 1.0] if clock.target == "update" else []
+    return [clock.reminded + 1.0]
 
 
 def unfired_shares(draft: Draft, clock: Clock) -> list[float]:
     """The shares of this clock at which something is still to happen."""
-    own = _reminders(clock) or ([] if clock.breached else [1.0])
+    own = _reminders(clock) if clock.target == "update" else [] if clock.breached else [1.0]
     warnings = [share for share in clock.warn_at if share not in clock.thresholds]
-    return sorted({*own, *warnings, *(share for share, _ in _unfired(draft, clock.target))})
+    points = _unfired(draft, clock.target) if clock.target in draft.policy.shares_of else ()
+    return sorted({*own, *warnings, *(share for share, _ in points)})
 
 
 def _next_share(draft: Draft) -> datetime | None:
@@ -155,7 +145,8 @@ def _check_clock(draft: Draft, clock: Clock) -> None:
         return
     policy, due = draft.policy, [each for each in _unfired(draft, clock.target) if each[0] in reached]
     warnings = [share for share in clock.warn_at if share in reached and share not in clock.thresholds]
-    marked = replace(clock, thresholds=tuple(sorted({*clock.thresholds, *reached} - {*_reminders(clock)})))
+    reminded = {*_reminders(clock)} if clock.target == "update" else set[float]()
+    marked = replace(clock, thresholds=tuple(sorted({*clock.thresholds, *reached} - reminded)))
     draft.set(clocks=stopwatch.changed(draft.incident.clocks, clock.target, marked))
     if reached[-1] >= 1.0 and not clock.breached:
         marked = clocks.breach(draft, marked)
@@ -164,7 +155,11 @@ def _check_clock(draft: Draft, clock: Clock) -> None:
     clocks.warn(draft, marked, warnings)
     highest = max((share for share, _ in due), default=0.0)
     for share, rule in due:
-        _store(draft, rule, replace(_state(draft, rule), fired=1, fired_at=draft.now))
+        _store(
+            draft,
+            rule,
+            replace(draft.incident.points.get(rule.where, _UNTOUCHED), fired=1, fired_at=draft.now),
+        )
         reason = clocks.reached(draft, rule.where, marked)
         if share == highest:
             point_actions.fire(draft, policy, rule, reason, f"{rule.spec.at} has passed")

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.wording import span
-from services.router.domain.model.clock import Clock, Interval
+from services.router.domain.model.clock import LIVE, Clock, Interval
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import stopwatch
 from shared.policy import ALWAYS, AtShare, Sla
@@ -54,7 +54,7 @@ def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
             made.append(clock)
         elif sla is None or fresh is None:
             made.append(replace(stopwatch.cancel(clock, now, draft.calendars), sla=""))
-            ended += [clock.target] if stopwatch.is_live(clock) else []
+            ended += [clock.target] if clock.state in LIVE else []
         elif clock.state == "cancelled":
             promised[clock.target] = stopwatch.promised_again(fresh, clock, now, draft.calendars)
         else:
@@ -65,7 +65,7 @@ def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
     made += promised.values()
     draft.set(clocks=tuple(_in_order(made)), sla=sla.name if sla is not None else "")
     text = f"SLA {sla.name} applies now" if sla is not None else "no SLA applies any more"
-    going_on = [each for each in made if stopwatch.is_live(each) and each.target not in promised]
+    going_on = [each for each in made if each.state in LIVE and each.target not in promised]
     told = ", ".join(f"{clock.target} within {_goal(clock)}{_history(clock)}" for clock in going_on)
     parts = [f"{text}: {told}" if told else text, *(f"{target} is no longer promised" for target in ended)]
     parts += [f"{target} is promised by a person now, and only a machine did it so far" for target in owed]
@@ -80,24 +80,24 @@ def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
 def _is_owed_again(draft: Draft, clock: Clock, fresh: Clock) -> bool:
     """Whether a machine kept it, as was promised then, and a person who has not done it is to keep it now."""
     kept = clock.state == "fulfilled" and clock.by != "person" and draft.is_open
-    return kept and fresh.by == "person" and stopwatch.is_live(fresh)
+    return kept and fresh.by == "person" and fresh.state in LIVE
 
 
 def notice(draft: Draft) -> None:
     """A breach that no timer found in time is told now, before another promise takes its place."""
     for clock in draft.incident.clocks:
-        if stopwatch.is_live(clock):
+        if clock.state in LIVE:
             _breached_if_past(draft, clock)
 
 
 def watch_again(draft: Draft) -> None:
     """What the last release left broken although its time is not over any more is watched again."""
-    if any(clock.breached and stopwatch.is_live(clock) for clock in draft.incident.clocks):
+    if any(clock.breached and clock.state in LIVE for clock in draft.incident.clocks):
         draft.set(clocks=tuple(_still_broken(draft, clock) for clock in draft.incident.clocks))
 
 
 def _still_broken(draft: Draft, clock: Clock) -> Clock:
-    if not clock.breached or not stopwatch.is_live(clock):
+    if not clock.breached or clock.state not in LIVE:
         return clock
     if clock.is_used_up(clock.elapsed(draft.now, draft.calendars)):
         return clock
@@ -106,7 +106,7 @@ def _still_broken(draft: Draft, clock: Clock) -> Clock:
 
 def _points_to_come(draft: Draft) -> None:
     """Points at shares that the new promise has not reached are still to act."""
-    live = {clock.target: clock for clock in draft.incident.clocks if stopwatch.is_live(clock)}
+    live = {clock.target: clock for clock in draft.incident.clocks if clock.state in LIVE}
     ahead = {
         rule.where
         for policy in draft.bundle.policies.values()
@@ -229,7 +229,7 @@ def _turned(draft: Draft, clock: Clock, *, begins: bool) -> None:
 def fulfil(draft: Draft, target: str, *, person: bool = True) -> None:
     """The clock's event happened, by a person or by a machine. A breach that no timer found is told now."""
     for clock in draft.incident.clocks:
-        if clock.target != target or not stopwatch.is_live(clock):
+        if clock.target != target or clock.state not in LIVE:
             continue
         if not stopwatch.counts(clock, person=person):
             text = f"clock {target} goes on: it is promised by a person, this was a machine's"
@@ -247,7 +247,7 @@ def fulfil(draft: Draft, target: str, *, person: bool = True) -> None:
 def cancel(draft: Draft, target: str, why: str) -> None:
     """It is promised no longer. A breach that no timer found in time is told now."""
     for clock in draft.incident.clocks:
-        if clock.target == target and stopwatch.is_live(clock):
+        if clock.target == target and clock.state in LIVE:
             done = stopwatch.cancel(_breached_if_past(draft, clock), draft.now, draft.calendars)
             draft.set(clocks=stopwatch.changed(draft.incident.clocks, target, done))
             draft.say("sla", f"{target} is no longer promised: {why}", Reason("rule 8"))

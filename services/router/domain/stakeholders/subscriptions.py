@@ -38,7 +38,8 @@ def fan_out(draft: Draft) -> None:
     """Tell every subscription that matches of what this decision changed, and the followers of its end."""
     if not draft.changes:
         return
-    untold = _untold(draft)
+    was_late = draft.incident.late is not None or draft.initial.late is not None
+    untold = _untold(draft) if was_late else frozenset[str]()
     events = [event for event in EVENTS if event in draft.changes and event not in untold]
     if "at_risk" in events and not _targets(draft, "at_risk", inside=True):
         events.remove("at_risk")  # what was at risk is broken by now: that is told
@@ -52,7 +53,8 @@ def fan_out(draft: Draft) -> None:
         _tell_subscribers(draft, events)
     if draft.incident.subscribers:
         _tell_its_own(draft, events)
-    _tell_followers(draft, events)
+    if draft.incident.followers:
+        _tell_followers(draft, events)
 
 
 def _untold(draft: Draft) -> frozenset[str]:
@@ -64,9 +66,10 @@ def _untold(draft: Draft) -> frozenset[str]:
 
 
 def _tell_subscribers(draft: Draft, events: Sequence[str]) -> None:
-    matching = tuple(draft.live.subscriptions.matching(draft.activation))
+    seen = draft.activation
+    matching = tuple(draft.live.subscriptions.matching(seen))
     for rule in matching:
-        _tell_by(draft, rule, events, rule.reason(draft.activation))
+        _tell_by(draft, rule, events, rule.reason(seen))
     ends = [event for event in events if event in _ENDS]
     if ends and draft.incident.told:
         places = {rule.where for rule in matching}
@@ -78,7 +81,7 @@ def _tell_subscribers(draft: Draft, events: Sequence[str]) -> None:
 def _tell_of_the_end(draft: Draft, events: Sequence[str]) -> None:
     """While nobody is told anything else: it is over, or goes on under another one."""
     ends = [event for event in events if event in _OVER]
-    if draft.incident.merged and not draft.initial.merged:
+    if _is_merged_now(draft):
         ends = ["closed"]
     elif ends and draft.incident.subscribers:
         _tell_its_own(draft, ends)
@@ -86,6 +89,11 @@ def _tell_of_the_end(draft: Draft, events: Sequence[str]) -> None:
         return  # its group tells
     for rule in _have_heard(draft) if ends else ():
         _tell_by(draft, rule, ends, Reason(rule.where, values={"because": _HEARD}))
+
+
+def _is_merged_now(draft: Draft) -> bool:
+    incident, before = draft.incident, draft.initial
+    return incident.belongs_to is not before.belongs_to and incident.merged and not before.merged
 
 
 def _have_heard(draft: Draft) -> Iterator[Rule[Subscription]]:
@@ -97,11 +105,12 @@ def _have_heard(draft: Draft) -> Iterator[Rule[Subscription]]:
 
 def _tell_by(draft: Draft, rule: Rule[Subscription], events: Sequence[str], reason: Reason) -> None:
     subscription = rule.spec
-    merged = draft.incident.merged and not draft.initial.merged
+    merged = draft.incident.belongs_to is not None and _is_merged_now(draft)
     told = [event for event in events if event in subscription.events or merged]
     if not told:
         return
-    resolved = draft.directory.resolve(subscription.who)
+    directory = draft.directory
+    resolved = directory.resolve(subscription.who)
     for gap in resolved.gaps:
         draft.say("nobody", f"{rule.where}: {gap}", reason)
     paged = [page.recipient for page in draft.pages]
@@ -125,7 +134,7 @@ def _tell_by(draft: Draft, rule: Rule[Subscription], events: Sequence[str], reas
                 paged_since=0 if draft.is_muted else None,
             )
     if hearing and len(draft.notices) > before:
-        names = ", ".join(draft.directory.shown(found.recipient) for found in hearing)
+        names = ", ".join(directory.shown(found.recipient) for found in hearing)
         draft.say("told", f"{', '.join(told)}: told {names}", reason)
     if hearing and not _ENDS.isdisjoint(subscription.events) and not _OVER.issuperset(told):
         _note(draft, subscription)
@@ -176,7 +185,7 @@ def _text(draft: Draft, event: str, *, inside: bool) -> str:
     """What they read beyond the event itself; nothing internal, except people inside: how it was solved."""
     if event == "update":
         return draft.update_text
-    if draft.incident.merged:
+    if draft.incident.belongs_to is not None and draft.incident.merged:
         return _ELSEWHERE
     if event != "resolved":
         return ""

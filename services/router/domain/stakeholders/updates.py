@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from services.router.domain.draft.draft import NEWS, Draft
 from services.router.domain.draft.wording import span
 from services.router.domain.escalation.next_step import level_above
-from services.router.domain.model.clock import TOLERANCE, Clock
+from services.router.domain.model.clock import LIVE, TOLERANCE, Clock
 from services.router.domain.sla import clocks, stopwatch
 from shared.events import Recipient
 from shared.policy import AtShare
@@ -63,7 +63,7 @@ def _customer_hears(draft: Draft) -> bool:
 
 def _next_period(draft: Draft) -> None:
     for clock in draft.incident.clocks:
-        if clock.target == "update" and stopwatch.is_live(clock):
+        if clock.target == "update" and clock.state in LIVE:
             if not stopwatch.counts(clock, person=draft.by_person):
                 clocks.fulfil(draft, "update", person=False)  # says why it goes on
                 continue
