@@ -4,28 +4,23 @@ Aims: an import of 100,000 within 60 s; a batch that names 500 customers is look
 quickly as among 1,000. Through the router's paths without a socket, on the PostgreSQL of `ladder up`.
 """
 
-import asyncio
 import json
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
-from pathlib import Path
 from typing import Any, Final
 
 import httpx2
 from pydantic import SecretStr
 from sqlalchemy import text
 
-import services.router.migrations
-from ladder.embedded.postgres import running
+from bench.router_database import on_a_database_of_its_own
 from ladder.web.host import assemble
 from services.router import api
 from services.router.batch.engine import Engine
 from services.router.customers.book import CustomerBook
 from services.router.policy import store
 from services.router.settings import RouterSettings
-from shared import migrations
 from shared.database.pool import Database
 from shared.policy import Bundle
 from shared.security.keys import digest
@@ -37,24 +32,15 @@ FEW: Final = 1_000
 ASKED: Final = 500
 ROUNDS: Final = 7
 KEY: Final = "a key of the bench"
-VERSIONS: Final = Path(services.router.migrations.__file__ or "").parent
 
 
 def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="ladder-bench-") as folder:
-        Path(folder).chmod(0o711)  # PostgreSQL's account must reach its own folder in it
-        asyncio.run(_run(Path(folder)))
+    on_a_database_of_its_own(_measure)
 
 
-async def _run(folder: Path) -> None:
-    async with running(folder / "postgres") as url:
-        database = Database(url)
-        try:
-            await migrations.upgrade(database, "router", VERSIONS)
-            await _imports(database)
-            await _look_ups(database)
-        finally:
-            await database.close()
+async def _measure(database: Database, _: str) -> None:
+    await _imports(database)
+    await _look_ups(database)
 
 
 async def _imports(database: Database) -> None:

@@ -3,31 +3,25 @@
 On the PostgreSQL that `ladder up` starts, with its settings; the rows are made up by the database itself.
 """
 
-import asyncio
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import services.router.migrations
 from bench.rounds import Series, show
-from ladder.embedded.postgres import running
+from bench.router_database import on_a_database_of_its_own
 from services.router import report_queries
 from services.router.domain.reporting.periods import periods
 from services.router.report_queries import Group, Question
-from shared import migrations
 from shared.database.pool import Database
 
 INCIDENTS: Final = 1_000_000
 ROUNDS: Final = 5
 SINCE: Final = datetime(2025, 1, 1, tzinfo=UTC)
 UNTIL: Final = SINCE + timedelta(days=365)
-VERSIONS: Final = Path(services.router.migrations.__file__ or "").parent
 # What is asked by: few groups, many, periods in a zone with daylight saving; 5,000 customers, 40 services.
 ASKED: Final[tuple[tuple[Group, ...], ...]] = (
     (),
@@ -69,21 +63,12 @@ _STAYS: Final = """
 
 
 def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="ladder-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # PostgreSQL runs under another user where this is root
-        asyncio.run(_run(folder))
+    on_a_database_of_its_own(_fill_and_measure)
 
 
-async def _run(folder: Path) -> None:
-    async with running(folder / "postgres") as url:
-        database = Database(url)
-        try:
-            await migrations.upgrade(database, "router", VERSIONS)
-            await _fill(database)
-            await _measure(database)
-        finally:
-            await database.close()
+async def _fill_and_measure(database: Database, _: str) -> None:
+    await _fill(database)
+    await _measure(database)
 
 
 async def _fill(database: Database) -> None:

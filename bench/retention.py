@@ -8,19 +8,14 @@ that `ladder up` starts, with its settings; between two days there is a VACUUM, 
 fiftieth of a table.
 """
 
-import asyncio
-import tempfile
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import text
 
-import services.router.migrations
-from ladder.embedded.postgres import running
+from bench.router_database import on_a_database_of_its_own
 from services.router.loops import retention
-from shared import migrations
 from shared.clock import utcnow
 from shared.database.pool import Database
 from shared.eventlog.postgres.log import PostgresEventLog
@@ -38,7 +33,6 @@ TABLES: Final = (
     *("router.inbox", "router.incident", "router.timeline", "router.outcome"),
     "eventlog.records",
 )
-VERSIONS: Final = Path(services.router.migrations.__file__ or "").parent
 _IDS: Final = """
     INSERT INTO router.inbox SELECT gen_random_uuid(), CAST(:at AS timestamptz) + n * interval '1 ms'
     FROM generate_series(1, CAST(:rows AS integer)) AS n
@@ -75,24 +69,11 @@ _MOVED_ON: Final = """
 
 
 def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="ladder-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # PostgreSQL runs under another user where this is root
-        asyncio.run(_run(folder))
+    on_a_database_of_its_own(_measure, patience_seconds=600)
 
 
-async def _run(folder: Path) -> None:
-    async with running(folder / "postgres") as url:
-        database = Database(url, patience_seconds=600)
-        try:
-            await migrations.upgrade(database, "router", VERSIONS)
-            await PostgresEventLog(database).create_topics()
-            await _measure(database)
-        finally:
-            await database.close()
-
-
-async def _measure(database: Database) -> None:
+async def _measure(database: Database, _: str) -> None:
+    await PostgresEventLog(database).create_topics()
     now = utcnow()
     for _ in range(0, STANDING, PIECE):
         await _write(database, _IDS, at=now, rows=PIECE)

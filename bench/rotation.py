@@ -9,20 +9,16 @@ import asyncio
 import json
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
-from pathlib import Path
 from typing import Any, Final
 
 from bench.rounds import Ratio, Series, alternating, show
-from ladder.embedded.postgres import running
+from bench.router_database import on_a_database_of_its_own
 from services.router.batch.engine import Engine
 from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.signals import EventReceived
-from services.router.migrations import __file__ as _migrations
 from services.router.policy import store
-from shared import migrations
 from shared.clock import utcnow
 from shared.database.pool import Database
 from shared.events import INCIDENTS, IncidentEvent
@@ -42,20 +38,7 @@ LEVELS: Final = {NONE: [_FIRST], UNUSED: [_FIRST, _TURNS], USED: [_TURNS, _FIRST
 
 
 def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="ladder-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # PostgreSQL runs under another user where this is root
-        asyncio.run(_run(folder))
-
-
-async def _run(folder: Path) -> None:
-    async with running(folder / "postgres") as url:
-        database = Database(url)
-        try:
-            await migrations.upgrade(database, "router", Path(_migrations).parent)
-            await _measure(database, url)
-        finally:
-            await database.close()
+    on_a_database_of_its_own(_measure)
 
 
 async def _measure(database: Database, url: str) -> None:

@@ -3,8 +3,11 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from shared.http.problems import Fault, Problem
 
@@ -23,6 +26,30 @@ def place_of(cursor: str) -> list[Any]:
     if not isinstance(place, list):
         raise bad_cursor()
     return place
+
+
+@contextmanager
+def reading_cursor() -> Iterator[None]:
+    """What a cursor holds is made sense of inside; whatever cannot be was made up. Raises a 422."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, OverflowError) as err:
+        raise bad_cursor() from err
+
+
+def moment_of(written: Any) -> datetime:
+    """A moment in a cursor, for `reading_cursor`."""
+    at = datetime.fromisoformat(written)
+    if at.tzinfo is None:
+        raise bad_cursor()
+    return at.astimezone(UTC)
+
+
+def moment_and_id(cursor: str) -> tuple[datetime, UUID]:
+    """A cursor that is a moment and an id. Raises a 422 for what is none."""
+    with reading_cursor():
+        at, identity = place_of(cursor)
+        return moment_of(at), UUID(identity)
 
 
 def number_of(cursor: str) -> int:

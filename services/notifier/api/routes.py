@@ -1,7 +1,7 @@
 """What can be asked of the notifier: somebody's stored inbox, deliveries, endpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -19,7 +19,7 @@ from services.notifier.storage.tables import delivery, endpoint_disabled, inbox_
 from shared.auth.access import Holder, KeyFirst
 from shared.database.pool import Database
 from shared.events import canary
-from shared.http.cursors import bad_cursor, cursor_of, number_of, place_of
+from shared.http.cursors import cursor_of, moment_and_id, number_of
 from shared.http.problems import MEDIA_TYPE, Fault, Problem
 from shared.policy import Bundle
 
@@ -335,11 +335,8 @@ def _cursor(row: Row[Any]) -> str:
 
 
 def _place(cursor: str) -> tuple[datetime, str]:
-    try:
-        at, identity = place_of(cursor)
-        return datetime.fromisoformat(at).astimezone(UTC), str(UUID(identity))
-    except (TypeError, ValueError, AttributeError, OverflowError) as err:
-        raise bad_cursor() from err
+    at, identity = moment_and_id(cursor)
+    return at, str(identity)
 
 
 def _unusable(field: str, reason: str) -> Problem:

@@ -20,7 +20,7 @@ from services.router.batch.dead_letter_store import Decided, Letter, State, Want
 from services.router.batch.engine import Engine
 from services.router.policy.compiled_cache import InForce
 from shared.eventlog.packed_headers import unpack
-from shared.http.cursors import bad_cursor, cursor_of, place_of
+from shared.http.cursors import bad_cursor, cursor_of, moment_of, place_of, reading_cursor
 from shared.http.problems import Problem
 
 _MOST: Final = 500
@@ -254,11 +254,8 @@ def _facts(letter: Letter) -> dict[str, Any]:
 def _opened(cursor: str | None) -> tuple[datetime, str] | None:
     if cursor is None:
         return None
-    try:
+    with reading_cursor():
         written, letter_id = place_of(cursor)
-        at = datetime.fromisoformat(written)
-        if at.tzinfo is None or not isinstance(letter_id, str) or "\0" in letter_id:
+        if not isinstance(letter_id, str) or "\0" in letter_id:
             raise bad_cursor()
-        return at.astimezone(UTC), letter_id
-    except (ValueError, TypeError, AttributeError, OverflowError) as err:
-        raise bad_cursor() from err
+        return moment_of(written), letter_id

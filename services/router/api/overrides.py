@@ -24,7 +24,7 @@ from services.router.duty import override_store as stored
 from services.router.duty.override_store import StoredOverride, Wanted
 from services.router.policy.compiled_cache import InForce
 from services.router.policy.missing_names import faults_of
-from shared.http.cursors import bad_cursor, cursor_of, place_of
+from shared.http.cursors import cursor_of, moment_and_id
 from shared.http.problems import Fault, Problem
 from shared.policy import Bundle
 from shared.policy.errors import nearest
@@ -140,7 +140,7 @@ def _add_list(router: APIRouter, engine: Engine, access: Access) -> None:
             schedule,
             in_utc(begins, "query:from") or caller.now,
             in_utc(ends, "query:to"),
-            _opened(cursor),
+            moment_and_id(cursor) if cursor is not None else None,
             limit + 1,
         )
         async with engine.database.reading.transaction("name a `schedule`, or a `to`") as connection:
@@ -320,16 +320,3 @@ def _id_of(written: str) -> uuid.UUID:
         return uuid.UUID(written)
     except ValueError as err:
         raise _not_found() from err
-
-
-def _opened(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
-    if cursor is None:
-        return None
-    try:
-        begins, override_id = place_of(cursor)
-        at = datetime.fromisoformat(begins)
-        if at.tzinfo is None:
-            raise bad_cursor()
-        return at.astimezone(UTC), uuid.UUID(override_id)
-    except (ValueError, TypeError, AttributeError, OverflowError) as err:
-        raise bad_cursor() from err

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import MAXYEAR, UTC, datetime
+from datetime import MAXYEAR
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import (
@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.stored import decode
 from services.router.tables import incident, timeline
-from shared.http.cursors import bad_cursor, cursor_of, number_of, place_of
+from shared.http.cursors import bad_cursor, cursor_of, moment_of, number_of, place_of, reading_cursor
 
 Sort: TypeAlias = Literal["newest", "pressing"]
 Condition: TypeAlias = ColumnElement[bool] | TextClause
@@ -231,28 +231,18 @@ def _behind(after: Sequence[Any] | None, sort: Sort) -> Sequence[ColumnElement[b
 def _opened(cursor: str | None, sort: Sort) -> Sequence[Any] | None:
     if cursor is None:
         return None
-    try:
+    with reading_cursor():
         kind, *place = place_of(cursor)
         if kind != sort:
             raise bad_cursor()
         if sort == "newest":
             opened_at, incident_id = place
-            return _instant(opened_at), uuid.UUID(incident_id)
+            return moment_of(opened_at), uuid.UUID(incident_id)
         priority, breach, value, incident_id = place
         if priority not in range(1, 6):
             raise bad_cursor()
-        at = breach if breach == _FOREVER else _instant(breach).isoformat()
+        at = breach if breach == _FOREVER else moment_of(breach).isoformat()
         return int(priority), at, float(value), uuid.UUID(incident_id)
-    except (ValueError, TypeError, AttributeError, OverflowError) as err:
-        raise bad_cursor() from err
-
-
-def _instant(written: str) -> datetime:
-    """In UTC, so that the database can hold it. Raises ValueError, OverflowError."""
-    at = datetime.fromisoformat(written)
-    if at.tzinfo is None:
-        raise ValueError("without an offset")
-    return at.astimezone(UTC)
 
 
 # The index leads with the integration: of these there are few, found by going from one to the next.

@@ -28,7 +28,7 @@ from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.duty import maintenance_windows, overlay, silence_store
 from services.router.duty.silence_store import Stored, Table, Wanted
 from services.router.policy.compiled_cache import InForce
-from shared.http.cursors import bad_cursor, cursor_of, place_of
+from shared.http.cursors import cursor_of, moment_and_id
 from shared.http.problems import Problem
 
 _MOST: Final = 500
@@ -162,7 +162,7 @@ def _add_list(router: APIRouter, engine: Engine, access: Access, kind: _Kind) ->
         cursor: Annotated[str | None, Query(max_length=500)] = None,
     ) -> Response:
         async with engine.database.reading.transaction("ask for fewer (`limit`)") as connection:
-            wanted = Wanted(past, _opened(cursor), limit + 1)
+            wanted = Wanted(past, moment_and_id(cursor) if cursor is not None else None, limit + 1)
             found = await silence_store.find(connection, kind.table, wanted, caller.now)
         last = found[limit - 1] if len(found) > limit else None
         following = cursor_of([last.made_at.isoformat(), str(last.id)]) if last else None
@@ -282,16 +282,3 @@ def _maintenance(stored: Stored, live: CompiledBundle, now: datetime) -> Mainten
 
 _SILENCE: Final = _Kind("silence", SilenceItem, SilenceList, _silence, "silence")
 _MAINTENANCE: Final = _Kind("maintenance", MaintenanceItem, MaintenanceList, _maintenance, "maintenance")
-
-
-def _opened(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
-    if cursor is None:
-        return None
-    try:
-        made_at, stored_id = place_of(cursor)
-        at = datetime.fromisoformat(made_at)
-        if at.tzinfo is None:
-            raise bad_cursor()
-        return at.astimezone(UTC), uuid.UUID(stored_id)
-    except (ValueError, TypeError, AttributeError, OverflowError) as err:
-        raise bad_cursor() from err

@@ -12,23 +12,10 @@ from tests.services.intake.fakes import (
     OPSGENIE,
     PAGER,
     SCRIPTS,
-    FakeLog,
     bearer,
-    intake,
     serving,
 )
 from tests.services.intake.test_posting import assert_problem
-
-
-@pytest.fixture
-def log():
-    return FakeLog()
-
-
-@pytest.fixture
-async def client(log):
-    async with intake(log) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

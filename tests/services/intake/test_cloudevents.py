@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.services.intake.fakes import CLOUD, CRM, PAGER, SCRIPTS, FakeLog, bearer, intake
+from tests.services.intake.fakes import CLOUD, CRM, PAGER, SCRIPTS, bearer
 from tests.services.intake.posts import recorded
 from tests.services.intake.test_posting import assert_problem
 
@@ -20,17 +20,6 @@ BINARY = KEY | {
     "ce-type": "com.example.disk.full",
 }
 ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "/db", "type": "com.example.disk.full"}
-
-
-@pytest.fixture
-def log():
-    return FakeLog()
-
-
-@pytest.fixture
-async def client(log):
-    async with intake(log) as client:
-        yield client
 
 
 async def test_a_structured_event_keeps_what_it_says(client, log):

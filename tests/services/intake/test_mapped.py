@@ -9,17 +9,6 @@ from tests.services.intake.test_posting import assert_problem
 PATH, HEADERS = "/v1/integrations/tickets", bearer(TICKETS)
 
 
-@pytest.fixture
-def log():
-    return FakeLog()
-
-
-@pytest.fixture
-async def client(log):
-    async with intake(log) as client:
-        yield client
-
-
 async def test_a_body_becomes_what_the_mapping_says_of_it(client, log):
     answer = await client.post(PATH, content=recorded("ticket.json"), headers=HEADERS)
     (event,) = log.events

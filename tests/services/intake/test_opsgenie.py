@@ -7,21 +7,10 @@ import pytest
 
 from services.intake.formats.opsgenie import VERBS, Opsgenie
 from services.intake.formats.opsgenie_ids import alert_id, alias_of, request_of
-from tests.services.intake.fakes import OPSGENIE, SCRIPTS, FakeLog, bearer, intake
+from tests.services.intake.fakes import OPSGENIE, SCRIPTS, bearer
 from tests.services.intake.posts import recorded
 
 GENIE = {"authorization": f"GenieKey {OPSGENIE}"}
-
-
-@pytest.fixture
-def log():
-    return FakeLog()
-
-
-@pytest.fixture
-async def client(log):
-    async with intake(log) as client:
-        yield client
 
 
 async def test_an_alert_of_alertmanagers_is_an_event_by_its_alias(client, log):

@@ -34,17 +34,6 @@ ENQUEUED = {"event_action": "trigger", "payload": {"summary": "s", "source": "x"
 GROUP = {"alerts": [{"status": "firing", "labels": {"alertname": "A"}}]}
 
 
-@pytest.fixture
-def log():
-    return FakeLog()
-
-
-@pytest.fixture
-async def client(log):
-    async with intake(log) as client:
-        yield client
-
-
 def assert_problem(response: httpx2.Response, status: int, kind: str, *fields: str):
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"

@@ -1,25 +1,12 @@
 """A sender's own id twice: the same event when it says the same, and never one that is accepted and dropped."""
 
-import pytest
-
-from tests.services.intake.fakes import CLOUD, SCRIPTS, FakeLog, bearer, intake
+from tests.services.intake.fakes import CLOUD, SCRIPTS, bearer, intake
 from tests.services.intake.test_posting import assert_problem
 
 ONCE = bearer(SCRIPTS) | {"idempotency-key": "post-1"}
 CLOUD_EVENT = {"specversion": "1.0", "id": "1", "source": "/db", "type": "com.example.disk.full"}
 STRUCTURED = bearer(CLOUD) | {"content-type": "application/cloudevents+json"}
 BATCH = bearer(CLOUD) | {"content-type": "application/cloudevents-batch+json"}
-
-
-@pytest.fixture
-def log():
-    return FakeLog()
-
-
-@pytest.fixture
-async def client(log):
-    async with intake(log) as client:
-        yield client
 
 
 async def test_the_same_idempotency_key_with_another_body_is_refused(client, log):
