@@ -13,7 +13,7 @@ from services.router.domain.draft.draft import derived_id
 from services.router.domain.lifecycle import late_trigger
 from services.router.domain.lifecycle.sender_silence import of_group
 from services.router.domain.model.compiled_bundle import CompiledBundle
-from services.router.domain.model.context import Cause, Context, Group, Other, Overlay
+from services.router.domain.model.context import Cause, Context, Group, MergeTarget, Overlay
 from services.router.domain.model.decision import Decision, Refusal, Spread
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import EventReceived, RelatedMessage, Signal
@@ -46,8 +46,8 @@ class LookedUp(dict[tuple[str, str], Group]):
         return None
 
 
-def _seen(incident: Incident) -> Other:
-    return Other(incident.id, incident.title, incident.status, incident.parent, incident.merged)
+def _seen(incident: Incident) -> MergeTarget:
+    return MergeTarget(incident.id, incident.title, incident.status, incident.parent, incident.merged)
 
 
 @dataclass
@@ -107,14 +107,14 @@ class Switchboard:
             groups=LookedUp(self._standing_groups()),
             causes=causes,
             rotations=dict(self.rotations),
-            troubled=self._troubled(),
-            others={other.id: _seen(other) for other in self.incidents.values()},
+            open_by_service=self._open_by_service(),
+            merge_targets={other.id: _seen(other) for other in self.incidents.values()},
         )
 
     def _standing_groups(self) -> dict[tuple[str, str], Group]:
         return {key: group for key, group in self.groups.items() if self.incidents[group.parent].is_open}
 
-    def _troubled(self) -> dict[str, list[Upstream]]:
+    def _open_by_service(self) -> dict[str, list[Upstream]]:
         found: dict[str, list[Upstream]] = {}
         for each in self.incidents.values():
             if each.is_open and each.service:

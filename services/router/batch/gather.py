@@ -196,8 +196,10 @@ class _Reading:
         await self.customers(_said_of_customers(unit))
         await self.causes()
         if live.upstream and any(isinstance(each.signal, _MAY_NAME_UPSTREAM) for each in unit.signals):
-            unit.relations.troubled = await relation_store.troubled(connection, live)
-        unit.relations.others = await relation_store.others(connection, list(_merged_into(unit.signals)))
+            unit.relations.open_by_service = await relation_store.open_by_service(connection, live)
+        unit.relations.merge_targets = await relation_store.merge_targets(
+            connection, list(_merged_into(unit.signals))
+        )
         if live.listens:
             unit.heard = await heard_since.heard(connection, unit.now, ahead=ahead)
         unit.rotations = dict(await rotation_store.read(connection, unit.usable_bundles()))

@@ -1,8 +1,8 @@
 """What happens when Ladder cannot decide (POLICY.md, rule 18): plain steps that evaluate no policy.
 
 An incident whose decision failed is *stuck*: it is tried again with backoff, and `last_resort` hears of it.
-An event for which no incident exists yet opens a *stand-in*: an incident without a policy, which gives way to
-the real one as soon as deciding works again.
+An event for which no incident exists yet opens a *placeholder*: an incident without a policy, which gives way
+to the real one as soon as deciding works again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -135,7 +135,7 @@ def page_as_well(decision: Decision, bundle: Bundle) -> Decision:
 
 
 def supersede(incident: Incident, why: str, now: datetime, by: str = ACTOR) -> Decision:
-    """Close a stand-in; its pages are off. `by`: whose doing it is, as the timeline names them."""
+    """Close a placeholder; its pages are off. `by`: whose doing it is, as the timeline names them."""
     closed = replace(
         incident,
         status="closed",
@@ -151,7 +151,7 @@ def supersede(incident: Incident, why: str, now: datetime, by: str = ACTOR) -> D
 
 
 def act_on_placeholder(incident: Incident, action: ActionTaken, now: datetime) -> Decision | None:
-    """Acknowledge or resolve a stand-in without a policy; None for every other action."""
+    """Acknowledge or resolve a placeholder without a policy; None for every other action."""
     if action.action == "resolve":
         why = f"resolved by {action.actor.name} before it could be decided"
         return supersede(incident, why, now, action.actor.name)

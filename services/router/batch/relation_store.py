@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import fan_out_queue
 from services.router.domain.model.compiled_bundle import CompiledBundle
-from services.router.domain.model.context import Cause, Group, Other
+from services.router.domain.model.context import Cause, Group, MergeTarget
 from services.router.domain.model.decision import Decision, Explains, Joined, Spread
 from services.router.domain.model.incident import Incident
 from services.router.domain.muting.suppression import AFTER_CAUSE
@@ -33,15 +33,15 @@ class Relations:
 
     groups: dict[tuple[str, str], Group | None] = field(default_factory=dict)
     causes: dict[str, list[Cause]] = field(default_factory=dict)
-    troubled: dict[str, list[Upstream]] = field(default_factory=dict)
-    others: dict[str, Other] = field(default_factory=dict)
+    open_by_service: dict[str, list[Upstream]] = field(default_factory=dict)
+    merge_targets: dict[str, MergeTarget] = field(default_factory=dict)
     joined: dict[tuple[str, str], tuple[Joined, datetime]] = field(default_factory=dict)
     explains: list[tuple[Incident, Explains]] = field(default_factory=list)
     spreads: list[Spread] = field(default_factory=list)
 
     def as_gathered(self) -> "Relations":
         """A copy to decide on, made before anything is."""
-        return Relations(dict(self.groups), dict(self.causes), dict(self.troubled), self.others)
+        return Relations(dict(self.groups), dict(self.causes), dict(self.open_by_service), self.merge_targets)
 
     def record(self, incident: Incident, decision: Decision) -> None:
         """Later signals of the batch see what was decided."""
@@ -55,7 +55,7 @@ class Relations:
         self.spreads.extend(decision.spreads)
         if self.groups and not incident.is_open:
             self._parent_ended(incident)
-        if incident.service in self.troubled:
+        if incident.service in self.open_by_service:
             self._trouble(incident)
 
     def _explained(self, incident: Incident, explains: Explains) -> None:
@@ -69,10 +69,10 @@ class Relations:
                 self.groups[key] = None
 
     def _trouble(self, incident: Incident) -> None:
-        others = [each for each in self.troubled[incident.service] if each.id != incident.id]
+        others = [each for each in self.open_by_service[incident.service] if each.id != incident.id]
         if incident.is_open:
             others.append(Upstream(id=incident.id, service=incident.service, title=incident.title))
-        self.troubled[incident.service] = others
+        self.open_by_service[incident.service] = others
 
 
 async def lock_groups(
@@ -110,7 +110,7 @@ async def causes(connection: AsyncConnection, live: CompiledBundle, now: datetim
     return found
 
 
-async def troubled(connection: AsyncConnection, live: CompiledBundle) -> dict[str, list[Upstream]]:
+async def open_by_service(connection: AsyncConnection, live: CompiledBundle) -> dict[str, list[Upstream]]:
     """The open incidents of every service that another one depends on, the newest of each."""
     services = sorted({name for upstream in live.upstream.values() for name in upstream})
     found: dict[str, list[Upstream]] = {name: [] for name in services}
@@ -121,15 +121,15 @@ async def troubled(connection: AsyncConnection, live: CompiledBundle) -> dict[st
     return found
 
 
-async def others(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Other]:
+async def merge_targets(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, MergeTarget]:
     """Other incidents as they are now, by their ids."""
     if not ids:
         return {}
     return {
-        str(row.id): Other(
+        str(row.id): MergeTarget(
             str(row.id), row.title, row.status, str(row.parent) if row.parent else "", bool(row.merged)
         )
-        for row in await connection.execute(_OTHERS, {"ids": list(ids)})
+        for row in await connection.execute(_MERGE_TARGETS, {"ids": list(ids)})
     }
 
 
@@ -219,7 +219,7 @@ _TROUBLED: Final = text("""
     ) AS i
 """)
 # Index incident_pkey.
-_OTHERS: Final = text("""
+_MERGE_TARGETS: Final = text("""
     SELECT id, title, status, parent, CAST(state ->> 'merged' AS boolean) AS merged FROM router.incident
     WHERE id = ANY(CAST(:ids AS uuid[]))
 """)

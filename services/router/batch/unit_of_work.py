@@ -113,8 +113,8 @@ class UnitOfWork:
             customers=self.customers,
             groups=relations.groups,
             causes=relations.causes,
-            troubled=relations.troubled,
-            others=relations.others,
+            open_by_service=relations.open_by_service,
+            merge_targets=relations.merge_targets,
             rotations=self.rotations,
             heard=self.heard,
         )

@@ -75,7 +75,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class MergeTarget:
     """Another incident, as it was when somebody named it: what a merge has to know."""
 
     id: str
@@ -121,6 +121,8 @@ class Context:
     groups: Mapping[tuple[str, str], Group | None] = field(default_factory=dict)
     causes: Mapping[str, Sequence[Cause]] = field(default_factory=dict)  # by suppression rule
     rotations: Mapping[tuple[str, str], str] = field(default_factory=dict)  # round_robin: last name asked
-    troubled: Mapping[str, Sequence[Upstream]] = field(default_factory=dict)  # open incidents, by service
-    others: Mapping[str, Other] = field(default_factory=dict)  # by id: what an action names
+    open_by_service: Mapping[str, Sequence[Upstream]] = field(
+        default_factory=dict
+    )  # open incidents, by service
+    merge_targets: Mapping[str, MergeTarget] = field(default_factory=dict)  # by id: what an action names
     heard: Heard | None = None  # None: all along

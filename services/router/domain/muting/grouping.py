@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from services.router.domain.draft.draft import LADDER, Draft, derived_id
 from services.router.domain.model.compiled_bundle import Rule
-from services.router.domain.model.context import Other
+from services.router.domain.model.context import MergeTarget
 from services.router.domain.model.decision import Joined, Refusal
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.parts import Grouped, Members, Merged
@@ -175,7 +175,7 @@ def merge(draft: Draft, into: str) -> Refusal | None:
     refusal = _no_merge(draft, into)
     if refusal is not None:
         return refusal
-    incident, other = draft.incident, draft.context.others[into]
+    incident, other = draft.incident, draft.context.merge_targets[into]
     if incident.parent:
         draft.signal(incident.parent, "left", open=incident.is_open)
     if incident.members:
@@ -211,7 +211,7 @@ def merge(draft: Draft, into: str) -> Refusal | None:
 
 def _no_merge(draft: Draft, into: str) -> Refusal | None:
     """Why it cannot be merged into that one; None when it can."""
-    other = draft.context.others.get(into)
+    other = draft.context.merge_targets.get(into)
     if other is None and into != draft.incident.id:
         return Refusal("invalid", f"merge needs `into`: no incident has the id {into!r}")
     why = unless_it_may_merge(draft) or (_why_not(draft, other) if other is not None else _ITSELF)
@@ -229,7 +229,7 @@ def unless_it_may_merge(draft: Draft) -> str:
     return "it is closed already" if incident.status == "closed" else ""
 
 
-def _why_not(draft: Draft, other: Other) -> str:
+def _why_not(draft: Draft, other: MergeTarget) -> str:
     if other.id == draft.incident.id:
         return _ITSELF
     if other.parent == draft.incident.id and other.merged:

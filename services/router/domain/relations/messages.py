@@ -352,7 +352,7 @@ def name_upstream(draft: Draft) -> None:
     found = tuple(
         each
         for service in upstream
-        for each in draft.context.troubled.get(service, ())
+        for each in draft.context.open_by_service.get(service, ())
         if each.id != draft.incident.id
     )[:_UPSTREAM_TOLD]
     known = {each.id for each in draft.incident.may_follow_from}
