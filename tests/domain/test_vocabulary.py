@@ -1,7 +1,7 @@
 """Each word in which decisions are put has its place wherever somebody has to know what to do with it."""
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -10,6 +10,8 @@ from services.router.domain.draft import draft
 from services.router.domain.draft.expression_values import values
 from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
+from services.router.domain.model.incident_fields import ChainFields, IncidentFields
+from services.router.domain.model.parts import Chain
 from services.router.domain.model.vocabulary import EntryKind
 from tests.domain.tale import Tale
 
@@ -45,3 +47,8 @@ def test_a_change_of_whatever_expressions_see_makes_them_look_again():
     seen = {name for names in draft._SEEN_AS.values() for name in names}
     assert seen == values(story.standing, Context(story.policy), "desk").keys()
     assert draft._SEEN_AS.keys() | draft._STANDING <= set(Incident.__struct_fields__)
+
+
+@pytest.mark.parametrize(("fields", "struct"), [(IncidentFields, Incident), (ChainFields, Chain)])
+def test_what_a_draft_may_set_are_the_fields_that_there_are(fields, struct):
+    assert get_type_hints(fields) == get_type_hints(struct)

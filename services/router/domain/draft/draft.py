@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from msgspec.structs import replace
 
@@ -18,6 +18,7 @@ from services.router.domain.model.compiled_bundle import CompiledBundle, Escalat
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Audience, Decision, Entry, Explains, Joined, Spread
 from services.router.domain.model.incident import MUTED, OPEN, Incident
+from services.router.domain.model.incident_fields import ChainFields, IncidentFields
 from services.router.domain.model.parts import OpenPage
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.snapshot import snapshot
@@ -209,7 +210,7 @@ class Draft:
             return chain.state
         return self.policy.names[chain.level]
 
-    def set(self, **changes: Any) -> None:
+    def set(self, **changes: Unpack[IncidentFields]) -> None:
         """Change fields of the record."""
         before = self.incident
         self.incident = after = replace(before, **changes)
@@ -240,7 +241,7 @@ class Draft:
         if policy is not None:
             self.policy = policy
 
-    def set_chain(self, **changes: Any) -> None:
+    def set_chain(self, **changes: Unpack[ChainFields]) -> None:
         """Change fields of the chain."""
         self.set(chain=replace(self.incident.chain, **changes))
 
@@ -296,14 +297,14 @@ class Draft:
 
     def seen_with(self, *, round: int) -> Activation:  # noqa: A002 - the name that expressions know
         """What expressions would see in another round."""
-        return self._seen(self.incident, round=round)
+        return self._seen(self.incident, {"round": round})
 
     def seen_before(self, incident: Incident) -> Activation:
         """What expressions saw of an earlier state of the record."""
         return self._seen(incident)
 
-    def _seen(self, incident: Incident, **instead: Any) -> Activation:
-        names = expression_values.values(incident, self.context, self.level_name) | instead
+    def _seen(self, incident: Incident, instead: dict[str, int] | None = None) -> Activation:
+        names = expression_values.values(incident, self.context, self.level_name) | (instead or {})
         return Activation(names, open=self._is_open, on_call=self._on_call, failures=self.failures)
 
     def _is_open(self, calendar: str) -> bool:

@@ -4,7 +4,7 @@ Which step it is, says `next_step`; when, and why, says `chain`.
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 import msgspec
 
@@ -14,6 +14,7 @@ from services.router.domain.draft.wording import span
 from services.router.domain.escalation import hold_until, modes
 from services.router.domain.escalation.next_step import Candidate, Step, otherwise
 from services.router.domain.model.compiled_bundle import CompiledLevel
+from services.router.domain.model.incident_fields import ChainFields
 from services.router.domain.model.parts import ChainState
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.vocabulary import Through
@@ -137,10 +138,11 @@ def _stand_quietly(draft: Draft, level: int, round_: int, cause: str, *, named: 
     draft.say("muted", f"{place(draft)} is not asked{_because(cause)}: {where}", Reason("rule 11"))
 
 
-def _stand(draft: Draft, **changes: Any) -> None:
+def _stand(draft: Draft, **changes: Unpack[ChainFields]) -> None:
     """Move to another place of the ladder; a move up is counted."""
     before = draft.incident.chain
-    draft.set_chain(**{"ends": None} | changes)
+    changes.setdefault("ends", None)
+    draft.set_chain(**changes)
     after = draft.incident.chain
     if not before.unasked and (after.round, after.level) > (before.round, before.level):
         draft.set(handed_up=draft.incident.handed_up + 1)

@@ -59,8 +59,9 @@ def _severity(draft: Draft) -> Iterator[str]:
     if now == before or now is None:
         return
     worst = draft.incident.severest or before or "error"  # one that was never given counts as error
-    draft.set(severest=min(now, worst, key=classify.OF_SEVERITY.__getitem__))
-    if classify.OF_SEVERITY[now] < classify.OF_SEVERITY[worst]:
+    is_worse = classify.OF_SEVERITY[now] < classify.OF_SEVERITY[worst]
+    draft.set(severest=now if is_worse else worst)
+    if is_worse:
         yield f"severity {before or 'not given'} → {now}"
 
 
