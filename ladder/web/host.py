@@ -27,7 +27,7 @@ from ladder.serving import open_files
 from ladder.web import docs_page, front_page
 from ladder.web.edge import BODY_LIMIT, Edge, declared_path, problem_of
 from ladder.web.openapi import complete, parameters
-from shared.auth.failed_attempts import FailedAttempts, judged
+from shared.auth.failed_attempts import FailedAttempts, answer_to
 from shared.http.problems import MEDIA_TYPE, Fault, Problem
 from shared.service import KnownPolicy, Service
 
@@ -301,5 +301,5 @@ async def _refuse_unknown_parameters(request: Request) -> None:
 
 
 async def _problem(request: Request, err: Exception) -> JSONResponse:
-    problem = judged(request.scope, problem_of(err))
+    problem = answer_to(request.scope, problem_of(err))
     return JSONResponse(problem.body(), problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE)

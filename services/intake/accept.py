@@ -23,7 +23,7 @@ from services.intake.publisher import Publisher, unavailable
 from services.intake.request_body import HungUpError, is_lines
 from services.intake.signers import Signers
 from shared import telemetry
-from shared.auth.failed_attempts import judged, passed
+from shared.auth.failed_attempts import answer_to, passed
 from shared.crash import crash_point
 from shared.events import IncidentEvent
 from shared.http.problems import Fault, Problem
@@ -182,7 +182,7 @@ def _judged(format_of: Format, scope: Scope, problem: Problem) -> Problem:
     """A wrong key too many is a 429; not where the format calls it an invalid event, whose clients try again
     for ever after a 429.
     """
-    throttled = judged(scope, problem)
+    throttled = answer_to(scope, problem)
     return throttled if format_of.refused(problem)[0] == problem.status else problem
 
 

@@ -20,7 +20,7 @@ from shared.clock import utcnow
 from shared.eventlog import EventLog
 from shared.eventlog.codec import encode
 from shared.events import IncidentEvent
-from shared.events.post_counts import ACCEPTED, IGNORED, MOST, REASON_LENGTH, Counted, told
+from shared.events.post_counts import ACCEPTED, IGNORED, MOST, REASON_LENGTH, Counted, as_event
 from shared.http.problems import Problem
 from shared.loops.outage import Outage
 from shared.loops.repeat import for_ever
@@ -126,7 +126,7 @@ class PostReports:
             return False
         if self._unacknowledged is None:
             keys = list(self._counts)[:MOST]
-            self._unacknowledged = told([self._counts.pop(key) for key in keys], now)
+            self._unacknowledged = as_event([self._counts.pop(key) for key in keys], now)
             self._published_at = now
         assert self._log is not None
         await self._log.publish([encode(self._unacknowledged)])

@@ -10,7 +10,7 @@ from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.plan import NAMESPACE, Plan, park
 from services.notifier.storage.deliveries import IncidentVersion
 from shared.eventlog import Received
-from shared.eventlog.dead_letters import fitted
+from shared.eventlog.dead_letters import fit_into_record
 from shared.events import REPLAYED, DeadLetter, DeliveryReport, IncidentChanged, Message
 
 
@@ -123,4 +123,4 @@ def dead_letter_of(record: Received, reason: str, now: datetime) -> DeadLetter:
         record_headers=dict(record.headers),
         record_value=record.value,
     )
-    return fitted(dead_letter)
+    return fit_into_record(dead_letter)

@@ -19,9 +19,9 @@ from shared.outbox import processed_messages
 log = telemetry.logger(__name__)
 
 
-def is_told(inbound: InboundSignal) -> bool:
+def is_post_counts(inbound: InboundSignal) -> bool:
     """Whether this says what became of posts."""
-    return isinstance(inbound.signal, EventReceived) and post_counts.is_told(inbound.signal.event)
+    return isinstance(inbound.signal, EventReceived) and post_counts.is_post_counts(inbound.signal.event)
 
 
 async def accept(engine: Engine, signals: Iterable[InboundSignal]) -> None:

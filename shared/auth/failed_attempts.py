@@ -69,7 +69,7 @@ class _Window:
     failures: int = 0
 
 
-def judged(scope: Scope, problem: Problem) -> Problem:
+def answer_to(scope: Scope, problem: Problem) -> Problem:
     """What is answered: the problem itself, or a 429 where a wrong key was one too many."""
     if not isinstance(problem, WrongKey):
         return problem

@@ -16,7 +16,7 @@ _LARGEST_HEADERS: Final = 256 * 1024
 _SLACK: Final = 64  # quotes, padding
 
 
-def fitted(letter: DeadLetter) -> DeadLetter:
+def fit_into_record(letter: DeadLetter) -> DeadLetter:
     """The letter with the true size and hash of its value, and with as much of it as the log takes.
 
     Key, headers and value are cut from their ends; the reason says so.

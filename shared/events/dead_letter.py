@@ -10,7 +10,7 @@ class DeadLetter(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A record that could not be read or applied, with the reason it was set aside.
 
     It holds as much of the record as the log takes: whole where `record_value` has `true_size` bytes
-    (`shared.eventlog.dead_letters.fitted`).
+    (`shared.eventlog.dead_letters.fit_into_record`).
     """
 
     topic: ClassVar[str] = DEAD_LETTER

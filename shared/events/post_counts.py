@@ -37,7 +37,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event: int | None = None
 
 
-def told(counts: Sequence[Counted], now: datetime) -> IncidentEvent:
+def as_event(counts: Sequence[Counted], now: datetime) -> IncidentEvent:
     """The event that says so. Sent again it is the same one."""
     name = str(uuid.uuid4())
     return IncidentEvent(
@@ -53,7 +53,7 @@ def told(counts: Sequence[Counted], now: datetime) -> IncidentEvent:
     )
 
 
-def is_told(event: IncidentEvent) -> bool:
+def is_post_counts(event: IncidentEvent) -> bool:
     """Whether this event is such a one."""
     return (
         event.integration == OWN_INTEGRATION

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.eventlog import codec
-from shared.eventlog.dead_letters import fitted
+from shared.eventlog.dead_letters import fit_into_record
 from shared.eventlog.placement import size_of
 from shared.events import INCIDENTS, LARGEST_RECORD, MAX_BYTES, DeadLetter
 
@@ -23,7 +23,7 @@ def letter(value: bytes, **fields: Any) -> DeadLetter:
 
 
 def test_a_small_letter_is_whole_with_its_size_and_hash() -> None:
-    made = fitted(letter(b"not json", record_headers={"ce_id": b"1"}))
+    made = fit_into_record(letter(b"not json", record_headers={"ce_id": b"1"}))
     assert (made.record_value, made.true_size, made.record_headers) == (b"not json", 8, {"ce_id": b"1"})
     assert made.sha256 == hashlib.sha256(b"not json").hexdigest()
     assert made.reason == "cannot be read"
@@ -42,7 +42,7 @@ def test_a_small_letter_is_whole_with_its_size_and_hash() -> None:
 def test_a_letter_about_the_largest_record_carries_as_much_of_it_as_fits(fields: dict[str, Any]) -> None:
     """Base64 makes it a third larger: its beginning goes, with the true size and hash of the whole."""
     whole = b"x" * (MAX_BYTES - 1)
-    made = fitted(letter(whole, **fields))
+    made = fit_into_record(letter(whole, **fields))
     assert size_of(codec.encode(made)) <= LARGEST_RECORD
     assert whole.startswith(made.record_value)
     assert len(made.record_value) > 2_000_000

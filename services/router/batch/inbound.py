@@ -17,7 +17,7 @@ from services.router.domain.model.signals import (
     TimerFired,
 )
 from shared.eventlog import Received, codec
-from shared.eventlog.dead_letters import fitted
+from shared.eventlog.dead_letters import fit_into_record
 from shared.events import INCIDENTS, DeadLetter, DeliveryReport, IncidentEvent, RelatedChanged
 
 Key: TypeAlias = tuple[str, str]
@@ -72,7 +72,7 @@ def own_event(event: IncidentEvent) -> InboundSignal:
 
 def telling_of(letter: DeadLetter) -> InboundSignal:
     """The event that tells of a dead letter; as much of the record as the log takes goes with it."""
-    letter = fitted(letter)
+    letter = fit_into_record(letter)
     event = dead_letters.event_of(letter)
     address = (event.integration, event.dedup_key)
     return InboundSignal(EventReceived(event), address, letter.letter_id, dead_letter=letter)

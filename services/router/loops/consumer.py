@@ -84,8 +84,10 @@ class Consuming:
         read = [heartbeats.read(record) or inbound.read(record) for record in records]
         beats = [each for each in read if isinstance(each, HeartbeatReceived)]
         canaries = [each for each in read if isinstance(each, InboundSignal) and canary.is_canary(each)]
-        told = [each for each in read if isinstance(each, InboundSignal) and post_counts.is_told(each)]
-        others = [each for each in read if isinstance(each, InboundSignal) and not post_counts.is_told(each)]
+        told = [each for each in read if isinstance(each, InboundSignal) and post_counts.is_post_counts(each)]
+        others = [
+            each for each in read if isinstance(each, InboundSignal) and not post_counts.is_post_counts(each)
+        ]
         signals = [each for each in others if not canary.is_canary(each)]
         metrics.BATCH_SIGNALS.observe(len(records))
         # Beats last: what is wrong with them must not keep events waiting.

@@ -9,7 +9,7 @@ from shared.auth.failed_attempts import WrongKey
 from shared.eventlog import LogUnavailableError
 from shared.eventlog.codec import decode
 from shared.events import IncidentEvent
-from shared.events.post_counts import Counted, counts_in, is_told
+from shared.events.post_counts import Counted, counts_in, is_post_counts
 from shared.http.problems import Fault, Problem
 from tests.services.intake.fakes import CRM, PROMETHEUS, SCRIPTS, TICKETS, FakeLog, bearer, intake
 from tests.services.intake.posts import NOW
@@ -24,7 +24,7 @@ def counted(log: FakeLog) -> dict[tuple[str, str], Counted]:
     found: dict[tuple[str, str], Counted] = {}
     for record in log.told:
         event = decode(IncidentEvent, record.value, record.headers)
-        for each in counts_in(event) if is_told(event) else ():
+        for each in counts_in(event) if is_post_counts(event) else ():
             before = found.get((each.integration, each.outcome))
             count = each.count + (before.count if before else 0)
             found[each.integration, each.outcome] = Counted(

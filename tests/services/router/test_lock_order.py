@@ -321,7 +321,7 @@ async def canary_round(house: Api) -> None:
 
 async def counts(house: Api) -> None:
     counted = [posts.Counted(integration="test", outcome="accepted", count=1, at=utcnow())]
-    await post_counts.accept(house.desk.engine, [own_event(posts.told(counted, utcnow()))])
+    await post_counts.accept(house.desk.engine, [own_event(posts.as_event(counted, utcnow()))])
     house.desk.engine.failures.add({("hash", "routes[0].when"): Count("no such key")})
     await house.desk.engine.failures.store_once()
 

@@ -9,7 +9,7 @@ from services.router import post_counts
 from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.signals import EventReceived
 from shared.events import IncidentEvent
-from shared.events.post_counts import Counted, told
+from shared.events.post_counts import Counted, as_event
 from tests.domain.tale import bundle
 from tests.services.router.desk import NOON, Desk
 from tests.services.router.test_api import Api, api_of, keys
@@ -28,7 +28,7 @@ def counted(outcome: str, count: int, minutes: int, **more: object) -> Counted:
 
 async def take(desk: Desk, *events: IncidentEvent) -> None:
     signals = [InboundSignal(EventReceived(event), (event.integration, event.dedup_key)) for event in events]
-    assert all(post_counts.is_told(each) for each in signals)
+    assert all(post_counts.is_post_counts(each) for each in signals)
     await post_counts.accept(desk.engine, signals)
 
 
@@ -37,8 +37,8 @@ async def test_whoever_asks_sees_what_was_accepted_and_refused_and_why_of_all_re
 ) -> None:
     assert "test" in bundle().integrations
     fault = "The event cannot be accepted: /3/title: needed for a trigger"
-    one = told([counted("accepted", 5, 1), counted("invalid-event", 1, 2, reason=fault, event=3)], NOON)
-    other = told(
+    one = as_event([counted("accepted", 5, 1), counted("invalid-event", 1, 2, reason=fault, event=3)], NOON)
+    other = as_event(
         [
             counted("accepted", 2, 0),
             counted("unauthorized", 40, 1, reason="A key is needed"),
@@ -46,7 +46,7 @@ async def test_whoever_asks_sees_what_was_accepted_and_refused_and_why_of_all_re
         ],
         NOON,
     )
-    older = told([counted("invalid-event", 2, 0, reason="an earlier one")], NOON)
+    older = as_event([counted("invalid-event", 2, 0, reason="an earlier one")], NOON)
     await take(desk, one, other)
     await take(desk, one, older)  # the first one comes again
     answer = await served.get("/v1/integrations/test")
@@ -70,7 +70,7 @@ async def test_whoever_asks_sees_what_was_accepted_and_refused_and_why_of_all_re
 
 
 async def test_what_another_release_tells_is_passed_over(desk: Desk) -> None:
-    event = told([counted("accepted", 1, 0)], NOON)
+    event = as_event([counted("accepted", 1, 0)], NOON)
     event.attributes["counts"] += [{"integration": "test"}, "x", {"count": "many"}]
     await take(desk, event)
     assert [row.count for row in await desk.sql("SELECT count FROM router.post")] == [1]

@@ -29,7 +29,7 @@ from services.router.domain.model.incident import Incident
 from services.router.policy.compiled_cache import moment, required
 from services.router.settings import RouterSettings
 from shared import telemetry
-from shared.auth.failed_attempts import WrongKey, judged
+from shared.auth.failed_attempts import WrongKey, answer_to
 from shared.clock import utcnow
 from shared.http.problems import Problem
 from shared.policy import Bundle
@@ -266,7 +266,7 @@ async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
 def _broken(request: Request) -> HTMLResponse:
     """The page of a link that is none; too many of them from one address wait."""
     wrong = WrongKey(404, "broken-link", "Not a valid link", sort="link")
-    problem = judged(request.scope, wrong)
+    problem = answer_to(request.scope, wrong)
     if problem is wrong:
         return pages.broken()
     page = pages.message("Too many links that are not valid", "Try again in a minute.", problem.status)
