@@ -12,8 +12,7 @@ from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.sending.disabled_endpoints import DisabledEndpoints
 from services.notifier.sending.record import first_time
 from services.notifier.sending.still_wanted import Claims
-from services.notifier.storage import backlog, superseded_pages
-from services.notifier.storage import deliveries as store
+from services.notifier.storage import attempt_outcomes, backlog, superseded_pages
 from services.notifier.storage.tables import SCHEMA
 from shared import telemetry
 from shared.clock import stopwatch
@@ -59,13 +58,13 @@ class Maintenance:
 
 
 async def _give_up_overdue(connection: AsyncConnection, now: datetime) -> None:
-    overdue = await store.overdue(connection, now)
+    overdue = await attempt_outcomes.overdue(connection, now)
     if not overdue:
         return
-    await store.lock_pages(connection, overdue)
+    await attempt_outcomes.lock_pages(connection, overdue)
     why = "given up: its time is over"
-    await store.fail(connection, [delivery.id for delivery in overdue], why)
-    unreachable = await store.unreachable_pages(connection, overdue)
+    await attempt_outcomes.fail(connection, [delivery.id for delivery in overdue], why)
+    unreachable = await attempt_outcomes.unreachable_pages(connection, overdue)
     reports = [
         report(one, "failed", why, unreachable=first_time(unreachable, one.page_id), now=now)
         for one in overdue

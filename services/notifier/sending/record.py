@@ -22,9 +22,8 @@ from services.notifier.domain.delivery_outcome import Verdict, after_failure, re
 from services.notifier.sending.attempt import Attempt, Unwanted
 from services.notifier.sending.disabled_endpoints import DisabledEndpoints
 from services.notifier.sending.still_wanted import Claims
-from services.notifier.storage import deliveries as store
-from services.notifier.storage import end_notices, superseded_pages
-from services.notifier.storage.deliveries import AttemptOutcome
+from services.notifier.storage import attempt_outcomes, end_notices, superseded_pages
+from services.notifier.storage.attempt_outcomes import AttemptOutcome
 from services.notifier.storage.tables import SCHEMA
 from shared import telemetry
 from shared.database.pool import Database
@@ -168,9 +167,9 @@ class Recorder:
         failed = [outcome.delivery for outcome in outcomes if outcome.state == "failed"]
         async with self._database.transaction() as connection:
             if failed:
-                await store.lock_pages(connection, failed)
-            after = await store.record(connection, outcomes)
-            unreachable = await store.unreachable_pages(connection, failed) if failed else set()
+                await attempt_outcomes.lock_pages(connection, failed)
+            after = await attempt_outcomes.record(connection, outcomes)
+            unreachable = await attempt_outcomes.unreachable_pages(connection, failed) if failed else set()
             reports = [
                 report(
                     outcome.delivery,
@@ -211,11 +210,11 @@ def first_time(pages: set[str], page_id: str) -> bool:
     return True
 
 
-def _is_in(after: Mapping[str, store.StateAfter], page: Delivery, state: State) -> bool:
+def _is_in(after: Mapping[str, attempt_outcomes.StateAfter], page: Delivery, state: State) -> bool:
     return page.is_page and page.id in after and after[page.id].state == state
 
 
-def _is_over(after: Mapping[str, store.StateAfter], page: Delivery) -> bool:
+def _is_over(after: Mapping[str, attempt_outcomes.StateAfter], page: Delivery) -> bool:
     """Whether its incident was settled while this page was under way: an end notice waited for it."""
     return page.is_page and page.id in after and after[page.id].settled
 

@@ -1,0 +1,120 @@
+"""What became of attempts, written down over a whole batch: the state of each delivery, and of its page.
+
+Nothing here commits.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notifier.domain.delivery import Delivery, State
+from services.notifier.storage.deliveries import FIELDS, delivery_of
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """The outcome of one attempt, to write down."""
+
+    delivery: Delivery
+    state: State
+    at: datetime
+    started_at: datetime
+    error: str = ""
+    next_attempt_at: datetime | None = None
+
+
+_RECORD: Final = text("""
+    UPDATE notifier.delivery AS d SET
+        state = CASE WHEN r.state = 'pending' AND (d.page_id <> '' OR d.event = 'call')
+                          AND i.settled_version > d.version
+                     THEN 'cancelled' ELSE r.state END,
+        lease_until = NULL,
+        next_attempt_at = coalesce(r.next_attempt_at, d.next_attempt_at),
+        last_error = r.error,
+        first_attempt_at = coalesce(d.first_attempt_at, r.started_at),
+        sent_at = CASE WHEN r.state IN ('sent', 'delivered') THEN r.started_at ELSE d.sent_at END
+    FROM unnest(CAST(:id AS uuid[]), CAST(:incident_id AS text[]), CAST(:attempts AS integer[]),
+                CAST(:state AS text[]), CAST(:error AS text[]), CAST(:next AS timestamptz[]),
+                CAST(:started AS timestamptz[]))
+         AS r (id, incident_id, attempts, state, error, next_attempt_at, started_at)
+         JOIN notifier.incident AS i ON i.id = r.incident_id
+    WHERE d.id = r.id AND (d.state = 'sending' AND d.attempts = r.attempts
+                           OR r.state IN ('sent', 'delivered') AND d.state IN ('pending', 'sending'))
+    RETURNING d.id::text, d.state, i.settled_version > d.version AS settled
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class StateAfter:
+    """The state of a delivery after an attempt, and whether its incident's pages were settled meanwhile."""
+
+    state: str
+    settled: bool
+
+
+async def record(connection: AsyncConnection, outcomes: Sequence[AttemptOutcome]) -> Mapping[str, StateAfter]:
+    """Write down what became of attempts; by id.
+
+    An outcome of a claim that another one replaced is passed over, unless the message went out.
+    """
+    values = {
+        "id": [one.delivery.id for one in outcomes],
+        "incident_id": [one.delivery.incident_id for one in outcomes],
+        "attempts": [one.delivery.attempts for one in outcomes],
+        "state": [one.state for one in outcomes],
+        "error": [one.error for one in outcomes],
+        "next": [one.next_attempt_at for one in outcomes],
+        "started": [one.started_at for one in outcomes],
+    }
+    return {row.id: StateAfter(row.state, row.settled) for row in await connection.execute(_RECORD, values)}
+
+
+async def lock_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]) -> None:
+    """Lock every delivery of these pages, so that the last failure of a page knows that it is the last."""
+    statement = text("""
+        SELECT 1 FROM notifier.delivery
+        WHERE incident_id = ANY(CAST(:incidents AS text[])) AND page_id = ANY(CAST(:pages AS text[]))
+        ORDER BY id FOR UPDATE
+    """)
+    await connection.execute(statement, _pages(deliveries))
+
+
+async def unreachable_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]) -> set[str]:
+    """Those of these pages of which every delivery has failed for good."""
+    statement = text("""
+        SELECT page_id FROM notifier.delivery
+        WHERE incident_id = ANY(CAST(:incidents AS text[])) AND page_id = ANY(CAST(:pages AS text[]))
+        GROUP BY page_id HAVING bool_and(state = 'failed')
+    """)
+    return set((await connection.execute(statement, _pages(deliveries))).scalars())
+
+
+def _pages(deliveries: Iterable[Delivery]) -> dict[str, list[str]]:
+    listed = [delivery for delivery in deliveries if delivery.is_page]
+    return {
+        "incidents": sorted({delivery.incident_id for delivery in listed}),
+        "pages": sorted({delivery.page_id for delivery in listed}),
+    }
+
+
+async def overdue(connection: AsyncConnection, now: datetime) -> list[Delivery]:
+    """Lock pending deliveries whose time is over (their endpoint took nothing), at most 500."""
+    statement = text(f"""
+        SELECT {FIELDS} FROM notifier.delivery AS d
+        WHERE d.state = 'pending' AND d.give_up_at <= :now LIMIT 500 FOR UPDATE SKIP LOCKED
+    """)
+    return [delivery_of(row) for row in await connection.execute(statement, {"now": now})]
+
+
+async def fail(connection: AsyncConnection, ids: Sequence[str], error: str) -> None:
+    """From pending to failed: for rows locked by `overdue`."""
+    statement = text("""
+        UPDATE notifier.delivery SET state = 'failed', held = NULL,
+               last_error = CASE WHEN last_error = '' THEN :error ELSE :error || ': ' || last_error END
+        WHERE id = ANY(CAST(:ids AS uuid[]))
+    """)
+    await connection.execute(statement, {"ids": ids, "error": error})
