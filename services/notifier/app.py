@@ -1,4 +1,4 @@
-"""The notifier, assembled: what it follows, what it runs, and whether it is ready."""
+"""The notifier, assembled: what it consumes, the loops it runs, and whether it is ready."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -164,7 +164,7 @@ class Notifier:
             stack.enter_context(self._pulses.beating())
             await stack.enter_async_context(self._relay.running())
             await stack.enter_async_context(self._sender.running())
-            # It ends when its tasks have: the sender, which ends after it, is handed nothing more.
+            # It ends once its tasks have: the sender, which stops after it, is handed nothing more.
             group = await stack.enter_async_context(asyncio.TaskGroup())
             consuming = repeat(self._joining, self._consume, beat=self._beat)
             outage = self._database.outage
@@ -190,7 +190,7 @@ class Notifier:
                 self._beat()
 
     async def consume_once(self, consumer: Consumer, commits: Commits) -> int:
-        """Fetch a batch and apply it, whatever goes wrong meanwhile; how many records."""
+        """Fetch a batch and apply it, retrying whatever goes wrong; the number of records."""
         asked_at = stopwatch()
         wait_seconds = 0.02 if self._consumption.holding else 1.0
         records = await consumer.fetch(MOST, wait_seconds)

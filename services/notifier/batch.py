@@ -1,4 +1,4 @@
-"""What a batch comes to: of each record its plan or its letter, of each incident what holds in the end."""
+"""What a batch of records comes to: a plan or a dead letter each, and the last version of each incident."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ class ReadRecord:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What one record comes to: its message's plan, or the letter with which it is set aside."""
+    """What one record comes to: its message's plan, or the dead letter that sets it aside."""
 
     read: ReadRecord | None
     plan: Plan
@@ -34,7 +34,7 @@ class Planned:
     def identity(self) -> str:
         if self.read is not None:
             again = self.read.record.headers.get(REPLAYED, b"")
-            # a letter that somebody sends again was done with under its own id
+            # a dead letter that is replayed was already processed under its own id
             return self.read.message.message_id + (
                 f" again {again.decode(errors='replace')}" if again else ""
             )
@@ -43,13 +43,13 @@ class Planned:
 
 
 def outgoing(fresh: Iterable[Planned]) -> list[Message]:
-    """What the router hears of a batch at once, and what is set aside."""
+    """What a batch publishes at once: dead letters, and reports for the router."""
     letters: list[Message] = [one.dead_letter for one in fresh if one.dead_letter]
     return letters + [report for one in fresh for report in one.plan.reports]
 
 
 def first_of_each(planned: Sequence[Planned], fresh: frozenset[str]) -> list[Planned]:
-    """Those that are new, each once, in the log's order."""
+    """The new ones, each once, in the log's order."""
     left = set(fresh)
     taken = []
     for one in planned:
@@ -60,7 +60,7 @@ def first_of_each(planned: Sequence[Planned], fresh: frozenset[str]) -> list[Pla
 
 
 def incident_versions(messages: Iterable[IncidentChanged]) -> list[IncidentVersion]:
-    """What a batch says of each incident in the end, sorted by id (the order in which rows are locked)."""
+    """The final version of each incident in a batch, sorted by id: the order in which rows are locked."""
     ordered_messages = sorted(messages, key=lambda message: message.incident.id)
     return [
         _last(list(group))
@@ -98,13 +98,13 @@ def is_by(page: Delivery, message: IncidentChanged) -> bool:
 
 
 def parked(read: ReadRecord, reason: str, now: datetime) -> Planned:
-    """A message that cannot be carried out: none of its pages reached anybody."""
+    """A message that cannot be processed: it becomes a dead letter, and none of its pages reached anybody."""
     reports: tuple[DeliveryReport, ...] = park(read.message, reason[:500], now)
     return Planned(read, Plan((), reports), dead_letter_of(read.record, reason, now))
 
 
 def refused(read: ReadRecord, reason: str, now: datetime) -> Planned:
-    """Like `parked`, and nothing of the message goes into the tables again."""
+    """Like `parked`, but nothing of the message is written to the tables."""
     return replace(parked(read, reason, now), read=None)
 
 

@@ -1,7 +1,7 @@
-"""How old what was read can be at most, told without subtracting the log's clock from another one.
+"""The greatest age that records just read can have, without comparing the log's clock with another one.
 
-A read brought nothing, or had to wait for the few records that it brought: up to then everything had been
-read, so what comes later came in later.
+When a read returned nothing, or had to wait for the few records it returned, everything up to then had been
+read: whatever comes later was written later.
 """
 
 from datetime import timedelta
@@ -10,13 +10,13 @@ from typing import Final
 from shared.clock import stopwatch
 from shared.eventlog import Partition
 
-_HAD_TO_WAIT_SECONDS: Final = 0.3  # more than an answer of the log takes
+_HAD_TO_WAIT_SECONDS: Final = 0.3  # longer than the log takes to answer
 _FEW: Final = 100
-_STOOD_STILL_SECONDS: Final = 0.5  # beyond what was asked for: much may have come since
+_STOOD_STILL_SECONDS: Final = 0.5  # beyond what was asked for: much may have been written since
 
 
 class CaughtUp:
-    """When the log had nothing more to read, as far as one member of a group knows."""
+    """When this member of a group last reached the end of its share of the log."""
 
     def __init__(self) -> None:
         self._at: float | None = None
@@ -25,9 +25,9 @@ class CaughtUp:
     def after(
         self, records: int, took: float, wait_seconds: float, share: frozenset[Partition]
     ) -> timedelta | None:
-        """How long ago that was, after a read that took and might take so many seconds; None: not known.
+        """How long ago that was, after a read that took `took` of at most `wait_seconds`; None if unknown.
 
-        What a partition holds that was given to this member meanwhile is not known.
+        It is unknown after the share changed: what the new partitions hold has not been seen.
         """
         now = stopwatch()
         if share != self._share or took > wait_seconds + _STOOD_STILL_SECONDS:

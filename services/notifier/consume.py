@@ -1,8 +1,8 @@
 """From the router's messages to deliveries: one batch, one transaction, then the sends begin.
 
-Deliveries for which there is a place are written as already claimed and start right after the commit; the
-rest waits in the database. While a partition is behind, an acknowledgement may stand further on in it: its
-pages are held until it has caught up, five seconds at most.
+Deliveries that may start now are written as already claimed and sent right after the commit; the rest wait in
+the database. While a partition is behind, an acknowledgement may follow further on in it: its pages wait
+until it has caught up, for five seconds at most.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -61,7 +61,7 @@ log = telemetry.logger(__name__)
 
 
 class SendQueue(Protocol):
-    """Where deliveries are handed to be sent (`deliver.Sender`)."""
+    """Takes deliveries to be sent (`sending.sender.Sender`)."""
 
     def reserve(self, deliveries: Iterable[Delivery], now: datetime) -> frozenset[str]: ...
     def release(self, deliveries: Iterable[Delivery]) -> None: ...
@@ -110,19 +110,19 @@ class Consumption:
         *,
         apart: bool = False,
     ) -> None:
-        """Apply a batch in the order of the log. Raises the database's errors when it is away.
+        """Apply a batch in log order. Raises the database's errors when it is unavailable.
 
-        `now` is the database's time. `oldest`: what the reader knows of how old the records can be at most,
-        where it has seen the log empty; the log's clock may be another one than the database's.
+        `now` is the database's time. `oldest`: the greatest age that these records can have, where the reader
+        has seen the end of the log; the log's clock may differ from the database's.
 
-        A record that cannot be read or applied goes to the dead letter with its reason; its neighbours pass.
-        `apart`: a fault of Ladder's own has lasted for a while; whoever brings it out counts as one of those.
+        A record that cannot be read or applied becomes a dead letter with its reason; the others are applied.
+        `apart`: an internal error has lasted for a while; records that cause it become dead letters, too.
         """
         self._began = stopwatch()
         bundle, planned = await self._planned_with_everybody(records, now)
         behind = set[int]() if oldest is not None and oldest <= BEHIND else _partitions_behind(records, now)
         present = {record.partition.number for record in records}
-        # a batch that is not full brought all there was: a partition that is not in it has nothing more
+        # a batch that is not full is all there was: a partition that is not in it has caught up
         caught_up = (self._held & present if len(records) >= MOST else set(self._held)) - behind
         self._held = (self._held | behind) - caught_up
         await self._apply(planned, bundle, behind, now, WHOEVER if apart else REFUSED)
@@ -131,10 +131,10 @@ class Consumption:
     async def _planned_with_everybody(
         self, records: Sequence[Received], now: datetime
     ) -> tuple[Bundle, list[Planned]]:
-        """The plans by a policy that knows everybody in them.
+        """The plans, made with a policy that knows everybody they name.
 
-        A person whom the policy lacks may stand in a newer one that is still on its way: it is waited for,
-        once a name, before the router hears that nobody can be reached.
+        Somebody whom the policy lacks may be in a newer one that is still on its way. It is waited for, once
+        for each name, before the router is told that nobody can be reached.
         """
         bundle = self._bundle()
         planned = [self._planned(record, bundle, now) for record in records]
@@ -149,7 +149,7 @@ class Consumption:
         return bundle, [self._planned(record, bundle, now) for record in records]
 
     async def caught_up(self, now: datetime) -> None:
-        """Nothing more is there to read: what was held is due."""
+        """The end of the log is reached: what waited for that is due."""
         await self._release(set(self._held), now)
         self._held.clear()
 
@@ -181,7 +181,7 @@ class Consumption:
         now: datetime,
         culprits: frozenset[Kind],
     ) -> None:
-        """Commit; what is refused is set aside, its neighbours pass."""
+        """Commit; records that are refused become dead letters, the others are applied."""
 
         async def commit(some: Sequence[Planned]) -> Sequence[None]:
             await shielded(self._commit(some, bundle, behind, now))
@@ -224,7 +224,7 @@ class Consumption:
         crash_point("notifier.committed")
         self._send_queue.start(started, asked_at)
         self._committed(written)
-        if len(reserved) < len(startable) or settled:  # an end may go out
+        if len(reserved) < len(startable) or settled:  # an end notice may be due
             self._send_queue.wake()
 
     async def _write(
@@ -255,7 +255,7 @@ class Consumption:
                     await end_notices.judge(connection, bound, now)
                 messages = [*outgoing(fresh), *await superseded_pages.supersede(connection, again, now)]
                 handed = await outbox.write(connection, SCHEMA, [encode(message) for message in messages])
-        else:  # one statement is a transaction of its own: the quick way to a page
+        else:  # a single statement is its own transaction: the fast path of a page
             async with self._database.engine.connect() as plain:
                 connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
                 written = await store.insert(connection, ids, seen, rows, now)
@@ -274,9 +274,9 @@ class Consumption:
         bundle: Bundle,
         now: datetime,
     ) -> None:
-        """Whoever is paged at this very moment hears why that is over – except the one who did it.
+        """Tell whoever is being paged at this moment why that is over, except the one who did it.
 
-        Of what the router itself tells everybody who was paged they hear by that.
+        Nothing is sent here about what the router itself tells everybody who was paged.
         """
         last = last_settling(one.read.message for one in planned if one.read is not None)
         settled = [one for one in settled if not _is_told(last[one.incident_id])]

@@ -1,7 +1,7 @@
-"""The dead man's switch: somebody outside is pinged each time that a canary came through.
+"""The dead man's switch: an outside system is pinged each time a canary has come through.
 
-When the pings stay away it is Ladder that nobody is told by, so whoever waits for them has to be another
-system. The address may hold a secret: it is never logged.
+When the pings stop, Ladder can tell nobody: whatever waits for them has to be another system. The address may
+hold a secret: it is never logged.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ LAST_PING: Final = Gauge(
 
 
 def has_come_through(records: Sequence[Received], now: datetime) -> bool:
-    """Whether these records tell that a canary was resolved, a moment ago."""
+    """Whether these records say that a canary was resolved just now."""
     return any(
         record.key == canary.KEY and now - record.at < canary.TOO_OLD and _is_resolved(record)
         for record in records
@@ -48,7 +48,7 @@ def _is_resolved(record: Received) -> bool:
 
 
 class Deadman:
-    """Pings one address beside everything else. `url` '' : nobody is pinged."""
+    """Pings one address in the background. With an empty `url` nothing is pinged."""
 
     def __init__(self, url: str, outbound: Outbound) -> None:
         self._url = url
@@ -57,12 +57,12 @@ class Deadman:
         self._pinging: asyncio.Task[None] | None = None
 
     def ping(self) -> None:
-        """Begin a ping, unless one is under way."""
+        """Start a ping, unless one is under way."""
         if self._url and (self._pinging is None or self._pinging.done()):
             self._pinging = asyncio.create_task(self._ping(), name="deadman")
 
     async def close(self) -> None:
-        """A ping under way is left."""
+        """Abandon a ping that is under way."""
         if self._pinging is not None:
             self._pinging.cancel()
             await asyncio.gather(self._pinging, return_exceptions=True)
@@ -93,7 +93,7 @@ class Deadman:
             return type(err).__name__
 
     def _client(self) -> httpx2.AsyncClient:
-        """One for each ping: a connection that has been silent for a minute is worth nothing."""
+        """One for each ping: a connection that was idle for a minute is worth nothing."""
         return httpx2.AsyncClient(
             transport=GuardedTransport(self._outbound, connections=1),
             timeout=httpx2.Timeout(_TIMEOUT_SECONDS),

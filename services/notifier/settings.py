@@ -1,4 +1,4 @@
-"""The notifier's own settings; its database and its log are the host's."""
+"""The notifier's own settings; database and event log are set for the host process."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -40,14 +40,14 @@ class NotifierSettings(ListenSettings, SecretKeySettings):
 
     @property
     def mail(self) -> MailServer | None:
-        """Where mail is handed in; None where no server is set."""
+        """The mail server; None where none is set."""
         if self.smtp_url is None:
             return None
         return MailServer.at(self.smtp_url.get_secret_value(), self.mail_from, self.mail_reply_to)
 
     @property
     def deadman(self) -> str:
-        """Whom to ping; '' for nobody."""
+        """The address to ping; '' for none."""
         return self.deadman_url.get_secret_value() if self.deadman_url else ""
 
     @field_validator("deadman_url")

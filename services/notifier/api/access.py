@@ -1,4 +1,4 @@
-"""Who may ask: keys of the policy in force, by role; for an inbox its own reader, and responders."""
+"""Who may use the API: keys of the policy in force, by role; an inbox is for its reader and responders."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from shared.policy.model.base import Role
 
 
 def holder_with(role: Role, bundle: Callable[[], Bundle | None]) -> KeyCheck[Holder]:
-    """A dependency: who holds the key, which has this role or a higher one."""
+    """A dependency: the holder of the key, which needs this role or a higher one."""
 
     async def holder(presented: HTTPAuthorizationCredentials | None) -> Holder:
         policy = bundle()

@@ -1,4 +1,4 @@
-"""What can be asked of the notifier: somebody's stored inbox, deliveries, endpoints."""
+"""The notifier's paths: stored inboxes, deliveries and endpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -47,7 +47,7 @@ Cursor = Annotated[str, Query(max_length=200, description="`next` of the page be
 class InboxMessage(BaseModel):
     """A message in somebody's stored inbox.
 
-    The link that acknowledges is there for a key that acts as this user, and for an admin's.
+    The link to acknowledge is included for keys that act as this user, and for admins.
     """
 
     id: UUID
@@ -96,7 +96,7 @@ class DeliveryState(BaseModel):
 class DeliveryStates(BaseModel):
     """Newest first; `next` is the cursor of the following page.
 
-    `partial`: so much was looked at that the page ended before it was full; it goes on at `next`.
+    `partial`: the search stopped before the page was full; it goes on at `next`.
     """
 
     items: list[DeliveryState]
@@ -105,7 +105,7 @@ class DeliveryStates(BaseModel):
 
 
 class Endpoint(BaseModel):
-    """An endpoint that nothing is sent to: disabled for good, or left alone until a time."""
+    """An endpoint that is sent nothing: disabled for good, or until its breaker closes again."""
 
     endpoint: str
     state: Literal["disabled", "resting"]
@@ -115,7 +115,7 @@ class Endpoint(BaseModel):
 
 
 class Endpoints(BaseModel):
-    """Those that take nothing now; endpoints that work are not listed."""
+    """Those that are sent nothing now; working endpoints are not listed."""
 
     items: list[Endpoint]
     next: None = None

@@ -1,4 +1,4 @@
-"""The canary's channel: it goes nowhere. That it was to be sent is all there is to show."""
+"""The canary's channel: it goes nowhere. That the canary got this far is all there is to show."""
 
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.results import Delivered, Result

@@ -30,7 +30,7 @@ _BODY: Final = SMTP.clone(cte_type="7bit")
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail is handed in, from `smtp://user:password@host:port?starttls=yes|no|auto` or `smtps://…`."""
+    """The mail server, from `smtp://user:password@host:port?starttls=yes|no|auto` or `smtps://…`."""
 
     host: str
     port: int
@@ -79,7 +79,7 @@ class EmailChannel:
         self._server = server
 
     async def close(self) -> None:
-        """Nothing to let go: every mail has a connection of its own."""
+        """Nothing to close: every mail has a connection of its own."""
 
     async def send(self, envelope: Envelope) -> Result:
         if self._server is None:
@@ -117,7 +117,7 @@ class EmailChannel:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What is handed in: the two addresses of the envelope, and the content with CRLF line ends."""
+    """One mail for the server: sender and recipient of the envelope, and the content with CRLF line ends."""
 
     sender: str
     to: str

@@ -1,4 +1,4 @@
-"""What a channel is given: the delivery, its letter, and where it goes with secrets already read."""
+"""What a channel is given: the delivery, the rendered message, and the address with its secrets resolved."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +24,7 @@ class Channel(Protocol):
     """One way to reach people."""
 
     async def send(self, envelope: Envelope) -> Result:
-        """Try once, within the time that the sender gives. Never raises for what a provider does."""
+        """Try once, within the sender's timeout. Never raises for anything a provider does."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close its connections."""

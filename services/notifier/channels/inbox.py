@@ -1,6 +1,6 @@
 """The stored inbox: messages that somebody reads by `GET /v1/inbox/{user}`.
 
-Letters that come while a write is under way go together in the next one, so that a storm costs few commits.
+Messages that arrive during a write share the next one, so that a storm costs few commits.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ Keep: TypeAlias = Callable[[Sequence[Envelope]], Awaitable[None]]
 
 
 class InboxChannel:
-    """Stores letters by `keep`, which writes them in one transaction and passes over those it has."""
+    """Stores messages with `keep`, which writes them in one transaction and skips those it already has."""
 
     def __init__(self, keep: Keep) -> None:
         self._keep = keep
@@ -47,7 +47,7 @@ class InboxChannel:
                     waiting.set_result(result)
 
     async def _written(self, envelopes: Sequence[Envelope]) -> Sequence[Result]:
-        """What became of each, in order: one that the database refuses does not hold up its neighbours."""
+        """The result of each, in order: one that the database refuses does not hold up the others."""
 
         async def keep(some: Sequence[Envelope]) -> Sequence[Result]:
             await self._keep(some)

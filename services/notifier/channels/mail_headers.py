@@ -1,4 +1,5 @@
-"""The head of a mail, written by ourselves: what is a header was decided by us, what is in it by anybody.
+"""The headers of a mail, written by Ladder itself: we decide which there are, anybody may decide what is in
+them.
 
 The standard library decodes encoded words (RFC 2047) in what it is *given* and folds what came out; releases
 differ in whether a line break that was hidden in one then ends the header, and it loses blanks where it folds

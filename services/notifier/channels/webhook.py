@@ -26,7 +26,7 @@ _LARGEST_KEY: Final = 64
 
 
 class WebhookChannel:
-    """Posts letters as JSON."""
+    """Posts messages as JSON."""
 
     def __init__(self, outbound: Outbound, signer: Signer, *, connections: int = 1_024) -> None:
         self._signer = signer

@@ -1,7 +1,6 @@
-"""Announcements are about no single incident: they are carried out as a change of an incident without an id.
+"""Announcements concern no single incident: they are processed as a change of an incident without an id.
 
-Whoever shows one leaves the incident out where it has no id; nothing is reported of it, since no router
-waits for that.
+An incident without an id is never shown, and nothing is reported about it: no router waits for that.
 """
 
 from shared.events import Announced, IncidentChanged, IncidentSnapshot, Notice

@@ -1,4 +1,4 @@
-"""Who is reached how: recipients to their contacts, from the live policy."""
+"""How recipients are reached: their contacts, from the policy in force."""
 
 from shared.events import Contact, Recipient
 from shared.policy import Bundle
@@ -23,7 +23,7 @@ def knows(recipient: Recipient, bundle: Bundle) -> bool:
 
 
 def contacts_of(recipient: Recipient, bundle: Bundle) -> tuple[Contact, ...]:
-    """Every contact of the recipient; a team's are those of its own room. Empty where there is none."""
+    """All contacts of the recipient; for a team, those of its own room. Empty where there are none."""
     if recipient.contacts:
         return recipient.contacts
     match recipient.kind:
@@ -50,7 +50,7 @@ def timezone_of(kind: str, name: str, bundle: Bundle) -> str:
 
 
 def display_name(kind: str, name: str, bundle: Bundle) -> str:
-    """The name that people use: `Ana Novak` for `ana`; the name itself where nobody gave one."""
+    """The name that people use: `Ana Novak` for `ana`; the id where there is no other name."""
     if kind == "user":
         return bundle.display(name)
     if kind == "customer" and (customer := bundle.customers.get(name)):

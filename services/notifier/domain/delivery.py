@@ -13,7 +13,7 @@ State: TypeAlias = Literal["pending", "sending", "sent", "delivered", "failed", 
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a delivery is about: enough to write it again at every attempt. Either a page or a notice."""
+    """What a delivery says: enough to render it again at every attempt. Either a page or a notice."""
 
     at: datetime
     incident: IncidentSnapshot
@@ -26,8 +26,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Delivery:
     """One message to one address. `id` travels with it and is the same at every attempt.
 
-    `version` is the incident's version that wanted it. `attempts` counts the one under way too and fences
-    a result against a later claim.
+    `version` is the version of the incident that asked for it. `attempts` includes the one under way, and
+    keeps a late result from being taken for that of a later claim.
     """
 
     id: str
@@ -56,44 +56,44 @@ class Delivery:
 
     @property
     def is_call(self) -> bool:
-        """Whether it starts automation instead of telling somebody."""
+        """Whether it starts automation instead of notifying somebody."""
         return self.event == "call"
 
     @property
     def is_end_notice(self) -> bool:
-        """Whether it tells of an end, and only whom a page has reached (rule 21)."""
+        """Whether it says that an incident is over, only to those a page has reached (rule 21)."""
         return self.content.notice is not None and self.content.notice.paged_since > 0
 
     @property
     def is_repeat(self) -> bool:
-        """Whether it is a page to somebody who was paged for this before: it stands for what still waits."""
+        """Whether its recipient was paged for this before: it replaces pages that are still pending."""
         return self.content.page is not None and self.content.page.again
 
     @property
     def only_looks(self) -> bool:
-        """Whether it is a page that only asks to look: it stands for no page that asks to take it."""
+        """Whether it only asks to look at the incident: it never replaces a page that asks to take it."""
         return self.content.page is not None and self.content.page.through in LOOKING
 
     @property
     def place(self) -> tuple[str, str, str, str]:
-        """For what incident, whom and by which contact."""
+        """Incident, recipient and contact: what a newer page replaces."""
         return self.incident_id, self.recipient_kind, self.recipient, self.contact
 
     @property
     def is_urgent(self) -> bool:
-        """Tried densely, not for long, and called off once it is settled that nobody wants it."""
+        """Retried at short intervals, not for long, and cancelled once nobody needs it any more."""
         return self.is_page or self.is_call
 
     @property
     def endpoint(self) -> str:
-        """What fails and recovers as one: an address that is a URL (or a secret that may be one); of other
-        addresses the provider behind their channel.
+        """What fails and recovers as one: the address if it is a URL (or a secret that may be one), otherwise
+        the provider behind the channel.
         """
         return self.address if "://" in self.address or self.address.startswith("secret:") else self.channel
 
     @property
     def host(self) -> str:
-        """What shares one machine: a URL's host; of other addresses the channel."""
+        """What shares one machine: the host of a URL, otherwise the channel."""
         try:
             return urlsplit(self.address).netloc.rpartition("@")[2].lower() or self.channel
         except ValueError:  # an address that is no URL; the channel will reject it
@@ -101,7 +101,7 @@ class Delivery:
 
 
 def without_secrets(address: str) -> str:
-    """An address as it may be shown: of a URL only scheme and host, since the rest is often a secret."""
+    """An address that may be shown: only scheme and host of a URL, since the rest is often a secret."""
     scheme, mark, rest = address.partition("://")
     if not mark:
         return address

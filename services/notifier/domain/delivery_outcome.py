@@ -1,4 +1,4 @@
-"""What becomes of a delivery after one attempt, and what the router hears of it."""
+"""The state of a delivery after an attempt, and what is reported to the router."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from shared.events import DeliveryReport
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The state after an attempt; `next_attempt_at` with pending only."""
+    """The state after an attempt; `next_attempt_at` only if it is pending."""
 
     state: State
     reason: str = ""
@@ -23,7 +23,7 @@ class Verdict:
 def after_failure(
     delivery: Delivery, reason: str, retry_after: float | None, jitter: float, now: datetime
 ) -> Verdict:
-    """Try again later, or failed for good when its time or its attempts are over."""
+    """Pending again, or failed for good when its time or its attempts are used up."""
     at = next_attempt(
         now,
         is_urgent=delivery.is_urgent,
@@ -40,10 +40,10 @@ def after_failure(
 def report(
     delivery: Delivery, state: str, reason: str, *, unreachable: bool, now: datetime
 ) -> DeliveryReport | None:
-    """What the router hears of a delivery in this state; None where it needs to hear nothing.
+    """The report to the router about a delivery in this state; None where it needs none.
 
-    Of a page every final outcome: the first success says that the page reached its person, the last failure
-    that it reached nobody. Of a notice only failures, of a call what became of it.
+    For a page, every final outcome: the first success says that it reached its recipient, the last failure
+    that it reached nobody. For a notice only failures; for a call its outcome.
     """
     if not delivery.incident_id:
         return None  # an announcement: no incident waits for it
@@ -64,13 +64,13 @@ def report(
 
 
 def superseded(delivery: Delivery, newer: str, now: datetime) -> DeliveryReport:
-    """What the router hears of a page that was never sent: the newer page stands for it."""
+    """The report about a page that was never sent because a newer one replaces it."""
     why = f"superseded by page {newer}"
     return _report(delivery, "superseded", now, outcome="cancelled", superseded_by=newer, reason=why)
 
 
 def _report(delivery: Delivery, end: str, now: datetime, **said: Any) -> DeliveryReport:
-    """What is the same in every report of a delivery; `end` is in its id: the same is reported once."""
+    """The part that all reports about a delivery share; `end` is in the id, so that each is reported once."""
     return DeliveryReport(
         report_id=str(uuid5(NAMESPACE, f"{delivery.id}/{end}")),
         incident_id=delivery.incident_id,

@@ -1,7 +1,7 @@
-"""What one message from the router means in deliveries: to whom, by which contacts, who is out of reach.
+"""The deliveries that a message from the router asks for: to whom, by which contacts, and who is unreachable.
 
-Default for everybody: every contact at once. Identifiers follow from page, recipient and contact, so that
-the same message read twice means the same deliveries.
+Everybody is notified by every contact at once. Ids follow from page, recipient and contact, so that a message
+read twice means the same deliveries.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +40,7 @@ def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
     deliveries: list[Delivery] = []
     reports: list[DeliveryReport] = []
     places = set[tuple[str, ...]]()
-    notices = sorted(message.notices, key=lambda each: each.paged_since > 0)  # the sure ones first
+    notices = sorted(message.notices, key=lambda each: each.paged_since > 0)  # certain ones first
     everybody: list[Page | Notice] = [*message.pages, *notices]
     for asked in everybody:
         found = list(_deliveries(message, incident, asked, bundle, now))
@@ -57,7 +57,7 @@ def unknown_recipients(message: IncidentChanged, bundle: Bundle) -> frozenset[st
 
 
 def park(message: IncidentChanged, reason: str, now: datetime) -> tuple[DeliveryReport, ...]:
-    """The reports for a message that could not be carried out: none of its pages reached anybody."""
+    """The reports about a message that could not be processed: none of its pages reached anybody."""
     return tuple(
         DeliveryReport(
             report_id=str(uuid5(NAMESPACE, f"{page.page_id}/set aside")),
@@ -75,7 +75,7 @@ def park(message: IncidentChanged, reason: str, now: datetime) -> tuple[Delivery
 
 
 def told_who_took_it(page: Delivery, message: IncidentChanged, bundle: Bundle, now: datetime) -> Delivery:
-    """The delivery that tells whoever was paged at that very moment who took it: same contact, once."""
+    """The delivery that tells whoever was just being paged who took it: once, by the same contact."""
     settled = message.settled
     assert settled is not None
     who = actor_name(settled.by, bundle) if settled.by else "somebody"
@@ -221,12 +221,12 @@ def _trimmed(incident: IncidentSnapshot) -> IncidentSnapshot:
 
 
 def ordered(deliveries: Iterable[Delivery]) -> list[Delivery]:
-    """Pages before notices: the order in which free places are given out."""
+    """Pages before notices: the order in which free slots are handed out."""
     return sorted(deliveries, key=lambda delivery: not delivery.is_urgent)
 
 
 def outdated(deliveries: Iterable[Delivery]) -> frozenset[str]:
-    """The ids of pages for which newer ones among these stand, by incident, person and contact (rule 21)."""
+    """The ids of pages that newer ones among these replace, by incident, person and contact (rule 21)."""
     pages = [delivery for delivery in deliveries if delivery.is_page]
     if not any(page.is_repeat for page in pages):
         return frozenset()

@@ -1,7 +1,7 @@
 """Should it be tried again? And when?
 
-Pages are tried densely for an hour or until they must be acted on, whichever is later, and so is the start of
-automation, for as long as it is worth something; everything else sparsely, as Standard Webhooks suggests
+Pages are retried at short intervals for an hour or until they must be acted on, whichever is later; calls to
+automation likewise, as long as they are of use; everything else at long ones, as Standard Webhooks suggests
 (WIRE-FORMATS, "Out: webhooks").
 """
 
@@ -18,7 +18,7 @@ _AT_LEAST: Final = timedelta(seconds=30)  # whatever is said of it: one attempt 
 def gives_up_at(
     *, is_page: bool, created_at: datetime, act_by: datetime | None, until: datetime | None = None
 ) -> datetime:
-    """When a delivery that nobody could take is failed for good; `until`: it is worth nothing after that."""
+    """When a delivery fails for good; `until`: it is of no use after that."""
     if not is_page:
         last = created_at + _NOTICE_LASTS
         return last if until is None else max(created_at + _AT_LEAST, min(last, until))

@@ -17,7 +17,7 @@ from shared.security.keys import Signer
 from shared.security.secret_files import SecretAwayError, SecretMissingError, Secrets, is_secret
 
 LONGEST_SECONDS: Final = 15.0
-_MOUNTED_WITHIN: Final = timedelta(minutes=2)  # a secret's file that is not there after that has no such name
+_MOUNTED_WITHIN: Final = timedelta(minutes=2)  # a secret whose file is missing for longer does not exist
 log = telemetry.logger(__name__)
 
 
@@ -47,7 +47,7 @@ class Transport:
     bundle: Callable[[], Bundle]
 
     async def deliver_once(self, delivery: Delivery, now: datetime) -> Result:
-        """Try once, for 15 seconds at most. Whatever goes wrong is a value."""
+        """Try once, for 15 seconds at most. Failures are values, never exceptions."""
         channel = self.channels.get(delivery.channel)
         if channel is None:
             return Rejected(f"channel {delivery.channel} is not available in this release")
@@ -74,7 +74,7 @@ class Transport:
     async def _envelope(self, delivery: Delivery, now: datetime) -> Envelope:
         links, bundle = links_of(delivery, self.public_url, self.signer), self.bundle()
         notice = delivery.content.notice
-        if notice is not None and notice.template:  # a program of whoever writes the policy
+        if notice is not None and notice.template:  # a template is a program of whoever writes the policy
             rendered = await asyncio.to_thread(render, delivery, bundle, links, now)
         else:
             rendered = render(delivery, bundle, links, now)
@@ -95,7 +95,7 @@ class Transport:
 
 
 def _unrevealed(result: Result, named: str, revealed: str) -> Result:
-    """What came of a secret address, without the address; another one may stand in its file tomorrow."""
+    """The result for a secret address, without the address; its file may hold another one tomorrow."""
     if isinstance(result, Delivered) or not is_secret(named):
         return result
     reason = result.reason.replace(revealed, named) if revealed else result.reason

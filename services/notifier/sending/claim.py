@@ -14,7 +14,7 @@ _BATCH_SIZE: Final = 200
 
 
 async def claim(database: Database, concurrency: ConcurrencyLimits, now: datetime) -> list[Delivery]:
-    """The deliveries that are claimed now; each holds a place in `concurrency`. Pages come first."""
+    """Claim what is due, pages first; each delivery holds a slot of `concurrency`."""
     most = min(concurrency.free, _BATCH_SIZE)
     if most <= 0:
         return []

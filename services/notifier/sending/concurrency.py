@@ -1,7 +1,7 @@
 """How many messages may be under way, so that one endpoint that hangs delays no other.
 
-Places are given out per endpoint (one webhook address, one provider), per host and overall. An endpoint that
-keeps failing is left alone for a while by its breaker; then one message at a time tries it.
+Slots are limited per endpoint (one webhook address, one provider), per host and overall. The breaker of an
+endpoint that keeps failing opens for a while; after that one message at a time tries it.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ _LONGEST_COOLDOWN: Final = 30.0
 
 @dataclass(slots=True)
 class Breaker:
-    """One endpoint's failures in a row, and until when it is left alone."""
+    """One endpoint's failures in a row, and until when its breaker is open."""
 
     failures: int = 0
     cooldown_seconds: float = _SHORTEST_COOLDOWN
@@ -38,10 +38,10 @@ class Breaker:
 
 
 class ConcurrencyLimits:
-    """The places. `at_once` gives the limit of a channel's endpoints where it isn't 16."""
+    """The slots in use. `by_channel` has the limit of each endpoint of a channel, where it is not 16."""
 
-    def __init__(self, at_once: Mapping[str, int], *, overall: int = OVERALL) -> None:
-        self._at_once = at_once
+    def __init__(self, by_channel: Mapping[str, int], *, overall: int = OVERALL) -> None:
+        self._by_channel = by_channel
         self._overall = overall
         self._endpoints: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
@@ -54,15 +54,15 @@ class ConcurrencyLimits:
         return self._overall - self._under_way
 
     def acquire(self, delivery: Delivery, now: datetime) -> bool:
-        """Take a place for this delivery; False where there is none just now."""
+        """Take a slot for this delivery; False where none is free."""
         endpoint, host = delivery.endpoint, delivery.host
-        limit = self._at_once.get(delivery.channel, PER_ENDPOINT)
+        limit = self._by_channel.get(delivery.channel, PER_ENDPOINT)
         breaker = self._breakers.get(endpoint)
         if breaker is not None and breaker.open_until is not None:
             if now < breaker.open_until:
                 return False
             limit = 1
-        host_limit = max(PER_HOST, self._at_once.get(delivery.channel, 0))
+        host_limit = max(PER_HOST, self._by_channel.get(delivery.channel, 0))
         full = self._endpoints[endpoint] >= limit or self._hosts[host] >= host_limit
         if full or self._under_way >= self._overall:
             return False
@@ -73,7 +73,7 @@ class ConcurrencyLimits:
         return True
 
     def release(self, delivery: Delivery) -> bool:
-        """The delivery's place is free again; whether somebody may have waited for it."""
+        """Free the delivery's slot; whether another delivery may have waited for it."""
         limit = self._limits.get(delivery.endpoint, 1)
         waited_for = self._endpoints[delivery.endpoint] >= limit or self.free <= 0
         for places, name in ((self._endpoints, delivery.endpoint), (self._hosts, delivery.host)):
@@ -94,18 +94,20 @@ class ConcurrencyLimits:
         self._breakers.setdefault(endpoint, Breaker()).failed(now)
 
     def full_endpoints(self, now: datetime) -> Sequence[str]:
-        """Endpoints that take nothing more just now: saturated, or left alone."""
+        """Endpoints without a free slot, or with an open breaker."""
         saturated = {name for name, count in self._endpoints.items() if count >= self._limits.get(name, 1)}
         return sorted(saturated | set(self.open_breakers(now)))
 
     def full_hosts(self) -> Sequence[str]:
-        """Hosts that take nothing more just now."""
+        """Hosts without a free slot."""
         return sorted(
-            name for name, count in self._hosts.items() if count >= max(PER_HOST, self._at_once.get(name, 0))
+            name
+            for name, count in self._hosts.items()
+            if count >= max(PER_HOST, self._by_channel.get(name, 0))
         )
 
     def open_breakers(self, now: datetime) -> Mapping[str, datetime]:
-        """The endpoints that are left alone, and until when."""
+        """The endpoints whose breaker is open, and until when."""
         return {
             endpoint: breaker.open_until
             for endpoint, breaker in self._breakers.items()

@@ -1,7 +1,7 @@
-"""Leases of sends under way: renewed by whoever sends, taken over from whoever died.
+"""Leases of sends under way: renewed by the sender, taken over when it dies.
 
-A claim is known by the delivery's id and the number of its attempt: a process that stood still and comes back
-neither renews what another one has claimed since, nor sends it.
+A claim is identified by the delivery's id and the number of its attempt: a process that froze and comes back
+neither renews nor sends what another one has claimed since.
 """
 
 from collections.abc import Mapping
@@ -15,25 +15,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 async def renew(
     connection: AsyncConnection, claims: Mapping[str, int], lease_until: datetime, *, wait: bool = False
 ) -> frozenset[str]:
-    """Keep the leases of claims (an id and its attempt) that still stand; the ids of those that do.
+    """Extend the leases of those claims (id and attempt) that are still valid; their ids.
 
-    What somebody else has locked just now is passed over, unless it is waited for.
+    Rows that somebody else has locked are skipped, unless `wait`.
     """
     given = {"ids": list(claims), "attempts": list(claims.values()), "until": lease_until}
     return frozenset((await connection.execute(_RENEW[wait], given)).scalars())
 
 
 async def reclaim(connection: AsyncConnection, now: datetime) -> list[str]:
-    """Sends whose process is gone: pending again, or cancelled where they are no longer wanted.
-
-    The incident of each.
-    """
+    """Make sends whose process died pending again, or cancel those no longer wanted; the incident of each."""
     given = {"now": now, "why": "the notifier that sent it went away"}
     return list((await connection.execute(_RECLAIM, given)).scalars())
 
 
 async def give_back(connection: AsyncConnection, claims: Mapping[str, int], now: datetime) -> None:
-    """The same at once, for claims whose sends this process broke off because it ends."""
+    """The same, at once, for sends that this process interrupted because it is shutting down."""
     given: dict[str, Any] = {"now": now, "why": "the notifier that sent it ended"}
     given |= {"ids": list(claims), "attempts": list(claims.values())}
     await connection.execute(_GIVE_BACK, given)

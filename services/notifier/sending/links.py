@@ -1,4 +1,4 @@
-"""The links in a message: to the incident, and the signed ones by which a page or a question is answered."""
+"""The links in a message: to the incident, and signed ones that answer a page or a question."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,9 +14,9 @@ SHOW_LASTS: Final = timedelta(days=90)  # to look at where it stands
 
 
 def links_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str, str]:
-    """By name: `incident` to look at, of a page `acknowledge`, of a handoff `take_over` or `acknowledge`.
+    """By name: always `incident`; for a page `acknowledge`, for a handoff `take_over` or `acknowledge`.
 
-    Of a question to a customer only `confirm` and `refuse`. The same at every attempt.
+    A question to a customer has only `confirm` and `refuse`. They are the same at every attempt.
     """
     if delivery.event == "confirm":
         return {
@@ -37,7 +37,7 @@ def links_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str
 
 
 def _takes_over(delivery: Delivery) -> str:
-    """What whoever comes on is offered at a handoff: what another one has, or what nobody has."""
+    """What the person who comes on call is offered at a handoff: to take it over, or to take it."""
     incident = delivery.content.incident
     if delivery.event != "handoff" or delivery.recipient_kind != "user":
         return ""

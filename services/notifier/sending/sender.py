@@ -73,16 +73,16 @@ class Sender:
     # What the consumer hands over
 
     def reserve(self, deliveries: Iterable[Delivery], now: datetime) -> frozenset[str]:
-        """The ids of those that can start at once; each holds a place until `start` or `release`."""
+        """The ids of those that can start at once; each holds a slot until it is sent or released."""
         return frozenset(delivery.id for delivery in deliveries if self._concurrency.acquire(delivery, now))
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
-        """Give back places that were reserved and are not used."""
+        """Free slots that were reserved and are not used."""
         for delivery in deliveries:
             self._concurrency.release(delivery)
 
     def start(self, deliveries: Iterable[Delivery], asked_at: float) -> None:
-        """Send these, which hold places and are leased since `asked_at` (by the stopwatch)."""
+        """Send these, which hold slots and are leased since `asked_at` (by the stopwatch)."""
         for delivery in deliveries:
             self._claims.hold(delivery, asked_at)
             task = asyncio.create_task(self._deliver(delivery, asked_at), name=f"send {delivery.id}")
@@ -90,7 +90,7 @@ class Sender:
         metrics.IN_FLIGHT.set(len(self._under_way))
 
     def settle(self, incident_id: str, version: int) -> None:
-        """Pages of this incident before this version are off, from now on."""
+        """From now on pages of this incident before this version are no longer wanted."""
         self._wanted.settle(incident_id, version)
 
     def wake(self) -> None:
@@ -197,7 +197,7 @@ class Sender:
         return asyncio.create_task(endless, name=f"notifier {name}")
 
     async def _finish(self) -> None:
-        """Give what is under way a moment; what is left is broken off and given back to others."""
+        """Give sends under way a moment to end; the rest is interrupted and released to other notifiers."""
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=_LEAVING_SECONDS)
         left = self._claims.of(self._under_way)
@@ -213,7 +213,7 @@ class Sender:
             log.warning("sends not given back", action="sends_kept", count=len(claims), error=str(err)[:300])
 
     async def abandon(self) -> None:
-        """Break off what is under way."""
+        """Interrupt the sends under way."""
         left = list(self._under_way.values())
         for task in left:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Steps that are not cut in two by the end of the process."""
+"""Steps that shutdown does not interrupt halfway."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,10 +8,10 @@ Answer = TypeVar("Answer")
 
 
 async def shielded(step: Coroutine[Any, Any, Answer]) -> Answer:
-    """Await the step; a cancellation in its middle waits for its end first.
+    """Await the step; a cancellation takes effect when the step has ended.
 
-    For steps that go on after a commit: cut between the two, what they claimed would lie there leased until
-    somebody takes it over.
+    For steps that go on after a commit: interrupted in between, what they claimed would stay leased until
+    another notifier takes it over.
     """
     task = asyncio.ensure_future(step)
     try:

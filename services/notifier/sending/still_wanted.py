@@ -1,7 +1,7 @@
-"""May this still be sent? Asked before a send that did not begin right after its claim.
+"""Whether a delivery may still be sent, checked when the send did not start right after its claim.
 
-Is the page still wanted, and has nobody else claimed it while this process stood still? Questions that come
-while one is being answered go together in the next one.
+Is the page still wanted, and has nobody else claimed it while this process was frozen? Questions that arrive
+while others are being answered share the next query.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ Answer = TypeVar("Answer")
 
 
 class StillWanted:
-    """Knows at once what this process has read, and asks the database for what others have."""
+    """Knows what this process has read, and asks the database for what other processes have."""
 
     def __init__(self, database: Database) -> None:
         self._settled: LRUCache[str, int] = LRUCache(_REMEMBERED)
         self._versions = _Asking(database, "notifier recheck", _settled_versions)
 
     def settle(self, incident_id: str, version: int) -> None:
-        """Pages of this incident before this version are off, from now on."""
+        """From now on pages of this incident before this version are no longer wanted."""
         self._settled[incident_id] = max(version, self._settled.get(incident_id, 0))
 
     def as_known_here(self, page: Delivery) -> bool:
@@ -44,12 +44,12 @@ class StillWanted:
         return self._settled.get(page.incident_id, 0) <= page.version
 
     async def as_stored(self, page: Delivery) -> bool:
-        """As the database knows; yes where it cannot be asked: a missed page is worse than one too many."""
+        """According to the database; True if it cannot be asked: a missed page is worse than one too many."""
         return (await self._versions.ask(page.incident_id) or 0) <= page.version
 
 
 class Claims:
-    """What this process has claimed, and until when it may be certain of that by its own stopwatch."""
+    """What this process has claimed, and how long it can be sure of that by its own stopwatch."""
 
     def __init__(self, database: Database, lease: timedelta) -> None:
         self._database = database
@@ -58,11 +58,11 @@ class Claims:
         self._standing = _Asking(database, "notifier claims", self._renewed)
 
     def hold(self, delivery: Delivery, asked_at: float) -> None:
-        """It was claimed. `asked_at`: the stopwatch before that."""
+        """This was claimed; `asked_at` is the stopwatch before the claim."""
         self._held[delivery.id] = (delivery.attempts, asked_at)
 
     def drop(self, delivery: Delivery) -> None:
-        """It is over and written down."""
+        """Its outcome is recorded."""
         if self._held.get(delivery.id, (0, 0.0))[0] == delivery.attempts:
             del self._held[delivery.id]
 
@@ -71,16 +71,16 @@ class Claims:
         return {name: self._held[name][0] for name in ids if name in self._held}
 
     async def renew(self, connection: AsyncConnection, now: datetime, asked_at: float) -> None:
-        """Keep what is held, from now on; `asked_at` is the stopwatch at `now`."""
+        """Extend the leases of all claims; `asked_at` is the stopwatch at `now`."""
         await self._renew(connection, self.of(self._held), now, asked_at, wait=False)
 
     def certain(self, delivery: Delivery) -> bool:
-        """Whether nobody else can have claimed it, nor will soon: not half of the lease is over."""
+        """Whether nobody else can have claimed it: less than half of the lease is over."""
         attempt, asked_at = self._held.get(delivery.id, (0, 0.0))
         return attempt == delivery.attempts and stopwatch() - asked_at < self._lease.total_seconds() / 2
 
     async def stands(self, delivery: Delivery) -> bool:
-        """As the database knows, the lease renewed; yes where it cannot be asked, as above."""
+        """Whether the database confirms the claim, and renews it; True if it cannot be asked."""
         return self.certain(delivery) or await self._standing.ask(delivery.id) is not False
 
     async def _renewed(self, connection: AsyncConnection, ids: set[str]) -> Mapping[str, bool]:
@@ -97,7 +97,7 @@ class Claims:
         *,
         wait: bool,
     ) -> frozenset[str]:
-        """What another one has claimed meanwhile is left alone."""
+        """Claims that another process has taken over are not renewed."""
         if not claims:
             return frozenset()
         renewed = await leases.renew(connection, claims, now + self._lease, wait=wait)
@@ -108,7 +108,7 @@ class Claims:
 
 
 class _Asking(Generic[Question, Answer]):
-    """One question to the database at a time, for everybody who waits for it."""
+    """One query at a time, for everybody who waits for an answer."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class _Asking(Generic[Question, Answer]):
         self._asking: asyncio.Task[None] | None = None
 
     async def ask(self, question: Question) -> Answer | None:
-        """None where there is no answer, or nobody to give one."""
+        """None if there is no answer, or the database cannot be asked."""
         answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
         if self._asking is None or self._asking.done():

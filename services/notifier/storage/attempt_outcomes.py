@@ -1,4 +1,4 @@
-"""What became of attempts, written down over a whole batch: the state of each delivery, and of its page.
+"""Recording the outcomes of attempts, a batch at a time: the state of each delivery, and of its page.
 
 Nothing here commits.
 """
@@ -17,7 +17,7 @@ from services.notifier.storage.deliveries import FIELDS, delivery_of
 
 @dataclass(frozen=True, slots=True)
 class AttemptOutcome:
-    """The outcome of one attempt, to write down."""
+    """The outcome of one attempt, to be recorded."""
 
     delivery: Delivery
     state: State
@@ -57,9 +57,9 @@ class StateAfter:
 
 
 async def record(connection: AsyncConnection, outcomes: Sequence[AttemptOutcome]) -> Mapping[str, StateAfter]:
-    """Write down what became of attempts; by id.
+    """Record outcomes; the state of each delivery afterwards, by id.
 
-    An outcome of a claim that another one replaced is passed over, unless the message went out.
+    The outcome of a claim that another one replaced is ignored, unless the message went out.
     """
     values = {
         "id": [one.delivery.id for one in outcomes],
@@ -74,7 +74,7 @@ async def record(connection: AsyncConnection, outcomes: Sequence[AttemptOutcome]
 
 
 async def lock_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]) -> None:
-    """Lock every delivery of these pages, so that the last failure of a page knows that it is the last."""
+    """Lock all deliveries of these pages, so that the last failure of a page is recognised as the last."""
     statement = text("""
         SELECT 1 FROM notifier.delivery
         WHERE incident_id = ANY(CAST(:incidents AS text[])) AND page_id = ANY(CAST(:pages AS text[]))
@@ -84,7 +84,7 @@ async def lock_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]
 
 
 async def unreachable_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]) -> set[str]:
-    """Those of these pages of which every delivery has failed for good."""
+    """The pages among these whose deliveries have all failed for good."""
     statement = text("""
         SELECT page_id FROM notifier.delivery
         WHERE incident_id = ANY(CAST(:incidents AS text[])) AND page_id = ANY(CAST(:pages AS text[]))
@@ -102,7 +102,7 @@ def _pages(deliveries: Iterable[Delivery]) -> dict[str, list[str]]:
 
 
 async def overdue(connection: AsyncConnection, now: datetime) -> list[Delivery]:
-    """Lock pending deliveries whose time is over (their endpoint took nothing), at most 500."""
+    """Lock pending deliveries whose time is up, at most 500."""
     statement = text(f"""
         SELECT {FIELDS} FROM notifier.delivery AS d
         WHERE d.state = 'pending' AND d.give_up_at <= :now LIMIT 500 FOR UPDATE SKIP LOCKED
@@ -111,7 +111,7 @@ async def overdue(connection: AsyncConnection, now: datetime) -> list[Delivery]:
 
 
 async def fail(connection: AsyncConnection, ids: Sequence[str], error: str) -> None:
-    """From pending to failed: for rows locked by `overdue`."""
+    """Mark rows that `overdue` has locked as failed."""
     statement = text("""
         UPDATE notifier.delivery SET state = 'failed', held = NULL,
                last_error = CASE WHEN last_error = '' THEN :error ELSE :error || ': ' || last_error END

@@ -1,4 +1,4 @@
-"""Counting what waits."""
+"""How much is waiting, and for how long."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def count_pending(connection: AsyncConnection) -> int:
-    """How many deliveries wait for an attempt, counted up to 10,000."""
+    """The number of pending deliveries, counted up to 10,000."""
     statement = text("""
         SELECT count(*) FROM (SELECT 1 FROM notifier.delivery WHERE state = 'pending' LIMIT 10000) AS few
     """)

@@ -1,4 +1,4 @@
-"""The statements of the hot path, each over a whole batch. Nothing here commits."""
+"""The statements of the hot path, each for a whole batch. Nothing here commits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _encode_content = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class IncidentVersion:
-    """What a batch says of one incident: its newest version, and the last version that settled its pages."""
+    """What a batch says about one incident: its newest version, and the last that settled its pages."""
 
     incident_id: str
     version: int
@@ -31,9 +31,9 @@ class IncidentVersion:
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A delivery to write: pending, or already claimed by this process (`lease_until` set).
+    """A delivery to insert: pending, or already claimed by this process (`lease_until` is set).
 
-    `message` is the id of the message that asks for it; `held` is the partition for whose end it waits.
+    `message` is the id of the message that asks for it; `held` is the partition that has to catch up first.
     """
 
     message: str
@@ -131,11 +131,11 @@ async def insert(
     rows: Sequence[NewDelivery],
     now: datetime,
 ) -> Inserted:
-    """Write down the ids of a batch, what it says of its incidents, and its deliveries: one statement.
+    """Insert the message ids of a batch, its incidents' versions and its deliveries, in one statement.
 
-    Deliveries of a message that is not new are passed over, and so are those that were there. A page of
-    a version that a later one settled is written as cancelled. Every delivery's incident is among `seen`;
-    what `seen` says changes nothing when it is said again.
+    Deliveries of messages that are not new are skipped, as are those that exist already. A page of a version
+    that a later one settled is inserted as cancelled. Every delivery's incident is among `seen`; writing the
+    same `seen` again changes nothing.
     """
     encoded: dict[int, str] = {}
     values = {name: [_value(row, name, encoded) for row in rows] for name in _COLUMNS}
@@ -164,7 +164,7 @@ def _value(row: NewDelivery, name: str, encoded: dict[int, str]) -> Any:
             return row.held
         case "attempts":
             return 1 if row.lease_until else 0
-        case "content":  # one content is shared by all contacts of a page
+        case "content":  # all contacts of a page share one content
             key = id(row.delivery.content)
             if key not in encoded:
                 encoded[key] = _encode_content(row.delivery.content).decode()
@@ -183,7 +183,7 @@ _CANCEL: Final = text("""
 
 
 async def cancel(connection: AsyncConnection, settled: Sequence[IncidentVersion]) -> int:
-    """Cancel the pages and calls of settled incidents that have not been started; how many."""
+    """Cancel pages and calls of settled incidents that have not started; how many."""
     values = {
         "id": [one.incident_id for one in settled],
         "version": [one.settled_version for one in settled],
@@ -236,15 +236,14 @@ async def due(
 ) -> list[Delivery]:
     """Lock deliveries that are due, pages first, at most `each` to one endpoint.
 
-    `endpoints` and `hosts` are those that take nothing more just now; rows that another process has locked
-    are passed over.
+    `endpoints` and `hosts` are those without a free slot; rows that another process has locked are skipped.
     """
     values = {"now": now, "endpoints": endpoints, "hosts": hosts, "each": each, "most": most}
     return [delivery_of(row) for row in await connection.execute(_DUE, values)]
 
 
 async def claim(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
-    """From pending to sending, leased, one attempt more: for rows locked by `due`."""
+    """Move rows that `due` has locked from pending to sending: leased, with one attempt more."""
     statement = text("""
         UPDATE notifier.delivery
         SET state = 'sending', attempts = attempts + 1, lease_until = :until, held = NULL
@@ -263,7 +262,7 @@ async def settled_versions(connection: AsyncConnection, incident_ids: Sequence[s
 
 
 async def release_held(connection: AsyncConnection, partitions: Sequence[int], now: datetime) -> None:
-    """These partitions have caught up: what waited for that is due now."""
+    """These partitions have caught up: what waited for them is due now."""
     statement = text("""
         UPDATE notifier.delivery SET held = NULL, next_attempt_at = least(next_attempt_at, :now)
         WHERE held = ANY(CAST(:partitions AS integer[])) AND state = 'pending'

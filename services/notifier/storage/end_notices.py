@@ -1,9 +1,10 @@
-"""Who hears that it is over: whoever a page has really reached, by the contacts that it reached (rule 21).
+"""Notices that an incident is over go to those a page has really reached, by the contacts it reached (rule
+21).
 
-The router says who was paged in this opening; here stands what was sent. An end that is bound to that is
-written down as waiting and judged in the same transaction, after the pages that have not started were called
-off: it goes out where a page went out, and is cancelled where none did. While a page is under way the end
-waits for what becomes of it – but no longer than a send can take, so that in doubt it is told.
+The router knows who was to be paged, the notifier what was sent. An end notice is stored as waiting, and
+decided in the same transaction, after pages that have not started were cancelled: it is sent where a page
+went out, and cancelled where none did. While a page is under way the notice waits for its outcome, but no
+longer than a send can take: in doubt it is sent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,15 +18,14 @@ from services.notifier.domain.delivery import Delivery
 from services.notifier.storage import deliveries
 from services.notifier.storage.deliveries import IncidentVersion
 
-WAITS: Final = -1  # in `held`, where the partition stands that others wait for
+WAITS: Final = -1  # in `held`, in place of a partition
 LONGEST_WAIT: Final = timedelta(seconds=25)  # longer than a send and its lease last
 
 
 async def judge(connection: AsyncConnection, incidents: Iterable[str], now: datetime) -> int:
-    """Send or cancel the ends of these incidents that wait and of which it is known by now; how many.
+    """Release or cancel the waiting end notices of these incidents whose pages' outcomes are known; how many.
 
-    By a contact to which no page of that time was addressed (it may be a new one) they hear it if any page
-    has reached them.
+    By a contact that no page was addressed to (it may be new) people are told if any page has reached them.
     """
     given = {"incidents": sorted(set(incidents)), "waits": WAITS, "now": now}
     return (await connection.execute(_JUDGE, given)).rowcount

@@ -1,4 +1,4 @@
-"""The stored inbox: what the `inbox` channel kept, and how it is read."""
+"""The stored inbox: what the `inbox` channel keeps."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from shared.database.pool import Database
 
 
 async def keep(database: Database, envelopes: Sequence[Envelope]) -> None:
-    """Store these letters for whoever their addresses name; those already stored are passed over."""
+    """Store these messages for the users that their addresses name; those already stored are skipped."""
     statement = text("""
         INSERT INTO notifier.inbox_message
             (id, "user", at, event, title, text, reason, incident_id, page_id, links)

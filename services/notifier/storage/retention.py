@@ -1,4 +1,4 @@
-"""All tables of the notifier: how long their rows are kept, and why; and those that need no end."""
+"""The notifier's tables: how long their rows are kept and why, and which of them need no limit."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

@@ -1,7 +1,7 @@
-"""For one incident, person and contact a newer page stands for a pending older one, which is cancelled.
+"""A newer page replaces a pending older one for the same incident, person and contact, which is cancelled.
 
 After an outage of the receiver only the newest goes out (POLICY.md, rule 21). A page that only asks to look
-does not stand for one that asks to take it: whoever answers that would have taken nothing.
+never replaces one that asks to take the incident: an answer to it would take nothing.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from shared.events import LOOKING, DeliveryReport
 async def supersede(
     connection: AsyncConnection, incidents: Iterable[str], now: datetime
 ) -> list[DeliveryReport]:
-    """Cancel the pending pages of these incidents for which newer ones stand; what the router hears of it."""
+    """Cancel the pending pages of these incidents that newer ones replace; the reports for the router."""
     given = {"incidents": sorted(set(incidents)), "looking": sorted(LOOKING)}
     if not given["incidents"]:
         return []

@@ -25,7 +25,7 @@ __all__ = ["RenderedMessage", "render"]
 
 
 def render(delivery: Delivery, bundle: Bundle, links: Mapping[str, str], now: datetime) -> RenderedMessage:
-    """The letter of this delivery, as of now. `links` are Ladder's own, by their names."""
+    """The message of this delivery, as of now. `links` are Ladder's own, by name."""
     content = delivery.content
     zone = timezone_of(delivery.recipient_kind, delivery.recipient, bundle)
     if content.page is not None:
@@ -94,7 +94,7 @@ def _outside_facts(page: Page, now: datetime, zone: str) -> list[tuple[str, str]
 
 
 def _asked(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
-    """What is wanted of whoever is paged: to look, to help, or to take it."""
+    """What the paged person is asked to do: look at it, help, or take it."""
     if page.through == "point":
         return _to_look(incident, page, bundle)
     if page.through == "worse":
@@ -113,7 +113,7 @@ def _asked(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
 
 
 def _to_look(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
-    """Of a page by a point, which only asks to look: whether somebody has it, too."""
+    """For a page from an escalation point, which only asks to look: whether somebody has it already."""
     if page.recipient.kind == "customer":
         return "You are asked to look at this."
     beside = ""
@@ -128,7 +128,7 @@ def _to_look(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:
 
 
 def _announcement(content: Content, notice: Notice) -> RenderedMessage:
-    """What is about no single incident, such as a silence that is about to end."""
+    """A message about no single incident, such as a silence that is about to end."""
     facts = in_lines([("Why you", notice.reason)])
     title = one_line(content.incident.title)
     return RenderedMessage(

@@ -1,4 +1,4 @@
-"""What somebody outside reads, a customer or a subscriber by address: nothing internal."""
+"""What outsiders read – customers, and subscribers by address: nothing internal."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -37,7 +37,7 @@ _WORDS: Final[Mapping[str, str]] = {
 def render(
     content: Content, notice: Notice, bundle: Bundle, own: Mapping[str, str], now: datetime, *, zone: str
 ) -> RenderedMessage:
-    """The letter, by the subscription's template where it has one."""
+    """The message, by the subscription's template where it has one."""
     incident, word = content.incident, _WORDS.get(notice.event, "Please note")
     taken, promise = is_taken(incident), sla_wording.outside(notice, incident, zone)
     opening = notice.text or happened(notice.event, taken=taken)

@@ -1,4 +1,4 @@
-"""What people inside read who are told, not asked: users and rooms of the policy."""
+"""What the policy's users and rooms read when they are informed, not asked."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -65,7 +65,7 @@ _WHAT_IT_IS: Final = frozenset({"opened", "escalated", "reopened", "handoff", "b
 def render(
     content: Content, notice: Notice, bundle: Bundle, own: Mapping[str, str], now: datetime, *, zone: str
 ) -> RenderedMessage:
-    """The letter, by the subscription's template where it has one."""
+    """The message, by the subscription's template where it has one."""
     incident, word = content.incident, _WORDS.get(notice.event, "Please note")
     opening, whole = _told(content, notice, bundle, now, zone), notice.event in _WHAT_IT_IS
     about = labels(incident) if whole else {}

@@ -1,4 +1,4 @@
-"""A message, written for one recipient, before a channel gives it its form; and the small words in it."""
+"""A message rendered for one recipient, before a channel formats it; and the pieces it is made of."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -27,10 +27,10 @@ OWN_LINKS: Final = (*ACTING_LINKS, "incident")
 class RenderedMessage:
     """What one message says.
 
-    `subject` is the same in every letter about one incident, so that mail programs keep them together; what
-    this one says is its `title`, and in short its `preview`. `begins`: it is what a conversation begins with.
-    `facts` are labelled lines; `labels` of the event, as far as they matter; `note` says why the default text
-    was used instead of a template.
+    `subject` is the same in every message about one incident, so that mail programs keep them in one thread;
+    what this one says is its `title`, and in short its `preview`. `begins`: it starts the thread. `facts` are
+    labelled lines; `labels` of the event, as far as they matter; `note` says why the default text was used
+    instead of a template.
     """
 
     event: str
@@ -55,7 +55,7 @@ def heading(incident: IncidentSnapshot) -> str:
 
 
 def subject(incident: IncidentSnapshot) -> str:
-    """What it was called when it was opened, in one line: no priority, which may rise, and no later title."""
+    """The title it was opened with, in one line: without the priority, which may rise, or any later title."""
     return one_line(incident.opened_as or incident.title)
 
 
@@ -81,7 +81,7 @@ def for_whom(incident: IncidentSnapshot) -> str:
 
 
 def in_lines(facts: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The facts that say something, each in one line."""
+    """The facts that have a value, each in one line."""
     return tuple((label, one_line(value, 1_000)) for label, value in facts if value)
 
 

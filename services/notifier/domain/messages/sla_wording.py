@@ -1,4 +1,4 @@
-"""Which promise is at risk or broken, or was looked at, by when it is due, for whom: in words."""
+"""SLA targets in words: which is at risk or breached, when it is due, and for whom."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ _OUTSIDE: Final[Mapping[str, str]] = {
 
 
 def _meant(notice: Notice | Page, incident: IncidentSnapshot) -> Sequence[ClockSnapshot]:
-    """The clocks that this is about; a router of the last release names none."""
+    """The clocks that this is about; the last release's router names none."""
     return [clock for clock in incident.clocks if clock.target in notice.targets]
 
 

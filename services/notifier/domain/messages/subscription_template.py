@@ -1,4 +1,4 @@
-"""A letter in the words of the subscription's template; Ladder's own where there is none or it fails."""
+"""A message in the words of a subscription's template; in Ladder's own where there is none or it fails."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,7 +29,7 @@ def templated(
     *,
     promise: str,
 ) -> RenderedMessage:
-    """The letter by the template that the notice names. `word`: what happened, where its title does not say.
+    """The message by the template that the notice names. `word`: what happened, if its title does not say so.
 
     A link stands in it only where the template has it, except the answers to a question; an update is never
     without what the person wrote.

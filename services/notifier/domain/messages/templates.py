@@ -15,7 +15,7 @@ _TEXT: Final = re.compile(r"\btext\b")
 def render(title: str, body: str, names: Mapping[str, Any]) -> tuple[str, str]:
     """Title and body of a message, at most 10,000 characters each. Raises BrokenTemplateError.
 
-    Takes up to some hundred milliseconds of the processor, whatever the template is: not for the event loop.
+    May take some hundred milliseconds of processor time: not for the event loop.
     """
     return rendered(title, names), rendered(body, names)
 
