@@ -1,6 +1,7 @@
-"""The way of a post: authenticate, read, map, publish, answer; 202 only when the log has acknowledged.
+"""How a post is accepted: authenticate, read, map, publish, answer; 202 only once the log has acknowledged
+it.
 
-The endpoints are plain ASGI, for this is the hot path; `openapi/` says what they take and answer.
+The endpoints are plain ASGI because this is the hot path; `openapi/` describes them.
 """
 
 import logging
@@ -38,13 +39,13 @@ _NAMED: Final = 5  # events of a batch that are named in the log
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an endpoint looks at before the body."""
+    """What an endpoint sees before the body."""
 
     headers: Headers
     query: bytes
     path: Mapping[str, str]
     method: str = "POST"
-    keep: Callable[[], None] = lambda: None  # the connection's place
+    keep: Callable[[], None] = lambda: None  # keeps the connection when there are too many
     whose: list[str] = field(default_factory=list)  # the integration, once that is known
 
     def passed(self, integration: Integration) -> None:
@@ -64,8 +65,8 @@ class Endpoint:
         secrets: Secrets = Secrets(None),  # noqa: B008 - frozen
         subscriptions: Subscriptions | None = None,
     ) -> None:
-        """`admission` gives what is known of the policy now; None: nothing yet. Without `subscriptions`
-        nothing of Amazon SNS can be checked, and nothing of it is taken.
+        """`admission` gives what is known of the policy now, None if nothing is yet. Without `subscriptions`
+        posts of Amazon SNS cannot be verified, and are refused.
         """
         self._publisher = publisher
         self._admission = admission
@@ -97,11 +98,11 @@ class Endpoint:
             await _respond(send, answer.status, answer, {})
 
     def format_of(self, request: Request) -> Format:
-        """The format whose words a refusal uses, as far as it is known before anything else is."""
+        """The format in which a refusal is worded, as far as it is known before the post is read."""
         raise NotImplementedError
 
     def addressed(self, request: Request) -> str:
-        """The integration that the path names, whoever posts there; '' where it names none."""
+        """The integration that the path names, whoever posts there; '' if it names none."""
         del request
         return ""
 
@@ -112,14 +113,14 @@ class Endpoint:
         raise NotImplementedError
 
     def admission(self) -> Admission:
-        """What is known of the policy. Raises Problem 503 when that is nothing."""
+        """What is known of the policy. Raises Problem 503 if nothing is."""
         admission = self._admission()
         if admission is None:
             raise unavailable("no-policy", "No policy is known yet; nothing was accepted")
         return admission
 
     async def accept(self, request: Request, receive: Receive) -> Answer:
-        """Take the post; the words of 202. Raises Problem, HungUpError."""
+        """Accept the post; the answer to it. Raises Problem, HungUpError."""
         admission = self.admission()
         now = self._clock()
         idempotency_key = _idempotency_key(request.headers)
@@ -179,8 +180,8 @@ class Endpoint:
 
 
 def _judged(format_of: Format, scope: Scope, problem: Problem) -> Problem:
-    """A wrong key too many is a 429; not where the format calls it an invalid event, whose clients try again
-    for ever after a 429.
+    """Too many wrong keys are a 429, unless the format reports them as invalid events: its clients would
+    retry a 429 for ever.
     """
     throttled = answer_to(scope, problem)
     return throttled if format_of.refused(problem)[0] == problem.status else problem
@@ -208,8 +209,8 @@ def _post(
 
 
 def _note(integration: Integration, events: Sequence[IncidentEvent]) -> None:
-    """One line for each accepted post. At DEBUG: at thousands a second it would cost a third of the work, and
-    the router's line for each decision names the same event.
+    """One log line for each accepted post. Only at DEBUG: at thousands a second it would cost a third of the
+    time, and the router's line for each decision names the same event.
     """
     ids = [event.event_id for event in events[:_NAMED]]
     about: dict[str, Any] = {"event_id": ids[0]} if len(events) == 1 else {"event_ids": ids}
@@ -229,7 +230,7 @@ def _idempotency_key(headers: Headers) -> str:
 
 
 def _kept(problem: Problem, status: int) -> Mapping[str, str]:
-    """The headers of the refusal; under another status only when to come again still holds."""
+    """The headers of the refusal; of one under another status only Retry-After still holds."""
     if status == problem.status:
         return problem.headers
     return {name: value for name, value in problem.headers.items() if name.lower() == "retry-after"}

@@ -1,4 +1,4 @@
-"""Intake, assembled: the paths, the policy it follows, and whether it is ready."""
+"""Intake, assembled: its paths, the policy it follows, and whether it is ready."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -39,13 +39,13 @@ _BETWEEN_TRIES: Final = 1.0
 
 
 class Intake:
-    """What intake knows while it runs: whom the policy in force admits, and the state of the topics."""
+    """What intake knows while it runs: who may post under the policy in force, and the topics' state."""
 
     def __init__(self, eventlog: EventLog, *, loopback: bool, canary_every: timedelta = timedelta()) -> None:
         self._log = eventlog
         self._keys = UsableKeys(loopback=loopback)
         self._feed = PolicyFeed(eventlog)
-        self._topics: Sequence[str] | None = None  # what is wrong with them; None: not looked at yet
+        self._topics: Sequence[str] | None = None  # what is wrong with them; None: not checked yet
         self.admission: Admission | None = None
         self._pulses = Pulses()
         self._canary = Canary(
@@ -70,7 +70,7 @@ class Intake:
         return None if known is None else KnownPolicy(known.hash, known.revision, known.bundle)
 
     async def verify_once(self) -> bool:
-        """Look at the topics; whether they are as they should be. What is wrong is said when it changes."""
+        """Check the topics; whether they are in order. Faults are logged when they change."""
         before = self._topics
         try:
             self._topics = await self._log.verify_topics()
@@ -102,7 +102,7 @@ class Intake:
 
 
 def build(settings: IntakeSettings, *, log: EventLog, fetch: Fetch | None = None) -> Service:
-    """The service; the caller runs the log. `fetch`: instead of the guarded way to the outside."""
+    """The service; the caller runs the log. `fetch` replaces the guarded HTTP client."""
     intake = Intake(log, loopback=settings.loopback, canary_every=settings.canary_every)
     outside = Fetcher(Outbound.allowing(settings.outbound_allow))
     subscriptions = Subscriptions(fetch or outside.fetch, clock=stopwatch)

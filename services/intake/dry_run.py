@@ -1,4 +1,4 @@
-"""Reading a post as intake would, without taking it: for whoever tries a mapping."""
+"""Reading a post as intake would, without accepting it: for trying out a mapping."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,8 +21,8 @@ def read_post(
 ) -> tuple[Sequence[IncidentEvent], int]:
     """The events of a post to this integration, and how many its `ignore` drops.
 
-    Signatures and keys are not looked at. Raises Problem 404 for an integration that the policy has not, and
-    422 for what intake would refuse, in the same words.
+    Signatures and keys are not checked. Raises Problem 404 for an integration that the policy lacks, and 422
+    for what intake would refuse, in the same words.
     """
     known = bundle.integrations.get(integration)
     if known is None:

@@ -1,8 +1,8 @@
-"""What was posted under senders' own ids: the same id with another content is refused where that is known.
+"""Senders' own ids: the same id with other content is refused, where that is known.
 
-A process remembers the last 50,000 ids that it accepted. Another process, or this one later, does not know:
-then the event is accepted, and the content's hash, which travels with it, tells the router that it is another
-one. Either way nothing is accepted and then dropped.
+A process remembers the last 50,000 ids it accepted. Another process, or this one later, does not know them:
+then the event is accepted, and the content's hash, which travels with it, tells the router that it is a
+different one. Either way nothing is accepted and then dropped.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ _json: Final = msgspec.json.Encoder()
 
 
 def hash_of(event: IncidentEvent) -> str:
-    """Of what the sender said: the same body read again has the same one, whenever it is received."""
+    """The hash of what the sender said: the same body has the same one, whenever it is received."""
     plain = _json.encode(replace(event, received_at=_ANY_TIME))
     return hashlib.blake2b(plain, digest_size=_HASH_BYTES).hexdigest()
 
 
 class AcceptedIds:
-    """The ids that this process accepted, each with the hash of its content."""
+    """The ids that this process has accepted, each with the hash of its content."""
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._known: LRUCache[str, str] = LRUCache(kept)
@@ -39,9 +39,9 @@ class AcceptedIds:
     def with_hashes(
         self, events: Sequence[IncidentEvent], read: Sequence[IncidentEvent], field: str
     ) -> list[IncidentEvent]:
-        """The events with the hashes of what was sent; `read`: the body's, without what a policy adds.
+        """The events with the hashes of their content; `read` are the same events without what a policy adds.
 
-        Raises a Problem 422 where an id came before, or stands twice in this post, with another content.
+        Raises Problem 422 if an id was used before, or twice in this post, with other content.
         `field`: where the sender wrote the id, for the fault.
         """
         hashed = [replace(event, said=hash_of(sent)) for event, sent in zip(events, read, strict=True)]

@@ -1,8 +1,8 @@
-"""What became of the posts to each integration: counted, told to the router, in the log if refused.
+"""What became of the posts to each integration: counted, reported to the router, and logged if refused.
 
-Senders such as Amazon SNS show nobody what they were answered, so whoever runs Ladder finds it here. All of
-it is bounded, for strangers can have posts refused, too: a few lines in a while for each integration (those
-without a good key apart from the others), with how many were left out; one small message every few seconds.
+Senders such as Amazon SNS show nobody how they were answered, so operators find it here. All of it is
+bounded, since strangers can have posts refused, too: a few log lines per integration and period (those
+without a good key counted separately), with the number left out; one small message every few seconds.
 """
 
 import re
@@ -36,7 +36,7 @@ _EVENT: Final = re.compile(r"/(?:alerts/)?(\d{1,6})(?:/|$)")
 
 
 def reason_of(problem: Problem) -> str:
-    """Why it was refused, in a line: what the sender was answered."""
+    """Why it was refused, in one line: what the sender was told."""
     faults = [f"{fault.field}: {fault.reason}" for fault in problem.faults]
     more = f" (and {len(faults) - _FAULTS} more)" if len(faults) > _FAULTS else ""
     parts = [str(problem), "; ".join(faults[:_FAULTS]) + more]
@@ -44,7 +44,7 @@ def reason_of(problem: Problem) -> str:
 
 
 def event_of(problem: Problem) -> int | None:
-    """The place of the first faulty event in its post, from 0; None where it is not one of several."""
+    """The index of the first faulty event in its post; None if there is only one."""
     found = (_EVENT.match(fault.field) for fault in problem.faults)
     return next((int(each[1]) for each in found if each), None)
 
@@ -56,7 +56,7 @@ def is_strangers(problem: Problem) -> bool:
 
 @dataclass(slots=True)
 class _Lines:
-    """Lines of the log about one integration, in one while."""
+    """Log lines about one integration, in one period."""
 
     since: datetime
     written: int = 0
@@ -79,11 +79,11 @@ class PostReports:
         self._published_at: datetime | None = None
 
     def accepted(self, integration: str, events: int, now: datetime) -> None:
-        """So many events of it are on the log."""
+        """This many of its events are on the log."""
         self._count(integration, ACCEPTED, events, now)
 
     def ignored(self, integration: str, events: int, now: datetime) -> None:
-        """Its `ignore` dropped so many."""
+        """Its `ignore` dropped this many."""
         self._count(integration, IGNORED, events, now)
 
     def refused(self, integration: str, form: str, problem: Problem, now: datetime) -> None:
@@ -103,7 +103,7 @@ class PostReports:
         log.warning("post refused", action="refused", reason=reason, **said, **about)
 
     def close_lines(self, now: datetime) -> None:
-        """Say of how many refused posts no line was written, where the while is over."""
+        """Log how many refused posts got no line, where the period is over."""
         for (integration, strangers), lines in list(self._lines.items()):
             if now - lines.since < _WHILE:
                 continue
@@ -118,9 +118,9 @@ class PostReports:
                 )
 
     async def publish_once(self, now: datetime, *, at_once: bool = False) -> bool:
-        """Tell the router what was counted since the last time; whether there was anything to tell now.
+        """Report to the router what was counted since the last time; whether there was anything to report.
 
-        What the log did not acknowledge is told again as it is, so that it counts once.
+        A report that the log did not acknowledge is published again unchanged, so that it counts once.
         """
         if self._unacknowledged is None and not self._due(now, at_once=at_once):
             return False
@@ -134,7 +134,7 @@ class PostReports:
         return True
 
     async def run(self) -> None:
-        """For ever: tell, and close the lines."""
+        """Report and close the lines, for ever."""
         if self._log is not None:
             await for_ever("intake posts", self._step, Outage(log, "posts_wait"), every=_STEP_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Handing what was accepted to the event log, and refusing more than may wait for it."""
+"""Publishing accepted events to the log, and refusing more than may wait for it."""
 
 import time
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _RETRY: Final = {"retry-after": "2"}
 
 
 class Publisher:
-    """Hands events to the log, and refuses more than it may hold while the log is slow."""
+    """Publishes events, and refuses more than it may hold while the log is slow."""
 
     def __init__(
         self, eventlog: EventLog, settings: IntakeSettings, posts: PostReports | None = None
@@ -35,10 +35,10 @@ class Publisher:
         self._outage = Outage(log, "intake.unacknowledged")
 
     async def publish(self, events: Sequence[Message], size: int) -> None:
-        """Return when every message is acknowledged; `size` is that of the body they came in.
+        """Return once every message is acknowledged; `size` is that of the body they came in.
 
-        What counts is what waits, and of one body many events can come; what is more than may wait at all
-        waits alone. Raises Problem 503 (try again; some may have been written), 413.
+        The limit counts what waits, and one body can become many events; a body larger than the limit waits
+        alone. Raises Problem 503 (try again; some may have been written), 413.
         """
         records = [encode(event) for event in events]
         size = min(max(size, sum(len(record.value) for record in records)), self._most_bytes)

@@ -1,4 +1,4 @@
-"""Who may post: what intake knows of the policy in force, and the check of a key against it."""
+"""Who may post: the integrations of the policy in force, and the check of a key against them."""
 
 import base64
 import binascii
@@ -34,10 +34,10 @@ class Integration:
     kind: str
     keys: tuple[Key, ...]
     transform: Transform = field(default_factory=Transform)
-    bucket: Bucket | None = None  # None: as many events as it likes
+    bucket: Bucket | None = None  # None: no limit
     signing: Signing | None = None  # None: its posts need no signature
-    topics: frozenset[str] | None = None  # of Amazon SNS, whose messages these are; None: they are not
-    keyless: bool = False  # a signature stands in the key's place
+    topics: frozenset[str] | None = None  # of Amazon SNS, which posts here; None: it does not
+    keyless: bool = False  # a signature replaces the key
     offload: Offload = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -56,7 +56,7 @@ class Admission:
         services: Iterable[str] = (),
         heartbeats: Iterable[str] = (),
     ) -> None:
-        """`strangers` have keys that are known and may not post, such as the API's."""
+        """`strangers` have known keys that may not post, such as the API's."""
         self.integrations = {integration.name: integration for integration in integrations}
         self._by_kind: dict[str, Sequence[tuple[Integration, tuple[Key, ...]]]] = {
             kind: [
@@ -76,7 +76,7 @@ class Admission:
 
     @classmethod
     def under(cls, bundle: Bundle) -> Self:
-        """The admission that this bundle describes. Compiles mappings: about a millisecond for each."""
+        """The admission that this bundle describes. Compiles mappings, about a millisecond each."""
         return cls(
             (
                 Integration(
@@ -98,7 +98,7 @@ class Admission:
         )
 
     def of_kind(self, kind: str, secret: str, now: datetime, *, or_kind: str = "") -> Integration:
-        """The integration of this kind (or of the other one) that owns the key. Raises Problem: 401, 403."""
+        """The integration of this kind, or of the other one, that owns the key. Raises Problem 401, 403."""
         found = owner_of(secret, self._by_kind.get(kind, ()), now) if secret else None
         if found is None and or_kind and secret:
             found = owner_of(secret, self._by_kind.get(or_kind, ()), now)
@@ -107,7 +107,7 @@ class Admission:
         return found
 
     def by_key(self, secret: str, now: datetime) -> Integration:
-        """The integration that owns the key, whatever its kind. Raises Problem: 401, 403."""
+        """The integration that owns the key, whatever its kind. Raises Problem 401, 403."""
         integrations = [(integration, integration.keys) for integration in self.integrations.values()]
         found = owner_of(secret, integrations, now) if secret else None
         if found is None:
@@ -115,7 +115,7 @@ class Admission:
         return found
 
     def by_name(self, name: str, secret: str, now: datetime) -> Integration:
-        """The integration of this name, if the key is its own. Raises Problem: 401, 403."""
+        """The integration of this name, if it owns the key. Raises Problem 401, 403."""
         integration = self.integrations.get(name)
         found = (
             owner_of(secret, [(integration, integration.keys)] if integration else [], now)
@@ -133,7 +133,8 @@ class Admission:
     def deny(self, secret: str, now: datetime) -> NoReturn:
         """Raise Problem 401 or 403.
 
-        Which part was wrong is not said: not whether the integration exists, nor whether a key expired.
+        It does not say which part was wrong: neither whether the integration exists, nor whether a key has
+        expired.
         """
         if secret and owner_of(secret, self._everybody, now) is not None:
             raise Problem(403, "forbidden", "This key may not post here")
@@ -158,15 +159,15 @@ def _transform(name: str, spec: IntegrationSpec) -> Transform:
     return transform
 
 
-_LETS_IN: Final = re.compile(  # words of names that say so, of senders and of proxies before Ladder
+_LETS_IN: Final = re.compile(  # in names of headers, of senders and of proxies in front of Ladder
     rb"(?:^|[-_])(?:authorization|auth|cookie2?|credentials?|hmac|jwt|passw(?:or)?d|secret|signature|token|jws"
     rb"|(?:api|access|routing|private)[-_]?key)(?:[-_]|$)"
 )
 
 
 def shown_headers(headers: Mapping[bytes, bytes], secret: str, signature: str = "") -> dict[str, str]:
-    """The headers as expressions see them: lower-case names, clean text, and nothing that lets anybody in: no
-    key, cookie, token or signature (`signature`: the header that the policy names).
+    """The headers as expressions see them: lower-case names, clean text, and no credentials – no key, cookie,
+    token or signature (`signature`: the header that the policy names).
     """
     key, own = secret.encode(), signature.lower().encode()
     return {
@@ -199,7 +200,7 @@ def presented(headers: Mapping[bytes, bytes], query: bytes) -> str:
 
 
 def _password(encoded: bytes) -> str:
-    """Whoever knows only one field for a key puts it into either; the user name counts when alone."""
+    """Senders with one field for a key put it into either; the user name counts if there is no password."""
     try:
         user, _, password = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").partition(":")
     except (binascii.Error, ValueError):

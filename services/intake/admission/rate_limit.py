@@ -6,10 +6,10 @@ from shared.policy.model.durations import Rate
 
 
 class Bucket:
-    """Holds what may be accepted within the rate's own span, and fills evenly.
+    """Holds as many tokens as events are allowed in the rate's own span, and fills evenly.
 
-    A batch is taken whole as soon as anything is left, however large it is; what it took beyond that has to
-    fill up again first. So the rate holds over time, and no batch is too large for ever.
+    A batch of any size is accepted as soon as a token is left; what it took beyond that has to fill up again
+    first. So the rate holds over time, and no batch is refused for ever.
     """
 
     def __init__(self, rate: Rate) -> None:
@@ -19,7 +19,7 @@ class Bucket:
         self._at: datetime | None = None
 
     def take(self, events: int, now: datetime) -> timedelta | None:
-        """Take so many; or, when nothing is left, how long it takes until there is something again."""
+        """Take this many tokens; if none is left, how long until there is one again."""
         if self._at is not None and now > self._at:
             filled = (now - self._at).total_seconds() * self._per_second
             self._left = min(self._most, self._left + filled)

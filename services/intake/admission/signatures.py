@@ -43,7 +43,7 @@ class Signing:
 
     @classmethod
     def of(cls, integration: Integration) -> Self | None:
-        """What the policy says of an integration; None: its posts need no signature."""
+        """As the policy says for an integration; None: its posts need no signature."""
         said = integration.signature
         if said is None and integration.signing_secret is not None:
             said = Signature(like="grafana", secret=(integration.signing_secret,))
@@ -64,7 +64,7 @@ class Signing:
     def fault(
         self, headers: Mapping[bytes, bytes], body: bytes, secrets: Sequence[str], now: datetime
     ) -> str:
-        """Why this body is not one that a secret signed, in a sentence; '' where it is.
+        """Why this body was not signed with a secret, in a sentence; '' if it was.
 
         `secrets`: those that could be read, in plain text. Names of headers are lower case in `headers`.
         """

@@ -1,4 +1,4 @@
-"""What the policy does not know of an event."""
+"""Names in an event that the policy does not know."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,6 +1,6 @@
-"""Fetching something small from the outside, through the guard: what intake needs for Amazon SNS.
+"""Fetching certificates and confirmations of Amazon SNS, through the outbound guard.
 
-Nothing waits for it long, and little may be under way at once: the posts that ask for it come from strangers.
+Only for a short time, and only a few at once: the posts that cause it come from strangers.
 """
 
 import asyncio

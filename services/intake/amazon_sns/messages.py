@@ -47,7 +47,7 @@ _HASHES: Final[Mapping[str, type[hashes.HashAlgorithm]]] = {"1": hashes.SHA1, "2
 
 @dataclass(frozen=True, slots=True)
 class SnsMessage:
-    """One message as it came. Nothing in it is to be believed before `fault` says nothing."""
+    """One message as it came. Nothing in it is to be trusted before it is verified."""
 
     kind: Kind
     fields: Mapping[str, str]
@@ -64,7 +64,7 @@ class SnsMessage:
 
     @property
     def certificate_url(self) -> str:
-        """Where the certificate lies whose key signed it."""
+        """The address of the certificate whose key signed it."""
         return self.fields["SigningCertURL"]
 
     @property
@@ -95,7 +95,7 @@ def read(body: bytes) -> SnsMessage | Unreadable:
 
 
 def is_of_amazon(url: str) -> bool:
-    """Whether this address leads to SNS itself: https, the ordinary port, no name and password."""
+    """Whether this is an address of SNS itself: https, the default port, no user and password."""
     if len(url) > _LONGEST_URL or not url.isascii() or re.search(r"[\s\\]", url):
         return False
     try:
@@ -117,7 +117,7 @@ def _is_of_a_certificate(url: str) -> bool:
 
 
 def place_fault(message: SnsMessage) -> str:
-    """Why nothing is fetched for this message, in a sentence; '' where both its addresses are Amazon's."""
+    """Why nothing is fetched for this message, in a sentence; '' if both its addresses are Amazon's."""
     url = message.certificate_url
     if not (is_of_amazon(url) and _is_of_a_certificate(url)):
         return "its SigningCertURL does not lead to a certificate of SNS"
@@ -132,14 +132,14 @@ def place_fault(message: SnsMessage) -> str:
 
 
 def age_fault(message: SnsMessage, now: datetime) -> str:
-    """Why its time is refused, for whoever kept an old one could send it again. '' where it is not."""
+    """Why its time is refused, '' if it is not: otherwise an old message could be sent again."""
     if now - message.at > OLDEST:
         return f"its Timestamp is more than {OLDEST.total_seconds() / 3600:g} hours old"
     return "its Timestamp lies ahead" if message.at - now > _AHEAD else ""
 
 
 def signature_fault(message: SnsMessage, certificate: bytes, now: datetime) -> str:
-    """Why this is not a message that the key of this certificate (PEM) signed; '' where it is."""
+    """Why the key of this certificate (PEM) did not sign this message; '' if it did."""
     version = message.fields.get("SignatureVersion", "1")
     if version not in _HASHES:
         return f"its SignatureVersion is {version[:20]!r}; 1 and 2 are known"
@@ -161,6 +161,6 @@ def signature_fault(message: SnsMessage, certificate: bytes, now: datetime) -> s
 
 
 def confirmed_by(answer: bytes) -> Any:
-    """Whether SNS says that the subscription stands; its answer is XML with the subscription's ARN."""
+    """The subscription's ARN in SNS's answer (XML); '' if the subscription is not confirmed."""
     found = re.search(rb"<SubscriptionArn>\s*(arn:[^<\s]{1,512})\s*</SubscriptionArn>", answer)
     return found[1].decode("ascii", "replace") if found else ""

@@ -1,7 +1,7 @@
-"""Amazon SNS at integrations that say `confirm: sns`: signatures are checked, subscriptions are confirmed.
+"""Amazon SNS, at integrations with `confirm: sns`: verifies signatures and confirms subscriptions.
 
-A message whose certificate cannot be fetched just now is answered 503, and SNS sends it again; so is one that
-asks to confirm and could not be confirmed. Nothing is fetched for topics that the policy does not name.
+A message whose certificate cannot be fetched is answered with 503, and SNS sends it again; so is a
+subscription that could not be confirmed. Nothing is fetched for topics that the policy does not name.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = telemetry.logger(__name__)
 
 _KEPT: Final = 64  # certificates; SNS has one a region and changes them rarely
 _KEPT_SECONDS: Final = 24 * 3600
-_FAILED_SECONDS: Final = 5  # before the same is fetched again: SNS tries again later than that
+_FAILED_SECONDS: Final = 5  # before it is fetched again: SNS retries later than that
 _RETRY: Final = {"retry-after": "5"}
 _encoder: Final = msgspec.json.Encoder()
 
@@ -40,7 +40,7 @@ class _Noted(msgspec.Struct):
 
 
 class Subscriptions:
-    """`fetch` brings certificates, and answers of SNS. `clock` counts seconds."""
+    """`fetch` gets certificates and confirmations from SNS. `clock` counts seconds."""
 
     def __init__(self, fetch: Fetch, *, clock: Callable[[], float]) -> None:
         self._fetch = fetch
@@ -49,7 +49,7 @@ class Subscriptions:
         self._under_way: dict[str, asyncio.Task[bytes]] = {}
 
     async def verified(self, integration: Integration, body: bytes, now: datetime) -> SnsMessage:
-        """The message, which Amazon signed lately for a topic that may post here.
+        """The message, if Amazon signed it recently for a topic that may post here.
 
         Raises Problem 401, 403, 503.
         """
@@ -69,7 +69,7 @@ class Subscriptions:
         return message
 
     async def answer(self, integration: Integration, message: SnsMessage) -> Answer | None:
-        """What is answered to a message about the subscription itself; None: it is a notification.
+        """The answer to a message about the subscription itself; None for a notification.
 
         Raises Problem 503 when it could not be confirmed.
         """

@@ -1,8 +1,8 @@
-"""When a post is mapped: at once where that is quick, otherwise beside the event loop, one of an integration
-after the other.
+"""Where a post is mapped: on the event loop if that is quick, otherwise in a thread, one post of an
+integration at a time.
 
-Expressions over a large body may take seconds. Meanwhile other senders, beats and probes are answered; only
-the posts of this integration wait, and few of them, for each holds its body.
+Expressions over a large body may take seconds. Meanwhile other senders, heartbeats and probes are answered;
+only posts of this integration wait, and only a few, since each holds its body.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ WAITING: Final = 16  # posts of one integration
 
 
 class Offload:
-    """Of one integration: its expressions serve one thread at a time."""
+    """For one integration: its expressions are used by one thread at a time."""
 
     def __init__(self, transform: Transform) -> None:
         self._transform: Final = transform
@@ -25,7 +25,7 @@ class Offload:
         self._waiting = 0
 
     async def apply(self, read: Reading, post: Post, *, loose: bool, size: int) -> Transformed:
-        """As `Transform.dress`; `size`: of the body, in bytes. Raises Problem 503 when too many wait."""
+        """As `Transform.apply`; `size` of the body, in bytes. Raises Problem 503 if too many wait."""
         mapping = self._transform.mapping
         quick = mapping is None or (size <= QUICK and mapping.each is None)
         if mapping is None or (quick and not self._waiting):
@@ -39,7 +39,7 @@ class Offload:
             )
         self._waiting += 1
         task = asyncio.create_task(self._in_turn(read, post, loose=loose), name="mapping")
-        return await asyncio.shield(task)  # whoever hangs up does not give the turn away while it is used
+        return await asyncio.shield(task)  # a client that hangs up does not release the lock while it is used
 
     async def _in_turn(self, read: Reading, post: Post, *, loose: bool) -> Transformed:
         try:

@@ -1,6 +1,6 @@
-"""From what a format read to the events of one integration: its `set`, `map`, `ignore` and `each`. Pure.
+"""What a format read becomes the events of one integration, by its `set`, `map`, `ignore` and `each`. Pure.
 
-What was read counts first, then the fixed values, then what the expressions give.
+Fixed values replace what was read, and the values of expressions replace both.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +54,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """What one integration makes of its sender's events."""
+    """How one integration transforms its sender's events."""
 
     fixed: Mapping[str, Any] = field(default_factory=dict)
     shapes: Sequence[tuple[str, Mapping[str, str]]] = ()

@@ -1,1 +1,1 @@
-"""What OpenAPI says of intake's paths."""
+"""OpenAPI's description of intake's paths."""

@@ -1,4 +1,4 @@
-"""What OpenAPI says of Opsgenie's alert API and of beats."""
+"""OpenAPI's description of the paths of Opsgenie's API."""
 
 from collections.abc import Mapping
 from typing import Any, Final

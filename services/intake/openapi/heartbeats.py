@@ -1,4 +1,4 @@
-"""What OpenAPI says of the paths of heartbeats."""
+"""OpenAPI's description of the paths of heartbeats."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Words that OpenAPI's account of intake's paths is made of."""
+"""The pieces that the descriptions of intake's paths are made of."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""What OpenAPI says of intake's paths, which are plain ASGI and cannot say it themselves."""
+"""OpenAPI's description of intake's paths, which are plain ASGI and cannot describe themselves."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The paths that take posts: who may post there, and in which format."""
+"""The paths that accept events: who may post there, and in which format."""
 
 from datetime import datetime
 from typing import Any, Final

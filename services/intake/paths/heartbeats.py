@@ -51,7 +51,7 @@ def read_signal(word: str) -> tuple[Signal, int | None] | None:
 
 
 class Heartbeats(Endpoint):
-    """It beat, begins, failed or remarks something. Any integration's key will do."""
+    """A job is well, starts, failed, or logs something. Any integration's key will do."""
 
     def format_of(self, request: Request) -> Format:
         del request
