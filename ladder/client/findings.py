@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ladder.client.options import reaching
+from ladder.client.options import connect
 from shared.clock import utcnow
 from shared.policy import Installation, LoadResult, PolicyError, PolicyErrors, check, dump_json
 from shared.policy.checks.report import ReportFormat, reported
@@ -18,7 +18,7 @@ def checked(path: Path, style: ReportFormat = "text", server: str = "", api_key:
     """Exit status and text of `ladder check`; with a server also what only that one knows."""
     looked = check(path, Installation(now=utcnow()))
     if server and looked.loads:
-        with reaching(server, api_key) as connection:
+        with connect(server, api_key) as connection:
             answer = connection.check_policy(dump_json(looked.sound))
         looked = replace(looked, findings=tuple(placed(answer["findings"], looked)))
     return reported(path, looked, style)

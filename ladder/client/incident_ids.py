@@ -15,7 +15,7 @@ def short(incident_id: str) -> str:
     return incident_id[:SHOWN]
 
 
-def pick(connection: Connection, said: str) -> str:
+def resolve_id(connection: Connection, said: str) -> str:
     """The id that was meant. Raises UsageError when there is none, or more than one."""
     if said == LATEST:
         newest = next(connection.incidents([], 1), None)

@@ -7,7 +7,7 @@ from shared.policy import PolicyErrors
 from shared.policy.checks.report import entry
 
 
-class UnsoundPolicyError(RefusedError):
+class InvalidPolicyError(RefusedError):
     """What is wrong with it, each error with its place."""
 
     exit_code = 1

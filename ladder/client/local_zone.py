@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 
 
-class Here(tzinfo):
+class LocalZone(tzinfo):
     """What the system's clock shows, at any time: TZ, or what /etc/localtime says."""
 
     def utcoffset(self, dt: datetime | None) -> timedelta | None:

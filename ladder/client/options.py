@@ -25,7 +25,7 @@ IntakeUrl = Annotated[
 ]
 IntakeKey = Annotated[str, typer.Option("--key", help="The integration's key, if it is not your own.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, errors too.")]
-Which = Annotated[
+IncidentArgument = Annotated[
     str,
     typer.Argument(
         metavar="ID",
@@ -33,7 +33,7 @@ Which = Annotated[
         autocompletion=completion.incident,
     ),
 ]
-Whiches = Annotated[
+IncidentArguments = Annotated[
     list[str],
     typer.Argument(
         metavar="ID",
@@ -46,7 +46,7 @@ LOCAL = "http://127.0.0.1:8080"
 
 
 @contextmanager
-def reaching(
+def connect(
     url: str, api_key: str = "", intake_url: str = "", intake_key: str = ""
 ) -> "Iterator[Connection]":
     """A connection. Raises ClientError for an address that is none, and where a key is needed."""

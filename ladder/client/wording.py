@@ -6,7 +6,7 @@ from typing import Any
 
 from ladder.client.connection import UsageError
 from ladder.client.incident_ids import short
-from ladder.client.local_zone import Here
+from ladder.client.local_zone import LocalZone
 from shared.policy.calendars import wall_clock
 
 Document = Mapping[str, Any]
@@ -28,7 +28,7 @@ def instant(text: str) -> datetime:
     """
     try:
         at = datetime.fromisoformat(text.strip())
-        return (at if at.tzinfo else wall_clock.instant(at, Here())).astimezone()
+        return (at if at.tzinfo else wall_clock.instant(at, LocalZone())).astimezone()
     except (ValueError, OverflowError) as err:
         raise UsageError(f"{text!r} is not a time such as 2026-03-08T07:00 or 2026-03-08T06:00Z.") from err
 
@@ -233,7 +233,7 @@ def oncall_columns(at: datetime) -> tuple[str, ...]:
     return ("schedule", "on call", f"until ({zone})", "layer", "then", f"from ({zone})")
 
 
-def taken_line(incident: Document, verb: str) -> str:
+def done_line(incident: Document, verb: str) -> str:
     """What an action led to, in one line."""
     who = f", taken by {incident['assignee']}" if incident.get("assignee") else ""
     return f"{verb} {short(str(incident['id']))}: {incident['title']} is {incident['status']}{who}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from ladder.client.options import reaching
+from ladder.client.options import connect
 from ladder.client.output import print_json, say, say_lines
 
 if TYPE_CHECKING:
@@ -31,18 +31,18 @@ def act(
 
     Of several all are tried. One that could not be done ends the command with 1 once the others are done.
     """
-    from ladder.client.incident_ids import pick
-    from ladder.client.wording import taken_line
+    from ladder.client.incident_ids import resolve_id
+    from ladder.client.wording import done_line
 
-    with reaching(to.url, to.api_key) as connection:
+    with connect(to.url, to.api_key) as connection:
         given = dict(arguments)
         if "into" in given:
-            given["into"] = pick(connection, given["into"])
+            given["into"] = resolve_id(connection, given["into"])
         if len(which) > 1:
             _act_on_all(connection, which, action, verb, given, as_json=to.json)
             return
-        done = connection.act(pick(connection, which[0]), action, **given)
-    print_json(done) if to.json else say_lines([taken_line(done, verb)])
+        done = connection.act(resolve_id(connection, which[0]), action, **given)
+    print_json(done) if to.json else say_lines([done_line(done, verb)])
 
 
 def _act_on_all(
@@ -55,14 +55,14 @@ def _act_on_all(
     as_json: bool,
 ) -> None:
     from ladder.client.connection import ClientError
-    from ladder.client.incident_ids import pick
-    from ladder.client.wording import taken_line
+    from ladder.client.incident_ids import resolve_id
+    from ladder.client.wording import done_line
 
     became: list[dict[str, Any]] = []
     failed = 0
     for one in which:
         try:
-            became.append(connection.act(pick(connection, one), action, **given))
+            became.append(connection.act(resolve_id(connection, one), action, **given))
         except ClientError as err:
             failed += 1
             became.append({"asked": one, "problem": err.problem()})
@@ -70,7 +70,7 @@ def _act_on_all(
                 say(f"not done {one}: {err}", err=True)
         else:
             if not as_json:
-                say_lines([taken_line(became[-1], verb)])
+                say_lines([done_line(became[-1], verb)])
     if as_json:
         print_json(became)
     elif failed:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, say
 
 _MOST_CHANGES: Final = 20
@@ -23,15 +23,15 @@ def apply(
 ) -> None:
     """Check a policy bundle, put it in force everywhere at once, and say what changed."""
     from ladder.client.findings import fit_to_apply, warned
-    from ladder.client.invalid_policy import UnsoundPolicyError
+    from ladder.client.invalid_policy import InvalidPolicyError
     from shared.policy import PolicyErrors, dump_json
 
     try:
         looked = fit_to_apply(policy)
     except PolicyErrors as err:
-        raise UnsoundPolicyError(err) from err
+        raise InvalidPolicyError(err) from err
     asked = "/v1/policy?force=true" if force else "/v1/policy"
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         answer = connection.put(asked, dump_json(looked.sound), "application/json")
     if json:
         print_json(answer)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from ladder.client import completion
-from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, print_table, say, say_lines
 from ladder.terminal.command_line import Commands
 
@@ -48,7 +48,7 @@ def list_customers(
         return
     filters = {"q": search, "tier": tier, "owner": owner}
     params = [(name, value) for name, value in filters.items() if value]
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         found = list(connection.listed("/v1/customers", params, limit))
     if json:
         print_json(found)
@@ -86,7 +86,7 @@ def import_customers(
     kind += f'; charset="{encoding}"' if re.fullmatch(r"[A-Za-z0-9_-]+", encoding) else ""
     chosen = {"dry_run": dry_run, "replace": replace}
     params = [(name, "true") for name, wanted in chosen.items() if wanted]
-    with file.open("rb") as opened, reaching(url, api_key) as connection:
+    with file.open("rb") as opened, connect(url, api_key) as connection:
         done = connection.upload("/v1/customers/import", _pieces(opened), kind, params, _IMPORT_SECONDS)
     if json:
         print_json(done)
@@ -97,14 +97,14 @@ def import_customers(
 @customers.command()
 def remove(customer_id: _Id, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
     """Remove a customer; what incidents say of it stays."""
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         connection.delete(f"/v1/customers/{quote(customer_id, safe='')}")
     print_json({"removed": customer_id}) if json else say(f"removed: {customer_id}")
 
 
 def customer(customer_id: _Id, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
     """Show one customer."""
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         found = connection.get(f"/v1/customers/{quote(customer_id, safe='')}")
     if json:
         print_json(found)

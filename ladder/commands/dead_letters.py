@@ -8,12 +8,12 @@ from urllib.parse import quote
 import typer
 
 from ladder.client import completion
-from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, print_table, say, say_lines
 from ladder.terminal.command_line import Commands
 
 _PATH: Final = "/v1/dead-letters"
-Which = Annotated[
+IncidentArgument = Annotated[
     str,
     typer.Argument(
         metavar="ID",
@@ -54,7 +54,7 @@ def list_letters(
 
     filters = {"state": "" if everything else "waiting", "topic": topic, "service": service}
     params = [(name, value) for name, value in filters.items() if value]
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         found = list(connection.listed(_PATH, params, limit))
     if json:
         print_json(found)
@@ -66,9 +66,9 @@ def list_letters(
 
 
 @letters.command()
-def show(letter: Which, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
+def show(letter: IncidentArgument, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
     """Show one with its reason, and what its record holds."""
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         found = connection.get(_path(_id(connection, letter)))
     if json:
         print_json(found)
@@ -77,9 +77,9 @@ def show(letter: Which, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiK
 
 
 @letters.command()
-def replay(letter: Which, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
+def replay(letter: IncidentArgument, *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = "") -> None:
     """Publish its record again, under its key and with its id."""
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         decided = connection.post(f"{_path(_id(connection, letter))}/replay")
     if json:
         print_json(decided)
@@ -89,7 +89,7 @@ def replay(letter: Which, *, json: AsJson = False, url: Url = LOCAL, api_key: Ap
 
 @letters.command()
 def dismiss(
-    letter: Which,
+    letter: IncidentArgument,
     *,
     note: Annotated[str, typer.Option(help="Why nothing has to come of it.")] = "",
     json: AsJson = False,
@@ -97,7 +97,7 @@ def dismiss(
     api_key: ApiKey = "",
 ) -> None:
     """Let nothing come of it; it stays to be read until it is old."""
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         decided = connection.post(f"{_path(_id(connection, letter))}/dismiss", {"note": note})
     if json:
         print_json(decided)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from ladder.client import completion
-from ladder.client.options import LOCAL, ApiKey, AsJson, Note, Url, Which, Whiches
+from ladder.client.options import LOCAL, ApiKey, AsJson, IncidentArgument, IncidentArguments, Note, Url
 from ladder.commands.act import Destination, act, attributes_of, end_of
 
 End = Annotated[str, typer.Argument(metavar="UNTIL", help="So long, such as 2h, or until 2026-03-08T07:00.")]
@@ -28,7 +28,7 @@ class Missing(StrEnum):
 
 
 def ack(
-    incident: Whiches,
+    incident: IncidentArguments,
     *,
     note: Note = "",
     assignee: Annotated[str, typer.Option(help="Who takes it, where the key acts for nobody.")] = "",
@@ -47,14 +47,19 @@ def ack(
 
 
 def unack(
-    incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+    incident: IncidentArguments,
+    *,
+    note: Note = "",
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
 ) -> None:
     """Give incidents back: their level is paged again."""
     act(incident, "unacknowledge", "given back", Destination(url, api_key, json), {"note": note})
 
 
 def assign(
-    incident: Whiches,
+    incident: IncidentArguments,
     to: Annotated[
         str, typer.Argument(help="The user who has them from now on.", autocompletion=completion.user)
     ],
@@ -69,7 +74,7 @@ def assign(
 
 
 def escalate(
-    incident: Whiches,
+    incident: IncidentArguments,
     *,
     level: Annotated[
         str,
@@ -93,7 +98,7 @@ def escalate(
 
 
 def snooze(
-    incident: Whiches,
+    incident: IncidentArguments,
     until: End,
     *,
     note: Note = "",
@@ -106,7 +111,7 @@ def snooze(
 
 
 def wait(
-    incident: Whiches,
+    incident: IncidentArguments,
     until: End,
     *,
     party: Annotated[str, typer.Option("--for", help="Who is waited for: customer, vendor, …")] = "customer",
@@ -121,14 +126,19 @@ def wait(
 
 
 def resume(
-    incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+    incident: IncidentArguments,
+    *,
+    note: Note = "",
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
 ) -> None:
     """End a snooze or the waiting: the levels go on."""
     act(incident, "resume", "resumed", Destination(url, api_key, json), {"note": note})
 
 
 def set_fields(
-    incident: Whiches,
+    incident: IncidentArguments,
     *,
     priority: Annotated[int | None, typer.Option(min=1, max=5, help="1 is the most urgent.")] = None,
     kind: Annotated[str | None, typer.Option(help="A kind of the policy.")] = None,
@@ -163,7 +173,7 @@ def set_fields(
 
 
 def note(
-    incident: Which,
+    incident: IncidentArgument,
     text: Annotated[str, typer.Argument(help="What to write down; stakeholders never see it.")],
     *,
     json: AsJson = False,
@@ -175,7 +185,7 @@ def note(
 
 
 def update(
-    incident: Which,
+    incident: IncidentArgument,
     text: Annotated[str, typer.Argument(help="What everybody who subscribed is to read.")],
     *,
     json: AsJson = False,
@@ -187,7 +197,7 @@ def update(
 
 
 def decide(
-    incident: Which,
+    incident: IncidentArgument,
     decision: Annotated[Decision, typer.Argument(help="approve or reject.")],
     *,
     note: Note = "",
@@ -201,14 +211,19 @@ def decide(
 
 
 def resolve(
-    incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+    incident: IncidentArguments,
+    *,
+    note: Note = "",
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
 ) -> None:
     """Say that incidents are solved."""
     act(incident, "resolve", "resolved", Destination(url, api_key, json), {"note": note})
 
 
 def confirm(
-    incident: Which,
+    incident: IncidentArgument,
     *,
     rating: Annotated[int | None, typer.Option(min=1, max=5, help="How satisfied they are.")] = None,
     note: Note = "",
@@ -221,28 +236,43 @@ def confirm(
 
 
 def refuse(
-    incident: Which, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+    incident: IncidentArgument,
+    *,
+    note: Note = "",
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
 ) -> None:
     """Say for the customer that it is not solved: it comes back, one level higher."""
     act([incident], "refuse", "refused", Destination(url, api_key, json), {"note": note})
 
 
 def reopen(
-    incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+    incident: IncidentArguments,
+    *,
+    note: Note = "",
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
 ) -> None:
     """Open resolved incidents again; whoever had one is paged first."""
     act(incident, "reopen", "reopened", Destination(url, api_key, json), {"note": note})
 
 
 def close(
-    incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+    incident: IncidentArguments,
+    *,
+    note: Note = "",
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
 ) -> None:
     """Close resolved incidents without waiting for an answer."""
     act(incident, "close", "closed", Destination(url, api_key, json), {"note": note})
 
 
 def merge(
-    incident: Whiches,
+    incident: IncidentArguments,
     *,
     into: Annotated[str, typer.Option(help="The incident that goes on: an id, its beginning, a dedup key.")],
     note: Note = "",
@@ -255,7 +285,7 @@ def merge(
 
 
 def subscribe(
-    incident: Whiches,
+    incident: IncidentArguments,
     *,
     who: Annotated[str, typer.Option(help="A user, by default yourself; with --via an address.")] = "",
     via: Annotated[str, typer.Option(help="The channel of the address, such as email.")] = "",
@@ -268,7 +298,7 @@ def subscribe(
 
 
 def unsubscribe(
-    incident: Whiches,
+    incident: IncidentArguments,
     *,
     who: Annotated[str, typer.Option(help="A user, by default yourself; with --via an address.")] = "",
     via: Annotated[str, typer.Option(help="The channel of the address, such as email.")] = "",
@@ -287,7 +317,12 @@ def unsubscribe(
 
 
 def reapply(
-    incident: Whiches, *, note: Note = "", json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+    incident: IncidentArguments,
+    *,
+    note: Note = "",
+    json: AsJson = False,
+    url: Url = LOCAL,
+    api_key: ApiKey = "",
 ) -> None:
     """Let open incidents follow the policy in force instead of the one they started with."""
     act(incident, "reapply", "follows the policy in force:", Destination(url, api_key, json), {"note": note})

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ladder.client import completion
-from ladder.client.options import LOCAL, ApiKey, AsJson, Url, Which, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, IncidentArgument, Url, connect
 from ladder.client.output import print_json, print_json_line, print_table, say, say_lines
 from ladder.terminal.command_line import tell
 
@@ -46,7 +46,7 @@ def incidents(
         "sort": "" if sort == "newest" else sort,
     }  # fmt: skip
     params = [("status", one) for one in wanted] + [(name, text) for name, text in filters.items() if text]
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         found = list(connection.incidents(params, limit))
     if json:
         print_json(found)
@@ -58,7 +58,7 @@ def incidents(
 
 
 def show(
-    incident: Which = "latest",
+    incident: IncidentArgument = "latest",
     *,
     timeline: Annotated[bool, typer.Option(help="With what happened.")] = True,
     last: Annotated[int, typer.Option(min=0, help="Only so many of its newest entries; 0 is all.")] = 200,
@@ -67,12 +67,12 @@ def show(
     api_key: ApiKey = "",
 ) -> None:
     """Show one incident, its clocks and its timeline."""
-    from ladder.client.incident_ids import pick
+    from ladder.client.incident_ids import resolve_id
     from ladder.client.wording import incident_lines, timeline_lines
     from shared.clock import utcnow
 
-    with reaching(url, api_key) as connection:
-        chosen = pick(connection, incident)
+    with connect(url, api_key) as connection:
+        chosen = resolve_id(connection, incident)
         found = connection.get(f"/v1/incidents/{chosen}")
         items = connection.timeline(chosen) if timeline else []
     if json:
@@ -87,15 +87,15 @@ def show(
 
 
 def explain(
-    incident: Which = "latest", *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
+    incident: IncidentArgument = "latest", *, json: AsJson = False, url: Url = LOCAL, api_key: ApiKey = ""
 ) -> None:
     """Say why an incident stands where it stands, and what happens next unless somebody acts."""
-    from ladder.client.incident_ids import pick
+    from ladder.client.incident_ids import resolve_id
     from ladder.client.wording import explain_lines
     from shared.clock import utcnow
 
-    with reaching(url, api_key) as connection:
-        chosen = pick(connection, incident)
+    with connect(url, api_key) as connection:
+        chosen = resolve_id(connection, incident)
         explained = connection.get(f"/v1/incidents/{chosen}/explain")
         found = {} if json else connection.get(f"/v1/incidents/{chosen}")
     if json:
@@ -117,7 +117,7 @@ def oncall(
     from ladder.client.wording import instant, oncall_cells, oncall_columns
     from shared.clock import utcnow
 
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         asked = instant(at) if at else None
         answer = connection.get("/v1/oncall", [("at", asked.isoformat())] if asked else None)
     if json:
@@ -155,13 +155,13 @@ def watch(
     import time
 
     from ladder.client.connection import DeniedError, UnreachableError
-    from ladder.client.incident_ids import pick
+    from ladder.client.incident_ids import resolve_id
     from ladder.client.watch import Seen, watch_once
     from shared.clock import utcnow
 
     ends = None if seconds is None else time.monotonic() + seconds
-    with reaching(url, api_key) as connection:
-        only = pick(connection, incident) if incident else ""
+    with connect(url, api_key) as connection:
+        only = resolve_id(connection, incident) if incident else ""
         seen, missed = Seen(), 0
         while ends is None or time.monotonic() < ends:
             try:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, print_table, say
 
 
@@ -20,7 +20,7 @@ def integrations(
     from ladder.client.wording import moment
     from shared.clock import utcnow
 
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         found = connection.get("/v1/integrations", [("name", name)] if name else [])["items"]
     if json:
         print_json(found)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import typer
 
 from ladder.client import completion
-from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, print_table, say
 
 Schedule = Annotated[
@@ -91,7 +91,7 @@ def overrides(
     given = {"schedule": schedule, "from": since and instant(since).isoformat()}
     given["to"] = to and instant(to).isoformat()
     params = [("limit", "500"), *((name, text) for name, text in given.items() if text)]
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         found = connection.get("/v1/overrides", params)["items"]
         if end:
             chosen = _one(found, end)
@@ -127,7 +127,7 @@ def shifts(
 
     path = f"/v1/schedules/{quote(schedule, safe='')}"
     given = {"from": since and instant(since).isoformat(), "to": to and instant(to).isoformat()}
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         whose = [("user", user)] if user else []
         if calendar:
             answer = connection.post(f"{path}/feed", params=whose)
@@ -150,7 +150,7 @@ def _made(body: dict[str, Any], since: str, to: str, url: str, api_key: str) -> 
     from shared.clock import utcnow
 
     times = {"from": _asked(since, utcnow()).isoformat(), "to": instant(to).isoformat()}
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         made: dict[str, Any] = connection.post("/v1/overrides", body | times)
     return made
 

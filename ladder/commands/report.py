@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import typer
 
-from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import (
     length_of_table,
     print_as_sent,
@@ -16,7 +16,7 @@ from ladder.client.output import (
     width_of_terminal,
 )
 
-Which: TypeAlias = Literal["sla", "response", "levels"]
+IncidentArgument: TypeAlias = Literal["sla", "response", "levels"]
 _GROUPS: Final = ("period", "tier", "service", "customer", "policy", "priority")
 _SHARES: Final = ("compliance", "_share")
 _SECONDS: Final = ("mtta_", "mttr_", "held_")
@@ -24,7 +24,7 @@ _Filter: TypeAlias = Annotated[list[str] | None, typer.Option(help="Only this on
 
 
 def report(
-    which: Annotated[Which, typer.Argument(help="sla, response or levels.")],
+    which: Annotated[IncidentArgument, typer.Argument(help="sla, response or levels.")],
     *,
     by: Annotated[
         list[str] | None, typer.Option(help=f"Groups: {', '.join(_GROUPS)}; several with commas.")
@@ -61,7 +61,7 @@ def report(
     }  # fmt: skip
     params = [(name, value) for name, value in one.items() if value]
     params += [(name, value) for name, values in many.items() for value in values or ()]
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         if csv:
             print_as_sent(connection.text(f"/v1/reports/{which}", params, "text/csv"))
             return

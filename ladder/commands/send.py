@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ladder.client import completion
-from ladder.client.options import LOCAL, ApiKey, AsJson, IntakeKey, IntakeUrl, Url, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, IntakeKey, IntakeUrl, Url, connect
 from ladder.client.output import print_json, say
 
 
@@ -60,7 +60,7 @@ def send(
         body, content_type = _encoded(event, waiting_for), "application/json"
     else:
         body, content_type = _read(file)
-    with reaching(url, api_key, intake_url, key) as connection:
+    with connect(url, api_key, intake_url, key) as connection:
         answer = connection.send(body, content_type, idempotency_key)
     if json:
         print_json(answer)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import typer
 
 from ladder.client import completion
-from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, print_table, say
 
 When = Annotated[
@@ -35,7 +35,7 @@ def silence(
     from shared.clock import utcnow
 
     now = utcnow()
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         body = {"when": when, "until": _end(now, lasting, until).isoformat(), "comment": comment}
         made = connection.post("/v1/silences", body)
     if json:
@@ -48,7 +48,7 @@ def silences(*, past: Past = False, json: AsJson = False, url: Url = LOCAL, api_
     """List what is silenced."""
     from shared.clock import utcnow
 
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         found = list(connection.listed("/v1/silences", [("past", "true")] if past else [], 5000))
     if json:
         print_json(found)
@@ -74,7 +74,7 @@ def unsilence(
     api_key: ApiKey = "",
 ) -> None:
     """End a silence now: what still stands is paged."""
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         found = list(connection.listed("/v1/silences", [], 5000))
         ended = connection.delete(f"/v1/silences/{quote(_one(found, silence, 'silences'), safe='')}")
     print_json(ended) if json else say(f"no longer silent: {ended['when']}")
@@ -113,7 +113,7 @@ def maintenance(
     from shared.clock import utcnow
 
     now = utcnow()
-    with reaching(url, api_key) as connection:
+    with connect(url, api_key) as connection:
         if end:
             found = list(connection.listed("/v1/maintenance", [], 5000))
             path = f"/v1/maintenance/{quote(_one(found, end, 'plans'), safe='')}"

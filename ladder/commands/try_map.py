@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ladder.client.options import LOCAL, ApiKey, AsJson, Url, reaching
+from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, say_lines
 
 
@@ -43,7 +43,7 @@ def try_map(
         found = _worked_out(policy, integration, body, headers, utcnow())
     else:
         post = {"integration": integration, "text": body.decode("utf-8", "replace"), "headers": headers}
-        with reaching(url, api_key) as connection:
+        with connect(url, api_key) as connection:
             found = connection.post("/v1/policy/try", post)
     if json:
         print_json(found)
@@ -76,7 +76,7 @@ def _worked_out(
     import msgspec
 
     from ladder.client.connection import DeniedError, problem_text
-    from ladder.client.invalid_policy import UnsoundPolicyError
+    from ladder.client.invalid_policy import InvalidPolicyError
     from services.intake.dry_run import read_post
     from services.router.api.shapes.dry_run import trial
     from services.router.domain.dry_run import tried_at_once
@@ -88,7 +88,7 @@ def _worked_out(
     try:
         bundle = load(policy)
     except PolicyErrors as err:
-        raise UnsoundPolicyError(err) from err
+        raise InvalidPolicyError(err) from err
     try:
         events, ignored = read_post(bundle, integration, body, headers, now)
     except Problem as problem:
