@@ -1,8 +1,8 @@
-"""Tables and topics, made or brought up to date: `ladder migrate`, and `up` at its start.
+"""Creating tables and topics or bringing them up to date: `ladder migrate`, and `up` at its start.
 
-A server that is away, or whose name does not resolve, is waited for: it may be starting, too. What cannot be
-used is told at once. A schema that a newer release has migrated is left as it is: migrations only add, so a
-release that is put back runs on it, unless the schema says that it must not (shared.migrations).
+It waits for a server that is away, or whose name does not resolve: it may be starting, too. What cannot be
+used is reported at once. A schema that a newer release has migrated is left as it is: migrations only add, so
+a release that is put back runs on it, unless the schema says that it must not (shared.migrations).
 """
 
 import importlib

@@ -50,7 +50,7 @@ _PATIENCE_SECONDS: Final = 10.0
 
 
 class UpSettings(HostSettings):
-    """As any process, but a person sits in front of it: only what needs attention is logged."""
+    """As for any process, but with a person in front of it: only what needs attention is logged."""
 
     log_level: LogLevel = "WARNING"
     log_format: telemetry.LogFormat = "console"
@@ -123,7 +123,7 @@ async def _database(place: Place) -> AsyncIterator[Database]:
 
 
 def _policy(place: Place) -> Bundle | None:
-    """The bundle that the router will take; looked at first, so that a broken one is one clear refusal."""
+    """The bundle that the router will load; checked first, so that a broken one is one clear error."""
     if place.settings.policy is None:
         return None
     with refusing():
@@ -145,9 +145,9 @@ def _services(place: Place, eventlog: EventLog, database: Database) -> Sequence[
 
 
 async def _say_what_is_sent(database: Database) -> None:
-    """The router knows from the start by which channels this process can reach people.
+    """Tell the router from the start by which channels this process can reach people.
 
-    Where the database goes away in this moment, the first canary tells it.
+    If the database goes away at this moment, the first canary tells it.
     """
     with refusing():
         channels = sendable(NotifierSettings.read().mail)
@@ -161,7 +161,7 @@ async def _say_what_is_sent(database: Database) -> None:
 
 
 async def _ready(services: Sequence[Service]) -> None:
-    """Wait until all are ready; say once what is missing when it takes long."""
+    """Wait until all are ready; say once what is missing if it takes long."""
     patience = time.monotonic() + _PATIENCE_SECONDS
     while reasons := unready(services):
         if time.monotonic() > patience:
@@ -196,6 +196,6 @@ async def _in_force(database: Database) -> tuple[InForce, Bundle] | None:
 
 
 def _say(line: str) -> None:
-    """To the terminal at once; a reader that went away is no reason to stop."""
+    """Print at once; a closed pipe is no reason to stop."""
     with suppress(BrokenPipeError):
         print(line, flush=True)

@@ -1,7 +1,7 @@
-"""What the Tab key offers: ids and names that this Ladder knows, asked for within two seconds, or nothing.
+"""Shell completion: ids and names that this Ladder knows, if it answers within two seconds.
 
-A shell evaluates what it is offered, and titles are written by strangers: of a title only letters, digits and
-harmless marks are shown, and of ids and names only those that are made of such are offered.
+A shell evaluates what it is offered, and strangers write titles: only letters, digits and harmless marks of a
+title are shown, and only ids and names made of these are offered.
 """
 
 import re
@@ -48,7 +48,7 @@ def user(ctx: typer.Context, incomplete: str) -> Offered:
 
 
 def seen_in_incidents(field: str) -> Callable[[typer.Context, str], Offered]:
-    """What incidents of late have there: a policy, a service, a level."""
+    """Values of this field in recent incidents: policies, services, levels."""
 
     def offered(ctx: typer.Context, incomplete: str) -> Offered:
         return _beginning(incomplete, ((name, "") for name in _seen(ctx, field)))
@@ -57,7 +57,7 @@ def seen_in_incidents(field: str) -> Callable[[typer.Context, str], Offered]:
 
 
 def listed(path: str, shown: str) -> Callable[[typer.Context, str], Offered]:
-    """The beginnings of ids of such a list, each with what this field says."""
+    """The short ids of such a list, each with the value of this field."""
 
     def offered(ctx: typer.Context, incomplete: str) -> Offered:
         found = _items(ctx, path, [])
@@ -72,7 +72,7 @@ def _seen(ctx: typer.Context, field: str) -> Iterator[str]:
 
 
 def _items(ctx: typer.Context, path: str, params: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    """A list of the API; empty when it cannot be had: who presses Tab wants no error."""
+    """A list from the API; empty if it fails: nobody who presses Tab wants an error."""
     try:
         from ladder.client.connection import Connection, Place
 

@@ -1,9 +1,9 @@
-"""One Ladder, as the command line reaches it: where it is, with which key, and what can go wrong.
+"""The connection to a running Ladder: its address, the key, and what can go wrong.
 
 ClientError
-├── UnreachableError   nobody answered, or not with Ladder's voice (exit 3)
-├── UsageError         what was asked cannot be asked (exit 2)
-└── DeniedError        Ladder said no, and why (exit 1; 3 where it says: not now)
+├── UnreachableError   nobody answered, or something other than Ladder (exit 3)
+├── UsageError         the arguments make no sense (exit 2)
+└── DeniedError        Ladder refused, and says why (exit 1; 3 if only for now)
 """
 
 import os
@@ -33,11 +33,11 @@ Params = list[tuple[str, str]]
 
 
 class ClientError(RefusedError):
-    """Something that the person at the terminal can act on; the text is what they read."""
+    """An error that the user can act on; they read its text."""
 
 
 class UnreachableError(ClientError):
-    """Nobody answered: the same may work later."""
+    """Nobody answered; it may work later."""
 
     exit_code = NOT_NOW
     kind = "unreachable"
@@ -45,7 +45,7 @@ class UnreachableError(ClientError):
 
 
 class UsageError(ClientError):
-    """The question itself cannot be asked."""
+    """The arguments make no sense."""
 
     kind = "usage"
     title = "The command cannot be understood"
@@ -64,7 +64,7 @@ class DeniedError(ClientError):
         self._document = document
 
     def problem(self) -> dict[str, Any]:
-        """The document that Ladder sent; one with the status alone where it sent none."""
+        """The document that Ladder sent; one with only the status if it sent none."""
         if isinstance(self._document, dict) and self._document.get("title"):
             return self._document
         return {"type": "about:blank", "title": str(self), "status": self.status}
@@ -72,7 +72,7 @@ class DeniedError(ClientError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where Ladder is. Intake has its own address and key only where no Ingress joins the three services."""
+    """Where Ladder is. Intake has its own address and key only where no ingress joins the three services."""
 
     url: str
     api_key: str
@@ -129,7 +129,7 @@ def _key_from_file() -> str:
 
 
 def problem_text(document: Any, status: int) -> str:
-    """A problem document as sentences: what, why, each field at fault, and what would be possible."""
+    """A problem document in sentences: what, why, each faulty field, and what would be possible."""
     if not isinstance(document, dict):
         return f"Ladder answered {status}."
     lines = [": ".join(str(document[part]) for part in ("title", "detail") if document.get(part))]
@@ -168,7 +168,7 @@ def read_answer(answer: httpx2.Response) -> Any:
 
 
 def retry_after(answer: httpx2.Response) -> float | None:
-    """Seconds that the server asks to wait; None where it does not say, or says a date."""
+    """Seconds that the server asks to wait; None if it does not say, or gives a date."""
     try:
         return max(0.0, float(answer.headers.get("retry-after", "")))
     except ValueError:
@@ -176,7 +176,7 @@ def retry_after(answer: httpx2.Response) -> float | None:
 
 
 class Connection:
-    """Calls in Ladder's shapes. Use as a context manager."""
+    """Calls of Ladder's API. Use as a context manager."""
 
     def __init__(self, place: Place, timeout: float = 15) -> None:
         self.place = place
@@ -222,8 +222,8 @@ class Connection:
                 return items
 
     def act(self, incident_id: str, action: str, **arguments: Any) -> dict[str, Any]:
-        """A person's action; the incident as it then is. Empty arguments are left out, except of `set`,
-        where an empty text takes away what stood there.
+        """Act on an incident; the incident afterwards. Empty arguments are left out, except for `set`, where
+        an empty text clears the field.
         """
         kept = {name: value for name, value in arguments.items() if value or action == "set"}
         body = {"action": action} | kept
@@ -232,7 +232,7 @@ class Connection:
         return answer
 
     def put(self, path: str, body: bytes, content_type: str) -> Any:
-        """PUT to the API, and wait for the answer a while: checking 8 MiB of policy takes seconds."""
+        """PUT to the API, with time for the answer: checking 8 MiB of policy takes seconds."""
         return self._call(
             *("PUT", self.place.url + path, self.place.api_key),
             content=body,
@@ -241,7 +241,7 @@ class Connection:
         )
 
     def check_policy(self, body: bytes) -> Any:
-        """What the API says of a bundle, as JSON, without putting it in force."""
+        """The API's findings about a bundle, as JSON, without putting it in force."""
         return self._call(
             *("POST", self.place.url + "/v1/policy/check", self.place.api_key),
             content=body,
@@ -252,7 +252,7 @@ class Connection:
     def upload(
         self, path: str, body: Iterator[bytes], content_type: str, params: Params, timeout: float
     ) -> Any:
-        """POST a file to the API as it is read, and wait so many seconds for the answer."""
+        """POST a file to the API while reading it, and wait this many seconds for the answer."""
         headers = {"content-type": content_type}
         return self._call(
             *("POST", self.place.url + path, self.place.api_key),

@@ -1,4 +1,4 @@
-"""What is said of a policy, at its places in the files: by this release, and by the Ladder it is for."""
+"""Findings about a policy, at their places in the files: of this release, and of the Ladder it is for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ _NOWHERE: Final = Place("", 0, 0)
 
 
 def checked(path: Path, style: ReportFormat = "text", server: str = "", api_key: str = "") -> tuple[int, str]:
-    """Exit status and text of `ladder check`; with a server also what only that one knows."""
+    """Exit status and text of `ladder check`; with a server, including what only the server knows."""
     looked = check(path, Installation(now=utcnow()))
     if server and looked.loads:
         with connect(server, api_key) as connection:
@@ -25,7 +25,7 @@ def checked(path: Path, style: ReportFormat = "text", server: str = "", api_key:
 
 
 def fit_to_apply(path: Path) -> LoadResult:
-    """The bundle and what is said of it. Raises PolicyErrors where it has errors, also such as would load."""
+    """The bundle and its findings. Raises PolicyErrors if it has errors, including those that would load."""
     looked = check(path, Installation(now=utcnow()))
     if looked.errors:
         raise PolicyErrors(looked.errors)
@@ -33,14 +33,14 @@ def fit_to_apply(path: Path) -> LoadResult:
 
 
 def warned(answer: Mapping[str, Any], looked: LoadResult) -> list[str]:
-    """What whoever has applied the bundle is warned of, a line each."""
+    """The warnings for whoever applied the bundle, one a line."""
     if "findings" not in answer:  # an older release
         return [f"warning: {sentence}" for sentence in answer.get("warnings") or ()]
     return [each.line for each in placed(answer["findings"], looked)]
 
 
 def placed(findings: Sequence[Mapping[str, Any]], looked: LoadResult) -> list[PolicyError]:
-    """A server's findings – it read one document, without files – at the places in the files.
+    """A server's findings, which refer to one document, at their places in the files.
 
     The same finding has its exact place; others that of the value that they are about.
     """

@@ -16,7 +16,7 @@ def short(incident_id: str) -> str:
 
 
 def resolve_id(connection: Connection, said: str) -> str:
-    """The id that was meant. Raises UsageError when there is none, or more than one."""
+    """The full id. Raises UsageError if there is none, or more than one."""
     if said == LATEST:
         newest = next(connection.incidents([], 1), None)
         if newest is None:
@@ -42,7 +42,7 @@ def _is_whole(said: str) -> bool:
 
 
 def _starting_with(connection: Connection, said: str) -> list[dict[str, Any]]:
-    """Among the newest: an id is picked from a list that somebody has just seen."""
+    """Among the newest: people take ids from a list they have just seen."""
     if not set(said.lower()) <= set("0123456789abcdef-"):
         return []
     newest = connection.incidents([], SEARCHED)

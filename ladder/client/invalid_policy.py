@@ -1,4 +1,4 @@
-"""A policy that is not even sent, because it has errors."""
+"""A policy that is not sent, because it has errors."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class InvalidPolicyError(RefusedError):
         self._errors = errors
 
     def problem(self) -> dict[str, Any]:
-        """As Ladder itself refuses it."""
+        """The same document with which Ladder refuses it."""
         errors = [
             {**entry(error), "field": error.path, "reason": error.message} for error in self._errors.errors
         ]

@@ -1,4 +1,4 @@
-"""The time zone of whoever sits at this terminal, whether it has a name or not."""
+"""The time zone of this terminal, whether it has a name or not."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
 

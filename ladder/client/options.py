@@ -1,6 +1,6 @@
-"""Options that several commands share, and the way to the API. Importing this is cheap.
+"""Options that several commands share, and the connection to the API. Importing this is cheap.
 
-What goes wrong on the way is a RefusedError: `ladder.terminal.command_line` says it and ends with its status.
+Errors are RefusedErrors: `ladder.terminal.command_line` prints them and exits with their status.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """How answers are printed: JSON for programs, lines and tables for people. Importing this is cheap.
 
-Everything that a command says goes through here, because most of it was written by others: titles, notes and
-names move no cursor and make no lines of their own (ladder.terminal.plain_text).
+All output of commands goes through here, because most of it was written by others: titles, notes and names
+cannot move the cursor or make lines of their own (ladder.terminal.plain_text).
 """
 
 import os
@@ -24,7 +24,7 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def say_lines(lines: Iterable[str]) -> None:
-    """Lines of which each is one, whatever stands in it."""
+    """Lines, each printed as exactly one."""
     typer.echo("\n".join(map(on_one_line, lines)))
 
 
@@ -123,7 +123,7 @@ def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
 
 
 def print_table_turned(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> None:
-    """A table whose rows stand beside each other, as many as the width takes; the rest below."""
+    """A table whose rows are printed side by side, as many as fit; the rest below."""
     from rich.cells import cell_len
 
     names = max(map(cell_len, columns))

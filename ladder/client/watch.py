@@ -1,4 +1,4 @@
-"""What changed since the last look, as lines: one step at a time, so that a test can take the steps."""
+"""What changed since the last look, as lines; one step at a time, so that tests can take the steps."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ TOLD_IN_FULL: Final = 20  # changed incidents a step whose timelines are read; t
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How far each incident has been told: its version, and how many timeline entries (-1: known before the
-    first look, which was at `since` by Ladder's clock).
+    """What has been shown of each incident: its version, and the number of timeline entries (-1: it was known
+    before the first look, which was at `since` by Ladder's clock).
     """
 
     versions: Mapping[str, int] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One look: what to tell, what to remember, and whether anything watched is still open."""
+    """One look: what to show, what to remember, and whether anything watched is still open."""
 
     told: tuple[Told, ...]
     seen: Seen
@@ -58,7 +58,7 @@ class Step:
 
 
 def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = "") -> Step:
-    """Everything that changed. The first look only remembers, unless it is at one incident."""
+    """Everything that changed. The first look only remembers, unless one incident is watched."""
     incidents = {str(incident["id"]): incident for incident in _looked_at(connection, only)}
     changed = [
         incident
@@ -102,7 +102,7 @@ def _tell(
 
 
 def _news(items: Sequence[Mapping[str, Any]], since: datetime) -> int:
-    """Where that begins which came after the first look; at least the newest decision, which made the change.
+    """Where the entries after the first look begin; at least the newest decision, which made the change.
 
     All entries of one decision carry its time, which is a little before it can be seen.
     """

@@ -1,4 +1,4 @@
-"""Ladder's answers in words for a terminal. Pure: what is shown depends on the answer, `now` and the zone."""
+"""Ladder's answers, worded for a terminal. Pure: the text depends on the answer, `now` and the zone only."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -13,7 +13,7 @@ Document = Mapping[str, Any]
 
 
 def moment(text: str | None, now: datetime, zone: tzinfo | None = None) -> str:
-    """A time as people near it read it: the time alone today, with the date otherwise; '' for none."""
+    """A time in short: today only the time, otherwise with the date; '' for none."""
     if not text:
         return ""
     at = datetime.fromisoformat(text).astimezone(zone)
@@ -45,7 +45,7 @@ def span(seconds: float) -> str:
 
 
 def distance(text: str | None, now: datetime) -> str:
-    """How far a time is away: `in 12s`, `4m ago`; '' for none."""
+    """The distance to a time: `in 12s`, `4m ago`; '' for none."""
     if not text:
         return ""
     seconds = (datetime.fromisoformat(text) - now).total_seconds()
@@ -126,7 +126,7 @@ def incident_lines(incident: Document, now: datetime) -> list[str]:
 
 
 def _quiet(incident: Document, now: datetime) -> str:
-    """What stops the notifying of an open incident, and until when."""
+    """What silences an open incident, and until when."""
     by = incident.get("suppressed_by")
     if not by or incident["status"] not in ("triggered", "acknowledged"):
         return ""
@@ -166,7 +166,7 @@ def timeline_text(item: Document) -> str:
 
 
 def _by(item: Document) -> str:
-    """Who did it, where that is news: not Ladder's own steps, nor who stands in the text already."""
+    """Who did it, if that is news: not for Ladder's own steps, nor if the text names them."""
     actor = str(item.get("actor") or "")
     if actor in {"ladder", "notifier"}:
         return ""
@@ -195,7 +195,7 @@ def _loser(item: Any) -> str:
 
 
 def explain_lines(incident: Document, explained: Document, now: datetime) -> list[str]:
-    """Why it stands where it stands, and what happens next unless somebody acts."""
+    """Why the incident is where it is, and what happens next unless somebody acts."""
     policy = explained.get("policy") or {}
     head = f"{incident['title']}: {incident['status']}, priority {incident['priority']}"
     lines = [head, f"  policy {policy.get('name', '')}, bundle {str(policy.get('hash', ''))[:12]}"]

@@ -1,4 +1,4 @@
-"""Posting one action for one or several incidents, and saying what came of each."""
+"""Posting an action for one or more incidents, and printing the result of each."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,9 +27,9 @@ def act(
     to: Destination,
     arguments: Mapping[str, Any],
 ) -> None:
-    """Post the action for each; what comes of it in a line each, or as JSON (of several a list).
+    """Post the action for each incident, and print the results: a line each, or JSON (a list for several).
 
-    Of several all are tried. One that could not be done ends the command with 1 once the others are done.
+    All are tried. If one fails, the command exits with 1 once the others are done.
     """
     from ladder.client.incident_ids import resolve_id
     from ladder.client.wording import done_line
@@ -80,7 +80,7 @@ def _act_on_all(
 
 
 def end_of(said: str) -> dict[str, Any]:
-    """`2h` as seconds, a time as a time with its zone. Raises UsageError for anything else."""
+    """`2h` as seconds, a time with its zone. Raises UsageError for anything else."""
     from ladder.client.wording import instant
     from shared.policy.model.durations import parse_duration
 

@@ -110,7 +110,7 @@ def _path(letter_id: str) -> str:
 
 
 def _id(connection: Any, asked: str) -> str:
-    """The id that begins so; as it was typed where it is whole, or where none of the list does."""
+    """The id with this beginning; as typed if it is complete, or if none in the list matches."""
     from ladder.client.connection import UsageError
 
     if len(asked) >= len("6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"):

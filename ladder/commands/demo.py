@@ -50,7 +50,7 @@ def demo(
 
 
 def _end_in_order_when_told_to() -> None:
-    """SIGTERM and a closed terminal leave the way that Ctrl-C does, so that nothing stays behind."""
+    """SIGTERM and a closed terminal end it as Ctrl-C does, so that nothing is left behind."""
 
     def leave(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # once is enough
@@ -61,7 +61,7 @@ def _end_in_order_when_told_to() -> None:
 
 
 def _tell_one(connection: "Connection") -> None:
-    """The incident that says most: it came back, moved between levels, and is still open."""
+    """The most telling incident: it came back, moved between levels, and is still open."""
     from ladder.client.wording import explain_lines
     from shared.clock import utcnow
 
@@ -85,7 +85,7 @@ def _place_of_its_own(folder: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _running(folder: Path, policy: Path) -> Iterator[str]:
-    """`ladder up` as its own process on a port that was free; yields its address once it is ready."""
+    """`ladder up` as a process of its own on a free port; yields its address once it is ready."""
     from ladder.client.connection import UnreachableError
 
     ours = {name: text for name, text in os.environ.items() if not name.startswith("LADDER_")}

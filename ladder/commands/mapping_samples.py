@@ -1,4 +1,4 @@
-"""The bodies that a policy names as `samples`, mapped: what `ladder check` shows of them, and what fails."""
+"""The sample bodies that a policy names, mapped: what `ladder check` shows of them, and what fails."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -31,7 +31,7 @@ class Cluster:
         return keep_secret(self.folder / "password")
 
     def prepare(self) -> None:
-        """Make it where it is not there yet; else see whether it can be used. Raises RefusedError."""
+        """Create it if it does not exist; otherwise check that it can be used. Raises RefusedError."""
         if (self.data / "PG_VERSION").exists():
             self._take_over()
             self._refuse_another_version()
@@ -39,12 +39,12 @@ class Cluster:
             self._initialise()
 
     def owner(self, folder: Path) -> Owner:
-        """Whose folder it is decides under whom the server runs."""
+        """The owner of the folder, under whom the server runs."""
         found = folder.stat()
         return Owner(found.st_uid, found.st_gid)
 
     def programs(self, folder: Path) -> Programs:
-        """What the owner of this folder, which is there, may run. Raises RefusedError."""
+        """The programs that the owner of this existing folder may run. Raises RefusedError."""
         if self._usable is None:
             self._usable = usable(self.folder, self.owner(folder))
         return self._usable
@@ -60,7 +60,9 @@ class Cluster:
             )
 
     def _take_over(self) -> None:
-        """Raises RefusedError where it is somebody else's; root's own copy is given away again."""
+        """Raises RefusedError if it belongs to somebody else; a copy that belongs to root is given away
+        again.
+        """
         owner = self.data.stat().st_uid
         if os.geteuid() not in (0, owner):
             raise RefusedError(
@@ -76,7 +78,7 @@ class Cluster:
             os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
     def _initialise(self) -> None:
-        """Make the cluster in a draft folder, so that one that was cut short is never taken for whole."""
+        """Create the cluster in a draft folder, so that an interrupted one is never taken for complete."""
         draft = self.folder / "data.new"
         try:
             make(self.folder)
@@ -106,7 +108,7 @@ class Cluster:
 
     @contextmanager
     def _shown_password(self) -> Iterator[Path]:
-        """A file for initdb, which at no moment anybody else can read, and which is gone afterwards."""
+        """A file for initdb, never readable for anybody else, and removed afterwards."""
         shown = self.folder / "password.initdb"
         shown.unlink(missing_ok=True)
         descriptor = os.open(shown, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

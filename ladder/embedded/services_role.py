@@ -17,9 +17,9 @@ class UrlOf(Protocol):
 
 
 async def give_database(superuser_url: UrlOf, password: str) -> None:
-    """Make the role, and a database that is its own; also of one that an older release made.
+    """Create the role and its database; in a cluster of an older release, hand over what is there.
 
-    There the superuser was the only role, and cannot be made less than that: what it owns is handed over.
+    There the superuser was the only role, and cannot be demoted: what it owns is handed over.
     """
     connection = await asyncpg.connect(superuser_url("postgres"), timeout=10, ssl=False)
     try:

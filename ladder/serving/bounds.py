@@ -32,7 +32,7 @@ class Bounds:
 
     @classmethod
     def within(cls, settings: "ConnectionSettings", files: int) -> Self:
-        """As the settings have it, in all never more than leaves the reserve of so many files for paging."""
+        """By the settings, but never more in all than leaves enough of this many files for paging."""
         most = files - reserve(files)
         wanted = settings.http_connections or min(_ENOUGH, most)
         if wanted > most:
@@ -56,7 +56,7 @@ class Bounds:
 
 
 class ConnectionSettings(LadderSettings):
-    """What strangers may take, and who stands before us."""
+    """What strangers may use, and which proxies are trusted."""
 
     http_connections: int | None = Field(
         default=None, ge=16, description="connections in all; unset: 4096, or what the file limit leaves"

@@ -1,7 +1,7 @@
-"""Who may be connected, and for how long: a connection without a key costs little, blocks nobody, and ends.
+"""Which connections are kept, and for how long: one without a key costs little, blocks nobody, and ends.
 
-No connection has a timer of its own: twice a second all of them are looked at, so that the bounds cost a
-request next to nothing.
+No connection has a timer of its own: all are checked twice a second, so that the bounds cost a request next
+to nothing.
 
 Where there are too many, the oldest one that never brought a good key makes room for the next. So a stranger
 always displaces strangers, and whoever posts with a key keeps the place.
@@ -75,7 +75,7 @@ class Connections:
         return len(self._keyless) + len(self._known)
 
     def party(self, host: str) -> str:
-        """Whose connections count together; '' for a proxy, and where there is no address."""
+        """The address or network whose connections count together; '' for a proxy, or without an address."""
         try:
             address = ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
@@ -83,7 +83,7 @@ class Connections:
         return "" if any(address in network for network in self.bounds.proxies) else network_of(host)
 
     def admit(self, new: Connection, now: float) -> bool:
-        """Take it in, if need be in place of another; False where nobody can leave."""
+        """Admit it, if need be in place of another; False if none can be closed."""
         there = self._by_address.get(new.address)
         if there is not None and len(there) >= self.bounds.keyless_per_address:
             crowding = _oldest(there, settled_by=now - _SETTLED)
@@ -102,7 +102,7 @@ class Connections:
         return True
 
     def keep(self, one: Connection) -> None:
-        """It has shown a good key."""
+        """It has presented a good key."""
         if one in self._keyless:
             self._forget(one)
             self._known[one] = None
@@ -131,7 +131,7 @@ class Connections:
         one.break_off()
 
     def tend_once(self, now: float) -> None:
-        """End those whose time is over."""
+        """End those whose time is up."""
         for one in [*self._keyless, *self._known]:
             why = one.overdue(now)
             if why:
@@ -139,7 +139,7 @@ class Connections:
 
     @asynccontextmanager
     async def tended(self) -> AsyncIterator[None]:
-        """They are looked after inside the block."""
+        """They are checked inside the block."""
         async with alongside("connections", self._tend()):
             yield
 

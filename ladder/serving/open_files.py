@@ -1,4 +1,4 @@
-"""Open files: how many this process may have, how many it has, and what is kept back so that pages go out.
+"""Open files: how many this process may have, how many it has, and how many are reserved for paging.
 
 A connection is a file, and so is every socket to the database, to Kafka and to a provider, and every secret
 that is read. Strangers must not be able to use up what paging needs.
@@ -34,12 +34,12 @@ def limit() -> int:
 
 
 def reserve(most: int) -> int:
-    """How many of so many files are kept back for paging."""
+    """How many of this many files are reserved for paging."""
     return min(most // 2, _RESERVE)
 
 
 def shortage() -> str | None:
-    """Why this process may not be able to page: it is nearly out of files. None where it is not."""
+    """Why this process may not be able to page: it is nearly out of files. None if it is not."""
     most = limit()
     MOST.set(most)
     try:

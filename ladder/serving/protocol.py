@@ -23,7 +23,7 @@ _PIPELINED: Final = 8  # requests that may wait for the answer to one before the
 
 
 class _RefusedError(Exception):
-    """Raised inside the parser's callbacks, so that it stops; what to answer stands in the connection."""
+    """Raised in the parser's callbacks to stop it; the connection holds the answer."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -76,7 +76,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._waited_for_body() if self._answering else self._rested(now)
 
     def _rested(self, now: float) -> str:
-        """Nothing is under way: it waits for the next request, or for the rest of a body nobody wants."""
+        """Nothing is under way: it waits for the next request, or for the rest of an unwanted body."""
         rest = now - self._since
         if self._in_body:
             return self._broken_off("undrained") if rest > _DRAINED_SECONDS else ""
@@ -97,7 +97,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return "slow-head"
 
     def _waited_for_body(self) -> str:
-        """The time counts only in which the client could have sent, and did not."""
+        """Only the time counts in which the client could have sent something and did not."""
         if not self._in_body or self.flow.read_paused or self.cycle.waiting_for_100_continue:
             return ""
         self._body_waited += TICK
@@ -207,11 +207,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._all.keep(self)
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls when the parser stopped."""
+        """Called by uvicorn when the parser has stopped."""
         self._refuse(self._refusal or Problem(400, "bad-request", "This is not an HTTP request", msg))
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer by this and read no more; where an answer is under way, only end."""
+        """Answer with this and read no more; if an answer is under way, just end."""
         self._refusal, self._leaving_since = problem, self.loop.time()
         self._unset_keepalive_if_required()
         if self._answering:

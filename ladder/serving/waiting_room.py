@@ -1,6 +1,6 @@
-"""What a process answers that cannot begin yet: that it is alive, not ready, and what it waits for.
+"""The answers of a process that cannot start yet: it is alive, not ready, and waits for something.
 
-Whoever posts is told to try again, as by a router or an intake that has lost its servers.
+Posts are told to try again, as by a router or an intake that has lost its servers.
 """
 
 import socket
@@ -33,7 +33,7 @@ class WaitingRoom:
         await self._stack.aclose()
 
     async def waits(self, why: str) -> None:
-        """Something is waited for, for this reason."""
+        """It waits for something, for this reason."""
         opened, self._why = bool(self._why), why
         if not opened:
             own = [sock.dup() for sock in self._sockets]  # the web server closes what it is given

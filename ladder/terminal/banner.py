@@ -1,4 +1,4 @@
-"""What `ladder up` says once it is up: where, on what, under which policy, and a line to try. Pure."""
+"""What `ladder up` prints once it is up: its address, database, policy, and a command to try. Pure."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The frame of the command `ladder`: commands in groups, help that is never cut, errors for all readers.
+"""The frame of the command `ladder`: commands in groups, uncut help, errors for people and programs.
 
 Every command has `--json`, apart from those that WITHOUT_JSON names with the reason. With it an error is one
 problem document (RFC 9457) on one line of stderr; without it a sentence. Importing this is cheap.
@@ -68,7 +68,7 @@ class Commands(TyperGroup):
         return offered
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
-        """Run a command; what it could not do is said, and the process ends with the status of its kind."""
+        """Run a command; a failure is printed, and the process exits with the status of its kind."""
         given = list(sys.argv[1:] if args is None else args)
         if COMPLETING in os.environ:  # somebody presses Tab
             from typer._completion_classes import completion_init
@@ -90,7 +90,7 @@ class Commands(TyperGroup):
 
 
 def tell(err: RefusedError, *, as_json: bool) -> int:
-    """On stderr, as sentences or as one line of problem+json; the exit status that belongs to it."""
+    """Print an error on stderr, as sentences or as a line of problem+json; its exit status."""
     if as_json:
         _print_problem(err.problem())
     else:
@@ -99,7 +99,7 @@ def tell(err: RefusedError, *, as_json: bool) -> int:
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether the answer was asked for as JSON, also where the rest cannot be understood."""
+    """Whether JSON was asked for, even if the rest of the command line makes no sense."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in options
 

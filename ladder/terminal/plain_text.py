@@ -1,4 +1,4 @@
-"""What others wrote, shown in a terminal: it moves no cursor, hides nothing and makes no lines of its own."""
+"""Text by others, safe for a terminal: it moves no cursor, hides nothing and makes no lines of its own."""
 
 from typing import Final
 
@@ -6,7 +6,9 @@ _JOINERS: Final = "\u200c\u200d"
 
 
 def on_one_line(text: str) -> str:
-    """Control characters, breaks and marks that turn the reading round become blanks; joiners stay."""
+    """Control characters, line breaks and marks that change the reading direction become blanks; joiners
+    stay.
+    """
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)

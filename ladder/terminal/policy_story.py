@@ -1,6 +1,6 @@
-"""The story of the policy in the terminal: that another one is in force, through whom, and what it changed.
+"""The policy's story in the terminal: that another one is in force, who applied it, and what it changed.
 
-Read from the database, where the router switches it, so that it is told however it came: by LADDER_POLICY,
+Read from the database, where the router switches it, so that it is shown however it came: by LADDER_POLICY,
 by `ladder apply`, or through another replica.
 """
 
@@ -29,7 +29,7 @@ class PolicyStory:
         self._known = known
 
     async def tell(self, zone: tzinfo | None = None) -> None:
-        """Say every switch, for ever."""
+        """Print every switch, for ever."""
 
         async def look() -> None:
             await self.tell_once(zone)
@@ -37,7 +37,7 @@ class PolicyStory:
         await for_ever("terminal policy", look, self._database.outage, every=_EVERY_SECONDS)
 
     async def tell_once(self, zone: tzinfo | None = None) -> None:
-        """Say what has been switched since the last look."""
+        """Print the switches since the last look."""
         async with self._database.transaction() as connection:
             _, found = await moment(connection)
             before = self._known

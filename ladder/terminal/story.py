@@ -1,7 +1,7 @@
 """The story in the terminal: what happens to incidents, one readable line each, with its reason.
 
-Read from the event log like everything else, by a group of its own, so that it stands exactly where the
-notifier learns of it. Pure rendering below, one loop on top.
+Read from the event log by a consumer group of its own, so that it sees exactly what the notifier sees. Pure
+rendering below, one loop on top.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ log = telemetry.logger(__name__)
 
 
 async def tell(eventlog: EventLog, say: Callable[[str], None], zone: tzinfo | None = None) -> None:
-    """Say every change as it happens, for ever. What is older than a minute is passed over."""
+    """Print every change as it happens, for ever. Those older than a minute are skipped."""
     async with eventlog.consumer(GROUP, [ESCALATIONS]) as consumer:
         while True:
             await tell_once(consumer, say, utcnow(), zone)
@@ -32,7 +32,7 @@ async def tell(eventlog: EventLog, say: Callable[[str], None], zone: tzinfo | No
 async def tell_once(
     consumer: Consumer, say: Callable[[str], None], now: datetime, zone: tzinfo | None = None
 ) -> None:
-    """Say the next batch of changes."""
+    """Print the next batch of changes."""
     records = await consumer.fetch()
     if not records:
         return
@@ -67,7 +67,7 @@ def lines(change: IncidentChanged, zone: tzinfo | None = None) -> Iterator[str]:
 
 
 def announcement(message: Announced, zone: tzinfo | None = None) -> Iterator[str]:
-    """What is told of no single incident: that a silence or maintenance is about to end."""
+    """News about no single incident: that a silence or maintenance is about to end."""
     why = f": {message.reason}" if message.reason else ""
     told = [f"  tell → {each.name} ({message.event}){why}" for each in message.recipients]
     return _timed(message.at, [one for one in (message.title, *told) if one], zone)
