@@ -1,6 +1,7 @@
 """POST → webhook through three processes on Kafka, against the floor chain. Aim: ≤ 1.5 × its p50 and p99."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from bench.rounds import Ratio, Series, alternating, percentile, show
@@ -13,17 +14,18 @@ OURS: Final = "ladder"
 FLOOR: Final = "floor"
 
 
-def run() -> None:
-    asyncio.run(_run())
+def run(*rates: str) -> None:
+    """`rates`: events a second."""
+    asyncio.run(_run([int(rate) for rate in rates] or RATES))
 
 
-async def _run() -> None:
+async def _run(rates: Sequence[int]) -> None:
     async with stage() as where:
         await where.start_floor(chain=True)
         await where.cluster.up("router", "intake", "notifier")
         for name in (OURS, FLOOR):
             _measure(where, name, 50, "warm")
-        for rate in RATES:
+        for rate in rates:
             _compare(where, rate)
 
 
