@@ -1,1 +1,1 @@
-"""The escalation rules, pure: no I/O, no clock, no randomness. `decide` is the way in."""
+"""The escalation rules as pure functions: no I/O, no clock, no randomness. Start reading at `decide`."""

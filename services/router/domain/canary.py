@@ -1,7 +1,7 @@
-"""What is decided about the canary: by `decide` like everything else, with a policy of its own.
+"""What is decided about the canary: by `decide` like everything else, but under a policy of its own.
 
-The policy names one level that pages nobody's channel; no route, customer or `last_resort` of the bundle in
-force has a part in it.
+The policy names one level that pages nobody's channel; routes, customers and `last_resort` of the bundle in
+force play no part in it.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from services.router.domain.model.signals import DeliveryReported, EventReceived
 from shared.events import DeliveryReport, IncidentChanged, IncidentEvent, canary
 from shared.policy import Bundle
 
-_VERSIONS: Final = 10  # that one canary may go through; the next one's are higher
+_VERSIONS: Final = 10  # versions that one canary may go through; the next canary starts above them
 _BUNDLE: Final = {
     "version": 1,
     "last_resort": ["user:canary"],
@@ -39,17 +39,17 @@ _NOBODY: Final = at_address(canary.CHANNEL, canary.CHANNEL)
 
 @cache
 def bundle() -> CompiledBundle:
-    """The canary's own."""
+    """The canary's own bundle."""
     return compile_policy(Bundle.model_validate(_BUNDLE), "canary")
 
 
 def opened(event: IncidentEvent, now: datetime) -> Decision:
-    """The canary is an incident, and its page is asked for."""
+    """Open the canary's incident, whose decision asks for its page."""
     return decide(None, EventReceived(replace(event, action="trigger")), _around(), bundle(), now)
 
 
 def answered(incident: Incident, report: DeliveryReport, now: datetime) -> Decision | None:
-    """The report came: the page went out, so it is resolved. None: it did not go out."""
+    """Resolve it when the report says that its page went out; None when it did not."""
     reached = decide(incident, DeliveryReported(report), _around(), bundle(), now).incident
     if reached is None or report.page != "reached":
         return None
@@ -64,20 +64,20 @@ def answered(incident: Incident, report: DeliveryReport, now: datetime) -> Decis
 
 
 def page_of(decision: Decision) -> str:
-    """The id of the page that it asks for."""
+    """The id of the page that this decision asks for."""
     assert decision.message is not None, "what opens says so"
     (page,) = decision.message.pages
     return page.page_id
 
 
 def message_of(decision: Decision, ordinal: int) -> IncidentChanged:
-    """What the notifier hears. `ordinal` grows from canary to canary: they share one id."""
+    """The message for the notifier. `ordinal` grows from canary to canary, since they share one id."""
     message = decision.message
     assert message is not None, "both steps say what changed"
     version = ordinal * _VERSIONS + message.incident.version
     return replace(
         message,
-        caused_at=None,  # its way is not that of a page to somebody
+        caused_at=None,  # a canary must not count in the latency of real pages
         incident=replace(message.incident, id=canary.ID, version=version),
         pages=tuple(replace(page, recipient=_NOBODY) for page in message.pages),
         notices=(),

@@ -1,7 +1,7 @@
 """From resolved to closed: confirmed, refused, or taken as solved after a silence (POLICY.md, rule 15).
 
-Where the policy has a `close`, the customer is asked to confirm when it is resolved, and once more halfway.
-Without it an incident closes when the same problem would open a new one.
+Where the policy has a `close`, the customer is asked to confirm when the incident is resolved and once more
+halfway. Without one it closes once the same problem would open a new incident.
 """
 
 from datetime import datetime, timedelta
@@ -22,14 +22,15 @@ _CUSTOMER = (CustomerTarget(),)
 def closes_at(draft: Draft) -> datetime:
     """When a resolved incident closes if nobody says anything.
 
-    As soon as the same key would open a new one; with a `close`, not before its silence is over (rule 15).
+    As soon as a trigger of its key would open a new one; with a `close`, not before its silence is over (rule
+    15).
     """
     close, window = draft.policy.spec.close, reopen_within(draft)
     return (draft.incident.resolved_at or draft.now) + (max(window, close.after) if close else window)
 
 
 def asks_again_at(draft: Draft) -> datetime | None:
-    """When the customer is asked to confirm once more: halfway; None where that is over or not wanted."""
+    """When the customer is asked once more to confirm (halfway); None when that is past or not wanted."""
     close = draft.policy.spec.close
     if close is None or draft.incident.confirm_asked != 1 or draft.incident.resolved_at is None:
         return None
@@ -42,14 +43,14 @@ def reopens_until(draft: Draft) -> datetime:
 
 
 def reopen_within(draft: Draft) -> timedelta:
-    """How long a trigger of the same key reopens: what the integration says, else the policy (rule 15)."""
+    """How long a trigger of the same key reopens: the integration's setting, else the policy's (rule 15)."""
     integration = draft.live.spec.integrations.get(draft.incident.integration)
     said = integration.reopens_within if integration is not None else None
     return draft.policy.spec.reopen_within if said is None else said
 
 
 def after(draft: Draft) -> None:
-    """Whether this decision resolved it: then the customer is asked to confirm; not what was only held."""
+    """Ask the customer to confirm if this decision resolved the incident; not when it was only held."""
     if draft.initial.late is not None:
         return
     if "resolved" in draft.changes:
@@ -59,14 +60,14 @@ def after(draft: Draft) -> None:
 
 
 def confirm(draft: Draft, rating: int = 0, *, by: str = "the customer") -> None:
-    """It is solved, says whoever has to say so; `rating` is 1–5, or 0 for none. Only of a resolved one."""
+    """The solution is confirmed; `rating` is 1–5, or 0 for none. Only for a resolved incident."""
     draft.set(confirmed=Confirmed(draft.now, rating))
     rated = f", {rating} of 5" if rating else ""
     transitions.close(draft, why=f"confirmed by {by}{rated}", reason=Reason("rule 15: confirmed"))
 
 
 def refuse(draft: Draft, why: str = "", *, by: str = "the customer") -> None:
-    """It is not solved: reopened one level above the one that solved it, with all that happened so far."""
+    """It is not solved: reopen one level above the one that solved it, keeping its history."""
     solved_at = draft.incident.solved_at
     values = {"solved_at": solved_at} if solved_at else {}
     text = f"{by} does not confirm that it is solved" + (f": {why}" if why else "")
@@ -74,7 +75,7 @@ def refuse(draft: Draft, why: str = "", *, by: str = "the customer") -> None:
 
 
 def came_back(draft: Draft, message: RelatedChanged) -> None:
-    """The same key opened a new incident before this one was confirmed: there is nothing to confirm here."""
+    """Its key opened a new incident before this one was confirmed: there is nothing left to confirm."""
     if draft.incident.status == "resolved":
         why = f"the same problem came back as incident {message.incident_id}, which goes on with it"
         transitions.close(draft, why=why, reason=Reason("rule 15"))

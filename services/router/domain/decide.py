@@ -1,7 +1,7 @@
-"""The decision: one incident, one signal, one time → the new record, the reasons, what to publish.
+"""The decision: one incident, one signal, one time → the new state, the reasons, what to publish.
 
 Pure: no I/O, no clock, no randomness. The same arguments give the same decision, byte for byte; `explain`,
-`simulate` and replay stand on that. Its stages, and why each stands where it does, are the tables of `plan`.
+`simulate` and replay rely on it. The stages, and why each stands where it does, are the tables in `plan`.
 """
 
 from collections.abc import Callable, Mapping
@@ -69,18 +69,18 @@ def decide(
 
 
 def _conclude(draft: Draft, stages: plan.Stages = plan.AFTER_ANYTHING_ELSE) -> Decision:
-    """What follows from it, when it is looked at next, and the invariant: nothing stands still."""
+    """Run the closing stages and set the next due time: an open incident always has one."""
     _run(stages, draft)
     due = _next_due(draft)
     assert draft.incident.status == "closed" or due is not None
     return draft.finish(due)
 
 
-# --- the plan is followed -------------------------------------------------------------------------------
+# --- following the plan ---------------------------------------------------------------------------------
 
 
 def _run(stages: plan.Stages, draft: Draft) -> None:
-    """Each stage that applies, in this order."""
+    """Run each stage that applies, in order."""
     for stage in stages:
         for fold, look, wanted in stage.tests:
             if fold(look(draft)) is not wanted:
@@ -90,7 +90,7 @@ def _run(stages: plan.Stages, draft: Draft) -> None:
 
 
 def _run_due(draft: Draft) -> bool:
-    """Do what has fallen due; whether all of it was looked at."""
+    """Do what has fallen due; returns whether everything due was reached."""
     for due in plan.WHILE_OPEN if draft.is_open else plan.WHILE_RESOLVED:
         moment = due.moment
         for fold, look, wanted in moment.tests:
@@ -106,7 +106,7 @@ def _run_due(draft: Draft) -> bool:
 
 
 def moments(draft: Draft) -> list[tuple[datetime, str]]:
-    """Every moment at which something is to happen as things stand, by its name."""
+    """Every moment at which something is to happen as things stand, with its name."""
     found = list[tuple[datetime, str]]()
     for moment in plan.OPEN_MOMENTS if draft.is_open else plan.RESOLVED_MOMENTS:
         for fold, look, wanted in moment.tests:
@@ -120,7 +120,7 @@ def moments(draft: Draft) -> list[tuple[datetime, str]]:
 
 
 def _next_due(draft: Draft) -> datetime | None:
-    """The next moment at which the incident is looked at (rule 6: nothing stands still); None once closed."""
+    """When the incident is next looked at; None once closed (rule 6: nothing stands still)."""
     if draft.incident.status == "closed":
         return None
     found = moments(draft)
@@ -152,7 +152,7 @@ def _on_event(
     bundle: CompiledBundle,
     now: datetime,
 ) -> Decision:
-    """What a sender said: to the incident that stands, to one that is over, or it opens another one."""
+    """Apply a sender's event to the incident, bring it back, or open another one."""
     merged = incident is not None and incident.merged
     if event.action == "change" and not merged:
         return _orphaned(event, "a change event: recorded, notifies nobody")
@@ -178,7 +178,7 @@ def _orphaned(event: IncidentEvent, reason: str) -> Decision:
 
 
 def _recorded(draft: Draft, event: IncidentEvent) -> Decision:
-    """It changes nothing any more; when its sender said that it is over counts all the same (rule 16)."""
+    """The event changes nothing any more, but when its sender says it ended still counts (rule 16)."""
     incident = draft.incident
     if event.action == "resolve" and event.occurred_at is not None:
         draft.set(source_time=late_trigger.latest(event, incident.source_time))
@@ -189,13 +189,13 @@ def _recorded(draft: Draft, event: IncidentEvent) -> Decision:
 
 
 def _came_back(draft: Draft, event: IncidentEvent) -> Decision:
-    """Triggered again after it was resolved or closed: it is reopened, or another one opens."""
+    """Triggered again after it was resolved or closed: reopen it, or open another one."""
     if draft.is_resolved and draft.now < closing.reopens_until(draft):
         window = span(closing.reopen_within(draft))
         reopening.by_event(draft, event, why=f"triggered again within {window} of being resolved")
         return _conclude(draft)
     before = draft.incident
-    # Whoever is still to say that it was solved hears that the problem came back.
+    # Whoever was asked to confirm the solution hears that the problem came back.
     unconfirmed = draft.is_resolved and draft.policy.spec.close is not None
     return _open(event, draft.context, draft.now, before.id, before.source_time, unconfirmed=unconfirmed)
 
@@ -243,7 +243,7 @@ def _on_action(draft: Draft, signal: ActionTaken) -> Decision:
 
 
 def _on_related(draft: Draft, message: RelatedChanged) -> Decision:
-    """What another incident said."""
+    """Apply another incident's message."""
     messages.told(draft, message)
     decision = _conclude(draft)
     if decision.entries or decision.signals or _differs(decision.incident, draft.initial):
@@ -252,15 +252,15 @@ def _on_related(draft: Draft, message: RelatedChanged) -> Decision:
 
 
 def _differs(after: Incident | None, before: Incident) -> bool:
-    """Whether anything but the time of the decision is another one."""
+    """Whether anything but the time of the decision differs."""
     return after is not None and replace(after, decided_at=before.decided_at) != before
 
 
 def _on_report(draft: Draft, signal: DeliveryReported) -> Decision:
-    """What became of a page, or of a notice that could not be delivered."""
+    """Apply a report: of a page, or of a notice that could not be delivered."""
     report = signal.report
     if not report.page_id and report.outcome != "failed" and report.event != "call":
         return Decision(draft.incident, changed=False)
     if delivery_reports.take_in(draft, report) or draft.incident.suppressed_by != draft.initial.suppressed_by:
         return _conclude(draft)
-    return draft.finish(draft.incident.next_due_at)  # nothing that conditions look at has changed
+    return draft.finish(draft.incident.next_due_at)  # nothing that conditions see has changed

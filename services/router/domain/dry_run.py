@@ -1,4 +1,4 @@
-"""What would become of events that nobody has posted: the decisions themselves, stored and sent nowhere."""
+"""What events would do if they were posted: real decisions, neither stored nor sent."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from shared.events import IncidentEvent, IncidentSnapshot, Page
 
 MOST_DECIDED: Final = 20  # of one post; of what follows only the events are told
 _STEPS: Final = 6
-_MOST_DECISIONS: Final = 50  # looked at for the first page: what is held until office hours pages then
+_MOST_DECISIONS: Final = 50  # looked at for the first page: one held until office hours pages only then
 
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """One of those who are paged first, and when that is."""
+    """One of the people paged first, and when."""
 
     at: datetime
     page: Page
@@ -32,12 +32,12 @@ class FirstPage:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One event, and what would come of it. Without an incident: why none is opened or changed."""
+    """One event, and what it would do; if it neither opens nor changes an incident, why not."""
 
     event: IncidentEvent
     what: str
     incident: IncidentSnapshot | None = None
-    route: Reason | None = None  # why its policy was chosen, where it opens
+    route: Reason | None = None  # why its policy was chosen, if it opens an incident
     entries: Sequence[Entry] = ()
     first: Sequence[FirstPage] = ()
     coming: Sequence[NextStep] = ()
@@ -46,9 +46,9 @@ class Tried:
 def tried(
     events: Sequence[IncidentEvent], context: Context, now: datetime
 ) -> Generator[None, None, Sequence[Tried]]:
-    """Each event, decided under the policy in force as if no incident stood but those of the same post.
+    """Decide each event under the policy in force, as if only the incidents of this post existed.
 
-    Yields after each decision, for whoever has other work in between.
+    Yields after each decision, so that a caller can do other work in between.
     """
     found: list[Tried] = []
     standing: dict[str, Incident] = {}
@@ -77,7 +77,7 @@ def tried(
 
 
 def tried_at_once(events: Sequence[IncidentEvent], context: Context, now: datetime) -> Sequence[Tried]:
-    """The same for whoever has nothing else to do."""
+    """The same, all at once."""
     playing = tried(events, context, now)
     while True:
         try:
@@ -98,7 +98,7 @@ def _said(decision: Decision) -> str:
 def _first_pages(
     decision: Decision, context: Context, now: datetime
 ) -> Generator[None, None, Sequence[FirstPage]]:
-    """Who is paged by this decision, or by the first one after it that pages anybody."""
+    """The people paged by this decision, or by the first later one that pages anybody."""
     for _ in range(_MOST_DECISIONS):
         if decision.message is not None and decision.message.pages:
             return [FirstPage(now, page, _name(page, context)) for page in decision.message.pages]

@@ -1,6 +1,6 @@
-"""What people do to an incident, each checked against role and state (POLICY.md, rules 3, 4, 13).
+"""What people can do to an incident, checked against role and state (POLICY.md, rules 3, 4, 13).
 
-An action that is not possible is a value: why, and what is possible instead.
+A refused action is a value, not an exception: it says why, and what is possible instead.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,9 +29,10 @@ __all__ = ["ACTIONS", "act", "possible"]
 
 
 class Action(msgspec.Struct, frozen=True):
-    """Who may do it, why the incident as it is forbids it ('' when it does not), and what it does.
+    """One action: the role it needs, what it does, and why the state forbids it ('' when it does not).
 
-    `answers`: it may answer a page although the state forbids the action itself; it looks for itself.
+    `answers`: it may also answer a page while the state forbids the action itself, and checks that on its
+    own.
     """
 
     role: Role
@@ -68,14 +69,14 @@ ACTIONS: Final[Table] = {
 
 
 def possible(draft: Draft, actor: Actor) -> tuple[str, ...]:
-    """What this actor can do to the incident as it is."""
+    """The actions open to this actor on the incident as it stands."""
     return tuple(
         name for name, action in ACTIONS.items() if actor.may(action.role) and not action.blocked(draft)
     )
 
 
 def act(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """Do it, or say why not; a refused action leaves the draft untouched."""
+    """Carry out the action, or return why it is refused; a refused action leaves the draft untouched."""
     refusal = _act(draft, signal)
     return replace(refusal, possible=possible(draft, signal.actor)) if refusal is not None else None
 

@@ -1,7 +1,7 @@
-"""Deciding about an overrun or a conflict, within one's authority (POLICY.md, rule 13: `decide`).
+"""Deciding on an overrun or a conflict within one's authority (POLICY.md, rule 13: `decide`).
 
-`may_approve` names what somebody may decide about, and up to which amount. A name is a kind's, or that of an
-attribute that the kind declares; what is at stake is said by `amount_of`.
+`may_approve` lists what somebody may decide on, and up to which amount. Each name is a kind or an attribute
+that the kind declares; `amount_of` says what is at stake.
 """
 
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken, Actor
 from shared.policy import Bundle
 
-FORECAST: Final = "forecast"  # what it will be: of an overrun the number that is to be approved
+FORECAST: Final = "forecast"  # the number to be approved, for an overrun
 _DONE: Final[dict[str, str]] = {"approve": "approved", "reject": "rejected"}
 
 
 class Stake(msgspec.Struct, frozen=True):
-    """What one word of `may_approve` stands for in an incident.
+    """What one name in `may_approve` stands for in an incident.
 
-    `amount` is None where there is no number to measure, or where it is `missing`: the attribute's name.
+    `amount` is None when there is no number to measure, or when the attribute named in `missing` is absent.
     """
 
     word: str
@@ -34,7 +34,7 @@ class Stake(msgspec.Struct, frozen=True):
 
 
 def unless_there_is_a_question(draft: Draft) -> str:
-    """Only for the kinds that carry something to decide."""
+    """Only for kinds that carry something to decide."""
     kind = draft.incident.kind
     has_one = kind in draft.live.spec.kinds and any(_words(draft.live.spec, kind))
     nothing = "" if has_one else f"there is nothing to approve or reject in an incident of kind {kind}"
@@ -42,7 +42,7 @@ def unless_there_is_a_question(draft: Draft) -> str:
 
 
 def _words(bundle: Bundle, kind: str) -> Iterator[str]:
-    """The names that give authority over a kind; none where it declares nothing and nobody may approve it."""
+    """The names that give authority over a kind; none when it declares nothing, so nobody may approve it."""
     declared = bundle.kinds[kind].attributes
     if declared or any(kind in user.may_approve for user in bundle.users.values()):
         yield kind
@@ -50,8 +50,10 @@ def _words(bundle: Bundle, kind: str) -> Iterator[str]:
 
 
 def amount_of(bundle: Bundle, kind: str, word: str, attributes: dict[str, object]) -> Stake:
-    """What is at stake by this word: `forecast` where the kind declares that number, else the number of that
-    name, else the largest of the kind's numbers; where the kind has none the word is enough.
+    """What is at stake under this name.
+
+    `forecast` if the kind declares that number, else the number of that name, else the largest of the kind's
+    numbers. If the kind has none, the name alone is enough.
     """
     declared = bundle.kinds[kind].attributes
     numbers = [name for name, type_ in declared.items() if type_ == "number"]
@@ -66,7 +68,7 @@ def amount_of(bundle: Bundle, kind: str, word: str, attributes: dict[str, object
 
 
 def decide(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """Approve or reject it; that settles it."""
+    """Approve or reject; either settles it."""
     decision = signal.arguments.decision
     if decision not in _DONE:
         return guards.invalid("decide needs `decision`: approve or reject")
@@ -89,7 +91,7 @@ def _settle(draft: Draft, signal: ActionTaken, decision: Literal["approve", "rej
 
 
 def _authority(draft: Draft, actor: Actor) -> tuple[str, str]:
-    """By what somebody may decide, or ('' and) why not and who could."""
+    """What gives this actor authority, or '' with why it is missing and who has it."""
     if actor.role == "admin":
         return "the role admin", ""
     allowed, short = _of_user(draft, actor.user)
@@ -101,7 +103,7 @@ def _authority(draft: Draft, actor: Actor) -> tuple[str, str]:
 
 
 def _of_user(draft: Draft, name: str) -> tuple[str, str]:
-    """By what this user may decide, or ('' and) what is missing."""
+    """What gives this user authority, or '' with what is missing."""
     bundle, incident = draft.live.spec, draft.incident
     user = bundle.users.get(name)
     may = user.may_approve if user is not None else {}
@@ -127,7 +129,7 @@ def _of_user(draft: Draft, name: str) -> tuple[str, str]:
 
 
 def _who_could(draft: Draft, asking: str) -> list[str]:
-    """Those who may, first up the line of managers; nobody there: everybody who may."""
+    """Who may decide: the nearest managers who may, otherwise everybody who may."""
     users = draft.live.spec.users
     line = list[str]()
     above = users[asking].manager if asking in users else None

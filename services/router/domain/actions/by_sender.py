@@ -1,7 +1,7 @@
-"""What a sender asks for on behalf of people: give back, snooze, hand up, assign (Opsgenie's alert API).
+"""What a sender asks for on people's behalf: give back, snooze, escalate, assign (Opsgenie's alert API).
 
-It is the same as the action of that name by a responder who is nobody in particular. What is not possible is
-recorded with the reason: there is nobody to whom a 409 could be answered any more.
+It does what the action of that name does, as a responder without a name. A refusal goes to the timeline with
+its reason, because nobody is waiting for a 409 any more.
 """
 
 from services.router.domain import actions
@@ -12,7 +12,7 @@ from shared.events import IncidentEvent
 
 
 def obey(draft: Draft, event: IncidentEvent) -> None:
-    """Do what the event asks for, or say why not."""
+    """Do what the event asks for, or record why not."""
     by = sender(event)
     draft.set(events=draft.incident.events + 1)
     said = len(draft.entries)
@@ -45,7 +45,7 @@ def _arguments(draft: Draft, event: IncidentEvent) -> ActionArguments:
 
 
 def _user(draft: Draft, called: str) -> str:
-    """A user by name or mail address; what nobody answers to stays as it is, to be refused by it."""
+    """A user's id by name or mail address; an unknown name is returned as it is and refused later."""
     users = draft.live.spec.users
     if called in users:
         return called

@@ -1,4 +1,4 @@
-"""Handing it up, because of expertise or authority (POLICY.md, rule 4)."""
+"""Escalating for expertise or authority (POLICY.md, rule 4)."""
 
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
@@ -16,7 +16,7 @@ def unless_it_may_climb(draft: Draft) -> str:
 
 
 def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """The next level up that handles it, a named level, or another policy is paged now, with the note."""
+    """Page the next competent level, a named level, or another policy now, with the note."""
     wanted = signal.arguments
     refusal = _unknown_place(draft, signal)
     if refusal is not None:

@@ -1,4 +1,4 @@
-"""Correcting the record by hand: set, reapply (POLICY.md, rules 13, 14 and 17)."""
+"""Correcting an incident by hand: set, reapply (POLICY.md, rules 13, 14 and 17)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from services.router.domain.model.signals import ActionTaken
 
 
 def set_fields(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """Set fields; everything that depends on them is asked again."""
+    """Set fields and re-evaluate everything that depends on them."""
     changes = signal.arguments.changes
     refusal = _wrong(draft, changes) or _above_the_role(draft, signal)
     if refusal is not None:
@@ -33,7 +33,7 @@ def _above_the_role(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 
 def _wrong(draft: Draft, changes: Mapping[str, Any]) -> Refusal | None:
-    """What cannot be set, or None."""
+    """Why these changes cannot be made; None when they can."""
     bundle = draft.live.spec
     if not changes:
         return guards.invalid(f"set needs at least one of {', '.join(field_changes.FIELDS)}")
@@ -56,13 +56,13 @@ def _listed(names: Any) -> str:
 
 
 def unless_the_policy_changed(draft: Draft) -> str:
-    """Only for what still follows another policy bundle than the one in force."""
+    """Only while the incident follows a policy bundle other than the one in force."""
     same = "it follows the policy in force already" if draft.live.hash == draft.incident.policy_hash else ""
     return guards.unless_open(draft) or same
 
 
 def reapply(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """From now on it follows the policy in force (rule 17)."""
+    """Move the incident to the policy in force (rule 17)."""
     draft.touch()
     policy_change.reapply(draft, cause=f"{guards.who(draft, signal)} applied the policy in force")
     guards.remark(draft, signal)

@@ -1,4 +1,4 @@
-"""What the actions share: who asks, what a refusal says, and what the state of an incident forbids."""
+"""What the actions share: who acts, how refusals are made, and what an incident's state forbids."""
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.model.decision import Refusal
@@ -6,46 +6,46 @@ from services.router.domain.model.signals import ActionTaken
 
 
 def conflict(why: str) -> Refusal:
-    """Not for this incident as it is."""
+    """A refusal: the incident's state does not allow it."""
     return Refusal("conflict", why)
 
 
 def invalid(why: str) -> Refusal:
-    """Not as it was asked for."""
+    """A refusal: the arguments are wrong."""
     return Refusal("invalid", why)
 
 
 def forbidden(why: str) -> Refusal:
-    """Not for this person."""
+    """A refusal: this person may not do it."""
     return Refusal("forbidden", why)
 
 
 def who(draft: Draft, signal: ActionTaken) -> str:
-    """Who acts, as a sentence names them."""
+    """The actor as a sentence names them."""
     return draft.directory.display(signal.actor.user) if signal.actor.user else signal.actor.name
 
 
 def remark(draft: Draft, signal: ActionTaken) -> None:
-    """The note that came with the action, for the timeline."""
+    """Add the action's note to the timeline."""
     if signal.arguments.note:
         draft.say("note", signal.arguments.note)
 
 
 def because(signal: ActionTaken) -> str:
-    """The note that came with the action, as the end of a sentence."""
+    """The action's note as the end of a sentence; '' when there is none."""
     return f": {signal.arguments.note}" if signal.arguments.note else ""
 
 
-# --- what the state forbids: why, or '' ---------------------------------------------------------------------
+# --- why the state forbids an action; '' when it does not --------------------------------------------------
 
 
 def unless_open(draft: Draft) -> str:
-    """Only while somebody still has to solve it."""
+    """Only while it is unresolved."""
     return "" if draft.is_open else f"it is {draft.incident.status} already"
 
 
 def unless_on_a_ladder(draft: Draft) -> str:
-    """Only while it is open and has levels of its own: what is grouped is worked on where it is grouped."""
+    """Only while it is open and has levels of its own; a grouped incident is worked on at its parent."""
     incident = draft.incident
     if incident.is_open and incident.parent:
         how = "merged into" if incident.merged else "grouped under"
@@ -54,7 +54,7 @@ def unless_on_a_ladder(draft: Draft) -> str:
 
 
 def unless_resolved(draft: Draft) -> str:
-    """Only between solved and closed."""
+    """Only between resolved and closed."""
     status = draft.incident.status
     if status == "closed":
         return "it is closed for good: the same problem opens a new incident that links back"
@@ -62,7 +62,7 @@ def unless_resolved(draft: Draft) -> str:
 
 
 def unless_remembered(draft: Draft) -> str:
-    """Until it is closed."""
+    """Only until it is closed."""
     return "it is closed for good" if draft.incident.status == "closed" else ""
 
 

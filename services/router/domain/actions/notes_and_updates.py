@@ -1,4 +1,4 @@
-"""Who hears what: notes, updates to the stakeholders, subscriptions to one incident (POLICY.md, rule 13)."""
+"""Notes, stakeholder updates and subscriptions to one incident (POLICY.md, rule 13)."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ MOST_SUBSCRIBERS: Final = 100
 
 
 def note(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """A remark that stakeholders never see."""
+    """Add a note that stakeholders never see."""
     text = signal.arguments.text or signal.arguments.note
     if not text:
         return guards.invalid("note needs `text`")
@@ -27,14 +27,14 @@ def note(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 
 def unless_they_listen(draft: Draft) -> str:
-    """Until it is closed."""
+    """Only until it is closed."""
     if draft.incident.status == "closed":
         return "it is closed: its stakeholders have heard the end of it"
     return ""
 
 
 def update(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """What the stakeholders are to read."""
+    """Send the stakeholders an update."""
     if not signal.arguments.text:
         return guards.invalid("update needs `text`: what the stakeholders are to read")
     updates.tell(draft, signal.arguments.text, person=bool(signal.actor.user))
@@ -43,7 +43,7 @@ def update(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 
 def subscribe(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """From now on somebody hears how it goes on: the caller, another user, or an address."""
+    """Subscribe the caller, another user or an address to this incident."""
     refusal = _wrong_subscriber(draft, signal)
     if refusal is not None:
         return refusal
@@ -60,19 +60,19 @@ def subscribe(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 
 def unless_somebody_subscribed(draft: Draft) -> str:
-    """Only where there is somebody to end it for."""
+    """Only while somebody is subscribed to this incident."""
     nobody = "" if draft.incident.subscribers else "nobody has subscribed to this incident"
     return guards.unless_remembered(draft) or nobody
 
 
 def unsubscribe(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """They hear of it no longer, as far as they had subscribed to this one incident."""
+    """End a subscription to this one incident."""
     refusal = _wrong_subscriber(draft, signal)
     if refusal is not None:
         return refusal
     gone = _subscriber(signal)
     if gone not in draft.incident.subscribers:
-        return None  # whoever hears nothing of it is told nothing more
+        return None  # nobody has to be told that they will hear nothing
     draft.set(subscribers=tuple(each for each in draft.incident.subscribers if each != gone))
     draft.say("unsubscribed", f"{_shown(draft, gone)} hears of it no longer")
     guards.remark(draft, signal)
@@ -112,12 +112,12 @@ def _wrong_address(signal: ActionTaken, made: Subscriber) -> Refusal | None:
     if not signal.actor.may("lead"):
         said = f"{signal.action} of an address needs the role lead; this key has {signal.actor.role}"
         return guards.forbidden(said)
-    if signal.action == "unsubscribe":  # also one that was taken before its shape was looked at
+    if signal.action == "unsubscribe":  # may also be one accepted before addresses were validated
         return None
     wrong = _not_an_address(made.via, made.who)
     return guards.invalid(f"`who` is not {wrong}") if wrong else None
 
 
 def _not_an_address(channel: str, address: str) -> str:
-    """What an address of this channel would be; '' when it may be one. A policy's secrets are its own."""
+    """What an address of this channel looks like; '' when this may be one, or names a secret."""
     return "an address" if is_secret(address) else expected(channel, address) or ""

@@ -1,4 +1,4 @@
-"""Who has it: acknowledge, unacknowledge, assign (POLICY.md, rules 3 and 13)."""
+"""Who has the incident: acknowledge, unacknowledge, assign (POLICY.md, rules 3 and 13)."""
 
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
@@ -13,7 +13,7 @@ from services.router.domain.sla import by_person
 
 
 def unless_free(draft: Draft) -> str:
-    """Only while no person has it; what a machine acknowledged can still be taken."""
+    """Only while no person has it; one that a machine acknowledged can still be taken."""
     taken = draft.incident.assignee
     return guards.unless_on_a_ladder(draft) or (
         f"it is taken already, by {draft.directory.display(taken)}" if taken else ""
@@ -21,7 +21,7 @@ def unless_free(draft: Draft) -> str:
 
 
 def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """Take it; or, answering a page from a point or to one who was asked to join, say that it was seen."""
+    """Take the incident; in answer to a point's page or a request to join, only confirm it was seen."""
     incident = draft.incident
     blocked = guards.unless_on_a_ladder(draft)
     if blocked:
@@ -42,7 +42,7 @@ def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
     if assignee:
         ownership.take(draft, assignee, by=draft.actor)
         guards.remark(draft, signal)
-    elif incident.status == "triggered":  # once the levels rest, saying it again rests them no longer
+    elif incident.status == "triggered":  # levels that are already paused are not paused for longer
         ownership.rest(draft, draft.actor)
         guards.remark(draft, signal)
     return None
@@ -50,7 +50,7 @@ def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 def _acknowledge_taken(draft: Draft, signal: ActionTaken, assignee: str) -> Refusal | None:
     incident = draft.incident
-    if incident.assignee == assignee:  # taking it twice is taking it
+    if incident.assignee == assignee:  # acknowledging twice changes nothing
         if signal.actor.user and incident.taken_by_person_at is None:
             by_person.confirmed(draft, by=draft.actor)
         sender_silence.answered(draft, assignee, guards.who(draft, signal))
@@ -69,7 +69,7 @@ def _acknowledge_taken(draft: Draft, signal: ActionTaken, assignee: str) -> Refu
 
 
 def _asked_to_join(incident: Incident, signal: ActionTaken) -> OpenPage | None:
-    """The page that asked them to."""
+    """The page that asked them to join."""
     for page in incident.pages:
         theirs = page.user and page.name == signal.actor.user
         if page.joins and (page.page_id == signal.arguments.page or theirs):
@@ -78,7 +78,7 @@ def _asked_to_join(incident: Incident, signal: ActionTaken) -> OpenPage | None:
 
 
 def _join(draft: Draft, signal: ActionTaken) -> None:
-    """Whoever was asked to join answers: the assignee keeps it, the one who joins hears how it goes on."""
+    """Somebody who was asked to join answers: the assignee keeps the incident, they follow it from now on."""
     draft.touch()
     draft.follow(signal.actor.user)
     keeps = draft.directory.display(draft.incident.assignee)
@@ -87,13 +87,13 @@ def _join(draft: Draft, signal: ActionTaken) -> None:
 
 
 def unless_acknowledged(draft: Draft) -> str:
-    """Only while somebody, or a machine, has it."""
+    """Only while a person or a machine has it."""
     untaken = "nobody has taken it" if draft.incident.status == "triggered" else ""
     return guards.unless_on_a_ladder(draft) or untaken
 
 
 def unacknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """Give it back: the level starts again."""
+    """Give it back: its level starts again."""
     guards.remark(draft, signal)
     cause = f"{guards.who(draft, signal)} gave it back"
     had_it = draft.incident.assignee
@@ -104,7 +104,7 @@ def unacknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 
 def assign(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """Say who has it: oneself, or somebody else, who is then paged."""
+    """Assign it to oneself, or to somebody else, who is then paged."""
     to = signal.arguments.to or signal.actor.user
     if not to:
         return guards.invalid("assign needs `to`: this key acts for nobody")

@@ -1,4 +1,4 @@
-"""Letting it rest for a time: snooze, wait, resume (POLICY.md, rules 6 and 9)."""
+"""Pausing for a time: snooze, wait, resume (POLICY.md, rules 6 and 9)."""
 
 from datetime import timedelta
 from typing import Final
@@ -10,11 +10,11 @@ from services.router.domain.lifecycle import pauses
 from services.router.domain.model.decision import Refusal
 from services.router.domain.model.signals import ActionTaken
 
-LONGEST: Final = timedelta(days=30)  # rule 6: snooze and waiting need an end, and one that somebody remembers
+LONGEST: Final = timedelta(days=30)  # rule 6: snooze and waiting must end, and while people remember
 
 
 def snooze(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """Stop the levels until then; the clocks go on."""
+    """Stop the levels until then; the clocks keep running."""
     until = signal.arguments.until
     refusal = _wrong_end(draft, signal)
     if refusal is not None or until is None:
@@ -26,7 +26,7 @@ def snooze(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 
 def wait(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """Wait for somebody until then: levels stop, and the clocks that say so."""
+    """Wait for somebody until then: stops the levels, and the clocks whose SLA says so."""
     until, party = signal.arguments.until, signal.arguments.waiting_for
     if not party:
         return guards.invalid("wait needs `for`: who is waited for, such as customer or vendor")
@@ -59,14 +59,14 @@ def _wrong_end(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 
 def unless_it_rests(draft: Draft) -> str:
-    """Only while it waits or is snoozed."""
+    """Only while it is waiting or snoozed."""
     incident = draft.incident
     rests_now = incident.snooze is not None or incident.waiting is not None
     return guards.unless_on_a_ladder(draft) or ("" if rests_now else "it neither waits nor is it snoozed")
 
 
 def resume(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """No longer snoozed, no longer waiting: the levels go on."""
+    """End snooze and waiting: the levels go on."""
     draft.touch()
     pauses.end(draft, f"{guards.who(draft, signal)} said so")
     guards.remark(draft, signal)

@@ -1,4 +1,4 @@
-"""Solved, confirmed, refused, closed, reopened (POLICY.md, rules 13 and 15)."""
+"""Resolve, confirm, refuse, close, reopen and merge (POLICY.md, rules 13 and 15)."""
 
 from services.router.domain import closing
 from services.router.domain.actions import guards
@@ -11,14 +11,14 @@ from services.router.domain.muting import grouping
 
 
 def resolve(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """Say that it is solved."""
+    """Mark it as resolved."""
     text = f"resolved by {guards.who(draft, signal)}{guards.because(signal)}"
     transitions.resolve(draft, by=draft.actor, text=text, source_time=None, person=bool(signal.actor.user))
     return None
 
 
 def unless_it_may_come_back(draft: Draft) -> str:
-    """Only what is resolved and stands by itself."""
+    """Only a resolved incident that is not grouped or merged."""
     merged = draft.incident.merged and draft.incident.status != "closed"
     return f"it was merged into incident {draft.incident.parent}" if merged else guards.unless_resolved(draft)
 
@@ -31,34 +31,34 @@ def reopen(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 
 def confirm(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """It is solved to the customer's satisfaction: the end of it."""
+    """The customer confirms the solution: the incident closes."""
     guards.remark(draft, signal)
     closing.confirm(draft, signal.arguments.rating, by=_says(draft, signal))
     return None
 
 
 def refuse(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """It is not solved, says the customer: it comes back, one level higher."""
+    """The customer says that it is not solved: it comes back one level higher."""
     closing.refuse(draft, signal.arguments.note or signal.arguments.text, by=_says(draft, signal))
     return None
 
 
 def _says(draft: Draft, signal: ActionTaken) -> str:
-    """A customer appears under their name."""
+    """The speaker; a customer appears under their name."""
     if signal.actor.name.startswith("customer:"):
         return draft.incident.customer_name or "the customer"
     return guards.who(draft, signal)
 
 
 def close(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """The end of it, without waiting for anybody's confirmation."""
+    """Close it without waiting for a confirmation."""
     why = f"{guards.who(draft, signal)} closed it{guards.because(signal)}"
     transitions.close(draft, why=why, reason=Reason("rule 13: close"))
     return None
 
 
 def merge(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    """It is the same problem as another one: it ends there."""
+    """It is the same problem as another incident, and ends there."""
     if not signal.arguments.into:
         return guards.invalid("merge needs `into`: the id of the incident that goes on")
     refusal = grouping.merge(draft, signal.arguments.into)

@@ -1,1 +1,1 @@
-"""A decision in the making: the incident so far, who is meant by a target, what expressions see."""
+"""A decision in the making: the incident so far, the recipients of a target, the values expressions see."""

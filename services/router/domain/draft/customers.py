@@ -1,7 +1,7 @@
-"""Which customer a text means: by id, then by name or `match`, then by mail domain; the bundle's come first.
+"""Finding the customer that a text names: by id, then name or `match`, then mail domain; bundle first.
 
-Customers are live (POLICY.md, rule 17): what the policy in force and the directory say now counts, for every
-incident. Texts are compared without regard to case.
+Customers are live (POLICY.md, rule 17): every incident sees those of the policy in force and the directory as
+they are now. Texts are compared without regard to case.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from shared.policy.model.people import Customer
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The customer that a text means; `id` stays as said, and `customer` None, when nobody is known by it."""
+    """The customer that a text names; `id` is that text, and `customer` None, when nobody is known by it."""
 
     id: str
     customer: Customer | None
     how: str
-    where: str = ""  # of a known one: its place in the bundle, or in the directory
+    where: str = ""  # for a known one: its place in the bundle, or in the directory
 
     @property
     def name(self) -> str:
@@ -26,7 +26,7 @@ class Named:
 
 
 def find(context: Context, said: str) -> Named:
-    """Who is meant by this text, and how it was understood."""
+    """The customer that this text names, and how it was understood."""
     by_id = context.live.spec.customers.get(said)
     if by_id is not None:
         return Named(said, by_id, "by its id", f"customers.{said}")
@@ -45,7 +45,7 @@ def find(context: Context, said: str) -> Named:
 
 
 def in_bundle(compiled: CompiledBundle, said: str) -> Named | None:
-    """The customer of the bundle that is meant by this text; None: the bundle knows nobody by it."""
+    """The bundle's customer that this text names; None when there is none."""
     if not said:
         return None
     bundle = compiled.spec
@@ -63,7 +63,7 @@ def in_bundle(compiled: CompiledBundle, said: str) -> Named | None:
 
 
 def mail_domain(text: str) -> str:
-    """What stands behind the last `@`; '' where there is none."""
+    """What follows the last `@`; '' without one."""
     return text.rpartition("@")[2] if "@" in text else ""
 
 

@@ -1,6 +1,6 @@
-"""One decision in the making: the record so far, and what has been said and asked for on the way.
+"""One decision in the making: the incident so far, and the output collected on the way.
 
-Rules take a draft, look at it and write to it; nothing outside `decide` ever sees one.
+Rules read a draft and write to it; nothing outside `decide` ever sees one.
 """
 
 from collections.abc import Mapping
@@ -43,8 +43,8 @@ from shared.events import (
 from shared.policy.calendars.open_hours import Calendars, named
 from shared.policy.cel.expressions import Activation, Condition, ExpressionPlace
 
-LADDER: Final = "ladder"  # the actor of everything that no person and no sender did
-# What expressions see of each field; a change of any other field keeps the activation, which is dear to make.
+LADDER: Final = "ladder"  # the actor for everything that no person and no sender did
+# What expressions see of each field. Other changes keep the activation, which is expensive to build.
 _SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
     **{
         name: frozenset({name})
@@ -71,12 +71,12 @@ _SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
     "acknowledged": frozenset({"acknowledged"}),
     "chain": frozenset({"level", "round"}),
 }
-# What `is_open`, `is_muted` and `stands_still` ask about.
+# The fields that `is_open`, `is_muted` and `stands_still` depend on.
 _STANDING: Final = frozenset({"status", "belongs_to", "suppression", "snooze", "waiting", "late"})
-NEWS: Final = frozenset({"update", "resolved"})  # what answers a customer
+NEWS: Final = frozenset({"update", "resolved"})  # what counts as an answer to a customer
 _GRADE: Final = frozenset({"priority", "severity", "kind"})
-_POINT_PAGES_KEPT: Final = 20  # of points, so that an answer to one of them is known for what it is
-# The timeline's lines that say what happened to the incident …
+_POINT_PAGES_KEPT: Final = 20  # pages from points, kept so that an answer to one is recognised
+# Timeline entries that say what happened to the incident …
 _TELLING: Final[frozenset[EntryKind]] = frozenset(
     {
         *("opened", "reopened", "paged", "informed", "taken", "resolved", "closed", "escalated", "priority"),
@@ -95,7 +95,7 @@ _TELLING: Final[frozenset[EntryKind]] = frozenset(
         *("handoff", "on_call", "snoozed", "given_back", "decided", "policy", "merged", "late", "silent"),
     }
 )
-# … and those that say how it was worked out: a message does not tell them.
+# … and those that explain how it was worked out, which a message leaves out.
 _WORKINGS: Final[frozenset[EntryKind]] = frozenset(
     {
         *(
@@ -131,8 +131,8 @@ _WORKINGS: Final[frozenset[EntryKind]] = frozenset(
 def derived_id(*parts: object) -> str:
     """A stable id: the same parts give the same one, so that a replay writes the same bytes.
 
-    A UUID of version 8 (RFC 9562, §5.8: free to fill) from 128 bits of BLAKE2b; `uuid.uuid5` takes five
-    times as long.
+    A UUID of version 8 (RFC 9562, §5.8: free to fill) from 128 bits of BLAKE2b; `uuid.uuid5` takes five times
+    as long.
     """
     digest = blake2b("/".join(map(str, parts)).encode(), digest_size=16, person=b"ladder").hexdigest()
     variant = "89ab"[int(digest[16], 16) & 3]
@@ -141,44 +141,44 @@ def derived_id(*parts: object) -> str:
 
 @dataclass(slots=True)
 class Draft:
-    """The record and the outputs of one decision."""
+    """The incident and the outputs of one decision."""
 
     incident: Incident
     bundle: CompiledBundle
     context: Context
     now: datetime
     actor: str = LADDER
-    event: IncidentEvent | None = None  # what is decided about, if a sender said it
-    acted: bool = False  # somebody did something to it: that is decided about
+    event: IncidentEvent | None = None  # the event that is decided about, if there is one
+    acted: bool = False  # a person's action is being decided about
     entries: list[Entry] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
-    asked: list[OpenPage] = field(default_factory=list)  # of them, whom a schedule named
+    asked: list[OpenPage] = field(default_factory=list)  # those of them that a schedule named
     notices: list[Notice] = field(default_factory=list)
     settled: Settled | None = None
     update_text: str = ""
-    by_person: bool = False  # a person told stakeholders something in this decision, or resolved it
+    by_person: bool = False  # in this decision a person sent stakeholders an update, or resolved it
     outcome: str = ""  # how it was settled, for stakeholders
     joined: list[Joined] = field(default_factory=list)
     explains: list[Explains] = field(default_factory=list)
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)
     signals: list[RelatedChanged] = field(default_factory=list)
     spreads: list[Spread] = field(default_factory=list)
-    told_by: str = ""  # the incident whose signal is being decided about
-    initial: Incident = field(init=False)  # the record as it was before this decision
-    version: int = field(init=False)  # that of the record and the message which this decision makes
-    live: CompiledBundle = field(init=False)  # in force now
-    calendars: Calendars = field(init=False)  # those of the bundle that it started with (rule 17)
-    policy: EscalationPolicy = field(init=False)  # the one it is on; not there before it is routed
-    is_open: bool = field(init=False)  # this and the next two: as the record has them
+    told_by: str = ""  # the incident whose message is being decided about
+    initial: Incident = field(init=False)  # the incident as it was before this decision
+    version: int = field(init=False)  # of the incident and message that this decision makes
+    live: CompiledBundle = field(init=False)  # the bundle in force now
+    calendars: Calendars = field(init=False)  # of the bundle the incident started with (rule 17)
+    policy: EscalationPolicy = field(init=False)  # the policy it is on; absent before routing
+    is_open: bool = field(init=False)  # this and the next two are cached from the incident
     is_muted: bool = field(init=False)
     stands_still: StandsStill = field(init=False)
     is_acknowledged: bool = field(init=False)
     is_resolved: bool = field(init=False)
-    was_quiet: bool = field(init=False)  # before this decision it stood still or was not open
-    may_be_suppressed: bool = field(init=False)  # there is something by which anything could be
+    was_quiet: bool = field(init=False)  # it stood still or was not open before this decision
+    may_be_suppressed: bool = field(init=False)  # there is something that could suppress incidents
     is_new: bool = field(init=False)  # this decision opens it
-    has_news: bool = False  # it was resolved, or stakeholders are to read an update
+    has_news: bool = False  # it was resolved, or stakeholders get an update
     regraded: bool = False  # its priority, severity or kind was set
     clock_events: list[ClockEvent] = field(default_factory=list)
     failures: dict[ExpressionPlace, str] = field(
@@ -202,7 +202,7 @@ class Draft:
 
     @property
     def level_name(self) -> str:
-        """The name of where the incident stands."""
+        """The name of the level on which the incident stands."""
         chain = self.incident.chain
         if not chain.policy:
             return ""  # not routed yet
@@ -211,7 +211,7 @@ class Draft:
         return self.policy.names[chain.level]
 
     def set(self, **changes: Unpack[IncidentFields]) -> None:
-        """Change fields of the record."""
+        """Change fields of the incident."""
         before = self.incident
         self.incident = after = replace(before, **changes)
         if after.chain.policy != before.chain.policy and after.chain.policy:
@@ -233,7 +233,7 @@ class Draft:
         self.is_muted = self.stands_still in MUTED
 
     def follow_bundle(self, bundle: CompiledBundle) -> None:
-        """From now on it follows this policy instead of the one it started with (rule 17)."""
+        """Follow this bundle from now on instead of the one it started with (rule 17)."""
         self.incident = replace(self.incident, policy_hash=bundle.hash)
         self._activation = None
         self.bundle, self.calendars = bundle, bundle.calendars
@@ -250,49 +250,49 @@ class Draft:
             self._activation = None
 
     def say(self, kind: EntryKind, text: str, reason: Reason | None = None, actor: str = "") -> None:
-        """Write a line to the timeline."""
+        """Add an entry to the timeline."""
         self.entries.append(Entry(self.now, kind, actor or self.actor, text, reason))
 
     def last_said(self, kind: EntryKind) -> str:
-        """The last line of this kind; '' when this decision wrote none."""
+        """The last entry of this kind; '' when this decision wrote none."""
         return next((entry.text for entry in reversed(self.entries) if entry.kind == kind), "")
 
     def sentence(self, kind: EntryKind) -> str:
-        """The same as people inside read it in a message: `Resolved by Ana: restarted.`"""
+        """The same as a message to people inside puts it: `Resolved by Ana: restarted.`"""
         text = self.last_said(kind)
         return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) or not text else ".")
 
     def clock(self, event: ClockHappening, clock: Clock, text: str, reason: Reason) -> None:
-        """Say what happened to a clock: activate, pause, resume, fulfil, warn or breach (rule 8)."""
+        """Record what happened to a clock: activate, pause, resume, fulfil, warn or breach (rule 8)."""
         self.say(event, text, reason)
         self.clock_events.append(ClockEvent(target=clock.target, event=event, sla=clock.sla))
 
     def say_unnamed(self, resolved: Resolved, reason: Reason, of: str = "") -> None:
-        """Write down which targets named nobody, and who was passed over. `of`: what asked for them."""
+        """Record which targets named nobody, and who was passed over. `of`: what asked for them."""
         for gap in resolved.gaps:
             self.say("nobody", f"{of}{gap}", reason)
         for note in resolved.notes:
             self.say("on_call", f"{of}{note}", reason)
 
     def change(self, name: Change) -> None:
-        """Name what this decision changed, for the message."""
+        """Name something that this decision changed, for the message."""
         if name not in self.changes:
             self.changes.append(name)
             self.has_news = self.has_news or name in NEWS
 
     def touch(self) -> None:
-        """A person or a sender showed a sign of life."""
+        """Note a sign of life from a person or a sender."""
         self.set(touched_at=self.now, asked_at=None)
 
     @property
     def activation(self) -> Activation:
-        """What expressions see of the record as it is now."""
+        """What expressions see of the incident as it is now."""
         if self._activation is None:
             self._activation = self._seen(self.incident)
         return self._activation
 
     def sees(self, activation: Activation) -> bool:
-        """Whether nothing that an expression sees has changed since then."""
+        """Whether nothing that expressions see has changed since this activation."""
         return self._activation is activation
 
     def seen_with(self, *, round: int) -> Activation:  # noqa: A002 - the name that expressions know
@@ -300,7 +300,7 @@ class Draft:
         return self._seen(self.incident, {"round": round})
 
     def seen_before(self, incident: Incident) -> Activation:
-        """What expressions saw of an earlier state of the record."""
+        """What expressions saw of an earlier state of the incident."""
         return self._seen(incident)
 
     def _seen(self, incident: Incident, instead: dict[str, int] | None = None) -> Activation:
@@ -308,18 +308,18 @@ class Draft:
         return Activation(names, open=self._is_open, on_call=self._on_call, failures=self.failures)
 
     def _is_open(self, calendar: str) -> bool:
-        """Whether a calendar is open now: of the policy that it started with (rule 17), else a newer one."""
+        """Whether a calendar is open now: the starting policy's (rule 17), else a newer one's."""
         frozen = self.bundle.calendars.get(calendar)
         hours = frozen if frozen is not None else named(self.live.calendars, calendar)
         return hours.is_open(self.now)
 
     def _on_call(self, schedule: str) -> str:
-        """Who has a schedule now: whoever a page would ask."""
+        """Who is on call on a schedule now: the person a page would go to."""
         roster = self.directory.roster(schedule)
         return (roster.at(self.now).user or "") if roster is not None else ""
 
     def reason(self, where: str, condition: Condition | None, *instead_of: str) -> Reason:
-        """A reason with the condition's expression and what it saw."""
+        """A reason with the condition's expression and the values it saw."""
         if condition is None:
             return Reason(where, "", {}, instead_of)
         return Reason(where, condition.source, self.activation.used(condition), instead_of)
@@ -330,11 +330,11 @@ class Draft:
 
     @property
     def loud(self) -> bool:
-        """Whether the recipient's rules for `high` apply; when that cannot be told, they do."""
+        """Whether the recipient's rules for `high` apply; if that cannot be evaluated, they do."""
         return self.live.loud is None or self.live.loud.evaluate(self.activation) is not False
 
     def forget_step(self) -> None:
-        """The pages of the level are over with; those of points are kept, so that an answer is understood."""
+        """Forget the level's pages; pages from points are kept, so that an answer is still understood."""
         kept = tuple(page for page in self.incident.pages if page.through == "point")[-_POINT_PAGES_KEPT:]
         if kept != self.incident.pages:
             self.set(pages=kept)
@@ -350,10 +350,10 @@ class Draft:
         joins: bool = False,
         targets: tuple[str, ...] = (),
     ) -> Page:
-        """Ask somebody to take the incident. A customer reads nothing internal.
+        """Page somebody to take the incident. A customer reads nothing internal.
 
-        While it is muted nobody is asked and nothing is kept of it (rule 11); whoever lets a ladder climb
-        asks `is_muted` first.
+        While the incident is muted nobody is paged and nothing is remembered (rule 11); code that moves the
+        chain up checks `is_muted` first.
         """
         made, outside = self.incident.pages_made + 1, found.recipient.kind == "customer"
         page = Page(
@@ -366,7 +366,7 @@ class Draft:
             by_schedule=found.by_schedule,
             loud=self.loud,
             since=self.incident.opened_at,
-            act_by=act_by if act_by is None or act_by > self.now else None,  # never a deadline that is over
+            act_by=act_by if act_by is None or act_by > self.now else None,  # never a deadline in the past
             otherwise="" if outside else otherwise,
             targets=targets,
         )
@@ -401,10 +401,10 @@ class Draft:
         paged_since: int | None = None,
         targets: tuple[str, ...] = (),
     ) -> None:
-        """Tell somebody, the same recipient of one event once a decision.
+        """Notify somebody, each recipient once per event and decision.
 
-        Of a muted incident nobody hears, except (`paged_since`) of its end whoever was paged before; where it
-        is a version and not 0, only if a page since then has reached them.
+        Nobody hears of a muted incident, except that those paged before hear of its end (`paged_since`):
+        given a version instead of 0, only if a page since then has reached them.
         """
         if self.is_muted and paged_since is None:
             return
@@ -429,16 +429,16 @@ class Draft:
         )
 
     def follow(self, user: str) -> None:
-        """From now on this person hears how it goes on."""
+        """This person follows the incident from now on."""
         if user and user not in self.incident.followers:
             self.set(followers=(*self.incident.followers, user))
 
     def signal(self, to: str, relation: str, /, **values: Any) -> None:
-        """Tell another incident; it hears of it through the log, as of any event."""
+        """Send a message to another incident; it arrives through the log, like any event."""
         self.signals.append(self._related(to, relation, len(self.signals), values))
 
     def spread(self, audience: Audience, of: str, relation: str, **values: Any) -> None:
-        """Tell many incidents, step by step."""
+        """Send a message to many incidents, in bounded steps."""
         message = self._related("", relation, f"to {len(self.spreads)}", values)
         self.spreads.append(Spread(audience, of, message))
 
@@ -457,11 +457,11 @@ class Draft:
         )
 
     def settle(self, why: CalledOff, by: str = "") -> None:
-        """Call off every page that earlier decisions asked for and that has not started."""
+        """Call off every page that earlier decisions asked for and that has not been started."""
         self.settled = Settled(why=why, by=by)
 
     def finish(self, next_due_at: datetime | None) -> Decision:
-        """The decision as data, under the next version of the record, which is looked at next then."""
+        """The decision as data, with the next version of the incident and the time it is next looked at."""
         version = self.incident.version + 1 if self.entries or self.changes else self.incident.version
         incident = replace(self.incident, version=version, decided_at=self.now, next_due_at=next_due_at)
         message = None

@@ -1,4 +1,4 @@
-"""What a policy's expressions see of an incident: names and values (POLICY.md, "Expressions")."""
+"""The names and values that a policy's expressions see of an incident (POLICY.md, "Expressions")."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who is meant, as a recipient, and how whoever acts appears in a timeline."""
+"""Users and addresses as recipients, and senders as a timeline names them."""
 
 from shared.events import Contact, IncidentEvent, Recipient
 
@@ -9,11 +9,11 @@ def user(name: str) -> Recipient:
 
 
 def at_address(channel: str, address: str) -> Recipient:
-    """Whoever is reached there; the contact has the channel's name."""
+    """Whoever is reached at an address; the contact has the channel's name."""
     contact = Contact(name=channel, channel=channel, address=address)
     return Recipient(kind="address", name=address, contacts=(contact,))
 
 
 def sender(event: IncidentEvent) -> str:
-    """How a sender appears in a timeline."""
+    """A sender as a timeline names it."""
     return f"integration:{event.integration}"

@@ -1,4 +1,4 @@
-"""Who is meant by a target, now: people, rooms and addresses, each with the reason (POLICY.md, "Targets").
+"""Whom a target means now: people, rooms and addresses, each with the reason (POLICY.md, "Targets").
 
 A target that resolves to nobody says why; nothing is dropped silently.
 """
@@ -36,13 +36,13 @@ from shared.security.secret_files import named_in
 
 
 def shown_address(name: str) -> str:
-    """An address as a timeline may show it: of a URL the host only, its path is often a secret."""
+    """An address as a timeline may show it: only the host of a URL, since its path is often a secret."""
     scheme, found, rest = name.partition("://")
     return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}/…" if found else name
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One recipient and why it is meant; `schedule` is the one that named the person, if one did."""
+    """One recipient and the reason; `schedule` is the one that named the person, if any."""
 
     recipient: Recipient
     why: str
@@ -54,7 +54,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """Everybody that targets name, once each, in order; for each target that named nobody, why."""
+    """The recipients of some targets, once each, in order; for each target that named nobody, why."""
 
     found: tuple[Found, ...] = ()
     gaps: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ def nobody(reason: str) -> Resolved:
 
 
 def merged(parts: Iterable[Resolved]) -> Resolved:
-    """All of them, a recipient named twice only once (the first reason stands)."""
+    """All of them; a recipient who is named twice appears once, with the first reason."""
     parts = tuple(parts)
     if len(parts) == 1 and len(parts[0].found) < 2:
         return parts[0]
@@ -85,7 +85,7 @@ def merged(parts: Iterable[Resolved]) -> Resolved:
 
 
 class Directory(msgspec.Struct, frozen=True):
-    """The people of the policy in force now, seen from one incident at one time."""
+    """The people of the policy in force now, as seen from one incident at one time."""
 
     context: Context
     bundle: Bundle
@@ -93,7 +93,7 @@ class Directory(msgspec.Struct, frozen=True):
     now: datetime
 
     def resolve(self, targets: Iterable[Target], *, rooms: bool = True) -> Resolved:
-        """Who is meant. `rooms`: a team's own contacts are told along with its members."""
+        """The recipients of these targets. `rooms`: a team's own contacts are told along with its members."""
         resolved = [self._one(target, rooms=rooms) for target in targets]
         return resolved[0] if len(resolved) == 1 else merged(resolved)
 
@@ -166,14 +166,14 @@ class Directory(msgspec.Struct, frozen=True):
         return self._through(name, duty.next_user, f"you are the next on call for {name}", passed)
 
     def _through(self, schedule: str, user: str, why: str, passed: Sequence[str]) -> Resolved:
-        """Somebody whom a schedule names, and who was passed over for that."""
+        """Somebody named by a schedule, and who was passed over for them."""
         over = "; ".join(passed)
         found = Found(Recipient(kind="user", name=user), f"{why}; {over}" if over else why, schedule)
         notes = (f"schedule:{schedule}: {over}: {self.display(user)} is asked instead",) if over else ()
         return Resolved((found,), notes=notes)
 
     def roster(self, schedule: str) -> Roster | None:
-        """Who has this schedule of the policy in force when; None: there is none of this name."""
+        """Who is on call when on this schedule, by the policy in force; None when there is no such one."""
         return roster_of(self.bundle, schedule, self.context.overlay.overrides)
 
     def _customer(self) -> Resolved:
@@ -191,7 +191,10 @@ class Directory(msgspec.Struct, frozen=True):
         return Resolved((Found(recipient, "it concerns you as our customer"),))
 
     def _contacts(self, customer_id: str, customer: Customer) -> tuple[tuple[Contact, ...], str]:
-        """Without those by a secret that the policy does not let customers of the database name; and that."""
+        """A customer's contacts, and a remark on those left out.
+
+        Customers in the database cannot use a secret unless the policy lets them name it.
+        """
         shared = None if customer_id in self.bundle.customers else self.bundle.secrets.customers
         theirs = {
             name: spec
@@ -256,7 +259,7 @@ class Directory(msgspec.Struct, frozen=True):
         return self._user(known.lead, " ".join(filter(None, (f"you lead team {team}", of))))
 
     def shown(self, recipient: Recipient) -> str:
-        """A recipient as a timeline names it."""
+        """A recipient as a timeline shows it."""
         if recipient.kind == "user":
             user = self.bundle.users.get(recipient.name)
             return user.name if user is not None and user.name else recipient.name
@@ -264,5 +267,5 @@ class Directory(msgspec.Struct, frozen=True):
         return name if recipient.kind == "address" else f"{recipient.kind} {name}"
 
     def display(self, name: str) -> str:
-        """A user's full name where there is one."""
+        """A user's full name if there is one."""
         return self.bundle.display(name)

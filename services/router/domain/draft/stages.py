@@ -1,7 +1,7 @@
 """What the plan of a decision is made of: stages, each with why it stands where it does, and moments.
 
-When one applies is said by names, dotted attributes of the draft, and not by a function: so the table can be
-read as it stands, and what has nothing to do costs no call.
+When a stage applies is given by names – dotted attributes of the draft – rather than by a function: the table
+can be read as it stands, and a stage that has nothing to do costs no call.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ Test: TypeAlias = tuple[Callable[[Iterable[Any]], bool], Callable[[Draft], Itera
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applies:
-    """It applies while all of `when`, one of `any_of` and none of `unless` hold: are true, are not empty."""
+    """It applies while all of `when`, one of `any_of` and none of `unless` hold (are true or not empty)."""
 
     when: Facts = ()
     any_of: Facts = ()
@@ -32,7 +32,7 @@ class Applies:
 
     @property
     def facts(self) -> Facts:
-        """Everything that it asks of a draft."""
+        """Everything it reads from a draft."""
         return (*self.when, *self.any_of, *self.unless)
 
     @property
@@ -44,16 +44,16 @@ class Applies:
 
 
 def _look(names: Facts) -> Callable[[Draft], Iterable[Any]]:
-    """A look at all of them at once; of one name alone attrgetter would give no tuple."""
+    """A getter for all of them at once; attrgetter on a single name would not return a tuple."""
     return attrgetter(*names, names[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Moment(Applies):
-    """Something that is due at a time, and what is done about it: one cannot be written without the other.
+    """Something that falls due, together with what is done then: neither can be written without the other.
 
-    `at` is asked as the draft stands, None for no time; the earliest of all moments is when the incident is
-    looked at next. `act` does it: afterwards it is not due, or due later.
+    `at` gives the time as the draft stands, None for no time; the earliest of all moments is when the
+    incident is looked at next. After `act` it is no longer due, or due later.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Moment(Applies):
 
 @dataclass(frozen=True, slots=True)
 class Stage(Applies):
-    """One thing that a decision does, and why it stands where it stands. `moment`: the one it acts on."""
+    """One thing that a decision does, and why it stands where it does. `moment`: the one it acts on."""
 
     name: str
     does: Callable[[Draft], None]
@@ -74,9 +74,10 @@ class Stage(Applies):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a timer does once its moment has come, and why it stands where it stands.
+    """What a timer does once its moment has come, and why it stands where it does.
 
-    `early`: it looks for itself whenever a timer fires. `alone`: nothing after it is asked in this decision.
+    `early`: it runs whenever a timer fires and checks for itself. `alone`: nothing after it runs in this
+    decision.
     """
 
     moment: Moment

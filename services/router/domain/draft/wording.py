@@ -1,4 +1,4 @@
-"""How times are put in a sentence."""
+"""How a sentence states a duration."""
 
 from datetime import timedelta
 from functools import lru_cache
