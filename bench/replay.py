@@ -60,7 +60,7 @@ async def _run() -> None:
         for what in ("posted", "applied")
         for log in ("Kafka", "PostgreSQL")
     }
-    async with stage() as where, one_process() as alone:
+    async with stage() as where, one_process(forked=False) as alone:
         await where.cluster.up(*TRIO)
         await alone.cluster.up("up")
         urls = {

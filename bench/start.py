@@ -16,7 +16,7 @@ def run() -> None:
 
 async def _run() -> None:
     first, again = Series("first start", "s"), Series("second start", "s")
-    async with one_process() as world:
+    async with one_process(forked=False) as world:
         for number in range(ROUNDS + 1):
             began = time.monotonic()
             await world.cluster.up("up")

@@ -26,14 +26,20 @@ ENDED = text("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE dat
 TWO_OF_EACH = ("intake", "router", "router-2", "notifier", "notifier-2")
 
 
-@pytest_asyncio.fixture
-async def two_of_each(world: World) -> AsyncIterator[World]:
+@pytest_asyncio.fixture(scope="module")
+async def two_started(lasting_world: World) -> AsyncIterator[World]:
     """Two routers and two notifiers on Kafka; the second ones are gone again afterwards."""
-    await world.cluster.up(*TWO_OF_EACH)
-    yield world
-    world.answering.clear()
+    await lasting_world.cluster.up(*TWO_OF_EACH)
+    yield lasting_world
     for name in ("router-2", "notifier-2"):
-        world.cluster.programs[name].stop()
+        lasting_world.cluster.programs[name].stop()
+
+
+@pytest_asyncio.fixture
+async def two_of_each(two_started: World) -> AsyncIterator[World]:
+    await two_started.cluster.up(*TWO_OF_EACH)
+    yield two_started
+    two_started.answering.clear()
 
 
 def everybody_paged(world: World, prefix: str, count: int) -> bool:

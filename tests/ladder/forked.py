@@ -6,6 +6,7 @@ what Ladder is made of takes two seconds of a processor, which is most of what a
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ def start(
 ) -> ForkServerProcess:
     """Start `ladder` with these arguments; what it says is written to the two files, which may be one."""
     given = (list(arguments), str(folder), dict(environment), str(out), str(err))
-    process = _FORKING.Process(target=_become_ladder, args=given)
+    process = _FORKING.Process(target=_become_ladder, args=given, daemon=True)
     process.start()
     return process
 
@@ -51,6 +52,35 @@ def run(
         return subprocess.CompletedProcess(
             list(arguments), process.exitcode, out.read_text(), err.read_text()
         )
+
+
+class Forked:
+    """A `ladder` that runs, with the names of `subprocess.Popen`."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process: Final = process
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float) -> int:
+        self._process.join(timeout)
+        code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired("ladder", timeout)
+        return code
+
+    def send_signal(self, sign: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sign)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 def _become_ladder(

@@ -23,6 +23,7 @@ class Cluster:
     database_url: str = ""
     kafka: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    forked: bool = False  # started from a process that has imported all of Ladder, as nobody's are but tests'
     skews: Mapping[str, int] = field(default_factory=dict)  # how many seconds ahead a process's clock is
     programs: dict[str, Program] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
@@ -49,7 +50,8 @@ class Cluster:
             ladder = (*SKEWED, str(self.skews[name])) if name in self.skews else LADDER
             argv = [*ladder, name.partition("-")[0]]
             log = self.folder / f"{name}.log"
-            self.programs[name] = Program(name, argv, self._environment(name), log)
+            forked = self.forked and name not in self.skews
+            self.programs[name] = Program(name, argv, self._environment(name), log, forked)
         program = self.programs[name]
         program.start(**extra)
         return program

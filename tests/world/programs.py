@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.ladder import forked
+from tests.ladder.forked import Forked
 from tests.waiting import until
 from tests.world.wire import Connection
 
@@ -26,23 +28,32 @@ class Program:
     argv: Sequence[str]
     environment: Mapping[str, str]
     log: Path
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    forked: bool = False  # from a process that has imported all of Ladder: for `argv` that begins with LADDER
+    process: subprocess.Popen[bytes] | Forked | None = field(default=None, init=False)
 
     def start(self, **extra: str) -> None:
         """Start it; `extra` variables hold for this run only."""
         assert not self.alive, f"{self.name} is running"
+        environment = bare_environment() | dict(self.environment) | extra
         with self.log.open("ab") as log:
             log.write(f"--- {self.name} starts {extra or ''}\n".encode())
             log.flush()
-            self.process = subprocess.Popen(
-                self.argv,
-                cwd=REPOSITORY,
-                env=bare_environment() | dict(self.environment) | extra,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            if not self.forked:
+                self.process = subprocess.Popen(
+                    self.argv,
+                    cwd=REPOSITORY,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+                return
+        arguments = self.argv[len(LADDER) :]
+        started = forked.start(
+            arguments, folder=REPOSITORY, environment=environment, out=self.log, err=self.log
+        )
+        self.process = Forked(started)
 
     @property
     def alive(self) -> bool:

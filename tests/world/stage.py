@@ -146,7 +146,7 @@ async def without_kafka(postgres: PostgresServer, *, step: str = "3s") -> AsyncI
             async with listening(Sink()) as sink:
                 policy = folder / "policy.yaml"
                 policy.write_text(bundle(sink, step=step), encoding="utf-8")
-                cluster = Cluster(folder, policy, database_url=url)
+                cluster = Cluster(folder, policy, database_url=url, forked=True)
                 cluster.migrate()
                 async with ended_after(cluster):
                     yield World(sink, cluster, postgres)
@@ -168,7 +168,9 @@ async def separate_processes(postgres: PostgresServer, *, step: str = "3s") -> A
             async with listening(Sink()) as sink:
                 policy = folder / "policy.yaml"
                 policy.write_text(bundle(sink, step=step), encoding="utf-8")
-                cluster = Cluster(folder, policy, database_url=url, kafka=broker.bootstrap_servers)
+                cluster = Cluster(
+                    folder, policy, database_url=url, kafka=broker.bootstrap_servers, forked=True
+                )
                 cluster.migrate()
                 async with ended_after(cluster):
                     yield World(sink, cluster, postgres, broker)
@@ -178,14 +180,14 @@ async def separate_processes(postgres: PostgresServer, *, step: str = "3s") -> A
 
 
 @asynccontextmanager
-async def one_process(*, step: str = "3s") -> AsyncIterator[World]:
+async def one_process(*, step: str = "3s", forked: bool = True) -> AsyncIterator[World]:
     """`ladder up` with a data folder of its own; not started yet."""
     with tempfile.TemporaryDirectory(prefix="ladder-world-") as place:
         folder = Path(place)
         async with listening(Sink()) as sink:
             policy = folder / "policy.yaml"
             policy.write_text(bundle(sink, step=step), encoding="utf-8")
-            async with ended_after(Cluster(folder, policy)) as cluster:
+            async with ended_after(Cluster(folder, policy, forked=forked)) as cluster:
                 yield World(sink, cluster)
 
 
