@@ -69,11 +69,13 @@ def decide(
 
 
 def _conclude(draft: Draft, stages: plan.Stages = plan.AFTER_ANYTHING_ELSE) -> Decision:
-    """Run the closing stages and set the next due time: an open incident always has one."""
+    """Run the closing stages and set the next due time: an open incident always has one (rule 6)."""
     _run(stages, draft)
-    due = _next_due(draft)
-    assert draft.incident.status == "closed" or due is not None
-    return draft.finish(due)
+    if draft.incident.status == "closed":
+        return draft.finish(None)
+    coming = moments(draft)
+    at = min(coming)[0] if coming else draft.now + plan.FOLLOW_UP
+    return draft.finish(max(at, draft.now + plan.SOONEST))
 
 
 # --- following the plan ---------------------------------------------------------------------------------
@@ -117,15 +119,6 @@ def moments(draft: Draft) -> list[tuple[datetime, str]]:
             if at is not None:
                 found.append((at, moment.name))
     return found
-
-
-def _next_due(draft: Draft) -> datetime | None:
-    """When the incident is next looked at; None once closed (rule 6: nothing stands still)."""
-    if draft.incident.status == "closed":
-        return None
-    found = moments(draft)
-    earliest = min(found)[0] if found else draft.now + plan.FOLLOW_UP
-    return max(earliest, draft.now + plan.SOONEST)
 
 
 # --- events -----------------------------------------------------------------------------------------------

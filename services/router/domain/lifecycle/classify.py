@@ -44,10 +44,10 @@ def set_tier(draft: Draft) -> None:
 
 def computed(draft: Draft) -> tuple[int, Reason]:
     """What the rules make of the priority now: the first row that matches, else from severity."""
-    incident = draft.incident
-    chosen = draft.bundle.priorities.first(draft.activation)
+    incident, seen = draft.incident, draft.activation
+    chosen = draft.bundle.priorities.first(seen)
     if chosen.rule is not None:
-        return chosen.rule.spec.priority, chosen.reason(draft.activation)
+        return chosen.rule.spec.priority, chosen.reason(seen)
     said = {"severity": incident.severity or "not given: taken as error"}
     reason = Reason("priority from severity", "", said, chosen.instead_of)
     return OF_SEVERITY[incident.severity or "error"], reason
@@ -79,11 +79,12 @@ def choose_sla(draft: Draft, *, anew: bool = False) -> None:
     `anew`: its promises may have changed although it is called the same, and so may its calendars: what the
     old ones had broken was noticed before.
     """
-    chosen = draft.bundle.slas.first(draft.activation)
+    seen = draft.activation
+    chosen = draft.bundle.slas.first(seen)
     sla = chosen.rule.spec if chosen.rule is not None else None
     promising = sla if stopwatch.goals(sla) else None
     if _is_opening(draft.incident):
-        reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")
+        reason = chosen.reason(seen) if sla is not None else Reason("slas: none matches")
         clocks.activate(draft, sla, reason)
     elif anew or (promising.name if promising is not None else "") != draft.incident.promised_by:
         if not anew:

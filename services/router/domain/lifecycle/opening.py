@@ -71,11 +71,12 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
     classify.choose_sla(draft)
     if event.waiting_for:
         pauses.wait(draft, event.waiting_for, draft.now + pauses.ENDS_AFTER)
-    chosen = draft.bundle.routes.first(draft.activation)
+    seen = draft.activation
+    chosen = draft.bundle.routes.first(seen)
     if chosen.rule is None:  # the loader promises a last route that matches everything
         raise LookupError("no route matches: the last route must match everything")
     route = chosen.rule.spec
-    reason = chosen.reason(draft.activation)
+    reason = chosen.reason(seen)
     chain.enter(
         draft,
         route.policy,
