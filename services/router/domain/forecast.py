@@ -1,4 +1,4 @@
-"""What happens next if nothing else does: the decisions themselves, played forward."""
+"""What happens next if nobody does anything: the decisions themselves, played forward."""
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from services.router.domain.model.signals import TimerFired
 from services.router.domain.model.vocabulary import EntryKind
 
 MOST_STEPS: Final = 12
-_MOST_DECISIONS: Final = 100  # looked at: a ladder that only repeats itself is not followed for ever
-# Of the timeline's lines to come: those that somebody notices …
+_MOST_DECISIONS: Final = 100  # decisions looked at, since a `finally` may repeat for ever
+# Timeline entries to come that somebody notices …
 WORTH_TELLING: Final[frozenset[EntryKind]] = frozenset(
     {
         *("paged", "level_skipped", "warn", "breach", "point", "informed", "closed", "asked", "resumed"),
@@ -35,7 +35,7 @@ WORTH_TELLING: Final[frozenset[EntryKind]] = frozenset(
         *("priority", "set", "update", "call", "silent"),
     }
 )
-# … and those that only explain one of them, or that somebody else has to bring about.
+# … and those that only explain another one, or that need somebody else to act.
 NOT_FORETOLD: Final[frozenset[EntryKind]] = frozenset(
     {
         *("activate", "avoided", "cause", "competence", "customer", "decided", "delivery", "ended", "fulfil"),
@@ -83,7 +83,7 @@ _PREVENTS: Final[Mapping[EntryKind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """One thing that will happen at `at`, unless."""
+    """One thing that will happen at `at`, unless something intervenes."""
 
     at: datetime
     what: str
@@ -91,7 +91,7 @@ class NextStep:
 
 
 def worded(entry: Entry) -> str:
-    """The step as it is told before it happens."""
+    """The step in words, before it happens."""
     return f"stakeholders read: {entry.text}" if entry.kind == "update" else entry.text
 
 
@@ -105,7 +105,7 @@ def _unless(entry: Entry, before: Incident) -> str:
 
 
 def _looked_at(incident: Incident, context: Context, bundle: CompiledBundle, now: datetime) -> Incident:
-    """When it is due if what has changed around it has reached it, as it does within a moment."""
+    """The incident with its due time as changes around it will have set it in a moment."""
     due = incident.next_due_at
     if not incident.is_open or due is None or due <= now:
         return incident
@@ -117,7 +117,7 @@ def _looked_at(incident: Incident, context: Context, bundle: CompiledBundle, now
 
 
 def _at_rest(incident: Incident, since: datetime | None) -> NextStep | None:
-    """What is true of one that is quiet and stays so as far as anybody knows."""
+    """What can be said of one that is quiet and stays so as far as anybody knows."""
     if incident.next_due_at is None or not incident.is_open:
         return None
     at = max(incident.next_due_at, since or incident.next_due_at)
@@ -140,9 +140,9 @@ def forecast(
     since: datetime | None = None,
     steps: int = MOST_STEPS,
 ) -> list[NextStep]:
-    """The next steps with their times, as they come when no event, person or policy change intervenes.
+    """The next steps with their times, if no event, person or policy change intervenes.
 
-    A page or reminder in the same words as one before it (`finally`, again and again) is told once. What is
+    A page or reminder in the same words as one before it (`finally`, again and again) is listed once. What is
     overdue (nothing ran) comes at `since`.
     """
     playing = foreseen(incident, context, bundle, since=since, steps=steps)
@@ -162,7 +162,7 @@ def foreseen(
     since: datetime | None = None,
     steps: int = MOST_STEPS,
 ) -> Generator[None, None, list[NextStep]]:
-    """The same as a generator that yields after each decision, for whoever has other work in between."""
+    """The same as a generator that yields after each decision, so that the caller can do other work."""
     coming: list[NextStep] = []
     told: set[str] = set()
     if since is not None:

@@ -1,12 +1,12 @@
-"""Heartbeats: when one is late, and what is said of it (POLICY.md, `heartbeats`).
+"""Heartbeats: when one is late, and which event says so (POLICY.md, `heartbeats`).
 
-One is expected `every` so often, counted from the last one, and late `late_after` beyond that. Late, its
-event is triggered through the ordinary way; the next beat resolves it. While it stays late the event is
-repeated every so often, at most hourly: a repeat pages nobody by itself, but reopens what somebody resolved
-although nothing beats.
+One beat is expected per `every`, counted from the last one, and is late `late_after` beyond that. When it is
+late its event is triggered like any other; the next beat resolves it. While it stays late the event is
+repeated, at most hourly: a repeat pages nobody by itself, but reopens what somebody resolved although nothing
+beats.
 
-It may say more than that it beats (healthchecks.io: signaling failures, measuring script run time): that it
-begins, which arms `late_after` – a run that does not end within it is late –, and that it failed, which
+A job may say more than that it beats (healthchecks.io: signaling failures, measuring script run time): that
+it starts, which arms `late_after` (a run that does not end within it is late), and that it failed, which
 triggers the event at once in its own words.
 """
 
@@ -24,31 +24,31 @@ from shared.policy import Heartbeat
 
 State: TypeAlias = Literal["waiting", "beating", "late", "failed"]
 _OFTENEST: Final = timedelta(hours=1)
-_TEXT_KEPT: Final = 4_000  # of the last body, to show
+_TEXT_KEPT: Final = 4_000  # characters of the last body
 _TEXTS: Final = ("title", "description", "kind", "customer", "tier", "service", "source", "waiting_for")
 _RANKS: Final = ("impact", "urgency")
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
-    """One heartbeat as it stands."""
+    """The state of one heartbeat."""
 
     name: str
     every: timedelta
     late_after: timedelta
-    since: datetime  # when the policy in force began to name it
-    due_at: datetime  # late from then on; when it is late: repeated then
+    since: datetime  # since when the policy in force names it
+    due_at: datetime  # late from then on; when it is already late, repeated then
     beat_at: datetime | None = None
     late_at: datetime | None = None
-    by: str = ""  # the integration whose key the last beat came with
-    failed_at: datetime | None = None  # when it last said that it failed
-    failing: bool = False  # that is why it is late
-    started_at: datetime | None = None  # of the run under way
-    run: str = ""  # as that run calls itself
-    took: timedelta | None = None  # from start to end, of the last run that said both
+    by: str = ""  # the integration whose key came with the last beat
+    failed_at: datetime | None = None  # when it last reported a failure
+    failing: bool = False  # that failure is why it is late
+    started_at: datetime | None = None  # of the current run
+    run: str = ""  # the id that the current run gave itself
+    took: timedelta | None = None  # how long the last run took that reported both ends
     said: str = ""  # the beginning of the last body
 
     def expected_from(self) -> datetime:
-        """From when on what it is late with may have come: as early before its time as late after it."""
+        """From when on the overdue beat may have come: as early before its time as late after it."""
         if self.late_at is not None:
             return self.late_at
         return max(
@@ -57,7 +57,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def period(self) -> timedelta:
-        """From a beat until the next one is late."""
+        """The time from a beat until the next one is late."""
         return self.every + self.late_after
 
     @property
@@ -78,7 +78,7 @@ class Deaf(msgspec.Struct, frozen=True):
 def told(
     watched: Watched, heard: HeartbeatReceived, heartbeat: Heartbeat | None, now: datetime
 ) -> tuple[Watched, IncidentEvent | None]:
-    """What a beat or signal makes of it, and the event that follows. What came before changes nothing again.
+    """The state after a beat or signal, and the event that follows; an older one changes nothing.
 
     `heartbeat`: what the policy in force says of it; without that nothing is triggered.
     """
@@ -96,7 +96,7 @@ def told(
 
 
 def began(watched: Watched, at: datetime, run: str, text: str) -> Watched:
-    """A run begins: unless it ends within `late_after`, it is late, however long `every` is."""
+    """A run starts: unless it ends within `late_after` it is late, however long `every` is."""
     if any(known is not None and at <= known for known in _last(watched)):
         return watched
     after = replace(watched, started_at=at, run=run, said=text[:_TEXT_KEPT] or watched.said)
@@ -106,7 +106,7 @@ def began(watched: Watched, at: datetime, run: str, text: str) -> Watched:
 def beaten(
     watched: Watched, at: datetime, by: str, now: datetime, *, run: str = "", text: str = ""
 ) -> tuple[Watched, IncidentEvent | None]:
-    """It beat then; the event that resolves what its lateness opened, if it was late and is no longer.
+    """Record a beat; returns the event that resolves its lateness, if it was late and no longer is.
 
     An old beat that arrives after a newer one changes nothing.
     """
@@ -129,7 +129,7 @@ def beaten(
 def failed(
     watched: Watched, heard: HeartbeatReceived, heartbeat: Heartbeat | None, now: datetime
 ) -> tuple[Watched, IncidentEvent | None]:
-    """It says that it failed: its event at once, in its own words; the next beat resolves that."""
+    """It reports a failure: its event at once, in its own words; the next beat resolves it."""
     at = min(heard.at, now)
     if watched.failed_at is not None and at <= watched.failed_at:
         return watched, None
@@ -159,7 +159,7 @@ def failed(
 def remarked(
     watched: Watched, heard: HeartbeatReceived, now: datetime
 ) -> tuple[Watched, IncidentEvent | None]:
-    """A remark is kept; while it is late or failed it is a note of the incident, too."""
+    """Keep a remark; while it is late or failed, the remark is also a note on the incident."""
     after = replace(watched, said=heard.text[:_TEXT_KEPT])
     if watched.late_at is None or not heard.text:
         return after, None
@@ -173,14 +173,14 @@ def _last(watched: Watched) -> tuple[datetime | None, datetime | None, datetime 
 
 
 def _armed(watched: Watched) -> Watched:
-    """While it runs it is late at the latest `late_after` from its start."""
+    """While a run is under way it is late at most `late_after` from the run's start."""
     if watched.started_at is None:
         return watched
     return replace(watched, due_at=min(watched.due_at, watched.started_at + watched.late_after))
 
 
 def _ended(watched: Watched, at: datetime, run: str, *, fails: bool = False) -> Watched:
-    """The run under way has ended if this is its end; an end that names another run leaves it."""
+    """End the current run if this is its end; an end that names another run leaves it alone."""
     started = watched.started_at
     if started is None:
         return replace(watched, took=None)
@@ -198,9 +198,9 @@ def _second(at: datetime) -> str:
 def missed(
     watched: Watched, heartbeat: Heartbeat, now: datetime, deaf: Deaf | None = None
 ) -> tuple[Watched, IncidentEvent]:
-    """Its time has passed: the event to trigger, and when it is repeated unless a beat comes.
+    """Its time has passed: the event to trigger, and when to repeat it unless a beat comes.
 
-    It pages also where Ladder itself may not have been reached when it was to beat, and says so.
+    It also pages when Ladder itself may have been unreachable at that time, and says so.
     """
     late = replace(
         watched,
@@ -209,7 +209,7 @@ def missed(
         due_at=now + max(watched.every, _OFTENEST),
     )
     said = _said(heartbeat)
-    if not _failed_last(watched):  # what an earlier run failed with is not why this one is missed
+    if not _failed_last(watched):  # an earlier run's failure is not why this one is missed
         said = {"description": ""} | said | _unheard(watched, heartbeat, deaf)
     started = watched.started_at
     if started is not None and started + watched.late_after <= now:
@@ -227,14 +227,14 @@ def missed(
 
 
 def _failed_last(watched: Watched) -> bool:
-    """Whether the last that was heard of it is that it failed."""
+    """Whether the last thing heard of it was a failure."""
     if watched.failed_at is None:
         return False
     return watched.beat_at is None or watched.beat_at <= watched.failed_at
 
 
 def _unheard(watched: Watched, heartbeat: Heartbeat, deaf: Deaf | None) -> dict[str, Any]:
-    """What whoever is paged reads where it may have beaten while Ladder itself could not be reached."""
+    """What to add for whoever is paged when it may have beaten while Ladder was unreachable."""
     if deaf is None or deaf.until <= watched.expected_from():
         return {}
     if deaf.now_too:
@@ -247,7 +247,7 @@ def _unheard(watched: Watched, heartbeat: Heartbeat, deaf: Deaf | None) -> dict[
 
 
 def dropped(watched: Watched, now: datetime) -> IncidentEvent | None:
-    """The policy names it no longer: nothing is expected of it, so what its lateness opened is over."""
+    """The policy no longer names it: nothing is expected, so its lateness is resolved."""
     if watched.late_at is None:
         return None
     return _event(watched, "resolve", now, note="the policy in force does not name this heartbeat any longer")
@@ -262,7 +262,7 @@ def _event(
     said: dict[str, Any] | None = None,
     at: datetime | None = None,
 ) -> IncidentEvent:
-    """`at`: of which signal, where several may come at once."""
+    """One of its events. `at`: the time of the signal, where several may come at once."""
     own = () if at is None else (at.isoformat(),)
     return IncidentEvent(
         event_id=derived_id(HEARTBEAT, watched.name, action, now.isoformat(), *own),
@@ -276,7 +276,7 @@ def _event(
 
 
 def _said(heartbeat: Heartbeat) -> dict[str, Any]:
-    """What the policy says of the event. Its action, key and time are the heartbeat's own."""
+    """What the policy says of the event; its action, key and time are the heartbeat's own."""
     given = heartbeat.event
     said: dict[str, Any] = {name: str(given[name]) for name in _TEXTS if given.get(name) is not None}
     said |= {name: given[name] for name in _RANKS if given.get(name) in (1, 2, 3)}

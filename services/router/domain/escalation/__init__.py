@@ -1,1 +1,1 @@
-"""Up the ladder: which level is asked now, whom of it, what follows if nobody takes it (rules 1–7, 18–21)."""
+"""Escalation: which level is asked now, whom it names, and what follows if nobody acts (rules 1–7, 18–21)."""

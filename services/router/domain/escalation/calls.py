@@ -7,15 +7,15 @@ from services.router.domain.draft.draft import Draft
 from services.router.domain.model.reason import Reason
 from shared.events import DeliveryReport, Recipient
 
-STARTS_WITHIN: Final = timedelta(minutes=10)  # later, people are at work on what it would have done
+STARTS_WITHIN: Final = timedelta(minutes=10)  # later, people are already doing what it would have done
 
 
 def start(
     draft: Draft, name: str, why: str, *, reason: Reason | None = None, until: datetime | None = None
 ) -> None:
-    """Have the notifier start it. What becomes of that comes back as a report; `until`: not tried after that.
+    """Have the notifier start it; the outcome comes back as a report. `until`: not attempted after that.
 
-    Of an incident that is suppressed or grouped nothing is started (rule 11).
+    Nothing is started for an incident that is suppressed or grouped (rule 11).
     """
     if name not in draft.live.spec.calls:
         draft.say("call", f"call {name} is not started: the policy in force has no such call", reason)
@@ -29,7 +29,7 @@ def start(
 
 
 def reported(draft: Draft, report: DeliveryReport) -> None:
-    """Write down what became of it."""
+    """Record the outcome of a call."""
     if report.outcome == "failed":
         tries = f" after {report.attempts} attempts" if report.attempts > 1 else ""
         text = f"call {report.recipient} failed{tries}: {report.reason or 'no reason given'}"

@@ -1,8 +1,9 @@
 """The chain of competence: which level is asked now, and what comes next (POLICY.md, rules 1–5, 7).
 
-A level that resolves to nobody is passed at once; past the last level and the last round stands `finally`,
-which repeats until somebody takes the incident; when it names nobody, `last_resort` does. Only a climb that
-`holds` lets a level, or `finally`, wait for its calendar: whom a person hands it to is paged now.
+A level that resolves to nobody is passed at once. After the last level of the last round comes `finally`,
+which repeats until somebody takes the incident; when it names nobody, `last_resort` is paged. A level, or
+`finally`, waits for its calendar only when the move says so (`holds`): somebody who is handed the incident by
+a person is paged now.
 """
 
 from datetime import timedelta
@@ -18,7 +19,7 @@ from services.router.domain.model.compiled_bundle import CompiledLevel
 from services.router.domain.model.parts import Chain
 from services.router.domain.model.reason import Reason
 
-MACHINE_REST: Final = timedelta(minutes=30)  # rule 3: a machine's acknowledge rests the levels so long
+MACHINE_REST: Final = timedelta(minutes=30)  # rule 3: how long a machine's acknowledge pauses the levels
 
 
 def enter(
@@ -32,10 +33,10 @@ def enter(
     opening: bool = False,
     holds: bool = True,
 ) -> None:
-    """Start a policy's ladder at `start_at`, or at the first level that handles the incident (rule 1).
+    """Start a policy's levels at `start_at`, or at the first level that handles the incident (rule 1).
 
-    Not `page`: it stands before its first level until the waiting is over. `opening`: the incident is new,
-    and automation has its chance first where the policy says so.
+    Without `page` it stands before its first level until the waiting is over. `opening`: the incident is new,
+    and automation goes first where the policy says so.
     """
     policy, before = draft.bundle.policies[name], draft.incident.chain
     lowest = (policy.index_of(start_at) if start_at else None) or 0
@@ -60,7 +61,7 @@ def enter(
 
 
 def _begin(draft: Draft, *, cause: str, reason: Reason | None = None, holds: bool = True) -> None:
-    """Page the level that stands first, or let automation try before that."""
+    """Page the first level, or give automation its chance before that."""
     chain = draft.incident.chain
     if chain.grace_due:
         grace.begin(draft)
@@ -94,7 +95,7 @@ def _page_the_last(draft: Draft, *, cause: str, reason: Reason, holds: bool = Tr
 
 
 def advance(draft: Draft, *, cause: str, reason: Reason, wraps: bool = True) -> None:
-    """One step up: the next level that handles it, the next round (if it `wraps`), or `finally`."""
+    """Move up one step: the next level that handles it, the next round (if it `wraps`), or `finally`."""
     chain = draft.incident.chain
     if chain.state == "finally":
         _page_the_last(draft, cause=cause, reason=reason)
@@ -104,7 +105,7 @@ def advance(draft: Draft, *, cause: str, reason: Reason, wraps: bool = True) -> 
 
 
 def time_out(draft: Draft) -> None:
-    """Nobody took it within the level's time: one step, whose window counts from now (rule 2)."""
+    """Nobody took it within the level's time: one step, whose time counts from now (rule 2)."""
     chain = draft.incident.chain
     if chain.state == "resting":
         _rest_is_over(draft)
@@ -145,13 +146,13 @@ def _opened(chain: Chain) -> Reason:
 
 
 def _asks_the_next(draft: Draft) -> bool:
-    """Whether the level, which asks one by one, goes on with the next of its people, as the page said."""
+    """Whether a level that asks one by one goes on with its next person, as the page announced."""
     level = modes.standing(draft)
     each = level.spec.mode.one_by_one if level is not None else None
     if level is None or each is None or not modes.promises_another(draft, level):
         return False
     turn = modes.following(draft)
-    if turn is None:  # they left the level meanwhile: its time goes on
+    if turn is None:  # they have left the level since: its time goes on
         ends = modes.level_ends(draft, level)
         draft.set_chain(due=ends, ends=ends)
         draft.say(
@@ -164,7 +165,7 @@ def _asks_the_next(draft: Draft) -> bool:
 
 
 def _rest_is_over(draft: Draft) -> None:
-    """`solve_within` passed, or a machine's acknowledge has run out (rule 3)."""
+    """`solve_within` has passed, or a machine's acknowledge has run out (rule 3)."""
     chain, policy, assignee = draft.incident.chain, draft.policy, draft.incident.assignee
     if not assignee:
         draft.set(status="triggered")
@@ -184,9 +185,9 @@ def _rest_is_over(draft: Draft) -> None:
 
 
 def join(draft: Draft, *, cause: str, reason: Reason) -> None:
-    """It was taken, and more people are needed: the next level joins, the assignee stays (rules 1, 3).
+    """It is taken and more people are needed: the next level joins, the assignee stays (rules 1, 3).
 
-    Past the top `finally` joins, once.
+    Past the top, `finally` joins, once.
     """
     chain = draft.incident.chain
     if chain.level >= len(draft.policy.levels):
@@ -199,9 +200,9 @@ def join(draft: Draft, *, cause: str, reason: Reason) -> None:
 
 
 def rest(draft: Draft) -> None:
-    """The levels rest because somebody has it; `solve_within` of where it stands goes on.
+    """Pause the levels because somebody has it; `solve_within` of the current place keeps counting.
 
-    A machine's acknowledge rests them for 30 minutes where the level names no time (rule 3). While the
+    A machine's acknowledge pauses them for 30 minutes where the level names no time (rule 3). While the
     incident stands still nothing counts (rules 9, 11).
     """
     chain, policy, taken = draft.incident.chain, draft.policy, bool(draft.incident.assignee)
@@ -213,7 +214,7 @@ def rest(draft: Draft) -> None:
 
 
 def rest_on(draft: Draft, *, cause: str) -> None:
-    """Somebody has it and the incident stands still no longer; a level that was to join joins (rule 3)."""
+    """Somebody has it, the standstill is over: levels stay paused, one that was to join joins (rule 3)."""
     incident, position = draft.incident, draft.incident.chain
     if not (incident.assignee and position.state == "resting" and position.calendar):
         rest(draft)
@@ -222,13 +223,13 @@ def rest_on(draft: Draft, *, cause: str) -> None:
 
 
 def solved_at(draft: Draft) -> str:
-    """The name of the level that has it now; '' when none has been asked in this opening."""
+    """The name of the level that has it now; '' when none has been asked since it opened."""
     chain = draft.incident.chain
     return "" if chain.unasked else draft.policy.names[chain.level]
 
 
 def restart(draft: Draft, *, cause: str, reason: Reason) -> None:
-    """The level that the chain stands on is paged again."""
+    """Page the current level again."""
     chain = draft.incident.chain
     if chain.level >= len(draft.policy.levels) and not chain.unasked:
         _page_the_last(draft, cause=cause, reason=reason)
@@ -242,7 +243,7 @@ def restart(draft: Draft, *, cause: str, reason: Reason) -> None:
 
 
 def hand_up(draft: Draft, *, cause: str, reason: Reason, holds: bool = False) -> None:
-    """The next level up that handles it; at the top `finally`: handing up starts no new round (rule 4)."""
+    """Move to the next level up that handles it; at the top, to `finally`, without a new round (rule 4)."""
     place = onward(draft.incident.chain, draft.policy)
     climb(draft, place, cause=cause, reason=reason, wraps=False, holds=holds)
     paged_people.handed_elsewhere(draft)
@@ -250,7 +251,7 @@ def hand_up(draft: Draft, *, cause: str, reason: Reason, holds: bool = False) ->
 
 
 def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason, holds: bool = False) -> None:
-    """Leave this ladder for another policy's; a policy that was entered before goes to `finally` (rule 4)."""
+    """Move to another policy's levels; a policy that was entered before goes to `finally` (rule 4)."""
     if policy in draft.incident.chain.entered:
         draft.say("escalated", f"policy {policy} was entered before: finally is paged instead", reason)
         _page_the_last(draft, cause=cause, reason=reason, holds=holds)

@@ -1,4 +1,4 @@
-"""What becomes of a page, as the notifier reports it, and the step it may call for (POLICY.md, rule 7)."""
+"""The notifier's reports about pages, and the step that a failure may call for (POLICY.md, rule 7)."""
 
 from datetime import timedelta
 from operator import attrgetter
@@ -14,11 +14,11 @@ from services.router.domain.model.parts import OpenPage
 from services.router.domain.model.reason import Reason
 from shared.events import DeliveryReport
 
-FAILED_STEP_EVERY: Final = timedelta(minutes=1)  # at most one step a minute for pages that reach nobody
+FAILED_STEP_EVERY: Final = timedelta(minutes=1)  # at most one step a minute because pages reached nobody
 
 
 def take_in(draft: Draft, report: DeliveryReport) -> bool:
-    """Write the report down; whether the chain moved. A report about an earlier step changes nothing."""
+    """Record the report; returns whether the chain moved. A report about an earlier step changes nothing."""
     if report.event == "call":
         calls.reported(draft, report)
         return False
@@ -44,14 +44,14 @@ def take_in(draft: Draft, report: DeliveryReport) -> bool:
 
 
 def _marked(page: OpenPage, report: DeliveryReport) -> OpenPage:
-    """The page as it is known after the report."""
+    """The page as it stands after the report."""
     if report.superseded_by:
         return replace(page, superseded=True)
     return replace(page, state=report.page) if report.page else page
 
 
 def _next_of_the_level(draft: Draft) -> bool:
-    """Whoever was asked alone cannot be reached: the next of the level at once, if there is one."""
+    """The person asked alone cannot be reached: ask the level's next one at once, if any."""
     turn = modes.following(draft)
     if turn is None:
         return False
@@ -62,15 +62,15 @@ def _next_of_the_level(draft: Draft) -> bool:
 
 
 def is_lost(draft: Draft) -> bool:
-    """Whether every page of this step failed for good. `last_resort` is the end: nothing comes after it.
+    """Whether every page of this step failed for good; never for `last_resort`, after which nothing comes.
 
-    What becomes of a superseded page is what becomes of the newer one.
+    A superseded page shares the fate of the newer one.
     """
     if draft.incident.chain.state in {"grace", "held"} or draft.incident.chain.waits_at_the_end:
-        return False  # their step is over: nobody is being asked
+        return False  # the step of these pages is over: nobody is being asked
     step = [each for each in draft.incident.pages if not (each.looks or _has_a_newer(draft, each))]
     if draft.incident.status != "triggered" and not all(each.joins for each in step):
-        return False  # they were asked before it was taken
+        return False  # they were asked before somebody took it
     return (
         bool(step)
         and all(each.state == "unreachable" for each in step)
@@ -79,7 +79,7 @@ def is_lost(draft: Draft) -> bool:
 
 
 def _has_a_newer(draft: Draft, page: OpenPage) -> bool:
-    """Whether it was superseded before it reached anybody, and the page that stands for it is known."""
+    """Whether it was superseded before it reached anybody, and the page that replaces it is known."""
     pages = draft.incident.pages
     later = pages[pages.index(page) + 1 :]
     same = any(each.name == page.name and each.user == page.user and not each.looks for each in later)
@@ -87,14 +87,14 @@ def _has_a_newer(draft: Draft, page: OpenPage) -> bool:
 
 
 def go_on(draft: Draft, *, cause: str) -> None:
-    """The rest of what somebody has is over: the levels rest on, and whoever was missed meanwhile joins."""
+    """A taken incident stands still no longer: levels stay paused, whoever was missed meanwhile joins."""
     chain.rest_on(draft, cause=cause)
     if draft.incident.chain.state == "resting" and not draft.incident.chain.calendar and is_lost(draft):
         _move_on(draft)
 
 
 def _move_on(draft: Draft) -> None:
-    """The next step at once, or when the minute since the last such step is over."""
+    """Take the next step now, or once a minute has passed since the last such step."""
     position = draft.incident.chain
     earliest = position.failed_step_at + FAILED_STEP_EVERY if position.failed_step_at else draft.now
     if draft.now >= earliest:
@@ -112,7 +112,7 @@ def _reason(draft: Draft) -> Reason:
 
 
 def step_past(draft: Draft) -> None:
-    """Leave the step whose pages reached nobody."""
+    """Leave a step whose pages reached nobody."""
     cause, reason = f"no page to {paging.place(draft)} reached anybody", _reason(draft)
     draft.say("unreachable", cause, reason)
     position, taken = draft.incident.chain, draft.incident.status == "acknowledged"
@@ -130,7 +130,7 @@ def step_past(draft: Draft) -> None:
 
 
 def _step(draft: Draft) -> None:
-    """Nobody took it in time, or nobody could be reached: the next step."""
+    """Take the next step: nobody took it in time, or nobody could be reached."""
     if is_lost(draft):
         step_past(draft)
     else:

@@ -13,7 +13,7 @@ CAUSE = "automation did not solve it"
 
 
 def begin(draft: Draft) -> None:
-    """Nobody is paged for `wait`, or until a late trigger is held no longer; the call is started."""
+    """Start the call; nobody is paged for `wait`, nor while a late trigger is held."""
     policy = draft.policy
     chance = policy.spec.grace
     assert chance is not None
@@ -27,7 +27,7 @@ def begin(draft: Draft) -> None:
 
 
 def over(draft: Draft) -> tuple[str, Reason]:
-    """The cause and the reason of the page that follows when it still stands."""
+    """The cause and the reason of the page that follows if automation did not help."""
     policy, since = draft.policy, draft.incident.chain.since
     chance = policy.spec.grace
     wait = span(chance.wait if chance is not None else draft.now - since)
@@ -36,7 +36,7 @@ def over(draft: Draft) -> tuple[str, Reason]:
 
 
 def ends(draft: Draft) -> datetime | None:
-    """When automation's chance is over; None while it has none."""
+    """When automation's time is over; None while it has none."""
     chain, chance = draft.incident.chain, draft.policy.spec.grace
     if chance is None or chain.state != "grace" or chain.grace_due or draft.incident.reopened:
         return None
@@ -44,7 +44,7 @@ def ends(draft: Draft) -> datetime | None:
 
 
 def is_enough(incident: Incident, policy: EscalationPolicy) -> bool:
-    """Whether it is solved while automation had its chance: nobody was paged, no person took it."""
+    """Whether automation solved it: nobody was paged, and no person took it."""
     chain = incident.chain
     return (
         policy.spec.grace is not None
@@ -56,7 +56,7 @@ def is_enough(incident: Incident, policy: EscalationPolicy) -> bool:
 
 
 def tell_avoided(draft: Draft) -> None:
-    """Nobody had to be paged."""
+    """Record that nobody had to be paged."""
     reason = Reason(
         f"policies.{draft.policy.name}.grace", values={"since": draft.incident.chain.since.isoformat()}
     )

@@ -1,9 +1,9 @@
-"""When the shift of whoever took it ends: the incoming person hears of it (POLICY.md, rule 20).
+"""Handoff: when the shift of the assignee ends, the next person on call hears of it (POLICY.md, rule 20).
 
-The schedule through which the assignee was asked counts; where none named them, one that the ladder names
-and that they have at the time. It is asked again whenever a timer fires and when the shift was to end, so
-that overrides and a changed schedule are honoured. People and schedules are those of the policy in force
-(rule 17). While nobody may be told (`is_muted`) it waits.
+It follows the schedule through which the assignee was asked; if none named them, one that the levels name and
+on which they are on call then. It is checked whenever a timer fires and when the shift was to end, so that
+overrides and changed schedules are honoured. People and schedules are those of the policy in force (rule 17).
+While nobody may be told (`is_muted`) it waits.
 """
 
 from collections.abc import Iterator
@@ -26,43 +26,43 @@ from shared.policy.model.targets import ScheduleTarget, SkillTarget, Target
 from shared.policy.oncall.roster import Roster
 from shared.policy.oncall.schedules import OnCall
 
-THROUGH: Final = "handoff"  # of a page; who answers it takes the incident over
+THROUGH: Final = "handoff"  # how a page came about; whoever answers it takes over
 RULE: Final = "rule 20: handoff"
 
 
 def begin(draft: Draft) -> None:
-    """Somebody has just taken it: remember the shift they took it on, if they have one."""
+    """Somebody has just taken it: remember the shift in which they did, if any."""
     duty = _duty(draft) if draft.live.spec.schedules else None
     if duty != draft.incident.duty:
         draft.set(duty=duty)
     kept = tuple(page for page in draft.incident.pages if page.through != THROUGH)
-    if len(kept) < len(draft.incident.pages):  # that page is answered: nobody takes over by it any more
+    if len(kept) < len(draft.incident.pages):  # that page is answered, so nobody takes over by it any more
         draft.set(pages=kept)
 
 
 def was_asked(incident: Incident, user: str) -> bool:
-    """Whether this person was paged at a handoff: by acknowledging they take it over."""
+    """Whether this person was paged at a handoff, so that by acknowledging they take over."""
     return any(page.through == THROUGH and page.user and page.name == user for page in incident.pages)
 
 
 def check(draft: Draft) -> None:
-    """Hand it over when the shift has ended; the next moment to ask then lies ahead, or there is none."""
+    """Hand it over if the shift has ended; the next check then lies in the future, or there is none."""
     incident, duty = draft.incident, draft.incident.duty
     if duty is None or incident.status != "acknowledged" or incident.is_muted:
         return
     roster = draft.directory.roster(duty.schedule)
     if incident.assignee != duty.user or roster is None or roster.schedule.handoff == "none":
-        begin(draft)  # another one has it, or the policy in force hands nothing over any more
+        begin(draft)  # somebody else has it, or the policy in force hands nothing over any more
         return
     found = roster.on_call(draft.now)
     if duty.begins is not None and draft.now < duty.begins and found.user != duty.user:
-        begin(draft)  # asked as the next one, whose shift is still to come
+        begin(draft)  # asked as `next:`, with their shift still to come
         return
     after = _noted(draft, duty, found, roster)
     if after != duty:
         draft.set(duty=after)
     if after.on_call in {duty.on_call, duty.user}:
-        return  # the same one goes on, or the assignee is back
+        return  # the same person goes on, or the assignee is back
     if found.user is None:
         _say(draft, f"{_shift(draft, duty)} is over and nobody follows: {found.reason}", "nobody")
     else:
@@ -70,14 +70,14 @@ def check(draft: Draft) -> None:
 
 
 def _noted(draft: Draft, duty: Duty, found: OnCall, roster: Roster) -> Duty:
-    """Who has the schedule now, and when to ask again."""
+    """The duty with who is on call now, and when to check again."""
     if found.user is None:
         return replace(duty, on_call="", until=found.until)
     return replace(duty, on_call=found.user, until=roster.shift_end(draft.now))
 
 
 def _hand_over(draft: Draft, duty: Duty, roster: Roster, found: OnCall) -> None:
-    """The incoming person hears of it, or is paged; the assignee hears who follows."""
+    """Tell or page the next person; tell the assignee who follows."""
     schedule, turn = roster.schedule, turn_of(draft, duty.schedule, roster, found)
     resolved = draft.directory.resolve((ScheduleTarget(duty.schedule),))
     draft.say_unnamed(resolved, _reason(schedule, duty, found))
@@ -119,15 +119,15 @@ SHIFT_ENDS: Final = Moment(
 
 
 class Turn(NamedTuple):
-    """The turn of whoever follows, in words: of their own, or as a stand-in while another's shift goes on."""
+    """The turn of the next person, in words: their own, or standing in while another's shift goes on."""
 
     until: str
     stands_in: str  # "stands in on desk until …"; '' where the turn is their own
-    you: str  # to themselves: since when they have it, and that this is open
-    now: str  # for how long whoever had it is off
+    you: str  # for themselves: since when they are on call, and that this is open
+    now: str  # for how long the person they stand in for is off
 
     def why(self, incoming: Found) -> str:
-        """Why they are asked, with the end of their turn; a stand-in's end is told already."""
+        """Why they are asked, and until when; for a stand-in that is already said."""
         if self.stands_in:
             return incoming.why
         because, mark, passed = incoming.why.partition("; ")
@@ -135,7 +135,7 @@ class Turn(NamedTuple):
 
 
 def turn_of(draft: Draft, name: str, roster: Roster, found: OnCall) -> Turn:
-    """Whose turn it is now."""
+    """Whose turn it is now, in words."""
     schedule, stretch = roster.schedule, roster.at(draft.now)
     if stretch.override is None:
         until = local(found.until, schedule.timezone)
@@ -161,7 +161,7 @@ def _reason(schedule: Schedule, duty: Duty, found: OnCall) -> Reason:
     return Reason(RULE, values=values)
 
 
-# --- the shift on which somebody takes it -----------------------------------------------------------------
+# --- the shift in which somebody takes it -----------------------------------------------------------------
 
 
 def _duty(draft: Draft) -> Duty | None:
@@ -181,7 +181,7 @@ def _duty(draft: Draft) -> Duty | None:
 
 
 def _on(draft: Draft, name: str, user: str, *, asked: bool) -> Duty | None:
-    """Their shift on this schedule; None when they have none, or nothing is ever handed over there."""
+    """Their shift on this schedule; None when they have none, or the schedule never changes hands."""
     roster, now = draft.directory.roster(name), draft.now
     if roster is None or roster.schedule.handoff == "none":
         return None
@@ -195,14 +195,14 @@ def _on(draft: Draft, name: str, user: str, *, asked: bool) -> Duty | None:
         begins, until = found.next_from, roster.shift_end(found.next_from)
         return Duty(schedule=name, user=user, until=until, begins=begins, on_call=user)
     if any(each.schedule == name and each.on_call == found.user for each in draft.incident.unsettled):
-        # it ended before they took it, and whoever follows has been asked
+        # it ended before they took it, and the next person has been asked
         until = roster.shift_end(now)
         return Duty(schedule=name, user=user, until=until, begins=now, on_call=found.user or "")
     return Duty(schedule=name, user=user, until=now, begins=now, on_call=user)  # it ended before they took it
 
 
 def _named(draft: Draft) -> Iterator[str]:
-    """The schedules that the levels of the ladder name."""
+    """The schedules that the policy's levels name."""
     for level in draft.policy.levels:
         for target in level.spec.notify:
             inner: Target = target

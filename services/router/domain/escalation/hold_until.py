@@ -1,4 +1,4 @@
-"""A level, or `finally`, that waits for its calendar: `hold_until` (POLICY.md, "One complete example")."""
+"""Levels, or `finally`, that wait for a calendar: `hold_until` (POLICY.md, "One complete example")."""
 
 from datetime import datetime
 
@@ -11,19 +11,19 @@ from shared.policy.calendars.open_hours import named
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """It waits for this calendar; `until` is its next opening, None when it never opens again."""
+    """Waiting for this calendar; `until` is its next opening, None when it never opens again."""
 
     calendar: str
     until: datetime | None
 
 
 def hold(draft: Draft, level: CompiledLevel, at: datetime) -> Hold | None:
-    """Why the level would not be paged at this time yet; None when it would."""
+    """What the level would wait for at this time; None when it would page."""
     return _hold(draft, level.spec.hold_until, at)
 
 
 def of_finally(draft: Draft, at: datetime) -> Hold | None:
-    """Why `finally` would not page at this time yet; None when it would."""
+    """What `finally` would wait for at this time; None when it would page."""
     return _hold(draft, draft.policy.spec.finally_.hold_until, at)
 
 
@@ -35,17 +35,17 @@ def _hold(draft: Draft, calendar: str | None, at: datetime) -> Hold | None:
 
 
 def waits(who: str, hold: Hold) -> str:
-    """In words, until when."""
+    """In words, who waits and until when."""
     return f"{who} waits for calendar {hold.calendar}, until {hold.until:%Y-%m-%d %H:%M} UTC"
 
 
 def opens(hold: Hold) -> str:
-    """The same after what happens then."""
+    """The same, to follow what happens then."""
     return f" when calendar {hold.calendar} opens, {hold.until:%Y-%m-%d %H:%M} UTC"
 
 
 def never(level: CompiledLevel, hold: Hold) -> str:
-    """In words, why it is passed."""
+    """In words, why a level is passed whose calendar never opens again."""
     return f"level {level.spec.name} is passed: its calendar {hold.calendar} never opens again"
 
 
@@ -55,18 +55,18 @@ def does_not_wait(hold: Hold) -> str:
 
 
 def reason_of_finally(draft: Draft) -> Reason:
-    """The place in the policy that says so."""
+    """The policy's reason for `finally` to wait."""
     values = {"hold_until": draft.policy.spec.finally_.hold_until}
     return Reason(f"policies.{draft.policy.name}.finally.hold_until", values=values)
 
 
 def reason(level: CompiledLevel) -> Reason:
-    """The place in the policy that says so."""
+    """The policy's reason for a level to wait."""
     return Reason(f"{level.where}.hold_until", values={"hold_until": level.spec.hold_until})
 
 
 def _has_opened(draft: Draft, calendar: str) -> bool:
-    """It was waited for and its time has come; if it has closed again since (downtime), that holds nobody."""
+    """The awaited opening has come; if the calendar has closed since (downtime), that holds nobody."""
     chain = draft.incident.chain
     return (
         chain.state in {"held", "resting", "finally"}
@@ -77,5 +77,5 @@ def _has_opened(draft: Draft, calendar: str) -> bool:
 
 
 def _opening(draft: Draft, calendar: str, at: datetime) -> datetime | None:
-    """The first moment from `at` on at which the calendar is open; None when there is none."""
+    """The first time from `at` on when the calendar is open; None when there is none."""
     return named(draft.calendars, calendar).next_open(at)

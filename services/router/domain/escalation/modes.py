@@ -1,4 +1,4 @@
-"""Whom of a level a step pages: everybody, one in turn, or one after the other (a level's `mode`, rule 19).
+"""Which of a level's people a step pages: all, one in turn, or one by one (a level's `mode`, rule 19).
 
 A team's room hears of a level once, with its first page; only people are asked in turn.
 """
@@ -17,7 +17,7 @@ from services.router.domain.model.reason import Reason
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """Whom to page now, who of the level comes after them, how a sentence says that (` in turn`, or '')."""
+    """Whom to page now, who of the level comes next, and how a sentence says so (` in turn`, or '')."""
 
     paged: tuple[Found, ...]
     left: tuple[Found, ...] = ()
@@ -25,12 +25,12 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 def people(found: Iterable[Found]) -> tuple[Found, ...]:
-    """Everybody who can take it: not a room."""
+    """Everybody who can take it, which a room cannot."""
     return tuple(each for each in found if each.recipient.kind != "team")
 
 
 def first(draft: Draft, level: CompiledLevel, found: tuple[Found, ...], *, joins: bool) -> Turn:
-    """Whom the level pages when its step begins. A rotation moves on; whoever joins is asked all at once."""
+    """Whom the level pages as its step begins: a rotation moves on, a joining level is asked as a whole."""
     kind = level.spec.mode.kind
     if kind == "all" or (kind == "one_by_one" and joins):
         return Turn(found)
@@ -43,7 +43,7 @@ def first(draft: Draft, level: CompiledLevel, found: tuple[Found, ...], *, joins
 
 
 def following(draft: Draft) -> Turn | None:
-    """Whom the level that stands pages next, after whoever was asked in this step; None: it has asked all."""
+    """Whom the current level pages next in this step; None once it has asked everybody."""
     level = standing(draft)
     if level is None or level.spec.mode.kind == "all":
         return None
@@ -70,12 +70,12 @@ def _asked(draft: Draft) -> Sequence[OpenPage]:
 
 
 def _asked_in_turn(draft: Draft) -> Sequence[OpenPage]:
-    """Of them, those whose turn it was: not who came on call meanwhile."""
+    """Those who were asked in their turn; not people who came on call meanwhile."""
     return [page for page in _asked(draft) if page.through != THROUGH]
 
 
 def is_lost(draft: Draft) -> bool:
-    """Whether whoever was asked last, alone of their level, cannot be reached for good."""
+    """Whether the person asked last, alone of their level, cannot be reached for good."""
     level = standing(draft)
     if level is None or level.spec.mode.kind == "all":
         return False
@@ -84,22 +84,22 @@ def is_lost(draft: Draft) -> bool:
 
 
 def last_asked(draft: Draft) -> str:
-    """Who was paged last in this step, as they are called."""
+    """The display name of whoever was paged last in this step."""
     page = _asked_in_turn(draft)[-1]
     return draft.directory.display(page.name) if page.user else shown_address(page.name)
 
 
 def ends_at(draft: Draft, level: CompiledLevel, level_ends: datetime, left: Sequence[Found]) -> datetime:
-    """When the turn that begins now is over: the end of the level's own time ends every turn."""
+    """When the turn that begins now is over; the end of the level's own time ends every turn."""
     each = level.spec.mode.one_by_one
     return min(draft.now + each, level_ends) if each is not None and left else level_ends
 
 
 def level_ends(draft: Draft, level: CompiledLevel) -> datetime:
-    """When the time of the level that stands is over.
+    """When the time of the current level is over.
 
-    While Ladder was down nobody could be asked: by so much the level's time moves, so that whoever was
-    promised to be asked next is asked, and has their time (rule 2).
+    Nobody could be asked while Ladder was down: the level's time moves by as much, so that the person
+    announced as next is asked and has their time (rule 2).
     """
     chain = draft.incident.chain
     late = max(draft.now - chain.due, timedelta(0)) if chain.due is not None else timedelta(0)
@@ -107,14 +107,14 @@ def level_ends(draft: Draft, level: CompiledLevel) -> datetime:
 
 
 def promises_another(draft: Draft, level: CompiledLevel) -> bool:
-    """Whether the turn that stands was to be followed by another one of the same level."""
+    """Whether the page announced another turn of the same level."""
     chain = draft.incident.chain
     ends = chain.ends or chain.since + level.spec.acknowledge_within
     return level.spec.mode.one_by_one is not None and chain.due is not None and chain.due < ends
 
 
 def advance(draft: Draft, level: CompiledLevel, turn: Turn) -> None:
-    """Remember that a rotation has asked this one."""
+    """Remember that a rotation has asked this person."""
     if level.spec.mode.kind == "round_robin":
         _advance(draft, level, turn.paged)
 
@@ -125,10 +125,10 @@ def _position(draft: Draft, level: CompiledLevel) -> str:
 
 
 def _by_rotation(draft: Draft, level: CompiledLevel, able: tuple[Found, ...]) -> tuple[Found, ...]:
-    """The level's people, beginning with the one after the last who was asked (rule 19).
+    """The level's people, starting after the last one who was asked (rule 19).
 
-    When that one is not of the level any more: the next by name, so that nobody is preferred for being
-    listed first.
+    If that person is not of the level any more, the next one by name comes first, so that nobody is preferred
+    for being listed first.
     """
     last, names = _position(draft, level), [each.recipient.name for each in able]
     if not last:

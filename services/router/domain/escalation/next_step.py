@@ -1,7 +1,7 @@
-"""What comes next on a ladder, as a value: who is asked, from when on, and why the levels before are not.
+"""What comes next on a policy's levels, as a value: who is asked, from when, and why others are not.
 
-There is one walk over the levels (POLICY.md, rules 1 and 5) for everybody who needs to know: the chain takes
-the step that is found here, a page says what follows it, a reminder goes to the level above.
+This is the only walk over the levels (POLICY.md, rules 1 and 5): the chain takes the step found here, a page
+says what follows it, a reminder goes to the level above.
 """
 
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ from shared.policy.cel.expressions import Failed
 
 
 class Place(NamedTuple):
-    """A place on the ladder: the level's index (past the last one stands `finally`), and the round."""
+    """A place on the levels: an index (past the last one stands `finally`), and the round."""
 
     level: int
     round: int
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A level that was looked at: whom it names, or (None) why it is not competent.
+    """A level that was considered: whom it names, or (None) why it is not competent.
 
-    `unsure` says why competence could not be told; the level then counts as competent. `hold`: it waits for
-    its calendar.
+    `unsure` says why competence could not be evaluated; the level then counts as competent. `hold`: it waits
+    for its calendar.
     """
 
     level: CompiledLevel
@@ -44,17 +44,17 @@ class Candidate(msgspec.Struct, frozen=True):
 
     @property
     def asks_somebody(self) -> bool:
-        """Whether anybody but a team's room would be paged: a room takes nothing."""
+        """Whether anybody but a team's room would be paged; a room cannot take anything."""
         return self.resolved is not None and any(
             found.recipient.kind != "team" for found in self.resolved.found
         )
 
 
 class Step(msgspec.Struct, frozen=True):
-    """Who is asked next: a level, or (`level` is None) `finally`; `passed` says why none before it is.
+    """Who is asked next: a level, or (`level` is None) `finally`; `passed` says why no earlier one is.
 
-    `hold`: nobody is asked until this calendar opens; of `finally` it may be one that never opens again,
-    for which it does not wait.
+    `hold`: nobody is asked until this calendar opens; for `finally` it may be one that never opens again, and
+    is then not waited for.
     """
 
     passed: tuple[Candidate, ...] = ()
@@ -67,8 +67,8 @@ def next_step(
 ) -> Step:
     """The first level from `place` on that handles the incident and names somebody; else `finally`.
 
-    `wraps`: later rounds count. `named`: the first level was asked for by its name and is not asked whether
-    it is competent. `at`: when the step would be taken; None: nobody waits for a calendar. Writes nothing.
+    `wraps`: later rounds count. `named`: the first level was asked for by name, and its competence is not
+    checked. `at`: when the step would be taken; None: no calendar is waited for. Writes nothing.
     """
     passed: list[Candidate] = []
     for candidate in _candidates(draft, place, wraps=wraps, named=named):
@@ -88,7 +88,7 @@ def last_step(draft: Draft, *, at: datetime | None) -> Step:
 
 
 def onward(chain: Chain, policy: EscalationPolicy) -> Place:
-    """What follows where the chain stands; past the last level stands `finally`."""
+    """The place after the current one; past the last level stands `finally`."""
     if chain.unasked:
         return Place(chain.lowest, chain.round)
     if chain.level >= len(policy.levels):
@@ -97,7 +97,7 @@ def onward(chain: Chain, policy: EscalationPolicy) -> Place:
 
 
 def otherwise(draft: Draft) -> str:
-    """What happens when nobody acts, in a sentence."""
+    """What happens if nobody acts, in a sentence."""
     chain, policy = draft.incident.chain, draft.policy
     step = next_step(draft, onward(chain, policy), at=chain.due or draft.now)
     opens = hold_until.opens(step.hold) if step.hold is not None and step.hold.until is not None else ""
@@ -109,7 +109,7 @@ def otherwise(draft: Draft) -> str:
 
 
 def level_above(draft: Draft) -> tuple[str, tuple[Found, ...]]:
-    """The next level up that handles the incident, or `finally`: its name and whom it names now."""
+    """The next level up that handles the incident, or `finally`: its name, and whom it names now."""
     step = next_step(draft, onward(draft.incident.chain, draft.policy), wraps=False, at=None)
     if step.level is not None and step.level.resolved is not None:
         return step.level.level.spec.name, step.level.resolved.found

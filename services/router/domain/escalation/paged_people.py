@@ -1,9 +1,9 @@
-"""Who was paged in this opening, and what they hear of its end (POLICY.md, rule 21).
+"""Everybody paged since the incident opened, and how they hear of its end (POLICY.md, rule 21).
 
 Kept apart from `pages`, which is what can still be answered. When it is taken, or others are asked instead,
-whoever was paged hears once that nothing is asked of them any more; when it is resolved, dropped or merged,
-everybody who was paged in this opening hears that, also inside a silence that began later. Whether a page
-reached them only the notifier knows: what it is asked to tell is bound to that (`Notice.paged_since`).
+those paged hear once that nothing is asked of them any more; when it is resolved, dropped or merged,
+everybody paged since it opened hears that, even inside a silence that began later. Only the notifier knows
+whether a page reached them, so what it is asked to send depends on that (`Notice.paged_since`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,14 +28,14 @@ _WHY: Final = "you were asked to take it"
 
 
 def has(draft: Draft, user: str) -> bool:
-    """Whether this user was paged in this opening, before this decision."""
+    """Whether this user was paged since it opened, before this decision."""
     return ("user", user) in _of(draft)
 
 
 def handed_elsewhere(draft: Draft) -> None:
-    """Others are asked instead: what has not been sent to those asked before is called off.
+    """Others are asked instead: call off pages to the earlier ones that have not been sent.
 
-    Not while somebody whom a point asked to look has not been reached: that goes on beside the levels.
+    Not while a page from a point has reached nobody: that runs beside the levels.
     """
     looks = any(page.through == "point" and page.state == "sent" for page in draft.initial.pages)
     if draft.pages and draft.settled is None and not looks and _of(draft):
@@ -43,7 +43,7 @@ def handed_elsewhere(draft: Draft) -> None:
 
 
 def conclude(draft: Draft) -> None:
-    """Tell whoever was paged of what this decision ended, and note whom it pages."""
+    """Tell those paged what this decision ended for them, and note whom it pages."""
     quiet = not (draft.pages or draft.notices or draft.settled is not None)
     if quiet and not draft.actor.startswith("user:"):
         return
@@ -91,7 +91,7 @@ def _by_name(paged: Iterable[Paged]) -> Account:
 
 
 def _of(draft: Draft) -> Account:
-    """As it was before this decision; of a row of the last release those whose pages can be answered."""
+    """As it was before this decision; from a row of the last release, those whose pages can be answered."""
     incident, before = draft.incident, draft.initial
     if incident.paged is not None or not before.is_open:
         return _by_name(incident.paged or ())
@@ -103,7 +103,7 @@ def _of(draft: Draft) -> Account:
 
 
 class _End(msgspec.Struct, frozen=True):
-    """What is over, in words. `heard`: only for whoever has not heard so much yet; '' for everybody."""
+    """What is over, in words. `heard`: tell only those who have not heard this much yet; '' for everybody."""
 
     event: str
     text: str
@@ -111,7 +111,7 @@ class _End(msgspec.Struct, frozen=True):
 
 
 def _end(draft: Draft) -> _End | None:
-    """What this decision ended for those who were paged; None where they may be asked again soon."""
+    """What this decision ended for those paged; None when they may soon be asked again."""
     assert draft.settled is not None
     match draft.settled.why:
         case "taken" if draft.incident.assignee:
@@ -129,7 +129,7 @@ def _end(draft: Draft) -> _End | None:
 
 
 def _said(draft: Draft, kind: EntryKind) -> str:
-    """What the timeline says of it, as a sentence begins."""
+    """The timeline's words for it, as the start of a sentence."""
     text = draft.last_said(kind)
     return text[:1].upper() + text[1:]
 
@@ -141,7 +141,7 @@ def _handed(draft: Draft) -> str:
 
 
 def _tell(draft: Draft, known: Account) -> Account:
-    """The account after everybody has heard it whom it concerns."""
+    """The account once everybody concerned has heard it."""
     end = _end(draft)
     if end is None or draft.settled is None:
         return known
@@ -151,7 +151,7 @@ def _tell(draft: Draft, known: Account) -> Account:
     looking = {("user", page.name) for page in draft.incident.pages if page.looks and page.user}
     for key, each in known.items():
         if end.event == "escalated" and key in looking:
-            continue  # of them something is asked still
+            continue  # something is still asked of them
         if end.heard and each.heard in {"free", end.heard}:
             continue
         if end.heard:
@@ -169,7 +169,7 @@ def _tell(draft: Draft, known: Account) -> Account:
 
 
 def _say_to(draft: Draft, recipient: Recipient, end: _End, since: int) -> None:
-    """Tell one of them. Who hears of the same as a stakeholder, too, hears it so: at once, and why."""
+    """Tell one of them; one who also hears as a stakeholder hears it that way: at once, and why."""
     outside, told = recipient.kind == "customer", len(draft.notices)
     text, reason = ("", "") if outside else (end.text, _WHY)
     draft.tell(recipient, end.event, text=text, reason=reason, stakeholder=outside, paged_since=since)
@@ -183,7 +183,7 @@ def _say_to(draft: Draft, recipient: Recipient, end: _End, since: int) -> None:
 
 
 def _recipient(draft: Draft, each: Paged) -> Recipient | None:
-    """How they are reached now; None when the policy in force does not know them any more."""
+    """How they are reached now; None when the policy in force no longer knows them."""
     bundle = draft.live.spec
     if each.kind == "customer":
         found = draft.directory.resolve((CustomerTarget(),)).found

@@ -1,6 +1,6 @@
-"""A step is taken: where the chain stands from now on, who is asked, and how that is told.
+"""Taking a step: where the chain stands from now on, who is paged, and how the timeline tells it.
 
-Which step it is, says `next_step`; when, and why, says `chain`.
+`next_step` says which step it is; `chain` says when and why.
 """
 
 from datetime import datetime
@@ -30,7 +30,7 @@ def take(
     named: bool = False,
     joins: bool = False,
 ) -> None:
-    """Ask whoever the step asks, and write down why nobody before them is.
+    """Page those whom the step asks, and record why no earlier level is.
 
     `named`: its first level was asked for by name. `joins`: somebody has taken the incident and keeps it.
     """
@@ -47,7 +47,7 @@ def take(
 
 
 def _say_passed(draft: Draft, candidate: Candidate) -> None:
-    """Write down why this level is not asked."""
+    """Record why this level is not asked."""
     level, name = candidate.level, candidate.level.spec.name
     if candidate.resolved is None:
         draft.say("level_skipped", f"level {name} is passed: it does not handle this", candidate.reason)
@@ -61,7 +61,7 @@ def _say_passed(draft: Draft, candidate: Candidate) -> None:
 
 
 def _say_competence(draft: Draft, candidate: Candidate) -> None:
-    """Write down what could not be told of a level that counts as competent, and whom it names in vain."""
+    """Record why a level's competence could not be evaluated, and which of its targets name nobody."""
     assert candidate.resolved is not None
     if candidate.unsure:
         name = candidate.level.spec.name
@@ -71,7 +71,7 @@ def _say_competence(draft: Draft, candidate: Candidate) -> None:
 
 
 def _wait_for(draft: Draft, level: CompiledLevel, hold: hold_until.Hold, cause: str, *, joins: bool) -> None:
-    """The chain stands where it stands until the next level's calendar opens (whoever has it keeps it)."""
+    """Stay here until the next level's calendar opens; whoever has the incident keeps it."""
     state: ChainState = "resting" if joins else "held"
     draft.set_chain(state=state, due=hold.until, calendar=hold.calendar)
     text = hold_until.waits(f"level {level.spec.name}", hold)
@@ -81,7 +81,7 @@ def _wait_for(draft: Draft, level: CompiledLevel, hold: hold_until.Hold, cause: 
 def _page_level(
     draft: Draft, candidate: Candidate, cause: str, reason: Reason | None, *, named: bool, joins: bool
 ) -> None:
-    """Ask whom the level names now, as its mode says."""
+    """Page whom the level names now, as its mode says."""
     assert candidate.resolved is not None
     level, rounds = candidate.level, draft.policy.spec.rounds
     if draft.is_muted:
@@ -120,7 +120,7 @@ def _page_level(
 
 
 def _stand_quietly(draft: Draft, level: int, round_: int, cause: str, *, named: bool) -> None:
-    """It moves there and asks nobody: the end of the suppression, or of its group, does (rule 11)."""
+    """Move there but page nobody: the end of the suppression, or of its group, will (rule 11)."""
     climbs = level < len(draft.policy.levels)
     _stand(
         draft,
@@ -139,7 +139,7 @@ def _stand_quietly(draft: Draft, level: int, round_: int, cause: str, *, named: 
 
 
 def _stand(draft: Draft, **changes: Unpack[ChainFields]) -> None:
-    """Move to another place of the ladder; a move up is counted."""
+    """Move to another place on the levels; moves up are counted."""
     before = draft.incident.chain
     changes.setdefault("ends", None)
     draft.set_chain(**changes)
@@ -149,7 +149,7 @@ def _stand(draft: Draft, **changes: Unpack[ChainFields]) -> None:
 
 
 def _next_asked(draft: Draft, level: CompiledLevel, turn: modes.Turn) -> str:
-    """Who of the same level is paged next when nobody acts; '' when the level has asked everybody."""
+    """Who of the same level is paged next if nobody acts; '' when all of them have been."""
     if level.spec.mode.kind != "one_by_one" or not turn.left:
         return ""
     if not modes.promises_another(draft, level):
@@ -158,7 +158,7 @@ def _next_asked(draft: Draft, level: CompiledLevel, turn: modes.Turn) -> str:
 
 
 def take_turn(draft: Draft, turn: modes.Turn, *, cause: str, reason: Reason) -> None:
-    """The level goes on with the next of its people; whoever was asked before may still take it."""
+    """The level goes on with its next person; those asked before may still take it."""
     level, position = modes.standing(draft), draft.incident.chain
     assert level is not None
     ends = modes.level_ends(draft, level)
@@ -174,7 +174,7 @@ def take_turn(draft: Draft, turn: modes.Turn, *, cause: str, reason: Reason) -> 
 
 
 def page_assignee(draft: Draft, known: str, *, cause: str, reason: Reason) -> None:
-    """What was reopened is first asked of whoever had it (rule 15)."""
+    """Page whoever had a reopened incident first (rule 15)."""
     window = draft.policy.levels[draft.incident.chain.lowest].spec.acknowledge_within
     due, why = draft.now + window, "you had it before it was reopened"
     draft.set_chain(since=draft.now, state="assignee", due=due)
@@ -231,7 +231,7 @@ def _page_finally(
 ) -> None:
     """Page `finally` once more, or `last_resort` when it names nobody; again after `every` (rule 5).
 
-    A calendar that never opens again keeps it silent no longer.
+    A calendar that never opens again no longer holds it.
     """
     policy = draft.policy
     final, where = policy.spec.finally_, f"policies.{policy.name}.finally"
@@ -263,7 +263,7 @@ def _page_finally(
 
 
 def _wait_at_the_end(draft: Draft, hold: hold_until.Hold, cause: str, *, joins: bool) -> None:
-    """`finally` is next, and pages when its calendar opens; whoever was asked before may still take it."""
+    """`finally` is next, and pages when its calendar opens; those asked before may still take it."""
     if joins:
         draft.set_chain(state="resting", due=hold.until, calendar=hold.calendar)
     else:
@@ -275,7 +275,7 @@ def _wait_at_the_end(draft: Draft, hold: hold_until.Hold, cause: str, *, joins: 
 
 
 def page_last_resort(draft: Draft, *, cause: str, reason: Reason, joins: bool = False) -> None:
-    """Page `last_resort` in the turn of `finally`."""
+    """Page `last_resort` in place of `finally`."""
     resolved = draft.directory.resolve(draft.live.spec.last_resort)
     _page_last(draft, "last_resort", resolved.found, cause, reason, joins=joins)
 
@@ -310,7 +310,7 @@ def _while_open(draft: Draft) -> str:
 
 
 def place(draft: Draft) -> str:
-    """Where the chain stands, as it is called in a sentence."""
+    """The current place, as a sentence names it."""
     chain = draft.incident.chain
     if chain.state == "assignee":
         return "the assignee"

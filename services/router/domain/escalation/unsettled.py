@@ -1,9 +1,9 @@
-"""When a shift ends on which somebody was asked and nothing is settled yet (POLICY.md, rule 20).
+"""When a shift ends in which somebody was asked and nothing is settled yet (POLICY.md, rule 20).
 
 Every schedule through which a level, `finally` or a point asked somebody is kept until the incident is taken,
-the page from a point is seen, or it is handed elsewhere. At its change, however that comes about, whoever
-follows is asked or told, as its `handoff` says; nobody twice for the same in one turn of theirs. What was
-taken is `handoff`'s. While nobody may be told (`is_muted`) it waits.
+the point's page is seen, or it goes elsewhere. When the person on call changes, for whatever reason, the next
+one is asked or told, as the schedule's `handoff` says; nobody twice for the same in one turn. Taken incidents
+are for `handoff`. While nobody may be told (`is_muted`) it waits.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ from shared.policy.model.targets import ScheduleTarget
 from shared.policy.oncall.roster import Roster
 from shared.policy.oncall.schedules import OVERRIDE, OnCall, Stretch
 
-_TURNS_KEPT: Final = 20  # of those who were asked or told: more turns of one open incident are asked again
+_TURNS_KEPT: Final = 20  # turns that are remembered; people of older ones may be asked again
 
 
 def keep(draft: Draft) -> None:
-    """After everything else of a decision: what is settled is forgotten, what was asked now is kept."""
+    """After everything else in a decision: forget what is settled, keep what was asked now."""
     before, incident = draft.initial, draft.incident
     kept = incident.unsettled
     if not draft.is_open:
@@ -47,7 +47,7 @@ def keep(draft: Draft) -> None:
 
 
 def seen(draft: Draft, page: OpenPage) -> None:
-    """Somebody answered a page from a point, or one that asked them to join: that is settled."""
+    """Somebody answered a point's page, or one that asked them to join: that is settled."""
     point = page.through == "point"
     kept = tuple(
         each
@@ -59,7 +59,7 @@ def seen(draft: Draft, page: OpenPage) -> None:
 
 
 def check(draft: Draft) -> None:
-    """Ask or tell whoever follows where a shift has ended; the next moment to look then lies ahead."""
+    """Ask or tell the next person where a shift has ended; the next check then lies in the future."""
     if draft.is_muted:
         return
     for each in draft.incident.unsettled:
@@ -101,23 +101,23 @@ def _with(draft: Draft, kept: tuple[Asked, ...], page: OpenPage) -> tuple[Asked,
         if each.schedule == page.schedule and each.point == point:
             heard = _also(each.heard, *made.heard)
             ahead = _is_ahead(made, draft.now) and not _is_ahead(each, draft.now)
-            after = each if ahead else made  # whoever is asked as the next one ends nobody's present shift
+            after = each if ahead else made  # somebody asked as `next:` ends nobody's present shift
             after = replace(after, heard=heard, joins=page.joins)
             return tuple(after if one is each else one for one in kept)
     return (*kept, made)
 
 
 def _is_ahead(asked: Asked, now: datetime) -> bool:
-    """Asked as the next one, whose shift is still to come."""
+    """Asked as `next:`, with their shift still to come."""
     return asked.begins is not None and asked.begins > now
 
 
 def _made(draft: Draft, roster: Roster, page: OpenPage) -> Asked:
-    """It is looked at again when their stretch ends; how long their whole shift lasts is asked then."""
+    """It is checked again when their stretch ends, and only then how long their whole shift lasts."""
     now, point = draft.now, page.through == "point"
     found = roster.at(now)
     if found.user != page.name and (after := roster.on_call(now)).next_user == page.name:
-        now = after.next_from  # asked as the next one: it is their own shift that counts
+        now = after.next_from  # asked as `next:`: their own shift is what counts
         found = roster.at(now)
     return Asked(
         schedule=page.schedule,
@@ -132,7 +132,7 @@ def _made(draft: Draft, roster: Roster, page: OpenPage) -> Asked:
 
 
 def _turn(roster: Roster, user: str, at: datetime, found: Stretch) -> str:
-    """Somebody's turn, which goes on when another one stood in for a while; `found` is who has it then."""
+    """Somebody's turn, which goes on after another stood in for a while; `found` is who has it then."""
     plain = Roster(roster.schedule, roster.users).at(at) if roster.overrides else found
     if plain.user == user:
         return f"{user}/{plain.layer}/{plain.number}"
@@ -149,7 +149,7 @@ def _also(heard: Sequence[str], *more: str) -> tuple[str, ...]:
 
 
 def _looked_at(draft: Draft, asked: Asked, roster: Roster) -> Asked:
-    """What is kept of it from now on; whoever follows has been asked or told."""
+    """What is kept of it from now on, after the next person has been asked or told."""
     now = roster.at(draft.now)
     if asked.begins is not None and draft.now < asked.begins and now.user != asked.user:
         return replace(asked, until=asked.begins)
@@ -205,7 +205,7 @@ def _hand_over(draft: Draft, asked: Asked, roster: Roster, found: OnCall) -> Non
 
 
 def _machine_has_it(draft: Draft) -> str:
-    """The levels rest because a machine acknowledged it: nobody is paged meanwhile (rule 3)."""
+    """The levels are paused because a machine acknowledged it: nobody is paged meanwhile (rule 3)."""
     rests = draft.incident.status == "acknowledged" and not draft.incident.assignee
     return "a machine has acknowledged it" if rests else ""
 
@@ -236,7 +236,7 @@ def _then(draft: Draft, asked: Asked) -> str:
 
 
 def _change(draft: Draft, asked: Asked, incoming: Found, turn: Turn) -> str:
-    """What has changed, how it stands, and who is asked or told for that."""
+    """What has changed, how it stands, and who is asked or told because of it."""
     name, stands = draft.directory.display(incoming.recipient.name), _how_it_stands(draft, asked)
     if turn.stands_in:
         return f"{name} {turn.stands_in}{stands}: {name}"
@@ -244,7 +244,7 @@ def _change(draft: Draft, asked: Asked, incoming: Found, turn: Turn) -> str:
 
 
 def _before(draft: Draft, asked: Asked, turn: Turn) -> str:
-    """Who was asked until now: their shift is over, or another stands in for a while."""
+    """Who was asked until now: their shift is over, or somebody stands in for a while."""
     before = draft.directory.display(asked.on_call or asked.user)
     return f"{before} was asked and is off {turn.now}"
 
@@ -260,7 +260,7 @@ def _how_it_stands(draft: Draft, asked: Asked) -> str:
 
 
 def _shift(draft: Draft, asked: Asked) -> str:
-    """What has ended: a shift, a stand-in's time, or one in which nobody had the schedule."""
+    """What has ended: a shift, a stand-in's time, or a stretch with nobody on call."""
     if not asked.on_call:
         return f"the time without anybody on {asked.schedule}"
     if asked.heard and asked.heard[-1].startswith(f"{asked.on_call}/{OVERRIDE}/"):

@@ -1,4 +1,4 @@
-"""Whose problem it is and how much it matters: customer, tier, priority, SLA (POLICY.md, rules 8 and 14)."""
+"""Customer, tier, priority and SLA of an incident (POLICY.md, rules 8 and 14)."""
 
 from typing import Final
 
@@ -9,12 +9,12 @@ from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks, stopwatch
 
-COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})  # what `handles` may ask about
+COMPETENCE: Final = frozenset({"priority", "kind", "attributes"})  # what `handles` may depend on
 OF_SEVERITY: Final = {"critical": 1, "error": 2, "warning": 3, "info": 4}
 
 
 def name_customer(draft: Draft, said: str) -> None:
-    """Take what an event says of the customer, and say how it was understood."""
+    """Set the customer that an event names, and record how the name was understood."""
     found = customers.find(draft.context, said)
     draft.set(customer=found.id, customer_name=found.name)
     if said:
@@ -23,7 +23,7 @@ def name_customer(draft: Draft, said: str) -> None:
 
 
 def set_tier(draft: Draft) -> None:
-    """The tier an event carried, else the customer's, else the last one."""
+    """Set the tier: the event's own, else the customer's, else the last of the list."""
     bundle, incident = draft.live.spec, draft.incident
     known = customers.find(draft.context, incident.customer)
     said = known.customer.tier if known.customer is not None else None
@@ -43,7 +43,7 @@ def set_tier(draft: Draft) -> None:
 
 
 def computed(draft: Draft) -> tuple[int, Reason]:
-    """What the rules make of the priority now: the first row that matches, else from severity."""
+    """The priority by the rules as they stand: the first row that matches, else from the severity."""
     incident, seen = draft.incident, draft.activation
     chosen = draft.bundle.priorities.first(seen)
     if chosen.rule is not None:
@@ -54,13 +54,15 @@ def computed(draft: Draft) -> tuple[int, Reason]:
 
 
 def _is_opening(incident: Incident) -> bool:
-    """Whether it has neither priority nor clocks yet: a point may change a new incident as it opens, too."""
+    """Whether it has neither priority nor clocks yet: a point may change an incident as it opens."""
     return incident.version == 0 and not incident.chain.policy
 
 
 def set_priority(draft: Draft) -> None:
-    """By the rules. It rises by itself and falls only by a person; where a person has set it, it rises again
-    only when the rules find it more urgent than they did then (rule 14).
+    """Set the priority by the rules.
+
+    It rises by itself and falls only by a person; once a person has set it, it rises again only when the
+    rules find it more urgent than they did then (rule 14).
     """
     incident, by_hand = draft.incident, draft.incident.priority_set
     wanted, reason = computed(draft)
@@ -74,10 +76,10 @@ def set_priority(draft: Draft) -> None:
 
 
 def choose_sla(draft: Draft, *, anew: bool = False) -> None:
-    """The first SLA that matches; after a change the same time is measured against the new promise.
+    """Choose the first SLA that matches; after a change the elapsed time counts against the new promise.
 
-    `anew`: its promises may have changed although it is called the same, and so may its calendars: what the
-    old ones had broken was noticed before.
+    `anew`: the SLA's promises and calendars may have changed under the same name; breaches of the old ones
+    have been noted before.
     """
     seen = draft.activation
     chosen = draft.bundle.slas.first(seen)
@@ -94,10 +96,10 @@ def choose_sla(draft: Draft, *, anew: bool = False) -> None:
 
 
 def competence(draft: Draft, before: Incident) -> None:
-    """Ask `handles` again after a change: no longer competent → handed up, or joined if taken (rule 1).
+    """Check `handles` again after a change: no longer competent → escalate, or join if taken (rule 1).
 
-    `before` is the record before the change: a level that was asked for although it never was competent
-    stays. While the levels stand still, the end of the waiting asks.
+    `before` is the incident before the change: a level that was asked for although it was never competent
+    stays. While the levels stand still, this waits for the end of that.
     """
     position, policy = draft.incident.chain, draft.policy
     if draft.stands_still and position.due is None:

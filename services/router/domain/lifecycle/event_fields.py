@@ -1,4 +1,4 @@
-"""How what an event says becomes part of the record (POLICY.md, rules 14, 16, 17), which stays bounded."""
+"""Merging an event's fields into the incident, within bounds (POLICY.md, rules 14, 16, 17)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,19 +12,19 @@ from shared.events import IncidentEvent
 
 LABELS_KEPT: Final = 64  # as many as one event may carry
 LINKS_KEPT: Final = 64
-ATTRIBUTE_BYTES_KEPT: Final = 64 * 1024  # of attributes as JSON, as of one event
-_MOST_TOLD: Final = 10  # of attributes that changed
+ATTRIBUTE_BYTES_KEPT: Final = 64 * 1024  # of attributes as JSON, as in one event
+_MOST_TOLD: Final = 10  # changed attributes that an entry lists
 _LONGEST_TOLD: Final = 80
 
 
 def notes(draft: Draft, event: IncidentEvent) -> None:
-    """What intake had to say of it."""
+    """Record intake's remarks on the event."""
     for note in event.notes:
         draft.say("intake", note)
 
 
 def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
-    """Take over what the event says; returns the names of the fields that changed."""
+    """Take over the event's fields; returns the names of those that changed."""
     incident = draft.incident
     said: dict[str, Any] = {
         name: value
@@ -49,7 +49,7 @@ def merge_fields(draft: Draft, event: IncidentEvent) -> set[str]:
 
 
 def _merged(draft: Draft, event: IncidentEvent) -> dict[str, Any]:
-    """Labels and attributes, new ones over old ones; together they stay as small as one event's are."""
+    """Labels and attributes, new ones over old ones, kept within the size of one event's."""
     incident, merged = draft.incident, dict[str, Any]()
     if event.labels:
         labels = incident.labels | event.labels
@@ -71,9 +71,9 @@ def _merged(draft: Draft, event: IncidentEvent) -> dict[str, Any]:
 
 
 def _replaced(draft: Draft, event: IncidentEvent) -> dict[str, Any]:
-    """Attributes of a sender that says all of them each time (PagerDuty's `custom_details`).
+    """Attributes of a sender that states all of them each time (PagerDuty's `custom_details`).
 
-    What it named the last time and no longer does is gone; what others said under other names stays.
+    One that it named last time and no longer does is gone; what others set under other names stays.
     """
     incident = draft.incident
     others = {name: value for name, value in incident.attributes.items() if name not in incident.details}
@@ -87,7 +87,7 @@ def _replaced(draft: Draft, event: IncidentEvent) -> dict[str, Any]:
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """What became of each, in words: `host db-1 → db-2, new: disk full, gone: region eu`. Never long."""
+    """The changes in words: `host db-1 → db-2, new: disk full, gone: region eu`. Never long."""
     told = [
         f"{_short(name)} {_short(before[name])} → {_short(value)}"
         if name in before

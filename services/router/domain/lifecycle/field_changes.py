@@ -1,6 +1,6 @@
-"""What a person or an escalation point sets on the record, and what follows from it (rules 13, 14).
+"""What a person or an escalation point sets on an incident, and what follows from it (rules 13, 14).
 
-Everything that depends on the fields is asked again: tier, priority, SLA, competence; points follow at the
+Everything that depends on the fields is re-evaluated: tier, priority, SLA, competence; points follow at the
 end of the decision.
 """
 
@@ -21,8 +21,8 @@ _PINNED: Final = ("kind", "service", "customer")
 def change(draft: Draft, changes: Mapping[str, Any], *, reason: Reason, by_person: bool) -> set[str]:
     """Set the fields; returns the names of those that changed.
 
-    Of `attributes` those that are named change, null takes one away. What a person has set, no later event
-    changes back, except attributes: they are facts.
+    Only the attributes that are named change; null removes one. No later event overwrites what a person has
+    set, except attributes: they are facts.
     """
     before = draft.incident
     changed = _take_over(draft, changes, by_person=by_person)
@@ -56,7 +56,7 @@ def _take_over(draft: Draft, changes: Mapping[str, Any], *, by_person: bool) -> 
         was = draft.incident.customer
         classify.name_customer(draft, said)
         if draft.incident.customer != was:
-            draft.set(said_tier="")  # it was said of the other customer
+            draft.set(said_tier="")  # it came with the other customer
             changed.add("customer")
     merged = merged_attributes(draft.incident.attributes, changes.get("attributes") or {})
     if merged != draft.incident.attributes:
@@ -71,14 +71,14 @@ def _take_over(draft: Draft, changes: Mapping[str, Any], *, by_person: bool) -> 
 
 
 def merged_attributes(known: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes with those that are named in their place; null takes one away."""
+    """The attributes with the named ones replaced; null removes one."""
     return {
         name: value for name, value in {**known, **named}.items() if value is not None or name not in named
     }
 
 
 def too_large(attributes: Mapping[str, Any]) -> bool:
-    """Whether they would take more room than those of one event may."""
+    """Whether they would take more room than one event's may."""
     return len(msgspec.json.encode(attributes)) > event_fields.ATTRIBUTE_BYTES_KEPT
 
 
@@ -89,7 +89,7 @@ def _told(draft: Draft, changed: set[str]) -> str:
 
 
 def _set_priority(draft: Draft, wanted: int, reason: Reason, *, by_person: bool) -> None:
-    """It falls only by a person; what the rules make of it at that moment is kept (rule 14)."""
+    """It falls only by a person; the priority by the rules at that moment is kept (rule 14)."""
     before = draft.incident.priority
     if by_person:
         draft.set(priority=wanted, priority_set=PrioritySet(draft.actor, classify.computed(draft)[0]))

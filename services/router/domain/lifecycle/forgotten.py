@@ -1,4 +1,4 @@
-"""Taken and untouched: first whoever has it is asked, then the level is paged again (POLICY.md, rule 6)."""
+"""Taken, then untouched: the assignee is asked, later the level is paged again (POLICY.md, rule 6)."""
 
 from datetime import datetime
 from typing import Final
@@ -13,7 +13,7 @@ from services.router.domain.model.reason import Reason
 
 
 def _at(draft: Draft) -> datetime:
-    """When nobody has touched it for so long; once more after whoever has it was asked."""
+    """When it counts as forgotten; the time runs once more after the assignee was asked."""
     incident = draft.incident
     return (incident.asked_at or incident.touched_at) + draft.policy.spec.forgotten_after
 

@@ -1,7 +1,8 @@
 """A trigger whose sender dates it before the last resolve of its key (POLICY.md, rule 16).
 
-It may be the late twin of a highly available pair, or come from a sender that keeps its first time: nobody is
-paged for two minutes, in which a resolve ends it. Otherwise it pages. No trigger is ignored for its time.
+It may be the late twin from a highly available pair, or come from a sender that keeps its first time: nobody
+is paged for two minutes, within which a resolve ends it. Otherwise it pages. No trigger is ignored for its
+time.
 """
 
 from datetime import datetime, timedelta
@@ -17,26 +18,26 @@ from services.router.domain.model.reason import Reason
 from shared.events import IncidentEvent
 
 HOLD: Final = timedelta(minutes=2)
-HELD: Final = "late"  # the timeline's line that says so
+HELD: Final = "late"  # the kind of the timeline entry that says so
 _OVER: Final = "late_over"
 _RULE: Final = "rule 16: a sender's clock silences no page"
 
 
 def counted(event: IncidentEvent) -> datetime | None:
-    """Its time as it is compared: never later than when intake received it; None: it carries none."""
+    """Its time for comparisons, never later than when intake received it; None when it carries none."""
     return None if event.occurred_at is None else min(event.occurred_at, event.received_at)
 
 
 def latest(event: IncidentEvent, before: datetime | None) -> datetime | None:
-    """The time of the key's last resolve after this one; `before` was the last. None: it carries none."""
+    """The later of the key's last resolve, `before`, and this one; None when this one carries no time."""
     at = counted(event)
     return at if at is None or before is None else max(at, min(before, event.received_at))
 
 
 def before_the_resolve(event: IncidentEvent, resolved: datetime | None) -> str:
-    """Why the trigger is dated before what resolved its key; '' when it is not, or a time is unknown.
+    """Why the trigger predates its key's last resolve; '' when it does not, or a time is unknown.
 
-    Senders write whole seconds: within one second the log's order counts.
+    Senders write whole seconds: within one second the order of the log counts.
     """
     at = counted(event)
     if at is None or resolved is None or at.replace(microsecond=0) >= resolved.replace(microsecond=0):
@@ -45,7 +46,7 @@ def before_the_resolve(event: IncidentEvent, resolved: datetime | None) -> str:
 
 
 def hold(draft: Draft, event: IncidentEvent, *, first: str = "", reopens: bool = False) -> None:
-    """Page nobody for a while if the trigger that opens or reopens it is late; then `first` is asked."""
+    """Page nobody for a while if the trigger that (re)opens it is late; `first` is asked afterwards."""
     why = before_the_resolve(event, draft.incident.source_time)
     if not why:
         return
@@ -65,7 +66,7 @@ def _reason(event: IncidentEvent, resolved: datetime | None) -> Reason:
 
 
 def stand_back(draft: Draft) -> None:
-    """The chain waits until then; automation has its chance meanwhile where the policy gives it one."""
+    """The chain waits until then; meanwhile automation has its chance where the policy gives it one."""
     held = draft.incident.late
     assert held is not None
     if draft.incident.chain.grace_due:
@@ -75,7 +76,7 @@ def stand_back(draft: Draft) -> None:
 
 
 def repeated(draft: Draft, event: IncidentEvent) -> None:
-    """The key was triggered again meanwhile: one that is not late counts at once."""
+    """The key was triggered again meanwhile: a trigger that is not late ends the hold."""
     if draft.incident.late is not None and not before_the_resolve(event, draft.incident.source_time):
         end(draft, "it was triggered again, and not from before the last resolve")
 
@@ -85,7 +86,7 @@ def _still_stands(draft: Draft) -> None:
 
 
 def end(draft: Draft, why: str) -> None:
-    """From now on it is like any other."""
+    """End the hold: from now on it is like any other."""
     held = draft.incident.late
     assert held is not None
     over(draft)
@@ -106,7 +107,7 @@ def end(draft: Draft, why: str) -> None:
 
 
 def over(draft: Draft) -> None:
-    """It is held no longer, somebody has it or is asked: now whoever subscribed hears that it is open."""
+    """The hold is over, or somebody has it or is asked: now subscribers hear that it is open."""
     held = draft.incident.late
     if held is not None:
         draft.set(late=None)

@@ -1,4 +1,4 @@
-"""A new incident: its record, and what is decided about it first (POLICY.md, rules 1, 8, 15)."""
+"""Opening an incident: its first state, and what is decided about it first (POLICY.md, rules 1, 8, 15)."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from shared.events import IncidentEvent
 def new_record(
     event: IncidentEvent, policy_hash: str, now: datetime, previous: str, resolved: datetime | None = None
 ) -> Incident:
-    """The record of a new incident, before anything was decided about it (version 0).
+    """A new incident before anything is decided about it (version 0).
 
     `resolved`: the source time of the last resolve of its key.
     """
@@ -73,7 +73,7 @@ def open_new(draft: Draft, event: IncidentEvent) -> None:
         pauses.wait(draft, event.waiting_for, draft.now + pauses.ENDS_AFTER)
     seen = draft.activation
     chosen = draft.bundle.routes.first(seen)
-    if chosen.rule is None:  # the loader promises a last route that matches everything
+    if chosen.rule is None:  # the loader guarantees a last route that matches everything
         raise LookupError("no route matches: the last route must match everything")
     route = chosen.rule.spec
     reason = chosen.reason(seen)

@@ -1,4 +1,4 @@
-"""Who has it: taken, assigned, given back, acknowledged by a machine (POLICY.md, rules 3 and 13)."""
+"""Ownership: taken, assigned, given back, acknowledged by a machine (POLICY.md, rules 3 and 13)."""
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.names import user
@@ -12,7 +12,7 @@ from shared.events import LOOKING
 
 
 def take(draft: Draft, user: str, *, by: str) -> None:
-    """A person takes it: assignee, levels rest, clock fulfilled, unsent pages called off (rule 3)."""
+    """A person takes it: assignee set, levels paused, clock fulfilled, unsent pages called off (rule 3)."""
     person = by_person.taken(draft, by=by)
     late_trigger.over(draft)
     draft.set(
@@ -30,9 +30,9 @@ def take(draft: Draft, user: str, *, by: str) -> None:
 
 
 def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
-    """Somebody else says who has it: they are asked to look, and whoever had it follows on (rule 13).
+    """Somebody assigns it: the assignee is asked to look, whoever had it follows it (rule 13).
 
-    It counts as taken. When no page to the new assignee arrives, the next level joins (rule 7).
+    It counts as taken. If no page to the new assignee arrives, the next level joins (rule 7).
     """
     had_it, display = draft.incident.assignee, draft.directory.display
     person = by_person.taken(draft, by=by)
@@ -63,7 +63,7 @@ def _by(draft: Draft, actor: str) -> str:
 
 
 def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
-    """Nobody has it any more: the level on which it stands is asked again (rule 3)."""
+    """Nobody has it any more: its level is asked again (rule 3)."""
     had_it = draft.incident.assignee
     draft.set(status="triggered", assignee="", duty=None)
     draft.touch()
@@ -78,7 +78,7 @@ def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
 
 
 def rest(draft: Draft, by: str) -> None:
-    """A machine acknowledges: no assignee, the levels rest for a while (rule 3)."""
+    """A machine acknowledges: no assignee, and the levels pause for a while (rule 3)."""
     by_person.taken(draft, by=by)
     late_trigger.over(draft)
     draft.set(status="acknowledged", acknowledged=Acknowledged(draft.now, by_machine=True))
@@ -93,7 +93,7 @@ def rest(draft: Draft, by: str) -> None:
 
 
 def tell_who_had_it(draft: Draft, name: str, text: str) -> None:
-    """Others are asked now: whoever had it hears that, unless they did it themselves or are asked again."""
+    """Tell whoever had it that others are asked now, unless they did it themselves or are asked again."""
     asked = any(page.recipient == user(name) for page in draft.pages)
     if name in draft.live.spec.users and f"user:{name}" != draft.actor and not asked:
         draft.tell(user(name), "inform", text=text, reason="it was assigned to you")

@@ -1,4 +1,4 @@
-"""Times in which the levels rest although nobody has solved it: waiting and snooze (POLICY.md, rule 9).
+"""Waiting and snooze: the levels stand still although nothing is solved (POLICY.md, rule 9).
 
 Both need an end (rule 6). Snooze stops levels, never clocks; waiting stops levels, and the clocks whose SLA
 says so. A rise in priority ends both.
@@ -15,12 +15,12 @@ from services.router.domain.model.parts import Snooze, Waiting
 from services.router.domain.model.reason import Reason
 from services.router.domain.sla import clocks
 
-ENDS_AFTER: Final = timedelta(days=1)  # rule 6: waiting needs an end; an event names none
+ENDS_AFTER: Final = timedelta(days=1)  # rule 6: waiting needs an end, and an event names none
 _RULE = Reason("rule 9")
 
 
 def wait(draft: Draft, party: str, until: datetime) -> None:
-    """Waiting stops the levels, and the clocks that say so."""
+    """Wait: stops the levels, and the clocks that say so."""
     before = draft.incident.waiting_for
     draft.set(waiting=Waiting(party, until))
     if before == party:
@@ -32,7 +32,7 @@ def wait(draft: Draft, party: str, until: datetime) -> None:
 
 
 def snooze(draft: Draft, until: datetime) -> None:
-    """Snooze stops the levels; every clock and every point goes on."""
+    """Snooze: stops the levels; every clock and point goes on."""
     draft.set(snooze=Snooze(until, draft.actor))
     _stop(draft, "snoozed")  # a point may have asked a level meanwhile
     draft.say("snoozed", f"snoozed until {_moment(until)}; the clocks go on", _RULE)
@@ -44,14 +44,14 @@ def _moment(at: datetime) -> str:
 
 
 def _stop(draft: Draft, why: Literal["snoozed", "waiting"]) -> None:
-    """The levels stand still; what has not been sent of a level's pages is called off."""
+    """Stop the levels, and call off their pages that have not been sent."""
     draft.set_chain(due=None)
     if draft.incident.status == "triggered" and draft.incident.pages:
         draft.settle(why, draft.actor)
 
 
 def resume(draft: Draft, why: str) -> None:
-    """The waiting is over: paused clocks go on, the level that stood still has its full time again."""
+    """The waiting is over: paused clocks go on, the level has its full time again."""
     party = draft.incident.waiting_for
     draft.set(waiting=None)
     clocks.pause_or_go_on(draft)
@@ -61,13 +61,13 @@ def resume(draft: Draft, why: str) -> None:
 
 
 def wake(draft: Draft, why: str) -> None:
-    """The snooze is over: the level that stood still has its full time again."""
+    """The snooze is over: the level has its full time again."""
     rouse(draft, why)
     _go_on(draft, "the snooze is over")
 
 
 def _go_on(draft: Draft, cause: str) -> None:
-    """Unless something else still stops them, the levels go on."""
+    """The levels go on, unless something else still stops them."""
     if draft.incident.status == "acknowledged":
         delivery_reports.go_on(draft, cause=cause)
     elif draft.incident.chain.due is None and not draft.stands_still:
@@ -75,7 +75,7 @@ def _go_on(draft: Draft, cause: str) -> None:
 
 
 def end(draft: Draft, why: str) -> None:
-    """Neither waits nor sleeps any longer: a person says so, or its priority rose."""
+    """End waiting and snooze: a person says so, or the priority rose."""
     if draft.incident.waiting is not None:
         rouse(draft, why)
     elif draft.incident.snooze is not None:
@@ -85,7 +85,7 @@ def end(draft: Draft, why: str) -> None:
 
 
 def rouse(draft: Draft, why: str) -> None:
-    """No longer snoozed; whoever calls this says what the levels do now."""
+    """End the snooze; the caller decides what the levels do now."""
     if draft.incident.snooze is not None:
         draft.set(snooze=None)
         draft.say("resumed", f"no longer snoozed: {why}", _RULE)

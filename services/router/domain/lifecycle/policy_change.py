@@ -1,6 +1,6 @@
-"""An incident takes over the policy in force, because a person says so (POLICY.md, rule 17).
+"""Moving an incident to the policy in force because a person says so (POLICY.md, rule 17).
 
-It stays where it stands when the new policy has a level of that name; otherwise it is routed anew.
+It stays on its level if the new policy has one of that name; otherwise it is routed again.
 """
 
 from msgspec.structs import replace
@@ -17,10 +17,10 @@ _RULE = "rule 17: the current policy is re-applied"
 
 
 def reapply(draft: Draft, *, cause: str) -> None:
-    """Priority, SLA, levels and points by the policy in force; clocks keep the time that has passed."""
+    """Apply the policy in force to priority, SLA, levels and points; clocks keep the time that has passed."""
     old, level, before = draft.bundle, draft.level_name, draft.incident
     reason = Reason(_RULE, values={"from": old.hash, "to": draft.live.hash})
-    clocks.notice(draft)  # by the calendars that held so far
+    clocks.notice(draft)  # by the calendars that applied so far
     points = _points(draft, old.policies[draft.incident.chain.policy], draft.live)
     draft.follow_bundle(draft.live)
     draft.set(points=points)
@@ -28,7 +28,7 @@ def reapply(draft: Draft, *, cause: str) -> None:
     draft.change("policy")
     stays = _stays(draft, level)
     if not stays:
-        draft.set_chain(policy="", entered=())  # not routed yet, under this policy
+        draft.set_chain(policy="", entered=())  # not routed yet under this policy
     classify.set_tier(draft)
     classify.set_priority(draft)
     classify.choose_sla(draft, anew=True)
@@ -40,7 +40,7 @@ def reapply(draft: Draft, *, cause: str) -> None:
 
 
 def _points(draft: Draft, old: EscalationPolicy, live: CompiledBundle) -> dict[str, PointState]:
-    """What the points have done so far, by their names."""
+    """What the points have done so far, by name."""
     new = live.policies.get(old.name)
     if new is None:
         return {}
@@ -51,7 +51,7 @@ def _points(draft: Draft, old: EscalationPolicy, live: CompiledBundle) -> dict[s
 
 
 def _stays(draft: Draft, level: str) -> bool:
-    """Whether it can stay on the level of this name, or at `finally`; its time goes on as it was promised."""
+    """Whether it can stay on the level of this name, or at `finally`; its time goes on as promised."""
     position = draft.incident.chain
     policy = draft.bundle.policies.get(position.policy)
     if policy is None:
@@ -77,7 +77,7 @@ def _stays(draft: Draft, level: str) -> bool:
 def _routed_anew(draft: Draft, cause: str) -> None:
     incident = draft.incident
     chosen = draft.bundle.routes.first(draft.activation)
-    if chosen.rule is None:  # the loader promises a last route that matches everything
+    if chosen.rule is None:  # the loader guarantees a last route that matches everything
         raise LookupError("no route matches: the last route must match everything")
     route, taken = chosen.rule.spec, incident.status == "acknowledged"
     chain.enter(

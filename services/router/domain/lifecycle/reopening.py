@@ -1,4 +1,4 @@
-"""What was resolved comes back: by its key, by a person, by a customer who refused (POLICY.md, rule 15)."""
+"""Reopening: by its key, by a person, by a customer who refused (POLICY.md, rule 15)."""
 
 from msgspec.structs import replace
 
@@ -15,7 +15,7 @@ _RULE = Reason("rule 15")
 
 
 def by_event(draft: Draft, event: IncidentEvent, *, why: str) -> None:
-    """The same key was triggered again soon enough: whoever had it is paged first."""
+    """The same key was triggered again in time: whoever had it is paged first."""
     draft.actor = sender(event)
     draft.set(events=draft.incident.events + 1)
     known = _triggered_again(draft, why, _RULE)
@@ -32,7 +32,7 @@ def by_person(draft: Draft, *, why: str, reason: Reason) -> None:
 
 
 def one_level_up(draft: Draft, *, why: str, reason: Reason) -> None:
-    """It was refused: the level above the one that solved it is paged; the ones below have had their turn."""
+    """It was refused: page the level above the one that solved it; those below have had their turn."""
     before = draft.incident.chain
     known = _triggered_again(draft, why, reason)
     draft.follow(known)
@@ -44,7 +44,7 @@ def one_level_up(draft: Draft, *, why: str, reason: Reason) -> None:
 
 
 def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
-    """Back to triggered: the clock to resolve goes on, points count anew. Returns who had it."""
+    """Back to triggered: the clock to resolve goes on, points start afresh. Returns who had it."""
     incident, by_share = draft.incident, {rule.where for rule in draft.policy.shares}
     draft.set(
         status="triggered",
@@ -58,10 +58,10 @@ def _triggered_again(draft: Draft, why: str, reason: Reason) -> str:
         confirmed=None,
         solved_at="",
         avoided=False,
-        paged=(),  # who was paged is counted anew, and how bad it was
+        paged=(),  # who was paged, and how bad it was, count from here
         severest=None,
         kinds=(),
-        suppression=None,  # of what held when it was resolved: what holds now is asked next
+        suppression=None,  # what held when it was resolved is over; what holds now is checked next
         points={where: state for where, state in incident.points.items() if where in by_share},
         chain=replace(
             incident.chain,

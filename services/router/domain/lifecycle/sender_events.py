@@ -1,4 +1,4 @@
-"""What an event of its sender does to an incident that stands (POLICY.md, rules 3, 9, 14, 16)."""
+"""What its sender's events do to an existing incident (POLICY.md, rules 3, 9, 14, 16)."""
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.names import sender
@@ -34,7 +34,7 @@ def repeat(draft: Draft, event: IncidentEvent) -> None:
 
 
 def _has_ended(draft: Draft) -> bool:
-    """Whether its sender said that it is over, so that a trigger's time is held against that (rule 16)."""
+    """Whether its sender said that it ended, so that a trigger's time is compared with that (rule 16)."""
     return draft.incident.ended_itself or draft.incident.late is not None
 
 
@@ -50,7 +50,7 @@ def update(draft: Draft, event: IncidentEvent) -> None:
 
 
 def acknowledge(draft: Draft, event: IncidentEvent) -> None:
-    """A machine acknowledges, perhaps with news (rule 3)."""
+    """A machine acknowledges, perhaps with new fields (rule 3)."""
     draft.actor = sender(event)
     draft.set(events=draft.incident.events + 1)
     if draft.incident.status == "triggered":
@@ -61,7 +61,7 @@ def acknowledge(draft: Draft, event: IncidentEvent) -> None:
 
 
 def note(draft: Draft, event: IncidentEvent) -> None:
-    """A sender's remark."""
+    """Record a sender's remark."""
     draft.actor = sender(event)
     draft.set(events=draft.incident.events + 1)
     draft.say("note", event.description or event.title or "(empty note)")
@@ -69,7 +69,7 @@ def note(draft: Draft, event: IncidentEvent) -> None:
 
 
 def resolve(draft: Draft, event: IncidentEvent) -> None:
-    """Whoever reported it says that it is over."""
+    """The sender says that it is over."""
     draft.actor = sender(event)
     draft.set(events=draft.incident.events + 1)
     event_fields.notes(draft, event)
@@ -82,9 +82,9 @@ def resolve(draft: Draft, event: IncidentEvent) -> None:
 
 
 def refresh(draft: Draft, event: IncidentEvent, *, moves: bool = True) -> set[str]:
-    """Take over what the event says, and ask again for tier, priority, SLA and (`moves`) competence.
+    """Take over the event's fields and re-evaluate tier, priority, SLA and (`moves`) competence.
 
-    Waiting comes first, so that nobody is paged for what is about to wait. Returns what changed.
+    Waiting comes first, so that nobody is paged for an incident that is about to wait. Returns what changed.
     """
     event_fields.notes(draft, event)
     before = draft.incident

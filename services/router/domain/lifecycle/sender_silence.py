@@ -1,9 +1,9 @@
-"""What its sender forgot: a silence resolves an incident, or somebody is asked about it (POLICY.md, rule 22).
+"""When its sender goes quiet: the incident is resolved, or somebody is asked about it (POLICY.md, rule 22).
 
-The rule is that of the integration in the policy in force. The time counts from the last event of the key,
-and anew from the end of whatever kept the incident still or closed; only while Ladder hears what senders say.
-Where nothing proves that they can come in, nothing is resolved by a silence: it is asked. Somebody is asked
-once a silence: the next event begins another one.
+The rule is the integration's in the policy in force. The time counts from the key's last event, and again
+from the end of whatever kept the incident still or closed; only while Ladder can hear senders. Where nothing
+proves that they can get through, silence resolves nothing: somebody is asked instead. That happens once per
+silence; the next event begins another one.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -25,8 +25,8 @@ from services.router.domain.model.reason import Reason
 from services.router.domain.muting import grouping
 from shared.events import BY_SILENCE, LOOKING, IncidentEvent, RelatedChanged
 
-NAMED_WITHIN: Final = timedelta(minutes=1)  # by events that are still under way when a group is over
-_SOONEST: Final = timedelta(seconds=10)  # until it is asked again whether Ladder has listened that long
+NAMED_WITHIN: Final = timedelta(minutes=1)  # events on their way may still name members
+_SOONEST: Final = timedelta(seconds=10)  # before checking again whether Ladder has listened for that long
 _LATEST: Final = timedelta(minutes=5)
 _RULE: Final = "rule 22: what its sender forgot"
 _UNPROVEN: Final = ", or could not reach Ladder (that is not known without canaries)"
@@ -37,21 +37,21 @@ _STILL: Final = "whether it still stands is asked"
 
 
 class Silence(msgspec.Struct, frozen=True):
-    """A rule that is not yet done with for this silence, and when the silence is long enough for it."""
+    """A rule that still applies to this silence, and when the silence is long enough for it."""
 
     at: datetime
     since: datetime
     length: timedelta
     proven: bool  # Ladder has listened up to then
     resolves: bool
-    unproven: bool  # it would resolve, and nothing proves that its sender could be heard
+    unproven: bool  # it would resolve, but nothing proves that its sender could be heard
 
 
 # --- what the sender says ---------------------------------------------------------------------------------
 
 
 def spoke(draft: Draft) -> None:
-    """An event of its key: whatever was asked about its silence is answered."""
+    """An event of its key: what was asked about its silence is answered."""
     incident, event = draft.incident, draft.event
     assert event is not None
     draft.set(
@@ -65,7 +65,7 @@ def spoke(draft: Draft) -> None:
 
 
 def date(draft: Draft) -> None:
-    """One of an earlier release: its last event was not later than what was decided last."""
+    """Date an incident of an earlier release: its last event was no later than its last decision."""
     draft.set(last_event_at=draft.incident.decided_at)
 
 
@@ -77,7 +77,7 @@ def begin_anew(draft: Draft) -> None:
 
 
 def overruled(draft: Draft) -> None:
-    """A person reopened it: it stands although its sender says nothing."""
+    """A person reopened it: it stays open although its sender is silent."""
     if draft.is_open and not draft.initial.is_open:
         draft.set(said_to_stand=True)
 
@@ -95,7 +95,7 @@ def answered(draft: Draft, user: str, who: str) -> None:
 
 
 def _ends_at(draft: Draft) -> datetime | None:
-    """When a silence is its end; as long as that is not proven, when it is asked again whether it is."""
+    """When the silence ends it; while that is not proven, when to check again."""
     found = _silence(draft)
     return _long_enough(draft, found) if found is not None and found.resolves else None
 
@@ -111,7 +111,7 @@ def _end(draft: Draft) -> None:
 
 
 def _asked_at(draft: Draft) -> datetime | None:
-    """When somebody is to be asked, or a silence is looked at of which nobody can be asked now."""
+    """When somebody is to be asked, or to look again when nobody can be asked now."""
     found, doubt = _silence(draft), draft.incident.doubt
     asks = found is not None and not found.resolves
     coming = [doubt.at] if doubt is not None else []
@@ -156,7 +156,7 @@ def _long_enough(draft: Draft, found: Silence) -> datetime:
 
 
 def _can_be_asked(draft: Draft) -> bool:
-    """Not what stands still, and not before its first level was asked at all."""
+    """Not while it stands still, nor before its first level has been asked."""
     incident = draft.incident
     if draft.stands_still or incident.still_asked or incident.said_to_stand:
         return False
@@ -186,7 +186,7 @@ def _silence(draft: Draft) -> Silence | None:
 
 
 def _cause(draft: Draft, found: Silence) -> str:
-    """What is told of it."""
+    """The reason in words."""
     incident, length = draft.incident, span(found.length)
     unproven = _UNPROVEN if found.unproven else ""
     if incident.ended_itself:
@@ -248,17 +248,17 @@ def _ask_assignee(draft: Draft, cause: str, reason: Reason) -> None:
 
 
 def of_group(integration: str, group: str) -> str:
-    """What the shell looks siblings up by."""
+    """The value by which the shell looks up siblings."""
     return msgspec.json.encode([integration, group]).decode()
 
 
 def with_siblings(
     decision: Decision, incident: Incident | None, event: IncidentEvent, now: datetime
 ) -> Decision:
-    """The decision, and word to the open incidents of a group that is over and was cut.
+    """The decision, and a message to the open incidents of a group that is over and was cut.
 
-    `incident` is the one before the decision. A group whose earlier posts were cut may be over without a
-    word about what was cut from those.
+    `incident` is the one before the decision. A group whose earlier posts were cut may be over without naming
+    those that were left out.
     """
     cut = event.left_out > 0 or (incident is not None and incident.alert_group_cut)
     if not (event.alert_group_over and event.alert_group and cut):
@@ -277,7 +277,7 @@ def with_siblings(
 
 
 def unnamed(draft: Draft, message: RelatedChanged) -> None:
-    """Its group is over and did not name it, or so says a member of the incident's own."""
+    """Its group is over without naming it, or so a member of its own group says."""
     incident, values = draft.incident, message.values
     if not incident.is_open or incident.still_asked or incident.doubt is not None:
         return
@@ -289,7 +289,7 @@ def unnamed(draft: Draft, message: RelatedChanged) -> None:
     if incident.last_event_at is not None and incident.last_event_at > _moment(values):
         return  # named since
     if incident.ended_itself:
-        return  # named, and kept open by those who are grouped under it: of them it is asked
+        return  # named, and kept open by those grouped under it: they are asked about
     doubt = f"its alert group is over and did not name it{values.get('left_out', '')}"
     if incident.parent:
         draft.set(still_asked=True)

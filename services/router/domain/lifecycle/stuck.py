@@ -1,4 +1,4 @@
-"""An error inside a decision: it is decided again after a while (POLICY.md, rule 18)."""
+"""When a decision fails: it is tried again after a while (POLICY.md, rule 18)."""
 
 from operator import attrgetter
 from typing import Final

@@ -1,4 +1,4 @@
-"""Resolved and closed: the status, and what ends with it (POLICY.md, rules 6, 8, 15, 21)."""
+"""Resolving and closing: the status, and what ends with it (POLICY.md, rules 6, 8, 15, 21)."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from services.router.domain.sla import clocks
 
 
 def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, person: bool = False) -> None:
-    """Solved, by a person or not: clocks fulfilled, pages called off, whoever was asked hears of it."""
+    """Resolve it, by a person or not: clocks fulfilled, pages called off, those asked are told."""
     draft.by_person = draft.by_person or person
     avoided, held = grace.is_enough(draft.incident, draft.policy), draft.incident.late
     draft.set(
@@ -38,14 +38,14 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, p
         return  # nobody heard that it came back
     for name in dict.fromkeys([draft.incident.assignee, *draft.incident.followers]):
         if name in {"", by.removeprefix("user:")} or paged_people.has(draft, name):
-            continue  # whoever was paged hears with all the others who were
+            continue  # they hear of it with everybody else who was paged
         if name in draft.live.spec.users:
             told = draft.sentence("resolved")
             draft.tell(user(name), "resolved", text=told, reason="you have it or follow it")
 
 
 def close(draft: Draft, *, why: str, reason: Reason) -> None:
-    """The end: nothing is due any more."""
+    """Close it: nothing is due any more."""
     draft.set(status="closed", closed_at=draft.now)
     draft.set_chain(due=None, state="resting")
     draft.say("closed", f"closed: {why}", reason)

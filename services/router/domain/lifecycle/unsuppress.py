@@ -1,4 +1,4 @@
-"""The end of a suppression: what still stands is paged or dropped (POLICY.md, rule 11)."""
+"""The end of a suppression: what is still open is paged or dropped (POLICY.md, rule 11)."""
 
 from operator import attrgetter
 from typing import Final
@@ -16,7 +16,7 @@ from services.router.domain.sla import clocks
 
 
 def check(draft: Draft) -> None:
-    """Whether what suppresses an open incident still does; otherwise it is over with."""
+    """End the suppression of an open incident if nothing suppresses it any more."""
     quiet = suppression.find(draft)
     if quiet is not None:
         suppression.go_on(draft, quiet)
@@ -35,14 +35,14 @@ ENDS: Final = Moment(
 
 
 def _is_dropped(draft: Draft) -> bool:
-    """Only what is over by itself drops what still stands, and never what somebody has taken."""
+    """Whether it is dropped: only when the suppression ended by itself and nobody has taken it."""
     by = draft.incident.suppression
     over = by is not None and by.then == "drop" and draft.now >= by.until
     return over and not draft.incident.assignee
 
 
 def _drop(draft: Draft) -> None:
-    """It ends as quietly as it stood: what dropped it stays on the record."""
+    """Resolve it as quietly as it stood; what dropped it stays on record."""
     by = draft.incident.suppressed_by
     draft.actor = LADDER
     clocks.cancel_all(draft, f"dropped at the end of {by}")
@@ -60,7 +60,7 @@ def _end(draft: Draft) -> None:
     draft.say("awake", f"{by} is over and it still stands: notifying begins", reason, LADDER)
     draft.change("awake")
     if unheard:
-        draft.change("opened")  # whoever subscribed has heard nothing of it so far
+        draft.change("opened")  # subscribers have heard nothing of it so far
     if incident.assignee in draft.live.spec.users and not draft.is_muted:
         text = f"{by} is over and it still stands: it is assigned to you."
         draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
@@ -68,7 +68,7 @@ def _end(draft: Draft) -> None:
 
 
 def go_on(draft: Draft, *, cause: str) -> None:
-    """Its levels climb again, unless something else keeps them still or somebody has it."""
+    """The levels move again, unless something else stops them or somebody has it."""
     if draft.stands_still:
         return
     if draft.incident.status == "acknowledged":

@@ -1,8 +1,9 @@
-"""What grows worse is news for whoever has it (POLICY.md, rule 14).
+"""An incident that gets worse is news for its assignee (POLICY.md, rule 14).
 
-Priority, severity or kind: each rise is told once, loud where it became loud by it. A severity or a kind that
-goes back and forth is news only when it is worse than ever in this opening. Nobody else is paged by it alone.
-While only a machine has acknowledged it nobody would hear: its rest ends, and the level is asked again.
+Priority, severity or kind: each rise is told once, loudly if it made the incident loud. A severity or kind
+that goes back and forth is news only when it is worse than ever since the incident opened. It pages nobody
+else by itself. While only a machine has acknowledged it nobody would hear: the pause ends, and the level is
+asked again.
 """
 
 from collections.abc import Iterator
@@ -17,12 +18,12 @@ from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
 
 THROUGH: Final = "worse"
-_PLAIN: Final = "incident"  # of no kind in particular: becoming that is no news
+_PLAIN: Final = "incident"  # no kind in particular: a change to it is no news
 _KINDS_KEPT: Final = 20
 
 
 def check(draft: Draft) -> None:
-    """Tell the assignee of what this decision made worse, unless they did it themselves; else ask again."""
+    """Tell the assignee what this decision made worse, unless they did it; else ask the level again."""
     before, incident = draft.initial, draft.incident
     if not before.version or not incident.is_open:
         return
@@ -38,7 +39,7 @@ def _a_machine_has_it(incident: Incident) -> bool:
 
 
 def _ask_again(draft: Draft, rises: str) -> None:
-    """A machine acknowledged something lesser: its rest is over. What stands still goes on standing."""
+    """What a machine acknowledged has become worse: end the pause, unless it stands still."""
     reason = Reason("rule 14: growing worse ends a machine's rest", values={"rises": rises})
     if draft.stands_still:
         why = draft.incident.suppressed_by or f"it is {draft.stands_still}"
@@ -58,7 +59,7 @@ def _severity(draft: Draft) -> Iterator[str]:
     before, now = draft.initial.severity, draft.incident.severity
     if now == before or now is None:
         return
-    worst = draft.incident.severest or before or "error"  # one that was never given counts as error
+    worst = draft.incident.severest or before or "error"  # one without a severity counts as an error
     is_worse = classify.OF_SEVERITY[now] < classify.OF_SEVERITY[worst]
     draft.set(severest=now if is_worse else worst)
     if is_worse:
@@ -97,6 +98,6 @@ def _tell(draft: Draft, rises: str) -> None:
 
 
 def _became_loud(draft: Draft) -> bool:
-    """Whether the rules for `high` apply now and did not before; where that cannot be told, they do."""
+    """Whether the rules for `high` apply now and did not before; if that cannot be evaluated, they do."""
     loud = draft.live.loud
     return loud is not None and draft.loud and loud.evaluate(draft.seen_before(draft.initial)) is False

@@ -1,1 +1,1 @@
-"""The values that rules talk about: the incident, what reaches it, what surrounds it, what comes of it."""
+"""The values that rules work on: the incident, its signals, its context, and the decision."""

@@ -1,4 +1,4 @@
-"""One promise of an SLA, as the incident keeps it: the goal, and the stretches in which its time ran."""
+"""One SLA clock of an incident: its goal, and the stretches in which its time ran."""
 
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
@@ -27,19 +27,18 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target: str
     goal: float
     state: ClockState = "running"
-    breached: bool = False  # what is promised now was not kept
+    breached: bool = False  # the current promise was not kept
     intervals: tuple[Interval, ...] = ()
     thresholds: tuple[float, ...] = ()  # shares of the goal already acted on or recorded (0.8, 1.0)
     warn_at: tuple[float, ...] = ()
     pause_while: tuple[str, ...] = ()
     sla: str = ""
     calendar: str = "always"
-    breaches: int = (
-        0  # how often a promise of this target was broken: this one, an earlier one, a period of `update`
-    )
-    took: float | None = None  # seconds that had counted when it was fulfilled or cancelled
+    # How often this target's promise was broken: the current one, an earlier one, a period of `update`.
+    breaches: int = 0
+    took: float | None = None  # seconds counted until it was fulfilled or cancelled
     by: Whose = "anybody"  # whose act keeps it
-    reminded: int = 0  # `update`: how many of its periods have passed in silence
+    reminded: int = 0  # `update`: how many of its periods have passed without one
 
     @property
     def times_broken(self) -> int:
@@ -47,11 +46,11 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return max(self.breaches, int(self.breached))
 
     def is_used_up(self, passed: float) -> bool:
-        """Whether the goal is reached when so many seconds have counted."""
+        """Whether the goal is reached after this many counted seconds."""
         return passed + TOLERANCE >= self.goal
 
     def elapsed(self, now: datetime, calendars: Calendars) -> float:
-        """Seconds of its calendar's time that counted up to now."""
+        """Seconds of its calendar's time counted up to now."""
         if self.took is not None:
             return self.took
         hours, seconds = named(calendars, self.calendar), 0.0
@@ -60,9 +59,9 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return seconds
 
     def reaches(self, share: float, calendars: Calendars) -> datetime | None:
-        """When this share of the goal is used up if nothing changes; in the past when it is used up already.
+        """When this share of the goal is used up if nothing changes; in the past when it already is.
 
-        None unless the clock runs, and when its calendar does not open for so long in the next 10 years.
+        None unless the clock runs, or when its calendar does not open for that long within 10 years.
         """
         if self.state != "running":
             return None
@@ -75,7 +74,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return None
 
     def snapshot(self, now: datetime, calendars: Calendars) -> ClockSnapshot:
-        """The clock as others see it."""
+        """The clock as messages and the API show it."""
         elapsed = self.took if self.took is not None else self.elapsed(now, calendars)
         broken_in_all = max(self.breaches, int(self.breached))
         broken = self.breached and (self.state not in LIVE or self.is_used_up(elapsed))

@@ -1,4 +1,4 @@
-"""A bundle made ready to decide by: its conditions compiled, each list of rules as one list of conditions."""
+"""A bundle ready to decide by: conditions compiled, each list of rules evaluated in one go."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ Spec = TypeVar("Spec")
 ALWAYS_TRUE = "true"
 _COUNTED: Final = frozenset({"events", "reopened"})  # names whose values change with a mere repeat
 _UPSTREAM_KEPT: Final = 50
-_LOSERS_TOLD = 6  # of a long list of rules only the nearest losers are named, the rest is counted
+_LOSERS_TOLD = 6  # nearest losers that a long list names; the rest are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Rule(Generic[Spec]):
 
 
 class Chosen(msgspec.Struct, Generic[Spec], frozen=True):
-    """The rule that applies (None: none did), and what the ones before it said."""
+    """The rule that applies (None: none did), and what those before it said."""
 
     rule: Rule[Spec] | None
     instead_of: tuple[str, ...]
@@ -66,7 +66,7 @@ class Rules(Generic[Spec]):
     rules: tuple[Rule[Spec], ...]
     conditions: Conditions
     numbered: tuple[int, ...]  # which rules the conditions belong to
-    lost: tuple[tuple[str, ...], ...]  # by the winner's number: what is said of the ones before it
+    lost: tuple[tuple[str, ...], ...]  # by the winner's number: what is said of those before it
 
     def outcomes(self, activation: Activation) -> Sequence[Evaluation]:
         """One outcome a rule, in order."""
@@ -76,7 +76,7 @@ class Rules(Generic[Spec]):
         evaluated = self.conditions.evaluate(activation)
         if count == rules:
             return evaluated
-        if self.numbered[-1] == count - 1:  # the usual case: what matches everything stands at the end
+        if self.numbered[-1] == count - 1:  # the usual case: the rule that matches everything comes last
             return [*evaluated, *[True] * (rules - count)]
         said: list[Evaluation] = [True] * rules
         for number, outcome in zip(self.numbered, evaluated, strict=True):
@@ -168,17 +168,17 @@ class CompiledBundle:
     calendars: Calendars
     rotating: tuple[tuple[str, str], ...]  # policy and level of each round_robin
     subscriptions: Rules[Subscription]
-    heard: frozenset[str]  # events that some subscription asks for
+    heard: frozenset[str]  # events that some subscription wants
     names: frozenset[str]  # every name that a condition mentions: `priority`, `customer.id`, `attributes`, …
-    restless: bool  # priorities or SLAs ask for what changes although the sender says nothing new
+    restless: bool  # priorities or SLAs depend on values that change with a mere repeat
     grouping: Rules[Grouping]
     suppress: Rules[Suppression]  # by their `when`
     causes: Rules[Suppression]  # those with `while_open`, by that
     upstream: dict[str, tuple[str, ...]]  # by service: what it depends on, the nearest first
-    customers: dict[str, str]  # id by name and by each `match`, in small letters; the first one wins
+    customers: dict[str, str]  # id by name and by each `match`, in lower case; the first one wins
     listens: bool  # some integration's silence means something
     planned: bool  # some rule suppresses at planned times
-    ends_by_silence: bool  # for one of them it is the end
+    ends_by_silence: bool  # for one of them it means the end
 
 
 class _Compiler:
@@ -238,7 +238,7 @@ def _by_target(points: Iterable[Rule[Point]]) -> dict[str, tuple[tuple[float, Ru
 
 
 def _path(where: str) -> str:
-    """Where the condition of a rule stands: `slas[0] gold critical` → `slas[0].when`."""
+    """Where a rule's condition stands: `slas[0] gold critical` → `slas[0].when`."""
     rule = where.partition(" ")[0]
     return rule if rule.endswith(".while_open") else f"{rule}.when"
 

@@ -1,4 +1,4 @@
-"""What a decision needs from outside its incident, as values that the shell has gathered."""
+"""What a decision needs from outside its incident, as values gathered by the shell."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from shared.policy.oncall.schedules import Override
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Somebody wants to hear nothing of what matches, until a time (`/v1/silences`)."""
+    """Notifications for what matches are off until a time (`/v1/silences`)."""
 
     id: str
     when: str
@@ -28,13 +28,13 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """Planned work (`/v1/maintenance`): once from `starts` to `until`, or again and again in `window`."""
+    """Planned work (`/v1/maintenance`): once from `starts` to `until`, or repeatedly in `window`."""
 
     id: str
     name: str
     when: str
     condition: Condition | None
-    then: Then  # with what still stands at the end
+    then: Then  # what happens to incidents still open at the end
     starts: datetime | None
     until: datetime | None
     window: tuple[Window, ...] | None
@@ -43,7 +43,7 @@ class Maintenance:
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What changes from hour to hour and survives every policy change; its revision grows with each."""
+    """What changes from hour to hour and survives policy changes; its revision grows with each change."""
 
     revision: int = 0
     overrides: Mapping[str, Sequence[Override]] = field(default_factory=dict)  # by schedule, by their start
@@ -76,7 +76,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class MergeTarget:
-    """Another incident, as it was when somebody named it: what a merge has to know."""
+    """Another incident as it was when an action named it: what a merge has to know."""
 
     id: str
     title: str
@@ -87,19 +87,19 @@ class MergeTarget:
 
 @dataclass(frozen=True, slots=True)
 class KnownCustomer:
-    """A customer that was added by API or import."""
+    """A customer that was added through the API or an import."""
 
     id: str
     customer: Customer
-    how: str  # how the text that was asked for named it, in words
-    shared_by: Sequence[str] = ()  # several have this name: then nobody is meant by it
+    how: str  # in words, how the text named it
+    shared_by: Sequence[str] = ()  # others of the same name: then nobody is meant
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """From when until when Ladder has heard what senders say, without a break.
+    """From when until when Ladder has heard its senders without a break.
 
-    `proven`: by canaries, that they could come in at all; otherwise only that what came in was read.
+    `proven`: canaries show that they could get through; otherwise only that what came in was read.
     """
 
     since: datetime
@@ -111,18 +111,18 @@ class Heard:
 class Context:
     """What a decision needs from outside its incident."""
 
-    live: CompiledBundle  # the policy in force now: people, schedules, customers, subscriptions
+    live: CompiledBundle  # the policy in force: people, schedules, customers, subscriptions
     remembered_resolve: datetime | None = None  # source time of an orphaned resolve of the same key
     overlay: Overlay = NOTHING_CHANGED
     customers: Mapping[str, KnownCustomer] = field(
         default_factory=dict
     )  # by what was asked for: id, name, mail
-    # By grouping rule and values; None: no group stands. What was not looked up is not in it.
+    # By grouping rule and values; None: there is no group. What was not looked up is absent.
     groups: Mapping[tuple[str, str], Group | None] = field(default_factory=dict)
     causes: Mapping[str, Sequence[Cause]] = field(default_factory=dict)  # by suppression rule
-    rotations: Mapping[tuple[str, str], str] = field(default_factory=dict)  # round_robin: last name asked
+    rotations: Mapping[tuple[str, str], str] = field(default_factory=dict)  # round_robin: the name asked last
     open_by_service: Mapping[str, Sequence[Upstream]] = field(
         default_factory=dict
     )  # open incidents, by service
     merge_targets: Mapping[str, MergeTarget] = field(default_factory=dict)  # by id: what an action names
-    heard: Heard | None = None  # None: all along
+    heard: Heard | None = None  # None: always

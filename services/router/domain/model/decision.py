@@ -1,4 +1,4 @@
-"""What comes out of `decide`: data for the shell to apply, and the reasons to show."""
+"""What `decide` returns: data for the shell to apply, and the reasons to show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An event that meets no incident, kept 7 days; a resolve is held against a late trigger (rule 16)."""
+    """An event without an incident, kept 7 days; a resolve is compared with a late trigger (rule 16)."""
 
     event: IncidentEvent
     reason: str
@@ -45,7 +45,7 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The incident opens a group, or joins the one that stands: to be remembered under rule and values."""
+    """The incident opens or joins a group: to be remembered by rule and values."""
 
     rule: str
     values: str
@@ -66,10 +66,11 @@ class Explains:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Something to tell many incidents, which the shell looks up in bounded steps.
+    """A message to many incidents, which the shell looks up in bounded steps.
 
-    `audience`: `members` of the incident `of`; those `suppressed` by what is called `of`; open ones
-    `matching` the expression `of`; the open `siblings` of an alert group. `message.to` is empty.
+    `audience`: `members` of the incident `of`; those `suppressed` by the rule, silence or maintenance named
+    `of`; open ones `matching` the expression `of`; the open `siblings` of an alert group. `message.to` is
+    empty.
     """
 
     audience: Audience
@@ -80,8 +81,8 @@ class Spread:
 class Decision(msgspec.Struct, frozen=True):
     """The new state of one incident, why, and what to publish.
 
-    `incident` is None when there is none (an orphan). When its id differs from the one that was given in, it
-    is a new incident and the old one stays as it is. `changed` is False when nothing needs storing.
+    `incident` is None when there is none (an orphan). If its id differs from the given one's, it is a new
+    incident and the old one stays as it is. `changed` is False when nothing needs storing.
     """
 
     incident: Incident | None

@@ -1,7 +1,7 @@
-"""The incident: one frozen record that decisions replace, never change.
+"""The incident: one frozen value that decisions replace, never change.
 
 Times are aware UTC; durations are seconds. Its row keeps it as JSON (`stored`); a new field needs a default,
-so that the rows of the last release still read.
+so that rows of the last release can still be read.
 """
 
 from datetime import datetime
@@ -36,15 +36,14 @@ from services.router.domain.model.vocabulary import StandsStill
 from shared.events import Link, Severity, Status, Upstream
 
 OPEN: Final[frozenset[Status]] = frozenset({"triggered", "acknowledged"})
-MUTED: Final[frozenset[StandsStill]] = frozenset(
-    {"grouped", "suppressed"}
-)  # of the reasons to stand still: nobody is told
+# The standstills in which nobody is told.
+MUTED: Final[frozenset[StandsStill]] = frozenset({"grouped", "suppressed"})
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The fields of an incident that stand in its row as they are.
+    """The fields of an incident that its row keeps as they are.
 
-    Not `kw_only`: they are copied by their places, which is five times as fast.
+    Not `kw_only`: they are copied by position, which is five times as fast.
     """
 
     id: str
@@ -56,18 +55,18 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     touched_at: datetime  # the last sign of life from a person or a sender
     decided_at: datetime  # the `now` of the last decision: time never runs backwards
     chain: Chain
-    opened_as: str = ""  # its first title, where it has another one by now
+    opened_as: str = ""  # its first title, if it has another one by now
     description: str = ""
     kind: str = "incident"
     source: str = ""
     severity: Severity | None = None
-    severest: Severity | None = None  # the worst since it differs from what it opened with
-    kinds: tuple[str, ...] = ()  # those that it has been of, once there are several
+    severest: Severity | None = None  # the worst since it differed from the one it opened with
+    kinds: tuple[str, ...] = ()  # every kind it has had, once there are several
     impact: int = 0
     urgency: int = 0
     labels: dict[str, str] = {}
     attributes: dict[str, Any] = {}
-    details: tuple[str, ...] = ()  # of the attributes: what the last event that said all of them named
+    details: tuple[str, ...] = ()  # attribute names from the last event that stated all of them
     links: tuple[Link, ...] = ()
     customer: str = ""
     customer_name: str = ""
@@ -76,46 +75,46 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     service: str = ""
     status: Status = "triggered"
     priority: int = 3
-    pinned: tuple[str, ...] = ()  # fields that a person has set: no event changes them
+    pinned: tuple[str, ...] = ()  # fields set by a person: no event changes them
     assignee: str = ""
     explains: tuple[str, ...] = ()  # suppression rules by which it is the cause of others
-    may_follow_from: tuple[Upstream, ...] = ()  # open incidents of what its service depends on
-    ended_itself: bool = False  # its sender says that it is over; incidents grouped under it still stand
+    may_follow_from: tuple[Upstream, ...] = ()  # open incidents of services that its own depends on
+    ended_itself: bool = False  # its sender says that it ended, but incidents grouped under it are open
     duty: Duty | None = None
-    unsettled: tuple[Asked, ...] = ()  # what was asked through schedules, and is not settled
+    unsettled: tuple[Asked, ...] = ()  # what was asked through schedules and is not settled
     approval: Approval | None = None
     subscribers: tuple[Subscriber, ...] = ()
-    told: tuple[str, ...] = ()  # the policy's subscriptions that heard of it: they hear its end
+    told: tuple[str, ...] = ()  # subscriptions of the policy that heard of it: they hear its end
     avoided: bool = False  # solved while automation had its chance: nobody was paged
-    handed_up: int = 0  # how often it went to another level or policy in all
+    handed_up: int = 0  # how often it went to another level or policy
     solved_at: str = ""  # the name of the level that solved it
     reopened: int = 0
-    person_took_at: datetime | None = None  # when a person first took it in this opening
+    person_took_at: datetime | None = None  # when a person first took it since it opened
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     asked_at: datetime | None = None  # when the assignee was asked whether it was forgotten
-    sla: str = ""  # the one that applies; its name, as in `clocks`
+    sla: str = ""  # the name of the SLA that applies, as in `clocks`
     clocks: tuple[Clock, ...] = ()
     clocks_from: datetime | None = None  # when its clocks began, if not at the opening (rule 11)
-    answered_at: datetime | None = None  # when the customer had the first update
-    told_at: datetime | None = None  # when stakeholders had the last update
+    answered_at: datetime | None = None  # when the customer got the first update
+    told_at: datetime | None = None  # when stakeholders got the last update
     person_answered_at: datetime | None = None  # the same, by a person
     person_told_at: datetime | None = None
-    confirm_asked: int = 0  # how often the customer was asked to confirm, since it was last resolved
+    confirm_asked: int = 0  # times the customer was asked to confirm since it was last resolved
     points: dict[str, PointState] = {}
     pages: tuple[OpenPage, ...] = ()
-    paged: tuple[Paged, ...] | None = None  # in this opening; None: as far as `pages` tell (the last release)
+    paged: tuple[Paged, ...] | None = None  # since it opened; None (the last release): those in `pages`
     pages_made: int = 0
     followers: tuple[str, ...] = ()
-    source_time: datetime | None = None  # of the key's last resolve, as it counts; None: it carried none
+    source_time: datetime | None = None  # of the key's last resolve, as compared; None: it carried none
     late: Late | None = None
-    previous: str = ""  # the incident of the same key before this one
+    previous: str = ""  # the previous incident of the same key
     last_event_at: datetime | None = None  # when its sender last spoke; None in rows of an earlier release
     quiet_from: datetime | None = None  # when what kept it still or closed ended: a silence counts from there
-    still_asked: bool = False  # whether it still stands was asked in this silence
-    said_to_stand: bool = False  # in this silence, by a person
+    still_asked: bool = False  # whether somebody was asked in this silence if it still stands
+    said_to_stand: bool = False  # by a person, in this silence
     alert_group: str = ""  # the group that its sender sends it with
-    alert_group_cut: bool = False  # its sender has left alerts of that group out
+    alert_group_cut: bool = False  # its sender left alerts of that group out
     stuck: Stuck | None = None
     events: int = 1
     version: int = 1
@@ -123,7 +122,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Incident(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """One problem, from its first event to its close: its record, and the parts that it has or has not."""
+    """One problem, from its first event to its close: its record, and the parts that it has or lacks."""
 
     acknowledged: Acknowledged | None = None
     priority_set: PrioritySet | None = None
@@ -147,7 +146,7 @@ class Incident(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def stands_still(self) -> StandsStill:
-        """Why the levels stand still although nobody has solved it, in one word; '' when they climb."""
+        """Why the levels stand still although nothing is solved, in one word; '' when they move."""
         if self.belongs_to is not None:
             return "grouped"
         if self.suppression is not None:
@@ -160,22 +159,22 @@ class Incident(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def suppressed_by(self) -> str:
-        """The rule, silence or maintenance that stops the notifying; '' when nothing does."""
+        """The rule, silence or maintenance that stops notifications; '' when none does."""
         return self.suppression.by if self.suppression is not None else ""
 
     @property
     def waiting_for(self) -> str:
-        """Who is waited for; '' when nobody is."""
+        """The party that is waited for; '' when there is none."""
         return self.waiting.party if self.waiting is not None else ""
 
     @property
     def taken_by_person_at(self) -> datetime | None:
-        """When a person took it in this opening; the first releases did not tell machines apart."""
+        """When a person took it since it opened; the first releases did not tell machines apart."""
         return self.person_took_at or (None if self.by_machine else self.acknowledged_at)
 
     @property
     def acknowledged_at(self) -> datetime | None:
-        """When somebody, or a machine, took it last in this opening."""
+        """When a person or a machine last took it since it opened."""
         return self.acknowledged.at if self.acknowledged is not None else None
 
     @property
@@ -185,7 +184,7 @@ class Incident(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def parent(self) -> str:
-        """The incident that this one is grouped under, or was merged into; '' when it stands for itself."""
+        """The incident that this one is grouped under or was merged into; '' when there is none."""
         match self.belongs_to:
             case Grouped(parent) | Merged(parent):
                 return parent

@@ -1,6 +1,6 @@
-"""What `Draft.set` and `Draft.set_chain` may set, and with what: the fields of an incident, and of its chain.
+"""The fields that `Draft.set` and `Draft.set_chain` accept, with their types.
 
-Type checkers cannot read that off a struct; a test holds the two against each other.
+Type checkers cannot derive them from a struct; a test compares the two.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What an incident is made of, besides its plain fields and its clocks."""
+"""The parts of an incident, beside its plain fields and its clocks."""
 
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -16,7 +16,7 @@ Then: TypeAlias = Literal["page", "drop"]
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where on its ladder the incident stands. `level` is an index; past the last one stands `finally`."""
+    """Where the incident stands on its levels. `level` is an index; past the last one stands `finally`."""
 
     policy: str
     level: int = 0
@@ -24,14 +24,14 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: datetime
     state: ChainState = "climbing"
     due: datetime | None = None
-    ends: datetime | None = None  # one_by_one: when the level's own time is over; None: `since` tells
+    ends: datetime | None = None  # one_by_one: when the level's own time is over; None: derived from `since`
     lowest: int = 0  # the level it started at: no round goes below it
-    entered: tuple[str, ...] = ()  # policies that it has been through
+    entered: tuple[str, ...] = ()  # policies that it has been on
     failed_step_at: datetime | None = None  # the last step taken because pages reached nobody
-    unasked: bool = False  # no level has been paged in this opening: what follows is the lowest one
+    unasked: bool = False  # no level has been paged since it opened: the lowest comes next
     by_name: bool = False  # its level was asked for by name, whatever it handles
     turn: int = 0  # one_by_one: how many of the level's people have been asked
-    calendar: str = ""  # held: the calendar whose opening it waits for; then follows the next level
+    calendar: str = ""  # held: the calendar whose opening it waits for; the next level follows
     grace_due: bool = False  # automation is to have its chance before the first level
 
     @property
@@ -41,7 +41,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A page that was asked for at the current step, or by a point: who was paged, and whether it arrived."""
+    """A page of the current step, or from a point: who was paged, and whether it arrived."""
 
     page_id: str
     name: str
@@ -49,9 +49,9 @@ class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: str = ""
     state: PageState = "sent"
     user: bool = True
-    joins: bool = False  # somebody had taken it already, more people were asked
+    joins: bool = False  # somebody had taken it already and more people were asked
     schedule: str = ""  # the schedule that named the person
-    superseded: bool = False  # it was not sent by some contact: a newer page to them stands for it
+    superseded: bool = False  # not sent to some contact because a newer page to them replaces it
 
     @property
     def looks(self) -> bool:
@@ -60,7 +60,7 @@ class OpenPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Paged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody who was paged in this opening, whatever is asked now; they hear of its end (rule 21).
+    """Somebody paged since it opened, whatever is asked now; they hear of its end (rule 21).
 
     `first` and `since` are versions: of the message with their first page, and of the first page after what
     they heard last.
@@ -68,11 +68,11 @@ class Paged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str
     kind: str = "user"
-    via: str = ""  # of an address: its channel
+    via: str = ""  # for an address: its channel
     first: int
     since: int
     heard: Heard = ""
-    knows: bool = False  # they acted on it or were told of it: whatever became of their pages
+    knows: bool = False  # they acted on it or were told, whatever became of their pages
 
 
 class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,7 +84,7 @@ class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Late(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A trigger from before the last resolve opened or reopened it: until then nobody is paged (rule 16).
+    """A trigger from before the last resolve (re)opened it: until then nobody is paged (rule 16).
 
     `first`: whoever had it and is asked before the levels. `reopens`: it was resolved and counts as reopened.
     """
@@ -95,10 +95,10 @@ class Late(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The assignee has the incident as whoever is on call: at `until` the next one hears of it (rule 20).
+    """The assignee has it as the person on call: at `until` the next one hears of it (rule 20).
 
-    `begins`: when the assignee's shift begins, later for one who was asked as `next:`. `on_call`: who had
-    the schedule when it was asked last.
+    `begins`: when the assignee's shift begins, later for one asked as `next:`. `on_call`: who was on call on
+    the schedule when last checked.
     """
 
     schedule: str
@@ -109,10 +109,10 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody was asked through a schedule and it is not settled: at `until` whoever follows is (rule 20).
+    """Somebody was asked through a schedule and it is not settled: at `until` the next one is (rule 20).
 
-    `begins`: when the shift of `user`, who was asked, begins. `on_call`: who had the schedule when it was
-    asked last. `heard`: the turns in which somebody was asked or told.
+    `begins`: when the shift of `user`, who was asked, begins. `on_call`: who was on call on the schedule when
+    last checked. `heard`: the turns in which somebody was asked or told.
     """
 
     schedule: str
@@ -120,27 +120,27 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: datetime
     begins: datetime | None = None
     on_call: str = ""
-    point: bool = False  # by an escalation point: it is seen, not taken
-    joins: bool = False  # somebody had taken it already, more people were asked
+    point: bool = False  # asked by an escalation point: it is seen, not taken
+    joins: bool = False  # somebody had taken it already and more people were asked
     heard: tuple[str, ...] = ()
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
-    """Somebody, or a machine, has said since when they have it; kept when it is given back (rule 3)."""
+    """Since when a person or a machine has had it; kept when it is given back (rule 3)."""
 
     at: datetime
     by_machine: bool = False
 
 
 class PrioritySet(msgspec.Struct, frozen=True):
-    """A person has set the priority: who, as the timeline names them, and what the rules made of it then."""
+    """A person set the priority: who, as the timeline names them, and the rules' priority at that time."""
 
     by: str
     rules_said: int
 
 
 class Grouped(msgspec.Struct, frozen=True):
-    """It is one problem with another incident, its parent, as long as that one stands (rule 11)."""
+    """It is one problem with another incident, its parent, while that one is open (rule 11)."""
 
     under: str
 
@@ -152,9 +152,9 @@ class Merged(msgspec.Struct, frozen=True):
 
 
 class Members(msgspec.Struct, frozen=True):
-    """The incidents that are grouped under one: how many, and how many of them are open.
+    """The incidents grouped under this one: how many, and how many of them are open.
 
-    `untold` joined since whoever has the parent last heard of such, `told_at`.
+    `untold` have joined since whoever has the parent was last told, at `told_at`.
     """
 
     total: int = 0
@@ -171,7 +171,7 @@ class Confirmed(msgspec.Struct, frozen=True):
 
 
 class Doubt(msgspec.Struct, frozen=True):
-    """Whether it still stands is to be asked at that time, and why (rule 22)."""
+    """When to ask whether it still stands, and why (rule 22)."""
 
     at: datetime
     why: str
@@ -192,9 +192,9 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Suppressed(msgspec.Struct, frozen=True):
-    """What stops the notifying (rule 11): a rule, silence or maintenance, as it is called.
+    """The rule, silence or maintenance that stops notifications (rule 11), by its name.
 
-    `until`: when it is asked again at the latest. `then`: what becomes of the incident when that is over.
+    `until`: when to check again at the latest. `then`: what becomes of the incident when it is over.
     """
 
     by: str
@@ -203,7 +203,7 @@ class Suppressed(msgspec.Struct, frozen=True):
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What somebody with the authority decided about an overrun or a conflict."""
+    """What somebody with the authority decided on an overrun or a conflict."""
 
     decision: Literal["approve", "reject"]
     by: str
@@ -219,7 +219,7 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Stuck(msgspec.Struct, frozen=True, kw_only=True):
-    """An error inside a decision: the incident waits for the next try while `last_resort` is paged."""
+    """A decision failed: the incident waits for the next try while `last_resort` is paged."""
 
     error: str
     since: datetime

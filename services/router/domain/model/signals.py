@@ -1,4 +1,4 @@
-"""What can reach an incident: an event, a due timer, a person's action, a report about a delivery."""
+"""Signals: an event, a due timer, a person's action, a delivery report, another incident's message."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class DeliveryReported:
 
 @dataclass(frozen=True, slots=True)
 class RelatedMessage:
-    """Another incident says something: a member of its group, its cause, what it was merged into."""
+    """A message from another incident: a member of its group, its cause, what it was merged into."""
 
     message: RelatedChanged
 
@@ -62,7 +62,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class ActionArguments:
-    """The arguments of an action; which of them count is its own business. The API bounds their texts."""
+    """The arguments of an action, which picks those that it needs. The API bounds their length."""
 
     note: str = ""
     text: str = ""

@@ -1,4 +1,4 @@
-"""The incident as others see it: in every message, and in the API."""
+"""The incident as messages and the API show it."""
 
 from datetime import datetime
 

@@ -1,7 +1,7 @@
-"""The incident as its row keeps it: flat JSON that replicas of the releases around this one read, too.
+"""The incident as its row keeps it: flat JSON that replicas of neighbouring releases can read, too.
 
-What is a part of the incident is several fields there, and so it stays: SQL reads some of them, and while a
-release is rolled out rows go to and fro between old and new replicas.
+What is one part of the incident is several fields there, and stays so: SQL reads some of them, and during a
+rolling upgrade rows go back and forth between old and new replicas.
 """
 
 from datetime import datetime

@@ -1,14 +1,14 @@
-"""The words in which decisions are put: a closed list of each, so that a misspelt or forgotten one is found.
+"""The words of decisions, each a closed list, so that a misspelt or forgotten one is found.
 
-They are stored, sent and shown: none is renamed. A new kind of entry also needs its place in what messages
-tell (`draft`) and in what a forecast tells (`forecast`).
+They are stored, sent and shown: never rename one. A new kind of entry also needs its place in messages
+(`draft`) and in forecasts (`forecast`).
 """
 
 from typing import Literal, TypeAlias
 
 ClockHappening: TypeAlias = Literal["activate", "pause", "resume", "fulfil", "warn", "breach"]
 
-# Kinds of lines in the timeline.
+# Kinds of timeline entries.
 EntryKind: TypeAlias = (
     ClockHappening
     | Literal[
@@ -113,7 +113,7 @@ Change: TypeAlias = Literal[
     "waiting",
 ]
 
-# Through what somebody is paged; `shared.events.LOOKING` says which of them only ask to look.
+# How a page came about; `shared.events.LOOKING` says which of them only ask to look.
 Through: TypeAlias = Literal[
     "level", "finally", "assignee", "point", "handoff", "worse", "silence", "last_resort"
 ]
@@ -124,5 +124,5 @@ CalledOff: TypeAlias = Literal["taken", "resolved", "merged", "suppressed", "sno
 # Why an action is refused; the API has a status for each.
 RefusalKind: TypeAlias = Literal["forbidden", "conflict", "invalid"]
 
-# Why the levels stand still although nobody has solved it; '' when they climb.
+# Why the levels stand still although nothing is solved; '' when they move.
 StandsStill: TypeAlias = Literal["", "grouped", "suppressed", "snoozed", "waiting", "held"]

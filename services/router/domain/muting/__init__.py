@@ -1,1 +1,1 @@
-"""What keeps an incident quiet while everything is recorded: suppression and grouping (rule 11)."""
+"""What mutes an incident while everything is still recorded: suppression and grouping (rule 11)."""
