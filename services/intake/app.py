@@ -15,7 +15,8 @@ from services.intake.amazon_sns.subscriptions import Subscriptions
 from services.intake.canary import Canary
 from services.intake.formats import CHANGES, FORMATS
 from services.intake.formats.opsgenie import CREATE, DELETE, VERBS
-from services.intake.openapi.paths import PATHS, schemas
+from services.intake.openapi.paths import PATHS
+from services.intake.openapi.schemas import schemas
 from services.intake.paths.events import Alerts, ByBody, ByName, Events
 from services.intake.paths.heartbeats import Heartbeats, OpsgeniePings
 from services.intake.paths.raw_routes import RawRoute

@@ -1,0 +1,97 @@
+"""What the notifier's API is asked and answers."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from services.notifier.domain.delivery import State
+
+
+class InboxMessage(BaseModel):
+    """A message in somebody's stored inbox.
+
+    The link to acknowledge is included for keys that act as this user, and for admins.
+    """
+
+    id: UUID
+    user: str
+    at: datetime
+    event: str
+    title: str
+    text: str
+    reason: str
+    incident_id: str
+    page_id: str
+    links: dict[str, str]
+
+
+class InboxMessages(BaseModel):
+    """Newest first; `next` is the cursor of the following page."""
+
+    items: list[InboxMessage]
+    next: str | None
+
+
+class DeliveryState(BaseModel):
+    """One message to one address. Where it went is named by the contact; the address itself is not shown."""
+
+    id: UUID
+    incident_id: str
+    page_id: str
+    notice_id: str
+    event: str
+    recipient_kind: str
+    recipient: str
+    channel: str
+    contact: str
+    state: State
+    attempts: int
+    reason: str
+    last_error: str
+    next_attempt_at: datetime | None
+    give_up_at: datetime
+    created_at: datetime
+    caused_at: datetime | None
+    first_attempt_at: datetime | None
+    sent_at: datetime | None
+
+
+class DeliveryStates(BaseModel):
+    """Newest first; `next` is the cursor of the following page.
+
+    `partial`: the search stopped before the page was full; it goes on at `next`.
+    """
+
+    items: list[DeliveryState]
+    next: str | None
+    partial: bool = False
+
+
+class Endpoint(BaseModel):
+    """An endpoint that is sent nothing: disabled for good, or until its breaker closes again."""
+
+    endpoint: str
+    state: Literal["disabled", "resting"]
+    since: datetime | None = None
+    until: datetime | None = None
+    reason: str
+
+
+class Endpoints(BaseModel):
+    """Those that are sent nothing now; working endpoints are not listed."""
+
+    items: list[Endpoint]
+    next: None = None
+
+
+class Filters(BaseModel):
+    """Which deliveries are listed; what is left out does not matter."""
+
+    incident: str = Field(default="", max_length=200)
+    page: str = Field(default="", max_length=200)
+    state: list[State] = Field(default=[], description="one or more states")
+    recipient: str = Field(default="", max_length=2_000)
+    limit: int = Field(default=50, ge=1, le=500, description="how many at most")
+    cursor: str = Field(default="", max_length=200, description="`next` of the page before")
