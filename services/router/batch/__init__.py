@@ -1,1 +1,1 @@
-"""One batch, one transaction: signals come in, everything they need is gathered, decided, and applied."""
+"""One batch, one transaction: gather what the signals need, decide, apply."""

@@ -1,4 +1,4 @@
-"""Apply: what a batch has decided is written, one bulk statement a table."""
+"""Apply: write what a batch decided, one bulk statement per table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,8 +37,8 @@ from shared.policy.cel.expressions import ExpressionPlace
 class BatchResult:
     """What came of a whole batch.
 
-    `earliest` is the first due time among what was written, `spreads` whether many are to be told something,
-    `written` what the relay may take over after the commit.
+    `earliest` is the first due time among what was written, `spreads` whether something is to be told to
+    many, `written` what the relay may take over after the commit.
     """
 
     results: Sequence[SignalResult] = ()
@@ -70,7 +70,7 @@ async def apply(connection: AsyncConnection, decided: Decided) -> BatchResult:
 
 
 async def _write_decisions(connection: AsyncConnection, unit: UnitOfWork, levels: Levels) -> Written | None:
-    """Incidents, timeline and outbox in one statement: the way of every page, kept short."""
+    """Incidents, timeline and outbox in one statement: every page comes this way, so keep it short."""
     records = records_of([*unit.messages, *unit.dead_letters])
     parts: list[str] = []
     given: dict[str, Any] = {}
@@ -102,7 +102,7 @@ async def _write_orphans(connection: AsyncConnection, orphans: Sequence[Orphan],
         "keys": [event.dedup_key for event, _ in events],
         "actions": [event.action for event, _ in events],
         "ids": [event.event_id for event, _ in events],
-        "occurred": [late_trigger.counted(event) for event, _ in events],  # what was said stands in `event`
+        "occurred": [late_trigger.counted(event) for event, _ in events],  # what the event said is in `event`
         "reasons": [reason for _, reason in events],
         "events": [codec.json_text(event) for event, _ in events],
     }

@@ -1,7 +1,7 @@
-"""Dead letters as they are stored: of every service, read from their topic, kept for somebody to decide.
+"""The dead letters of every service, read from their topic and kept until somebody decides on them.
 
 What the router itself sets aside is noted in the same transaction; the topic brings the rest of it, and the
-letters of the notifier. One whose record is larger than the log takes holds only its beginning
+notifier's letters. A letter whose record is too large for the log holds only its beginning
 (`shared.eventlog.dead_letters`) and cannot be replayed.
 """
 
@@ -47,7 +47,7 @@ TOPICS: Final = (INCIDENTS, ESCALATIONS, DELIVERIES)
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter. `key`, `headers` and `value` are None where the log has not brought them."""
+    """One dead letter. `key`, `headers` and `value` are None until the log has brought them."""
 
     id: str
     at: datetime
@@ -63,18 +63,18 @@ class Letter:
     decided_at: datetime | None
     decided_by: str
     note: str
-    kept: int | None  # bytes of the value that are here
+    kept: int | None  # bytes of the value that are kept
     key: bytes | None = None
     headers: bytes | None = None
     value: bytes | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether all of the record is here."""
+        """Whether all of the record is kept."""
         return self.kept is not None and self.kept == self.size
 
     def record(self) -> Record:
-        """The record as it was, with a mark by which a receiver knows that it is meant to come again."""
+        """The record as it was, with a mark that tells receivers that it is meant to come again."""
         assert self.key is not None
         assert self.headers is not None
         assert self.value is not None
@@ -84,7 +84,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What somebody made of it."""
+    """What somebody decided about it."""
 
     state: State
     by: str
@@ -93,7 +93,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which letters; empty means any. `after`: behind this one, newest first."""
+    """Which letters; empty means any. `after`: those behind this one, newest first."""
 
     states: Sequence[State]
     topic: str
@@ -103,7 +103,7 @@ class Wanted:
 
 
 async def accept(engine: Engine, records: Sequence[Received]) -> None:
-    """Keep the letters of a batch, and tell of those of other services. Raises what is nobody's fault."""
+    """Store a batch of letters, and open incidents for other services'. Raises what is nobody's fault."""
     letters = [letter for record in records if (letter := _read(record)) is not None]
 
     async def keep(some: Sequence[DeadLetter]) -> Sequence[None]:
@@ -120,7 +120,7 @@ async def accept(engine: Engine, records: Sequence[Received]) -> None:
 
 
 async def find(connection: AsyncConnection, wanted: Wanted) -> Sequence[Letter]:
-    """Without what they hold, the newest first."""
+    """The letters without their contents, newest first."""
     given = {
         "states": list(wanted.states),
         "topic": wanted.topic,
@@ -133,7 +133,7 @@ async def find(connection: AsyncConnection, wanted: Wanted) -> Sequence[Letter]:
 
 
 async def one(connection: AsyncConnection, letter_id: str) -> Letter | None:
-    """The whole letter."""
+    """One letter with its contents."""
     row = (await connection.execute(_ONE, {"id": letter_id})).one_or_none()
     return None if row is None else _letter(row)
 
@@ -145,16 +145,16 @@ async def locked(connection: AsyncConnection, letter_id: str) -> Letter | None:
 
 
 async def replay(connection: AsyncConnection, letter: Letter) -> None:
-    """Publish its record again, by the outbox: under its key, with its id, behind all that came since.
+    """Publish its record again, through the outbox: under its key, with its id, behind all that came since.
 
     The router never wrote the id of what it could not read or store into its inbox; the notifier did, and
-    takes a record with the mark of a replay for another one.
+    treats a record marked as a replay as a different one.
     """
     await outbox.add(connection, SCHEMA, [letter.record()])
 
 
 async def decide(connection: AsyncConnection, letter: Letter, decided: Decided, now: datetime) -> Letter:
-    """Write down what became of it, who decided so, and when."""
+    """Record the decision, who made it, and when."""
     given = {"id": letter.id, "state": decided.state, "by": decided.by, "note": decided.note, "now": now}
     await connection.execute(_DECIDE, given)
     after = await one(connection, letter.id)
@@ -165,7 +165,7 @@ async def decide(connection: AsyncConnection, letter: Letter, decided: Decided, 
 async def resolve_when_none_is_left(
     engine: Engine, letter: Letter, connection: AsyncConnection, now: datetime, in_force: InForce
 ) -> BatchResult:
-    """When this was the last one of its topic that waited, the incident about them is over."""
+    """Resolve the incident about a topic's letters if this was the last one waiting."""
     if (await connection.execute(_ANY_WAITING, {"topic": letter.from_topic})).scalar_one():
         return BatchResult()
     if not await _told_of(connection, letter.from_topic):
@@ -190,7 +190,7 @@ async def _accept(
 ) -> BatchResult:
     await connection.execute(_KEEP, _columns(letters))
     strangers = {each.from_topic: each for each in reversed(letters) if each.service != dead_letters.SERVICE}
-    # One incident a topic: a letter about what tells of letters would otherwise bring the next one, for ever.
+    # One incident per topic: a letter about the news of a letter would otherwise bring the next, for ever.
     untold = [each for topic, each in sorted(strangers.items()) if not await _told_of(connection, topic)]
     signals = [own_event(dead_letters.event_of(letter)) for letter in untold]
     return await engine.within(signals, connection, now, in_force) if signals else BatchResult()

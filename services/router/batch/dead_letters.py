@@ -1,4 +1,4 @@
-"""Records that nobody can read or store: kept whole as dead letters, an incident tells of them (rule 18)."""
+"""Records that cannot be read or stored: kept as dead letters, with an incident about them (rule 18)."""
 
 from datetime import datetime
 from typing import Final, TypeAlias, assert_never
@@ -19,11 +19,11 @@ Origin: TypeAlias = tuple[str, int, int]
 """Where a record stood: topic, partition, offset."""
 
 SERVICE: Final = "router"
-_LONGEST_KEY: Final = 1024  # of what is shown of a key, in bytes
+_LONGEST_KEY: Final = 1024  # bytes of a key that are shown
 
 
 def of_unreadable(record: Received, reason: str) -> DeadLetter:
-    """A record that is not what its topic promises."""
+    """The letter for a record that is not what its topic promises."""
     topic, partition, offset = record.partition.topic, record.partition.number, record.offset
     return DeadLetter(
         letter_id=derived_id("dead letter", topic, partition, offset),
@@ -40,7 +40,7 @@ def of_unreadable(record: Received, reason: str) -> DeadLetter:
 
 
 def of_refused(signal: Signal, reason: str, origin: Origin | None) -> DeadLetter:
-    """A signal whose values the database refuses. Raises ValueError for one that came in no record."""
+    """The letter for a signal that the database refuses. Raises ValueError if it did not come in a record."""
     match signal:
         case EventReceived(event):
             return of_message(event, event.received_at, reason, origin)
@@ -55,7 +55,7 @@ def of_refused(signal: Signal, reason: str, origin: Origin | None) -> DeadLetter
 
 
 def of_message(message: Message, at: datetime, reason: str, origin: Origin | None = None) -> DeadLetter:
-    """A message whose values the database refuses."""
+    """The letter for a message that the database refuses."""
     topic, partition, offset = origin or (message.topic, 0, 0)
     record = codec.encode(message)
     return DeadLetter(
@@ -78,12 +78,12 @@ def key_of(topic: str) -> str:
 
 
 def shown_key(letter: DeadLetter) -> str:
-    """The record's key as people read it."""
+    """The record's key as people can read it."""
     return letter.record_key[:_LONGEST_KEY].decode(errors="replace").replace("\0", "")
 
 
 def event_of(letter: DeadLetter) -> IncidentEvent:
-    """The event that tells of it."""
+    """The event about a dead letter."""
     return IncidentEvent(
         event_id=letter.letter_id,
         integration=OWN_INTEGRATION,

@@ -1,7 +1,7 @@
-"""Decide: the signals of a batch in turn, each on what the ones before it left.
+"""Decide: the signals of a batch in order, each seeing what earlier ones decided.
 
-A decision that raises stays with its signal (POLICY.md, rule 18, and `undecided`): its neighbours in the
-batch never notice.
+A decision that raises affects only its own signal (POLICY.md, rule 18, and `undecided`), never the rest of
+the batch.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionTaken, EventReceived, Signal, TimerFired
 from shared.events import OWN_INTEGRATION
 
-_YIELD_EVERY: Final = 32  # signals, after which the loop's other tasks get their turn
-_ATTEMPTS: Final = 2  # at deciding, before every rotation is held
+_YIELD_EVERY: Final = 32  # signals, after which other tasks of the event loop get a turn
+_ATTEMPTS: Final = 2  # at deciding, before every rotation is locked
 _NOT_AT_ONCE: Final = timedelta(seconds=1)
 _PAGE_INTERVAL: Final = timedelta(minutes=1)
 
@@ -50,7 +50,7 @@ class Decide(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SignalResult:
-    """What became of one signal: a decision; or nothing, because it was a repeat or deciding failed."""
+    """The result of one signal: a decision; or nothing, because it was a repeat or deciding failed."""
 
     inbound: InboundSignal
     decision: Decision | None = None
@@ -68,7 +68,7 @@ class Decided:
 
 
 async def decide_all(connection: AsyncConnection, unit: UnitOfWork, decide: Decide) -> Decided:
-    """Decide about every signal; afterwards every rotation that was moved is held."""
+    """Decide every signal; afterwards every rotation that was moved is locked."""
     decider, results = await _in_turn(connection, Decider(unit, decide))
     decider.undecided.log_failures()
     await _page_last_resort(connection, decider)
@@ -78,7 +78,7 @@ async def decide_all(connection: AsyncConnection, unit: UnitOfWork, decide: Deci
 async def mark_all_stuck(
     connection: AsyncConnection, unit: UnitOfWork, error: str, decide: Decide
 ) -> Decided:
-    """Decide nothing: each incident of the unit is stuck by this error, and tried again (rule 18)."""
+    """Decide nothing: mark each incident of the unit as stuck by this error, to be tried again (rule 18)."""
     decider = Decider(unit, decide)
     results = [SignalResult(inbound, error=error) for inbound in unit.signals]
     unit.signals = ()  # not decided, and not counted as such
@@ -100,13 +100,13 @@ class Decider:
         self._gathered: Final = unit.as_gathered() if self.rotating() else unit
 
     def one(self, inbound: InboundSignal) -> SignalResult:
-        """Decide about one signal. An exception inside ends here."""
+        """Decide one signal. Exceptions do not get past here."""
         unit, signal = self.unit, inbound.signal
         incident = unit.find(inbound.address)
         if inbound.dead_letter is not None:
             unit.dead_letters.append(inbound.dead_letter)
         if incident is None and not isinstance(signal, EventReceived):
-            return SignalResult(inbound)  # a report about something that never was; the API looks first
+            return SignalResult(inbound)  # a report about an unknown incident; the API checks first
         if incident is not None and last_resort.is_placeholder(incident) and incident.is_open:
             result = self._behind_placeholder(incident, inbound)
             if result is not None:
@@ -122,7 +122,7 @@ class Decider:
         return SignalResult(inbound, decision)
 
     def rotating(self) -> Sequence[rotation_store.Place]:
-        """Every round robin that this batch may meet."""
+        """Every round robin that this batch may move."""
         return rotation_store.rotating(self.unit.usable_bundles())
 
     def saw(self, place: rotation_store.Place) -> str:
@@ -130,13 +130,13 @@ class Decider:
         return self._gathered.rotations.get(place, "")
 
     def anew(self, standing: rotation_store.Positions) -> "Decider":
-        """The same from the beginning, with rotations as they really stand."""
+        """A new decider for the same batch, with rotations as they really stand."""
         gathered = self._gathered.as_gathered()
         gathered.rotations |= standing
         return Decider(gathered, self._decide)
 
     def _behind_placeholder(self, incident: Incident, inbound: InboundSignal) -> SignalResult | None:
-        """Nothing overtakes the event that could not be decided. None: it now is, and this event is next."""
+        """Nothing overtakes an event that could not be decided. None: it now is, and this event is next."""
         signal = inbound.signal
         if isinstance(signal, ActionTaken):
             return _result(inbound, self.undecided.act_on_placeholder(incident, signal))
@@ -166,7 +166,7 @@ class Decider:
         return replace(decision, incident=later, changed=True)
 
     def _bundle(self, incident: Incident | None) -> CompiledBundle:
-        """The one that it started with. Raises why that cannot be used."""
+        """The bundle it started with. Raises why that cannot be used."""
         if incident is None:
             return self.unit.live
         bundle = self.unit.bundles.get(incident.policy_hash, self.unit.live)
@@ -176,10 +176,10 @@ class Decider:
 
 
 async def _in_turn(connection: AsyncConnection, decider: Decider) -> tuple[Decider, list[SignalResult]]:
-    """Decide, and hold every rotation that was moved; once more where somebody else had moved it meanwhile.
+    """Decide, and lock every rotation that was moved; decide again if somebody else had moved it meanwhile.
 
-    Other positions may lead to other levels; after a few tries all of them are held, and then nothing can
-    change any more.
+    Other positions may lead to other levels; after a few attempts all of them are locked, and then nothing
+    can change any more.
     """
     held: dict[rotation_store.Place, str] = {}
     for attempt in count(1):
@@ -212,7 +212,7 @@ async def _each(decider: Decider) -> list[SignalResult]:
 
 
 def _as_received(unit: UnitOfWork, results: Sequence[SignalResult]) -> list[SignalResult]:
-    """A result for each signal, in the order in which they came: repeats as such."""
+    """A result for each signal in the order received, including repeats."""
     made = {id(each.inbound): each for each in results}
     return [made.get(id(each)) or SignalResult(each, repeated=True) for each in unit.received]
 
@@ -222,7 +222,7 @@ def _result(inbound: InboundSignal, made: Decision | str) -> SignalResult:
 
 
 async def _page_last_resort(connection: AsyncConnection, decider: Decider) -> None:
-    """Page last_resort about what is stuck, at most once a minute for all of Ladder."""
+    """Page last_resort about what is stuck, at most once a minute across all of Ladder."""
     unit = decider.unit
     named = (unit.incidents[incident_id] for incident_id in dict.fromkeys(decider.undecided.to_notify))
     stuck = [incident for incident in named if incident.stuck is not None]

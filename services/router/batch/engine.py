@@ -1,7 +1,7 @@
-"""One batch, one transaction: opened here, tried again after a conflict, split where one value is refused.
+"""The engine runs a batch in a transaction, retries after a conflict, and splits off what is refused.
 
-Consumer, timers and API all go through it. After a commit the relay is woken, and the timers when something
-is due earlier than they know.
+Consumer, timers and API all go through it. After a commit it wakes the relay, and the timers if something is
+due earlier than they know.
 """
 
 import asyncio
@@ -46,41 +46,41 @@ Result = TypeVar("Result")
 
 
 class Alarm:
-    """When the timers look next; set to an earlier time by whoever wrote an earlier due time."""
+    """When the timers look next; whoever writes an earlier due time moves it forward."""
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
         self._at: datetime | None = None
 
     def earlier(self, due: datetime | None) -> None:
-        """Something is due then."""
+        """Something is due at this time."""
         if due is not None and (self._at is None or due < self._at):
             self._at = due
             self._rung.set()
 
     def begin(self, latest: datetime) -> None:
-        """The timers look now, and will again then at the latest. What comes up meanwhile is remembered."""
+        """The timers look now, and again at `latest`; what comes up meanwhile is remembered."""
         self._at = latest
         self._rung.clear()
 
     def plan(self, due: datetime) -> datetime:
-        """The timers will look then, or earlier for what came up since `begin`; when that is."""
+        """Plan the next look, or an earlier one for what came up since `begin`; returns when that is."""
         self._at = due if self._at is None else min(due, self._at)
         self._rung.clear()
         return self._at
 
     async def wait(self, seconds: float) -> None:
-        """Return after so many seconds, or when something earlier has come up."""
+        """Return after this many seconds, or when something earlier has come up."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._rung.wait()
 
 
 class Engine:
-    """Takes signals and lets timers fire.
+    """Accepts signals and fires timers.
 
-    `hand_over` is given what a batch has written for the relay, after its commit; `wake_relay` is for what
-    others have.
+    `hand_over` is given what a batch has written for the relay, after its commit; `wake_relay` is called for
+    what others have written.
     """
 
     def __init__(
@@ -96,22 +96,22 @@ class Engine:
         self.alarm: Final = Alarm()
         self.wake_relay: Final = wake_relay
         self.failures: Final = ExpressionFailures(database)
-        self.spread: Final = asyncio.Event()  # many are to be told something
+        self.spread: Final = asyncio.Event()  # something is to be told to many
         self._hand_over = hand_over
         self._decide = decide
 
     async def accept(
         self, signals: Sequence[InboundSignal], *, apart: bool = False
     ) -> Sequence[SignalResult]:
-        """Decide about these and store the result; when it returns, all of it is committed.
+        """Decide these signals and store the result; when it returns, everything is committed.
 
-        A signal that the database refuses is set aside as a dead letter, its neighbours pass. Raises what
-        is nobody's fault among them (`shared.errors.kinds`): they come again, and what is committed is not
-        decided twice. What a person did and is refused is raised, too.
+        A signal that the database refuses becomes a dead letter, and the others pass. Raises faults that are
+        not the signals' own (`shared.errors.kinds`): they come again, and what is committed is not decided
+        twice. A refused action of a person is raised, too.
 
-        `apart`: a fault of Ladder's own has lasted for a while. Whoever brings it out goes the way of what
-        cannot be decided (POLICY.md, rule 18) – kept, tried again, told to `last_resort` –, and nobody else
-        waits for it.
+        `apart`: a fault of Ladder's own has lasted for a while. The signal that brings it out is treated as
+        undecidable (POLICY.md, rule 18) – kept, tried again, reported to `last_resort` –, and the others do
+        not wait for it.
         """
         return await bisect(signals, self._accept, self._refuse, WHOEVER if apart else REFUSED)
 
@@ -123,10 +123,10 @@ class Engine:
         return batch.results
 
     async def fire(self, most: int = 500, *, apart: bool = False) -> int:
-        """Let every incident whose time has come take its step, up to a number; how many did.
+        """Fire the timers of up to `most` due incidents; returns how many there were.
 
-        One for which the database refuses what was decided is marked as stuck (POLICY.md, rule 18); with
-        `apart` also one whose step fails by a fault of Ladder's own.
+        An incident whose decision the database refuses is marked as stuck (POLICY.md, rule 18); with `apart`,
+        so is one whose step fails by a fault of Ladder's own.
         """
         claim = Claim(most)
         try:
@@ -145,7 +145,7 @@ class Engine:
         return [len(batch.results)]
 
     async def _stick(self, incident_id: str, err: Exception) -> Sequence[int]:
-        """Its timer's step cannot be taken: it goes the way of what cannot be decided at all."""
+        """Mark an incident as stuck whose timer step cannot be taken."""
         refused = kind_of(err) is Kind.REFUSED
         said = "the database refuses what its timer decided" if refused else "its timer's step fails"
         why = f"{said}: {words(err)}"
@@ -177,7 +177,7 @@ class Engine:
         *,
         look: FirstLook | None = None,
     ) -> BatchResult:
-        """Decide inside a transaction that somebody else opened; call `committed` after its commit."""
+        """Decide inside the caller's transaction; call `committed` after its commit."""
         return await handle(
             connection,
             signals,
@@ -189,7 +189,7 @@ class Engine:
         )
 
     def committed(self, batch: BatchResult) -> None:
-        """A batch is stored: what it published may go out, what it planned may be due."""
+        """A batch is stored: what it published may go out, and what it planned may be due."""
         self._hand_over(batch.written)
         self.alarm.earlier(batch.earliest)
         self.failures.add(batch.failures)
@@ -204,7 +204,7 @@ class Engine:
         *,
         begin: Callable[[AsyncConnection], Awaitable[tuple[datetime, InForce | None]]] = moment,
     ) -> Result:
-        """Run `work` in a transaction with its time and the policy in force; once more after a conflict."""
+        """Run `work` in a transaction with its time and the policy in force; retry after a conflict."""
         for attempt in range(1, _TRIES + 1):
             started = perf_counter()
             try:
@@ -237,9 +237,9 @@ class Engine:
         )
 
     async def _refuse(self, inbound: InboundSignal, err: Exception) -> Sequence[SignalResult]:
-        """The database will never take this one: it goes to the dead letters, and somebody is told.
+        """The database will never accept this signal: it becomes a dead letter, and somebody is told.
 
-        What a person did, and what itself tells of a dead letter, is raised.
+        A person's action, and an event that itself reports a dead letter, is raised.
         """
         if isinstance(inbound.signal, ActionTaken) or inbound.dead_letter is not None:
             raise err
@@ -266,11 +266,11 @@ class Engine:
         return batch.results
 
     async def dead_letter(self, letter: DeadLetter) -> Sequence[SignalResult]:
-        """Publish a dead letter, with the incident that tells of it. Raises when that cannot be, too."""
+        """Publish a dead letter, with the incident about it. Raises if that fails, too."""
         return await self._accept([telling_of(letter)])
 
     async def tell(self, name: str, why: str) -> None:
-        """A loop of this router does not come on (or, without a reason, does again): `last_resort` hears."""
+        """Tell `last_resort` that a loop of this router is stalled or, without a reason, runs again."""
         await self._accept([stalled_loop.telling(name, why, self.database.now())])
 
     async def _postpone(self, incident_id: str) -> None:
@@ -280,7 +280,7 @@ class Engine:
 
 
 def _note(results: Sequence[SignalResult]) -> None:
-    """One line for each decision that changed something, by which an event is followed through the logs."""
+    """One log line per decision that changed something, so that an event can be followed through the logs."""
     for each in results:
         decision = each.decision
         if decision is None or decision.refusal is not None:
@@ -303,7 +303,7 @@ def _note(results: Sequence[SignalResult]) -> None:
 
 
 def _conflict(err: BaseException) -> str | None:
-    """Two transactions met and this one gave way: in one word, when trying again will do."""
+    """If two transactions met and this one lost, one word for it: trying again will do."""
     if incident_store.is_race(err):
         return "race"
     if isinstance(err, NowGroupsError):

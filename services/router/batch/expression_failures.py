@@ -1,8 +1,8 @@
-"""Expressions that could not be evaluated, counted by their place: in a metric, and for `GET /v1/policy`.
+"""Expressions that could not be evaluated, counted by place: in a metric, and for `GET /v1/policy`.
 
-Each replica counts what it has committed and adds it to the database every few seconds, so that whoever asks
-any of them sees the counts of all. What a replica had not written down when it died is lost; its decisions,
-whose timelines name the reason, are not.
+Each replica counts what it has committed and adds it to the database every few seconds, so that any of them
+can report the counts of all. What a replica had not written when it died is lost; its decisions, whose
+timelines name the reason, are not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,14 @@ from shared.loops.repeat import for_ever
 from shared.policy.cel.expressions import ExpressionPlace
 
 MOST_SHOWN: Final = 100
-_MOST_PLACES: Final = 1_000  # between two steps; the metric counts the others, too
+_MOST_PLACES: Final = 1_000  # between two writes; the metric counts all of them
 _REASON_LENGTH: Final = 500
 _EVERY_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How often an expression failed, and why it did last."""
+    """How often an expression failed, and the latest reason."""
 
     reason: str
     times: int = 1
@@ -46,7 +46,7 @@ class Failing:
 
 
 def section(place: str) -> str:
-    """The part of the language in which it stands, for the metric: `routes`, `handles`, `silences`, `map`."""
+    """The part of the language it belongs to, for the metric: `routes`, `handles`, `silences`, `map`."""
     first, _, rest = place.replace("[", ".").replace(" ", ".").partition(".")
     if first == "policies":
         return "handles" if rest.endswith("handles") else "points"
@@ -54,7 +54,7 @@ def section(place: str) -> str:
 
 
 def of_mapping(event: IncidentEvent, policy: str) -> dict[ExpressionPlace, str]:
-    """What failed of the `map` of an event's integration, where it was received."""
+    """What failed in the `map` of an event's integration, at intake."""
     base = f"integrations.{event.integration}.map"
     return {
         (policy, f"{base}{name if name.startswith('[') else f'.{name}'}"): why
@@ -63,14 +63,14 @@ def of_mapping(event: IncidentEvent, policy: str) -> dict[ExpressionPlace, str]:
 
 
 class ExpressionFailures:
-    """What this replica has seen fail and not yet written down."""
+    """Failures that this replica has seen and not yet written to the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._pending: dict[ExpressionPlace, Count] = {}
 
     def add(self, failures: Mapping[ExpressionPlace, Count]) -> None:
-        """These failed, in decisions that are committed."""
+        """Count failures in decisions that are committed."""
         for place, count in failures.items():
             metrics.EXPRESSION_FAILURES.labels(section(place[1])).inc(count.times)
             before = self._pending.get(place)
@@ -78,11 +78,11 @@ class ExpressionFailures:
                 self._pending[place] = Count(count.reason, count.times + (before.times if before else 0))
 
     async def store_once(self) -> int:
-        """Add what there is to what the database has; how many places."""
+        """Add pending counts to the database; returns how many places."""
         pending, self._pending = self._pending, {}
         if not pending:
             return 0
-        places = sorted(pending)  # in one order: replicas that write the same do not wait for each other
+        places = sorted(pending)  # in one order, so that replicas writing the same places do not deadlock
         given = {
             "policies": [policy for policy, _ in places],
             "places": [where for _, where in places],
@@ -106,9 +106,9 @@ class ExpressionFailures:
         await for_ever("router expression failures", self.store_once, outage, every=_EVERY_SECONDS)
 
     async def listed(self, connection: AsyncConnection, policy: str) -> Sequence[Failing]:
-        """Those of this policy, and of earlier ones that failed in the last day; the latest first of each.
+        """This policy's failures, and recent ones (one day) of earlier policies; the latest first in each.
 
-        With what this replica has not written down yet.
+        Includes what this replica has not written yet.
         """
         rows = (await connection.execute(_LIST, {"policy": policy, "most": MOST_SHOWN})).all()
         now: datetime = (await connection.execute(_NOW)).scalar_one()

@@ -1,7 +1,7 @@
-"""The first look of a batch: its time, the policy in force, which signals are new, and what those are about.
+"""The first look of a batch: its time, the policy in force, which signals are new, and their incidents.
 
-One statement where the policy does not group incidents, as far as is known from the batch before: groups are
-locked between the inbox and the incidents, and which ones follows from the policy.
+It is one statement if, judging by the previous batch, the policy does not group incidents: groups are locked
+between the inbox and the incidents, and the policy says which.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from shared.outbox import processed_messages
 
 
 class NowGroupsError(Exception):
-    """The policy in force has changed and groups now: what was locked at once has to be locked in turn."""
+    """The new policy in force groups incidents: what was locked at once has to be locked in turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Ids that were new, the states of the incidents that are locked now, and remembered resolves by key."""
+    """Ids that were new, the incidents that are now locked, and remembered resolves by key."""
 
     fresh: frozenset[str]
     states: Sequence[str]
@@ -33,7 +33,7 @@ class Seen:
 
 
 class FirstLook:
-    """How the transaction of these signals begins; `seen` is what it saw beyond its time and its policy."""
+    """How a transaction for these signals begins; `seen` is what it saw beyond its time and its policy."""
 
     def __init__(self, signals: Sequence[InboundSignal], policies: Policies) -> None:
         self._signals = signals
@@ -41,7 +41,7 @@ class FirstLook:
         self.seen: Seen | None = None
 
     async def begin(self, connection: AsyncConnection) -> tuple[datetime, InForce | None]:
-        """As `moment`, and everything else where that needs no groups."""
+        """The transaction's time and the policy in force, and the rest if no groups are needed."""
         self.seen = None
         if self._policies.groups:
             return await moment(connection)

@@ -26,9 +26,9 @@ async def handle(
     decide: Decide = decide,
     look: FirstLook | None = None,
 ) -> BatchResult:
-    """Signals from outside. Repeats are dropped by their id; the results are in the order of the signals.
+    """Handle signals from outside. Repeats are dropped by id; results are in the order of the signals.
 
-    `look`: how the transaction began, where that was with these signals.
+    `look`: how the transaction began, if with these signals.
     """
     unit = await gather.for_signals(
         connection, signals, policies=policies, in_force=in_force, now=now, seen=look.seen if look else None
@@ -46,7 +46,7 @@ async def handle_due(
     now: datetime,
     decide: Decide = decide,
 ) -> BatchResult:
-    """Incidents whose time has come take their step."""
+    """Handle the timers of incidents that are due."""
     unit = await gather.for_timers(connection, claim, policies=policies, in_force=in_force, now=now)
     _observe_lateness(unit)
     decided = await decide_all(connection, unit, decide)
@@ -62,7 +62,7 @@ async def mark_stuck(
     in_force: InForce,
     now: datetime,
 ) -> BatchResult:
-    """Nothing is decided about these: each is marked stuck by this error, and tried again (rule 18)."""
+    """Decide nothing: mark each incident as stuck by this error, to be tried again (rule 18)."""
     unit = await gather.for_timers(connection, claim, policies=policies, in_force=in_force, now=now)
     decided = await mark_all_stuck(connection, unit, error, decide)
     return await apply(connection, decided)

@@ -1,13 +1,13 @@
-"""Since when Ladder has heard what senders say, without a break: only then does their silence mean something.
+"""Since when Ladder has heard its senders without a break: only then does their silence mean something.
 
 The row is that of heartbeats (`heartbeat_watch`): `looked_at` moves while events are read, `heard_since` is
-set where that began anew. A replica that cannot keep up with its share says so, too: what it has not read may
-be a word of any sender.
+set when that started anew. A replica that cannot keep up with its share says so, too: what it has not read
+may be any sender's event.
 
-That the router reads says nothing of intake: with that away senders are refused, and the log is quiet. So
-canaries count as well (shared.events.canary): one is let in every minute while posts are accepted, and
-where one stays away it is listened anew from there. Where they are switched off nothing proves it, and
-nothing is resolved by a silence.
+That the router reads proves nothing about intake: with intake away senders are refused, and the log is quiet.
+So canaries count as well (shared.events.canary): one is let in every minute while posts are accepted, and if
+one is missing, listening starts anew from there. With canaries switched off nothing proves it, and no silence
+resolves anything.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -25,14 +25,14 @@ from services.router.domain.model.decision import Spread
 from services.router.policy.compiled_cache import Policies
 from shared.events import RelatedChanged
 
-GAP: Final = timedelta(seconds=30)  # not having looked for longer means: something may have gone unheard
-KEEPS_UP: Final = timedelta(seconds=10)  # what is older than this has been read
-_NOTICED: Final = GAP + KEEPS_UP  # so long after its beginning a break is known at the latest
+GAP: Final = timedelta(seconds=30)  # after not looking for longer, something may have gone unheard
+KEEPS_UP: Final = timedelta(seconds=10)  # everything older than this has been read
+_NOTICED: Final = GAP + KEEPS_UP  # by then a break has been noticed at the latest
 _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
 
 async def heard(connection: AsyncConnection, now: datetime, *, ahead: bool = False) -> Heard:
-    """From when until when it has listened. `ahead`: supposing that it goes on listening."""
+    """From when until when it has listened. `ahead`: assume that it goes on listening."""
     row = (await connection.execute(_HEARD)).one_or_none()
     if row is None or row.heard_since is None or row.looked_at is None:
         return Heard(now, _FAR if ahead else now)
@@ -46,9 +46,10 @@ async def heard(connection: AsyncConnection, now: datetime, *, ahead: bool = Fal
 
 
 async def goes_on(connection: AsyncConnection, now: datetime, canary_every: timedelta) -> Deaf:
-    """Events are read at this moment; whoever calls this holds the row. Before `looked_at` is moved.
+    """Events are being read now; the caller holds the row and has not moved `looked_at` yet.
 
-    `canary_every`: how often a canary comes in; zero: never. Returns until when words may not have come in.
+    `canary_every`: how often a canary comes in; zero: never. Returns until when senders may not have been
+    heard.
     """
     values = {
         "now": now,
@@ -61,14 +62,14 @@ async def goes_on(connection: AsyncConnection, now: datetime, canary_every: time
 
 
 async def breaks(connection: AsyncConnection, now: datetime) -> None:
-    """A replica does not keep up: from now on it has to be listened anew."""
+    """A replica is not keeping up: listening starts anew from now."""
     await connection.execute(_BREAKS, {"now": now})
 
 
 async def policy_changed(
     connection: AsyncConnection, policies: Policies, before: str, live: CompiledBundle, now: datetime
 ) -> None:
-    """Another policy is in force: where it says something else of silences, what is open looks again."""
+    """After a policy change, open incidents whose silence rule differs are checked again."""
     known = (await policies.get(connection, [before])).get(before) if before else None
     if _silences(live) == (_silences(known) if isinstance(known, CompiledBundle) else {}):
         return

@@ -1,6 +1,6 @@
-"""What comes in: signals with their address, read from records.
+"""Inbound signals with their address, read from records.
 
-The address says which incident a signal is for; the id is that by which a repeat is dropped.
+The address says which incident a signal is for; repeats are recognised by the id.
 """
 
 import uuid
@@ -36,24 +36,24 @@ _KINDS: Final = {
 class InboundSignal:
     """One signal. `address` is an incident's id, or a key: then it is for the newest incident of that key.
 
-    `dead_letter` is the unreadable record that the signal tells of, published with it. `origin` names the
-    record it came in, for the case that the database refuses it: topic, partition, offset.
+    `dead_letter` is the unreadable record that the signal reports, published with it. `origin` names the
+    record it came in (topic, partition, offset), in case the database refuses it.
     """
 
     signal: Signal
     address: str | Key
-    id: str = ""  # by which a repeat is known; '' where there is none
+    id: str = ""  # by which a repeat is recognised; '' when there is none
     dead_letter: DeadLetter | None = None
     origin: dead_letters.Origin | None = None
 
     @property
     def kind(self) -> str:
-        """In one word: event, timer, report, action, related."""
+        """One word: event, timer, report, action, related."""
         return _KINDS[type(self.signal)]
 
 
 def read(record: Received) -> InboundSignal:
-    """The signal in a record; for one that cannot be read, the event that tells of the dead letter."""
+    """The signal in a record; for an unreadable one, the event that reports its dead letter."""
     origin = (record.partition.topic, record.partition.number, record.offset)
     try:
         if record.partition.topic == INCIDENTS:
@@ -71,7 +71,7 @@ def own_event(event: IncidentEvent) -> InboundSignal:
 
 
 def telling_of(letter: DeadLetter) -> InboundSignal:
-    """The event that tells of a dead letter; as much of the record as the log takes goes with it."""
+    """The event that reports a dead letter, with as much of the record as the log takes."""
     letter = fit_into_record(letter)
     event = dead_letters.event_of(letter)
     address = (event.integration, event.dedup_key)
@@ -79,7 +79,7 @@ def telling_of(letter: DeadLetter) -> InboundSignal:
 
 
 def refused(inbound: InboundSignal, reason: str) -> InboundSignal:
-    """What tells of a signal that the database refuses. Raises ValueError for one that came in no record."""
+    """The report of a signal that the database refuses. Raises ValueError if it did not come in a record."""
     return telling_of(dead_letters.of_refused(inbound.signal, reason, inbound.origin))
 
 

@@ -1,4 +1,4 @@
-"""What stands in an incident's row, and in the lines of its timeline."""
+"""The columns of an incident's row and of its timeline entries."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -14,10 +14,10 @@ from shared.eventlog import codec
 
 
 class Levels:
-    """What an incident's row shows beside it: its level's name, its customer's value, its first breach."""
+    """What a row shows beside the incident: its level's name, its customer's value, its first breach."""
 
     def __init__(self, context: Context, bundle_of: Callable[[Incident], CompiledBundle | None]) -> None:
-        self._context = context  # the live policy, and who the customers are
+        self._context = context  # the policy in force and the customers
         self._bundle_of = bundle_of
 
     def level(self, incident: Incident) -> str:
@@ -26,7 +26,7 @@ class Levels:
         return self.place_name(incident)
 
     def place_name(self, incident: Incident) -> str:
-        """The name of the place on its ladder, whoever is asked there now."""
+        """The name of the incident's current place, whoever is asked there now."""
         bundle = self._bundle_of(incident)
         policy = bundle.policies.get(incident.chain.policy) if bundle is not None else None
         return policy.names[incident.chain.level] if policy is not None else ""
@@ -46,7 +46,7 @@ class Levels:
 
 
 def incident_columns(incidents: Sequence[Incident], levels: Levels) -> dict[str, Any]:
-    """What `UPSERT` is given, beside `now`."""
+    """The parameters of `UPSERT`, except `now`."""
     columns: dict[str, Any] = {
         name: [value(incident) for incident in incidents] for name, _, value in _COLUMNS
     }
@@ -57,7 +57,7 @@ def incident_columns(incidents: Sequence[Incident], levels: Levels) -> dict[str,
 
 
 def entry_columns(entries: Sequence[tuple[str, Entry]]) -> dict[str, Any]:
-    """What `ADD_ENTRIES` is given: lines with the ids of their incidents."""
+    """The parameters of `ADD_ENTRIES`: entries with the ids of their incidents."""
     return {
         "ids": [incident_id for incident_id, _ in entries],
         "ats": [entry.at for _, entry in entries],

@@ -1,4 +1,4 @@
-"""Incidents as they are stored: found, locked and claimed."""
+"""Incidents in the database: found, locked and claimed."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -16,12 +16,12 @@ ORPHANS_KEPT: Final = timedelta(days=7)
 
 
 def is_race(err: BaseException) -> bool:
-    """Whether two transactions opened the same key at once: to be tried again, nothing is wrong with it."""
+    """Whether two transactions opened the same key at once: try again, nothing is wrong."""
     return isinstance(err, DBAPIError) and "incident_open_key" in str(err.orig)
 
 
 async def lock(connection: AsyncConnection, unit: UnitOfWork) -> None:
-    """Load and lock what the signals of the batch are about, with what is remembered or parked for it."""
+    """Load and lock the incidents of the batch's signals, with what is remembered or parked for them."""
     keys = sorted({each.address for each in unit.signals if not isinstance(each.address, str)})
     ids = sorted({each.address for each in unit.signals if isinstance(each.address, str)})
     columns = {"integrations": [key[0] for key in keys], "keys": [key[1] for key in keys], "ids": ids}
@@ -48,9 +48,9 @@ async def load(
 async def claim(
     connection: AsyncConnection, unit: UnitOfWork, most: int, among: Sequence[str] | None
 ) -> None:
-    """Claim incidents whose due time has come, highest priority first; what others hold is left alone.
+    """Claim incidents that are due, highest priority first, skipping what others hold.
 
-    `among`: only of these ids.
+    `among`: only these ids.
     """
     if among is None:
         rows = (await connection.execute(_CLAIM, {"most": most})).all()

@@ -1,8 +1,8 @@
-"""What happens when Ladder cannot decide (POLICY.md, rule 18): plain steps that evaluate no policy.
+"""What happens when Ladder cannot decide (POLICY.md, rule 18): simple steps that evaluate no policy.
 
 An incident whose decision failed is *stuck*: it is tried again with backoff, and `last_resort` hears of it.
-An event for which no incident exists yet opens a *placeholder*: an incident without a policy, which gives way
-to the real one as soon as deciding works again.
+An event without an incident opens a *placeholder*: an incident without a policy, which is superseded by the
+real one as soon as deciding works again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,12 +39,12 @@ def backoff(tries: int) -> timedelta:
 
 
 def is_placeholder(incident: Incident) -> bool:
-    """Whether it only holds the place of an incident that could not be decided."""
+    """Whether it only stands in for an incident that could not be decided."""
     return incident.chain.policy == "" and incident.stuck is not None
 
 
 def placeholder(event: IncidentEvent, policy_hash: str, lowest_tier: str, now: datetime) -> Incident:
-    """An incident made of the event alone. Priority 1: nobody knows what it is worth."""
+    """An incident made from the event alone. Priority 1, since nobody knows how urgent it is."""
     return Incident(
         id=derived_id("stand-in", event.identity),
         integration=event.integration,
@@ -89,7 +89,7 @@ def stuck(incident: Incident, error: str, now: datetime) -> Incident:
 
 
 def wants_page(incident: Incident) -> bool:
-    """Whether last_resort should hear of it: once at the beginning, then every quarter of an hour."""
+    """Whether last_resort should hear of it: once at first, then every quarter of an hour."""
     if incident.stuck is None or incident.status != "triggered":
         return False
     told = any(page.through == THROUGH for page in incident.pages)
@@ -116,7 +116,7 @@ def page(
 
 
 def page_as_well(decision: Decision, bundle: Bundle) -> Decision:
-    """An incident about Ladder itself also goes to last_resort, whatever its route says."""
+    """Also page last_resort about an incident that concerns Ladder itself, whatever its route says."""
     message, incident = decision.message, decision.incident
     if message is None or incident is None or not {"opened", "reopened"} & set(message.changes):
         return decision
@@ -135,7 +135,7 @@ def page_as_well(decision: Decision, bundle: Bundle) -> Decision:
 
 
 def supersede(incident: Incident, why: str, now: datetime, by: str = ACTOR) -> Decision:
-    """Close a placeholder; its pages are off. `by`: whose doing it is, as the timeline names them."""
+    """Close a placeholder; its pages are called off. `by`: the actor for the timeline."""
     closed = replace(
         incident,
         status="closed",
@@ -171,7 +171,7 @@ def act_on_placeholder(incident: Incident, action: ActionTaken, now: datetime) -
 
 
 def recipients(bundle: Bundle) -> Iterator[Recipient]:
-    """Who last_resort is: named people, rooms and addresses; of a schedule everybody in it."""
+    """The recipients of last_resort: named people, rooms and addresses; of a schedule everybody in it."""
     for target in bundle.last_resort:
         match target:
             case UserTarget(name):
@@ -185,7 +185,7 @@ def recipients(bundle: Bundle) -> Iterator[Recipient]:
             case AddressTarget(channel, address):
                 yield at_address(channel, address)
             case _:
-                continue  # what needs an incident to be resolved is not plain
+                continue  # targets that need an incident to resolve are left out
 
 
 def _team(bundle: Bundle, name: str) -> Iterator[Recipient]:

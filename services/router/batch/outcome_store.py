@@ -1,4 +1,4 @@
-"""What reports are made of, written with the decision: outcomes that changed, stays that began or ended."""
+"""What reports are made from, written with the decision: changed outcomes, stays that began or ended."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ _EVER_BREACHED: Final = ((1 << len(TARGETS)) - 1) << BREACHED
 
 @dataclass(slots=True)
 class Begun:
-    """A stay that began in this batch; it may have ended in it, too."""
+    """A stay that began in this batch, and may have ended in it, too."""
 
     incident: Incident
     at: datetime
@@ -36,7 +36,7 @@ class Begun:
 
 @dataclass(slots=True)
 class GoneOn:
-    """What happened to a stay that is stored: more pages, perhaps its end."""
+    """What happened to a stored stay: more pages, perhaps its end."""
 
     incident: Incident
     pages: int = 0
@@ -46,14 +46,14 @@ class GoneOn:
 
 @dataclass(slots=True)
 class Stays:
-    """The stays at levels that one batch's decisions began, went on with or ended."""
+    """The stays at levels that a batch's decisions began, continued or ended."""
 
     begun: list[Begun] = field(default_factory=list)
-    gone_on: dict[str, GoneOn] = field(default_factory=dict)  # by incident: it has one open stay at most
+    gone_on: dict[str, GoneOn] = field(default_factory=dict)  # by incident, which has one open stay at most
     _here: dict[str, Begun] = field(default_factory=dict)
 
     def record(self, before: Incident | None, decision: Decision, signal: Signal | None) -> None:
-        """Take down one decision; `before` is what it was made about."""
+        """Record one decision; `before` is the incident it was made on."""
         made, incident = step(before, decision, signal), decision.incident
         assert incident is not None, "only a decision that changes an incident is recorded"
         now = incident.decided_at
@@ -83,7 +83,7 @@ class Stays:
 def columns(
     written: Iterable[tuple[Incident | None, Incident]], stays: Stays, level_of: Callable[[Incident], str]
 ) -> Mapping[str, dict[str, Any]]:
-    """The parts of `PARTS` that the batch needs, with arrays. `written`: each as stored, and as it is."""
+    """The parameters of the `PARTS` that the batch needs. `written`: each incident before and after."""
     made: dict[str, dict[str, Any]] = {}
     if changed := _changed(written):
         made["outcomes"] = _outcome_columns(changed)

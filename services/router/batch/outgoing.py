@@ -1,9 +1,9 @@
-"""Messages as records that the log takes: what outgrows one is told in several, or cut with a word about it.
+"""Messages as records that fit the log: one that outgrows a record is split, or cut with a remark.
 
 An incident's message grows with the people it tells: a level may notify a team of ten thousand. All of them
-are told, in as many messages as that takes, each of the same version of the incident; what is settled and
-changed stands in the first. The incident itself outgrows a record only by labels and attributes of megabytes:
-a message then carries the beginning of each, the API has them whole.
+are told, in as many messages as it takes, each of the same version of the incident; what is settled and
+changed stands in the first. The incident itself outgrows a record only by megabytes of labels and attributes:
+a message then carries the beginning of each, and the API has them whole.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,9 +28,9 @@ _json: Final = msgspec.json.Encoder()
 
 
 def records_of(messages: Sequence[Message]) -> list[Record]:
-    """The records that carry these messages, in their order.
+    """The records that carry these messages, in order.
 
-    One of another kind than an incident's that is too large stays so: the outbox refuses it.
+    A message of another kind that is too large stays so: the outbox refuses it.
     """
     records: list[Record] = []
     for message in messages:
@@ -77,7 +77,7 @@ def _portions(message: IncidentChanged, room: int) -> Iterator[tuple[tuple[Page,
 
 
 def _within(told: Any, room: int) -> Any:
-    """A page or notice; of somebody with megabytes of addresses, as many as there is room for."""
+    """A page or notice; if its addresses take megabytes, as many of them as there is room for."""
     if len(_json.encode(told)) < room:
         return told
     contacts = told.recipient.contacts

@@ -1,4 +1,4 @@
-"""Signals on which deciding failed, in the database: kept for the next try, in their order."""
+"""Parked signals in the database: those on which deciding failed, in order, for the next try."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -14,7 +14,7 @@ from shared.events import DeliveryReport, IncidentEvent, RelatedChanged
 
 
 async def load(connection: AsyncConnection, unit: UnitOfWork) -> None:
-    """What was parked earlier for the incidents of the batch that are stuck."""
+    """Load what was parked for the stuck incidents of the batch."""
     stuck = [incident.id for incident in unit.incidents.values() if incident.stuck is not None]
     if not stuck:
         return
@@ -25,7 +25,7 @@ async def load(connection: AsyncConnection, unit: UnitOfWork) -> None:
 
 
 async def write(connection: AsyncConnection, unit: UnitOfWork) -> None:
-    """What has been decided is parked no longer, what could not be is from now on."""
+    """Unpark what has been decided, park what could not be."""
     if unit.resumed:
         await connection.execute(_RESUMED, {"seqs": unit.resumed})
     if unit.newly_parked:

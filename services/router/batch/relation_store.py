@@ -1,9 +1,9 @@
-"""What incidents have to do with each other, in the database: groups, causes, dependencies, merges.
+"""Relations between incidents in the database: groups, causes, dependencies, merges.
 
 Groups are locked before the incidents of the batch, sorted by rule and values; whoever opens one holds it
 until the commit, so that two routers that open the same group at once make one parent. Nothing else here is
-locked: what a decision sees of other incidents may be a moment old, and whom it concerns is told through the
-log. A policy without such rules costs nothing.
+locked: what a decision sees of other incidents may be a moment old, and those concerned hear through the log.
+A policy without such rules costs nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +23,8 @@ from services.router.domain.muting.suppression import AFTER_CAUSE
 from shared.eventlog import codec
 from shared.events import Upstream
 
-_CAUSES_SEEN: Final = 5  # of a rule: more would say nothing new
-_UPSTREAM_SEEN: Final = 3  # open incidents of a service
+_CAUSES_SEEN: Final = 5  # per rule; more would say nothing new
+_UPSTREAM_SEEN: Final = 3  # open incidents per service
 
 
 @dataclass(slots=True)
@@ -40,11 +40,11 @@ class Relations:
     spreads: list[Spread] = field(default_factory=list)
 
     def as_gathered(self) -> "Relations":
-        """A copy to decide on, made before anything is."""
+        """A copy to decide on, made before anything is decided."""
         return Relations(dict(self.groups), dict(self.causes), dict(self.open_by_service), self.merge_targets)
 
     def record(self, incident: Incident, decision: Decision) -> None:
-        """Later signals of the batch see what was decided."""
+        """Record a decision, so that later signals of the batch see it."""
         for joined in decision.joined:
             key = (joined.rule, joined.values)
             self.groups[key] = Group(joined.parent, joined.title, incident.decided_at)
@@ -78,14 +78,14 @@ class Relations:
 async def lock_groups(
     connection: AsyncConnection, keys: Iterable[tuple[str, str]], now: datetime
 ) -> dict[tuple[str, str], Group | None]:
-    """Lock these groups; those that stand (their parent is open), None for the others."""
+    """Lock these groups; those that exist (their parent is open), None for the others."""
     wanted = sorted(set(keys))
     if not wanted:
         return {}
     columns = {"rules": [key[0] for key in wanted], "values": [key[1] for key in wanted], "now": now}
     rows = (await connection.execute(_LOCK_GROUPS, columns)).all()
     parents = [row.parent for row in rows if row.parent is not None]
-    # Another statement, so that a parent shows that was committed while this one waited for the lock.
+    # A second statement, to see a parent that was committed while this one waited for the lock.
     standing = set()
     if parents:
         standing = {row.id for row in await connection.execute(_STANDING, {"ids": parents})}
@@ -98,7 +98,7 @@ async def lock_groups(
 
 
 async def causes(connection: AsyncConnection, live: CompiledBundle, now: datetime) -> dict[str, list[Cause]]:
-    """The causes of the policy's rules: those that stand first, then those that ended a moment ago."""
+    """The causes of the policy's rules: those still open first, then those that ended a moment ago."""
     rules = sorted({rule.spec.name for rule in live.causes.rules})
     if not rules:
         return {}
@@ -134,7 +134,7 @@ async def merge_targets(connection: AsyncConnection, ids: Sequence[str]) -> dict
 
 
 async def write(connection: AsyncConnection, relations: Relations, now: datetime) -> None:
-    """Groups, causes, and what is to be told to many."""
+    """Store groups and causes, and queue what is to be told to many."""
     if relations.joined:
         await connection.execute(_JOIN, _joined_columns(relations.joined))
     if relations.explains:

@@ -1,12 +1,12 @@
-"""Where each round robin stands, in the database: one row a level (POLICY.md, rule 19).
+"""Where each round robin stands, in the database: one row per level (POLICY.md, rule 19).
 
-Positions are read when a batch begins, and locked only where it has moved them: after its decisions, before
-anything is written, sorted by policy and level. Where another batch was faster, the decisions are made once
-more with what it left, so that two batches at once ask two people; and a level that a batch does not page
+Positions are read when a batch begins, and locked only if it has moved them: after its decisions, before
+anything is written, sorted by policy and level. If another batch was faster, the decisions are made once more
+from where it left off, so that two concurrent batches ask two people; a level that a batch does not page
 keeps nobody waiting.
 
-Deciding once more may move a level that comes before one that is held already. To wait for it would be out of
-order: it is taken only if nobody else holds it, and otherwise the batch gives way and is tried again, whole.
+Deciding once more may move a level that sorts before one already locked. Waiting for it would break the
+order: it is locked only if nobody else holds it; otherwise the batch is rolled back and tried again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,18 +26,18 @@ Positions: TypeAlias = Mapping[Place, str]
 
 
 def rotating(policies: Iterable[CompiledBundle]) -> list[Place]:
-    """Every round robin of these policies, in the order in which they are locked."""
+    """Every round robin of these policies, in locking order."""
     return sorted({place for policy in policies for place in policy.rotating})
 
 
 class OutOfOrderError(AwayError):
-    """A level is held by somebody for whom this batch must not wait."""
+    """A level is locked by another batch for which this one must not wait."""
 
 
 async def lock(
     connection: AsyncConnection, places: Iterable[Place], now: datetime, *, held: Iterable[Place] = ()
 ) -> Positions:
-    """Where these stand; nobody else moves them until the commit. `held`: what this transaction has locked.
+    """Lock these positions until the commit. `held`: what this transaction has locked already.
 
     Raises OutOfOrderError.
     """
@@ -61,7 +61,7 @@ async def read(connection: AsyncConnection, policies: Iterable[CompiledBundle]) 
 
 
 async def write(connection: AsyncConnection, moved: Positions, now: datetime) -> None:
-    """Who has been asked last now."""
+    """Store who was asked last."""
     if moved:
         columns = _columns(sorted(moved)) | {"names": [moved[place] for place in sorted(moved)]}
         await connection.execute(_MOVE, columns | {"now": now})

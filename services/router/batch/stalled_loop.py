@@ -1,4 +1,4 @@
-"""A loop of this router that does not come on: an incident about Ladder itself, for `last_resort` to hear."""
+"""A stalled loop of this router: an incident about Ladder itself, so that `last_resort` hears of it."""
 
 import socket
 from datetime import datetime
@@ -12,7 +12,7 @@ _HOST: Final = socket.gethostname()
 
 
 def telling(loop: str, why: str, now: datetime) -> InboundSignal:
-    """The event that opens it with this reason, or resolves it when there is none any more."""
+    """The event that opens it with this reason, or resolves it when there is none."""
     event = IncidentEvent(
         event_id=derived_id("ailing", _HOST, loop, now.isoformat()),
         integration=OWN_INTEGRATION,

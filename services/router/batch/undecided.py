@@ -1,7 +1,7 @@
-"""What becomes of signals on which deciding fails (POLICY.md, rule 18): parked, tried again, decided at last.
+"""Signals on which deciding fails (POLICY.md, rule 18): parked, tried again, decided in the end.
 
-An incident whose decision fails is stuck until a later try succeeds. An event for which there is no incident
-yet opens a placeholder, and nothing overtakes it: it is tried first whenever its key hears something.
+An incident whose decision fails is stuck until a later try succeeds. An event without an incident opens a
+placeholder, and nothing overtakes it: it is tried first whenever something arrives for its key.
 """
 
 import traceback
@@ -33,7 +33,7 @@ DecideOne: TypeAlias = Callable[[Incident | None, Signal], Decision]
 
 
 class Undecided:
-    """Of one batch. `to_notify`: the stuck incidents of which last_resort should hear."""
+    """Those of one batch. `to_notify`: stuck incidents that last_resort should hear of."""
 
     def __init__(self, unit: UnitOfWork, decide: DecideOne) -> None:
         self.to_notify: Final[list[str]] = []
@@ -42,9 +42,9 @@ class Undecided:
         self._failures: list[dict[str, Any]] = []
 
     def failed(self, incident: Incident | None, inbound: InboundSignal, err: Exception) -> str:
-        """Deciding about this signal has failed: it is parked, its incident is stuck. The error, in words.
+        """Deciding this signal failed: park it and mark its incident as stuck. Returns the error in words.
 
-        A person who acted is told; what they did is not kept.
+        A person who acted is told; their action is not kept.
         """
         error = _words(err)
         signal = inbound.signal
@@ -69,12 +69,12 @@ class Undecided:
             self.to_notify.append(marked.id)
 
     def is_due(self, incident: Incident, signal: Signal) -> bool:
-        """Whether the next try of this stuck incident has come."""
+        """Whether this stuck incident is due for its next try."""
         stuck = incident.stuck
         return stuck is not None and isinstance(signal, TimerFired) and self._unit.now >= stuck.retry_at
 
     def try_again(self, incident: Incident, inbound: InboundSignal) -> Decision | str:
-        """What was parked, in order, then its timer. The decision; or the error, in words."""
+        """Try what was parked, in order, then its timer. Returns the decision, or the error in words."""
         unit, before = self._unit, incident.stuck
         try:
             self._resume(incident.id)
@@ -88,7 +88,7 @@ class Undecided:
         return decision
 
     def act_on_placeholder(self, incident: Incident, action: ActionTaken) -> Decision | str:
-        """Somebody acts while nothing can be decided. The decision; or why there is none, in words."""
+        """A person acts while nothing can be decided. Returns the decision, or in words why there is none."""
         decision = last_resort.act_on_placeholder(incident, action, self._unit.now)
         if decision is None:
             return incident.stuck.error if incident.stuck else ""
@@ -96,7 +96,7 @@ class Undecided:
         return decision
 
     def replace_placeholder(self, incident: Incident, inbound: InboundSignal) -> str:
-        """Decide the events that could not be. The error in words, where they still cannot; otherwise ''."""
+        """Decide the events that could not be. Returns the error in words if they still cannot, else ''."""
         try:
             self._replace(incident)
         except Exception as err:  # noqa: BLE001 - rule 18: whatever goes wrong in a decision stays in it
@@ -109,7 +109,7 @@ class Undecided:
         return ""
 
     def log_failures(self) -> None:
-        """One line each; the stack with the first of a batch only, a broken rule fails thousands of times."""
+        """Log one line each, a stack for the first only: a broken rule fails thousands of times."""
         for each in self._failures:
             log.error("deciding failed", **each)
         metrics.SET_ASIDE.inc(sum(each["action"] == "set_aside" for each in self._failures))
@@ -124,7 +124,7 @@ class Undecided:
             self._unit.park(ParkedSignal(incident_id, signal, self._unit.now, error))
 
     def _resume(self, incident_id: str) -> None:
-        """Decide what was parked for this incident. Raises at the first that still cannot be decided."""
+        """Decide what was parked for this incident. Raises at the first that still fails."""
         unit = self._unit
         parked = unit.parked.get(incident_id, [])
         while parked:
@@ -156,5 +156,5 @@ def _words(err: Exception) -> str:
 
 
 def _is_over(incident: Incident, parked: ParkedSignal) -> bool:
-    """Whether the incident was resolved after this was parked: what is over is not opened again by it."""
+    """Whether the incident was resolved after this was parked: then it must not open it again."""
     return not incident.is_open and incident.resolved_at is not None and incident.resolved_at >= parked.at

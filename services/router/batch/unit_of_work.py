@@ -1,4 +1,4 @@
-"""What one batch knows of its incidents and has decided so far: later signals see what earlier ones did."""
+"""The unit of work of one batch: what it loaded and decided; later signals see earlier decisions."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -37,9 +37,9 @@ class UnitOfWork:
     now: datetime
     live: CompiledBundle
     overlay: Overlay
-    received: Sequence[InboundSignal] = ()  # as they came
-    signals: Sequence[InboundSignal] = ()  # those that come for the first time: to decide about, in order
-    bundles: dict[str, Compiled] = field(default_factory=dict)  # by hash: the live one, those of incidents
+    received: Sequence[InboundSignal] = ()  # in the order received
+    signals: Sequence[InboundSignal] = ()  # the new ones, to be decided in this order
+    bundles: dict[str, Compiled] = field(default_factory=dict)  # by hash: the live one and those of incidents
 
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, as decided so far
     newest: dict[Key, str] = field(default_factory=dict)  # the id of each key's newest incident
@@ -50,21 +50,21 @@ class UnitOfWork:
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)  # by policy and level
     heard: Heard | None = None
 
-    moved: dict[tuple[str, str], str] = field(default_factory=dict)  # of `rotations`, what is to be written
-    changed: dict[str, None] = field(default_factory=dict)  # ids to write, in the order of first change
-    before: dict[str, Incident | None] = field(default_factory=dict)  # what is changed, as it is stored
+    moved: dict[tuple[str, str], str] = field(default_factory=dict)  # those of `rotations` to be written
+    changed: dict[str, None] = field(default_factory=dict)  # ids to write, in order of first change
+    before: dict[str, Incident | None] = field(default_factory=dict)  # changed incidents as they are stored
     stays: Stays = field(default_factory=Stays)
     entries: list[tuple[str, Entry]] = field(default_factory=list)
     messages: list[IncidentChanged | RelatedChanged] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
     newly_parked: list[ParkedSignal] = field(default_factory=list)
-    resumed: list[int] = field(default_factory=list)  # seq of what was parked and is decided now
+    resumed: list[int] = field(default_factory=list)  # seq of parked signals that are now decided
     dead_letters: list[DeadLetter] = field(default_factory=list)  # unreadable records, to be published
     # expressions that could not be evaluated
     failures: dict[ExpressionPlace, Count] = field(default_factory=dict)
 
     def as_gathered(self) -> "UnitOfWork":
-        """A copy to decide on, made before anything is: what is decided on one does not show in the other."""
+        """A copy to decide on, made before anything is decided; the two do not affect each other."""
         return UnitOfWork(
             now=self.now,
             live=self.live,
@@ -83,7 +83,7 @@ class UnitOfWork:
         )
 
     def load(self, incident: Incident) -> None:
-        """An incident as the database holds it. Those of one key must come oldest first."""
+        """Add an incident as stored. Those of one key must come oldest first."""
         self.incidents[incident.id] = incident
         self.newest[incident.key] = incident.id
 
@@ -92,16 +92,16 @@ class UnitOfWork:
         return self.incidents.get(address if isinstance(address, str) else self.newest.get(address, ""))
 
     def usable_bundles(self) -> Iterator[CompiledBundle]:
-        """Those that can be decided by."""
+        """The bundles that can be used."""
         return (bundle for bundle in self.bundles.values() if not isinstance(bundle, Exception))
 
     def bundle_of(self, incident: Incident) -> CompiledBundle | None:
-        """The bundle that the incident started with, where that can be used."""
+        """The bundle that the incident started with, if it can be used."""
         bundle = self.bundles.get(incident.policy_hash)
         return None if isinstance(bundle, Exception) else bundle
 
     def context(self, incident: Incident | None = None, signal: Signal | None = None) -> Context:
-        """What a decision about this signal has to know from outside the incident, as decided so far."""
+        """What a decision about this signal needs from outside the incident, as decided so far."""
         remembered = None
         if incident is None and isinstance(signal, EventReceived):
             remembered = self.resolves.get((signal.event.integration, signal.event.dedup_key))
@@ -120,7 +120,7 @@ class UnitOfWork:
         )
 
     def record(self, decision: Decision, signal: Signal | None = None) -> None:
-        """Take down what was decided about the signal. A refusal leaves nothing."""
+        """Record the decision about a signal. A refusal leaves no trace."""
         if decision.refusal is not None:
             return
         for place, reason in decision.failures.items():
@@ -144,7 +144,7 @@ class UnitOfWork:
             self.moved |= decision.rotations
 
     def write(self, incident: Incident) -> None:
-        """This is how the incident is to be stored."""
+        """Mark the incident to be stored like this."""
         if incident.id not in self.incidents:
             self.newest[incident.key] = incident.id
         self.before.setdefault(incident.id, self.incidents.get(incident.id))
@@ -152,16 +152,16 @@ class UnitOfWork:
         self.changed.setdefault(incident.id)
 
     def add_entries(self, incident_id: str, entries: Iterable[Entry]) -> None:
-        """Lines of the incident's timeline."""
+        """Add entries to the incident's timeline."""
         self.entries.extend((incident_id, entry) for entry in entries)
 
     def park(self, signal: ParkedSignal) -> None:
-        """Keep a signal on which deciding failed; it waits behind those of its incident."""
+        """Keep a signal on which deciding failed, behind the incident's earlier ones."""
         self.newly_parked.append(signal)
         self.parked.setdefault(signal.incident_id, []).append(signal)
 
     def resume(self, signal: ParkedSignal) -> None:
-        """A parked signal has been decided."""
+        """Note that a parked signal has been decided."""
         self.parked[signal.incident_id].remove(signal)
         if signal.seq:
             self.resumed.append(signal.seq)
@@ -169,7 +169,7 @@ class UnitOfWork:
             self.newly_parked.remove(signal)
 
     def to_write(self) -> Sequence[Incident]:
-        """What changed, as it is now."""
+        """The changed incidents as they are now."""
         return [self.incidents[incident_id] for incident_id in self.changed]
 
     def _remember(self, orphan: Orphan) -> None:

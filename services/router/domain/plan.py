@@ -1,8 +1,8 @@
-"""The plan of a decision, as tables: what precedes, what falls due, what concludes, each with its why.
+"""The plan of a decision, as tables: what comes first, what falls due, what concludes, each with its reason.
 
-`decide` follows it from top to bottom. In between stands what the signal itself is about: an event, an
-action, a report, another incident's message; for a timer it is what is due. What is due and what is then done
-stand together (`Moment`): from the same lists comes the time at which the incident is looked at next.
+`decide` follows it from top to bottom. In between comes what the signal itself is about: an event, an action,
+a report, another incident's message; for a timer, what is due. When something is due and what is then done
+stand together (`Moment`): the time at which the incident is next looked at comes from the same lists.
 """
 
 from datetime import timedelta
@@ -26,7 +26,7 @@ from services.router.domain.relations import messages
 from services.router.domain.sla import clocks
 from services.router.domain.stakeholders import subscriptions, updates
 
-FOLLOW_UP: Final = timedelta(days=1)  # the net under every other moment
+FOLLOW_UP: Final = timedelta(days=1)  # the safety net under every other moment
 SOONEST: Final = timedelta(milliseconds=1)
 
 BEFORE: Final = (

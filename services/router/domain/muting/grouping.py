@@ -1,7 +1,7 @@
-"""Incidents that are one problem: the first is the parent, the others have no ladder (POLICY.md, rule 11).
+"""Grouping incidents that are one problem: the first is the parent, members page nobody (rule 11).
 
-The parent keeps only how many there are, so that ten thousand members weigh no more than ten; members know
-their parent. What they have to tell each other goes through the log (domain/relations/messages.py).
+The parent keeps only how many members there are, so that ten thousand weigh no more than ten; members know
+their parent. Messages between them go through the log (domain/relations/messages.py).
 """
 
 from datetime import timedelta
@@ -21,8 +21,8 @@ from services.router.domain.sla import clocks
 from shared.policy.cel.expressions import Failed
 from shared.policy.model.escalation import Grouping
 
-BETWEEN_NOTICES: Final = timedelta(minutes=5)  # to whoever has the parent, about who joined
-_LONGEST_VALUES: Final = 400  # of the values as JSON; longer ones are known by their digest
+BETWEEN_NOTICES: Final = timedelta(minutes=5)  # to whoever has the parent, about new members
+_LONGEST_VALUES: Final = 400  # of the values as JSON; longer ones are replaced by their digest
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -38,10 +38,10 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def place(draft: Draft) -> Place | None:
-    """The first rule that applies. What lacks one of the values it groups by is not grouped by it.
+    """The group by the first rule that applies; none without a value for each name it groups by.
 
-    Suppressed incidents make groups of their own, one for each thing that suppresses them: nobody is kept
-    quiet by a parent of whom nobody hears.
+    Suppressed incidents form groups of their own, one for each thing that suppresses them: nobody is kept
+    quiet by a parent that nobody hears of.
     """
     rules = draft.live.grouping
     if not rules.rules or draft.incident.integration == LADDER:
@@ -57,7 +57,7 @@ def place(draft: Draft) -> Place | None:
 
 
 def _values(draft: Draft, rule: Grouping) -> dict[str, Any]:
-    """By name; None for a label or attribute that is not there."""
+    """By name; None for a label or attribute that is absent."""
     names = draft.activation.values
     found: dict[str, Any] = {}
     for name in rule.by:
@@ -67,7 +67,7 @@ def _values(draft: Draft, rule: Grouping) -> dict[str, Any]:
 
 
 def at_opening(draft: Draft) -> None:
-    """Join the group that stands, or open one."""
+    """Join the group that exists, or open one."""
     if not draft.live.grouping.rules:
         return
     _tell_failures(draft)
@@ -77,7 +77,7 @@ def at_opening(draft: Draft) -> None:
 
 
 def at_reopening(draft: Draft) -> None:
-    """What comes back joins the group that stands now, or stays with its parent, if that one still stands."""
+    """Reopened: join the group that exists now, or stay with the parent if that one is still open."""
     before = draft.incident.parent
     found = place(draft)
     draft.set(ended_itself=False)
@@ -108,7 +108,7 @@ def _join_or_open(draft: Draft, found: Place) -> None:
 
 
 def keeps_open(draft: Draft) -> bool:
-    """Its sender says that it is over: while incidents grouped under it stand it stays open, and says so."""
+    """Whether it stays open although its sender says it ended, because members are open; it says so."""
     standing = draft.incident.members_open
     if not standing:
         return False
@@ -135,7 +135,7 @@ def _tell_parent(draft: Draft) -> None:
         if draft.told_by != incident.parent:
             draft.signal(incident.parent, "ended")
     elif not incident.is_open or incident.late is not None:
-        return  # a member that is held counts when it no longer is
+        return  # a held member counts once the hold is over
     elif before.late is not None:
         draft.signal(incident.parent, "changed", counts=True)
     elif incident.priority < before.priority:
@@ -143,7 +143,7 @@ def _tell_parent(draft: Draft) -> None:
 
 
 def _tell_members(draft: Draft) -> None:
-    """Taking the parent takes them all; so does losing it, and its end."""
+    """Taking the parent takes all members; the same goes for giving it back, and for its end."""
     before, incident = draft.initial, draft.incident
     if not incident.members_open or not before.is_open:
         return
@@ -159,7 +159,7 @@ def _none_open(incident: Incident) -> Members | None:
 
 
 def who_has(incident: Incident) -> dict[str, Any]:
-    """What members hear of whoever took the parent: who has it, and whether a person took it."""
+    """What members hear about the parent's owner: who it is, and whether a person took it."""
     return {"assignee": incident.assignee, "person": _by_person(incident)}
 
 
@@ -168,9 +168,9 @@ def _by_person(incident: Incident) -> bool:
 
 
 def merge(draft: Draft, into: str) -> Refusal | None:
-    """It ends under another incident; what its key says from now on is told to that one (rules 13, 15).
+    """End it under another incident, which from now on hears what its key says (rules 13, 15).
 
-    One that is resolved can be merged, too: it was the same problem.
+    A resolved incident can be merged, too: it was the same problem.
     """
     refusal = _no_merge(draft, into)
     if refusal is not None:
@@ -203,14 +203,14 @@ def merge(draft: Draft, into: str) -> Refusal | None:
     )
     draft.touch()
     draft.set_chain(due=None, state="resting")
-    if incident.is_open:  # whoever was asked has heard of the end of a resolved one
+    if incident.is_open:  # those asked have already heard of the end of a resolved one
         draft.settle("merged", draft.actor)
     draft.change("merged")
     return None
 
 
 def _no_merge(draft: Draft, into: str) -> Refusal | None:
-    """Why it cannot be merged into that one; None when it can."""
+    """Why it cannot be merged into that incident; None when it can."""
     other = draft.context.merge_targets.get(into)
     if other is None and into != draft.incident.id:
         return Refusal("invalid", f"merge needs `into`: no incident has the id {into!r}")
@@ -222,7 +222,7 @@ _ITSELF: Final = "it cannot be merged into itself"
 
 
 def unless_it_may_merge(draft: Draft) -> str:
-    """Why it cannot be merged into any other; '' when it can: what is resolved can."""
+    """Why it cannot be merged into any other incident; '' when it can. Resolved ones can."""
     incident = draft.incident
     if incident.merged:
         return f"it is merged into {incident.parent}"

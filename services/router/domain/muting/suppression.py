@@ -1,7 +1,7 @@
-"""What stops notifying, never recording: windows, silences, maintenance, causes (POLICY.md, rule 11).
+"""Suppression: windows, silences, maintenance and causes stop notifications, never recording (rule 11).
 
 Silences and maintenance come first, then the rules of the policy in force; the first that applies counts. A
-condition that fails does not apply (the safe side). What Ladder tells of itself is never suppressed.
+condition that fails does not apply (the safe side). Incidents about Ladder itself are never suppressed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,13 +22,13 @@ from shared.policy.calendars.open_hours import window_hours
 from shared.policy.cel.expressions import Activation, Condition, Failed
 from shared.policy.model.people import Window
 
-AFTER_CAUSE: Final = timedelta(minutes=2)  # rule 11: so long after its cause is resolved
-ASK_AGAIN: Final = timedelta(minutes=15)  # while a cause stands, in case that its end is missed
-_ZONE: Final = "UTC"  # of a window that names none
+AFTER_CAUSE: Final = timedelta(minutes=2)  # rule 11: how long it lasts after its cause is resolved
+ASK_AGAIN: Final = timedelta(minutes=15)  # while a cause is open, in case its end is missed
+_ZONE: Final = "UTC"  # for a window that names none
 
 
 class Quiet(msgspec.Struct, frozen=True):
-    """What stops the notifying: its name, when it is over or asked again, and what then."""
+    """What stops notifications: its name, when it ends or is checked again, and what happens then."""
 
     by: str
     until: datetime
@@ -38,7 +38,7 @@ class Quiet(msgspec.Struct, frozen=True):
 
 
 def of_rule(name: str) -> str:
-    """How a rule of the policy is called in `suppressed_by`."""
+    """A policy rule's name in `suppressed_by`."""
     return f"rule {name}"
 
 
@@ -51,7 +51,7 @@ def of_maintenance(name: str) -> str:
 
 
 def at_opening(draft: Draft) -> None:
-    """Whether the new (or reopened) incident is suppressed from its first moment: its clocks wait, too."""
+    """Suppress the new (or reopened) incident from its first moment, if need be: its clocks wait, too."""
     if not draft.may_be_suppressed:
         return
     _tell_failures(draft)
@@ -62,7 +62,7 @@ def at_opening(draft: Draft) -> None:
 
 
 def at_reopening(draft: Draft) -> None:
-    """What held when it was resolved is over with; what holds now counts."""
+    """What held when it was resolved is over; what holds now counts."""
     draft.set(suppression=None)
     at_opening(draft)
 
@@ -90,7 +90,7 @@ def go_on(draft: Draft, quiet: Quiet) -> None:
 
 
 def find(draft: Draft) -> Quiet | None:
-    """What suppresses the incident as it is now."""
+    """What suppresses the incident as it is now; None when nothing does."""
     if not draft.may_be_suppressed:
         return None
     overlay = draft.context.overlay
@@ -99,7 +99,7 @@ def find(draft: Draft) -> Quiet | None:
 
 
 def _next_beginning(draft: Draft) -> datetime | None:
-    """When the next planned one begins; nothing, while something suppresses it already."""
+    """When the next planned one begins; None while something suppresses it already."""
     now, overlay = draft.now, draft.context.overlay
     windows = [rule.spec.window for rule in draft.live.suppress.rules if rule.spec.window is not None]
     windows += [work.window for work in overlay.maintenance if work.window is not None]
@@ -121,7 +121,7 @@ BEGINS: Final = Moment(
 
 
 def explain(draft: Draft) -> None:
-    """Whether it is the cause by which rules suppress others: open, and not suppressed or held itself."""
+    """Update whether it is the cause by which rules suppress others: open, not suppressed, not held."""
     causes, incident = draft.live.causes, draft.incident
     heard_of = incident.suppression is None and incident.late is None
     stands = draft.is_open and heard_of and incident.integration != LADDER
@@ -143,7 +143,7 @@ def explain(draft: Draft) -> None:
 
 
 def _tell_the_explained(draft: Draft, name: str) -> None:
-    """What is open already and matches hears of its cause; of a second cause nobody has to hear."""
+    """Open incidents that match hear of their cause; nobody has to hear of a second one."""
     rule = next(rule for rule in draft.live.suppress.rules if rule.spec.name == name)
     text = f"it is the cause by rule {name}: what matches is suppressed while it is open"
     draft.say("cause", text, Reason(rule.where, rule.spec.while_open or ""))
@@ -185,7 +185,7 @@ def _of_office(draft: Draft) -> Quiet | None:
 
 
 class _Looking:
-    """Conditions of the office name what no policy may name: they see a fresh record, made when needed."""
+    """Overlay conditions may use names that no policy does: they get an activation made on demand."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
@@ -212,7 +212,7 @@ _THEN: Final[Mapping[Then, str]] = {
 
 
 def _end_of(work: Maintenance, now: datetime) -> datetime | None:
-    """When this maintenance is over, if it is on."""
+    """When this maintenance ends, if it is under way."""
     if work.window is not None:
         if work.until is not None and now >= work.until:
             return None
@@ -246,7 +246,7 @@ def _in_window(rule: Suppression, draft: Draft) -> tuple[datetime, str] | None:
 
 
 def _by_cause(causes: Iterable[Cause], draft: Draft) -> tuple[datetime, str] | None:
-    """By the cause that stands; without one by the one that ended last, for two minutes more."""
+    """By the cause that is open; without one, by the last to end, for two more minutes."""
     for cause in causes:
         if cause.incident_id == draft.incident.id or _is_explained_by(draft, cause):
             continue
@@ -260,7 +260,7 @@ def _by_cause(causes: Iterable[Cause], draft: Draft) -> tuple[datetime, str] | N
 
 
 def _is_explained_by(draft: Draft, cause: Cause) -> bool:
-    """Two that explain each other must not silence each other: the one that was opened first is the cause."""
+    """Two that explain each other must not silence each other: the one opened first is the cause."""
     incident = draft.incident
     if not incident.explains or not set(incident.explains) & set(cause.under):
         return False
@@ -269,7 +269,7 @@ def _is_explained_by(draft: Draft, cause: Cause) -> bool:
 
 
 def _tell_failures(draft: Draft) -> None:
-    """Conditions that cannot be evaluated do not apply, and say so where an incident opens."""
+    """Record conditions that could not be evaluated, and so do not apply, where an incident opens."""
     rules = draft.live.suppress
     if not rules.rules:
         return
@@ -280,7 +280,7 @@ def _tell_failures(draft: Draft) -> None:
 
 
 def _closing(windows: tuple[Window, ...], now: datetime) -> datetime | None:
-    """When the last of the windows that are open now closes; None where none is."""
+    """When the last of the windows that are open now closes; None when none is."""
     hours = window_hours(windows, _ZONE)
     return hours.next_close(now) or now + ASK_AGAIN if hours.is_open(now) else None
 

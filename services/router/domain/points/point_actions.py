@@ -11,7 +11,7 @@ from shared.policy import AtShare, Do, Point
 
 
 def fire(draft: Draft, policy: EscalationPolicy, rule: Rule[Point], reason: Reason, cause: str) -> None:
-    """Do what the point of this ladder says."""
+    """Do what the point says."""
     draft.say("point", f"escalation point {rule.spec.name}" + (f": {cause}" if cause else ""), reason)
     if draft.is_muted:
         where = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
@@ -25,7 +25,7 @@ def fire(draft: Draft, policy: EscalationPolicy, rule: Rule[Point], reason: Reas
 
 
 def _tell_only(draft: Draft, policy: EscalationPolicy, rule: Rule[Point], reason: Reason) -> None:
-    """It is resolved, only the promise to close runs: people are told, nobody is asked to take it."""
+    """It is resolved and only the promise to close runs: people are told, nobody is asked to take it."""
     for do in rule.spec.do:
         if do.notify is not None:
             _inform(draft, rule.spec, Do(inform=do.notify), reason)
@@ -60,7 +60,7 @@ def _set(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
 
 
 def _assign(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
-    """The first user whom the target names has it from now on."""
+    """Assign it to the first user that the target names."""
     assert do.assign is not None
     resolved = draft.directory.resolve((do.assign,))
     draft.say_unnamed(resolved, reason, f"point {point.name}: ")
@@ -103,7 +103,7 @@ def _inform(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
 
 
 def _targets(point: Point) -> tuple[str, ...]:
-    """Whose clock it is about: which promise, and by when, is what people want to know of it."""
+    """The targets whose clock it is about: recipients want to know which promise, and by when."""
     return (point.at.target,) if isinstance(point.at, AtShare) else ()
 
 
@@ -126,7 +126,7 @@ def _escalate(draft: Draft, policy: EscalationPolicy, point: Point, do: Do, reas
 
 
 def _take_away(draft: Draft, point: Point) -> None:
-    """Others are asked to take it now: who had it hears of that, and follows on."""
+    """Others are asked to take it now: whoever had it hears so, and follows it."""
     had_it = draft.incident.assignee
     draft.set(status="triggered", assignee="")
     draft.settle("handed up")

@@ -1,6 +1,6 @@
-"""Escalation points: a condition on the record, or a share of a clock; the chain of authority (rule 10).
+"""When escalation points fire: on a condition, or at a share of a clock; the chain of authority (rule 10).
 
-They fire beside the levels and never stop them. Each `when` point fires once an opening, or again every
+They fire beside the levels and never stop them. Each `when` point fires once per opening, or again every
 `repeat` while it holds; of several overdue shares of one clock only the highest acts (rule 2).
 """
 
@@ -28,10 +28,10 @@ def _store(draft: Draft, rule: Rule[Point], state: PointState) -> None:
 
 
 def check_conditions(draft: Draft) -> None:
-    """Evaluate the `when` points of the policy that the incident is on, and fire the ones that are due.
+    """Evaluate the `when` points of the incident's policy, and fire those that are due.
 
-    What a point does may change what the others see, or the policy: then they are looked at again. Each
-    fires at most once a decision.
+    A point may change what others see, or the policy: then they are evaluated again. Each fires at most once
+    per decision.
     """
     fired: set[str] = set()
     policy = draft.policy
@@ -62,7 +62,7 @@ def _look(draft: Draft, policy: EscalationPolicy, seen: Activation, fired: set[s
 
 
 def next_time(point: Point, state: PointState) -> datetime | None:
-    """When a held `when` point fires next; None when it has fired and does not repeat, or does not hold."""
+    """When a held `when` point fires next; None if it does not hold, or fired and does not repeat."""
     if state.held_since is None:
         return None
     first = state.held_since + (point.held_for or timedelta(0))
@@ -91,7 +91,7 @@ HELD: Final = Moment(
 
 
 def check_shares(draft: Draft) -> None:
-    """Fire what running clocks have reached: warnings, the breach, and the points at their shares.
+    """Act on the shares that running clocks have reached: warnings, the breach, and the points there.
 
     While a late trigger is held they wait (rule 16).
     """
@@ -112,7 +112,7 @@ def _reminders(clock: Clock) -> list[float]:
 
 
 def unfired_shares(draft: Draft, clock: Clock) -> list[float]:
-    """The shares of this clock at which something is still to happen."""
+    """The shares of this clock at which something has yet to happen."""
     own = _reminders(clock) if clock.target == "update" else [] if clock.breached else [1.0]
     warnings = [share for share in clock.warn_at if share not in clock.thresholds]
     points = _unfired(draft, clock.target) if clock.target in draft.policy.shares_of else ()

@@ -1,1 +1,1 @@
-"""What incidents tell each other: of their group, their cause, what they were merged into."""
+"""Messages between incidents: about their group, their cause, what they were merged into."""

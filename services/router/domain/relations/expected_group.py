@@ -1,4 +1,4 @@
-"""Which group an event will ask for, before anything of it is decided: the shell locks the group by that."""
+"""Predicting which group an event will ask for, before anything is decided: the shell locks that group."""
 
 from datetime import datetime
 

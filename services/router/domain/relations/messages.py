@@ -1,7 +1,7 @@
-"""What one incident hears of another one: of its group, its cause, what it was merged into.
+"""What one incident hears from another: about its group, its cause, what it was merged into.
 
-Messages arrive in any order between two incidents, and late: each says what was true when it was sent, and
-what no longer fits is answered (`refused`) or left alone.
+Between two incidents messages may arrive late and in any order: each says what was true when it was sent, and
+one that no longer fits is answered (`refused`) or ignored.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,14 +34,14 @@ from shared.events import IncidentEvent, RelatedChanged
 
 _RULE: Final = Reason("rule 11: grouped incidents have no ladder of their own")
 _HIGHEST: Final = "rule 11: the parent has the highest priority among them"
-_TOLD_ONE_BY_ONE: Final = 50  # members in the parent's timeline; of more every hundredth line is enough
+_TOLD_ONE_BY_ONE: Final = 50  # members listed in the parent's timeline; beyond that every hundredth
 _TOLD_EVERY: Final = 100
 _SUBSCRIBERS_KEPT: Final = 200
 _SAID_KEPT: Final = 1024  # as long as a title
 
 
 def told(draft: Draft, message: RelatedChanged) -> None:
-    """Take it in."""
+    """Apply the message."""
     draft.told_by = message.incident_id
     take = _TAKE.get(message.relation)
     if take is not None:
@@ -69,7 +69,7 @@ def _joined(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _counts(draft: Draft, message: RelatedChanged) -> None:
-    """A member that is not held (any more): its priority is the group's, and whoever has it hears of it."""
+    """A member that is not held (any more): its priority counts for the group, and the owner hears of it."""
     if draft.incident.late is not None:
         late_trigger.end(draft, f"{message.title} joined it")
     _rise(draft, message)
@@ -84,7 +84,7 @@ def _is_told(number: int) -> bool:
 
 
 def _tell_of_joins(draft: Draft, title: str) -> None:
-    """Whoever has the parent hears who joined, at most every five minutes; the ones between are counted."""
+    """Tell whoever has the parent who joined, at most every five minutes; those in between are counted."""
     incident = draft.incident
     if not incident.assignee:
         return
@@ -141,7 +141,7 @@ def _ended(draft: Draft, message: RelatedChanged) -> None:
         draft.say("ended", f"{message.title} ({message.incident_id}) is over; {standing}", _RULE)
     if left == 0 and incident.ended_itself:
         text = "resolved: its sender said so, and the last incident grouped under it is over"
-        transitions.resolve(draft, by=LADDER, text=text, source_time=incident.source_time)  # its sender's own
+        transitions.resolve(draft, by=LADDER, text=text, source_time=incident.source_time)  # the sender's own
 
 
 def _left(draft: Draft, message: RelatedChanged) -> None:
@@ -169,12 +169,12 @@ def _over(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _stands(draft: Draft, message: RelatedChanged) -> None:
-    """Whoever takes the parent takes them all, and gives them all back."""
+    """Whoever takes the parent takes all its members, and gives them all back."""
     incident = draft.incident
     if not _is_of_parent(draft, message) or not incident.is_open:
         return
     assignee = str(message.values.get("assignee") or "")
-    person = bool(message.values.get("person", assignee))  # an older replica does not say
+    person = bool(message.values.get("person", assignee))  # an older replica does not send it
     if (incident.status, incident.assignee) == (message.status, assignee):
         if person and message.status == "acknowledged" and incident.taken_by_person_at is None:
             by_person.confirmed(draft, by=f"user:{assignee}")
@@ -195,7 +195,7 @@ def _stands(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _moved(draft: Draft, message: RelatedChanged) -> None:
-    """What it is grouped under, or was merged into, was merged itself: it goes along."""
+    """What it is grouped under, or was merged into, was merged itself: it follows."""
     into = str(message.values.get("to") or "")
     if draft.incident.parent != message.incident_id or not into:
         return
@@ -210,7 +210,7 @@ def _moved(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _goes_along(draft: Draft, message: RelatedChanged, into: str) -> None:
-    """Of a merged one: what its key said last is told there."""
+    """It was merged: pass on what its key said last."""
     draft.say("merged", f"{message.title} was merged into {into}: so is this", Reason("rule 13: merge"))
     if message.values.get("action"):
         heard = {name: message.values.get(name, "") for name in ("action", "said", "worse")}
@@ -218,7 +218,7 @@ def _goes_along(draft: Draft, message: RelatedChanged, into: str) -> None:
 
 
 def _refused(draft: Draft, message: RelatedChanged) -> None:
-    """The parent does not stand any more: it stands alone, so that nothing is lost."""
+    """The parent is gone: it stands by itself again, so that nothing is lost."""
     incident = draft.incident
     why = f"{message.title} ({message.incident_id}) is {message.status} already"
     if _was_triggered_meanwhile(incident, message):
@@ -239,7 +239,7 @@ def _refused(draft: Draft, message: RelatedChanged) -> None:
 
 
 def _stays_resolved(draft: Draft, why: str) -> None:
-    """What was resolved before it was to be merged is as it was."""
+    """If it was resolved before it was to be merged, it stays as it was."""
     draft.set(belongs_to=None, closed_at=None, status="resolved")
     clocks.not_closed(draft)
     draft.say("left", f"it is not merged and stays resolved: {why}", Reason("rule 13: merge"))
@@ -267,7 +267,7 @@ def pass_on(draft: Draft, event: IncidentEvent) -> None:
 
 
 def _grows_worse(draft: Draft, event: IncidentEvent) -> bool:
-    """Whether its own priority rises by what the event says: its parent's is to rise with it (rule 14)."""
+    """Whether the event raises its own priority: its parent's then rises with it (rule 14)."""
     if event.action not in {"trigger", "update", "acknowledge"}:
         return False
     before = draft.incident.priority
@@ -322,7 +322,7 @@ _HEARD: Final = {"trigger": "triggered again", "resolve": "its sender says that 
 
 
 def _nothing(draft: Draft, message: RelatedChanged) -> None:
-    """Its suppression is looked at in every decision: this one is made for that."""
+    """Nothing: every decision checks the suppression, and this one is made for that."""
     del draft, message
 
 
@@ -345,7 +345,7 @@ _TAKE: Final[Mapping[str, Callable[[Draft, RelatedChanged], None]]] = {
 
 
 def name_upstream(draft: Draft) -> None:
-    """Which open incident of what its service depends on may be the cause: told, not suppressed."""
+    """Record which open incident upstream of its service may be the cause; nothing is suppressed."""
     upstream = draft.live.upstream.get(draft.incident.service)
     if not upstream:
         return

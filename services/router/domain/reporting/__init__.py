@@ -1,1 +1,1 @@
-"""What reports count of an incident, and the calendar periods they count by."""
+"""What reports count of an incident, and the calendar periods they group by."""

@@ -13,7 +13,7 @@ Size: TypeAlias = Literal["day", "week", "month"]
 
 
 class Period(msgspec.Struct, frozen=True):
-    """One of them: the local date on which it begins, and that midnight in UTC."""
+    """One period: the local date on which it begins, and that midnight in UTC."""
 
     day: date
     begins: datetime
@@ -22,7 +22,7 @@ class Period(msgspec.Struct, frozen=True):
 def periods(
     since: datetime, until: datetime, size: Size, zone: ZoneInfo, most: int
 ) -> Sequence[Period] | None:
-    """Those that meet [since, until), in order; None when there are more than `most`.
+    """The periods that meet [since, until), in order; None when there are more than `most`.
 
     A midnight that the clocks skip is the moment after the gap: shared.policy.calendars.wall_clock.
     """

@@ -1,7 +1,7 @@
 """What reports count of an incident: one narrow outcome, and its stays at levels.
 
-An outcome is worked out from the record alone. A stay lasts from the decision that put the incident on a
-level to the one that took it off it; both are found by comparing the record before and after a decision.
+An outcome is derived from the incident alone. A stay lasts from the decision that put the incident on a level
+to the one that took it off; both are found by comparing the incident before and after a decision.
 """
 
 from datetime import datetime, timedelta
@@ -17,23 +17,23 @@ from services.router.domain.model.signals import DeliveryReported, Signal, Timer
 from shared.events import LOOKING
 
 TARGETS: Final = ("acknowledge", "respond", "update", "resolve", "close")  # bit 0, 1, … of each group of bits
-BREACHED: Final = 5  # the group of bits of the targets that were broken at least once
-FULFILLED: Final = 10  # … and of those that were fulfilled, in time or not
-BY_PERSON: Final = 15  # … and of those that only a person's act keeps
+BREACHED: Final = 5  # the group of bits for targets broken at least once
+FULFILLED: Final = 10  # … for those fulfilled, in time or not
+BY_PERSON: Final = 15  # … for those that only a person's act keeps
 _BIT: Final = {target: 1 << number for number, target in enumerate(TARGETS)}
 _MOST_SECONDS: Final = 2**31 - 1
 Position: TypeAlias = tuple[str, int, int]  # policy, index of the level, round
 
 
 class Flag(IntFlag):
-    """What is true of an incident; a bit each in `outcome.flags`."""
+    """What is true of an incident; one bit each in `outcome.flags`."""
 
     SOLVED = 1  # resolved or closed
     CLOSED = 2
     CONFIRMED = 4  # by the customer
-    RIGHT_FIRST_TIME = 8  # solved by the first level that was asked: neither handed up nor passed
-    AVOIDED = 16  # solved while automation had its chance: nobody was paged
-    ASKED = 32  # solved after a level was asked: it can be right first time
+    RIGHT_FIRST_TIME = 8  # solved by the first level that was asked, neither handed up nor passed
+    AVOIDED = 16  # solved by automation: nobody was paged
+    ASKED = 32  # solved after a level was asked, so it can be right first time
 
 
 class Ended(IntEnum):
@@ -48,9 +48,9 @@ class Ended(IntEnum):
 class Outcome(msgspec.Struct, frozen=True):
     """One incident as reports count it. Seconds are wall time since the opening, None while not yet.
 
-    The milliseconds beyond them (0–999) stand beside them. `machine_first`: the first who took it was a
-    machine; `person_after` is when a person first did. `promises`: bits 0–4 which targets are promised, 5–9
-    which were breached, 10–14 which are fulfilled, 15–19 which are a person's to keep.
+    The remaining milliseconds (0–999) are in fields of their own. `machine_first`: a machine took it first;
+    `person_after` is when a person first did. `promises`: bits 0–4 which targets are promised, 5–9 which were
+    breached, 10–14 which are fulfilled, 15–19 which are a person's to keep.
     """
 
     taken_after: int | None
@@ -124,7 +124,7 @@ def step(before: Incident | None, decision: Decision, signal: Signal | None) -> 
 
 
 def position(incident: Incident) -> Position | None:
-    """The place on its ladder that has the incident; None when none has: not asked yet, grouped, solved."""
+    """The level that has the incident; None when none has: not asked yet, grouped, solved."""
     chain = incident.chain
     if not incident.is_open or incident.parent or chain.unasked or not chain.policy:
         return None
@@ -163,7 +163,7 @@ def _flags(incident: Incident) -> Flag:
 
 
 def _promises(clocks: tuple[Clock, ...]) -> int:
-    """A cancelled clock is promised no longer; what was broken before stays on the record."""
+    """A cancelled clock is no longer promised; what was broken before stays on record."""
     bits = 0
     for clock in clocks:
         bit = _BIT.get(clock.target, 0)
@@ -179,7 +179,7 @@ def _promises(clocks: tuple[Clock, ...]) -> int:
 
 
 def after(since: datetime, until: datetime | None) -> tuple[int | None, int]:
-    """How long after: whole seconds, and the milliseconds beyond them."""
+    """How much later: whole seconds, and the remaining milliseconds."""
     if until is None:
         return None, 0
     seconds, milliseconds = divmod(max(0, (until - since) // timedelta(milliseconds=1)), 1000)

@@ -1,1 +1,1 @@
-"""Promises to customers: one clock by itself, and what the clocks mean for an incident (rule 8)."""
+"""SLAs: one clock by itself, and what its clocks mean for an incident (rule 8)."""

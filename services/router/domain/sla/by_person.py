@@ -1,6 +1,6 @@
-"""Whether a person or a machine did it: SLAs and reports tell them apart (POLICY.md, rule 8).
+"""Whether a person or a machine acted: SLAs and reports tell them apart (POLICY.md, rule 8).
 
-A machine is whatever acts for nobody: a sender, an API key without `acts_as`, an escalation point.
+A machine is anything that acts for nobody: a sender, an API key without `acts_as`, an escalation point.
 """
 
 from services.router.domain.draft.draft import Draft
@@ -14,17 +14,17 @@ def is_person(by: str) -> bool:
 
 
 def taken(draft: Draft, *, by: str) -> bool:
-    """Somebody, or a machine, takes it: keep when a person first did. Whether this one is a person."""
+    """Note who takes it, and when a person first did; returns whether this one is a person."""
     person = is_person(by)
     if person and draft.incident.taken_by_person_at is None:
         draft.set(person_took_at=draft.now)
     elif draft.incident.person_took_at is None:
-        draft.set(person_took_at=draft.incident.taken_by_person_at)  # a machine's may come on top of it
+        draft.set(person_took_at=draft.incident.taken_by_person_at)  # a machine may take it on top of that
     return person
 
 
 def confirmed(draft: Draft, *, by: str) -> None:
-    """Whoever has it by a machine's word says so too: now a person has taken it."""
+    """A person who had it by a machine's word confirms it: now a person has taken it."""
     taken(draft, by=by)
     draft.touch()
     name = draft.directory.display(draft.incident.assignee)

@@ -1,7 +1,7 @@
-"""What its clocks mean for an incident: started, paused, fulfilled, warned of, broken (POLICY.md, rule 8).
+"""The incident's clocks: started, paused, fulfilled, warned of, broken (POLICY.md, rule 8).
 
-Each turn is told once, by one word: activate, pause, resume, fulfil, warn, breach. The same word stands in
-the timeline, in the message (`clock_events`) and in the metric.
+Each of these is reported once and by one word: activate, pause, resume, fulfil, warn, breach. The same word
+stands in the timeline, in the message (`clock_events`) and in the metric.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _ENDS_WHEN_RESOLVED = ("acknowledge", "update", "resolve")
 
 
 def activate(draft: Draft, sla: Sla | None, reason: Reason) -> None:
-    """The clocks of a new incident. While it is suppressed they do not begin (rule 11)."""
+    """Start the clocks of a new incident; while it is suppressed they do not begin (rule 11)."""
     made = stopwatch.activate(sla, draft.now)
     if draft.incident.suppressed_by:
         made = tuple(map(stopwatch.not_begun, made))
@@ -34,11 +34,12 @@ def activate(draft: Draft, sla: Sla | None, reason: Reason) -> None:
 
 
 def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
-    """Another SLA applies (None: none): the same intervals, on its calendar; what is fulfilled stays,
-    unless a machine did it and it is a person's now.
+    """Switch to another SLA (None: none).
 
-    What is already past stays broken, or is one breach; what is not (any more) is watched like a new promise.
-    A target that was not promised before counts from the opening. What is promised no longer is cancelled.
+    The intervals stay and count on its calendar; what is fulfilled stays fulfilled, unless a machine did it
+    and it is now a person's to do. What is already past stays broken, or is one breach; what is not (any
+    more) is watched like a new promise. A target that was not promised before counts from the opening. What
+    is no longer promised is cancelled.
     """
     known, now = draft.incident.clocks, draft.now
     promised = {clock.target: clock for clock in _as_if_before(draft, stopwatch.activate(sla, _since(draft)))}
@@ -78,20 +79,20 @@ def retarget(draft: Draft, sla: Sla | None, reason: Reason) -> None:
 
 
 def _is_owed_again(draft: Draft, clock: Clock, fresh: Clock) -> bool:
-    """Whether a machine kept it, as was promised then, and a person who has not done it is to keep it now."""
+    """Whether a machine kept it, as was promised then, and now a person who has not done it must."""
     kept = clock.state == "fulfilled" and clock.by != "person" and draft.is_open
     return kept and fresh.by == "person" and fresh.state in LIVE
 
 
 def notice(draft: Draft) -> None:
-    """A breach that no timer found in time is told now, before another promise takes its place."""
+    """Report breaches that no timer found in time, before another promise takes their place."""
     for clock in draft.incident.clocks:
         if clock.state in LIVE:
             _breached_if_past(draft, clock)
 
 
 def watch_again(draft: Draft) -> None:
-    """What the last release left broken although its time is not over any more is watched again."""
+    """Watch again what the last release left broken although its time is not over any more."""
     if any(clock.breached and clock.state in LIVE for clock in draft.incident.clocks):
         draft.set(clocks=tuple(_still_broken(draft, clock) for clock in draft.incident.clocks))
 
@@ -136,7 +137,7 @@ def _since(draft: Draft) -> datetime:
 
 
 def _as_if_before(draft: Draft, fresh: Iterable[Clock]) -> Iterable[Clock]:
-    """Clocks of what was not promised so far, with what happened already taken into account."""
+    """Clocks for what was not promised so far, with what has happened taken into account."""
     incident = draft.incident
     for clock in fresh:
         if not _has_begun(incident.clocks) and incident.suppressed_by:
@@ -146,7 +147,7 @@ def _as_if_before(draft: Draft, fresh: Iterable[Clock]) -> Iterable[Clock]:
 
 
 def _kept_before(draft: Draft, clock: Clock) -> Clock:
-    """The clock as it stands when what happened before counts for it."""
+    """The clock with what happened before counted in."""
     incident, since, person = draft.incident, _since(draft), clock.by == "person"
     if clock.target == "acknowledge":
         taken = incident.taken_by_person_at if person else incident.acknowledged_at
@@ -190,13 +191,13 @@ def _whose(clock: Clock) -> str:
     return ", by a person" if clock.by == "person" else ""
 
 
-# --- running ----------------------------------------------------------------------------------------------
+# --- running ------------------------------------------------------------------------------------------------
 
 
 def pause_or_go_on(draft: Draft) -> None:
-    """Each clock as it is to stand now: still while it is suppressed, or waits for a party its SLA names.
+    """Set each clock as it should be: stopped while suppressed, or waiting for a party that its SLA names.
 
-    One that was suppressed from the opening begins here.
+    A clock suppressed since the opening begins here.
     """
     incident, now, made = draft.incident, draft.now, list[Clock]()
     if not any(map(stopwatch.is_live, incident.clocks)):
@@ -227,7 +228,7 @@ def _turned(draft: Draft, clock: Clock, *, begins: bool) -> None:
 
 
 def fulfil(draft: Draft, target: str, *, person: bool = True) -> None:
-    """The clock's event happened, by a person or by a machine. A breach that no timer found is told now."""
+    """The clock's event happened, by a person or a machine. A breach that no timer found is reported now."""
     for clock in draft.incident.clocks:
         if clock.target != target or clock.state not in LIVE:
             continue
@@ -245,7 +246,7 @@ def fulfil(draft: Draft, target: str, *, person: bool = True) -> None:
 
 
 def cancel(draft: Draft, target: str, why: str) -> None:
-    """It is promised no longer. A breach that no timer found in time is told now."""
+    """It is no longer promised. A breach that no timer found in time is reported now."""
     for clock in draft.incident.clocks:
         if clock.target == target and clock.state in LIVE:
             done = stopwatch.cancel(_breached_if_past(draft, clock), draft.now, draft.calendars)
@@ -266,18 +267,18 @@ def _breached_if_past(draft: Draft, clock: Clock) -> Clock:
 
 
 def begin_again(draft: Draft, clock: Clock) -> None:
-    """The next period of a promise that comes again and again."""
+    """Begin the next period of a recurring promise."""
     made = stopwatch.begin_again(clock, draft.now)
     draft.set(clocks=stopwatch.changed(draft.incident.clocks, clock.target, made))
     text = f"clock {clock.target} starts again: {_goal(made)}"
     draft.clock("activate", made, text, Reason(f"slas {clock.sla}.{clock.target}"))
 
 
-# --- the incident's turns ---------------------------------------------------------------------------------
+# --- what happens to the incident ---------------------------------------------------------------------------
 
 
 def resolved(draft: Draft, *, person: bool) -> None:
-    """It is solved. What the customer is owed beyond that (an answer, the close) is seen to later."""
+    """It is solved; what the customer is still owed (an answer, the close) is handled later."""
     for clock in draft.incident.clocks:
         if clock.target == "acknowledge" and not stopwatch.counts(clock, person=person):
             cancel(draft, "acknowledge", "it was resolved before a person took it")
@@ -287,7 +288,7 @@ def resolved(draft: Draft, *, person: bool) -> None:
 
 
 def reopened(draft: Draft) -> None:
-    """It is not solved after all: the time to resolve goes on where it stood, updates are owed again."""
+    """It is not solved after all: the time to resolve continues, updates are owed again."""
     for clock in draft.incident.clocks:
         if clock.target == "update" and clock.state == "fulfilled":
             begin_again(draft, clock)
@@ -297,7 +298,7 @@ def reopened(draft: Draft) -> None:
 
 
 def not_closed(draft: Draft) -> None:
-    """It is resolved again and not closed: the promise to close it goes on."""
+    """It is resolved again and not closed: the promise to close it continues."""
     for clock in draft.incident.clocks:
         if clock.target == "close" and clock.state == "cancelled" and clock.sla == draft.incident.sla:
             _goes_on(draft, clock, "it is not closed")
@@ -305,7 +306,7 @@ def not_closed(draft: Draft) -> None:
 
 
 def _counts_on(clock: Clock, sla: str) -> bool:
-    """The time to resolve, and whatever was not owed any longer because it had ended."""
+    """The time to resolve, and whatever stopped being owed because it had ended."""
     if clock.target == "resolve" and clock.state == "fulfilled":
         return True
     return clock.state == "cancelled" and clock.sla == sla
@@ -318,16 +319,16 @@ def _goes_on(draft: Draft, clock: Clock, why: str = "reopened") -> None:
 
 
 def closed(draft: Draft) -> None:
-    """It is over: the promise to close is kept; what was still promised is no longer."""
+    """It is closed: the promise to close is kept; any other that was still open is cancelled."""
     fulfil(draft, "close")
     cancel_all(draft, "it is closed")
 
 
-# --- what is told -----------------------------------------------------------------------------------------
+# --- reporting ----------------------------------------------------------------------------------------------
 
 
 def breach(draft: Draft, clock: Clock) -> Clock:
-    """The promise is broken: say so, once. Returns the clock as it then is."""
+    """Report the broken promise, once. Returns the clock afterwards."""
     marked = replace(
         clock,
         breached=True,
@@ -342,7 +343,7 @@ def breach(draft: Draft, clock: Clock) -> Clock:
 
 
 def warn(draft: Draft, clock: Clock, shares: Iterable[float]) -> None:
-    """These shares of its time have passed."""
+    """Report that these shares of its time have passed."""
     shares = tuple(shares)
     for share in shares:
         text = f"warning: {share:.0%} of the time to {clock.target} has passed (SLA {clock.sla})"
@@ -352,7 +353,7 @@ def warn(draft: Draft, clock: Clock, shares: Iterable[float]) -> None:
 
 
 def reached(draft: Draft, where: str, clock: Clock) -> Reason:
-    """A reason with how far the clock has come."""
+    """A reason that states how far the clock has come."""
     elapsed = timedelta(seconds=clock.elapsed(draft.now, draft.calendars))
     values = {"elapsed": span(elapsed), "goal": span(timedelta(seconds=clock.goal))}
     if clock.calendar != ALWAYS:

@@ -1,4 +1,4 @@
-"""One SLA clock: its intervals are kept in wall time, elapsed is measured on its calendar (rule 8)."""
+"""One SLA clock: intervals are kept in wall time, elapsed time is measured on its calendar (rule 8)."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,7 +14,7 @@ TARGETS: Final = ("acknowledge", "respond", "update", "resolve", "close")
 
 
 def goals(sla: Sla | None) -> dict[str, float]:
-    """The promised seconds of each target; a target that the SLA does not name has no clock."""
+    """The promised seconds of each target; a target that the SLA leaves out has no clock."""
     if sla is None:
         return {}
     promised = {target: sla.goal(target) for target in TARGETS}
@@ -41,12 +41,12 @@ def activate(sla: Sla | None, since: datetime) -> tuple[Clock, ...]:
 
 
 def counts(clock: Clock, *, person: bool) -> bool:
-    """Whether the act of a person, or of a machine, keeps its promise."""
+    """Whether this act, by a person or by a machine, keeps its promise."""
     return person or clock.by == "anybody"
 
 
 def is_live(clock: Clock) -> bool:
-    """Whether its promise is still to be kept."""
+    """Whether its promise can still be kept."""
     return clock.state in LIVE
 
 
@@ -64,7 +64,7 @@ def _go(clock: Clock, now: datetime) -> tuple[Interval, ...]:
 
 
 def pause(clock: Clock, now: datetime) -> Clock:
-    """Stop counting; a clock that does not run stays as it is."""
+    """Stop counting; a clock that is not running stays as it is."""
     if clock.state != "running":
         return clock
     unused = bool(clock.intervals) and clock.intervals[-1].started >= now
@@ -72,14 +72,14 @@ def pause(clock: Clock, now: datetime) -> Clock:
 
 
 def resume(clock: Clock, now: datetime) -> Clock:
-    """Go on counting; only a paused clock does."""
+    """Resume counting; only a paused clock does."""
     if clock.state != "paused":
         return clock
     return replace(clock, state="running", intervals=_go(clock, now))
 
 
 def fulfil(clock: Clock, now: datetime, calendars: Calendars) -> Clock:
-    """The promise's event happened (a breach that came first stays on the record)."""
+    """The promised event happened (a breach that came first stays on record)."""
     if not is_live(clock):
         return clock
     took = clock.elapsed(now, calendars)
@@ -95,14 +95,14 @@ def cancel(clock: Clock, now: datetime, calendars: Calendars) -> Clock:
 
 
 def go_on(clock: Clock, now: datetime) -> Clock:
-    """A clock that had stopped for good counts again from where it stood."""
+    """A clock that had stopped for good resumes where it stood."""
     if is_live(clock):
         return clock
     return replace(clock, state="running", intervals=_go(clock, now), took=None)
 
 
 def begin_again(clock: Clock, now: datetime) -> Clock:
-    """The next period of a promise that comes again and again; how often it was broken stays."""
+    """Begin the next period of a recurring promise; how often it was broken stays."""
     return replace(
         clock,
         state="running",
@@ -115,7 +115,7 @@ def begin_again(clock: Clock, now: datetime) -> Clock:
 
 
 def not_begun(clock: Clock) -> Clock:
-    """A clock that has not counted anything yet, and does not run."""
+    """A clock that has not counted anything yet and is not running."""
     return replace(clock, state="paused", intervals=()) if is_live(clock) else clock
 
 
@@ -134,16 +134,16 @@ def retarget(clock: Clock, sla: Sla, now: datetime, calendars: Calendars) -> Clo
 
 
 def promised_again(fresh: Clock, before: Clock, now: datetime, calendars: Calendars) -> Clock:
-    """A fresh clock in the place of a cancelled one: what was told of the one before is not told again."""
+    """A fresh clock in place of a cancelled one; what was reported of the old one is not reported again."""
     made = replace(fresh, breached=before.breached, breaches=before.breaches, thresholds=before.thresholds)
     return watched_anew(made, now, calendars)
 
 
 def watched_anew(clock: Clock, now: datetime, calendars: Calendars) -> Clock:
-    """The clock after its goal or its hours changed: what is past stays told, all else is still to come.
+    """The clock after its goal or its hours changed: what is past stays reported, all else is still to come.
 
-    A broken promise whose time is not over any more is watched like a new one; that it was broken before
-    stays on record. Of `update` nobody has been reminded yet when this promise was not broken.
+    A broken promise whose time is not over any more is watched like a new one; that it was broken stays on
+    record. For `update`, nobody counts as reminded if this promise was not broken.
     """
     passed = clock.elapsed(now, calendars)
     broken = clock.breached and clock.is_used_up(passed)
@@ -158,22 +158,22 @@ def watched_anew(clock: Clock, now: datetime, calendars: Calendars) -> Clock:
 
 
 def waiting(clock: Clock, party: str, now: datetime) -> Clock:
-    """The clock while the incident waits for `party` ('' for nobody): paused where its SLA says so."""
+    """The clock while the incident waits for `party` ('' for nobody): paused if its SLA says so."""
     if party and party in clock.pause_while:
         return pause(clock, now)
     return resume(clock, now)
 
 
 def reached(clock: Clock, share: float, passed: float) -> bool:
-    """Whether this share of the goal has passed, `passed` seconds having counted."""
+    """Whether this share of the goal has passed after `passed` counted seconds."""
     return passed + TOLERANCE >= clock.goal * share
 
 
 def is_past(clock: Clock, now: datetime, calendars: Calendars) -> bool:
-    """Whether the promise was broken: more has passed than the goal."""
+    """Whether the promise was broken: more time has passed than the goal."""
     return clock.elapsed(now, calendars) > clock.goal + TOLERANCE
 
 
 def changed(clocks: Iterable[Clock], target: str, made: Clock) -> tuple[Clock, ...]:
-    """The clocks with one of them put in the place of its target's."""
+    """The clocks with the one of this target replaced."""
     return tuple(made if clock.target == target else clock for clock in clocks)

@@ -1,1 +1,1 @@
-"""Who hears of an incident without being asked to act, and how often they are promised news."""
+"""Stakeholders: who hears of an incident without being asked to act, and how often they are owed news."""

@@ -1,6 +1,6 @@
-"""Who hears of a change without being asked to act: subscribers (POLICY.md, `subscriptions`), followers.
+"""Subscribers and followers: who hears of a change without having to act (POLICY.md, `subscriptions`).
 
-Whoever heard of an incident by a subscription hears how it ends, and that it came back, also when the
+Whoever heard of an incident through a subscription also hears that it ended or came back, even if the
 subscription's condition no longer holds or a silence has begun since.
 """
 
@@ -35,14 +35,14 @@ _HEARD: Final = "who heard of it hears how it ends"
 
 
 def fan_out(draft: Draft) -> None:
-    """Tell every subscription that matches of what this decision changed, and the followers of its end."""
+    """Tell every matching subscription what this decision changed, and followers of its end."""
     if not draft.changes:
         return
     was_late = draft.incident.late is not None or draft.initial.late is not None
     untold = _untold(draft) if was_late else frozenset[str]()
     events = [event for event in EVENTS if event in draft.changes and event not in untold]
     if "at_risk" in events and not _targets(draft, "at_risk", inside=True):
-        events.remove("at_risk")  # what was at risk is broken by now: that is told
+        events.remove("at_risk")  # what was at risk is broken by now, and that is told
     if draft.is_muted:
         if "update" in events:
             why = draft.incident.suppressed_by or f"it belongs to incident {draft.incident.parent}"
@@ -58,7 +58,7 @@ def fan_out(draft: Draft) -> None:
 
 
 def _untold(draft: Draft) -> frozenset[str]:
-    """What nobody hears of a held one: perhaps it never came back, and its end was heard before (rule 16)."""
+    """Events of a held incident that nobody hears: it may never have come back (rule 16)."""
     if draft.incident.late is not None:
         return frozenset({"opened", "reopened"})
     never = draft.initial.late is not None and draft.incident.status == "resolved"
@@ -86,7 +86,7 @@ def _tell_of_the_end(draft: Draft, events: Sequence[str]) -> None:
     elif ends and draft.incident.subscribers:
         _tell_its_own(draft, ends)
     if draft.incident.parent and not draft.incident.merged:
-        return  # its group tells
+        return  # its group tells them
     for rule in _have_heard(draft) if ends else ():
         _tell_by(draft, rule, ends, Reason(rule.where, values={"because": _HEARD}))
 
@@ -97,7 +97,7 @@ def _is_merged_now(draft: Draft) -> bool:
 
 
 def _have_heard(draft: Draft) -> Iterator[Rule[Subscription]]:
-    """The subscriptions by which somebody heard of this one."""
+    """The subscriptions through which somebody heard of this incident."""
     for rule in draft.live.subscriptions.rules:
         if _named(rule.spec) in draft.incident.told:
             yield rule
@@ -141,14 +141,14 @@ def _tell_by(draft: Draft, rule: Rule[Subscription], events: Sequence[str], reas
 
 
 def _note(draft: Draft, subscription: Subscription) -> None:
-    """It has heard of this one. A subscription that hears no end is not remembered."""
+    """Remember that it was told, unless the subscription is not for ends."""
     name = _named(subscription)
     if name not in draft.incident.told:
         draft.set(told=(*draft.incident.told, name))
 
 
 def _named(subscription: Subscription) -> str:
-    """By what it is found again when the policy has changed: whom it tells, when, and in which words."""
+    """How to find it again after a policy change: whom it tells, when, and in which words."""
     return _name(subscription.who, subscription.when, subscription.template or "")
 
 
@@ -158,10 +158,10 @@ def _name(who: tuple[Target, ...], when: str, template: str) -> str:
 
 
 def _targets(draft: Draft, event: str, *, inside: bool) -> tuple[str, ...]:
-    """Whose promise is at risk or broken; none for what tells nothing new.
+    """The targets at risk or broken; none when there is nothing new to tell.
 
-    A promise that is broken is at risk no longer. People inside hear each warning; outside, where every
-    one reads the same, only the first.
+    A broken promise is no longer at risk. People inside hear each warning; people outside, for whom they all
+    read the same, only the first.
     """
     if event not in _CLOCK_EVENTS:
         return ()
@@ -182,7 +182,7 @@ def _targets(draft: Draft, event: str, *, inside: bool) -> tuple[str, ...]:
 
 
 def _text(draft: Draft, event: str, *, inside: bool) -> str:
-    """What they read beyond the event itself; nothing internal, except people inside: how it was solved."""
+    """What they read beyond the event: nothing internal, except, for people inside, how it was solved."""
     if event == "update":
         return draft.update_text
     if draft.incident.belongs_to is not None and draft.incident.merged:
@@ -193,7 +193,7 @@ def _text(draft: Draft, event: str, *, inside: bool) -> str:
 
 
 def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
-    """Those who subscribed to this one incident; addresses read nothing internal."""
+    """Tell those who subscribed to this one incident; addresses read nothing internal."""
     paged = [page.recipient for page in draft.pages]
     for subscriber in draft.incident.subscribers:
         if subscriber.via:
@@ -228,7 +228,7 @@ def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
 
 
 def _taken_over(draft: Draft, event: str, name: str) -> tuple[str, str] | None:
-    """What whoever had it reads when another took it: from them."""
+    """What the previous owner reads when another took it."""
     now_has_it = draft.incident.assignee
     if event != "taken" or name != draft.initial.assignee or now_has_it in ("", name):
         return None

@@ -1,8 +1,8 @@
-"""What stakeholders are owed: a first answer to the customer, and news at least so often (POLICY.md, rule 8).
+"""What stakeholders are owed: a first answer to the customer, and regular news (POLICY.md, rule 8).
 
 The customer is answered by the first update that goes out to them, or by hearing that it is resolved. Every
-update, whoever hears of it, begins the next period of `update`. A period that passes in silence reminds the
-assignee; the next ones remind the level above, too.
+update, whoever gets it, begins the next period of `update`. A period that passes in silence reminds the
+assignee; later ones remind the level above, too.
 """
 
 from datetime import timedelta
@@ -19,7 +19,7 @@ from shared.policy import AtShare
 
 
 def tell(draft: Draft, text: str, *, person: bool = False) -> None:
-    """An update: whoever subscribed to updates reads it (rule 8: it counts for `respond` and `update`)."""
+    """Send an update to its subscribers (rule 8: it counts for `respond` and `update`)."""
     draft.touch()
     draft.update_text, draft.by_person = text, draft.by_person or person
     draft.say("update", text)
@@ -27,7 +27,7 @@ def tell(draft: Draft, text: str, *, person: bool = False) -> None:
 
 
 def before_telling(draft: Draft) -> None:
-    """A promise that this update is too late for is broken first, so that whoever subscribed hears of it."""
+    """A promise that this update is too late for is broken first, so that subscribers hear of it."""
     for clock in draft.incident.clocks:
         late = clock.target in {"respond", "update"} and clock.state == "running" and not clock.breached
         if late and stopwatch.is_past(clock, draft.now, draft.calendars):
@@ -35,7 +35,7 @@ def before_telling(draft: Draft) -> None:
 
 
 def after_telling(draft: Draft) -> None:
-    """Who has now heard something, and what that fulfils."""
+    """Note who has now heard something, and what that fulfils."""
     if _customer_hears(draft):
         _answered(draft)
     if draft.incident.status == "resolved":
@@ -48,7 +48,7 @@ def after_telling(draft: Draft) -> None:
 
 
 def _answered(draft: Draft) -> None:
-    """The first time counts, and the first time by a person."""
+    """Note the first answer, and the first by a person."""
     incident, person = draft.incident, draft.by_person
     if incident.answered_at is None:
         draft.set(answered_at=draft.now)
@@ -65,7 +65,7 @@ def _next_period(draft: Draft) -> None:
     for clock in draft.incident.clocks:
         if clock.target == "update" and clock.state in LIVE:
             if not stopwatch.counts(clock, person=draft.by_person):
-                clocks.fulfil(draft, "update", person=False)  # says why it goes on
+                clocks.fulfil(draft, "update", person=False)  # the update that says why it goes on
                 continue
             waits = clock.state == "paused"
             clocks.fulfil(draft, "update")
@@ -76,12 +76,12 @@ def _next_period(draft: Draft) -> None:
 
 
 def clock_of(draft: Draft, target: str) -> Clock:
-    """The incident's clock of this target, which it has."""
+    """The incident's clock for this target, which must exist."""
     return next(clock for clock in draft.incident.clocks if clock.target == target)
 
 
 def _points_count_anew(draft: Draft) -> None:
-    """A point at a share of `update` acts once a period."""
+    """A point at a share of `update` acts once per period."""
     again = {
         rule.where
         for rule in draft.policy.shares
@@ -95,7 +95,7 @@ def _points_count_anew(draft: Draft) -> None:
 
 
 def remind(draft: Draft, clock: Clock) -> None:
-    """So many periods have passed without an update: somebody is reminded, once however many there were."""
+    """Periods have passed without an update: remind somebody, once however many there were."""
     periods = int((clock.elapsed(draft.now, draft.calendars) + TOLERANCE) / clock.goal)
     if periods <= clock.reminded:
         return
@@ -115,7 +115,7 @@ def remind(draft: Draft, clock: Clock) -> None:
 
 
 def _reminded(draft: Draft, text: str) -> list[str]:
-    """Whoever has it; while nobody does, whoever is asked to take it."""
+    """Remind the assignee; without one, whoever is asked to take it."""
     incident, known = draft.incident, draft.live.spec.users
     asked = [page.name for page in incident.pages if page.user and not page.looks]
     names = [incident.assignee] if incident.assignee else list(dict.fromkeys(asked))
@@ -127,7 +127,7 @@ def _reminded(draft: Draft, text: str) -> list[str]:
 
 
 def _level_above(draft: Draft, text: str, told: list[str]) -> list[str]:
-    """The next level that handles the incident, or `finally`."""
+    """Remind the next level that handles the incident, or `finally`."""
     name, found = level_above(draft)
     more = [each for each in found if each.recipient.kind != "customer"]
     more = [each for each in more if draft.directory.shown(each.recipient) not in told]
