@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.clock import utcnow
+from shared.clock import stopwatch, utcnow
 from shared.eventlog import (
     Consumer,
     EventLog,
@@ -67,6 +67,25 @@ async def test_records_with_one_key_arrive_in_the_order_they_were_published(plac
 
     assert all(numbers == list(range(20)) for numbers in by_key.values())
     assert len(by_key) == 10
+
+
+async def test_a_partition_that_is_drained_late_is_asked_for_at_once(place: Place) -> None:
+    """A consumer that was busy does not wait for the end of a fetch that left this partition out."""
+    async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
+        await log.publish([place.record("k", "first")])
+        await read(consumer, 1)
+        took = []
+        for number in range(3):
+            await log.publish([place.record("k", f"early {number}")])
+            busy_until = stopwatch() + 0.15
+            await until(lambda: stopwatch() >= busy_until)  # noqa: B023 - awaited in this round
+            await read(consumer, 1)
+            began = stopwatch()
+            await log.publish([place.record("k", f"late {number}")])
+            await read(consumer, 1)
+            took.append(stopwatch() - began)
+
+    assert min(took) < 0.2
 
 
 async def test_a_record_comes_with_its_key_headers_place_and_time(place: Place) -> None:
