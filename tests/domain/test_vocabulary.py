@@ -12,7 +12,8 @@ from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.incident_fields import ChainFields, IncidentFields
 from services.router.domain.model.parts import Chain
-from services.router.domain.model.vocabulary import EntryKind
+from services.router.domain.model.vocabulary import EntryKind, Relation
+from services.router.domain.relations import messages
 from tests.domain.tale import Tale
 
 
@@ -52,3 +53,7 @@ def test_a_change_of_whatever_expressions_see_makes_them_look_again():
 @pytest.mark.parametrize(("fields", "struct"), [(IncidentFields, Incident), (ChainFields, Chain)])
 def test_what_a_draft_may_set_are_the_fields_that_there_are(fields, struct):
     assert get_type_hints(fields) == get_type_hints(struct)
+
+
+def test_an_incident_has_an_answer_to_each_relation():
+    assert messages._TAKE.keys() == set(_words(Relation))

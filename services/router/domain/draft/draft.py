@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Final, Unpack
+from typing import Final, Unpack
 
 from msgspec.structs import replace
 
@@ -27,6 +27,8 @@ from services.router.domain.model.vocabulary import (
     Change,
     ClockHappening,
     EntryKind,
+    RelatedValues,
+    Relation,
     StandsStill,
     Through,
 )
@@ -433,16 +435,18 @@ class Draft:
         if user and user not in self.incident.followers:
             self.set(followers=(*self.incident.followers, user))
 
-    def signal(self, to: str, relation: str, /, **values: Any) -> None:
+    def signal(self, to: str, relation: Relation, /, **values: Unpack[RelatedValues]) -> None:
         """Send a message to another incident; it arrives through the log, like any event."""
         self.signals.append(self._related(to, relation, len(self.signals), values))
 
-    def spread(self, audience: Audience, of: str, relation: str, **values: Any) -> None:
+    def spread(
+        self, audience: Audience, of: str, relation: Relation, /, **values: Unpack[RelatedValues]
+    ) -> None:
         """Send a message to many incidents, in bounded steps."""
         message = self._related("", relation, f"to {len(self.spreads)}", values)
         self.spreads.append(Spread(audience, of, message))
 
-    def _related(self, to: str, relation: str, number: object, values: dict[str, Any]) -> RelatedChanged:
+    def _related(self, to: str, relation: Relation, number: object, values: RelatedValues) -> RelatedChanged:
         incident = self.incident
         return RelatedChanged(
             message_id=derived_id(incident.id, "related", self.version, self.now, to, number),
@@ -453,7 +457,7 @@ class Draft:
             title=incident.title,
             priority=incident.priority,
             status=incident.status,
-            values=values,
+            values={**values},
         )
 
     def settle(self, why: CalledOff, by: str = "") -> None:

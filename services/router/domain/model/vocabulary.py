@@ -4,7 +4,8 @@ They are stored, sent and shown: never rename one. A new kind of entry also need
 (`draft`) and in forecasts (`forecast`).
 """
 
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, TypedDict
 
 ClockHappening: TypeAlias = Literal["activate", "pause", "resume", "fulfil", "warn", "breach"]
 
@@ -121,8 +122,56 @@ Through: TypeAlias = Literal[
 # Why pages are called off.
 CalledOff: TypeAlias = Literal["taken", "resolved", "merged", "suppressed", "snoozed", "waiting", "handed up"]
 
+# What one incident tells another one; `relations.messages` has an answer to each.
+Relation: TypeAlias = Literal[
+    "absorbed",
+    "came_back",
+    "cause_ended",
+    "changed",
+    "ended",
+    "joined",
+    "left",
+    "look",
+    "moved",
+    "over",
+    "refused",
+    "repeated",
+    "stands",
+    "unnamed",
+]
+
 # Why an action is refused; the API has a status for each.
 RefusalKind: TypeAlias = Literal["forbidden", "conflict", "invalid"]
 
 # Why the levels stand still although nothing is solved; '' when they move.
 StandsStill: TypeAlias = Literal["", "grouped", "suppressed", "snoozed", "waiting", "held"]
+
+
+class Taker(TypedDict):
+    """Who has an incident, if anybody, and whether a person took it."""
+
+    assignee: str
+    person: bool
+
+
+class RelatedValues(TypedDict, total=False):
+    """What comes with a relation, as JSON; the ones it comes with are named."""
+
+    again: bool  # joined: it was a member before
+    late: bool  # joined: it is held and does not count yet
+    counts: bool  # changed: it is held no longer
+    open: bool  # left: it still stood
+    of: str  # refused: the relation that was
+    to: str  # moved: where to
+    by: str  # over: the actor
+    assignee: str  # stands
+    person: bool
+    action: str  # repeated, moved: of the event
+    said: str
+    worse: bool | str  # its own priority rose; '' where nobody said
+    followers: Sequence[str]  # absorbed
+    subscribers: Sequence[dict[str, Any]]
+    events: int
+    resolved: bool
+    member: str  # unnamed: which one it is about
+    doubt: str

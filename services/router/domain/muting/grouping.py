@@ -17,6 +17,7 @@ from services.router.domain.model.decision import Joined, Refusal
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.parts import Grouped, Members, Merged
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.vocabulary import Taker
 from services.router.domain.sla import clocks
 from shared.policy.cel.expressions import Failed
 from shared.policy.model.escalation import Grouping
@@ -158,7 +159,7 @@ def _none_open(incident: Incident) -> Members | None:
     return replace(incident.group, open=0) if incident.group is not None else None
 
 
-def who_has(incident: Incident) -> dict[str, Any]:
+def who_has(incident: Incident) -> Taker:
     """What members hear about the parent's owner: who it is, and whether a person took it."""
     return {"assignee": incident.assignee, "person": _by_person(incident)}
 

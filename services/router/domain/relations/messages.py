@@ -6,7 +6,7 @@ one that no longer fits is answered (`refused`) or ignored.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, TypedDict
 
 import msgspec
 from msgspec.structs import replace
@@ -31,6 +31,13 @@ from services.router.domain.model.reason import Reason
 from services.router.domain.muting import grouping
 from services.router.domain.sla import by_person, clocks
 from shared.events import IncidentEvent, RelatedChanged
+
+
+class _Heard(TypedDict):
+    action: str
+    said: str
+    worse: bool | str
+
 
 _RULE: Final = Reason("rule 11: grouped incidents have no ladder of their own")
 _HIGHEST: Final = "rule 11: the parent has the highest priority among them"
@@ -213,8 +220,13 @@ def _goes_along(draft: Draft, message: RelatedChanged, into: str) -> None:
     """It was merged: pass on what its key said last."""
     draft.say("merged", f"{message.title} was merged into {into}: so is this", Reason("rule 13: merge"))
     if message.values.get("action"):
-        heard = {name: message.values.get(name, "") for name in ("action", "said", "worse")}
-        draft.signal(into, "repeated", **heard)
+        draft.signal(into, "repeated", **_heard(message))
+
+
+def _heard(message: RelatedChanged) -> _Heard:
+    """What the key of a merged one said, to be passed on."""
+    action, said, worse = (message.values.get(name, "") for name in ("action", "said", "worse"))
+    return {"action": action, "said": said, "worse": worse}
 
 
 def _refused(draft: Draft, message: RelatedChanged) -> None:
@@ -299,8 +311,7 @@ def _absorbed(draft: Draft, message: RelatedChanged) -> None:
 
 def _repeated(draft: Draft, message: RelatedChanged) -> None:
     if draft.incident.merged:
-        heard = {name: message.values.get(name, "") for name in ("action", "said", "worse")}
-        draft.signal(message.incident_id, "moved", to=draft.incident.parent, **heard)
+        draft.signal(message.incident_id, "moved", to=draft.incident.parent, **_heard(message))
         return
     if not draft.is_open:
         if message.values.get("action") == "trigger":
