@@ -1,1 +1,1 @@
-"""What is measured, and against what. `python -m bench` runs all of it, `python -m bench intake` one part."""
+"""Benchmarks: `python -m bench` runs them all, `python -m bench intake` one of them."""

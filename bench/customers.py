@@ -86,7 +86,7 @@ async def _median(database: Database, count: int) -> float:
 
 
 def _said(number: int, turn: int) -> str:
-    """By id, by name, by a mail address, in turns."""
+    """By id, by name and by mail domain in turn."""
     return (f"customer-{number}", f"CUSTOMER No. {number}", f"ops@c{number}.example")[turn % 3]
 
 

@@ -1,4 +1,4 @@
-"""Intake on Kafka, acks=all, against a bare ASGI application on the same Kafka. Aim: 60 % of it."""
+"""Intake on Kafka (acks=all) against a bare ASGI application on the same Kafka. Aim: 60 % of its rate."""
 
 import asyncio
 from typing import Final

@@ -32,7 +32,7 @@ REQUEST = (
 
 
 def event(key: str, number: int, customers: int) -> bytes:
-    """A body of ordinary size: what a monitoring script sends."""
+    """A body of ordinary size, as a monitoring script sends it."""
     return json.dumps(
         {
             "dedup_key": key,
@@ -59,7 +59,7 @@ class Poster(asyncio.Protocol):
         self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's transport does not inherit from it
         self._post()
 
     def _post(self) -> None:
@@ -89,7 +89,7 @@ def _same(poster: Poster) -> Poster:
 
 
 async def closed(asked: dict[str, Any]) -> dict[str, Any]:
-    """As many requests as `connections` connections get answered in `seconds`, after a warm-up of a fifth."""
+    """How many requests `connections` connections get answered in `seconds`, after a warm-up of a fifth."""
     loop = asyncio.get_running_loop()
     numbers = itertools.count()
     posters = [Poster(asked, numbers) for _ in range(asked["connections"])]
@@ -146,7 +146,7 @@ class Paced:
         self.idle.append((time.monotonic(), connection))
 
     def _connection(self, asked: dict[str, Any]) -> Connection:
-        """The one used last, unless the server may be about to close it for having been idle."""
+        """The connection used last, unless the server may be about to close it for idleness."""
         if self.idle and self.idle[-1][0] > time.monotonic() - IDLE_SECONDS:
             return self.idle.pop()[1]
         url = f"http://127.0.0.1:{asked['port']}"

@@ -1,4 +1,4 @@
-"""Resident memory of each process: when it is ready, and after 2,000 incidents went through it."""
+"""Resident memory of each process, when it is ready and after 2,000 incidents."""
 
 import asyncio
 import time

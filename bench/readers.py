@@ -1,9 +1,9 @@
-"""Page latency alone, and while a viewer's key asks for the heaviest there is, again and again.
+"""Page latency by itself, and while a viewer's key keeps asking for the most expensive things there are.
 
-200,000 incidents and as many deliveries and outcomes lie in the database. Eight requests at once, from a
-process of their own: pages of 500, searches for what nobody has, the most pressing, a timeline of 5,000
-entries explained, reports, deliveries. POST → webhook through three processes on Kafka, round by round with
-and without them. Aim: ≤ 1.5 × in p50 and p99.
+The database holds 200,000 incidents with as many deliveries and outcomes. Eight requests at once, from a
+process of their own: pages of 500, searches without a match, the most pressing, a timeline of 5,000 entries
+explained, reports, deliveries. POST → webhook through three processes on Kafka, in rounds with and without
+them. Aim: ≤ 1.5 × at p50 and p99.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ def _paged(where: Stage, label: str) -> list[float]:
 
 @contextmanager
 def _viewer(where: Stage, incident: str) -> Iterator[Counter[str]]:
-    """The viewer at work; afterwards how often it was answered what."""
+    """The viewer at work; afterwards the count of each answer."""
     ports = where.cluster.ports
     argv = [sys.executable, "-m", "bench.readers", str(ports["router"]), str(ports["notifier"]), incident]
     said: Counter[str] = Counter()
@@ -92,7 +92,7 @@ def _viewer(where: Stage, incident: str) -> Iterator[Counter[str]]:
 
 
 async def _fill(where: Stage) -> str:
-    """Copies of what was paged, long over; the id of one with a long history."""
+    """Copies of past pages; returns the id of an incident with a long history."""
     database = Database(where.cluster.database_url)
     try:
         async with database.unhurried() as connection:
@@ -156,7 +156,7 @@ _DELIVERY: Final = {
 
 
 def _asked(incident: str) -> dict[str, list[str]]:
-    """By service, what a viewer asks: of each kind the heaviest."""
+    """The viewer's most expensive requests of each kind, by service."""
     year = "from=2025-01-01&to=2027-01-01"
     return {
         "router": [
@@ -174,7 +174,7 @@ def _asked(incident: str) -> dict[str, list[str]]:
 
 
 async def _view(ports: dict[str, str], incident: str) -> None:
-    """Ask in loops, several at once, until standard input ends; then say what was answered."""
+    """Send requests in concurrent loops until standard input ends; then print the answers counted."""
     said: Counter[str] = Counter()
     paths = [(ports[name], path) for name, listed in _asked(incident).items() for path in listed]
     turns = itertools.cycle(paths)

@@ -77,7 +77,7 @@ async def _run() -> None:
 
 
 def _replay(url: str, intake_url: str, name: str) -> tuple[float, float]:
-    """One run under a new name → events a second posted, and applied."""
+    """One run under a new name; returns events a second posted, and applied."""
     with _log() as (file, rules):
         keys = ("--api-key", KEY, "--key", KEY, "--url", url, "--intake-url", intake_url)
         options = ("--map", rules, "--limit", str(ROWS), "--run", name, "--verify")

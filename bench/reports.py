@@ -22,7 +22,7 @@ INCIDENTS: Final = 1_000_000
 ROUNDS: Final = 5
 SINCE: Final = datetime(2025, 1, 1, tzinfo=UTC)
 UNTIL: Final = SINCE + timedelta(days=365)
-# What is asked by: few groups, many, periods in a zone with daylight saving; 5,000 customers, 40 services.
+# Groupings: few groups, many, periods in a zone with daylight saving; 5,000 customers, 40 services.
 ASKED: Final[tuple[tuple[Group, ...], ...]] = (
     (),
     ("tier",),
@@ -31,7 +31,7 @@ ASKED: Final[tuple[tuple[Group, ...], ...]] = (
     ("period", "tier"),
     ("tier", "service", "policy"),
 )
-# levels adds policy and level by itself: 5,000 customers would be 100,000 items, more than it answers with
+# levels adds policy and level by itself: with 5,000 customers, 100,000 items, more than it returns
 ASKED_OF_LEVELS: Final = tuple(by for by in ASKED if "customer" not in by)
 OUTCOMES: Final = """
     INSERT INTO router.outcome

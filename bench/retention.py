@@ -1,11 +1,10 @@
-"""How quickly the old goes, and whether tables stay flat: days of 200 events a second, squeezed.
+"""How quickly old rows go, and whether tables stay flat, in compressed days of 200 events a second.
 
-Aims: rows go at a multiple of the rate at which they come, all tables together; and days
-of insert and forget leave the tables as large as after the first. A day is a 160th of 24 hours at 200
-events a second: 108,000 events, each with an id in the inbox and three records in the log, every twentieth
-with an incident of eight entries; half a million ids that are young stand beside them. On the PostgreSQL
-that `ladder up` starts, with its settings; between two days there is a VACUUM, as autovacuum does after a
-fiftieth of a table.
+Aims: rows go at a multiple of the rate at which they come, all tables together; and days of insert and delete
+leave the tables as large as after the first. A day is a 160th of 24 hours at 200 events a second: 108,000
+events, each with an id in the inbox and three records in the log, every twentieth with an incident of eight
+entries; half a million recent ids stand beside them. On the PostgreSQL that `ladder up` starts, with its
+settings; between two days there is a VACUUM, as autovacuum does after a fiftieth of a table.
 """
 
 import time
@@ -123,5 +122,5 @@ async def _size(database: Database) -> int:
 async def _vacuum(database: Database) -> None:
     async with database.engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-        for table in TABLES * 2:  # pages of an index are free at the second time only
+        for table in TABLES * 2:  # pages of an index are only free the second time
             await connection.exec_driver_sql(f"VACUUM {table}")

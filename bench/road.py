@@ -1,9 +1,9 @@
 """The road of one signal through the domain: calls, stays in files, and files, counted from `decide`.
 
-The same stories each time, under `sys.setprofile`: one incident by the policy of `bench decide`, one by a
-policy of which every part is in use. A stay is a stretch of work in one file of the domain: it ends when
-control goes on to another one, or back. Comprehensions count as part of whatever contains them.
-It measures the tree it is started with: `PYTHONPATH=TREE python bench/road.py`.
+The same stories each time, under `sys.setprofile`: one incident under the policy of `bench decide`, one under
+a policy that uses every part. A stay is a stretch of work in one file of the domain: it ends when control
+moves to another one, or back. Comprehensions count as part of whatever contains them. It measures the tree it
+is started with: `PYTHONPATH=TREE python bench/road.py`.
 """
 
 import sys
@@ -24,7 +24,7 @@ START: Final = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 def _first(*places: tuple[str, str]) -> Any:
-    """What is found in the first of these places, which trees of different age have."""
+    """The first of these that exists; trees of different ages have them in different places."""
     for module, name in places:
         try:
             return getattr(import_module(f"services.router.domain.{module}"), name)
@@ -42,11 +42,11 @@ def _signal(name: str) -> Any:
     return _first(("model.signals", name), ("signals", name))
 
 
-# --- what is told ------------------------------------------------------------------------------------------
+# --- the stories -------------------------------------------------------------------------------------------
 
 
 def _plain() -> dict[str, Any]:
-    """As in `bench decide`, with fewer rules: their number makes the road no longer."""
+    """As in `bench decide`, with fewer rules: their number does not lengthen the road."""
     return {
         "version": 1,
         "last_resort": ["user:petra"],
@@ -136,7 +136,7 @@ def _event(step: str, **more: Any) -> Any:
 
 
 def _story() -> Iterator[tuple[str, timedelta, Any]]:
-    """What is told of one incident. None stands for a report about its first page."""
+    """The signals of one incident. None stands for a report about its first page."""
     timer, minutes = _signal("TimerFired")(), lambda number: timedelta(minutes=number)
     ana = _signal("Actor")("ana", "responder", user="ana")
     arguments, acted = _signal("ActionArguments"), _signal("ActionTaken")
@@ -154,12 +154,12 @@ def _story() -> Iterator[tuple[str, timedelta, Any]]:
     yield "timer: closes", timedelta(days=5), timer
 
 
-# --- what is counted ---------------------------------------------------------------------------------------
+# --- the count ---------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Road:
-    """What one signal cost."""
+    """The cost of one signal."""
 
     name: str
     calls: int = 0
@@ -168,7 +168,7 @@ class Road:
 
 
 class _Counter:
-    """Follows control; a frame outside the domain (a condition, a struct) belongs to whoever called it."""
+    """Follows control; a frame outside the domain (a condition, a struct) belongs to its caller."""
 
     def __init__(self, road: Road) -> None:
         self.road, self._stack, self._known = road, [""], dict[CodeType, str]()
@@ -203,11 +203,11 @@ class _Counter:
 
 
 def roads(policy: dict[str, Any]) -> tuple[list[Road], Counter[str]]:
-    """The roads of the story's signals, and what was called how often in all."""
+    """The roads of the story's signals, and how often each function was called in all."""
     bundle = Bundle.model_validate(policy)
     rules = _compile(bundle, content_hash(bundle))
     context = _Context(live=rules, groups={("host", '["db-3",""]'): None})
-    _play(context, rules, Road(""))  # what is cached for good is cached before
+    _play(context, rules, Road(""))  # fills the caches that last for ever
     found, called = list[Road](), Counter[str]()
     for road, counter in _play(context, rules):
         found.append(road)
@@ -261,7 +261,7 @@ def _print(title: str, found: Sequence[Road]) -> None:
 
 
 def run(most: int = 0) -> None:
-    """Print it; `most`: with the functions that are called most."""
+    """Print the roads; `most`: with that many of the functions called most."""
     for title, policy in (("a plain policy", _plain()), ("every part in use", _full())):
         found, called = roads(policy)
         _print(title, found)

@@ -1,8 +1,7 @@
-"""What a `round_robin` level costs two routers on one PostgreSQL: none, one not asked at, one in use.
+"""What a `round_robin` level costs two routers on one PostgreSQL: no such level, an unused one, a used one.
 
 Two engines in two processes take batches of new incidents as fast as they can, each from partitions of its
-own. The level that is not used comes after a quarter of an hour; the one that is used is the first. Aim: not
-used ≥ 0.9 × none.
+own. The unused level comes after a quarter of an hour; the used one is the first. Aim: unused ≥ 0.9 × none.
 """
 
 import asyncio
@@ -45,7 +44,7 @@ async def _measure(database: Database, url: str) -> None:
     routers = [_router(url) for _ in range(ROUTERS)]
     made = {name: Series(name, "incidents/s") for name in LEVELS}
     try:
-        for number in range(-1, ROUNDS):  # the first is to get warm
+        for number in range(-1, ROUNDS):  # the first round warms up
             for name in alternating(tuple(LEVELS), number):
                 async with database.transaction() as connection:
                     await store.switch(connection, _bundle(name), source="api", by="bench")
@@ -90,7 +89,7 @@ def _hear(router: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 async def _route(url: str) -> None:
-    """One router: for each order, batches for so many seconds; then how many incidents that were."""
+    """One router: for each order, batches for that many seconds; then how many incidents there were."""
     database = Database(url)
     engine = Engine(database)
     print(json.dumps({"ready": True}), flush=True)

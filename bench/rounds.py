@@ -1,4 +1,4 @@
-"""Rounds side by side: contenders take turns, so that what the machine does meanwhile hits them alike."""
+"""Rounds side by side: contenders take turns, so that other load on the machine affects them alike."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from rich.table import Table
 
 @dataclass
 class Series:
-    """One measured quantity of one contender, a value a round."""
+    """One measured quantity of one contender, one value per round."""
 
     name: str
     unit: str
@@ -23,7 +23,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Two series compared round by round, with what is aimed for (a sentence)."""
+    """Two series compared round by round, and the aim as a sentence."""
 
     name: str
     above: Series
@@ -32,7 +32,7 @@ class Ratio:
 
     @property
     def value(self) -> float:
-        """The median of the rounds' own ratios: what disturbed a round disturbed both of its sides."""
+        """The median of the rounds' own ratios: a disturbance in a round affects both sides of it."""
         pairs = zip(self.above.values, self.below.values, strict=True)
         return median(above / below for above, below in pairs)
 
@@ -65,12 +65,12 @@ def _figure(value: float) -> str:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of the values do not exceed."""
+    """The smallest value that is not exceeded by at least this share of the values."""
     return ordered[max(0, min(len(ordered) - 1, int(share * len(ordered) + 0.999999) - 1))]
 
 
 def alternating(names: Sequence[str], round_number: int) -> Sequence[str]:
-    """The order of this round: every other time reversed, so that nobody always follows the same one."""
+    """The contenders' order in this round: reversed every other time, so that none always comes second."""
     return list(names) if round_number % 2 == 0 else list(reversed(names))
 
 

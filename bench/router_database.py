@@ -1,4 +1,4 @@
-"""A router's database of a benchmark's own, on the PostgreSQL of `ladder up` and with its settings."""
+"""A router's database for one benchmark, on the PostgreSQL of `ladder up` with its settings."""
 
 import asyncio
 import tempfile
@@ -17,10 +17,10 @@ VERSIONS: Final = Path(services.router.migrations.__file__ or "").parent
 def on_a_database_of_its_own(
     measure: Callable[[Database, str], Awaitable[None]], patience_seconds: float | None = None
 ) -> None:
-    """Run the measurement with the database and its URL; nothing is left of it afterwards."""
+    """Run the measurement with the database and its URL; nothing of it is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="ladder-bench-") as name:
         folder = Path(name)
-        folder.chmod(0o711)  # PostgreSQL runs under another user where this is root
+        folder.chmod(0o711)  # as root, PostgreSQL runs as another user
         asyncio.run(_run(folder / "postgres", measure, patience_seconds))
 
 

@@ -1,4 +1,4 @@
-"""What the benches stand on: a durable PostgreSQL, a Kafka, the floor, Ladder, the load generator."""
+"""The stage for the benchmarks: durable PostgreSQL, Kafka, the floor, Ladder, the load generator."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ from tests.world.cluster import Cluster, ended_after
 from tests.world.programs import REPOSITORY, Program
 from tests.world.sink import Sink
 
-CUSTOMERS: Final = 500  # distinct recipients, so that bundling does not flatter
+CUSTOMERS: Final = 500  # distinct recipients, so that bundling does not flatter the result
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Load:
     sink_port: int
 
     def ask(self, **order: Any) -> dict[str, Any]:
-        """One measurement; blocks until it is done."""
+        """Run one measurement; blocks until it is done."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({"key": KEY, "customers": CUSTOMERS} | order) + "\n")
@@ -56,7 +56,7 @@ def load_generator() -> Iterator[Load]:
 
 @dataclass
 class Stage:
-    """Everything that a bench stands on."""
+    """Everything that a benchmark runs on."""
 
     folder: Path
     postgres: PostgresServer
@@ -103,7 +103,7 @@ def _folder() -> Iterator[Path]:
 
 @asynccontextmanager
 async def stage() -> AsyncIterator[Stage]:
-    """Servers and load generator started, topics and tables made; no process of Ladder or the floor yet."""
+    """Servers and load generator started, topics and tables created; no Ladder or floor process yet."""
     with ExitStack() as stack:
         folder = stack.enter_context(_folder())
         postgres = PostgresServer(folder / "postgres", durable=True)
@@ -133,7 +133,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 async def make_floor_topics(bootstrap: str) -> None:
-    """The floor's topics, cut as Ladder's are."""
+    """Create the floor's topics, with as many partitions as Ladder's."""
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # noqa: PLC0415 - only here
 
     from bench.floor.common import EVENTS, PAGES, PARTITIONS  # noqa: PLC0415 - with it

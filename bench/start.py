@@ -1,4 +1,4 @@
-"""Seconds until `ladder up` is ready: the first start makes its database, the second finds it. Aim: 5 s."""
+"""Seconds until `ladder up` is ready: the first start creates its database, the second finds it. Aim: 5 s."""
 
 import asyncio
 import time

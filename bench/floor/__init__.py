@@ -1,5 +1,5 @@
-"""The floor: the least that a chain over the same servers must do, with no policy at all.
+"""The floor: the least that any chain over the same servers has to do, without a policy.
 
-Bare intake → Kafka → one bulk statement → Kafka → one row → POST, in three processes. What Ladder adds above
-it is the price of deciding; what lies below it belongs to Kafka, PostgreSQL and HTTP.
+Bare intake → Kafka → one bulk statement → Kafka → one row → POST, in three processes. What Ladder adds to it
+is the price of deciding; the rest belongs to Kafka, PostgreSQL and HTTP.
 """

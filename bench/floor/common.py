@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 EVENTS: Final = "floor.events"
 PAGES: Final = "floor.pages"
 PARTITIONS: Final = 48
-LINGER_MS: Final = 0  # as LADDER_KAFKA_LINGER_MS by default
+LINGER_MS: Final = 0  # the default of LADDER_KAFKA_LINGER_MS
 
 
 def bootstrap() -> str:

@@ -1,4 +1,4 @@
-"""The floor's end: one row, then one POST, for each record; records are sent side by side."""
+"""The floor's last process: one row, then one POST per record; records are sent concurrently."""
 
 import asyncio
 import json

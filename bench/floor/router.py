@@ -1,4 +1,4 @@
-"""The floor's middle: one bulk statement for what Kafka hands over, then each record to the next topic."""
+"""The floor's middle process: one bulk statement per fetch, then each record to the next topic."""
 
 import asyncio
 import uuid

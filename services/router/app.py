@@ -1,4 +1,4 @@
-"""The router, assembled: its loops, its paths, and whether it is ready."""
+"""The router, assembled: its loops, its API, and whether it is ready."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -31,7 +31,7 @@ _VERSIONS: Final = Path(__file__).parent / "migrations"
 
 
 class Router:
-    """One replica."""
+    """One replica of the router."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Router:
         self._schema_pending: str | None = "the database has not answered yet"
 
     def unready(self) -> Sequence[str]:
-        """Why it cannot take requests yet. What was reached once is not asked again: people can still act."""
+        """Why it is not ready yet. What was reached once is not checked again: people can still act."""
         reasons = []
         if self._schema_pending is not None:
             reasons.append(f"router: {self._schema_pending}")
@@ -95,7 +95,7 @@ class Router:
         return None if known is None else KnownPolicy(known.hash, known.revision)
 
     def stuck(self) -> Sequence[str]:
-        """Why only a new start would help."""
+        """Why only a restart would help."""
         now = utcnow()
         silent = self._database_probe.probe.silent()
         reasons = [] if silent is None else [silent]
@@ -104,8 +104,8 @@ class Router:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Start the loops; at the end the consumer leaves its group and the relay its place."""
-        # Each loop takes care of its own errors; should one end all the same, all of them start anew.
+        """Run the loops; at the end the consumer leaves its group and the relay gives up its lease."""
+        # Each loop handles its own errors; if one ends all the same, all of them restart.
         async with alongside("router", repeat(self._starting, self._work)):
             yield
 
@@ -132,7 +132,7 @@ class Router:
                     group.create_task(loop, name=f"router {name}")
 
     def _takes_beats(self) -> bool:
-        """Whether what beats is heard: the log answers and the events of this replica are read."""
+        """Whether beats are heard: the log answers, and this replica's events are read."""
         return self.consuming[0].progress.keeps_up(utcnow(), heartbeats.KEEPS_UP)
 
     def _learned(self, why: str | None) -> None:
@@ -146,7 +146,7 @@ def build(
     database: Database | None,
     read_post: api.ReadsPosts | None = None,
 ) -> Service:
-    """The service; the caller runs the log and keeps the database. `read_post`: intake's, to try posts."""
+    """Build the service; the caller owns the log and the database. `read_post`: intake's, for dry runs."""
     if database is None:
         raise ValueError("the router keeps its state in PostgreSQL: it needs a database")
     router = Router(settings, log, database)

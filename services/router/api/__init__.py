@@ -1,4 +1,4 @@
-"""The router's paths: incidents, actions, who is on call, the policy, answers to pages."""
+"""The router's API: incidents, actions, who is on call, the policy, answers to pages."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Who is calling, under which policy, and what an unreachable database means to a caller."""
+"""Access: whose key it is, under which policy; and what an unreachable database means to a caller."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ _LOOKS_A_SECOND: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose key it is, the policy in force, and when the request came."""
+    """The holder of the key, the policy in force, and when the request came."""
 
     holder: Holder
     live: CompiledBundle
@@ -45,7 +45,7 @@ class Caller:
 
 
 class Route(KeyFirst):
-    """A path that looks at the key first; a database that is away is answered by a 503 to try again."""
+    """A path that checks the key first, and answers 503 (try again) while the database is away."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -64,7 +64,7 @@ class Route(KeyFirst):
             except Exception as err:
                 if kind_of(err) not in {Kind.AWAY, Kind.MISMATCH}:
                     raise
-                log.debug("database away", action="api_unavailable", error=repr(err))  # the loops say it once
+                log.debug("database away", action="api_unavailable", error=repr(err))  # loops report it
                 raise unavailable("the database cannot be reached") from err
 
         return handle_safely
@@ -75,7 +75,7 @@ def unavailable(why: str) -> Problem:
 
 
 class Access:
-    """Turns a presented key into a caller, by the policy in force."""
+    """Resolves a presented key to a caller, by the policy in force."""
 
     def __init__(self, engine: Engine, *, loopback: bool) -> None:
         self._engine = engine
@@ -87,7 +87,7 @@ class Access:
         self._coming: asyncio.Task[CompiledBundle] | None = None
 
     def needs(self, role: Role) -> KeyCheck[Caller]:
-        """The dependency of a path that this role and higher ones may use."""
+        """The dependency of a path for callers of at least this role."""
 
         async def caller(presented: HTTPAuthorizationCredentials | None) -> Caller:
             found = await self._identify(presented)
@@ -98,10 +98,10 @@ class Access:
         return KeyCheck(caller)
 
     async def _identify(self, presented: HTTPAuthorizationCredentials | None) -> Caller:
-        """Whose key it is. Raises a 401 that does not say what was wrong with it.
+        """The holder of the key. Raises a 401 that does not say what was wrong with it.
 
-        A key that the policy last seen does not list may stand in a newer one, which is in the database; but
-        strangers get only so many looks there in a second.
+        A key that the last known policy does not list may be in a newer one, which is in the database; but
+        strangers get only a limited number of look-ups per second.
         """
         require_key(presented)
         if self._last is not None and not self._may_look():
@@ -113,7 +113,7 @@ class Access:
         return Caller(holder, live, now)
 
     def role_under(self, bundle: Bundle, caller: Caller) -> Role | None:
-        """What the caller's key would be allowed under this bundle; None where it would be unknown."""
+        """The role of the caller's key under this bundle; None if the bundle does not know it."""
         for name, door in self._usable.of(bundle).api_keys.items():
             for key in door.keys:
                 stands = key.expires is None or caller.now < key.expires
@@ -122,7 +122,7 @@ class Access:
         return None
 
     def _may_look(self) -> bool:
-        """Whether few enough keys were looked up in this second, good ones left aside."""
+        """Whether few enough unknown keys were looked up in this second."""
         second = int(time.monotonic())
         if second != self._second:
             self._second, self._looks = second, 0
@@ -132,8 +132,8 @@ class Access:
     async def live(self) -> CompiledBundle:
         """The policy in force.
 
-        One look at a time, which serves all who came before it began: whoever calls often takes one
-        connection of those that page, and no more.
+        One look-up at a time serves everybody who asked before it began: frequent callers take at most one of
+        the connections that pages need.
         """
         if self._coming is None:
             self._coming = asyncio.create_task(self._look(self._looking), name="policy in force")
@@ -143,13 +143,13 @@ class Access:
     async def _look(self, before: "asyncio.Task[CompiledBundle] | None") -> CompiledBundle:
         if before is not None:
             await asyncio.wait([before])
-        self._looking, self._coming = self._coming, None  # whoever comes from now on needs another look
+        self._looking, self._coming = self._coming, None  # whoever comes from now on needs another look-up
         async with self._engine.database.transaction() as connection:
             _, in_force = await moment(connection)
             return await self._engine.policies.one(connection, required(in_force).hash)
 
 
 def _heard(look: "asyncio.Task[CompiledBundle]") -> None:
-    """Its error is for those who wait, and they may be gone."""
+    """Mark the error as retrieved: it is for those who wait, and they may be gone."""
     if not look.cancelled():
         look.exception()

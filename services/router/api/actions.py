@@ -1,4 +1,4 @@
-"""Doing something to an incident: synchronously, through the same `handle`, once per Idempotency-Key."""
+"""Actions on an incident: synchronous, through the same `handle`, once per Idempotency-Key."""
 
 import uuid
 from dataclasses import dataclass
@@ -173,7 +173,7 @@ class Request:
 
 
 async def act(engine: Engine, request: Request) -> bytes:
-    """Do it; the incident as it is afterwards, as JSON. A repeated Idempotency-Key gets the first answer.
+    """Carry out the action; returns the incident afterwards, as JSON. A repeated key gets the first answer.
 
     Raises a Problem: 404, 409 (why, and what is possible), 403, 422; 503 when it cannot be decided.
     """
@@ -195,7 +195,7 @@ _CAME_BACK: Final = Refusal(
 
 
 class _Work:
-    """One try inside a transaction. `batch` is what has to be told of after the commit."""
+    """One attempt inside a transaction. `batch` is what to announce after the commit."""
 
     def __init__(self, engine: Engine, request: Request) -> None:
         self._engine = engine
@@ -223,7 +223,7 @@ class _Work:
 
 
 def not_found() -> Problem:
-    """Whether there never was one, or it was closed so long ago that it is forgotten, nobody knows."""
+    """Whether there never was one, or it was deleted long after its close, nobody knows."""
     why = "there never was one, or it was closed so long ago that it is no longer kept"
     return Problem(404, "no-such-incident", "No incident has this id", why)
 

@@ -1,13 +1,13 @@
-"""Attributes that come by the API: only what the database, JSON and expressions can hold."""
+"""Attributes that come through the API: only what the database, JSON and expressions can hold."""
 
 import math
 from typing import Any, Final
 
-_DEPTH: Final = 8  # as deep as those of an event may be
+_DEPTH: Final = 8  # as deep as an event's may be
 
 
 def flaw(value: Any, depth: int = _DEPTH) -> str:
-    """Why this JSON value cannot be kept, or ''."""
+    """Why this JSON value cannot be stored; '' when it can."""
     if isinstance(value, dict | list):
         if depth == 0:
             return f"nested deeper than {_DEPTH} levels"

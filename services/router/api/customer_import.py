@@ -25,9 +25,9 @@ from shared.http.problems import Fault, Problem
 
 log = telemetry.logger(__name__)
 
-LARGEST: Final = 512 * 1024 * 1024  # bytes: some millions of customers
+LARGEST: Final = 512 * 1024 * 1024  # bytes: a few million customers
 _BATCH: Final = 1000
-_BREATH: Final = 50  # lines after which other requests get their turn
+_BREATH: Final = 50  # lines after which other requests get a turn
 _KINDS: Final[Mapping[str, type[Lines]]] = {
     "text/csv": CsvLines,
     "application/x-ndjson": JsonLines,
@@ -108,7 +108,7 @@ def _lines(content_type: str) -> Lines:
 
 @dataclass
 class _Reading:
-    """One file on its way into the database. What is wrong with it is counted, and the first of it kept."""
+    """One file on its way into the database; its faults are counted, and the first ones kept."""
 
     engine: Engine
     caller: Caller
@@ -116,13 +116,13 @@ class _Reading:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     customers: int = 0
     wrong: list[LineFault] = field(default_factory=list)
-    count: int = 0  # of everything that is wrong
+    count: int = 0  # of all faults
     broken: bool = False
     _batch: list[Given] = field(default_factory=list)
     _since: int = 0
 
     async def read(self, stream: AsyncIterator[bytes]) -> None:
-        """Take all of it; after a mistake the rest is still read, so that all mistakes are told at once."""
+        """Read all of it; after a fault the rest is still read, so that all faults are reported at once."""
         async for piece in stream:
             if not self.broken:
                 await self._take(self.lines.feed(piece))
@@ -170,7 +170,7 @@ class _Reading:
         return ()
 
     async def _refuse(self, given: Given, err: Exception) -> Sequence[None]:
-        """What the database does not take is that line's mistake, and told like the others."""
+        """A value that the database refuses is a fault of that line, reported like the others."""
         self._note([LineFault(given.line, "", f"it cannot be stored: {words(err)}")])
         return ()
 

@@ -1,4 +1,4 @@
-"""`/v1/customers`: those of the database, and those of the policy in force beside them."""
+"""`/v1/customers`: those in the database, and those of the policy in force."""
 
 import heapq
 from collections.abc import Generator, Mapping, Sequence
@@ -191,7 +191,7 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
 
 
 def _opened(cursor: str | None) -> str:
-    """The id behind which the page begins. Raises a 422 for a cursor that is none."""
+    """The id after which the page begins. Raises a 422 for an invalid cursor."""
     if cursor is None:
         return ""
     match place_of(cursor):
@@ -201,7 +201,7 @@ def _opened(cursor: str | None) -> str:
 
 
 def _in_bundle(live: CompiledBundle, filters: Filters, after: str) -> Generator[None, None, Sequence[str]]:
-    """Those of the bundle behind this id, unsorted."""
+    """The bundle's customers after this id, unsorted."""
     begins, found = filters.q.casefold(), []
     for name, customer in live.spec.customers.items():
         if (
@@ -242,7 +242,7 @@ def _item(
 
 
 def _contact(contact: ContactSpec, *, whole: bool) -> dict[str, str]:
-    """Without its secret; for whoever may not change it a URL without its path, which often is a secret."""
+    """A contact without its secret; for viewers a URL loses its path, which is often a secret, too."""
     address = contact.address
     shown: dict[str, str] = {
         contact.channel: address if whole or contact.channel not in _URLS else shown_address(address)
@@ -253,7 +253,7 @@ def _contact(contact: ContactSpec, *, whole: bool) -> dict[str, str]:
 
 
 def _with_kept(customer: Customer, row: Row[Any] | None) -> Customer:
-    """Secrets that were sent back as they are shown stay as they are. Raises a 422 where none is stored."""
+    """Secrets sent back as they are shown are kept. Raises a 422 if none is stored."""
     before = customer_of(row).contacts if row is not None else {}
     kept: dict[str, ContactSpec] = {}
     for name, contact in customer.contacts.items():

@@ -1,4 +1,4 @@
-"""`/v1/dead-letters`: records that could not be used: list, one, send again, dismiss."""
+"""`/v1/dead-letters`: records that could not be used: list them, show one, replay, dismiss."""
 
 import base64
 from collections.abc import Awaitable, Callable, Sequence
@@ -49,7 +49,7 @@ class DismissBody(BaseModel):
 
 
 def dead_letters(engine: Engine, access: Access) -> APIRouter:
-    """The paths. What a record holds may be secret, as the address of a webhook is: admins only see it."""
+    """The paths. A record may hold secrets, such as a webhook's address: only admins see it."""
     router = APIRouter(prefix="/v1/dead-letters", tags=["dead-letters"], route_class=Route)
     _add_list(router, engine, access)
     _add_one(router, engine, access)
@@ -148,7 +148,7 @@ def _add_dismiss(router: APIRouter, engine: Engine, access: Access) -> None:
 async def _decide(
     engine: Engine, once: Once, letter_id: str, what: Decided, carry_out: _Deciding
 ) -> Response:
-    """Carry it out and write it down, once; the incident about the last letter of a topic is over with it."""
+    """Carry out the decision and record it, once; resolves the topic's incident with its last letter."""
     batches: list[BatchResult] = []
 
     async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
@@ -193,7 +193,7 @@ def _refuse_incomplete(letter: Letter) -> None:
 
 
 def _id_of(written: str) -> str:
-    """As it was written; a text that the database cannot hold is no letter's."""
+    """The id as it is stored; a text that the database cannot hold is no letter's id."""
     return _known(None).id if "\0" in written else written
 
 
@@ -223,7 +223,7 @@ def _shown(letter: Letter) -> DeadLetterShown:
 
 
 def _readable(body: bytes, *, cut: bool) -> tuple[str, str]:
-    """How it is shown, and it. A cut may go through a character, which takes three bytes more at most."""
+    """How the body is shown, and the text. A cut may split a character of up to four bytes."""
     for dropped in range(4 if cut else 1):
         try:
             return "text", body[: len(body) - dropped].decode()

@@ -1,4 +1,4 @@
-"""`/v1/policy/try`: what would come of a post, with the same decisions as a real one and nothing kept."""
+"""`/v1/policy/try`: what a post would do, decided as a real one is, with nothing kept."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from shared.events import IncidentEvent
 from shared.http.problems import Fault, Problem
 from shared.policy import Bundle
 
-LARGEST: Final = 9 * 1024 * 1024  # bytes; what Alertmanager may post, and what stands around it
+LARGEST: Final = 9 * 1024 * 1024  # bytes; the most that Alertmanager may post, and what surrounds it
 _REFUSED: Final = {
     404: "The policy in force has no integration of this name.",
     413: "The body is larger than intake takes.",
@@ -105,7 +105,7 @@ def trying(engine: Engine, access: Access, read_post: ReadsPosts | None) -> APIR
 
 
 def _bytes(post: TryBody) -> bytes:
-    """The body as it would come over the wire. Raises Problem 422."""
+    """The body as it would arrive. Raises Problem 422."""
     if post.text is not None:
         return post.text.encode("utf-8", "replace")
     try:

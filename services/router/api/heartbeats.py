@@ -41,7 +41,7 @@ def heartbeats(engine: Engine, access: Access) -> APIRouter:
 
 
 def _item(name: str, heartbeat: Heartbeat, watched: Watched | None) -> HeartbeatItem:
-    """One that the policy has named for a moment only may not be watched yet."""
+    """One heartbeat; one that the policy has only just named may not be watched yet."""
     return HeartbeatItem(
         name=name,
         every=format_duration(heartbeat.every),

@@ -1,4 +1,4 @@
-"""Shifts as an iCalendar file (RFC 5545), for the calendar programs of the people who have them."""
+"""Shifts as an iCalendar file (RFC 5545), for people's calendar programs."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ _ASK_AGAIN: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What a calendar shows: the shifts of one schedule, of one user where `user` names one."""
+    """The contents of a calendar: the shifts of one schedule, of one user if `user` names one."""
 
     schedule: str
     user: str
     bundle: Bundle
-    changed_at: datetime  # when policy or overrides changed last: the stamp of every event
+    changed_at: datetime  # when policy or overrides last changed: the timestamp of every event
 
 
 def of_feed(feed: Feed, shifts: Iterable[Shift]) -> Iterator[Shift]:
-    """Those that the calendar shows; nobody's shifts are left out."""
+    """The shifts that the calendar shows, without those of nobody."""
     return (shift for shift in shifts if shift.user is not None and feed.user in {"", shift.user})
 
 
 def calendar_of(feed: Feed, events: Iterable[bytes]) -> bytes:
-    """The file with these events, each by `event`."""
+    """The file with these events, each made by `event`."""
     calendar = Calendar()
     calendar.add("prodid", "-//Ladder//on call//EN")
     calendar.add("version", "2.0")
@@ -44,7 +44,7 @@ def calendar_of(feed: Feed, events: Iterable[bytes]) -> bytes:
 
 
 def event(feed: Feed, shift: Shift) -> bytes:
-    """One of its events. Times in UTC; the same shift has the same UID each time."""
+    """One shift as an event. Times in UTC; the same shift always has the same UID."""
     event, user = Event(), shift.user or ""
     began = f"{feed.schedule}/{user}/{shift.begins.isoformat()}"
     event.add("uid", f"{uuid5(_NAMESPACE, began)}@ladder")

@@ -1,4 +1,4 @@
-"""One answer for each Idempotency-Key of a caller: the same key again gets the first answer."""
+"""Idempotency: a caller who repeats an Idempotency-Key gets the first answer again."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ IdempotencyKey: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """A request that is carried out once. `said` is all of it; `key` the Idempotency-Key, or empty."""
+    """A request that is carried out once. `said` is its content; `key` the Idempotency-Key, or empty."""
 
     caller: str
     key: str
@@ -52,7 +52,7 @@ class Once:
 
 
 async def was_done(connection: AsyncConnection, caller: str, key: str) -> bool:
-    """Whether this caller's key has come before."""
+    """Whether this caller has used this key before."""
     found = await connection.execute(_ANSWER, {"caller": caller, "key": key})
     return found.one_or_none() is not None
 

@@ -35,7 +35,7 @@ log = telemetry.logger(__name__)
 
 _MOST: Final = 500
 _MOST_ENTRIES: Final = 1000
-_ALL_ENTRIES: Final = 5000  # of one incident's past, in an explanation
+_ALL_ENTRIES: Final = 5000  # of one incident's past, for an explanation
 _NARROWER: Final = (
     "narrow it by `customer`, `service` or `assignee`, by both `integration` and `dedup_key`, or ask for "
     "fewer at a time (`limit`)"
@@ -53,7 +53,7 @@ _Priority: TypeAlias = Annotated[int, Query(ge=1, le=5)]
 
 
 def incident_id_of(incident_id: str) -> uuid.UUID:
-    """The id in a path; a text that is none names no incident (404)."""
+    """The id in a path; a text that is not an id names no incident (404)."""
     try:
         return uuid.UUID(incident_id)
     except ValueError as err:
@@ -220,7 +220,7 @@ def coming_of(
     *,
     steps: int = MOST_STEPS,
 ) -> Generator[None, None, Sequence[NextStep]]:
-    """What its policy says comes next; for one that cannot be decided, the next try."""
+    """What its policy does next; for an incident that cannot be decided, the next try."""
     if incident.stuck is not None:
         what = f"Ladder tries again to decide; it could not because of {incident.stuck.error}"
         return [NextStep(incident.stuck.retry_at, what, "somebody resolves it before")]

@@ -1,4 +1,4 @@
-"""`/v1/integrations`: who may post, and what became of what they posted. Posts themselves go to intake."""
+"""`/v1/integrations`: who may post, and what became of their posts, which go to intake."""
 
 from collections.abc import Sequence
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`/v1/incidents/{id}/members`: what is grouped under an incident, or was merged into it."""
+"""`/v1/incidents/{id}/members`: incidents grouped under an incident, or merged into it."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final

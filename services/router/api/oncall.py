@@ -1,4 +1,4 @@
-"""`/v1/oncall`: who has which schedule."""
+"""`/v1/oncall`: who is on call on each schedule."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

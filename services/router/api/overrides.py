@@ -1,6 +1,6 @@
 """`/v1/overrides`: somebody stands in on a schedule, or is absent from all of them, for a while.
 
-They survive every policy change. Of several at one time the one made last counts; after it, the others.
+They survive every policy change. When several overlap, the one made last counts.
 """
 
 import uuid
@@ -31,7 +31,7 @@ from shared.policy.errors import nearest
 from shared.policy.oncall.roster import EVERY, roster_of
 
 _MOST: Final = 500
-_GAPS: Final = 100  # are told
+_GAPS: Final = 100  # gaps that are listed
 _AHEAD: Final = timedelta(weeks=8)  # as far as `ladder check` looks
 _JSON: Final = "application/json"
 _UNKNOWN: Final = {404: "No override has this id."}
@@ -201,7 +201,7 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access) -> None:
 
 
 async def _end(connection: AsyncConnection, override_id: uuid.UUID, now: datetime) -> StoredOverride:
-    """Take it back, or end it now where it runs; as it is afterwards. Raises a 404, or a 409 for history."""
+    """Take it back, or end it now if it has begun; returns it. Raises a 404, or a 409 once it is over."""
     await overlay.touch(connection)
     found = await stored.one(connection, override_id)
     if found is None:
@@ -219,7 +219,7 @@ async def _end(connection: AsyncConnection, override_id: uuid.UUID, now: datetim
 
 
 async def _gaps(connection: AsyncConnection, made: StoredOverride, live: Bundle, now: datetime) -> list[Gap]:
-    """What an absence leaves to nobody, schedule by schedule."""
+    """What an absence leaves to nobody, by schedule."""
     if not made.absent:
         return []
     begins = max(made.begins, now)
@@ -259,7 +259,7 @@ def in_utc(at: datetime | None, field: str) -> datetime | None:
 
 
 def invalid(*faults: Fault) -> Problem:
-    """A request that cannot be carried out as it was sent."""
+    """The Problem for a request that cannot be carried out as it was sent."""
     return Problem(422, "invalid-request", "The request is not valid", faults=faults)
 
 
@@ -275,7 +275,7 @@ def _range(body: OverrideBody, now: datetime) -> tuple[datetime, datetime]:
 
 
 def _check_sense(body: OverrideBody) -> None:
-    """Raises a 422 for a body that says too little or two things at once."""
+    """Raises a 422 for a body that says too little, or two things at once."""
     wrong = []
     if body.absent is None:
         if body.schedule is None:

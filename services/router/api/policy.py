@@ -1,4 +1,4 @@
-"""`/v1/policy`: which policy is in force, and putting another one in force."""
+"""`/v1/policy`: the policy in force, and putting another one in force."""
 
 import asyncio
 import tempfile
@@ -147,7 +147,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
 
 
 def _refuse_lockout(caller: Caller, role: Role | None) -> None:
-    """Whoever applies a policy can also apply the next one: a mistake in it must be theirs to take back."""
+    """Whoever applies a policy must be able to apply the next one, in order to correct a mistake in it."""
     if role is not None and at_least(role, _MAY_APPLY):
         return
     key = caller.holder.key
@@ -164,7 +164,7 @@ def _refuse_lockout(caller: Caller, role: Role | None) -> None:
 
 
 def refused(err: PolicyErrors) -> Problem:
-    """Every error with its place; nothing was changed."""
+    """The Problem with every error and its place; nothing was changed."""
     return Problem(
         422,
         "policy-refused",
@@ -184,7 +184,7 @@ def _fault(error: PolicyError) -> dict[str, Any]:
 
 
 def _look(body: bytes, where: Installation) -> LoadResult:
-    """Through the same loader as files, so that findings carry line and column. JSON is YAML, too."""
+    """Load it as files are loaded, so that findings carry line and column. JSON is YAML, too."""
     with tempfile.TemporaryDirectory(prefix="ladder-policy-") as folder:
         file = Path(folder) / _NAME
         file.write_bytes(body)

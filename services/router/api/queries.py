@@ -1,4 +1,4 @@
-"""Reading incidents: lists with filters and cursors, one, its timeline."""
+"""Queries for incidents: lists with filters and cursors, one incident, its timeline."""
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -42,7 +42,7 @@ _INDEXED: Final = ("assignee", "customer", "service")  # each by its own, newest
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list is narrowed to; empty means: not."""
+    """The filters of a list; empty means no filter."""
 
     status: Sequence[str] = ()
     integration: str = ""
@@ -65,7 +65,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows for `found`, and the cursor of what follows. `partial`: it ended before it was full."""
+    """Rows for `found`, and the cursor of the next page. `partial`: it ended before it was full."""
 
     rows: Sequence[Row[Any]]
     following: str | None = None
@@ -73,7 +73,7 @@ class Page:
 
 
 async def one(connection: AsyncConnection, incident_id: uuid.UUID) -> Found | None:
-    """The incident of this id."""
+    """The incident with this id."""
     statement = _incidents().where(incident.c.id == incident_id)
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else found(row)
@@ -82,9 +82,9 @@ async def one(connection: AsyncConnection, incident_id: uuid.UUID) -> Found | No
 async def many(
     connection: AsyncConnection, filters: Filters, sort: Sort, after: str | None, limit: int
 ) -> Page:
-    """Up to `limit` incidents behind the cursor. Raises a 422 for a cursor that is none.
+    """Up to `limit` incidents after the cursor. Raises a 422 for an invalid cursor.
 
-    Of what no index finds, `SCANNED` incidents are looked at; the cursor then leads on from the last of them.
+    Where no index helps, `SCANNED` incidents are examined; the cursor then continues after the last of them.
     """
     indexed, looked_at = _conditions(filters, sort)
     order, behind = _order(incident, sort), _behind(_opened(after, sort), sort)
@@ -111,9 +111,9 @@ def _page(rows: Sequence[Row[Any]], sort: Sort, limit: int) -> Page:
 async def entries(
     connection: AsyncConnection, incident_id: uuid.UUID, after: str | None, limit: int
 ) -> Iterable[Row[Any]]:
-    """Timeline entries behind the cursor, oldest first: seq, at, kind, actor, text, reason (JSON text).
+    """Timeline entries after the cursor, oldest first: seq, at, kind, actor, text, reason (JSON text).
 
-    Each row is made when it is asked for: thousands at once would hold up whoever pages.
+    Each row is built when it is asked for: thousands at once would delay pages.
     """
     columns = (timeline.c.seq, timeline.c.at, timeline.c.kind, timeline.c.actor, timeline.c.text)
     statement = select(*columns, cast(timeline.c.reason, Text).label("reason"))
@@ -124,7 +124,7 @@ async def entries(
 
 
 async def updates(connection: AsyncConnection, incident_id: uuid.UUID, limit: int) -> Sequence[Row[Any]]:
-    """What stakeholders were told, newest first: at, text. What was told of another customer is left out."""
+    """What stakeholders were told, newest first: at, text; without what was told about another customer."""
     given = {"incident": incident_id, "limit": limit}
     return (await connection.execute(_UPDATES, given)).all()
 
@@ -134,7 +134,7 @@ def _incidents() -> Select[Any]:
 
 
 def _places() -> Select[Any]:
-    """Where each stands, by either order, and what is looked at where no index helps."""
+    """The position of each incident in either order, and the columns to examine where no index helps."""
     table = incident.c
     breach = _breach(incident).label("breach")
     searched = (table.integration, table.dedup_key, table.customer, table.service, table.assignee)
@@ -151,12 +151,12 @@ def _breach(table: FromClause) -> ColumnElement[Any]:
 
 
 def found(row: Row[Any]) -> Found:
-    """What a row holds."""
+    """The incident in a row."""
     return Found(decode(row.state), row.level)
 
 
 def _place(row: Row[Any], sort: Sort) -> str:
-    """The cursor behind this row."""
+    """The cursor for this row."""
     if sort == "pressing":
         breach = row.breach.isoformat() if row.breach.year < MAXYEAR else _FOREVER
         place = [row.priority, breach, row.customer_value, str(row.id)]
@@ -168,7 +168,7 @@ def _place(row: Row[Any], sort: Sort) -> str:
 def _conditions(
     filters: Filters, sort: Sort
 ) -> tuple[list[Condition], list[Callable[[FromClause], ColumnElement[bool]]]]:
-    """What an index finds, and what rows have to be looked at for."""
+    """The conditions that an index serves, and those for which rows have to be examined."""
     table = incident.c
     equal = {name: value for name in _EQUAL if (value := getattr(filters, name))}
     by_index = {"integration", "dedup_key"} if {"integration", "dedup_key"} <= equal.keys() else set()
@@ -202,7 +202,7 @@ def _equals(name: str, value: str) -> Callable[[FromClause], ColumnElement[bool]
 
 
 def _order(table: FromClause, sort: Sort) -> Sequence[ColumnElement[Any]]:
-    """Newest first; or priority, then the time to the first breach, then what the customer is worth."""
+    """Newest first; or priority, then the time to the first breach, then the customer's value."""
     if sort == "newest":
         return table.c.opened_at.desc(), table.c.id.desc()
     return table.c.priority, _breach(table), table.c.customer_value.desc(), table.c.id
@@ -219,7 +219,7 @@ def _behind(after: Sequence[Any] | None, sort: Sort) -> Sequence[ColumnElement[b
     at = cast(literal(written, Text), table.opened_at.type)
     same = and_(table.priority == priority, breach == at)
     return (
-        tuple_(table.priority, breach) >= tuple_(priority, at),  # where the index begins to be read
+        tuple_(table.priority, breach) >= tuple_(priority, at),  # where the index scan begins
         or_(
             tuple_(table.priority, breach) > tuple_(priority, at),
             and_(same, table.customer_value < value),
@@ -245,7 +245,7 @@ def _opened(cursor: str | None, sort: Sort) -> Sequence[Any] | None:
         return int(priority), at, float(value), uuid.UUID(incident_id)
 
 
-# The index leads with the integration: of these there are few, found by going from one to the next.
+# The index leads with the integration: there are few, found by skipping from one to the next.
 _OF_ANY_INTEGRATION: Final = text("""
     id = ANY(ARRAY(
         WITH RECURSIVE known AS (

@@ -1,4 +1,4 @@
-"""`/v1/reports`: promises, response and levels over a time, by groups; JSON, or CSV where it is asked for."""
+"""`/v1/reports`: SLAs, response and levels over a period, by groups, as JSON or CSV."""
 
 import asyncio
 import csv
@@ -36,7 +36,7 @@ from shared.policy import Whose
 CSV: Final = "text/csv"
 _LAST: Final = timedelta(days=30)  # when `from` is left out
 _MOST_PERIODS: Final = 1100  # three years of days
-_AT_ONCE: Final = 2  # reports of one process: the others wait, pages never do
+_AT_ONCE: Final = 2  # reports per process: others wait, pages never do
 _NARROWER: Final = "ask for a shorter time, fewer groups, or less"
 _RUN: Final = 200  # items that are sorted in one go
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -129,7 +129,7 @@ class _Teller:
     turns: asyncio.Semaphore
 
     async def tell(self, kind: _Kind, question: Question) -> list[Any]:
-        """Its items in order."""
+        """The report's items in order."""
         reading = self.engine.database.reading
         async with self.turns, reading.transaction(_NARROWER, report=True) as connection:
             told = await kind.report(connection, question)
@@ -204,7 +204,7 @@ def _periods(
 
 
 def _moment(said: MomentOrDay | None, zone: ZoneInfo) -> datetime | None:
-    """In UTC; a date is its midnight in the zone."""
+    """The time in UTC; a date is its midnight in the zone."""
     if said is None:
         return None
     if not isinstance(said, datetime):
@@ -221,7 +221,7 @@ def _shown(value: Any) -> Any:
 
 
 def as_csv(item: type[Grouped], by: Sequence[str], items: Sequence[Grouped]) -> Generator[None, None, str]:
-    """A header and a line an item (RFC 4180). A text that a spreadsheet would calculate starts with `'`."""
+    """A header and a line per item (RFC 4180). A text that a spreadsheet would evaluate begins with `'`."""
     columns = [name for name in item.__struct_fields__ if name not in GROUPS or name in by]
     if item is LevelItem and "policy" not in columns:
         columns.insert(columns.index("level"), "policy")

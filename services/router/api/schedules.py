@@ -1,4 +1,4 @@
-"""`/v1/schedules`: who has which shifts, as JSON and (by a private address, without a key) as iCalendar."""
+"""`/v1/schedules`: a schedule's shifts as JSON, or at a private address without a key as iCalendar."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ _TOLD: Final = timedelta(days=14)  # of shifts, when `to` is left out
 _FURTHEST: Final = timedelta(days=366)
 _BEHIND: Final = timedelta(days=28)  # in a calendar
 _AHEAD: Final = timedelta(days=182)
-_LONGEST_SHIFT: Final = timedelta(days=35)  # looked for its true begin and end in a calendar
+_LONGEST_SHIFT: Final = timedelta(days=35)  # how far a calendar looks for a shift's true beginning and end
 _HOLDER: Final = r"^(?:everybody|(?:user|api):[a-z0-9][a-z0-9_-]*)?$"
 _UNKNOWN: Final = {404: "No schedule has this name."}
 _Filter: TypeAlias = Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$")]
@@ -228,12 +228,12 @@ async def _was_ended(connection: AsyncConnection, claims: dict[str, Any]) -> boo
 
 
 def _made_at(claims: dict[str, Any]) -> datetime:
-    """When the address was given; older releases did not say."""
+    """When the address was issued; older releases did not record it."""
     return datetime.fromisoformat(claims["at"]) if "at" in claims else datetime.min.replace(tzinfo=UTC)
 
 
 def _still_holds(bundle: Bundle, claims: dict[str, Any], now: datetime) -> bool:
-    """Whether the one to whom the address was given may still read, with the key that asked for it."""
+    """Whether the holder of the address may still read, by the key that asked for it."""
     keys = [key for owner in bundle.api_keys.values() for key in owner.keys if _works(key, now)]
     if "by" in claims and not any(key.sha256.lower().startswith(claims["by"]) for key in keys):
         return False
@@ -248,7 +248,7 @@ def _works(key: Key, now: datetime) -> bool:
 
 
 async def _listed(reading: Reading, roster: Roster, begins: datetime, ends: datetime) -> list[Shift]:
-    """A year of short shifts takes its time."""
+    """The shifts; yields in between, since a year of short ones takes time."""
     return await reading.made(roster.shifts(begins, ends), lambda shift: shift)
 
 

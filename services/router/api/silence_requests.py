@@ -87,7 +87,7 @@ class MaintenanceBody(BaseModel):
 
 
 def check_condition(live: CompiledBundle, when: str) -> None:
-    """The condition compiles by the policy in force; else 422 with line and column."""
+    """Check that the condition compiles under the policy in force; else 422 with line and column."""
     try:
         overlay.check(live, when)
     except ExpressionError as err:
@@ -100,7 +100,7 @@ def check_condition(live: CompiledBundle, when: str) -> None:
 
 
 def check_calendars(live: CompiledBundle, stored: Stored) -> None:
-    """Every calendar that its window names is one of the policy in force; else 422."""
+    """Check that every calendar its window names is in the policy in force; else 422."""
     alone = len(stored.window or ()) == 1
     unknown = maintenance_windows.unknown_calendars(stored.window, live.spec)
     if unknown:
@@ -117,7 +117,7 @@ def check_calendars(live: CompiledBundle, stored: Stored) -> None:
 
 
 def check_end(field: str, until: datetime, starts: datetime, now: datetime) -> None:
-    """It ends later than now and than it begins, and not too far ahead; else 422."""
+    """Check that it ends after now and after it begins, and not too far ahead; else 422."""
     if until <= now:
         raise invalid(Fault(field, "it lies in the past"))
     if until <= starts:

@@ -1,4 +1,4 @@
-"""`/v1/silences` and `/v1/maintenance`: what nobody is notified of for a while. They survive a new policy."""
+"""`/v1/silences` and `/v1/maintenance`: no notifications for a while. They survive policy changes."""
 
 import asyncio
 import uuid
@@ -38,7 +38,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What differs between the two."""
+    """The differences between the two."""
 
     table: Table
     item: type[msgspec.Struct]

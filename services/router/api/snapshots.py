@@ -1,4 +1,4 @@
-"""Incidents as the API shows them: as they are now, their clocks on the calendars they started with."""
+"""Incidents as the API shows them now, their clocks on the calendars they started with."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -25,13 +25,13 @@ _NARROWER: Final = "ask for fewer incidents at a time (`limit`)"
 async def one(
     policies: Policies, connection: AsyncConnection, found: Found, now: datetime
 ) -> IncidentSnapshot:
-    """Where its policy cannot be read any more, its calendars count as always open."""
+    """One incident; if its policy can no longer be read, its calendars count as always open."""
     wanted = _wanted([found])
     return _shown(found, await policies.calendars(connection, wanted) if wanted else {}, now)
 
 
 async def page(engine: Engine, rows: Sequence[Row[Any]], now: datetime) -> Sequence[msgspec.Raw]:
-    """Each as JSON, in the same order, made beside what is more urgent."""
+    """Each incident as JSON, in order; yields to more urgent work."""
     reading = engine.database.reading
     found = await reading.made(rows, queries.found)
     known: Mapping[str, Calendars] = {}
@@ -50,5 +50,5 @@ def _wanted(found: Iterable[Found]) -> set[str]:
 
 
 def _needs_calendars(incident: Incident) -> bool:
-    """Whether a clock still counts on hours of its own; one that has stopped for good knows what it took."""
+    """Whether a clock still counts on business hours; one that has stopped for good knows what it took."""
     return any(clock.calendar != ALWAYS and clock.took is None for clock in incident.clocks)

@@ -1,4 +1,4 @@
-"""Times in requests: as RFC 3339 writes them, with an offset. A bare number would be of an unknown unit."""
+"""Times in requests: RFC 3339 with an offset. A bare number would have an unknown unit."""
 
 import re
 from datetime import date, datetime

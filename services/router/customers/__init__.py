@@ -1,1 +1,1 @@
-"""Customers by the thousand: kept in the database, imported from files, looked up a batch at a time."""
+"""The customer directory: kept in the database, imported from files, looked up a batch at a time."""

@@ -1,4 +1,4 @@
-"""What texts mean by the customers of the database: one query a batch, none for what is remembered."""
+"""Look-up of customers by the texts that events carry: one query per batch, none for remembered texts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -30,7 +30,7 @@ class CustomerBook:
     async def find(
         self, connection: AsyncConnection, revision: int, said: Iterable[str]
     ) -> dict[str, KnownCustomer]:
-        """By text and by id, who is meant; what means nobody is left out. Revision 0: there never was one."""
+        """The customer for each text or id; those that mean nobody are left out. Revision 0: none yet."""
         wanted = {each for each in said if each}
         if not revision or not wanted:
             return {}
@@ -59,7 +59,7 @@ async def _look_up(connection: AsyncConnection, said: Sequence[str]) -> dict[str
 
 
 def _meant(said: str, rows: Sequence[Any]) -> KnownCustomer | None:
-    """The best way to understand it; a name that several have means nobody."""
+    """The best match for a text; a name shared by several customers means nobody."""
     if not rows:
         return None
     best = min(row.way for row in rows)
@@ -73,7 +73,7 @@ def _meant(said: str, rows: Sequence[Any]) -> KnownCustomer | None:
 
 
 def customer_of(row: Any) -> Customer:
-    """The customer in a row. One that this release cannot read keeps its name, and is complained about."""
+    """The customer in a row. If this release cannot read it, only its name is kept, and a warning logged."""
     plain = {"name": row.name, "tier": row.tier, "value": row.value, "owner": row.owner, "match": row.match}
     try:
         return Customer.model_validate(

@@ -1,7 +1,7 @@
-"""In which encoding a file is written: as its sender says, by its byte order mark, UTF-8, or Windows-1252.
+"""The encoding of a file: as its sender says, by its byte order mark, UTF-8, or Windows-1252.
 
-Windows-1252 (which holds Latin-1's letters, and is what Excel writes as "CSV") is taken where a line is not
-UTF-8 and nothing before it was UTF-8 beyond ASCII; this is told, with the first line that was read so. A file
+Windows-1252 (which includes Latin-1's letters, and is what Excel writes as "CSV") is assumed if a line is not
+UTF-8 and nothing before it was UTF-8 beyond ASCII; the import reports this, with the first such line. A file
 that is both is refused. JSON is UTF-8 (RFC 8259), or has a byte order mark.
 """
 
@@ -13,7 +13,7 @@ NAMES: Final[Mapping[str, str]] = {
     "utf-8": "utf-8",
     "utf-16": "utf-16",
     "windows-1252": "cp1252",
-    "iso-8859-1": "cp1252",  # as browsers read it: the WHATWG's encoding standard
+    "iso-8859-1": "cp1252",  # as browsers do: the WHATWG encoding standard
     "iso-8859-15": "iso8859-15",
     "windows-1250": "cp1250",
     "iso-8859-2": "iso8859-2",
@@ -32,16 +32,16 @@ class Encoding:
     """Decodes one file: `utf8` as its pieces arrive, `line` once they are lines."""
 
     def __init__(self, said: str = "", *, guess: bool = True) -> None:
-        """`said`: one of NAMES, or '' where nobody says. `guess`: whether it may be Windows-1252."""
+        """`said`: one of NAMES, or '' if unknown. `guess`: whether it may be Windows-1252."""
         self._said = said
         self._guess = guess and not said
         self._begun: bytes | None = b""  # None once it is known how to go on
-        self._decoder: codecs.IncrementalDecoder | None = None  # None: UTF-8, looked at line by line
+        self._decoder: codecs.IncrementalDecoder | None = None  # None: UTF-8, checked line by line
         self._wide = False  # UTF-8 beyond ASCII was seen
         self.note = ""
 
     def utf8(self, piece: bytes, *, last: bool = False) -> bytes:
-        """What can be cut into lines at line breaks. Raises EncodingError."""
+        """Bytes that can be cut at line breaks. Raises EncodingError."""
         if self._begun is not None:
             self._begun += piece
             if len(self._begun) < len(codecs.BOM_UTF8) and not last:
@@ -57,11 +57,11 @@ class Encoding:
             return piece
         try:
             return self._decoder.decode(piece, last).encode()
-        except UnicodeError as err:  # UTF-16 can hold halves of letters, which UTF-8 cannot
+        except UnicodeError as err:  # UTF-16 can hold half characters, which UTF-8 cannot
             raise EncodingError(f"not {self._said}: {_ADVICE}") from err
 
     def line(self, number: int, raw: bytes) -> str:
-        """One line of the file. Raises EncodingError."""
+        """One line of the file as text. Raises EncodingError."""
         if number == 1 and b"\0" in raw:
             raise EncodingError(f"looks like UTF-16 without a byte order mark: {_ADVICE}")
         try:

@@ -1,4 +1,4 @@
-"""What is wrong with a customer that the policy in force must fit: its tier, its owner, its addresses."""
+"""Faults of a customer under the policy in force: its tier, its owner, its addresses."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from shared.policy.loading.addresses import address_expected
 from shared.policy.model.people import Customer
 from shared.security.secret_files import is_well_named, named_in
 
-KEPT: Final = "***"  # how a secret is shown; put back, it means: as it is
+KEPT: Final = "***"  # how a secret is shown; sent back, it means: unchanged
 MOST_MATCH: Final = 100
 MOST_CONTACTS: Final = 20
 _NAMED: Final = 12  # known names that an error lists
@@ -19,14 +19,14 @@ _NAMED: Final = 12  # known names that an error lists
 
 @dataclass(frozen=True, slots=True)
 class CustomerFault:
-    """One thing wrong: where, as `("contacts", "mail", "email")`, and why, without any address."""
+    """One fault: where, as `("contacts", "mail", "email")`, and why, without any address."""
 
     path: tuple[str, ...]
     reason: str
 
 
 def faults(customer: Customer, live: CompiledBundle) -> Iterator[CustomerFault]:
-    """Everything that the shape alone does not show."""
+    """Every fault that the shape alone does not show."""
     bundle = live.spec
     if customer.tier is not None and customer.tier not in bundle.tiers:
         yield CustomerFault(("tier",), _unknown(customer.tier, "tier", bundle.tiers))
@@ -45,7 +45,7 @@ def faults(customer: Customer, live: CompiledBundle) -> Iterator[CustomerFault]:
 
 
 def _not_theirs(name: str, contact: ContactSpec, bundle: Bundle) -> Iterator[CustomerFault]:
-    """The secrets are the policy's: whoever writes customers names those that it lists for them."""
+    """Secrets belong to the policy: customers may only name those that it lists for them."""
     for part, said in ((contact.channel, contact.address), ("secret", contact.secret)):
         for secret in named_in(said):
             if is_well_named(secret) and secret not in bundle.secrets.customers:

@@ -1,10 +1,10 @@
-"""Customers as lines of CSV or NDJSON: read piece by piece, each mistake with its line and column.
+"""Customers as lines of CSV or NDJSON: read piece by piece, each fault with its line and column.
 
 CSV has a header. Its columns are `id`, `name`, `tier`, `value`, `owner`, `match` (several, separated by `;`
 or line breaks; a comma separates mail domains, and belongs to any other name) and contacts:
 `contacts.NAME.CHANNEL` and `contacts.NAME.secret`, or a channel alone (`email` means `contacts.email.email`).
-An empty cell says nothing. The separator is the one of `,`, `;` and tab that the header uses. NDJSON has one
-object a line: the body of `PUT /v1/customers/{id}` with the `id` in it.
+An empty cell leaves the field out. The separator is whichever of `,`, `;` and tab the header uses. NDJSON has
+one object per line: the body of `PUT /v1/customers/{id}` with the `id` in it.
 """
 
 import csv
@@ -37,7 +37,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,6})?")
 
 @dataclass(frozen=True, slots=True)
 class LineFault:
-    """One thing wrong; `column` is '' where it is the line as a whole. Lines count from 1."""
+    """One fault; `column` is '' when it concerns the whole line. Lines count from 1."""
 
     line: int
     column: str
@@ -50,7 +50,7 @@ class Line:
 
     number: int
     fields: Mapping[str, Any]
-    columns: Mapping[str, str]  # how the file calls a place, where that is not its path with dots
+    columns: Mapping[str, str]  # the file's own names for paths, where they differ
 
 
 Read: TypeAlias = Line | LineFault
@@ -65,7 +65,7 @@ class BrokenError(Exception):
 
 
 class Lines:
-    """Takes a file in pieces, gives its customers as they become whole. Raises BrokenError."""
+    """Takes a file in pieces and yields customers as they become complete. Raises BrokenError."""
 
     guess: ClassVar[bool] = False  # whether it may be written in Windows-1252
 
@@ -76,11 +76,11 @@ class Lines:
 
     @property
     def notes(self) -> Sequence[str]:
-        """How it was read, where that is not plain."""
+        """Remarks on how the file was read."""
         return [self.encoding.note] if self.encoding.note else []
 
     def feed(self, piece: bytes) -> Iterator[Read]:
-        """What is whole now."""
+        """What this piece completes."""
         yield from self._feed(piece, last=False)
 
     def _feed(self, piece: bytes, *, last: bool) -> Iterator[Read]:
@@ -95,7 +95,7 @@ class Lines:
             raise BrokenError(LineFault(self._number + 1, "", f"longer than {LONGEST} bytes"))
 
     def end(self) -> Iterator[Read]:
-        """What the last line holds, with or without a line break behind it."""
+        """What the last line holds, with or without a line break."""
         yield from self._feed(b"", last=True)
         if self._rest:
             yield from self._one(self._rest)
@@ -117,7 +117,7 @@ class Lines:
         """One line, without its break."""
 
     def ended(self) -> Iterator[Read]:
-        """There are no more lines."""
+        """What is left once there are no more lines."""
         return iter(())
 
 
@@ -137,7 +137,7 @@ class JsonLines(Lines):
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One column of the header; of a contact also its name and what of it stands there."""
+    """One column of the header; for a contact, also its name and which part of it."""
 
     title: str
     contact: str = ""
@@ -155,8 +155,8 @@ class CsvLines(Lines):
 
     def __init__(self, charset: str = "") -> None:
         super().__init__(charset)
-        self._commas: list[str] = []  # names with a comma, of which somebody may think that they are several
-        self._open: list[str] = []  # lines of a record whose quote has not ended
+        self._commas: list[str] = []  # names with a comma, which somebody may mean as several
+        self._open: list[str] = []  # lines of a record whose quote is still open
         self._length = 0
         self._columns: Sequence[_Column] = ()
         self._names: Mapping[str, str] = {}
@@ -164,7 +164,7 @@ class CsvLines(Lines):
 
     @property
     def notes(self) -> Sequence[str]:
-        """Also names of which somebody may think that they are several."""
+        """Also mentions names with a comma, which somebody may mean as several."""
         if not self._commas:
             return super().notes
         named = ", ".join(map(repr, self._commas))
@@ -244,7 +244,7 @@ def _one_line(cell: str) -> str:
 
 
 def _header(number: int, cells: Sequence[str]) -> Sequence[_Column]:
-    """The columns. Raises BrokenError: without knowing them nothing can be read."""
+    """The columns. Raises BrokenError: without them nothing can be read."""
     columns: list[_Column] = []
     for cell in cells:
         title = cell.strip()
@@ -272,11 +272,11 @@ def _no_column(title: str) -> str:
 
 
 def checked(line: Line, live: CompiledBundle) -> tuple[str, Customer] | Sequence[LineFault]:
-    """The id and the customer, or everything that is wrong with them under the policy in force."""
+    """The id and the customer, or every fault under the policy in force."""
     fields = dict(line.fields)
     customer_id = fields.pop("id", None)
     if isinstance(customer_id, str) and customer_id.isascii():
-        customer_id = customer_id.lower()  # ids are the same whatever their capitals
+        customer_id = customer_id.lower()  # ids ignore case
     wrong = [] if _is_id(customer_id) else [LineFault(line.number, "id", _no_id(customer_id))]
     if not wrong and customer_id in live.spec.customers:
         why = f"customers.{customer_id} stands in the policy bundle {live.hash[:12]}: change it there"
@@ -303,7 +303,7 @@ def _clashes(customer: Customer, live: CompiledBundle) -> Iterator[tuple[tuple[s
 def _fault(line: Line, path: Sequence[str | int], reason: str) -> LineFault:
     place = ".".join(map(str, path))
     title = line.columns.get(place)
-    if title is None:  # a part of a cell, or a contact as a whole
+    if title is None:  # part of a cell, or a contact as a whole
         title = next((name for known, name in line.columns.items() if _holds(known, place)), place)
     return LineFault(line.number, title, reason)
 

@@ -1,4 +1,4 @@
-"""Customers in the database: put, get, list, delete. The bundle has its own, which win by their id."""
+"""Customers in the database: put, get, list, delete. The bundle's own customers win by their id."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _HIGHEST: Final = "\U0010ffff"
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A `match` that another customer has already."""
+    """A `match` that another customer already has."""
 
     text: str
     customer: str
@@ -24,7 +24,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list is narrowed to; empty means: not. `q`: how an id, a name or a `match` begins."""
+    """The filters of a list; empty means no filter. `q`: how an id, a name or a `match` begins."""
 
     q: str = ""
     tier: str = ""
@@ -32,7 +32,7 @@ class Filters:
 
 
 def folded(texts: Iterable[str]) -> list[str]:
-    """As texts are compared: without regard to case, each once, in order."""
+    """Texts as they are compared: ignoring case, each once, in order."""
     return list(dict.fromkeys(each.casefold() for each in texts))
 
 
@@ -51,18 +51,18 @@ async def lock(connection: AsyncConnection) -> None:
 
 
 async def touch(connection: AsyncConnection) -> None:
-    """Customers changed: every router looks them up anew from its next transaction on."""
+    """Mark customers as changed: every router looks them up again in its next transaction."""
     await connection.execute(_TOUCH)
 
 
 async def taken(connection: AsyncConnection, customer_id: str, customer: Customer) -> Sequence[Taken]:
-    """Which of its `match` another customer has."""
+    """Its `match` texts that another customer has."""
     given = {"id": customer_id, "matched": folded(customer.match)}
     return [Taken(row.known_as, row.customer_id) for row in await connection.execute(_TAKEN, given)]
 
 
 async def namesakes(connection: AsyncConnection, customer_id: str, customer: Customer) -> Sequence[str]:
-    """A few other customers that events may mean by its name."""
+    """A few other customers whose name events may mean."""
     given = {"id": customer_id, "known_as": customer.name.casefold()}
     return list((await connection.execute(_NAMESAKES, given)).scalars())
 
@@ -70,7 +70,7 @@ async def namesakes(connection: AsyncConnection, customer_id: str, customer: Cus
 async def put(
     connection: AsyncConnection, customer_id: str, customer: Customer, *, by: str, now: datetime
 ) -> None:
-    """Store it as it is given; what it was before is gone. Its `match` must be nobody else's."""
+    """Store it as given, replacing what was there. No other customer may have its `match` texts."""
     matched = folded(customer.match)
     given = {
         "id": customer_id,
@@ -91,14 +91,14 @@ async def put(
 
 
 async def one(connection: AsyncConnection, customer_id: str) -> Row[Any] | None:
-    """Its row: as `book.customer_of` reads it, with changed_at and changed_by."""
+    """Its row, as `book.customer_of` reads it, with changed_at and changed_by."""
     return (await connection.execute(_ONE, {"id": customer_id})).one_or_none()
 
 
 async def many(
     connection: AsyncConnection, filters: Filters, after: str, without: Sequence[str], limit: int
 ) -> Sequence[Row[Any]]:
-    """Rows behind this id, in the order of ids, `without` these ids."""
+    """Rows after this id, in order of id, `without` these ids."""
     begins = filters.q.casefold()
     given = {
         "after": after,
@@ -116,7 +116,7 @@ async def many(
 
 
 async def remove(connection: AsyncConnection, customer_id: str) -> bool:
-    """Whether it was there."""
+    """Delete it; returns whether it existed."""
     gone = (await connection.execute(_REMOVE, {"id": customer_id})).one_or_none() is not None
     if gone:
         await touch(connection)

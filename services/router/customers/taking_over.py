@@ -1,4 +1,4 @@
-"""Many customers at once: laid down as they come, then taken over in one transaction, all of them or none.
+"""Importing many customers: staged as they arrive, then stored in one transaction, all of them or none.
 
 While the file arrives neither the file nor a transaction is held: a slow sender costs nothing.
 """
@@ -36,11 +36,11 @@ class Imported:
     added: int
     changed: int
     removed: int
-    shared_names: Sequence[str]  # a few names that several customers have now
+    shared_names: Sequence[str]  # a few names that several customers now share
 
 
 async def lay_down(database: Database, import_id: str, batch: Sequence[Given], now: datetime) -> None:
-    """Keep these for later; committed at once, and seen by nobody."""
+    """Stage these customers; committed at once, but not visible yet."""
     records = [_record(import_id, given, now) for given in batch]
     async with database.engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -65,9 +65,9 @@ def _record(import_id: str, given: Given, now: datetime) -> tuple[Any, ...]:
 async def take_over(
     connection: AsyncConnection, import_id: str, *, replace: bool, by: str, now: datetime
 ) -> Imported | Sequence[LineFault]:
-    """Store what was laid down; or, changing nothing, why it cannot be stored.
+    """Store the staged customers; or, changing nothing, return why they cannot be stored.
 
-    With `replace` every other customer of the database is removed.
+    With `replace` every other customer in the database is removed.
     """
     await store.lock(connection)
     given: dict[str, Any] = {"import": import_id}
@@ -88,7 +88,7 @@ async def take_over(
 
 
 async def _faults(connection: AsyncConnection, import_id: str, *, replace: bool) -> Sequence[LineFault]:
-    """What only shows when all lines are there: ids and `match` that occur twice, here or in the database."""
+    """Faults that need all lines to show: ids and `match` that occur twice, here or in the database."""
     given = {"import": import_id, "most": SHOWN}
     wrong = [
         LineFault(row.line, "id", f"{row.id!r} stands in line {row.first}, too (capitals make no difference)")
@@ -107,13 +107,13 @@ async def _faults(connection: AsyncConnection, import_id: str, *, replace: bool)
 
 
 async def clear(database: Database, import_id: str) -> None:
-    """Forget what was laid down, and what others left behind."""
+    """Delete what was staged, and what others left behind."""
     async with database.transaction() as connection:
         await connection.execute(_CLEAR, {"import": import_id})
 
 
 async def after(database: Database) -> None:
-    """Let the planner know how many customers there are now: look-ups stay as quick as they were."""
+    """Refresh the planner's statistics, so that look-ups stay quick."""
     async with database.transaction() as connection:
         await connection.execute(text("ANALYZE router.customer, router.customer_name"))
 

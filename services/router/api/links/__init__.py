@@ -1,1 +1,1 @@
-"""Signed links in messages: what their holder sees of an incident, and what they can do by them."""
+"""Signed links in messages: what their holder sees of an incident, and can do with it."""

@@ -1,4 +1,4 @@
-"""The customer's answer by a signed link: solved, with a rating, or not, with what is still wrong.
+"""A customer's answer through a signed link: solved, with a rating, or not, and what is still wrong.
 
 The page shows nothing internal: no people, no priority, no reasons.
 """
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from services.router.domain.model.incident import Incident
 
 ANSWERS: Final = frozenset({"confirm", "refuse"})
-LONGEST_FORM: Final = 32 * 1024  # bytes of a form that is read
+LONGEST_FORM: Final = 32 * 1024  # bytes of a form that are read
 _LONGEST_NOTE: Final = 4000
 _BUTTONS: Final = {"confirm": "Yes, it is solved", "refuse": "No, it is not solved"}
 _DONE: Final = {
@@ -22,7 +22,7 @@ _RATINGS: Final = {5: "very well", 4: "well", 3: "so-so", 2: "poorly", 1: "badly
 
 
 def state(incident: Incident) -> str:
-    """Where it stands, as the customer is told."""
+    """The incident's state, in words for the customer."""
     if incident.status == "closed":
         return "It is closed already. Thank you."
     if incident.status == "resolved":
@@ -34,7 +34,7 @@ def state(incident: Incident) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: one button, with `ratings` to choose from or else room for `longest_note` characters."""
+    """The question: one button, with `ratings` to choose from or else room for `longest_note` characters."""
 
     button: str
     ratings: Mapping[int, str]
@@ -42,14 +42,14 @@ class Question:
 
 
 def question(action: str, incident: Incident) -> Question | None:
-    """None when there is nothing to answer."""
+    """The question for this action; None when there is nothing to answer."""
     if incident.status != "resolved":
         return None
     return Question(_BUTTONS[action], _RATINGS if action == "confirm" else {})
 
 
 def answer(action: str, form: bytes) -> dict[str, Any]:
-    """The arguments of the action, as far as the form says something sensible; the rest is left out."""
+    """The action's arguments from a form; whatever is not sensible is left out."""
     fields = parse_qs(form[:LONGEST_FORM].decode(errors="replace"), max_num_fields=20)
     given: dict[str, Any] = {}
     rating = fields.get("rating", [""])[0]

@@ -20,7 +20,7 @@ UPDATES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One incident as it stands, what stakeholders were told of it, newest first, and what comes next."""
+    """One incident as it stands, what stakeholders were told (newest first), and what comes next."""
 
     incident: Incident
     level: str
@@ -32,10 +32,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the page says, from the top.
+    """The content of the page, from the top.
 
-    `facts` and `labels` are labelled lines, `text` may be of several lines; `links` lead to addresses of the
-    web (`shared.events.evidence`), by name; `updates` are when and what.
+    `facts` and `labels` are labelled lines, `text` may have several lines; `links` lead to web addresses
+    (`shared.events.evidence`), by name; `updates` are times and texts.
     """
 
     title: str
@@ -64,7 +64,7 @@ def standing(seen: Seen, user: str) -> str:
 
 
 def inside(seen: Seen, user: str, why: str) -> Shown:
-    """What it is about, for people inside."""
+    """The page for people inside."""
     incident, shown = seen.incident, seen.snapshot
     customer = incident.customer_name or incident.customer
     facts = [
@@ -105,13 +105,13 @@ def _next(seen: Seen, user: str) -> list[tuple[str, str]]:
 
 
 def local(at: datetime, user: str, bundle: Bundle) -> str:
-    """On the clock of the person who reads it."""
+    """The time on the reader's clock."""
     known = bundle.users.get(user)
     return f"{at.astimezone(ZoneInfo(known.timezone if known else 'UTC')):%Y-%m-%d %H:%M %Z}"
 
 
 async def public(seen: Seen, template: str, link: str) -> Shown:
-    """For somebody outside: no more than their messages show."""
+    """The page for somebody outside: no more than their messages show."""
     if template:
         return await asyncio.to_thread(_by_template, seen, template, link)
     shown = seen.snapshot
@@ -127,7 +127,7 @@ async def public(seen: Seen, template: str, link: str) -> Shown:
 
 
 def _by_template(seen: Seen, name: str, link: str) -> Shown:
-    """What their mails' template makes of it as it is; what it does not show is not shown."""
+    """What their mails' template makes of it as it is; whatever the template leaves out stays hidden."""
     found = seen.bundle.templates.get(name)
     text = seen.updates[0].text if seen.updates and seen.incident.is_open else ""
     holder = seen.incident.assignee
@@ -143,7 +143,7 @@ def _by_template(seen: Seen, name: str, link: str) -> Shown:
 
 
 def _event(seen: Seen) -> str:
-    """What the newest message would tell."""
+    """The event that the newest message would name."""
     if seen.incident.status in ("resolved", "closed"):
         return seen.incident.status
     return "update" if seen.updates else "reopened" if seen.incident.reopened else "opened"

@@ -1,7 +1,7 @@
-"""What the page behind a signed link offers its holder: what they can do with the incident as it is.
+"""Offers of the page behind a signed link: what its holder can do with the incident as it is.
 
-Each offer is a form with a token of its own, signed for that one act, as good as the link that led here. It
-remembers where the incident stood: pressed on a page that is out of date, it acts on nothing.
+Each offer is a form with a token of its own, signed for that one act and valid as long as the link that led
+here. It remembers where the incident stood: sent from a page that is out of date, it does nothing.
 """
 
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ DONE: Final = {
 class Offer:
     """One button.
 
-    `second`: not the first thing to think of; `done`: what is said of what changes nothing of who has it;
-    `answers`: it is the answer to the page. Whoever is asked only to look answers by having seen it.
+    `second`: not the first choice; `done`: what to say of an act that does not change who has it; `answers`:
+    it is the answer to the page. Somebody asked only to look answers by having seen it.
     """
 
     action: str
@@ -44,7 +44,7 @@ class Offer:
 
     @property
     def note(self) -> str:
-        """What its holder may write beside it; '' where there is nothing to say."""
+        """The label of its note field; '' when it takes no note."""
         return _NOTES.get(self.action, "")
 
 
@@ -57,12 +57,12 @@ class Button:
 
 
 def stands(incident: Incident, level: str) -> str:
-    """Where it stands, as far as an offer depends on it."""
+    """The incident's position, as far as an offer depends on it."""
     return f"{incident.status}/{incident.assignee}/{level}/{incident.chain.round}/{incident.chain.policy}"
 
 
 def offers(incident: Incident, user: str, page_id: str, bundle: Bundle) -> Iterator[Offer]:
-    """What this user – '' for whoever reads a room – can do, the first thing first."""
+    """What this user ('' for whoever reads a room) can do, the first choice first."""
     if not incident.is_open or incident.parent:
         return
     page = next((each for each in incident.pages if each.page_id == page_id), None)
@@ -86,7 +86,7 @@ def _asks_to_look(page: OpenPage | None, incident: Incident) -> bool:
 
 
 def _of_another(incident: Incident, user: str, page: OpenPage | None, holder: str) -> Iterator[Offer]:
-    """Nobody takes from another without being told so."""
+    """Offers for an incident that somebody else has: nobody takes it from another without being told so."""
     over = f"Take it over from {holder}"
     if handoff.was_asked(incident, user):
         yield Offer("assign", over)

@@ -14,24 +14,24 @@ _HEADERS: Final = html.page_headers(forms=True)
 
 
 def message(title: str, text: str, status: int = 200) -> HTMLResponse:
-    """A page that only says something."""
+    """A page with only a message."""
     return _page("link", title, text, status)
 
 
 def broken() -> HTMLResponse:
-    """What somebody sees whose link is none."""
+    """The page for a link that is not valid."""
     text = "This link is broken or has expired. The incident is still there: use the newest message about it."
     return message("Not a valid link", text, 404)
 
 
 def incident(shown: Shown, buttons: Sequence[Button], said: str = "", status: int = 200) -> HTMLResponse:
-    """An incident as it is, and what can be done about it. `said`: what has just become of it."""
+    """An incident as it is, and what can be done about it. `said`: the result of the last act."""
     names = {"shown": shown, "buttons": buttons, "longest_note": LONGEST_NOTE}
     return _page("incident", shown.title, said or shown.sentence, status, **names)
 
 
 def question(title: str, text: str, asked: Question) -> HTMLResponse:
-    """What a customer is asked."""
+    """A customer's question."""
     return _page("question", title, text, 200, question=asked)
 
 

@@ -1,6 +1,6 @@
 """`/v1/replies/link/{token}`: the signed link in a message. GET shows what it would do, POST does it.
 
-Mail scanners and chat previews open links: that is why GET never acts. A link to look at (`show`) acts never.
+Mail scanners and chat previews open links: that is why GET never acts. A link to look at (`show`) never acts.
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -40,7 +40,7 @@ log = telemetry.logger(__name__)
 _LONGEST_ANSWER: Final = 64 * 1024
 _WAIT: Final = "Nothing was changed. Try again in a few seconds."
 _LATER: Final = "try again in a moment"
-_STEPS: Final = 6  # looked ahead: the level's own time is among the first
+_STEPS: Final = 6  # looked ahead: the level's own timeout is among the first
 _CHANGED: Final = "Nothing was changed: it has changed since this page was opened. Look again."
 _REFUSED_AS_PAGES: Final = frozenset({403, 409, 422})
 _PAGES: Final[dict[int | str, dict[str, Any]]] = {
@@ -60,7 +60,7 @@ _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class PageRoute(Route):
-    """A path for people: what is not possible at the moment is told as a page, too."""
+    """A path for people: a refusal is a page, too."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -98,7 +98,7 @@ class _Desk:
         return (reply, found.incident, live.spec) if is_theirs(reply, customer, live.spec) else None
 
     async def _customer(self, connection: AsyncConnection, said: str, live: CompiledBundle) -> str:
-        """The id of whom it concerns, who may have been unknown by what was said when it was opened."""
+        """The customer's id; when the incident opened, the text that names them may have been unknown."""
         if not said or said in live.spec.customers:
             return said
         _, in_force = await moment(connection)
@@ -110,7 +110,7 @@ class _Desk:
     async def page(
         self, token: str, reply: Reply, bundle: Bundle, said: str = "", status: int = 200
     ) -> HTMLResponse:
-        """The incident as it is, and what its holder can do about it. `said`: what has just become of it."""
+        """The incident as it is, and what the holder can do. `said`: the result of the last act."""
         seen = await self._seen(reply, bundle)
         buttons = list(_buttons(token, reply, seen, self.settings.signer))
         if reply.sees_public:
@@ -133,7 +133,7 @@ class _Desk:
         return Seen(found.incident, found.level, snapshot, updates, coming, bundle)
 
     async def answered(self, token: str, reply: Reply, incident: Incident, form: bytes) -> HTMLResponse:
-        """A customer's answer, as a page."""
+        """Carry out a customer's answer; returns the page."""
         try:
             await actions.act(self.engine, request_of(reply, token, form))
         except Problem as err:
@@ -143,7 +143,7 @@ class _Desk:
         return pages.message(incident.title, customer_answer.done(reply.action))
 
     async def done(self, token: str, reply: Reply, bundle: Bundle, form: bytes) -> HTMLResponse:
-        """What somebody inside has pressed, as a page."""
+        """Carry out what somebody inside pressed; returns the page."""
         if await self._out_of_date(token, reply):
             return await self.page(token, reply, bundle, _CHANGED, 409)
         try:
@@ -156,9 +156,10 @@ class _Desk:
         return await self.page(token, reply, bundle, _done(reply, bundle))
 
     async def _out_of_date(self, token: str, reply: Reply) -> bool:
-        """Whether it stands elsewhere than when the form was offered, and not because of that form.
+        """Whether the incident has moved since the form was offered, other than by that form.
 
-        What was done by it and undone since stands where it stood, and is not done again by the same form.
+        If what the form did has been undone since, the incident is where it was, and the form does not act
+        again.
         """
         if not reply.seen:
             return False
@@ -168,7 +169,7 @@ class _Desk:
                 return False
             as_offered = reply.seen == offers.stands(found.incident, found.level)
             if as_offered and reply.done:
-                return False  # it changes nothing of where it stands
+                return False  # it does not move the incident
             return as_offered == await was_done(connection, reply.actor().name, reply.key(token))
 
 
@@ -215,7 +216,7 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
 
 
 def _question(reply: Reply, incident: Incident) -> HTMLResponse:
-    """Where it stands, and what a customer can answer to that."""
+    """The incident's state, and what a customer can answer."""
     state, asked = customer_answer.state(incident), customer_answer.question(reply.action, incident)
     if asked is None:
         return pages.message(incident.title, state)
@@ -223,7 +224,7 @@ def _question(reply: Reply, incident: Incident) -> HTMLResponse:
 
 
 def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[Button]:
-    """One for each offer, good for as long as the link itself."""
+    """One button per offer, valid as long as the link itself."""
     if not reply.acts:
         return
     until = signer.expires(token)
@@ -237,13 +238,13 @@ def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[B
             "why": reply.why,
             "seen": offers.stands(seen.incident, seen.level),
             "done": offer.done,
-            "version": seen.snapshot.version,  # come back to where it stood, it is another form
+            "version": seen.snapshot.version,  # if it comes back to where it stood, that is another form
         }
         yield Button(offer, signer.sign(PURPOSE, claims, until))
 
 
 async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
-    """What comes next if nobody does anything; nothing where that cannot be told now."""
+    """What comes next if nobody acts; empty when that cannot be determined now."""
     if not incident.is_open:
         return ()
     reading = engine.database.reading
@@ -258,13 +259,13 @@ async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
                 now=now,
             )
         return await reading.result(coming_of(incident, unit, steps=_STEPS))
-    except Problem as err:  # many read at once: the page is for somebody who has to act
+    except Problem as err:  # many readers at once: this page is for somebody who has to act
         log.debug("what comes next is left out", action="page_without_next", error=err.title)
         return ()
 
 
 def _broken(request: Request) -> HTMLResponse:
-    """The page of a link that is none; too many of them from one address wait."""
+    """The page for an invalid link; an address that sends too many of them has to wait."""
     wrong = WrongKey(404, "broken-link", "Not a valid link", sort="link")
     problem = answer_to(request.scope, wrong)
     if problem is wrong:

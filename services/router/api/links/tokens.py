@@ -1,4 +1,4 @@
-"""What the token of a signed link stands for: which incident, whose it is, and what it may do."""
+"""Tokens of signed links: which incident, whose link it is, and what it may do."""
 
 import uuid
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _KNOWN: Final = offers.FORMS | customer_answer.ANSWERS | {SHOW}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a token stands for.
+    """The content of a token.
 
-    Of a form `seen`: where the incident stood when it was offered; `done`: what is said of one that leaves
-    it there.
+    For a form, `seen`: where the incident stood when it was offered; `done`: what to say of an act that does
+    not move it.
     """
 
     incident_id: uuid.UUID
@@ -37,33 +37,33 @@ class Reply:
     done: str = ""
 
     def actor(self) -> Actor:
-        """As whom it acts. Who holds the link was paged: that makes a responder."""
+        """The actor. Whoever holds the link was paged: that makes a responder."""
         if self.is_answer:
             return Actor(self.recipient, "responder")
         return Actor(f"user:{self.user}" if self.user else f"link:{self.recipient}", "responder", self.user)
 
     @property
     def is_answer(self) -> bool:
-        """Whether a customer is asked, and not somebody who was paged."""
+        """Whether a customer is asked, rather than somebody who was paged."""
         return self.action in customer_answer.ANSWERS
 
     @property
     def sees_public(self) -> bool:
-        """Whether its holder is outside, and sees nothing internal, whatever they may do."""
+        """Whether the holder is outside and sees nothing internal, whatever they may do."""
         return self.outside or self.recipient.startswith("customer:")
 
     @property
     def acts(self) -> bool:
-        """Whether its holder can do anything by it."""
+        """Whether the holder can act through it."""
         return self.action in offers.FORMS and not self.outside
 
     def key(self, token: str) -> str:
-        """A form that is sent twice acts once: its token is the key of the request."""
+        """The request's Idempotency-Key, made from the token: a form that is sent twice acts once."""
         return f"link {token.rpartition('.')[2]}" if self.seen else ""
 
 
 def read(signer: Signer, token: str, now: datetime) -> Reply | None:
-    """What the token stands for; None for one that is altered, expired or not a reply."""
+    """The content of a token; None if it is altered, expired or not a reply."""
     claims = signer.verify(PURPOSE, token, now)
     if claims is None or claims.get("action") not in _KNOWN:
         return None
@@ -85,8 +85,9 @@ def read(signer: Signer, token: str, now: datetime) -> Reply | None:
 
 
 def is_theirs(reply: Reply, customer: str, bundle: Bundle) -> bool:
-    """Whether its holder may still see what is this customer's (an id): somebody who has left, or another
-    customer, may not.
+    """Whether the holder may still see this customer's incident.
+
+    `customer` is an id. Somebody who has left, and another customer, may not.
     """
     kind, _, name = reply.recipient.partition(":")
     if reply.user and reply.user not in bundle.users:
@@ -95,7 +96,7 @@ def is_theirs(reply: Reply, customer: str, bundle: Bundle) -> bool:
 
 
 def request_of(reply: Reply, token: str, form: bytes) -> actions.Request:
-    """The action that it asks for, with what stands in the form."""
+    """The action that the token stands for, with the form's fields."""
     if reply.is_answer:
         said = customer_answer.answer(reply.action, form)
         body = actions.ActionBody(action=reply.action, page=reply.page, **said)
