@@ -1,4 +1,4 @@
-"""What many incidents are to hear, as it waits in the database for `loops.fan_out` to tell it in steps."""
+"""The queue of messages to many incidents, which `loops.fan_out` sends in steps."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from shared.eventlog import codec
 
 
 async def add(connection: AsyncConnection, spreads: Sequence[Spread], now: datetime) -> None:
-    """Remember what is to be told to many; `services.router.loops.fan_out` tells it."""
+    """Queue messages to many incidents; `services.router.loops.fan_out` sends them."""
     given = {
         "audiences": [spread.audience for spread in spreads],
         "meant": [spread.of for spread in spreads],

@@ -1,4 +1,4 @@
-"""What became of posts, of all replicas of intake: kept by integration and outcome."""
+"""Outcomes of posts, counted by all replicas of intake and kept by integration and outcome."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -20,12 +20,12 @@ log = telemetry.logger(__name__)
 
 
 def is_post_counts(inbound: InboundSignal) -> bool:
-    """Whether this says what became of posts."""
+    """Whether this signal carries counts of posts."""
     return isinstance(inbound.signal, EventReceived) and post_counts.is_post_counts(inbound.signal.event)
 
 
 async def accept(engine: Engine, signals: Iterable[InboundSignal]) -> None:
-    """Add them to what is kept; twice is once. Raises when the database is away; what it refuses is left."""
+    """Add these counts; repeats change nothing. Raises when the database is away; refused: dropped."""
     for inbound in signals:
         if isinstance(inbound.signal, EventReceived):
             await _accept(engine, inbound.signal.event)

@@ -1,8 +1,8 @@
-"""Reports: one query each over `router.outcome` or `router.stay`, about two seconds for a million incidents.
+"""Report queries over `router.outcome` or `router.stay`, about two seconds for a million incidents.
 
-A report counts the incidents that were opened in its time. Percentiles are exact (the smallest value that so
-many do not exceed): each group's values are gathered while hashing and sorted for themselves, which costs
-less than to sort all rows by their groups' texts.
+A report counts the incidents opened in its period. Percentiles are exact (nearest rank): each group's values
+are gathered while hashing and sorted separately, which is cheaper than sorting all rows by their groups'
+texts.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -26,13 +26,13 @@ Report: TypeAlias = Callable[[AsyncConnection, "Question"], Awaitable["Told"]]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a report is asked: incidents opened in [since, until), by which groups, only which ones."""
+    """The query of a report: incidents opened in [since, until), by which groups, and only which ones."""
 
     since: datetime
     until: datetime
     by: Sequence[Group] = ()
-    periods: Sequence[Period] = ()  # where `by` has the period
-    only: Mapping[str, Sequence[str]] = field(default_factory=dict)  # column → values; none: all
+    periods: Sequence[Period] = ()  # if `by` includes the period
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)  # column → values; empty: all
     priority: Sequence[int] = ()
     acknowledged_by: Whose = "person"  # response: whose acknowledgement counts
 

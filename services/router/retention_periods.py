@@ -1,6 +1,6 @@
-"""All tables of the router: how long their rows are kept, and why; and those that need no end.
+"""Retention: all tables of the router, how long their rows are kept and why; and those without a limit.
 
-An incident that is open is never deleted, however old it is, nor a closed one to which an open one belongs.
+An open incident is never deleted, however old it is, nor a closed one to which an open one belongs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from shared.database.retention import Deleted, RetentionRule, older_rows
 from shared.outbox import processed_messages
 
 _HOUR: Final = timedelta(hours=1)
-_ROWS_OF_ONE: Final = 10  # of a timeline: so many more rows go with an incident
+_ROWS_OF_ONE: Final = 10  # timeline rows that are assumed to go with an incident
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What the operator decides (`LADDER_KEEP_…_DAYS`)."""
+    """The operator's choices (`LADDER_KEEP_…_DAYS`)."""
 
     incidents: timedelta = timedelta(days=400)
     reports: timedelta = timedelta(days=1_100)
@@ -56,7 +56,7 @@ STAYS: Final[Mapping[str, str]] = {
 
 
 def tables(keep: Keep) -> Sequence[RetentionRule]:
-    """What is forgotten, in the order of a round: incidents before what may go only without them."""
+    """The rules in the order of a round: incidents come before rows that may only go once they are gone."""
     reports = max(keep.reports, keep.incidents)
     return (
         processed_messages.retention_rule(SCHEMA),
@@ -166,7 +166,7 @@ def tables(keep: Keep) -> Sequence[RetentionRule]:
 async def _forget_incidents(
     connection: AsyncConnection, before: datetime, since: datetime, most: int
 ) -> Deleted:
-    """A few hundred at a time with their timelines; of a very long timeline one part after the other."""
+    """A few hundred at a time with their timelines; a very long timeline goes in parts."""
     few = max(1, most // _ROWS_OF_ONE)
     given = {"before": before, "since": since, "most": few}
     found = (await connection.execute(_OLD_INCIDENTS, given)).all()
@@ -181,7 +181,7 @@ async def _forget_incidents(
 async def _forget_policies(
     connection: AsyncConnection, before: datetime, since: datetime, most: int
 ) -> Deleted:
-    """While nobody switches: the one that is about to come into force may be an old one."""
+    """Only while nobody is switching: the policy about to come into force may be an old one."""
     if not await store.alone(connection):
         return Deleted(0, None)
     return await _UNNAMED_POLICIES(connection, before, since, most)
@@ -200,7 +200,7 @@ _ENTRIES: Final = text("""
     ))
 """)
 _INCIDENTS: Final = text("DELETE FROM router.incident WHERE id = ANY(CAST(:ids AS uuid[]))")
-# Whoever decided by the policy before this one has long committed what names it.
+# Whoever decided by the previous policy has long committed what names it.
 _UNNAMED_POLICIES: Final = older_rows(
     "router.policy",
     "loaded_at",

@@ -1,4 +1,4 @@
-"""The router's own settings; its database and its log are the host's."""
+"""The router's own settings; those of database and log are the host's."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from shared.settings import CanarySettings, ListenSettings, SecretKeySettings
 
 
 class RouterSettings(ListenSettings, SecretKeySettings, CanarySettings):
-    """All by environment, prefix `LADDER_`."""
+    """Settings from the environment, with the prefix `LADDER_`."""
 
     public_url: str = Field(default="", description="under which people reach the API: stands in links")
     policy: Path | None = Field(

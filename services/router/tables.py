@@ -1,4 +1,4 @@
-"""The router's tables, as the queries of the API see them. The migrations make them."""
+"""The router's tables as the API's queries see them; migrations create them."""
 
 from typing import Final
 

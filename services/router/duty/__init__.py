@@ -1,1 +1,1 @@
-"""What changes from hour to hour without a new policy: overrides, silences, maintenance."""
+"""The duty overlay: overrides, silences and maintenance, which change without a new policy."""

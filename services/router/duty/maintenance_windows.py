@@ -1,7 +1,7 @@
-"""Windows of maintenance as they are stored, and as they are shown.
+"""Maintenance windows as they are stored, and as they are shown.
 
-One window stands in the column `window`, as every release knows it; several of them, and those that name a
-calendar, in `windows`. A release that does not know that column sees a maintenance that never begins.
+A single window is in the column `window`, as every release knows it; several, and those that name a calendar,
+are in `windows`. A release that does not know that column sees a maintenance that never begins.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _ONE: Final = TypeAdapter(Window)
 
 
 def columns(windows: Windows | None) -> Mapping[str, str | None]:
-    """What stands in the columns."""
+    """The values of both columns."""
     one = several = None
     if windows is not None and len(windows) == 1 and windows[0].calendar is None:
         one = _ONE.dump_json(windows[0], by_alias=True, exclude_none=True).decode()
@@ -29,20 +29,20 @@ def columns(windows: Windows | None) -> Mapping[str, str | None]:
 
 
 def read(row: Any) -> Windows | None:
-    """The windows of a row with both columns as text; None where it has none."""
+    """The windows of a row with both columns as text; None when it has none."""
     if row.windows is not None:
         return _SEVERAL.validate_json(row.windows)
     return None if row.window is None else (_ONE.validate_json(row.window),)
 
 
 def bound(windows: Windows | None, bundle: Bundle) -> Windows | None:
-    """The same, each of its calendars being that of the bundle."""
+    """The same windows, with the bundle's calendars in place of their names."""
     bind(windows or (), bundle.calendars)
     return windows
 
 
 def unknown_calendars(windows: Windows | None, bundle: Bundle) -> Mapping[int, str]:
-    """By number, the calendars that windows name and the bundle does not have."""
+    """By number, the calendars that windows name and the bundle lacks."""
     named = {number: window.calendar for number, window in enumerate(windows or ())}
     known = {ALWAYS, *bundle.calendars}
     return {number: name for number, name in named.items() if name is not None and name not in known}

@@ -1,4 +1,4 @@
-"""What changes from hour to hour (overrides, silences, maintenance), read anew when its revision grew."""
+"""The overlay (overrides, silences, maintenance) in memory, read again when its revision has grown."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ log = telemetry.logger(__name__)
 
 
 class Overlays:
-    """The office as of one revision, under one policy: conditions are compiled by the policy's names."""
+    """The overlay as of one revision, under one policy: conditions are compiled with the policy's names."""
 
     def __init__(self) -> None:
         self._known: tuple[str, Overlay] = ("", NOTHING_CHANGED)
 
     async def get(self, connection: AsyncConnection, revision: int, live: CompiledBundle) -> Overlay:
-        """The office of this revision. Conditions are compiled for the policy in force."""
+        """The overlay of this revision, with conditions compiled for the policy in force."""
         content_hash, overlay = self._known
         if content_hash != live.hash or overlay.revision != revision:
             overlay = await _load(connection, revision, live)
@@ -37,7 +37,7 @@ class Overlays:
 
 
 async def touch(connection: AsyncConnection) -> None:
-    """Something in the office changed: every router reads it anew in its next transaction."""
+    """Mark the overlay as changed: every router reads it again in its next transaction."""
     await connection.execute(_TOUCH)
 
 
@@ -79,18 +79,20 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledBundle
 
 
 def expressions_of(live: CompiledBundle) -> Expressions:
-    """What compiles the office's conditions: by the names of the policy in force, and beside it."""
+    """The compiler for the overlay's conditions, with the names of the policy in force."""
     return Expressions(live.spec.calendars, live.spec.schedules, live.hash)
 
 
 def condition_of(expressions: Expressions, source: str, where: str = "when") -> Condition | None:
-    """The condition; None when it matches everything. Raises ExpressionError for one that is none."""
+    """The condition; None when it matches everything. Raises ExpressionError for an invalid one."""
     return None if source.strip() == ALWAYS_TRUE else expressions.condition(source, where)
 
 
 def check(live: CompiledBundle, source: str) -> None:
-    """Raises ExpressionError for a condition that may not be saved: one that does not compile under the
-    policy in force, or holds a constant that can never work. Takes a third of a second at worst.
+    """Raises ExpressionError for a condition that must not be saved.
+
+    It does not compile under the policy in force, or holds a constant that can never work. Takes a third of a
+    second at worst.
     """
     condition_of(expressions_of(live), source)
     bundle = live.spec
@@ -106,7 +108,7 @@ def _faults(source: str, calendars: frozenset[str], schedules: frozenset[str]) -
 def broken(live: CompiledBundle, source: str, when: maintenance_windows.Windows | None = None) -> str:
     """Why a condition, or a part of it, cannot work under the policy in force; '' when it can.
 
-    The same of windows that name a calendar which is not there: then it never applies.
+    Also why windows never apply that name a missing calendar.
     """
     try:
         check(live, source)

@@ -1,6 +1,6 @@
-"""Overrides as they are stored: who stands in on which schedule. They survive every policy change.
+"""Overrides in the database: who stands in on which schedule. They survive every policy change.
 
-Whoever changes one locks the overlay's row first (`overlay.touch`): every router reads them anew.
+Whoever changes one locks the overlay's row first (`overlay.touch`), so that every router reads them again.
 """
 
 import uuid
@@ -17,7 +17,7 @@ from shared.policy.oncall.schedules import Override
 
 @dataclass(frozen=True, slots=True)
 class StoredOverride:
-    """One override with its story. Times in UTC. Schedule '': on every one; user '': nobody."""
+    """One override with its history. Times in UTC. Schedule '': all of them; user '': nobody."""
 
     id: uuid.UUID
     schedule: str
@@ -27,7 +27,7 @@ class StoredOverride:
     comment: str
     by: str
     made_at: datetime
-    absent: str = ""  # only what would be theirs is changed
+    absent: str = ""  # only this person's shifts change
 
     @property
     def plain(self) -> Override:
@@ -38,7 +38,7 @@ class StoredOverride:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which overrides: touching a schedule ('' for all), and `begins` … `ends` (None: unbounded)."""
+    """Which overrides: those that touch a schedule ('' for all), in `begins` … `ends` (None: unbounded)."""
 
     schedule: str = ""
     begins: datetime | None = None
@@ -48,7 +48,7 @@ class Wanted:
 
 
 async def find(connection: AsyncConnection, wanted: Wanted) -> Sequence[StoredOverride]:
-    """Those that are wanted, by their begin."""
+    """The overrides wanted, ordered by their begin."""
     given = {
         "schedule": wanted.schedule,
         "begins": wanted.begins,
@@ -63,7 +63,7 @@ async def find(connection: AsyncConnection, wanted: Wanted) -> Sequence[StoredOv
 async def by_schedule(
     connection: AsyncConnection, begins: datetime, ends: datetime | None = None, schedule: str = ""
 ) -> Mapping[str, Sequence[Override]]:
-    """Overrides that touch the range, for shared.policy.oncall.schedules."""
+    """The overrides that touch this range, for shared.policy.oncall.schedules."""
     found: dict[str, list[Override]] = {}
     for each in await find(connection, Wanted(schedule, begins, ends)):
         found.setdefault(each.schedule, []).append(each.plain)
@@ -77,7 +77,7 @@ async def one(connection: AsyncConnection, override_id: uuid.UUID) -> StoredOver
 
 
 async def add(connection: AsyncConnection, made: StoredOverride) -> None:
-    """Store a new one."""
+    """Store a new override."""
     given = {
         "id": made.id, "schedule": made.schedule, "user": made.user, "begins": made.begins,
         "ends": made.ends, "comment": made.comment, "by": made.by, "made_at": made.made_at,
@@ -87,19 +87,19 @@ async def add(connection: AsyncConnection, made: StoredOverride) -> None:
 
 
 async def remove(connection: AsyncConnection, override_id: uuid.UUID) -> None:
-    """As if it had never been made: only for one that has not begun."""
+    """Delete it as if it had never been made: only for one that has not begun."""
     await connection.execute(_REMOVE, {"id": override_id})
 
 
 async def end(connection: AsyncConnection, override_id: uuid.UUID, at: datetime) -> None:
-    """It ends now: who had the schedule until now stays known."""
+    """End it now; who was on call until now stays known."""
     await connection.execute(_END, {"id": override_id, "at": at})
 
 
 async def ask_duties(connection: AsyncConnection, *schedules: str) -> None:
-    """Who is on call on these schedules ('': on any) may be another one now: what was asked is looked at.
+    """Who is on call on these schedules ('': any) may have changed: make what was asked through them due.
 
-    In one statement, which locks the incidents in the order in which everybody does.
+    In one statement, which locks the incidents in the common order.
     """
     await connection.execute(_ASK, {"schedules": list(schedules)})
 

@@ -1,6 +1,6 @@
-"""Silences and maintenance as they are stored, and the notice to whoever made one before it ends.
+"""Silences and maintenance in the database, and the notice to their authors before one ends.
 
-They are never deleted once they were in force: what kept people quiet, and by whom, stays known for 90 days.
+Once in force they are not deleted: what kept people quiet, and by whom, stays known for 90 days.
 """
 
 import uuid
@@ -25,7 +25,7 @@ from shared.outbox import outbox
 from shared.policy import Bundle
 
 KEPT: Final = timedelta(days=90)
-_NOTICE: Final = timedelta(minutes=15)  # before the end, or half its length where that is shorter
+_NOTICE: Final = timedelta(minutes=15)  # before the end, or half its length if that is shorter
 
 State: TypeAlias = Literal["planned", "in_force", "over"]
 Table: TypeAlias = Literal["silence", "maintenance"]
@@ -41,14 +41,14 @@ class Stored:
     until: datetime | None
     by: str
     made_at: datetime
-    comment: str = ""  # of a silence
-    name: str = ""  # of a maintenance
+    comment: str = ""  # for a silence
+    name: str = ""  # for a maintenance
     then: str = "page"
     window: maintenance_windows.Windows | None = None
 
     @property
     def called(self) -> str:
-        """How it is called in an incident's `suppressed_by`."""
+        """Its name in an incident's `suppressed_by`."""
         if self.name:
             return suppression.of_maintenance(self.name)
         return suppression.of_silence(str(self.id))
@@ -61,7 +61,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which of them: those that are not over, or those that are; newest first, behind a place."""
+    """Which of them: those that are not over, or those that are; newest first, after a place."""
 
     past: bool
     after: tuple[datetime, uuid.UUID] | None
@@ -69,7 +69,7 @@ class Wanted:
 
 
 async def find(connection: AsyncConnection, table: Table, wanted: Wanted, now: datetime) -> Sequence[Stored]:
-    """Those that are wanted, the newest first."""
+    """Those wanted, newest first."""
     given = {
         "past": wanted.past,
         "now": now,
@@ -83,7 +83,7 @@ async def find(connection: AsyncConnection, table: Table, wanted: Wanted, now: d
 async def one(
     connection: AsyncConnection, table: Table, stored_id: uuid.UUID, *, lock: bool
 ) -> Stored | None:
-    """The one with this id; locked, behind the overlay's row, where it is to end: so that it ends once."""
+    """The one with this id; locked (after the overlay's row) if it is to end, so that it ends once."""
     if lock:
         await overlay.touch(connection)
     row = (await connection.execute(_ONE[table, lock], {"id": stored_id})).one_or_none()
@@ -91,7 +91,7 @@ async def one(
 
 
 async def add(connection: AsyncConnection, made: Stored) -> None:
-    """From now on it counts; what is open and matches hears of it within a moment."""
+    """Store it; from now on it counts, and open incidents that match hear of it within a moment."""
     await overlay.touch(connection)
     given = {
         "id": made.id, "when": made.when, "starts": made.starts, "until": made.until, "by": made.by,
@@ -106,7 +106,7 @@ async def add(connection: AsyncConnection, made: Stored) -> None:
 
 
 async def end(connection: AsyncConnection, table: Table, stored: Stored, now: datetime) -> Stored | None:
-    """It ends now, and what it keeps quiet looks again; None where it never began and is gone.
+    """End it now, so that incidents it suppresses check again; None if it never began and is deleted.
 
     The caller has it locked.
     """
@@ -119,7 +119,7 @@ async def end(connection: AsyncConnection, table: Table, stored: Stored, now: da
 
 
 async def rules_changed(connection: AsyncConnection, before: Bundle, after: Bundle, now: datetime) -> None:
-    """Another policy is in force: what its rules keep quiet no longer, or otherwise, looks again."""
+    """After a policy change, incidents whose suppression rule is gone or different check again."""
     stay = {rule.name: rule for rule in after.suppress}
     ended = [rule.name for rule in before.suppress if stay.get(rule.name) != rule]
     looks = [_spread("suppressed", suppression.of_rule(name), name, now) for name in ended]
@@ -143,7 +143,7 @@ def _spread(audience: Literal["matching", "suppressed"], of: str, about: object,
 
 
 async def announce_once(database: Database, now: datetime) -> int:
-    """Tell whoever made them of those that are about to end, each once; how many that were."""
+    """Tell the authors of those that are about to end, each once; returns how many there were."""
     async with database.transaction() as connection:
         ending = [
             _stored(row)
@@ -231,7 +231,7 @@ _END: Final = {
     table: text(f"UPDATE router.{table} SET until = :now, told_at = :now WHERE id = :id")
     for table in _COLUMNS
 }
-# Indexes silence_until and maintenance_until. One that somebody is ending just now has nothing to announce.
+# Indexes silence_until and maintenance_until. One that is being ended has nothing to announce.
 _ENDING: Final = {
     table: text(f"""
         UPDATE router.{table} SET told_at = :now

@@ -1,1 +1,1 @@
-"""What runs for ever: the consumer, timers, fan-out, heartbeats, the policy watch, the canary, retention."""
+"""The loops: consumer, timers, fan-out, heartbeats, policy watch, canary, retention."""

@@ -1,7 +1,7 @@
 """The canary in the router: decided, kept in a table of its own, resolved by its report.
 
-It is in no list, report or count: nothing of it stands in the tables of incidents. Whatever goes wrong with
-it stays with it: the next one comes in a minute, and that it does not arrive is the very signal.
+It appears in no list, report or count, since the tables of incidents never hold it. Whatever goes wrong with
+it affects nothing else: the next one comes in a minute, and its absence is the very signal.
 """
 
 import asyncio
@@ -99,7 +99,7 @@ async def _open(connection: AsyncConnection, event: IncidentEvent, now: datetime
     }
     ordinal = (await connection.execute(_CLAIM, values)).scalar()
     if ordinal is None:
-        return  # of another intake process: this one has been taken
+        return  # from another intake process: this one has been accepted
     await outbox.add(connection, SCHEMA, [codec.encode(deciding.message_of(decision, ordinal))])
 
 
@@ -122,7 +122,7 @@ async def _answer(connection: AsyncConnection, report: DeliveryReport, now: date
 
 
 class Watch:
-    """When a canary arrived last, as every replica sees it. `clock` counts seconds."""
+    """When a canary last arrived, as every replica sees it. `clock` counts seconds."""
 
     def __init__(
         self, database: Database, every: timedelta, *, clock: Callable[[], float] = stopwatch
@@ -130,24 +130,24 @@ class Watch:
         self._database = database
         self._every = every.total_seconds()
         self._clock = clock
-        self._arrived_at = clock()  # by this process's clock; until one has: since it waits
+        self._arrived_at = clock()  # by this process's clock; before the first one, since it has been waiting
         self._said = False
         AGE.set_function(lambda: self.age)
         OVERDUE.set_function(lambda: float(self.overdue() is not None))
 
     @property
     def age(self) -> float:
-        """Seconds since the last arrival; it goes on growing when the database cannot be asked."""
+        """Seconds since the last arrival; it keeps growing while the database cannot be asked."""
         return self._clock() - self._arrived_at if self._every else 0.0
 
     def overdue(self) -> str | None:
-        """In a sentence, that none has arrived for three times the period; otherwise None."""
+        """A sentence if none has arrived for three times the period; otherwise None."""
         if self.age <= OVERDUE_AFTER * self._every or not self._every:
             return None
         return f"no canary has come through all services for {self.age:.0f} s"
 
     async def look_once(self) -> None:
-        """Measure. Raises the database's errors."""
+        """Update the age. Raises the database's errors."""
         async with asyncio.timeout(_LOOK_SECONDS), self._database.transaction() as connection:
             row = (await connection.execute(_LAST)).one()
         if row.at is not None:
@@ -155,14 +155,14 @@ class Watch:
             self._arrived_at = self._clock() - max(0.0, row.age)
 
     async def run(self) -> None:
-        """Look for ever; not at all where the canary is switched off."""
+        """Look for ever; not at all if the canary is switched off."""
         if self._every:
             await for_ever("router canary", self._look, self._database.outage, every=_LOOK_EVERY_SECONDS)
 
     async def _look(self) -> None:
         try:
             await self.look_once()
-        finally:  # its age grows also while nobody can look
+        finally:  # the age also grows while nobody can look
             self._say()
 
     def _say(self) -> None:

@@ -1,7 +1,7 @@
-"""From the log into the engine: fetch, decide, commit the transaction, then commit the offsets.
+"""The consumer: fetch from the log, decide, commit the transaction, then commit the offsets.
 
-Events and the notifier's reports are read by groups of their own: a report changes little and may wait a
-moment for others, an event must not wait for a report.
+Events and the notifier's reports are read by separate groups: a report changes little and may wait a moment
+for others, an event must not wait for a report.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Source:
     topic: str
     group: str
     gather_seconds: float = 0.0
-    most: int = 500  # records in a batch
+    most: int = 500  # records per batch
 
 
 EVENTS: Final = Source(INCIDENTS, "ladder-router")
@@ -67,9 +67,9 @@ class Consuming:
     async def consume_once(
         self, consumer: Consumer, commits: Commits, wait_seconds: float = _WAIT_SECONDS
     ) -> int:
-        """Take one batch of records; how many there were. Afterwards they are done with, for good.
+        """Process one batch of records, for good; returns how many there were.
 
-        Whatever goes wrong, it is tried again: these records come before any others.
+        Whatever goes wrong is tried again: these records come before any others.
         """
         records = await consumer.fetch(self._source.most, wait_seconds)
         self.held_assignment_once = self.held_assignment_once or consumer.held_assignment_once
@@ -90,7 +90,7 @@ class Consuming:
         ]
         signals = [each for each in others if not canary.is_canary(each)]
         metrics.BATCH_SIGNALS.observe(len(records))
-        # Beats last: what is wrong with them must not keep events waiting.
+        # Beats last: a fault in them must not delay events.
         if signals:
             await until_done(self._deciding, lambda: self._decide(signals), waits=self._waits)
         if beats:
@@ -110,7 +110,7 @@ class Consuming:
         self._beat()
 
     async def run(self) -> None:
-        """Consume for ever; whatever goes wrong with the log, the member joins anew."""
+        """Consume for ever; whatever goes wrong with the log, the member joins again."""
         await repeat(self._joining, self._consume, beat=self._beat)
 
     async def _consume(self) -> None:
@@ -127,7 +127,7 @@ class Consuming:
 
 
 class ConsumingLetters(Consuming):
-    """Reads the dead letters of all services into the router's table."""
+    """Reads every service's dead letters into the router's table."""
 
     async def _take(self, records: Sequence[Received]) -> None:
         await until_done(

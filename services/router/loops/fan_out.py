@@ -1,7 +1,7 @@
-"""What many incidents have to hear, told in steps of 500 through the outbox: no transaction grows with them.
+"""Fan-out: messages to many incidents, sent in steps of 500 through the outbox, so transactions stay small.
 
-The members of a group hear what became of their parent; what a cause, a silence or a maintenance suppresses
-(or no longer does) looks again. A router that dies in between leaves the rest to another one.
+The members of a group hear what became of their parent; incidents suppressed (or no longer) by a cause, a
+silence or a maintenance check again. If a router dies in between, another one does the rest.
 """
 
 import asyncio
@@ -43,15 +43,15 @@ _decoder: Final = msgspec.json.Decoder(RelatedChanged)
 
 
 class Spreading:
-    """Takes up what is to be told to many, one step at a time."""
+    """Sends queued messages to many incidents, one step at a time."""
 
     def __init__(self, engine: Engine, *, beat: Beat = unwatched) -> None:
         self._engine = engine
         self._beat = beat
-        self._at: tuple[int, RelatedChanged] | None = None  # what the step under way tells
+        self._at: tuple[int, RelatedChanged] | None = None  # the message of the current step
 
     async def spread_once(self) -> int:
-        """One step of the oldest telling that nobody else is at; how many heard, -1 when there is none."""
+        """One step of the oldest message nobody else is sending; returns how many heard, -1 without one."""
         try:
             told = await self._engine.transaction(self._step)
         except Exception as err:
@@ -64,7 +64,7 @@ class Spreading:
         return told
 
     async def run(self) -> None:
-        """Tell for ever."""
+        """Send for ever."""
         away = self._engine.database.outage
         await for_ever("router spreading", self._spread, away, beat=self._beat, tell=self._engine.tell)
 
@@ -76,7 +76,7 @@ class Spreading:
                     await self._engine.spread.wait()
 
     async def _set_aside(self, row_id: int, message: RelatedChanged, err: Exception) -> None:
-        """What it tells is refused, whoever hears it: a dead letter, and the tellings behind it go on."""
+        """The message is refused, whoever gets it: a dead letter; later messages go on."""
         why = f"it cannot be told to those whom it concerns: {words(err)}"
         log.error("telling refused", action="spread_refused", incident=message.incident_id, error=why)
 
@@ -122,7 +122,7 @@ class Spreading:
 
 
 async def _matching(rows: Sequence[Any], expression: str, context: Context, now: datetime) -> list[str]:
-    """Those whose record matches; an expression that the policy in force does not know matches nothing."""
+    """The incidents that match; an expression that the policy in force does not know matches none."""
     try:
         condition = overlay.condition_of(overlay.expressions_of(context.live), expression)
     except ExpressionError:

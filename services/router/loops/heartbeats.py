@@ -1,10 +1,10 @@
-"""Heartbeats in the database: beats are taken from the log, late ones found by a loop.
+"""Heartbeats in the database: beats are accepted from the log, late ones found by a loop.
 
-Any replica looks, one at a time, holding the one row of `heartbeat_watch`. Its `looked_at` moves only while
-beats can be taken: it stands still when Ladder is down, or the database, or the log, or when the consumer is
-behind. After such a gap whatever may have beaten into it unheard has a full period from now, so that an
-outage of Ladder does not page for every heartbeat at once; what was not expected in the gap keeps its time.
-While only intake is away (no canary comes in) what is late pages as ever, and says that it may have beaten.
+One replica at a time looks, holding the one row of `heartbeat_watch`. Its `looked_at` moves only while beats
+can be accepted: it stops while Ladder, the database or the log is down, or the consumer is behind. After such
+a gap, every heartbeat that may have beaten unheard has a full period from now, so that an outage of Ladder
+does not page for all of them at once; one that was not expected in the gap keeps its time. While only intake
+is away (no canary comes in), late ones page as usual, with the remark that they may have beaten.
 
 What is locked, and in which order: services/router/batch/gather.py.
 """
@@ -44,9 +44,9 @@ _MOST: Final = 200
 
 
 def read(record: Received) -> HeartbeatReceived | None:
-    """The beat or signal in a record; None for every other record, and for one that cannot be read as such.
+    """The beat or signal in a record; None for any other record, and for one that cannot be read.
 
-    It beat when the log took it: the clock of whichever intake heard it is not the one it is judged by.
+    Its time is when the log took it: intake's clock is not the one that it is judged by.
     """
     kind = _KINDS.get(record.headers.get("ce_type", b""))
     if kind is None:
@@ -59,10 +59,11 @@ def read(record: Received) -> HeartbeatReceived | None:
 
 
 async def accept(engine: Engine, beats: Sequence[HeartbeatReceived], *, apart: bool = False) -> None:
-    """Remember when each came last; what was late is resolved in the same transaction. Twice is once.
+    """Record when each last came; late ones are resolved in the same transaction. Repeats change nothing.
 
-    One that the database refuses becomes a dead letter, its neighbours pass. With `apart` (a fault of
-    Ladder's own has lasted for a while) also whichever brings that out: it is late then, and somebody hears.
+    A beat that the database refuses becomes a dead letter, and the others pass. With `apart` (a fault of
+    Ladder's own has lasted for a while) so does the one that brings the fault out: its heartbeat is then
+    late, and somebody hears.
     """
 
     async def refuse(beat: HeartbeatReceived, err: Exception) -> Sequence[SignalResult]:
@@ -98,9 +99,9 @@ async def _accept(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequenc
 
 
 class Watch:
-    """Finds what is late. `taking`: whether beats can be taken just now, as far as this replica knows.
+    """Finds late heartbeats. `taking`: whether this replica can accept beats now, as far as it knows.
 
-    `canary_every`: how often a canary proves that posts come in; zero: none does.
+    `canary_every`: how often a canary proves that posts come in; zero: never.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class Watch:
         self._deaf_since: datetime | None = None
 
     async def look_once(self, now: datetime) -> datetime:
-        """Trigger what is late; when to look again. `now` is the caller's; the database's own counts."""
+        """Trigger what is late; returns when to look again. `now` is the caller's; the database's counts."""
         if not self._taking():
             await self._is_deaf(now)
             return now + _LONGEST
@@ -134,7 +135,7 @@ class Watch:
         await for_ever("router heartbeats", self._look_and_wait, away, beat=self._beat, tell=tell)
 
     async def _is_deaf(self, now: datetime) -> None:
-        """Events of this replica's share go unread; for a moment that is nothing."""
+        """Events of this replica's share are not being read; a moment of that does not matter."""
         self._deaf_since = self._deaf_since or now
         if now - self._deaf_since > heard_since.GAP:
             await self._engine.transaction(lambda connection, now, _: heard_since.breaks(connection, now))
@@ -174,7 +175,7 @@ async def every(connection: AsyncConnection) -> Mapping[str, Watched]:
 
 
 def _new(name: str, heartbeat: Heartbeat, now: datetime) -> Watched:
-    """It counts from now."""
+    """A new heartbeat, counting from now."""
     return Watched(
         name=name,
         every=heartbeat.every,
@@ -198,9 +199,9 @@ async def _decided(
 async def _follow(
     connection: AsyncConnection, expected: Mapping[str, Heartbeat], now: datetime
 ) -> list[IncidentEvent]:
-    """Watch what the policy in force names, from now on; what it names no longer is over.
+    """Watch what the policy in force names, and end what it no longer names.
 
-    One whose promise changed has a full period from now.
+    One whose timing changed has a full period from now.
     """
     known = await _locked(connection)
     gone = sorted(known.keys() - expected.keys())
@@ -212,7 +213,7 @@ async def _follow(
 
 
 def _promised(before: Watched | None, new: Watched) -> Watched:
-    """The heartbeat with what the policy in force says of its times."""
+    """The heartbeat with the times of the policy in force."""
     if before is None or (before.every, before.late_after) == (new.every, new.late_after):
         return before or new
     due_at = new.due_at if before.late_at is None else before.due_at
@@ -303,7 +304,7 @@ _CLAIM: Final = text(f"""
     SELECT {_COLUMNS} FROM router.heartbeat WHERE due_at <= :now
     ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
 """)
-# A beat may come as early before its time as it may come late; the gap met that span.
+# A beat may be as early before its time as it may be late; the gap overlapped that span.
 _FORGIVE: Final = text("""
     UPDATE router.heartbeat SET due_at = :now + every + late_after
     WHERE name IN (

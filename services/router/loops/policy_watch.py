@@ -1,4 +1,4 @@
-"""Following LADDER_POLICY: taken at start, and again when its files change; a broken one is refused."""
+"""The policy watch: follows LADDER_POLICY, at start and when its files change; a broken one is refused."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ _MOST_TOLD: Final = 10
 
 
 class PolicyWatch:
-    """Keeps the file in view, and knows which policy is in force."""
+    """Watches the file, and knows which policy is in force."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class PolicyWatch:
         self._policies = policies
         self._path = path
         self._wake_relay = wake_relay
-        self._seen: str | None = None  # what the files held when they were last dealt with
+        self._seen: str | None = None  # the files' content when it was last dealt with
         self._published = False
         self.in_force: InForce | None = None
-        self.refused: str = ""  # why the file as it is now was not taken
+        self.refused: str = ""  # why the file's current content was refused
 
     async def watch_once(self) -> InForce | None:
-        """Look at the file and at the database once; the policy in force, if any."""
+        """Look at the file and the database once; returns the policy in force, if any."""
         if self._path is not None:
             print_ = await asyncio.to_thread(fingerprint, self._path)
             if print_ != self._seen:
@@ -75,7 +75,7 @@ class PolicyWatch:
         found = await asyncio.to_thread(try_load, path)
         if changed:
             found = await self._judged(found, path)
-        # At start what loads is taken: what an older release took must not fall out of force by an upgrade.
+        # At start every loadable file is offered: an upgrade must not drop what an older release accepted.
         if found.errors:
             self._refuse(PolicyErrors(found.errors))
             return
@@ -101,7 +101,7 @@ class PolicyWatch:
             where = await installation.read(connection, now)
         try:
             return await asyncio.to_thread(with_checks, found, path, where)
-        except Exception:  # what can be said of a policy must not keep it out of force
+        except Exception:  # a failing check must not keep a policy out of force
             log.exception("the policy could not be looked at", action="policy_unjudged")
             return found
 
@@ -113,7 +113,7 @@ class PolicyWatch:
 
 
 def _tell_findings(findings: Sequence[PolicyError], path: Path) -> None:
-    """A line for each of the first ones: whoever has just saved the file reads them in the terminal."""
+    """One log line for each of the first findings: whoever just saved the file reads them in the terminal."""
     for each in findings[:_MOST_TOLD]:
         about = {"severity": each.severity, "code": each.code, "path": each.path}
         said = f"policy: {each}"
@@ -124,7 +124,7 @@ def _tell_findings(findings: Sequence[PolicyError], path: Path) -> None:
 
 
 def _refusal(err: PolicyErrors) -> str:
-    """One clear sentence for whoever has just saved the file, with the place of the first error."""
+    """One clear sentence for whoever just saved the file, with the place of the first error."""
     more = f" (and {count} more)" if (count := len(err.errors) - 1) else ""
     return f"LADDER_POLICY is refused, what was in force stays in force: {err.errors[0]}{more}"
 
@@ -149,7 +149,7 @@ def _lacking(lacks: Sequence[str]) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Changes when a file of the bundle changes, comes or goes."""
+    """A text that changes when a file of the bundle changes, comes or goes."""
     digest = hashlib.sha256()
     for file in _files(path):
         try:

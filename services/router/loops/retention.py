@@ -1,4 +1,4 @@
-"""What is done from time to time: notices before an end, counting what is stuck, forgetting what is old."""
+"""Periodic work: notices before an end, counting stuck incidents, deleting expired rows."""
 
 from datetime import datetime
 from typing import Final
@@ -17,14 +17,14 @@ _EVERY_SECONDS: Final = 60.0
 
 
 async def tidy_once(database: Database, now: datetime, keep: Keep = DEFAULT) -> int:
-    """Count what is stuck, and delete everything that is older than it is kept; how many rows went."""
+    """Count stuck incidents and delete expired rows; returns how many rows were deleted."""
     async with database.transaction() as connection:
         metrics.STUCK.set((await connection.execute(_STUCK)).scalar_one())
     return sum((await delete_expired(database, SCHEMA, retention_periods.tables(keep), now)).values())
 
 
 async def notify_for_ever(database: Database) -> None:
-    """Tell of what is about to end: a loop of its own, because a round of forgetting may take long."""
+    """Send notices of what is about to end, in a loop of its own, because deletion may take long."""
 
     async def step() -> None:
         await silence_store.announce_once(database, database.now())
@@ -33,7 +33,7 @@ async def notify_for_ever(database: Database) -> None:
 
 
 async def run(database: Database, keep: Keep) -> None:
-    """Tidy for ever."""
+    """Delete for ever."""
 
     async def step() -> None:
         await tidy_once(database, database.now(), keep)

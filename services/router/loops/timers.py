@@ -1,4 +1,4 @@
-"""Due times: claim what is due, let it take its step, sleep until the next one, at most a second."""
+"""Timers: claim what is due, let it take its step, sleep until the next, at most a second."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -28,7 +28,7 @@ class Timers:
         self._counted_at: datetime | None = None
 
     async def fire_once(self, now: datetime, *, apart: bool = False) -> datetime:
-        """Fire everything that is due; when to look again (at most a second from now, the database's).
+        """Fire everything that is due; returns when to look again (at most a second ahead, database time).
 
         `apart`: see `Engine.fire`.
         """

@@ -1,1 +1,1 @@
-"""The policy in force: stored, compiled once, and what is wrong with it in this installation."""
+"""Policy bundles: stored, put in force, compiled once, and checked against this installation."""

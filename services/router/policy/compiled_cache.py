@@ -1,7 +1,7 @@
-"""Policies ready to decide by: the one in force, and those that incidents started with, by hash.
+"""Compiled bundles by hash: the one in force, and those that incidents started with.
 
-A call answers with what it has just found or loaded; the caches only spare it the loading, so they may forget
-anything at any time.
+A call returns what it has just found or loaded; the caches only save the loading, so they may forget anything
+at any time.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ from shared.policy.calendars.open_hours import Calendars, calendars_of
 from shared.policy.model.calendar_names import bind_calendars
 from shared.policy.model.people import Calendar
 
-# Of bundles as JSON; compiled, one takes some 17 times as much. The one in force is kept beside them.
+# Of bundles as JSON; a compiled one takes some 17 times as much. The one in force comes on top.
 KEPT_BYTES: Final = 8 * 1024 * 1024
-LEAST_BYTES: Final = 32 * 1024  # what the smallest one counts: its conditions take more than its text
-_CALENDAR_BYTES: Final = 4 * 1024 * 1024  # of calendars as JSON, without the rest of their bundles
+LEAST_BYTES: Final = 32 * 1024  # the least that a bundle counts: its conditions take more than its text
+_CALENDAR_BYTES: Final = 4 * 1024 * 1024  # calendars as JSON, without the rest of their bundles
 _LEAST_CALENDAR_BYTES: Final = 1024
-_AT_ONCE: Final = 16  # bundles read in one go where little of each is kept
+_AT_ONCE: Final = 16  # bundles read at once when little of each is kept
 
 
 # Of router.office as o and router.policy_in_force as p.
@@ -41,7 +41,7 @@ IN_FORCE: Final = """
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The policy that new incidents get. The revision grows with every switch."""
+    """The policy for new incidents. The revision grows with every switch."""
 
     hash: str
     revision: int
@@ -49,7 +49,7 @@ class InForce:
     source: str  # `file` or `api`
     by: str
     overlay: int = 0  # the revision of overrides, silences and maintenance
-    customers: int = 0  # that of the customers in the database; 0: there never was one
+    customers: int = 0  # the revision of the customers in the database; 0: there never was one
 
 
 class NoPolicyError(AwayError):
@@ -65,13 +65,13 @@ Compiled: TypeAlias = CompiledBundle | Exception
 
 
 async def moment(connection: AsyncConnection) -> tuple[datetime, InForce | None]:
-    """The transaction's own time, and the policy in force as this transaction sees it."""
+    """The transaction's own time, and the policy in force as it sees it."""
     row = (await connection.execute(_MOMENT)).one()
     return row.now, in_force_of(row)
 
 
 def in_force_of(row: Any) -> InForce | None:
-    """The policy in force, by a row of the columns IN_FORCE."""
+    """The policy in force, from a row with the columns IN_FORCE."""
     if row.hash is None:
         return None
     return InForce(row.hash, row.revision, row.at, row.source, row.by, row.overlay, row.customers)
@@ -85,20 +85,20 @@ def required(in_force: InForce | None) -> InForce:
 
 
 class Policies:
-    """The compiled policies of this process: the one in force, and those that were used last."""
+    """The compiled bundles of this process: the one in force, and those used last."""
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
-        """`kept_bytes`: of all bundles that are remembered, as JSON."""
+        """`kept_bytes`: the limit for all cached bundles, as JSON."""
         self._live: CompiledBundle | None = None
-        self.groups = True  # whether the policy of the last batch groups incidents; until there was one
+        self.groups = True  # whether the last batch's policy groups incidents; True before the first
         self._known: _Weighed[CompiledBundle] = _Weighed(kept_bytes, LEAST_BYTES)
         self._calendars: _Weighed[Calendars] = _Weighed(_CALENDAR_BYTES, _LEAST_CALENDAR_BYTES)
-        self._loading: Final = asyncio.Lock()  # one is loaded once, however many ask for it
+        self._loading: Final = asyncio.Lock()  # each is loaded once, however many ask for it
         self.overlays: Final = Overlays()
         self.customers: Final = CustomerBook()
 
     async def get(self, connection: AsyncConnection, hashes: Iterable[str]) -> Mapping[str, Compiled]:
-        """One for each hash: the policy, or why it cannot be used."""
+        """For each hash, the bundle or why it cannot be used."""
         wanted = frozenset(hashes)
         found: dict[str, Compiled] = self._remembered(wanted)
         if found.keys() < wanted:
@@ -109,7 +109,7 @@ class Policies:
         return found
 
     async def one(self, connection: AsyncConnection, content_hash: str) -> CompiledBundle:
-        """The policy in force, by its hash: it is kept, whatever else is used. Raises why it cannot be."""
+        """The bundle in force, which is never evicted. Raises why it cannot be used."""
         found = (await self.get(connection, [content_hash]))[content_hash]
         if isinstance(found, Exception):
             raise found
@@ -117,9 +117,9 @@ class Policies:
         return found
 
     async def calendars(self, connection: AsyncConnection, hashes: Iterable[str]) -> Mapping[str, Calendars]:
-        """The calendars alone of these policies; none of one that cannot be read.
+        """Only the calendars of these bundles; empty for one that cannot be read.
 
-        A page of old incidents spans any number of versions, of which only the calendars are read.
+        A page of old incidents may span many versions, of which only the calendars are needed.
         """
         wanted = frozenset(hashes)
         found = self._calendars.these(wanted)
@@ -131,7 +131,7 @@ class Policies:
         return {each: found.get(each, {}) for each in wanted}
 
     def keep(self, policy: CompiledBundle, size: int) -> None:
-        """Remember a policy that was compiled elsewhere, from a bundle of so many bytes."""
+        """Cache a bundle that was compiled elsewhere; `size` is in bytes."""
         self._known.keep(policy.hash, policy, size)
 
     def _remembered(self, hashes: Collection[str]) -> dict[str, Compiled]:
@@ -165,19 +165,19 @@ Kept = TypeVar("Kept")
 
 
 class _Weighed(Generic[Kept]):
-    """Values by hash, up to a sum of bytes; the ones used last stay."""
+    """Values by hash, limited by their sum of bytes; the ones used last stay."""
 
     def __init__(self, most_bytes: int, least_bytes: int) -> None:
-        """`least_bytes`: what the smallest value counts."""
+        """`least_bytes`: the least that a value counts."""
         self._least: Final = least_bytes
         self._cache: Final[LRUCache[str, tuple[Kept, int]]] = LRUCache(most_bytes, getsizeof=_size)
 
     def these(self, hashes: Iterable[str]) -> dict[str, Kept]:
-        """Those that are there."""
+        """Those of these hashes that are cached."""
         return {each: kept[0] for each in hashes if (kept := self._cache.get(each)) is not None}
 
     def keep(self, content_hash: str, value: Kept, size: int) -> None:
-        """Remember it, unless it alone is too large."""
+        """Cache the value, unless it is too large by itself."""
         weight = max(size, self._least)
         if weight <= self._cache.maxsize:
             self._cache[content_hash] = (value, weight)
@@ -188,7 +188,7 @@ def _size(kept: tuple[object, int]) -> int:
 
 
 class _Hours(msgspec.Struct):
-    """Of a bundle, its calendars; everything else is passed over unread."""
+    """Only the calendars of a bundle; the rest is skipped unread."""
 
     calendars: dict[str, msgspec.Raw] = {}
 
@@ -197,7 +197,7 @@ _CALENDAR: Final = TypeAdapter(Calendar)
 
 
 def _calendars_in(raw: bytes) -> tuple[Calendars, int]:
-    """The calendars of a bundle, and how many bytes of it they are."""
+    """The calendars of a bundle, and their size in bytes."""
     try:
         named = msgspec.json.decode(raw, type=_Hours).calendars
         read = {name: _CALENDAR.validate_json(bytes(one)) for name, one in named.items()}

@@ -1,4 +1,4 @@
-"""What is said of the policy in force: what will not work here, and what stands that names what it lacks."""
+"""Findings on the policy in force: what will not work here, and what names something it lacks."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ _Seen: TypeAlias = tuple[str, frozenset[str] | None]
 
 
 class Judged:
-    """Looks at the policy in force; what does not change with the time is looked for once."""
+    """Checks the policy in force; what does not change with time is checked once."""
 
     def __init__(self) -> None:
         self._seen: tuple[_Seen, Sequence[Finding]] | None = None
-        self._looking: Final = asyncio.Lock()  # once, however many ask
+        self._looking: Final = asyncio.Lock()  # one check, however many ask
 
     async def findings(
         self, connection: AsyncConnection, live: CompiledBundle, now: datetime
     ) -> tuple[Installation, list[PolicyError]]:
-        """Where it works, and everything that is to be said of it; findings of the bundle have no places."""
+        """The installation, and every finding; those about the bundle have no places."""
         where = await installation.read(connection, now)
         found = [*await self._lasting(live, where), *await asyncio.to_thread(passing, live.spec, where)]
         standing = await missing_names.warnings(connection, live, now)

@@ -1,7 +1,7 @@
-"""Where a policy works: what its notifiers can send, and the overrides that stand.
+"""The installation a policy works in: what its notifiers can send, and existing overrides.
 
-Each canary comes back with the channels that the notifier which sent it can send; the last one that spoke
-counts. `ladder up`, which knows its notifier, says so before it starts.
+Each canary comes back with the channels that the notifier which sent it supports; the last report counts.
+`ladder up`, which knows its notifier, records them before it starts.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from shared.policy import Installation
 
 
 async def read(connection: AsyncConnection, now: datetime) -> Installation:
-    """What is known of it now."""
+    """What is known of the installation now."""
     row = (await connection.execute(_READ)).one_or_none()
     return Installation(
         now=now,
@@ -27,7 +27,7 @@ async def read(connection: AsyncConnection, now: datetime) -> Installation:
 
 
 async def heard(connection: AsyncConnection, channels: Sequence[str], now: datetime) -> None:
-    """A notifier said what it can send; one of an older release says nothing."""
+    """Record what a notifier can send; one of an older release does not say."""
     if channels:
         await connection.execute(_HEARD, {"channels": sorted(channels), "now": now})
 

@@ -1,7 +1,7 @@
-"""What a bundle lacks that something standing names: overrides, silences, maintenance, open incidents.
+"""Names that a bundle lacks but overrides, silences, maintenance or open incidents still use.
 
-None of it stops a policy: whoever is gone is passed over and what names nothing never applies. But whoever
-applies the bundle should hear of it then, not when a page goes to somebody else.
+None of this stops a policy: people who are gone are passed over, and a condition on a missing name never
+applies. But whoever applies the bundle should hear of it then, not when a page goes to somebody else.
 """
 
 import asyncio
@@ -32,17 +32,17 @@ from shared.policy.model.targets import (
 )
 from shared.policy.oncall.roster import EVERY
 
-STANDING: Final = "L150"  # something that stands names what the policy lacks
+STANDING: Final = "L150"  # the code for something that names what the policy lacks
 _NOWHERE: Final = Place("", 0, 0)
 _MOST_TOLD: Final = 50
-_LADDERS_READ: Final = 20  # of earlier versions that open incidents follow; those of most incidents
+_LADDERS_READ: Final = 20  # earlier versions that open incidents follow: those of most incidents
 _QUOTED: Final = re.compile(r"""'([^'\\]{1,200})'|"([^"\\]{1,200})\"""")
 _OF: Final = {"users": "user", "teams": "team", "schedules": "schedule", "services": "service"}
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """What the bundle in force had and the new one has not, by section."""
+    """What the bundle in force had and the new one lacks, by section."""
 
     names: dict[str, frozenset[str]] = field(default_factory=dict)
 
@@ -53,12 +53,12 @@ class Gone:
         return any(self.names.values())
 
     def kind(self, name: str) -> str:
-        """`service`, where that name was a service's; '' for one that is not gone."""
+        """`service` if the name was a service's, and so on; '' for one that is not gone."""
         return next((kind for section, kind in _OF.items() if name in self.names.get(section, ())), "")
 
 
 def gone(before: Bundle | None, after: Bundle) -> Gone:
-    """What the new bundle has no longer."""
+    """What the new bundle no longer has."""
     if before is None:
         return Gone()
     return Gone({each: frozenset(getattr(before, each)) - frozenset(getattr(after, each)) for each in _OF})
@@ -71,12 +71,12 @@ async def warnings(
     before: Bundle | None = None,
     policies: Policies | None = None,
 ) -> list[PolicyError]:
-    """Warnings, one for each thing that names what this policy lacks; empty when nothing does.
+    """One warning for each thing that names what this policy lacks.
 
-    `before`: the bundle that it replaces. Without it only what the new one alone can tell is told.
+    `before`: the bundle that it replaces. Without it, only what the new one alone shows is reported.
     """
     missing = gone(before, after.spec)
-    conditions = (await connection.execute(_CONDITIONS)).all()  # compiled anew: a millisecond each
+    conditions = (await connection.execute(_CONDITIONS)).all()  # compiled again: a millisecond each
     told = [
         *_of_overrides(await override_store.find(connection, Wanted(begins=now)), after.spec),
         *await asyncio.to_thread(lambda: list(_of_conditions(conditions, after, missing))),
@@ -90,7 +90,7 @@ async def warnings(
 
 
 async def ask_again(connection: AsyncConnection, before: Bundle | None, after: Bundle) -> None:
-    """Who is on call may be another one by the new bundle: what was asked through those schedules is due."""
+    """The new bundle may change who is on call: make what was asked through those schedules due."""
     if before is None:
         return
     if before.users.keys() - after.users.keys():
@@ -119,7 +119,7 @@ def faults_of(one: StoredOverride, bundle: Bundle) -> Iterator[str]:
 
 
 def _of_conditions(rows: Any, after: CompiledBundle, missing: Gone) -> Iterator[str]:
-    """Silences and maintenance."""
+    """Warnings about silences and maintenance."""
     for row in rows:
         why = broken(after, row.when)
         if why:
@@ -153,7 +153,7 @@ def _such_as(row: Any) -> str:
 
 
 async def _of_ladders(connection: AsyncConnection, bundle: Bundle, policies: Policies) -> list[str]:
-    """Open incidents keep the levels they began with (rule 17): whom those name and the bundle lacks."""
+    """Warnings about open incidents, which keep the levels they began with (rule 17)."""
     rows = (await connection.execute(_FOLLOWED, {"most": _LADDERS_READ})).all()
     known = await policies.get(connection, {row.policy_hash for row in rows})
     told: list[str] = []

@@ -37,7 +37,7 @@ _LOCK: Final = 0x90_11C4
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A policy that was put in force, what stands and names what it lacks, and in sentences what changed."""
+    """A policy that was put in force, what it lacks that is still named, and what changed, in sentences."""
 
     in_force: InForce
     lacks: list[PolicyError]
@@ -47,9 +47,9 @@ class Taken:
 async def switch(
     connection: AsyncConnection, bundle: Bundle, *, source: Literal["file", "api"], by: str
 ) -> InForce:
-    """Put this bundle in force, in the caller's transaction; the one in force already stays as it is.
+    """Put this bundle in force, in the caller's transaction; no change if it already is.
 
-    Raises PolicyTooLargeError for one that intake and notifier could never hear of.
+    Raises PolicyTooLargeError for one that could not be published to intake and notifier.
     """
     raw = await asyncio.to_thread(dump_json, bundle)
     chosen = hash_of(raw)
@@ -74,7 +74,7 @@ async def replace(
     source: Literal["file", "api"],
     by: str,
 ) -> Taken:
-    """Put this policy in force instead of the one that is. Raises PolicyTooLargeError."""
+    """Put this policy in force in place of the current one. Raises PolicyTooLargeError."""
     await connection.execute(_SERIALISE, {"lock": _LOCK})
     now, current = await moment(connection)
     before = await _bundle_of(connection, policies, current)
@@ -92,7 +92,7 @@ def _changes(before: Bundle | None, after: Bundle) -> list[str]:
 
 
 async def lacks(connection: AsyncConnection, policies: Policies, policy: CompiledBundle) -> list[PolicyError]:
-    """What stands and names what this policy would lack, were it put in force now."""
+    """Names still in use that this policy would lack if it were put in force now."""
     now, current = await moment(connection)
     before = await _bundle_of(connection, policies, current)
     return await missing_names.warnings(connection, policy, now, before, policies)
@@ -101,7 +101,7 @@ async def lacks(connection: AsyncConnection, policies: Policies, policy: Compile
 async def _bundle_of(
     connection: AsyncConnection, policies: Policies, current: InForce | None
 ) -> Bundle | None:
-    """The bundle in force; None where there is none, or none that this release can read."""
+    """The bundle in force; None if there is none, or none that this release can read."""
     if current is None:
         return None
     known = (await policies.get(connection, [current.hash]))[current.hash]
@@ -129,28 +129,28 @@ async def take_file(
 
 
 async def publish_again(connection: AsyncConnection) -> InForce | None:
-    """Publish the policy in force under its revision: a topic that lost it has it again.
+    """Publish the policy in force under its revision, so that a topic that lost it has it again.
 
-    Under the lock of the switches, so that no older one is ever written behind a newer one: the last record
-    of a compacted topic is what everybody begins with.
+    Under the lock for switches, so that no older one is ever written after a newer one: everybody starts from
+    the last record of a compacted topic.
     """
     await connection.execute(_SERIALISE, {"lock": _LOCK})
     _, current = await moment(connection)
     if current is not None:
         try:
             await _publish(connection, current, await stored(connection, current.hash))
-        except PolicyTooLargeError as err:  # taken by a release that did not look
+        except PolicyTooLargeError as err:  # accepted by a release that did not check
             log.error("the policy in force cannot be published", action="policy_too_large", why=str(err))  # noqa: TRY400
     return current
 
 
 async def alone(connection: AsyncConnection) -> bool:
-    """Whether nobody switches; until the transaction's end nobody can."""
+    """Whether nobody is switching; if so, nobody can until the end of the transaction."""
     return bool((await connection.execute(_TRY_ALONE, {"lock": _LOCK})).scalar_one())
 
 
 async def stored(connection: AsyncConnection, chosen: str) -> bytes:
-    """The bundle of this hash, as JSON."""
+    """The bundle with this hash, as JSON."""
     return bytes((await connection.execute(_BUNDLE, {"hash": chosen})).scalar_one())
 
 
