@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from services.router.domain import forecast
-from services.router.domain.draft import draft
+from services.router.domain.draft import fields, timeline
 from services.router.domain.draft.expression_values import values
 from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
@@ -28,7 +28,7 @@ def _words(closed: Any) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("told", "untold"),
     [
-        pytest.param(draft._TELLING, draft._WORKINGS, id="by messages"),
+        pytest.param(timeline.TELLING, timeline.WORKINGS, id="by messages"),
         pytest.param(forecast.WORTH_TELLING, forecast.NOT_FORETOLD, id="by a forecast"),
     ],
 )
@@ -45,9 +45,9 @@ def test_a_change_of_whatever_expressions_see_makes_them_look_again():
     """Each name that they know belongs to a field of the incident, and each of those is there."""
     story = Tale()
     story.event()
-    seen = {name for names in draft._SEEN_AS.values() for name in names}
+    seen = {name for names in fields.SEEN_AS.values() for name in names}
     assert seen == values(story.standing, Context(story.policy), "desk").keys()
-    assert draft._SEEN_AS.keys() | draft._STANDING <= set(Incident.__struct_fields__)
+    assert fields.SEEN_AS.keys() | fields.STANDING <= set(Incident.__struct_fields__)
 
 
 @pytest.mark.parametrize(("fields", "struct"), [(IncidentFields, Incident), (ChainFields, Chain)])

@@ -3,7 +3,6 @@
 Rules read a draft and write to it; nothing outside `decide` ever sees one.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -12,7 +11,9 @@ from typing import Final, Unpack
 from msgspec.structs import replace
 
 from services.router.domain.draft import expression_values
+from services.router.domain.draft.fields import GRADE, SEEN_AS, STANDING
 from services.router.domain.draft.recipients import Directory, Found, Resolved
+from services.router.domain.draft.timeline import TELLING
 from services.router.domain.model.clock import Clock
 from services.router.domain.model.compiled_bundle import CompiledBundle, EscalationPolicy
 from services.router.domain.model.context import Context
@@ -46,88 +47,8 @@ from shared.policy.calendars.open_hours import Calendars, named
 from shared.policy.cel.expressions import Activation, Condition, ExpressionPlace
 
 LADDER: Final = "ladder"  # the actor for everything that no person and no sender did
-# What expressions see of each field. Other changes keep the activation, which is expensive to build.
-_SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
-    **{
-        name: frozenset({name})
-        for name in (
-            *(
-                "title",
-                "description",
-                "kind",
-                "source",
-                "severity",
-                "impact",
-                "urgency",
-                "labels",
-                "attributes",
-            ),
-            *("tier", "priority", "assignee", "reopened", "events"),
-        )
-    },
-    "waiting": frozenset({"waiting_for"}),
-    "customer": frozenset({"customer.id", "customer.value"}),
-    "customer_name": frozenset({"customer.name"}),
-    "service": frozenset({"service", "team"}),
-    "status": frozenset({"status", "acknowledged"}),
-    "acknowledged": frozenset({"acknowledged"}),
-    "chain": frozenset({"level", "round"}),
-}
-# The fields that `is_open`, `is_muted` and `stands_still` depend on.
-_STANDING: Final = frozenset({"status", "belongs_to", "suppression", "snooze", "waiting", "late"})
 NEWS: Final = frozenset({"update", "resolved"})  # what counts as an answer to a customer
-_GRADE: Final = frozenset({"priority", "severity", "kind"})
 _POINT_PAGES_KEPT: Final = 20  # pages from points, kept so that an answer to one is recognised
-# Timeline entries that say what happened to the incident …
-_TELLING: Final[frozenset[EntryKind]] = frozenset(
-    {
-        *("opened", "reopened", "paged", "informed", "taken", "resolved", "closed", "escalated", "priority"),
-        *(
-            "unreachable",
-            "breach",
-            "warn",
-            "point",
-            "waiting",
-            "resumed",
-            "asked",
-            "update",
-            "seen",
-            "nobody",
-        ),
-        *("handoff", "on_call", "snoozed", "given_back", "decided", "policy", "merged", "late", "silent"),
-    }
-)
-# … and those that explain how it was worked out, which a message leaves out.
-_WORKINGS: Final[frozenset[EntryKind]] = frozenset(
-    {
-        *(
-            "activate",
-            "avoided",
-            "awake",
-            "call",
-            "cause",
-            "competence",
-            "confirming",
-            "customer",
-            "delivery",
-        ),
-        *(
-            "dropped",
-            "ended",
-            "fulfil",
-            "grace",
-            "grouped",
-            "grouping",
-            "held",
-            "intake",
-            "joined",
-            "late_over",
-        ),
-        *("left", "level_skipped", "linked", "muted", "note", "pause", "recorded", "reminded", "repeated"),
-        *("resume", "retried", "route", "set", "sla", "stays", "stuck", "subscribed", "suppressed"),
-        *("suppression", "tier", "told", "turn", "unsubscribed", "updated", "upstream"),
-    }
-)
 
 
 def derived_id(*parts: object) -> str:
@@ -218,14 +139,14 @@ class Draft:
         self.incident = after = replace(before, **changes)
         if after.chain.policy != before.chain.policy and after.chain.policy:
             self.policy = self.bundle.policies[after.chain.policy]
-        if not _STANDING.isdisjoint(changes):
+        if not STANDING.isdisjoint(changes):
             self._stand()
-        if not _GRADE.isdisjoint(changes):
+        if not GRADE.isdisjoint(changes):
             self.regraded = True
         if self._activation is not None:
             for name, value in changes.items():
-                if name in _SEEN_AS and getattr(before, name) != value:
-                    self._forget(_SEEN_AS[name])
+                if name in SEEN_AS and getattr(before, name) != value:
+                    self._forget(SEEN_AS[name])
 
     def _stand(self) -> None:
         status = self.incident.status
@@ -475,7 +396,7 @@ class Draft:
                 at=self.now,
                 caused_at=self.event.received_at if self.event is not None else None,
                 changes=tuple(self.changes),
-                why=tuple(entry.text for entry in self.entries if entry.kind in _TELLING),
+                why=tuple(entry.text for entry in self.entries if entry.kind in TELLING),
                 actor=self.actor,
                 incident=snapshot(incident, self.level_name, self.now, self.calendars),
                 settled=self.settled,
