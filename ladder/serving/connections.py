@@ -130,7 +130,7 @@ class Connections:
         self.gone(one)
         one.break_off()
 
-    def tend_once(self, now: float) -> None:
+    def check_once(self, now: float) -> None:
         """End those whose time is up."""
         for one in [*self._keyless, *self._known]:
             why = one.overdue(now)
@@ -151,7 +151,7 @@ class Connections:
             await asyncio.sleep(TICK)
             now = loop.time()
             if now - before <= 2 * TICK:  # else this process was late, not they: what they sent is read first
-                self.tend_once(now)
+                self.check_once(now)
 
         await for_ever(
             "connections", step, Outage(log, "connections_failed", what="looking after connections")

@@ -26,7 +26,7 @@ class UsableKeys:
         """The bundle with the keys that count here; a door may be left without any."""
         if self._loopback:
             return bundle
-        integrations, api_keys = _closed(bundle.integrations), _closed(bundle.api_keys)
+        integrations, api_keys = _without_demo_keys(bundle.integrations), _without_demo_keys(bundle.api_keys)
         if not integrations and not api_keys:
             return bundle
         if not self._said:
@@ -45,14 +45,14 @@ class UsableKeys:
         )
 
 
-def _closed(doors: Mapping[str, KeyHolder]) -> dict[str, KeyHolder]:
+def _without_demo_keys(holders: Mapping[str, KeyHolder]) -> dict[str, KeyHolder]:
     """Those that list a demo key, without it."""
     kept = {
-        name: tuple(key for key in door.keys if key.sha256.lower() not in DEMO_DIGESTS)
-        for name, door in doors.items()
+        name: tuple(key for key in holder.keys if key.sha256.lower() not in DEMO_DIGESTS)
+        for name, holder in holders.items()
     }
     return {
-        name: door.model_copy(update={"keys": kept[name]})
-        for name, door in doors.items()
-        if len(kept[name]) < len(door.keys)
+        name: holder.model_copy(update={"keys": kept[name]})
+        for name, holder in holders.items()
+        if len(kept[name]) < len(holder.keys)
     }
