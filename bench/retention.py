@@ -83,7 +83,7 @@ async def _measure(database: Database, _: str) -> None:
         await _fill(database, today)
         size = await _size(database)
         began = time.perf_counter()
-        gone = await retention.tidy_once(database, today)
+        gone = await retention.delete_expired_once(database, today)
         router = time.perf_counter() - began
         records = await clean_once(database, RETENTION, today)
         log = time.perf_counter() - began - router

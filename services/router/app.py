@@ -10,7 +10,7 @@ from services.router import api
 from services.router.batch.engine import Engine
 from services.router.loops import canary, heartbeats, retention
 from services.router.loops.consumer import EVENTS, LETTERS, REPORTS, Consuming, ConsumingLetters
-from services.router.loops.fan_out import Spreading
+from services.router.loops.fan_out import FanOut
 from services.router.loops.policy_watch import PolicyWatch
 from services.router.loops.timers import Timers
 from services.router.settings import RouterSettings
@@ -55,7 +55,7 @@ class Router:
             log, self.engine, LETTERS, clock=clock, beat=beat_of(f"router consume {LETTERS.topic}")
         )
         self.timers = Timers(self.engine, beat=beat_of("router timers"))
-        self.spreading = Spreading(self.engine, beat=beat_of("router spreading"))
+        self.fan_out = FanOut(self.engine, beat=beat_of("router spreading"))
         self.heartbeats = heartbeats.Watch(
             self.engine,
             self._takes_beats,
@@ -120,7 +120,7 @@ class Router:
                     ("dead letters", self.letters.run()),
                     ("timers", self.timers.run()),
                     ("heartbeats", self.heartbeats.run()),
-                    ("spreading", self.spreading.run()),
+                    ("spreading", self.fan_out.run()),
                     ("notices", retention.notify_for_ever(self._database)),
                     ("upkeep", retention.run(self._database, self._keep)),
                     ("expression failures", self.engine.failures.run()),

@@ -324,7 +324,7 @@ def test_whatever_asks_for_a_page_of_a_muted_incident_gets_none_out():
     live = story.board.live
     draft = Draft(incident, live, Context(live), story.now)
     draft.page(Found(Recipient(kind="user", name="ana"), "test"), through="level", why="test")
-    draft.tell(Recipient(kind="user", name="ana"), "inform")
+    draft.notify(Recipient(kind="user", name="ana"), "inform")
     assert (draft.pages, draft.notices, draft.incident.pages) == ([], [], ())
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from services.router.domain.heartbeats import Watched, missed
+from services.router.domain.heartbeats import HeartbeatState, missed
 from tests.situations.telling import clock, policy_of, situation
 
 
@@ -95,7 +95,7 @@ def test_whoever_comes_on_shift_is_asked_to_take_over():
 def test_a_job_that_does_not_report_becomes_an_incident():
     beat = policy_of("incidents").spec.heartbeats["nightly-backup"]
     since = datetime(2026, 1, 6, 1, 0, tzinfo=UTC)
-    watched = Watched(
+    watched = HeartbeatState(
         name="nightly-backup", every=beat.every, late_after=beat.late_after, since=since, beat_at=since,
         due_at=since + timedelta(hours=26),
     )  # fmt: skip

@@ -27,7 +27,7 @@ log = telemetry.logger(__name__)
 
 LARGEST: Final = 512 * 1024 * 1024  # bytes: a few million customers
 _BATCH: Final = 1000
-_BREATH: Final = 50  # lines after which other requests get a turn
+_YIELD_EVERY: Final = 50  # lines after which other requests get a turn
 _KINDS: Final[Mapping[str, type[Lines]]] = {
     "text/csv": CsvLines,
     "application/x-ndjson": JsonLines,
@@ -137,7 +137,7 @@ class _Reading:
                 if len(self._batch) >= _BATCH:
                     await self._lay_down()
                 self._since += 1
-                if self._since % _BREATH == 0:
+                if self._since % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
         except BrokenError as err:
             self.broken = True

@@ -8,7 +8,7 @@ from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes.answers import answer, answers
 from services.router.api.shapes.senders import HeartbeatItem, HeartbeatList
 from services.router.batch.engine import Engine
-from services.router.domain.heartbeats import Watched
+from services.router.domain.heartbeats import HeartbeatState
 from services.router.loops import heartbeats as stored
 from shared.policy import Heartbeat
 from shared.policy.model.durations import format_duration
@@ -40,7 +40,7 @@ def heartbeats(engine: Engine, access: Access) -> APIRouter:
     return router
 
 
-def _item(name: str, heartbeat: Heartbeat, watched: Watched | None) -> HeartbeatItem:
+def _item(name: str, heartbeat: Heartbeat, watched: HeartbeatState | None) -> HeartbeatItem:
     """One heartbeat; one that the policy has only just named may not be watched yet."""
     return HeartbeatItem(
         name=name,

@@ -89,7 +89,7 @@ def _ask(draft: Draft, text: str) -> None:
     reason = Reason(f"policies.{draft.policy.name}.close", values={"after": span(close.after)})
     deadline = f" Without an answer we take it as solved on {until:%Y-%m-%d at %H:%M} UTC."
     for found in resolved.found:
-        draft.tell(
+        draft.notify(
             found.recipient,
             "confirm",
             text=text + deadline,

@@ -237,7 +237,7 @@ def _on_action(draft: Draft, signal: ActionTaken) -> Decision:
 
 def _on_related(draft: Draft, message: RelatedChanged) -> Decision:
     """Apply another incident's message."""
-    messages.told(draft, message)
+    messages.handle(draft, message)
     decision = _conclude(draft)
     if decision.entries or decision.signals or _differs(decision.incident, draft.initial):
         return decision
@@ -254,6 +254,6 @@ def _on_report(draft: Draft, signal: DeliveryReported) -> Decision:
     report = signal.report
     if not report.page_id and report.outcome != "failed" and report.event != "call":
         return Decision(draft.incident, changed=False)
-    if delivery_reports.take_in(draft, report) or draft.incident.suppressed_by != draft.initial.suppressed_by:
+    if delivery_reports.record(draft, report) or draft.incident.suppressed_by != draft.initial.suppressed_by:
         return _conclude(draft)
     return draft.finish(draft.incident.next_due_at)  # nothing that conditions see has changed

@@ -29,7 +29,7 @@ _TEXTS: Final = ("title", "description", "kind", "customer", "tier", "service", 
 _RANKS: Final = ("impact", "urgency")
 
 
-class Watched(msgspec.Struct, frozen=True, kw_only=True):
+class HeartbeatState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one heartbeat."""
 
     name: str
@@ -75,15 +75,15 @@ class Deaf(msgspec.Struct, frozen=True):
     now_too: bool = False
 
 
-def told(
-    watched: Watched, heard: HeartbeatReceived, heartbeat: Heartbeat | None, now: datetime
-) -> tuple[Watched, IncidentEvent | None]:
+def on_signal(
+    watched: HeartbeatState, heard: HeartbeatReceived, heartbeat: Heartbeat | None, now: datetime
+) -> tuple[HeartbeatState, IncidentEvent | None]:
     """The state after a beat or signal, and the event that follows; an older one changes nothing.
 
     `heartbeat`: what the policy in force says of it; without that nothing is triggered.
     """
     if not isinstance(heard, HeartbeatSignalled):
-        return beaten(watched, heard.at, heard.by, now, run=heard.run, text=heard.text)
+        return on_beat(watched, heard.at, heard.by, now, run=heard.run, text=heard.text)
     match heard.signal:
         case "start":
             return began(watched, min(heard.at, now), heard.run, heard.text), None
@@ -95,7 +95,7 @@ def told(
             assert_never(heard.signal)
 
 
-def began(watched: Watched, at: datetime, run: str, text: str) -> Watched:
+def began(watched: HeartbeatState, at: datetime, run: str, text: str) -> HeartbeatState:
     """A run starts: unless it ends within `late_after` it is late, however long `every` is."""
     if any(known is not None and at <= known for known in _last(watched)):
         return watched
@@ -103,9 +103,9 @@ def began(watched: Watched, at: datetime, run: str, text: str) -> Watched:
     return after if watched.late_at is not None else _armed(after)
 
 
-def beaten(
-    watched: Watched, at: datetime, by: str, now: datetime, *, run: str = "", text: str = ""
-) -> tuple[Watched, IncidentEvent | None]:
+def on_beat(
+    watched: HeartbeatState, at: datetime, by: str, now: datetime, *, run: str = "", text: str = ""
+) -> tuple[HeartbeatState, IncidentEvent | None]:
     """Record a beat; returns the event that resolves its lateness, if it was late and no longer is.
 
     An old beat that arrives after a newer one changes nothing.
@@ -127,8 +127,8 @@ def beaten(
 
 
 def failed(
-    watched: Watched, heard: HeartbeatReceived, heartbeat: Heartbeat | None, now: datetime
-) -> tuple[Watched, IncidentEvent | None]:
+    watched: HeartbeatState, heard: HeartbeatReceived, heartbeat: Heartbeat | None, now: datetime
+) -> tuple[HeartbeatState, IncidentEvent | None]:
     """It reports a failure: its event at once, in its own words; the next beat resolves it."""
     at = min(heard.at, now)
     if watched.failed_at is not None and at <= watched.failed_at:
@@ -157,8 +157,8 @@ def failed(
 
 
 def remarked(
-    watched: Watched, heard: HeartbeatReceived, now: datetime
-) -> tuple[Watched, IncidentEvent | None]:
+    watched: HeartbeatState, heard: HeartbeatReceived, now: datetime
+) -> tuple[HeartbeatState, IncidentEvent | None]:
     """Keep a remark; while it is late or failed, the remark is also a note on the incident."""
     after = replace(watched, said=heard.text[:_TEXT_KEPT])
     if watched.late_at is None or not heard.text:
@@ -168,18 +168,18 @@ def remarked(
     return after, _event(watched, "note", now, note=note, said=said, at=heard.at)
 
 
-def _last(watched: Watched) -> tuple[datetime | None, datetime | None, datetime | None]:
+def _last(watched: HeartbeatState) -> tuple[datetime | None, datetime | None, datetime | None]:
     return watched.started_at, watched.beat_at, watched.failed_at
 
 
-def _armed(watched: Watched) -> Watched:
+def _armed(watched: HeartbeatState) -> HeartbeatState:
     """While a run is under way it is late at most `late_after` from the run's start."""
     if watched.started_at is None:
         return watched
     return replace(watched, due_at=min(watched.due_at, watched.started_at + watched.late_after))
 
 
-def _ended(watched: Watched, at: datetime, run: str, *, fails: bool = False) -> Watched:
+def _ended(watched: HeartbeatState, at: datetime, run: str, *, fails: bool = False) -> HeartbeatState:
     """End the current run if this is its end; an end that names another run leaves it alone."""
     started = watched.started_at
     if started is None:
@@ -196,8 +196,8 @@ def _second(at: datetime) -> str:
 
 
 def missed(
-    watched: Watched, heartbeat: Heartbeat, now: datetime, deaf: Deaf | None = None
-) -> tuple[Watched, IncidentEvent]:
+    watched: HeartbeatState, heartbeat: Heartbeat, now: datetime, deaf: Deaf | None = None
+) -> tuple[HeartbeatState, IncidentEvent]:
     """Its time has passed: the event to trigger, and when to repeat it unless a beat comes.
 
     It also pages when Ladder itself may have been unreachable at that time, and says so.
@@ -226,14 +226,14 @@ def missed(
     return late, _event(watched, "trigger", now, note=note, said=said)
 
 
-def _failed_last(watched: Watched) -> bool:
+def _failed_last(watched: HeartbeatState) -> bool:
     """Whether the last thing heard of it was a failure."""
     if watched.failed_at is None:
         return False
     return watched.beat_at is None or watched.beat_at <= watched.failed_at
 
 
-def _unheard(watched: Watched, heartbeat: Heartbeat, deaf: Deaf | None) -> dict[str, Any]:
+def _unheard(watched: HeartbeatState, heartbeat: Heartbeat, deaf: Deaf | None) -> dict[str, Any]:
     """What to add for whoever is paged when it may have beaten while Ladder was unreachable."""
     if deaf is None or deaf.until <= watched.expected_from():
         return {}
@@ -246,7 +246,7 @@ def _unheard(watched: Watched, heartbeat: Heartbeat, deaf: Deaf | None) -> dict[
     return {"description": f"{given}\n\n{watched.name} may have beaten unheard: {why}.".strip()}
 
 
-def dropped(watched: Watched, now: datetime) -> IncidentEvent | None:
+def dropped(watched: HeartbeatState, now: datetime) -> IncidentEvent | None:
     """The policy no longer names it: nothing is expected, so its lateness is resolved."""
     if watched.late_at is None:
         return None
@@ -254,7 +254,7 @@ def dropped(watched: Watched, now: datetime) -> IncidentEvent | None:
 
 
 def _event(
-    watched: Watched,
+    watched: HeartbeatState,
     action: Literal["trigger", "resolve", "note"],
     now: datetime,
     *,

@@ -38,11 +38,11 @@ log = telemetry.logger(__name__)
 
 STEP: Final = 500
 _POLL_SECONDS: Final = 1.0
-_BREATH: Final = 50
+_YIELD_EVERY: Final = 50
 _decoder: Final = msgspec.json.Decoder(RelatedChanged)
 
 
-class Spreading:
+class FanOut:
     """Sends queued messages to many incidents, one step at a time."""
 
     def __init__(self, engine: Engine, *, beat: Beat = unwatched) -> None:
@@ -50,7 +50,7 @@ class Spreading:
         self._beat = beat
         self._at: tuple[int, RelatedChanged] | None = None  # the message of the current step
 
-    async def spread_once(self) -> int:
+    async def fan_out_once(self) -> int:
         """One step of the oldest message nobody else is sending; returns how many heard, -1 without one."""
         try:
             told = await self._engine.transaction(self._step)
@@ -70,7 +70,7 @@ class Spreading:
 
     async def _spread(self) -> None:
         self._engine.spread.clear()
-        if await self.spread_once() < 0:
+        if await self.fan_out_once() < 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_SECONDS):
                     await self._engine.spread.wait()
@@ -133,7 +133,7 @@ async def _matching(rows: Sequence[Any], expression: str, context: Context, now:
         draft = Draft(incident, context.live, context, now)
         if condition is None or condition.evaluate(draft.activation) is True:
             matching.append(incident.id)
-        if number % _BREATH == 0:
+        if number % _YIELD_EVERY == 0:
             await asyncio.sleep(0)
     return matching
 

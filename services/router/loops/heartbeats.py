@@ -24,7 +24,7 @@ from services.router.batch.apply import BatchResult
 from services.router.batch.deciding import SignalResult
 from services.router.batch.engine import Engine
 from services.router.batch.inbound import own_event
-from services.router.domain.heartbeats import Deaf, Watched, dropped, missed, told
+from services.router.domain.heartbeats import Deaf, HeartbeatState, dropped, missed, on_signal
 from services.router.policy.compiled_cache import InForce
 from shared import telemetry
 from shared.errors.bisect import REFUSED, WHOEVER, bisect
@@ -88,7 +88,7 @@ async def _accept(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequenc
         before, events = dict(known), list[IncidentEvent]()
         for beat in beats:
             if beat.name in known:
-                known[beat.name], event = told(known[beat.name], beat, expected.get(beat.name), now)
+                known[beat.name], event = on_signal(known[beat.name], beat, expected.get(beat.name), now)
                 events += [event] if event is not None else []
         await _write(connection, [after for name, after in known.items() if after != before[name]])
         return await _decided(engine, events, connection, now, in_force)
@@ -169,14 +169,14 @@ class Watch:
         return await _decided(self._engine, events, connection, now, in_force), state.due
 
 
-async def every(connection: AsyncConnection) -> Mapping[str, Watched]:
+async def every(connection: AsyncConnection) -> Mapping[str, HeartbeatState]:
     """All that are watched, by name."""
     return {row.name: _watched(row) for row in await connection.execute(_ALL)}
 
 
-def _new(name: str, heartbeat: Heartbeat, now: datetime) -> Watched:
+def _new(name: str, heartbeat: Heartbeat, now: datetime) -> HeartbeatState:
     """A new heartbeat, counting from now."""
-    return Watched(
+    return HeartbeatState(
         name=name,
         every=heartbeat.every,
         late_after=heartbeat.late_after,
@@ -212,7 +212,7 @@ async def _follow(
     return [event for name in gone if (event := dropped(known[name], now)) is not None]
 
 
-def _promised(before: Watched | None, new: Watched) -> Watched:
+def _promised(before: HeartbeatState | None, new: HeartbeatState) -> HeartbeatState:
     """The heartbeat with the times of the policy in force."""
     if before is None or (before.every, before.late_after) == (new.every, new.late_after):
         return before or new
@@ -242,13 +242,15 @@ async def _late(
     return [event for _, event in found]
 
 
-async def _locked(connection: AsyncConnection, names: Sequence[str] | None = None) -> dict[str, Watched]:
+async def _locked(
+    connection: AsyncConnection, names: Sequence[str] | None = None
+) -> dict[str, HeartbeatState]:
     rows = await connection.execute(_LOCK, {"all": names is None, "names": list(names or ())})
     return {row.name: _watched(row) for row in rows}
 
 
-def _watched(row: Any) -> Watched:
-    return Watched(
+def _watched(row: Any) -> HeartbeatState:
+    return HeartbeatState(
         name=row.name,
         every=row.every,
         late_after=row.late_after,
@@ -266,7 +268,7 @@ def _watched(row: Any) -> Watched:
     )
 
 
-async def _write(connection: AsyncConnection, changed: Sequence[Watched]) -> None:
+async def _write(connection: AsyncConnection, changed: Sequence[HeartbeatState]) -> None:
     if not changed:
         return
     listed = sorted(changed, key=lambda watched: watched.name)

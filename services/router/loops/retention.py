@@ -16,7 +16,7 @@ from shared.loops.repeat import for_ever
 _EVERY_SECONDS: Final = 60.0
 
 
-async def tidy_once(database: Database, now: datetime, keep: Keep = DEFAULT) -> int:
+async def delete_expired_once(database: Database, now: datetime, keep: Keep = DEFAULT) -> int:
     """Count stuck incidents and delete expired rows; returns how many rows were deleted."""
     async with database.transaction() as connection:
         metrics.STUCK.set((await connection.execute(_STUCK)).scalar_one())
@@ -36,7 +36,7 @@ async def run(database: Database, keep: Keep) -> None:
     """Delete for ever."""
 
     async def step() -> None:
-        await tidy_once(database, database.now(), keep)
+        await delete_expired_once(database, database.now(), keep)
 
     await for_ever("router upkeep", step, database.outage, every=_EVERY_SECONDS)
 

@@ -35,7 +35,7 @@ from shared.policy.oncall.roster import EVERY
 STANDING: Final = "L150"  # the code for something that names what the policy lacks
 _NOWHERE: Final = Place("", 0, 0)
 _MOST_TOLD: Final = 50
-_LADDERS_READ: Final = 20  # earlier versions that open incidents follow: those of most incidents
+_POLICIES_READ: Final = 20  # earlier versions that open incidents follow: those of most incidents
 _QUOTED: Final = re.compile(r"""'([^'\\]{1,200})'|"([^"\\]{1,200})\"""")
 _OF: Final = {"users": "user", "teams": "team", "schedules": "schedule", "services": "service"}
 
@@ -83,7 +83,7 @@ async def warnings(
         *[each async for each in _of_incidents(connection, after.spec, missing)],
     ]
     if missing and policies is not None:
-        told += await _of_ladders(connection, after.spec, policies)
+        told += await _of_policies(connection, after.spec, policies)
     more = len(told) - _MOST_TOLD
     told = [*told[:_MOST_TOLD], f"and {more} more"] if more > 0 else told
     return [PolicyError(_NOWHERE, "", code=STANDING, severity="warning", said=each) for each in told]
@@ -152,9 +152,9 @@ def _such_as(row: Any) -> str:
     return f" ({row.first})" if row.count == 1 else f" (such as {row.first})"
 
 
-async def _of_ladders(connection: AsyncConnection, bundle: Bundle, policies: Policies) -> list[str]:
+async def _of_policies(connection: AsyncConnection, bundle: Bundle, policies: Policies) -> list[str]:
     """Warnings about open incidents, which keep the levels they began with (rule 17)."""
-    rows = (await connection.execute(_FOLLOWED, {"most": _LADDERS_READ})).all()
+    rows = (await connection.execute(_FOLLOWED, {"most": _POLICIES_READ})).all()
     known = await policies.get(connection, {row.policy_hash for row in rows})
     told: list[str] = []
     for row in rows:

@@ -7,7 +7,7 @@ import pytest
 from services.intake.formats import FORMATS
 from services.intake.formats.sanitize import ATTRIBUTE_BYTES, compact_size
 from services.intake.mapping.transform import Transform
-from services.router.domain.heartbeats import Watched, missed
+from services.router.domain.heartbeats import HeartbeatState, missed
 from shared.events import IncidentEvent
 from shared.policy import Heartbeat
 from tests.services.intake.posts import NOW, POST, as_body, read_one
@@ -55,7 +55,7 @@ def saying(kind: str, word: str) -> IncidentEvent:
 def beat(word: str) -> IncidentEvent:
     day, hour = timedelta(days=1), timedelta(hours=1)
     heartbeat = Heartbeat(every=day, late_after=hour, event={"title": "late", "severity": word})
-    watched = Watched(name="backup", every=day, late_after=hour, since=NOW, due_at=NOW + day)
+    watched = HeartbeatState(name="backup", every=day, late_after=hour, since=NOW, due_at=NOW + day)
     return missed(watched, heartbeat, NOW + 2 * day)[1]
 
 

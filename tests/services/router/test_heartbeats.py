@@ -9,7 +9,7 @@ import pytest
 
 from services.router.batch.engine import Engine
 from services.router.batch.inbound import Key
-from services.router.domain.heartbeats import Watched, beaten, missed, told
+from services.router.domain.heartbeats import HeartbeatState, missed, on_beat, on_signal
 from services.router.loops import heartbeats
 from services.router.loops.heartbeats import Watch
 from shared.eventlog import Partition, Received, codec
@@ -271,7 +271,7 @@ async def test_a_job_that_fails_opens_its_incident_at_once_in_its_own_words(room
     assert (await heartbeats_now(room)).state == "beating"
 
 
-async def heartbeats_now(desk: Desk) -> Watched:
+async def heartbeats_now(desk: Desk) -> HeartbeatState:
     async with desk.database.transaction() as connection:
         return (await heartbeats.every(connection))["backup"]
 
@@ -332,7 +332,7 @@ async def test_a_remark_changes_nothing_but_what_is_shown(room: Desk) -> None:
     assert texts == ["restored by hand"]
 
 
-WATCHED = Watched(
+WATCHED = HeartbeatState(
     name="pulse",
     every=timedelta(seconds=30),
     late_after=timedelta(seconds=30),
@@ -347,18 +347,18 @@ def test_the_same_beats_and_looks_say_the_same_bytes() -> None:
     said = [missed(WATCHED, heartbeat, late_at)[1] for _ in range(2)]
     assert msgspec.json.encode(said[0]) == msgspec.json.encode(said[1])
     late, _ = missed(WATCHED, heartbeat, late_at)
-    again, resolve = beaten(late, late_at + timedelta(seconds=1), "scripts", late_at + timedelta(minutes=1))
+    again, resolve = on_beat(late, late_at + timedelta(seconds=1), "scripts", late_at + timedelta(minutes=1))
     assert (resolve.action, again.state) == ("resolve", "beating")
 
 
 def test_an_old_beat_after_a_newer_one_changes_nothing() -> None:
-    newer, _ = beaten(WATCHED, NOON + timedelta(seconds=20), "scripts", NOON + timedelta(seconds=20))
+    newer, _ = on_beat(WATCHED, NOON + timedelta(seconds=20), "scripts", NOON + timedelta(seconds=20))
     older = NOON + timedelta(seconds=10)
-    assert beaten(newer, older, "crm", NOON + timedelta(seconds=30)) == (newer, None)
+    assert on_beat(newer, older, "crm", NOON + timedelta(seconds=30)) == (newer, None)
 
 
 def test_a_beat_of_the_future_counts_as_of_now() -> None:
-    after, _ = beaten(WATCHED, NOON + timedelta(days=3), "", NOON)
+    after, _ = on_beat(WATCHED, NOON + timedelta(days=3), "", NOON)
     assert after.beat_at == NOON
 
 
@@ -382,11 +382,11 @@ def said(signal: str, after: timedelta, run: str = "") -> HeartbeatReceived:
     return HeartbeatSignalled(signal=signal, **about)
 
 
-def after(*signals: HeartbeatReceived) -> Watched:
+def after(*signals: HeartbeatReceived) -> HeartbeatState:
     """The heartbeat when it has heard these, each as it came."""
     watched, pulse = WATCHED, with_heartbeats(pulse=PULSE).heartbeats["pulse"]
     for each in signals:
-        watched, _ = told(watched, each, pulse, each.at)
+        watched, _ = on_signal(watched, each, pulse, each.at)
     return watched
 
 
@@ -394,7 +394,7 @@ def test_signals_that_come_twice_or_late_change_nothing() -> None:
     whole = [said("start", SOON), said("beat", 2 * SOON), said("fail", 3 * SOON), said("beat", 4 * SOON)]
     once = after(*whole)
     for again in whole:
-        watched, event = told(once, again, None, NOON + 5 * SOON)
+        watched, event = on_signal(once, again, None, NOON + 5 * SOON)
         assert (watched, event) == (once, None), again
 
 
@@ -422,14 +422,14 @@ async def test_a_job_that_fails_without_a_word_does_not_keep_the_words_of_an_ear
 
 def test_one_that_falls_silent_after_a_failure_keeps_its_words_and_after_a_beat_it_does_not() -> None:
     every = timedelta(hours=1)
-    watched = Watched(name="backup", every=every, late_after=every, since=NOON, due_at=NOON)
+    watched = HeartbeatState(name="backup", every=every, late_after=every, since=NOON, due_at=NOON)
     heartbeat = with_heartbeats(backup=BACKUP).heartbeats["backup"]
     said = HeartbeatSignalled(signal="fail", beat_id="1", name="backup", at=NOON, text="disk full")
-    failed, event = told(watched, said, heartbeat, NOON)
+    failed, event = on_signal(watched, said, heartbeat, NOON)
     assert event is not None
     assert event.description == "disk full"
     silent, event = missed(failed, heartbeat, NOON + 5 * every)
     assert event.description is None  # as it was
-    beaten_again, _ = beaten(silent, NOON + 6 * every, "scripts", NOON + 6 * every)
+    beaten_again, _ = on_beat(silent, NOON + 6 * every, "scripts", NOON + 6 * every)
     _, event = missed(beaten_again, heartbeat, NOON + 9 * every)
     assert event.description == ""

@@ -23,7 +23,7 @@ from services.router.domain.model.compiled_bundle import compile_sized
 from services.router.domain.model.signals import DeliveryReported
 from services.router.duty import silence_store
 from services.router.loops import canary, heartbeats, retention
-from services.router.loops.fan_out import Spreading
+from services.router.loops.fan_out import FanOut
 from services.router.policy import store
 from shared.clock import utcnow
 from shared.database.pool import Database
@@ -214,7 +214,7 @@ async def fan_out(house: Api) -> None:
 
 
 async def spread(house: Api) -> None:
-    while await Spreading(house.desk.engine).spread_once() >= 0:
+    while await FanOut(house.desk.engine).fan_out_once() >= 0:
         pass
 
 
@@ -328,7 +328,9 @@ async def counts(house: Api) -> None:
 
 async def forgetting(house: Api) -> None:
     await house.desk.sql("UPDATE router.incident SET status = 'closed', closed_at = now() - interval '9 y'")
-    assert await retention.tidy_once(house.desk.engine.database, utcnow() + timedelta(days=3000)) > 0
+    assert (
+        await retention.delete_expired_once(house.desk.engine.database, utcnow() + timedelta(days=3000)) > 0
+    )
 
 
 PATHS: Final[list[tuple[Callable[[Api], Awaitable[None]], set[str]]]] = [

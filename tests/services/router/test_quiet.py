@@ -11,7 +11,7 @@ import pytest
 
 from services.router.duty import silence_store
 from services.router.loops import retention
-from services.router.loops.fan_out import Spreading
+from services.router.loops.fan_out import FanOut
 from shared.clock import utcnow
 from shared.events import ESCALATIONS, Announced
 from tests.domain.tale import bundle
@@ -82,7 +82,7 @@ async def test_what_opens_under_a_silence_pages_nobody_and_its_deletion_wakes_it
 async def test_a_silence_posted_now_quiets_what_is_open(served: Api, desk: Desk) -> None:
     await desk.take(event("a", service="checkout"), event("b", service="other"))
     made = await silence(served)
-    told = await Spreading(desk.engine).spread_once()
+    told = await FanOut(desk.engine).fan_out_once()
     assert told == 1
     await hand_on(desk)
     found = await by_key(desk)
@@ -336,9 +336,11 @@ async def test_nobody_hears_of_the_end_of_what_was_deleted_or_comes_again(served
 
 async def test_what_has_been_over_for_90_days_is_forgotten(served: Api, desk: Desk) -> None:
     made = await silence(served)
-    await retention.tidy_once(desk.database, utcnow() + timedelta(days=90))
+    await retention.delete_expired_once(desk.database, utcnow() + timedelta(days=90))
     assert await desk.count("silence") == 1
-    await retention.tidy_once(desk.database, datetime.fromisoformat(made["until"]) + timedelta(days=91))
+    await retention.delete_expired_once(
+        desk.database, datetime.fromisoformat(made["until"]) + timedelta(days=91)
+    )
     assert await desk.count("silence") == 0
 
 

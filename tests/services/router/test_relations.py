@@ -11,7 +11,7 @@ from services.router.batch.inbound import InboundSignal
 from services.router.domain.model.compiled_bundle import compile_sized
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor, RelatedMessage
-from services.router.loops.fan_out import STEP, Spreading
+from services.router.loops.fan_out import STEP, FanOut
 from services.router.policy import store
 from shared.events import INCIDENTS, RelatedChanged
 from tests.domain.tale import bundle
@@ -36,7 +36,7 @@ async def hand_on(desk: Desk) -> int:
     """Hand on what incidents told each other, as the log does, until all is said; how much it was."""
     said = 0
     while True:
-        while await Spreading(desk.engine).spread_once() >= 0:
+        while await FanOut(desk.engine).fan_out_once() >= 0:
             pass
         messages = await told(desk)
         if not messages:
@@ -129,7 +129,7 @@ async def test_over_a_thousand_members_hear_of_their_parents_end_step_by_step(de
     parent = (await by_key(desk))["a"]
     assert (parent.members, parent.members_open) == (1200, 1200)
     await act(desk, parent, "resolve")
-    assert await Spreading(desk.engine).spread_once() == STEP
+    assert await FanOut(desk.engine).fan_out_once() == STEP
     await hand_on(desk)
     assert {incident.status for incident in await desk.incidents()} == {"resolved"}
     assert await desk.count("spread") == 0

@@ -65,7 +65,7 @@ async def test_24_hours_of_200_events_a_second_squeezed_leave_flat_tables(desk: 
         await desk.sql(_INCIDENTS, at=today - timedelta(days=401), rows=EVENTS // 20)
         await desk.sql(_ENTRIES)
         sizes.append(await size(desk, *tables))
-        assert await retention.tidy_once(desk.database, today) == EVENTS + 9 * EVENTS // 20
+        assert await retention.delete_expired_once(desk.database, today) == EVENTS + 9 * EVENTS // 20
         assert [await desk.count(table) for table in tables] == [0, 0, 0]
         await vacuum(desk, *tables)
     assert EVENTS > 3 * BATCH
@@ -82,7 +82,7 @@ async def test_an_incident_that_is_open_stays_whatever_its_age(desk: Desk) -> No
         "UPDATE router.incident SET parent = (SELECT id FROM router.incident WHERE dedup_key = 'parent')"
         " WHERE dedup_key = 'open'"
     )
-    await retention.tidy_once(desk.database, utcnow())
+    await retention.delete_expired_once(desk.database, utcnow())
     assert [row.dedup_key for row in await desk.sql("SELECT dedup_key FROM router.incident ORDER BY 1")] == [
         "open",
         "parent",
@@ -95,9 +95,9 @@ async def test_what_reports_are_made_of_outlives_its_incident(desk: Desk) -> Non
     """Last year's report is still there when its incidents are not; in the end that goes, too."""
     await desk.sql(_INCIDENTS, at=utcnow() - timedelta(days=500), rows=3)
     await desk.sql(_OUTCOMES)
-    await retention.tidy_once(desk.database, utcnow())
+    await retention.delete_expired_once(desk.database, utcnow())
     assert (await desk.count("incident"), await desk.count("outcome")) == (0, 3)
-    await retention.tidy_once(desk.database, utcnow() + timedelta(days=601))
+    await retention.delete_expired_once(desk.database, utcnow() + timedelta(days=601))
     assert await desk.count("outcome") == 0
 
 
@@ -109,15 +109,15 @@ async def test_a_policy_stays_as_long_as_an_incident_names_it(desk: Desk) -> Non
     assert await desk.count("policy") == 3
     long_ago = "now() - interval '401 days'"
     await desk.sql(f"UPDATE router.policy SET loaded_at = {long_ago}")
-    await retention.tidy_once(desk.database, utcnow())
+    await retention.delete_expired_once(desk.database, utcnow())
     assert await desk.count("policy") == 3  # the last switch was a moment ago
     await desk.sql(f"UPDATE router.policy_in_force SET at = {long_ago}")
-    await retention.tidy_once(desk.database, utcnow())
+    await retention.delete_expired_once(desk.database, utcnow())
     assert await desk.count("policy") == 2  # in force, and followed by the incident
     await desk.sql(_CLOSED, at=utcnow(), key="follows")
-    await retention.tidy_once(desk.database, utcnow())
+    await retention.delete_expired_once(desk.database, utcnow())
     assert await desk.count("policy") == 2
-    await retention.tidy_once(desk.database, utcnow() + timedelta(days=401))
+    await retention.delete_expired_once(desk.database, utcnow() + timedelta(days=401))
     assert (await desk.count("policy"), await desk.count("incident")) == (1, 0)
 
 
@@ -140,8 +140,8 @@ async def test_one_replica_forgets_at_a_time(desk: Desk) -> None:
         await connection.exec_driver_sql(
             "SELECT pg_advisory_xact_lock(hashtextextended('retention router', 0))"
         )
-        assert await retention.tidy_once(desk.database, utcnow()) == 0
-    assert await retention.tidy_once(desk.database, utcnow()) == 5
+        assert await retention.delete_expired_once(desk.database, utcnow()) == 0
+    assert await retention.delete_expired_once(desk.database, utcnow()) == 5
 
 
 async def _tables(desk: Desk, schema: str) -> set[str]:
@@ -176,7 +176,7 @@ async def test_what_leads_to_a_forgotten_incident_says_that_it_is_no_longer_kept
     for key in ("parent", "member"):
         await desk.sql(_CLOSED, at=utcnow() - timedelta(days=399), key=key)
     await desk.sql(_CLOSED, at=utcnow() - timedelta(days=401), key="parent")
-    await retention.tidy_once(desk.database, utcnow())
+    await retention.delete_expired_once(desk.database, utcnow())
     assert [each.id for each in await desk.incidents()] == [member.id]
     for path in ("", "/timeline", "/explain", "/members"):
         answer = await served.get(f"/v1/incidents/{parent.id}{path}")

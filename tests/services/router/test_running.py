@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from services.router.app import build
 from services.router.batch.engine import Engine
 from services.router.loops.consumer import EVENTS, REPORTS, Consuming
-from services.router.loops.retention import tidy_once
+from services.router.loops.retention import delete_expired_once
 from services.router.loops.timers import Timers
 from services.router.settings import RouterSettings
 from services.router.tables import metadata
@@ -309,10 +309,10 @@ async def _paged(desk: Desk, name: str) -> bool:
 async def test_what_is_old_is_forgotten_and_what_is_young_is_kept(desk: Desk) -> None:
     await desk.take(event("unknown", action="resolve"), event())
     now = utcnow()
-    assert await tidy_once(desk.database, now) == 0
+    assert await delete_expired_once(desk.database, now) == 0
     await desk.sql("UPDATE router.orphan SET at = at - interval '8 days'")
     await desk.sql("UPDATE router.inbox SET at = at - interval '9 days'")
-    assert await tidy_once(desk.database, now) == 3
+    assert await delete_expired_once(desk.database, now) == 3
     assert await desk.count("incident") == 1
 
 

@@ -12,7 +12,7 @@ from services.router.domain.model.signals import ActionTaken
 def unless_it_may_climb(draft: Draft) -> str:
     """Only while somebody can be paged for it."""
     by = draft.incident.suppressed_by
-    return guards.unless_on_a_ladder(draft) or (f"{by} suppresses it: nobody would be paged" if by else "")
+    return guards.unless_it_has_levels(draft) or (f"{by} suppresses it: nobody would be paged" if by else "")
 
 
 def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
@@ -26,12 +26,12 @@ def escalate(draft: Draft, signal: ActionTaken) -> Refusal | None:
     draft.follow(signal.actor.user)
     draft.set(status="triggered", assignee="", duty=None)
     draft.touch()
-    draft.settle("handed up", draft.actor)
+    draft.cancel_pages("handed up", draft.actor)
     missing = f" ({wanted.because})" if wanted.because else ""
     cause = f"{guards.who(draft, signal)} handed it up{missing}" + guards.because(signal)
     values = {"because": wanted.because} if wanted.because else {}
     reason = Reason("rule 4: handed up by a person", values=values)
-    pauses.rouse(draft, "it was handed up")
+    pauses.clear_snooze(draft, "it was handed up")
     late_trigger.over(draft)
     if wanted.policy:
         chain.enter_other(draft, wanted.policy, cause=cause, reason=reason)

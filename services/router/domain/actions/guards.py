@@ -44,7 +44,7 @@ def unless_open(draft: Draft) -> str:
     return "" if draft.is_open else f"it is {draft.incident.status} already"
 
 
-def unless_on_a_ladder(draft: Draft) -> str:
+def unless_it_has_levels(draft: Draft) -> str:
     """Only while it is open and has levels of its own; a grouped incident is worked on at its parent."""
     incident = draft.incident
     if incident.is_open and incident.parent:

@@ -15,7 +15,7 @@ from services.router.domain.sla import by_person
 def unless_free(draft: Draft) -> str:
     """Only while no person has it; one that a machine acknowledged can still be taken."""
     taken = draft.incident.assignee
-    return guards.unless_on_a_ladder(draft) or (
+    return guards.unless_it_has_levels(draft) or (
         f"it is taken already, by {draft.directory.display(taken)}" if taken else ""
     )
 
@@ -23,7 +23,7 @@ def unless_free(draft: Draft) -> str:
 def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
     """Take the incident; in answer to a point's page or a request to join, only confirm it was seen."""
     incident = draft.incident
-    blocked = guards.unless_on_a_ladder(draft)
+    blocked = guards.unless_it_has_levels(draft)
     if blocked:
         return guards.conflict(f"{blocked}; there is nothing to take")
     page = next((each for each in incident.pages if each.page_id == signal.arguments.page), None)
@@ -43,7 +43,7 @@ def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
         ownership.take(draft, assignee, by=draft.actor)
         guards.remark(draft, signal)
     elif incident.status == "triggered":  # levels that are already paused are not paused for longer
-        ownership.rest(draft, draft.actor)
+        ownership.acknowledge_by_machine(draft, draft.actor)
         guards.remark(draft, signal)
     return None
 
@@ -89,7 +89,7 @@ def _join(draft: Draft, signal: ActionTaken) -> None:
 def unless_acknowledged(draft: Draft) -> str:
     """Only while a person or a machine has it."""
     untaken = "nobody has taken it" if draft.incident.status == "triggered" else ""
-    return guards.unless_on_a_ladder(draft) or untaken
+    return guards.unless_it_has_levels(draft) or untaken
 
 
 def unacknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:

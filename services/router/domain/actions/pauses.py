@@ -62,7 +62,7 @@ def unless_it_rests(draft: Draft) -> str:
     """Only while it is waiting or snoozed."""
     incident = draft.incident
     rests_now = incident.snooze is not None or incident.waiting is not None
-    return guards.unless_on_a_ladder(draft) or ("" if rests_now else "it neither waits nor is it snoozed")
+    return guards.unless_it_has_levels(draft) or ("" if rests_now else "it neither waits nor is it snoozed")
 
 
 def resume(draft: Draft, signal: ActionTaken) -> Refusal | None:

@@ -310,7 +310,7 @@ class Draft:
             self.asked.append(asked)
         return page
 
-    def tell(
+    def notify(
         self,
         recipient: Recipient,
         event: str,
@@ -381,7 +381,7 @@ class Draft:
             values={**values},
         )
 
-    def settle(self, why: CalledOff, by: str = "") -> None:
+    def cancel_pages(self, why: CalledOff, by: str = "") -> None:
         """Call off every page that earlier decisions asked for and that has not been started."""
         self.settled = Settled(why=why, by=by)
 

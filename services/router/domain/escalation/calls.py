@@ -25,7 +25,7 @@ def start(
         return
     draft.say("call", f"call {name} is started: {why}", reason)
     recipient = Recipient(kind="call", name=name)
-    draft.tell(recipient, "call", reason=why, until=until or draft.now + STARTS_WITHIN)
+    draft.notify(recipient, "call", reason=why, until=until or draft.now + STARTS_WITHIN)
 
 
 def reported(draft: Draft, report: DeliveryReport) -> None:

@@ -108,7 +108,7 @@ def time_out(draft: Draft) -> None:
     """Nobody took it within the level's time: one step, whose time counts from now (rule 2)."""
     chain = draft.incident.chain
     if chain.state == "resting":
-        _rest_is_over(draft)
+        _pause_is_over(draft)
         return
     if chain.state == "grace":
         cause, reason = grace.over(draft)
@@ -164,7 +164,7 @@ def _asks_the_next(draft: Draft) -> bool:
     return True
 
 
-def _rest_is_over(draft: Draft) -> None:
+def _pause_is_over(draft: Draft) -> None:
     """`solve_within` has passed, or a machine's acknowledge has run out (rule 3)."""
     chain, policy, assignee = draft.incident.chain, draft.policy, draft.incident.assignee
     if not assignee:
@@ -196,10 +196,10 @@ def join(draft: Draft, *, cause: str, reason: Reason) -> None:
     climb(draft, Place(chain.level + 1, chain.round), cause=cause, reason=reason, wraps=False, joins=True)
     draft.change("escalated")
     if not draft.incident.chain.calendar:  # held: it rests until that opens
-        rest(draft)
+        pause(draft)
 
 
-def rest(draft: Draft) -> None:
+def pause(draft: Draft) -> None:
     """Pause the levels because somebody has it; `solve_within` of the current place keeps counting.
 
     A machine's acknowledge pauses them for 30 minutes where the level names no time (rule 3). While the
@@ -213,11 +213,11 @@ def rest(draft: Draft) -> None:
     draft.set_chain(state="resting", due=due, unasked=chain.unasked and not taken, calendar="")
 
 
-def rest_on(draft: Draft, *, cause: str) -> None:
+def stay_paused(draft: Draft, *, cause: str) -> None:
     """Somebody has it, the standstill is over: levels stay paused, one that was to join joins (rule 3)."""
     incident, position = draft.incident, draft.incident.chain
     if not (incident.assignee and position.state == "resting" and position.calendar):
-        rest(draft)
+        pause(draft)
     elif not incident.stands_still:
         join(draft, cause=cause, reason=_opened(position))
 

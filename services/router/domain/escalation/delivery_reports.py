@@ -17,7 +17,7 @@ from shared.events import DeliveryReport
 FAILED_STEP_EVERY: Final = timedelta(minutes=1)  # at most one step a minute because pages reached nobody
 
 
-def take_in(draft: Draft, report: DeliveryReport) -> bool:
+def record(draft: Draft, report: DeliveryReport) -> bool:
     """Record the report; returns whether the chain moved. A report about an earlier step changes nothing."""
     if report.event == "call":
         calls.reported(draft, report)
@@ -88,7 +88,7 @@ def _has_a_newer(draft: Draft, page: OpenPage) -> bool:
 
 def go_on(draft: Draft, *, cause: str) -> None:
     """A taken incident stands still no longer: levels stay paused, whoever was missed meanwhile joins."""
-    chain.rest_on(draft, cause=cause)
+    chain.stay_paused(draft, cause=cause)
     if draft.incident.chain.state == "resting" and not draft.incident.chain.calendar and is_lost(draft):
         _move_on(draft)
 

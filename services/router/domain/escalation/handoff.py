@@ -95,7 +95,7 @@ def _hand_over(draft: Draft, duty: Duty, roster: Roster, found: OnCall) -> None:
         draft.change("paged")
     else:
         text = f"{turn.you} {assignee} took it and is off {turn.now}; {stays}."
-        draft.tell(incoming.recipient, "handoff", text=text, reason=incoming.why)
+        draft.notify(incoming.recipient, "handoff", text=text, reason=incoming.why)
         waits = f" ({still}: no page)" if still and schedule.handoff == "page" else ""
         draft.say("handoff", f"{over}: {who} is told{waits}; {stays}", _reason(schedule, duty, found))
     draft.follow(incoming.recipient.name)
@@ -106,7 +106,7 @@ def _hand_over(draft: Draft, duty: Duty, roster: Roster, found: OnCall) -> None:
         follows = f"{name} {turn.stands_in}" if turn.stands_in else follows
         text = f"{follows} and {heard}; it stays with you until somebody takes it over."
         outgoing = Recipient(kind="user", name=duty.user)
-        draft.tell(outgoing, "handoff", text=text, reason="it is assigned to you")
+        draft.notify(outgoing, "handoff", text=text, reason="it is assigned to you")
 
 
 SHIFT_ENDS: Final = Moment(

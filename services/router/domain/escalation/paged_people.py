@@ -39,7 +39,7 @@ def handed_elsewhere(draft: Draft) -> None:
     """
     looks = any(page.through == "point" and page.state == "sent" for page in draft.initial.pages)
     if draft.pages and draft.settled is None and not looks and _of(draft):
-        draft.settle("handed up", draft.actor)
+        draft.cancel_pages("handed up", draft.actor)
 
 
 def conclude(draft: Draft) -> None:
@@ -172,7 +172,7 @@ def _say_to(draft: Draft, recipient: Recipient, end: _End, since: int) -> None:
     """Tell one of them; one who also hears as a stakeholder hears it that way: at once, and why."""
     outside, told = recipient.kind == "customer", len(draft.notices)
     text, reason = ("", "") if outside else (end.text, _WHY)
-    draft.tell(recipient, end.event, text=text, reason=reason, stakeholder=outside, paged_since=since)
+    draft.notify(recipient, end.event, text=text, reason=reason, stakeholder=outside, paged_since=since)
     if outside or len(draft.notices) > told:
         return
     for number, notice in enumerate(draft.notices):

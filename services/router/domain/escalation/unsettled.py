@@ -197,7 +197,7 @@ def _hand_over(draft: Draft, asked: Asked, roster: Roster, found: OnCall) -> Non
     else:
         waits = f" ({still}: no page)" if still and roster.schedule.handoff == "page" else ""
         text = f"{turn.you} {_before(draft, asked, turn)}{_how_it_stands(draft, asked)}."
-        draft.tell(incoming.recipient, "handoff", text=text, reason=incoming.why)
+        draft.notify(incoming.recipient, "handoff", text=text, reason=incoming.why)
         said = f"{_change(draft, asked, incoming, turn)} is told{waits}"
         draft.say("handoff", said, _reason(asked, roster, found))
     draft.follow(incoming.recipient.name)

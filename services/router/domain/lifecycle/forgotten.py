@@ -27,7 +27,7 @@ def _ask(draft: Draft) -> None:
             "asked", f"untouched for {quiet}: {draft.directory.display(incident.assignee)} is asked", reason
         )
         text = f"You took it and nothing has happened for {quiet}. Are you still on it?"
-        draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
+        draft.notify(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
         return
     draft.set(status="triggered", assignee="", asked_at=None, touched_at=draft.now)
     cause = f"it was taken and then untouched for {quiet}"

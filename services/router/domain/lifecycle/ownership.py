@@ -23,9 +23,9 @@ def take(draft: Draft, user: str, *, by: str) -> None:
         "taken", f"taken by {draft.directory.display(user)}", Reason("rule 3: taking it rests the levels"), by
     )
     clocks.fulfil(draft, "acknowledge", person=person)
-    chain.rest(draft)
+    chain.pause(draft)
     handoff.begin(draft)
-    draft.settle("taken", user)
+    draft.cancel_pages("taken", user)
     draft.change("taken")
 
 
@@ -44,9 +44,9 @@ def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
     instead = f" instead of {display(had_it)}" if had_it else ""
     draft.say("taken", f"assigned to {display(name)}{instead}", reason, by)
     clocks.fulfil(draft, "acknowledge", person=person)
-    chain.rest(draft)
+    chain.pause(draft)
     handoff.begin(draft)
-    draft.settle("taken", name)
+    draft.cancel_pages("taken", name)
     draft.pages[:] = [page for page in draft.pages if page.through in LOOKING]  # asked in this very decision
     draft.change("taken")
     if f"user:{name}" != by and not draft.is_muted:
@@ -70,25 +70,25 @@ def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
     draft.say("given_back", cause, reason)
     draft.change("unacknowledged")
     if had_it in draft.live.spec.users and f"user:{had_it}" != draft.actor:
-        draft.tell(user(had_it), "inform", text=f"{cause}.", reason="it was assigned to you")
+        draft.notify(user(had_it), "inform", text=f"{cause}.", reason="it was assigned to you")
     if draft.stands_still:
         draft.set_chain(due=None, state="climbing")
         return
     chain.restart(draft, cause=cause, reason=reason)
 
 
-def rest(draft: Draft, by: str) -> None:
+def acknowledge_by_machine(draft: Draft, by: str) -> None:
     """A machine acknowledges: no assignee, and the levels pause for a while (rule 3)."""
     by_person.taken(draft, by=by)
     late_trigger.over(draft)
     draft.set(status="acknowledged", acknowledged=Acknowledged(draft.now, by_machine=True))
     draft.touch()
-    chain.rest(draft)
+    chain.pause(draft)
     due = draft.incident.chain.due
     until = f" until {due:%H:%M:%S} UTC" if due else ""
     draft.say("taken", f"acknowledged by a machine: the levels rest{until}", Reason("rule 3"), by)
     clocks.fulfil(draft, "acknowledge", person=False)
-    draft.settle("taken", by)
+    draft.cancel_pages("taken", by)
     draft.change("taken")
 
 
@@ -96,4 +96,4 @@ def tell_who_had_it(draft: Draft, name: str, text: str) -> None:
     """Tell whoever had it that others are asked now, unless they did it themselves or are asked again."""
     asked = any(page.recipient == user(name) for page in draft.pages)
     if name in draft.live.spec.users and f"user:{name}" != draft.actor and not asked:
-        draft.tell(user(name), "inform", text=text, reason="it was assigned to you")
+        draft.notify(user(name), "inform", text=text, reason="it was assigned to you")

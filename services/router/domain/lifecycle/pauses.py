@@ -47,7 +47,7 @@ def _stop(draft: Draft, why: Literal["snoozed", "waiting"]) -> None:
     """Stop the levels, and call off their pages that have not been sent."""
     draft.set_chain(due=None)
     if draft.incident.status == "triggered" and draft.incident.pages:
-        draft.settle(why, draft.actor)
+        draft.cancel_pages(why, draft.actor)
 
 
 def resume(draft: Draft, why: str) -> None:
@@ -60,9 +60,9 @@ def resume(draft: Draft, why: str) -> None:
     _go_on(draft, f"the waiting for {party} is over")
 
 
-def wake(draft: Draft, why: str) -> None:
+def end_snooze(draft: Draft, why: str) -> None:
     """The snooze is over: the level has its full time again."""
-    rouse(draft, why)
+    clear_snooze(draft, why)
     _go_on(draft, "the snooze is over")
 
 
@@ -77,14 +77,14 @@ def _go_on(draft: Draft, cause: str) -> None:
 def end(draft: Draft, why: str) -> None:
     """End waiting and snooze: a person says so, or the priority rose."""
     if draft.incident.waiting is not None:
-        rouse(draft, why)
+        clear_snooze(draft, why)
     elif draft.incident.snooze is not None:
-        wake(draft, why)
+        end_snooze(draft, why)
     if draft.incident.waiting is not None:
         resume(draft, why)
 
 
-def rouse(draft: Draft, why: str) -> None:
+def clear_snooze(draft: Draft, why: str) -> None:
     """End the snooze; the caller decides what the levels do now."""
     if draft.incident.snooze is not None:
         draft.set(snooze=None)
@@ -97,7 +97,7 @@ def _waiting_ends(draft: Draft) -> None:
 
 
 def _snooze_ends(draft: Draft) -> None:
-    wake(draft, "its time is over")
+    end_snooze(draft, "its time is over")
 
 
 WAITING_ENDS: Final = Moment(

@@ -89,7 +89,7 @@ def _routed_anew(draft: Draft, cause: str) -> None:
         page=not taken and not incident.stands_still,
     )
     if taken:
-        chain.rest(draft)
+        chain.pause(draft)
     elif not incident.stands_still:
         paged_people.handed_elsewhere(draft)
         draft.change("escalated")

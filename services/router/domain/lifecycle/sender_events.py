@@ -54,7 +54,7 @@ def acknowledge(draft: Draft, event: IncidentEvent) -> None:
     draft.actor = sender(event)
     draft.set(events=draft.incident.events + 1)
     if draft.incident.status == "triggered":
-        ownership.rest(draft, draft.actor)
+        ownership.acknowledge_by_machine(draft, draft.actor)
     else:
         draft.say("recorded", "acknowledged again by a machine: nothing changes")
     refresh(draft, event)

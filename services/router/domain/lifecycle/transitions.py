@@ -32,7 +32,7 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, p
         grace.tell_avoided(draft)
     clocks.resolved(draft, person=person)
     draft.set_chain(due=None, state="resting")
-    draft.settle("resolved", by)
+    draft.cancel_pages("resolved", by)
     draft.change("resolved")
     if held is not None:
         return  # nobody heard that it came back
@@ -41,7 +41,7 @@ def resolve(draft: Draft, *, by: str, text: str, source_time: datetime | None, p
             continue  # they hear of it with everybody else who was paged
         if name in draft.live.spec.users:
             told = draft.sentence("resolved")
-            draft.tell(user(name), "resolved", text=told, reason="you have it or follow it")
+            draft.notify(user(name), "resolved", text=told, reason="you have it or follow it")
 
 
 def close(draft: Draft, *, why: str, reason: Reason) -> None:

@@ -17,9 +17,9 @@ from services.router.domain.sla import clocks
 
 def check(draft: Draft) -> None:
     """End the suppression of an open incident if nothing suppresses it any more."""
-    quiet = suppression.find(draft)
-    if quiet is not None:
-        suppression.go_on(draft, quiet)
+    muting = suppression.find(draft)
+    if muting is not None:
+        suppression.go_on(draft, muting)
     elif _is_dropped(draft):
         _drop(draft)
     else:
@@ -63,7 +63,7 @@ def _end(draft: Draft) -> None:
         draft.change("opened")  # subscribers have heard nothing of it so far
     if incident.assignee in draft.live.spec.users and not draft.is_muted:
         text = f"{by} is over and it still stands: it is assigned to you."
-        draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
+        draft.notify(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
     go_on(draft, cause=f"{by} is over and it still stands")
 
 

@@ -93,7 +93,7 @@ def _tell(draft: Draft, rises: str) -> None:
         draft.change("paged")
     else:
         text = f"It grew worse: {rises}."
-        draft.tell(user(name), "inform", text=text, reason="it is assigned to you")
+        draft.notify(user(name), "inform", text=text, reason="it is assigned to you")
         draft.say("informed", f"{who}, who has it, hears that it grew worse: {rises}", reason)
 
 

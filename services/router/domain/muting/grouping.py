@@ -205,7 +205,7 @@ def merge(draft: Draft, into: str) -> Refusal | None:
     draft.touch()
     draft.set_chain(due=None, state="resting")
     if incident.is_open:  # those asked have already heard of the end of a resolved one
-        draft.settle("merged", draft.actor)
+        draft.cancel_pages("merged", draft.actor)
     draft.change("merged")
     return None
 

@@ -27,7 +27,7 @@ ASK_AGAIN: Final = timedelta(minutes=15)  # while a cause is open, in case its e
 _ZONE: Final = "UTC"  # for a window that names none
 
 
-class Quiet(msgspec.Struct, frozen=True):
+class Muting(msgspec.Struct, frozen=True):
     """What stops notifications: its name, when it ends or is checked again, and what happens then."""
 
     by: str
@@ -55,10 +55,10 @@ def at_opening(draft: Draft) -> None:
     if not draft.may_be_suppressed:
         return
     _tell_failures(draft)
-    quiet = find(draft)
-    if quiet is not None:
-        _set(draft, quiet)
-        _say(draft, quiet)
+    muting = find(draft)
+    if muting is not None:
+        _set(draft, muting)
+        _say(draft, muting)
 
 
 def at_reopening(draft: Draft) -> None:
@@ -69,32 +69,32 @@ def at_reopening(draft: Draft) -> None:
 
 def begin(draft: Draft) -> None:
     """Suppress an open incident from now on, if something says so."""
-    quiet = find(draft)
-    if quiet is None:
+    muting = find(draft)
+    if muting is None:
         return
-    _set(draft, quiet)
-    _say(draft, quiet)
+    _set(draft, muting)
+    _say(draft, muting)
     clocks.pause_or_go_on(draft)
     draft.set_chain(due=None)
     if draft.incident.pages:
-        draft.settle("suppressed")
+        draft.cancel_pages("suppressed")
     draft.change("suppressed")
 
 
-def go_on(draft: Draft, quiet: Quiet) -> None:
+def go_on(draft: Draft, muting: Muting) -> None:
     """It stays suppressed: by something else, or for longer or shorter than was known."""
     before = draft.incident.suppression
-    _set(draft, quiet)
-    if before is None or before.by != quiet.by or before.until > quiet.until:
-        _say(draft, quiet)
+    _set(draft, muting)
+    if before is None or before.by != muting.by or before.until > muting.until:
+        _say(draft, muting)
 
 
-def find(draft: Draft) -> Quiet | None:
+def find(draft: Draft) -> Muting | None:
     """What suppresses the incident as it is now; None when nothing does."""
     if not draft.may_be_suppressed:
         return None
     overlay = draft.context.overlay
-    by_person = _of_office(draft) if overlay.silences or overlay.maintenance else None
+    by_person = _of_overlay(draft) if overlay.silences or overlay.maintenance else None
     return by_person or _of_rules(draft)
 
 
@@ -159,28 +159,28 @@ def _others(draft: Draft, name: str) -> list[Cause]:
     ]
 
 
-def _set(draft: Draft, quiet: Quiet) -> None:
-    draft.set(suppression=Suppressed(quiet.by, quiet.until, quiet.then))
+def _set(draft: Draft, muting: Muting) -> None:
+    draft.set(suppression=Suppressed(muting.by, muting.until, muting.then))
 
 
-def _say(draft: Draft, quiet: Quiet) -> None:
-    draft.say("suppressed", f"nobody is notified: {quiet.says}", quiet.reason, LADDER)
+def _say(draft: Draft, muting: Muting) -> None:
+    draft.say("suppressed", f"nobody is notified: {muting.says}", muting.reason, LADDER)
 
 
-def _of_office(draft: Draft) -> Quiet | None:
+def _of_overlay(draft: Draft) -> Muting | None:
     now, overlay, looking = draft.now, draft.context.overlay, _Looking(draft)
     for silence in overlay.silences:
         if silence.starts <= now < silence.until and looking.finds(silence.condition):
             comment = f" ({silence.comment})" if silence.comment else ""
             says = f"silence of {silence.by}{comment}, until {_moment(silence.until)}"
             reason = looking.reason(f"silences {silence.id}", silence.condition)
-            return Quiet(of_silence(silence.id), silence.until, "page", says, reason)
+            return Muting(of_silence(silence.id), silence.until, "page", says, reason)
     for work in overlay.maintenance:
         until = _end_of(work, now)
         if until is not None and looking.finds(work.condition):
             says = f"maintenance {work.name} of {work.by}, until {_moment(until)}; then {_THEN[work.then]}"
             reason = looking.reason(f"maintenance {work.id}", work.condition)
-            return Quiet(of_maintenance(work.name), until, work.then, says, reason)
+            return Muting(of_maintenance(work.name), until, work.then, says, reason)
     return None
 
 
@@ -223,7 +223,7 @@ def _end_of(work: Maintenance, now: datetime) -> datetime | None:
     return work.until if work.starts <= now < work.until else None
 
 
-def _of_rules(draft: Draft) -> Quiet | None:
+def _of_rules(draft: Draft) -> Muting | None:
     for rule in draft.live.suppress.rules:
         spec, causes = rule.spec, draft.context.causes.get(rule.spec.name, ())
         timed = _in_window(spec, draft) if spec.window is not None else causes and _by_cause(causes, draft)
@@ -233,7 +233,9 @@ def _of_rules(draft: Draft) -> Quiet | None:
         if rule.condition is not None and rule.condition.evaluate(draft.activation) is not True:
             continue
         reason = rule.reason(draft.activation)
-        return Quiet(of_rule(rule.spec.name), until, rule.spec.then, f"rule {rule.spec.name}, {says}", reason)
+        return Muting(
+            of_rule(rule.spec.name), until, rule.spec.then, f"rule {rule.spec.name}, {says}", reason
+        )
     return None
 
 

@@ -96,7 +96,7 @@ def _inform(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
         text = "" if outside else f"Escalation point: {point.name}"
         why = found.why if outside else f"{found.why} (escalation point {point.name})"
         targets = () if outside else _targets(point)
-        draft.tell(found.recipient, "inform", text=text, reason=why, stakeholder=outside, targets=targets)
+        draft.notify(found.recipient, "inform", text=text, reason=why, stakeholder=outside, targets=targets)
     if resolved.found:
         names = ", ".join(draft.directory.shown(found.recipient) for found in resolved.found)
         draft.say("informed", f"point {point.name} informs {names}", reason)
@@ -116,7 +116,7 @@ def _escalate(draft: Draft, policy: EscalationPolicy, point: Point, do: Do, reas
     cause = f"escalation point {point.name} was reached" + (f" ({do.because})" if do.because else "")
     if draft.incident.status == "acknowledged":
         _take_away(draft, point)
-    pauses.rouse(draft, f"escalation point {point.name} was reached")
+    pauses.clear_snooze(draft, f"escalation point {point.name} was reached")
     if do.escalate.next:
         chain.hand_up(draft, cause=cause, reason=reason, holds=True)
     elif do.escalate.policy is not None:
@@ -129,9 +129,9 @@ def _take_away(draft: Draft, point: Point) -> None:
     """Others are asked to take it now: whoever had it hears so, and follows it."""
     had_it = draft.incident.assignee
     draft.set(status="triggered", assignee="")
-    draft.settle("handed up")
+    draft.cancel_pages("handed up")
     if had_it in draft.live.spec.users:
         draft.follow(had_it)
         text = f"Escalation point {point.name} handed it up: it is no longer assigned to you."
         recipient = Recipient(kind="user", name=had_it)
-        draft.tell(recipient, "inform", text=text, reason="it was assigned to you")
+        draft.notify(recipient, "inform", text=text, reason="it was assigned to you")

@@ -47,7 +47,7 @@ _SUBSCRIBERS_KEPT: Final = 200
 _SAID_KEPT: Final = 1024  # as long as a title
 
 
-def told(draft: Draft, message: RelatedChanged) -> None:
+def handle(draft: Draft, message: RelatedChanged) -> None:
     """Apply the message."""
     draft.told_by = message.incident_id
     take = _TAKE.get(message.relation)
@@ -103,7 +103,7 @@ def _tell_of_joins(draft: Draft, title: str) -> None:
     draft.set(group=replace(group, untold=0, told_at=draft.now))
     what = title if untold == 1 and title else grouping.count(untold)
     text = f"{what} joined what you have; {grouping.count(incident.members_open)} stand grouped under it."
-    draft.tell(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
+    draft.notify(user(incident.assignee), "inform", text=text, reason="it is assigned to you")
 
 
 def _joins_told_at(draft: Draft) -> datetime | None:

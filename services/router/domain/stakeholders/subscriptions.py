@@ -122,7 +122,7 @@ def _tell_by(draft: Draft, rule: Rule[Subscription], events: Sequence[str], reas
             targets = _targets(draft, event, inside=inside)
             if event in _CLOCK_EVENTS and not targets:
                 continue
-            draft.tell(
+            draft.notify(
                 found.recipient,
                 event,
                 text=_text(draft, event, inside=inside and not subscription.template),
@@ -207,7 +207,7 @@ def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
             text = _text(draft, event, inside=not outside)
             targets = _targets(draft, event, inside=not outside)
             if targets or event not in _CLOCK_EVENTS:
-                draft.tell(
+                draft.notify(
                     recipient,
                     event,
                     text=text,
@@ -224,7 +224,7 @@ def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
             for name in draft.incident.followers:
                 if name in draft.live.spec.users and f"user:{name}" != draft.actor:
                     text, why = _taken_over(draft, event, name) or (draft.update_text, "you follow it")
-                    draft.tell(user(name), event, text=text, reason=why)
+                    draft.notify(user(name), event, text=text, reason=why)
 
 
 def _taken_over(draft: Draft, event: str, name: str) -> tuple[str, str] | None:

@@ -122,7 +122,7 @@ def _reminded(draft: Draft, text: str) -> list[str]:
     found = [Recipient(kind="user", name=name) for name in names if name in known]
     why = "it is assigned to you" if incident.assignee else "you were asked to take it"
     for recipient in found:
-        draft.tell(recipient, "inform", text=text, reason=why)
+        draft.notify(recipient, "inform", text=text, reason=why)
     return [draft.directory.shown(recipient) for recipient in found]
 
 
@@ -132,5 +132,5 @@ def _level_above(draft: Draft, text: str, told: list[str]) -> list[str]:
     more = [each for each in found if each.recipient.kind != "customer"]
     more = [each for each in more if draft.directory.shown(each.recipient) not in told]
     for each in more:
-        draft.tell(each.recipient, "inform", text=text, reason=f"{each.why} (level above: {name})")
+        draft.notify(each.recipient, "inform", text=text, reason=f"{each.why} (level above: {name})")
     return [draft.directory.shown(each.recipient) for each in more]
