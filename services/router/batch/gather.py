@@ -1,4 +1,4 @@
-"""Gather: everything that a batch needs is loaded and locked here, each thing once; then it is decided.
+"""Gather: load and lock everything that a batch needs, each thing once, before it is decided.
 
 Every transaction of the router that waits for others takes its locks in this order, so that no two of them
 ever wait for each other. A path leaves out what it does not need; tests/services/router/test_lock_order.py
@@ -24,14 +24,14 @@ reads the list and watches every path.
     18  last_resort                         one row
     19  new rows                            incidents by key, and what goes with incidents locked or made
 
-What comes last are rows that nobody else knows of yet, or that belong to a locked incident. Two transactions
+Last come rows that nobody else knows of yet, or that belong to a locked incident. Two transactions
 that open the same key at once (two replicas around a change of partitions) meet in the unique index
 `incident_open_key`: the second one waits, fails with 23505, is tried again and then sees the first one's
 incident (`incident_store.is_race`). Rotations that turn out to be needed only when some are held already are
 locked in order as well, or not waited for (`rotation_store.lock`).
 
-What is only read may be a moment old: whom it concerns is told through the log. It is read once, before a
-group is asked for where one is, and the decisions see the same that the group was chosen by.
+What is only read may be a moment old: those concerned hear through the log. It is read once, before any group
+is looked up, so that decisions see the same values by which the group was chosen.
 """
 
 import uuid
@@ -64,9 +64,9 @@ log = telemetry.logger(__name__)
 
 @dataclass(slots=True)
 class Claim:
-    """Incidents whose time has come: at most so many, only `among` these ids where it names any.
+    """Incidents to claim because they are due: up to `most`, only those `among` these ids if it names any.
 
-    `claimed`: which they were. It is known as soon as they are locked, even where the batch fails then.
+    `claimed`: the ids, known as soon as they are locked, even if the batch fails afterwards.
     """
 
     most: int
@@ -83,7 +83,7 @@ async def for_signals(
     now: datetime,
     seen: Seen | None = None,
 ) -> UnitOfWork:
-    """What these signals need, loaded and locked. Repeats are left out, by their id.
+    """What these signals need, loaded and locked; repeats are left out by id.
 
     `seen`: what the transaction's first statement has locked already. Raises UnusablePolicyError when this
     release cannot use the policy in force.
@@ -114,7 +114,7 @@ async def for_signals(
 async def for_timers(
     connection: AsyncConnection, claim: Claim, *, policies: Policies, in_force: InForce, now: datetime
 ) -> UnitOfWork:
-    """What incidents need whose time has come: claimed, the highest priority first."""
+    """What due incidents need; claims them, highest priority first."""
     reading = await _Reading.begin(connection, policies, in_force, now)
     unit = reading.unit
     await incident_store.claim(connection, unit, claim.most, claim.among)
@@ -134,10 +134,10 @@ async def to_look_at(
     in_force: InForce,
     now: datetime,
 ) -> UnitOfWork:
-    """The same for whoever only looks: nothing is locked, nothing moved.
+    """The same for reading only: nothing is locked or moved.
 
-    A forecast's decisions about the incident, or a dry run's about new ones of these events, see what the
-    real ones see; groups that stand are left out. Raises UnusablePolicyError.
+    The decisions of a forecast about the incident, or of a dry run about these events, see what real ones
+    see, except existing groups. Raises UnusablePolicyError.
     """
     reading = await _Reading.begin(connection, policies, in_force, now)
     unit = reading.unit
@@ -157,7 +157,7 @@ async def named_customers(
     in_force: InForce,
     live: CompiledBundle,
 ) -> dict[str, KnownCustomer]:
-    """Those of the directory by what events call them; of those in the bundle nothing has to be looked up."""
+    """The directory's customers by the texts that events carry; the bundle's need no look-up."""
     if not in_force.customers:
         return {}
     unknown = [each for each in said if each and in_bundle(live, each) is None]
@@ -166,7 +166,7 @@ async def named_customers(
 
 @dataclass(slots=True)
 class _Reading:
-    """What is read and not locked, each thing once: a policy that does not need it costs no statement."""
+    """What is read without locks, each thing once; a policy that does not need it costs no statement."""
 
     connection: AsyncConnection
     policies: Policies
@@ -179,7 +179,7 @@ class _Reading:
     async def begin(
         cls, connection: AsyncConnection, policies: Policies, in_force: InForce, now: datetime
     ) -> "_Reading":
-        """The policy in force and its overlay, both remembered from one batch to the next."""
+        """Start with the policy in force and its overlay, both cached from batch to batch."""
         live = (await policies.get(connection, [in_force.hash]))[in_force.hash]
         if isinstance(live, Exception):
             raise UnusablePolicyError(f"policy {in_force.hash}: {live}") from live
@@ -188,7 +188,7 @@ class _Reading:
         return cls(connection, policies, in_force, unit)
 
     async def rest(self, *, ahead: bool = False) -> None:
-        """Everything that has not been read yet. `ahead`: suppose that senders will be heard all along."""
+        """Read everything else. `ahead`: assume that senders will be heard all along."""
         unit, live, connection = self.unit, self.unit.live, self.connection
         hashes = {incident.policy_hash for incident in unit.incidents.values()} - unit.bundles.keys()
         if hashes:
@@ -258,7 +258,7 @@ def _groups_of(events: Sequence[IncidentEvent], unit: UnitOfWork) -> Iterator[tu
 
 
 def _said_of_customers(unit: UnitOfWork) -> Iterator[str]:
-    """Every text by which these incidents and signals call a customer."""
+    """Every text by which these incidents and signals name a customer."""
     yield from filter(None, (incident.customer for incident in unit.incidents.values()))
     parked = [each.signal for signals in unit.parked.values() for each in signals]
     for signal in [*(each.signal for each in unit.signals), *parked]:
@@ -272,7 +272,7 @@ def _said_of_customers(unit: UnitOfWork) -> Iterator[str]:
 
 
 def _merged_into(signals: Sequence[InboundSignal]) -> Iterator[str]:
-    """The ids of the incidents into which others are to be merged."""
+    """The ids of incidents that others are to be merged into."""
     for each in signals:
         if isinstance(each.signal, ActionTaken) and each.signal.arguments.into:
             try:

@@ -119,5 +119,5 @@ def _wrong_address(signal: ActionTaken, made: Subscriber) -> Refusal | None:
 
 
 def _not_an_address(channel: str, address: str) -> str:
-    """What an address of this channel looks like; '' when this may be one, or names a secret."""
+    """What an address of this channel looks like; '' when this may be one. Secrets are the policy's alone."""
     return "an address" if is_secret(address) else expected(channel, address) or ""

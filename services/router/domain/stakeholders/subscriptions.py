@@ -141,7 +141,7 @@ def _tell_by(draft: Draft, rule: Rule[Subscription], events: Sequence[str], reas
 
 
 def _note(draft: Draft, subscription: Subscription) -> None:
-    """Remember that it was told, unless the subscription is not for ends."""
+    """Remember a subscription that heard of it, if it is one that hears ends, too."""
     name = _named(subscription)
     if name not in draft.incident.told:
         draft.set(told=(*draft.incident.told, name))
