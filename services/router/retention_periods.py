@@ -52,7 +52,7 @@ STAYS: Final[Mapping[str, str]] = {
     "sends": "one row",
     "policy_source": "the hash of each content that a file brought: an old file never undoes a newer policy",
 }
-"""Tables that need no end, each with what bounds it."""
+"""Tables without a limit, each with what bounds it."""
 
 
 def tables(keep: Keep) -> Sequence[RetentionRule]:

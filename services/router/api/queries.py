@@ -32,8 +32,8 @@ from shared.http.cursors import bad_cursor, cursor_of, moment_of, number_of, pla
 Sort: TypeAlias = Literal["newest", "pressing"]
 Condition: TypeAlias = ColumnElement[bool] | TextClause
 SCANNED: Final = 20_000
-"""Where no index helps, so many incidents are looked at for one page, and no more: a text that nobody has
-must not read years of history in one go."""
+"""The most incidents examined for one page where no index helps: a search without a match must not read years
+of history in one go."""
 _FOREVER: Final = "infinity"
 _OPEN: Final = frozenset({"triggered", "acknowledged"})
 _EQUAL: Final = ("integration", "dedup_key", "assignee", "customer", "service")

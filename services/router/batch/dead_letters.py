@@ -16,7 +16,7 @@ from shared.eventlog import Received, codec
 from shared.events import OWN_INTEGRATION, DeadLetter, IncidentEvent, Message
 
 Origin: TypeAlias = tuple[str, int, int]
-"""Where a record stood: topic, partition, offset."""
+"""A record's place: topic, partition, offset."""
 
 SERVICE: Final = "router"
 _LONGEST_KEY: Final = 1024  # bytes of a key that are shown

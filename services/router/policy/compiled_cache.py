@@ -61,7 +61,7 @@ class UnusablePolicyError(MismatchError):
 
 
 Compiled: TypeAlias = CompiledBundle | Exception
-"""Or why the policy cannot be used: incidents that started with it are stuck, the others are not."""
+"""A bundle, or why it cannot be used: incidents that started with it are stuck, others are not."""
 
 
 async def moment(connection: AsyncConnection) -> tuple[datetime, InForce | None]:
