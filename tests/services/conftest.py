@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ladder.processes import migrate_all
+from ladder.migrate import migrate_all
 from shared.database.pool import Database
 from shared.eventlog.postgres.log import PostgresEventLog
 from shared.eventlog.topics import ladder_topics
