@@ -84,10 +84,7 @@ def _conclude(draft: Draft, stages: plan.Stages = plan.AFTER_ANYTHING_ELSE) -> D
 def _run(stages: plan.Stages, draft: Draft) -> None:
     """Run each stage that applies, in order."""
     for stage in stages:
-        for fold, look, wanted in stage.tests:
-            if fold(look(draft)) is not wanted:
-                break
-        else:
+        if stage.applies(draft):
             stage.does(draft)
 
 
@@ -95,15 +92,13 @@ def _run_due(draft: Draft) -> bool:
     """Do what has fallen due; returns whether everything due was reached."""
     for due in plan.WHILE_OPEN if draft.is_open else plan.WHILE_RESOLVED:
         moment = due.moment
-        for fold, look, wanted in moment.tests:
-            if fold(look(draft)) is not wanted:
-                break
-        else:
-            at = draft.now if due.early else moment.at(draft)
-            if at is not None and at <= draft.now:
-                moment.act(draft)
-                if due.alone:
-                    return False
+        if not moment.applies(draft):
+            continue
+        at = draft.now if due.early else moment.at(draft)
+        if at is not None and at <= draft.now:
+            moment.act(draft)
+            if due.alone:
+                return False
     return True
 
 
@@ -111,13 +106,9 @@ def moments(draft: Draft) -> list[tuple[datetime, str]]:
     """Every moment at which something is to happen as things stand, with its name."""
     found = list[tuple[datetime, str]]()
     for moment in plan.OPEN_MOMENTS if draft.is_open else plan.RESOLVED_MOMENTS:
-        for fold, look, wanted in moment.tests:
-            if fold(look(draft)) is not wanted:
-                break
-        else:
-            at = moment.at(draft)
-            if at is not None:
-                found.append((at, moment.name))
+        at = moment.at(draft) if moment.applies(draft) else None
+        if at is not None:
+            found.append((at, moment.name))
     return found
 
 

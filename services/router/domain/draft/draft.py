@@ -137,7 +137,7 @@ class Draft:
         """Change fields of the incident."""
         before = self.incident
         self.incident = after = replace(before, **changes)
-        if after.chain.policy != before.chain.policy and after.chain.policy:
+        if "chain" in changes and after.chain.policy and after.chain.policy != before.chain.policy:
             self.policy = self.bundle.policies[after.chain.policy]
         if not STANDING.isdisjoint(changes):
             self._stand()

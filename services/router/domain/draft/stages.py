@@ -4,16 +4,14 @@ When a stage applies is given by names – dotted attributes of the draft – ra
 can be read as it stands, and a stage that has nothing to do costs no call.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from services.router.domain.draft.draft import Draft
 
 Facts: TypeAlias = tuple[str, ...]
-Test: TypeAlias = tuple[Callable[[Iterable[Any]], bool], Callable[[Draft], Iterable[Any]], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +21,20 @@ class Applies:
     when: Facts = ()
     any_of: Facts = ()
     unless: Facts = ()
-    tests: tuple[Test, ...] = field(init=False, repr=False)
+    applies: Callable[[Draft], bool] = field(
+        init=False, repr=False
+    )  # what it comes to is used as true or false
 
     def __post_init__(self) -> None:
-        said = ((all, self.when, True), (any, self.any_of, True), (any, self.unless, False))
-        tests = tuple((fold, _look(names), wanted) for fold, names, wanted in said if names)
-        object.__setattr__(self, "tests", tests)
+        if wrong := [name for name in self.facts if not all(part.isidentifier() for part in name.split("."))]:
+            raise ValueError(f"no names of a draft: {wrong}")
+        either = " or ".join(f"draft.{name}" for name in self.any_of)
+        terms = [f"draft.{name}" for name in self.when]
+        terms += [f"({either})"] if either else []
+        terms += [f"not draft.{name}" for name in self.unless]
+        # The names are those of the tables in this program; compiled, they cost a third of looking each up.
+        applies = eval(f"lambda draft: {' and '.join(terms) or True}")  # noqa: S307
+        object.__setattr__(self, "applies", applies)
 
     @property
     def facts(self) -> Facts:
@@ -41,11 +47,6 @@ class Applies:
         either = " or ".join(self.any_of)
         parts = [*self.when, *filter(None, [either]), *(f"not {name}" for name in self.unless)]
         return ", ".join(parts) or "always"
-
-
-def _look(names: Facts) -> Callable[[Draft], Iterable[Any]]:
-    """A getter for all of them at once; attrgetter on a single name would not return a tuple."""
-    return attrgetter(*names, names[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,8 @@ def _reminders(clock: Clock) -> list[float]:
 def unfired_shares(draft: Draft, clock: Clock) -> list[float]:
     """The shares of this clock at which something has yet to happen."""
     own = _reminders(clock) if clock.target == "update" else [] if clock.breached else [1.0]
+    if not clock.warn_at and clock.target not in draft.policy.shares_of:
+        return own
     warnings = [share for share in clock.warn_at if share not in clock.thresholds]
     points = _unfired(draft, clock.target) if clock.target in draft.policy.shares_of else ()
     return sorted({*own, *warnings, *(share for share, _ in points)})
