@@ -29,7 +29,7 @@
                     event is decided late, and never becomes a dead letter for it. Who brings it out again and
                     again stands aside for a while (`shared.errors.bisect.WHOEVER`).
 
-An exception inside the pure `decide` does not come here: it stays with its signal (POLICY.md, rule 18). A
+An exception inside the pure `decide` does not come here: it stays with its signal (docs/rules.md, rule 18). A
 group of exceptions is of the gravest kind in it.
 
 SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -1,4 +1,4 @@
-"""A sender's word for how bad it is, read alike in every format (WIRE-FORMATS.md, rules for all formats).
+"""A sender's word for how bad it is, read alike in every format.
 
 What is unknown or blank is an error, for the safe side is to page; what was sent is told.
 """

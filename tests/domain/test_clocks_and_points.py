@@ -1,4 +1,4 @@
-"""Clocks and the chain of authority (POLICY.md, rules 2, 8, 10)."""
+"""Clocks and the chain of authority (docs/rules.md, rules 2, 8, 10)."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""How what an event says becomes part of the record (POLICY.md, rules 14, 16, 17)."""
+"""How what an event says becomes part of the record (docs/rules.md, rules 14, 16, 17)."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Handing up, rounds, named levels, other policies (POLICY.md, rules 1, 3, 4, 5)."""
+"""Handing up, rounds, named levels, other policies (docs/rules.md, rules 1, 3, 4, 5)."""
 
 from tests.domain.tale import ladder, on_main, tale
 

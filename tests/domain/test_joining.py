@@ -1,4 +1,4 @@
-"""Taken and unsolved: others join, the assignee stays (POLICY.md, rules 1, 3)."""
+"""Taken and unsolved: others join, the assignee stays (docs/rules.md, rules 1, 3)."""
 
 from tests.domain.tale import ladder, on_main, tale
 

@@ -1,4 +1,4 @@
-"""The chain of competence (POLICY.md, rules 1, 2, 4, 5, 7)."""
+"""The chain of competence (docs/rules.md, rules 1, 2, 4, 5, 7)."""
 
 from datetime import timedelta
 

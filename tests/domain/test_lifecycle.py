@@ -1,4 +1,4 @@
-"""From triggered to closed (POLICY.md, rules 3, 6, 9, 13–17)."""
+"""From triggered to closed (docs/rules.md, rules 3, 6, 9, 13–17)."""
 
 from datetime import timedelta
 

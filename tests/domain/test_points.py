@@ -1,4 +1,4 @@
-"""Escalation points beside each other and beside the levels (POLICY.md, rules 2, 3, 10, 15)."""
+"""Escalation points beside each other and beside the levels (docs/rules.md, rules 2, 3, 10, 15)."""
 
 from tests.domain.tale import Tale, on_main, tale
 

@@ -1,4 +1,4 @@
-"""Promises that change, end, begin late or are found broken late (POLICY.md, rules 2, 8)."""
+"""Promises that change, end, begin late or are found broken late (docs/rules.md, rules 2, 8)."""
 
 import pytest
 

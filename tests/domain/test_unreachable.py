@@ -1,4 +1,4 @@
-"""Pages that reach nobody (POLICY.md, rule 7)."""
+"""Pages that reach nobody (docs/rules.md, rule 7)."""
 
 from datetime import timedelta
 

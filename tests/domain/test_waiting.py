@@ -1,4 +1,4 @@
-"""Waiting and resting: what stops the levels, and what sets them going again (POLICY.md, rules 3, 6, 9)."""
+"""Waiting and resting: what stops the levels, and what sets them going again (docs/rules.md, rules 3, 6, 9)."""
 
 from datetime import timedelta
 

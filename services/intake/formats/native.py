@@ -1,4 +1,4 @@
-"""Ladder's own format: one object, an array, or newline-delimited objects (WIRE-FORMATS.md, "native").
+"""Ladder's own format: one object, an array, or newline-delimited objects.
 
 A body that fits is decoded straight into structs. One that does not is read again, slowly, to repair its
 text or to name every fault in it.

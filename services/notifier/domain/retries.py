@@ -1,8 +1,7 @@
 """Should it be tried again? And when?
 
 Pages are retried at short intervals for an hour or until they must be acted on, whichever is later; calls to
-automation likewise, as long as they are of use; everything else at long ones, as Standard Webhooks suggests
-(WIRE-FORMATS, "Out: webhooks").
+automation likewise, as long as they are of use; everything else at long ones, as Standard Webhooks suggests.
 """
 
 from datetime import datetime, timedelta

@@ -1,7 +1,7 @@
 """A newer page replaces a pending older one for the same incident, person and contact, which is cancelled.
 
-After an outage of the receiver only the newest goes out (POLICY.md, rule 21). A page that only asks to look
-never replaces one that asks to take the incident: an answer to it would take nothing.
+After an outage of the receiver only the newest goes out (docs/rules.md, rule 21). A page that only asks to
+look never replaces one that asks to take the incident: an answer to it would take nothing.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Decide: the signals of a batch in order, each seeing what earlier ones decided.
 
-A decision that raises affects only its own signal (POLICY.md, rule 18, and `undecided`), never the rest of
-the batch.
+A decision that raises affects only its own signal (docs/rules.md, rule 18, and `undecided`), never the rest
+of the batch.
 """
 
 import asyncio

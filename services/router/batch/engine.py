@@ -110,8 +110,8 @@ class Engine:
         twice. A refused action of a person is raised, too.
 
         `apart`: a fault of Ladder's own has lasted for a while. The signal that brings it out is treated as
-        undecidable (POLICY.md, rule 18) – kept, tried again, reported to `last_resort` –, and the others do
-        not wait for it.
+        undecidable (docs/rules.md, rule 18) – kept, tried again, reported to `last_resort` –, and the others
+        do not wait for it.
         """
         return await bisect(signals, self._accept, self._refuse, WHOEVER if apart else REFUSED)
 
@@ -125,8 +125,8 @@ class Engine:
     async def fire(self, most: int = 500, *, apart: bool = False) -> int:
         """Fire the timers of up to `most` due incidents; returns how many there were.
 
-        An incident whose decision the database refuses is marked as stuck (POLICY.md, rule 18); with `apart`,
-        so is one whose step fails by a fault of Ladder's own.
+        An incident whose decision the database refuses is marked as stuck (docs/rules.md, rule 18); with
+        `apart`, so is one whose step fails by a fault of Ladder's own.
         """
         claim = Claim(most)
         try:

@@ -1,4 +1,4 @@
-"""What happens when Ladder cannot decide (POLICY.md, rule 18): simple steps that evaluate no policy.
+"""What happens when Ladder cannot decide (docs/rules.md, rule 18): simple steps that evaluate no policy.
 
 An incident whose decision failed is *stuck*: it is tried again with backoff, and `last_resort` hears of it.
 An event without an incident opens a *placeholder*: an incident without a policy, which is superseded by the

@@ -1,4 +1,4 @@
-"""Where each round robin stands, in the database: one row per level (POLICY.md, rule 19).
+"""Where each round robin stands, in the database: one row per level (docs/rules.md, rule 19).
 
 Positions are read when a batch begins, and locked only if it has moved them: after its decisions, before
 anything is written, sorted by policy and level. If another batch was faster, the decisions are made once more

@@ -1,4 +1,4 @@
-"""Signals on which deciding fails (POLICY.md, rule 18): parked, tried again, decided in the end.
+"""Signals on which deciding fails (docs/rules.md, rule 18): parked, tried again, decided in the end.
 
 An incident whose decision fails is stuck until a later try succeeds. An event without an incident opens a
 placeholder, and nothing overtakes it: it is tried first whenever something arrives for its key.

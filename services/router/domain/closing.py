@@ -1,4 +1,4 @@
-"""From resolved to closed: confirmed, refused, or taken as solved after a silence (POLICY.md, rule 15).
+"""From resolved to closed: confirmed, refused, or taken as solved after a silence (docs/rules.md, rule 15).
 
 Where the policy has a `close`, the customer is asked to confirm when the incident is resolved and once more
 halfway. Without one it closes once the same problem would open a new incident.

@@ -1,4 +1,4 @@
-"""Heartbeats: when one is late, and which event says so (POLICY.md, `heartbeats`).
+"""Heartbeats: when one is late, and which event says so (docs/policy.md, "Heartbeats").
 
 One beat is expected per `every`, counted from the last one, and is late `late_after` beyond that. When it is
 late its event is triggered like any other; the next beat resolves it. While it stays late the event is

@@ -1,4 +1,4 @@
-"""Where each round robin stands: a level's name and whom it asked last (POLICY.md, rule 19)."""
+"""Where each round robin stands: a level's name and whom it asked last (docs/rules.md, rule 19)."""
 
 from alembic import op
 

@@ -86,7 +86,7 @@ class Condition:
 class Activation:
     """What the expressions of one decision see, built once.
 
-    `values` maps the names of POLICY.md to values; what is missing or None is absent ('' or 0). The customer
+    `values` maps names (`cel/names.py`) to values; what is missing or None is absent ('' or 0). The customer
     is `customer.id`, `customer.name`, `customer.value`. Numbers in attributes, and `customer.value`, are
     seen as doubles. `open` says whether a calendar is open now, `on_call` who is on call ('' for nobody).
     What fails is put into `failures`, by its place, with the reason.
@@ -245,7 +245,7 @@ class Expressions:
 
 
 class Conditions:
-    """A section's conditions, compiled into one list expression (DESIGN.md §7: a tenth of the time)."""
+    """A section's conditions, compiled into one list expression: a tenth of the time."""
 
     def __init__(self, owner: Expressions, conditions: tuple[Condition, ...]) -> None:
         self._owner: Final = owner

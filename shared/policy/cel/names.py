@@ -1,4 +1,4 @@
-"""The names an expression may use, their types and what stands for absence (POLICY.md, "Expressions")."""
+"""Names an expression may use, their types, what stands for absence (docs/policy.md, "When: conditions")."""
 
 import re
 from collections.abc import Iterator, Mapping

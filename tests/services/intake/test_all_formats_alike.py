@@ -1,4 +1,4 @@
-"""What holds for every format (WIRE-FORMATS.md, "In: rules for all formats")."""
+"""What holds for every format."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""For one incident, person and contact a newer page stands for a pending older one (POLICY.md, rule 21)."""
+"""For one incident, person and contact a newer page stands for a pending older one (docs/rules.md, rule 21)."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Where a round robin stands, kept in PostgreSQL (POLICY.md, rule 19)."""
+"""Where a round robin stands, kept in PostgreSQL (docs/rules.md, rule 19)."""
 
 import asyncio
 from collections import Counter

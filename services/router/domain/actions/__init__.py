@@ -1,4 +1,4 @@
-"""What people can do to an incident, checked against role and state (POLICY.md, rules 3, 4, 13).
+"""What people can do to an incident, checked against role and state (docs/rules.md, rules 3, 4, 13).
 
 A refused action is a value, not an exception: it says why, and what is possible instead.
 """

@@ -1,4 +1,4 @@
-"""Deciding on an overrun or a conflict within one's authority (POLICY.md, rule 13: `decide`).
+"""Deciding on an overrun or a conflict within one's authority (docs/rules.md, rule 13: `decide`).
 
 `may_approve` lists what somebody may decide on, and up to which amount. Each name is a kind or an attribute
 that the kind declares; `amount_of` says what is at stake.

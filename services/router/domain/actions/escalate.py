@@ -1,4 +1,4 @@
-"""Escalating for expertise or authority (POLICY.md, rule 4)."""
+"""Escalating for expertise or authority (docs/rules.md, rule 4)."""
 
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft

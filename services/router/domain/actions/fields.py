@@ -1,4 +1,4 @@
-"""Correcting an incident by hand: set, reapply (POLICY.md, rules 13, 14 and 17)."""
+"""Correcting an incident by hand: set, reapply (docs/rules.md, rules 13, 14 and 17)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Notes, stakeholder updates and subscriptions to one incident (POLICY.md, rule 13)."""
+"""Notes, stakeholder updates and subscriptions to one incident (docs/rules.md, rule 13)."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Who has the incident: acknowledge, unacknowledge, assign (POLICY.md, rules 3 and 13)."""
+"""Who has the incident: acknowledge, unacknowledge, assign (docs/rules.md, rules 3 and 13)."""
 
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft

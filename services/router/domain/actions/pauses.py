@@ -1,4 +1,4 @@
-"""Pausing for a time: snooze, wait, resume (POLICY.md, rules 6 and 9)."""
+"""Pausing for a time: snooze, wait, resume (docs/rules.md, rules 6 and 9)."""
 
 from datetime import timedelta
 from typing import Final

@@ -1,4 +1,4 @@
-"""Resolve, confirm, refuse, close, reopen and merge (POLICY.md, rules 13 and 15)."""
+"""Resolve, confirm, refuse, close, reopen and merge (docs/rules.md, rules 13 and 15)."""
 
 from services.router.domain import closing
 from services.router.domain.actions import guards

@@ -1,7 +1,7 @@
 """Finding the customer that a text names: by id, then name or `match`, then mail domain; bundle first.
 
-Customers are live (POLICY.md, rule 17): every incident sees those of the policy in force and the directory as
-they are now. Texts are compared without regard to case.
+Customers are live (docs/rules.md, rule 17): every incident sees those of the policy in force and the
+directory as they are now. Texts are compared without regard to case.
 """
 
 from dataclasses import dataclass

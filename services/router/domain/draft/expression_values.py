@@ -1,4 +1,4 @@
-"""The names and values that a policy's expressions see of an incident (POLICY.md, "Expressions")."""
+"""Names and values that a policy's expressions see of an incident (docs/policy.md, "When: conditions")."""
 
 from typing import Any
 

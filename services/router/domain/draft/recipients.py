@@ -1,4 +1,4 @@
-"""Whom a target means now: people, rooms and addresses, each with the reason (POLICY.md, "Targets").
+"""Whom a target means now: people, rooms, addresses, each with the reason (docs/policy.md, "Who: targets").
 
 A target that resolves to nobody says why; nothing is dropped silently.
 """

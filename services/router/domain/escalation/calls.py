@@ -1,4 +1,4 @@
-"""Automation that a policy starts: `calls.NAME`, a signed webhook of type `call` (POLICY.md, `calls`)."""
+"""Automation a policy starts: `calls.NAME`, a signed webhook of type `call` (docs/policy.md, `calls`)."""
 
 from datetime import datetime, timedelta
 from typing import Final

@@ -1,4 +1,4 @@
-"""The chain of competence: which level is asked now, and what comes next (POLICY.md, rules 1–5, 7).
+"""The chain of competence: which level is asked now, and what comes next (docs/rules.md, rules 1–5, 7).
 
 A level that resolves to nobody is passed at once. After the last level of the last round comes `finally`,
 which repeats until somebody takes the incident; when it names nobody, `last_resort` is paged. A level, or

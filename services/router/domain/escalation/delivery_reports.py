@@ -1,4 +1,4 @@
-"""The notifier's reports about pages, and the step that a failure may call for (POLICY.md, rule 7)."""
+"""The notifier's reports about pages, and the step that a failure may call for (docs/rules.md, rule 7)."""
 
 from datetime import timedelta
 from operator import attrgetter

@@ -1,4 +1,4 @@
-"""Handoff: when the shift of the assignee ends, the next person on call hears of it (POLICY.md, rule 20).
+"""Handoff: when the shift of the assignee ends, the next person on call hears of it (docs/rules.md, rule 20).
 
 It follows the schedule through which the assignee was asked; if none named them, one that the levels name and
 on which they are on call then. It is checked whenever a timer fires and when the shift was to end, so that

@@ -1,4 +1,4 @@
-"""Levels, or `finally`, that wait for a calendar: `hold_until` (POLICY.md, "One complete example")."""
+"""Levels, or `finally`, that wait for a calendar: `hold_until` (docs/policy.md, "Whom a level pages")."""
 
 from datetime import datetime
 

@@ -1,7 +1,7 @@
 """What comes next on a policy's levels, as a value: who is asked, from when, and why others are not.
 
-This is the only walk over the levels (POLICY.md, rules 1 and 5): the chain takes the step found here, a page
-says what follows it, a reminder goes to the level above.
+This is the only walk over the levels (docs/rules.md, rules 1 and 5): the chain takes the step found here, a
+page says what follows it, a reminder goes to the level above.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Everybody paged since the incident opened, and how they hear of its end (POLICY.md, rule 21).
+"""Everybody paged since the incident opened, and how they hear of its end (docs/rules.md, rule 21).
 
 Kept apart from `pages`, which is what can still be answered. When it is taken, or others are asked instead,
 those paged hear once that nothing is asked of them any more; when it is resolved, dropped or merged,

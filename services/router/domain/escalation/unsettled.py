@@ -1,4 +1,4 @@
-"""When a shift ends in which somebody was asked and nothing is settled yet (POLICY.md, rule 20).
+"""When a shift ends in which somebody was asked and nothing is settled yet (docs/rules.md, rule 20).
 
 Every schedule through which a level, `finally` or a point asked somebody is kept until the incident is taken,
 the point's page is seen, or it goes elsewhere. When the person on call changes, for whatever reason, the next

@@ -1,4 +1,4 @@
-"""Customer, tier, priority and SLA of an incident (POLICY.md, rules 8 and 14)."""
+"""Customer, tier, priority and SLA of an incident (docs/rules.md, rules 8 and 14)."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Merging an event's fields into the incident, within bounds (POLICY.md, rules 14, 16, 17)."""
+"""Merging an event's fields into the incident, within bounds (docs/rules.md, rules 14, 16, 17)."""
 
 from collections.abc import Mapping
 from typing import Any, Final

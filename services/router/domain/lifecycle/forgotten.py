@@ -1,4 +1,4 @@
-"""Taken, then untouched: the assignee is asked, later the level is paged again (POLICY.md, rule 6)."""
+"""Taken, then untouched: the assignee is asked, later the level is paged again (docs/rules.md, rule 6)."""
 
 from datetime import datetime
 from typing import Final

@@ -1,4 +1,4 @@
-"""A trigger whose sender dates it before the last resolve of its key (POLICY.md, rule 16).
+"""A trigger whose sender dates it before the last resolve of its key (docs/rules.md, rule 16).
 
 It may be the late twin from a highly available pair, or come from a sender that keeps its first time: nobody
 is paged for two minutes, within which a resolve ends it. Otherwise it pages. No trigger is ignored for its

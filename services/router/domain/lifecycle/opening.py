@@ -1,4 +1,4 @@
-"""Opening an incident: its first state, and what is decided about it first (POLICY.md, rules 1, 8, 15)."""
+"""Opening an incident: its first state, and what is decided first (docs/rules.md, rules 1, 8, 15)."""
 
 from datetime import datetime
 

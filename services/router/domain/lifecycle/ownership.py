@@ -1,4 +1,4 @@
-"""Ownership: taken, assigned, given back, acknowledged by a machine (POLICY.md, rules 3 and 13)."""
+"""Ownership: taken, assigned, given back, acknowledged by a machine (docs/rules.md, rules 3 and 13)."""
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.names import user

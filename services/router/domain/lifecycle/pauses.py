@@ -1,4 +1,4 @@
-"""Waiting and snooze: the levels stand still although nothing is solved (POLICY.md, rule 9).
+"""Waiting and snooze: the levels stand still although nothing is solved (docs/rules.md, rule 9).
 
 Both need an end (rule 6). Snooze stops levels, never clocks; waiting stops levels, and the clocks whose SLA
 says so. A rise in priority ends both.

@@ -1,4 +1,4 @@
-"""Moving an incident to the policy in force because a person says so (POLICY.md, rule 17).
+"""Moving an incident to the policy in force because a person says so (docs/rules.md, rule 17).
 
 It stays on its level if the new policy has one of that name; otherwise it is routed again.
 """

@@ -1,4 +1,4 @@
-"""Reopening: by its key, by a person, by a customer who refused (POLICY.md, rule 15)."""
+"""Reopening: by its key, by a person, by a customer who refused (docs/rules.md, rule 15)."""
 
 from msgspec.structs import replace
 

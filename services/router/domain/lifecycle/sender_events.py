@@ -1,4 +1,4 @@
-"""What its sender's events do to an existing incident (POLICY.md, rules 3, 9, 14, 16)."""
+"""What its sender's events do to an existing incident (docs/rules.md, rules 3, 9, 14, 16)."""
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.names import sender

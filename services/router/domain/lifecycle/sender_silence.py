@@ -1,4 +1,4 @@
-"""When its sender goes quiet: the incident is resolved, or somebody is asked about it (POLICY.md, rule 22).
+"""When its sender goes quiet: the incident is resolved, or somebody is asked (docs/rules.md, rule 22).
 
 The rule is the integration's in the policy in force. The time counts from the key's last event, and again
 from the end of whatever kept the incident still or closed; only while Ladder can hear senders. Where nothing

@@ -1,4 +1,4 @@
-"""When a decision fails: it is tried again after a while (POLICY.md, rule 18)."""
+"""When a decision fails: it is tried again after a while (docs/rules.md, rule 18)."""
 
 from operator import attrgetter
 from typing import Final

@@ -1,4 +1,4 @@
-"""Resolving and closing: the status, and what ends with it (POLICY.md, rules 6, 8, 15, 21)."""
+"""Resolving and closing: the status, and what ends with it (docs/rules.md, rules 6, 8, 15, 21)."""
 
 from datetime import datetime
 

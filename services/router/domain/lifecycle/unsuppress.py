@@ -1,4 +1,4 @@
-"""The end of a suppression: what is still open is paged or dropped (POLICY.md, rule 11)."""
+"""The end of a suppression: what is still open is paged or dropped (docs/rules.md, rule 11)."""
 
 from operator import attrgetter
 from typing import Final

@@ -1,4 +1,4 @@
-"""An incident that gets worse is news for its assignee (POLICY.md, rule 14).
+"""An incident that gets worse is news for its assignee (docs/rules.md, rule 14).
 
 Priority, severity or kind: each rise is told once, loudly if it made the incident loud. A severity or kind
 that goes back and forth is news only when it is worse than ever since the incident opened. It pages nobody

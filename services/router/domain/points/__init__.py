@@ -1,1 +1,1 @@
-"""Escalation points: conditions and shares of a clock, and what they trigger (POLICY.md, rule 10)."""
+"""Escalation points: conditions and shares of a clock, and what they trigger (docs/rules.md, rule 10)."""

@@ -1,4 +1,4 @@
-"""Whether a person or a machine acted: SLAs and reports tell them apart (POLICY.md, rule 8).
+"""Whether a person or a machine acted: SLAs and reports tell them apart (docs/rules.md, rule 8).
 
 A machine is anything that acts for nobody: a sender, an API key without `acts_as`, an escalation point.
 """

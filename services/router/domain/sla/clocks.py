@@ -1,4 +1,4 @@
-"""The incident's clocks: started, paused, fulfilled, warned of, broken (POLICY.md, rule 8).
+"""The incident's clocks: started, paused, fulfilled, warned of, broken (docs/rules.md, rule 8).
 
 Each of these is reported once and by one word: activate, pause, resume, fulfil, warn, breach. The same word
 stands in the timeline, in the message (`clock_events`) and in the metric.

@@ -1,4 +1,4 @@
-"""Subscribers and followers: who hears of a change without having to act (POLICY.md, `subscriptions`).
+"""Subscribers and followers: who hears of a change without having to act (docs/policy.md, `subscriptions`).
 
 Whoever heard of an incident through a subscription also hears that it ended or came back, even if the
 subscription's condition no longer holds or a silence has begun since.

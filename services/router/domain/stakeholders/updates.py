@@ -1,4 +1,4 @@
-"""What stakeholders are owed: a first answer to the customer, and regular news (POLICY.md, rule 8).
+"""What stakeholders are owed: a first answer to the customer, and regular news (docs/rules.md, rule 8).
 
 The customer is answered by the first update that goes out to them, or by hearing that it is resolved. Every
 update, whoever gets it, begins the next period of `update`. A period that passes in silence reminds the
