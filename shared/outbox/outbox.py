@@ -9,10 +9,11 @@ relays that published at once would repeat records, never overtake one by a late
 What the log will never take is set aside in `outbox_refused`, and an incident of Ladder's own tells of it.
 """
 
+import os
 import uuid
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,9 +24,20 @@ from shared.eventlog.placement import check_size
 from shared.events import LARGEST_RECORD
 from shared.outbox.memory import BEFORE, Row, Written
 
-PROCESS: Final = (
-    uuid.uuid4().hex
-)  # said with what this process hands over itself: only others are woken by it
+_process = uuid.uuid4().hex
+
+
+def process() -> str:
+    """Said with what this process hands over itself, so that only others are woken by it."""
+    return _process
+
+
+def _draw_anew() -> None:
+    global _process  # noqa: PLW0603 - a forked process is another one
+    _process = uuid.uuid4().hex
+
+
+os.register_at_fork(after_in_child=_draw_anew)
 
 
 def ddl(schema: str) -> str:
@@ -72,8 +84,8 @@ def written(row: Any, records: Sequence[Record]) -> Written:
     return Written(rows, frozenset(row.before) if len(row.before) < BEFORE else None)
 
 
-def columns(schema: str, records: Sequence[Record], *, writer: str = PROCESS) -> dict[str, Any]:
-    """What `insertion` and `outcome` are given. `writer`: this process, where it hands over what it writes.
+def columns(schema: str, records: Sequence[Record], *, writer: str | None = None) -> dict[str, Any]:
+    """What `insertion` and `outcome` are given. `writer`: None: this process, which hands it over.
 
     Raises RecordTooLargeError for a record that the log would refuse: it must not get behind the commit,
     where whoever asked for it is gone.
@@ -86,7 +98,7 @@ def columns(schema: str, records: Sequence[Record], *, writer: str = PROCESS) ->
         "values": [record.value for record in records],
         "headers": [pack(record.headers) for record in records],
         "channel": channel_of(schema),
-        "writer": writer,
+        "writer": process() if writer is None else writer,
     }
 
 

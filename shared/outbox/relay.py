@@ -27,7 +27,7 @@ from shared.loops.repeat import for_ever
 from shared.outbox import refused
 from shared.outbox.lease import FREED, STANDS, Lease
 from shared.outbox.memory import BATCH, BATCH_BYTES, Memory, Row, Written
-from shared.outbox.outbox import PROCESS, channel_of
+from shared.outbox.outbox import channel_of, process
 from shared.outbox.watch import Watch
 
 _CALL_SECONDS: Final = 3.0
@@ -139,7 +139,7 @@ class Relay:
                 await self._deleted()
         except _DeposedError:
             self._lease.lost()
-            self._memory.forget()
+            self._leave_deletions()
             return 0
         return count
 
@@ -259,7 +259,7 @@ class Relay:
 
     def _hears(self, payload: str) -> None:
         """One that stands by has nothing to do with what is written, only with a lease that is free."""
-        if payload == PROCESS:
+        if payload == process():
             return  # it is handed over
         self._memory.incomplete = True
         if self.leading or payload == FREED:

@@ -20,7 +20,7 @@ from services.router.batch import incident_store, last_resort, rotation_store, s
 from services.router.batch.apply import BatchResult
 from services.router.batch.deciding import Decide, SignalResult
 from services.router.batch.expression_failures import ExpressionFailures
-from services.router.batch.first_look import FirstLook, NowGroupsError
+from services.router.batch.first_look import FirstLook, InTurnError
 from services.router.batch.gather import Claim
 from services.router.batch.handle import handle, handle_due, mark_stuck
 from services.router.batch.inbound import InboundSignal, refused, telling_of
@@ -306,8 +306,8 @@ def _conflict(err: BaseException) -> str | None:
     """If two transactions met and this one lost, one word for it: trying again will do."""
     if incident_store.is_race(err):
         return "race"
-    if isinstance(err, NowGroupsError):
-        return "policy"
+    if isinstance(err, InTurnError):
+        return err.reason
     gave_way = isinstance(err, rotation_store.OutOfOrderError) or sqlstate(err) in _CONFLICTS
     return "deadlock" if gave_way else None
 

@@ -1,7 +1,9 @@
 """The first look of a batch: its time, the policy in force, which signals are new, and their incidents.
 
 It is one statement if, judging by the previous batch, the policy does not group incidents: groups are locked
-between the inbox and the incidents, and the policy says which.
+between the inbox and the incidents, and the policy says which. The statement sees one moment, the one before
+it waited: if somebody was just deciding a part of the batch, what they opened is not in it. Then, and if the
+policy groups by now, the transaction is taken back and begins anew, statement by statement.
 """
 
 from collections.abc import Sequence
@@ -19,8 +21,12 @@ from services.router.tables import SCHEMA
 from shared.outbox import processed_messages
 
 
-class NowGroupsError(Exception):
-    """The new policy in force groups incidents: what was locked at once has to be locked in turn."""
+class InTurnError(Exception):
+    """What was looked at at once has to be looked at in turn; `reason` is the retry's metric label."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +45,17 @@ class FirstLook:
         self._signals = signals
         self._policies = policies
         self.seen: Seen | None = None
+        self._looked = False
 
     async def begin(self, connection: AsyncConnection) -> tuple[datetime, InForce | None]:
-        """The transaction's time and the policy in force, and the rest if no groups are needed."""
+        """The transaction's time and the policy in force; the rest, too, if no groups are needed.
+
+        A second time it is looked at in turn, whatever the first one failed by.
+        """
         self.seen = None
-        if self._policies.groups:
+        if self._policies.groups or self._looked:
             return await moment(connection)
+        self._looked = True
         row = (await connection.execute(_LOOK, _columns(self._signals))).one()
         remembered = zip(row.integrations, row.dedup_keys, row.occurred, strict=True)
         self.seen = Seen(frozenset(row.fresh), row.states, list(remembered))

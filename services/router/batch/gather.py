@@ -44,7 +44,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router import metrics
 from services.router.batch import heard_since, incident_store, relation_store, rotation_store
-from services.router.batch.first_look import NowGroupsError, Seen
+from services.router.batch.first_look import InTurnError, Seen
 from services.router.batch.inbound import InboundSignal, own_event
 from services.router.batch.unit_of_work import UnitOfWork
 from services.router.domain.draft.customers import in_bundle
@@ -94,7 +94,9 @@ async def for_signals(
     policies.groups = bool(unit.live.grouping.rules)
     if seen is not None:
         if policies.groups:
-            raise NowGroupsError
+            raise InTurnError("policy")
+        if len(seen.fresh) < len({each.id for each in signals if each.id}):
+            raise InTurnError("repeat")
         unit.signals = _first_time(signals, set(seen.fresh))
         await incident_store.load(connection, unit, seen.states, seen.resolves)
         if unit.signals:

@@ -207,6 +207,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 async with asyncio.timeout(_START_SECONDS):
                     await consumer.start()
+                    assert hasattr(consumer._fetcher, "_prefetch_backoff")  # noqa: SLF001
                     consumer._fetcher._prefetch_backoff = _DRAINED_WITHIN  # noqa: SLF001 - no option of it
                     await self._require_topics(consumer)
                 consumer.subscribe(self._topics, listener=self)

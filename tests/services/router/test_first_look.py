@@ -1,9 +1,13 @@
 """A batch of events is two statements: what it needs, and what it decided."""
 
+import asyncio
+
+from services.router.policy.compiled_cache import moment, required
 from tests.domain.tale import bundle
-from tests.services.router.desk import Desk, event
+from tests.services.router.desk import Desk, event, inbound
 from tests.services.router.test_lock_order import order_of, watching
 from tests.services.router.test_relations import GROUPING
+from tests.waiting import until
 
 
 async def test_a_batch_of_events_is_two_statements(desk: Desk) -> None:
@@ -32,3 +36,21 @@ async def test_a_policy_that_begins_to_group_does_so_with_its_first_batch(desk: 
     await desk.take(event("b", service="checkout"), event("c", service="checkout"))
     one, two, three = await desk.incidents()
     assert (one.parent, two.parent, three.parent) == ("", "", two.id)
+
+
+async def test_what_another_router_is_just_opening_is_seen_by_whoever_waited_for_it(desk: Desk) -> None:
+    """A partition changes hands in the middle of a batch: the resolve that the next owner read with it counts."""
+    opens, resolves = event("a"), event("a", "resolve")
+    async with desk.database.transaction() as connection:
+        now, in_force = await moment(connection)
+        await desk.engine.within([inbound(opens)], connection, now, required(in_force))
+        taking = asyncio.create_task(desk.take(opens, resolves))
+        await until(lambda: _somebody_waits(desk))
+    results = await taking
+    assert [result.repeated for result in results] == [True, False]
+    assert [incident.status for incident in await desk.incidents()] == ["resolved"]
+
+
+async def _somebody_waits(desk: Desk) -> bool:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await desk.sql(waiting))
