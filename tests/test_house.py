@@ -1,5 +1,6 @@
-"""What the folders promise: every one has its place in an import contract (pyproject.toml)."""
+"""What the folders promise: a sentence about each, and its place in an import contract (pyproject.toml)."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -16,6 +17,12 @@ def test_every_folder_stands_in_an_import_contract() -> None:
     assert not sorted(set(_folders()) - named), "give it a layer among its neighbours"
 
 
+def test_every_package_says_what_it_is_about() -> None:
+    inits = [init for room in ("services", "shared", "ladder") for init in _files(room, "__init__.py")]
+    silent = [str(init.parent) for init in inits if not ast.get_docstring(ast.parse(init.read_text()))]
+    assert not silent, "its __init__.py wants a sentence"
+
+
 def test_the_map_names_files_that_are_there_and_the_readme_says_the_same() -> None:
     text, readme = ((_PROJECT / name).read_text() for name in ("docs/architecture.md", "README.md"))
     named = set(re.findall(r"`((?:services|shared|ladder|tests|\.ci)/[\w./-]+)`", text + readme))
@@ -30,8 +37,8 @@ def test_the_map_names_files_that_are_there_and_the_readme_says_the_same() -> No
         assert rows.get(subject, row) == row.replace("docs/", ""), subject
 
 
-def _files(room: str) -> Iterator[Path]:
-    return (_PROJECT / room).rglob("*.py")
+def _files(room: str, name: str = "*.py") -> Iterator[Path]:
+    return (_PROJECT / room).rglob(name)
 
 
 def _folders() -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""What the columns of a recorded log mean: one YAML file a source."""
