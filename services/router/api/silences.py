@@ -58,7 +58,7 @@ def silences(engine: Engine, access: Access) -> APIRouter:
         response_class=Response,
         status_code=201,
         responses=answers(
-            SilenceItem, "It is in force; ladders under way stop within a moment.", _BROKEN, status=201
+            SilenceItem, "It is in force; levels under way stop within a moment.", _BROKEN, status=201
         ),
     )
     async def create(
