@@ -74,7 +74,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """From now on no page of this incident that has not started may start."""
 
-    why: str  # taken | resolved | waiting | snoozed | closed | …
+    why: str  # taken | resolved | …: `CalledOff` in services/router/domain/model/vocabulary.py
     by: str = ""
     told: bool = False  # whoever was paged hears of it by the notices of the same message
 

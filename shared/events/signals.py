@@ -119,9 +119,7 @@ class RelatedChanged(Message, frozen=True, kw_only=True, omit_defaults=True):
     message_id: str
     to: str  # the id of the incident that is told
     incident_id: str  # the one that tells
-    relation: (
-        str  # joined | left | changed | ended | cause_ended | merged | …: services/router/domain says which
-    )
+    relation: str  # joined | left | changed | …: `Relation` in services/router/domain/model/vocabulary.py
     at: datetime
     title: str = ""
     priority: int = 0

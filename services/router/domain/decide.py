@@ -1,7 +1,7 @@
 """The decision: one incident, one signal, one time → the new state, the reasons, what to publish.
 
 Pure: no I/O, no clock, no randomness. The same arguments give the same decision, byte for byte; `explain`,
-`simulate` and replay rely on it. The stages, and why each stands where it does, are the tables in `plan`.
+dry runs and replay rely on it. The stages, and why each stands where it does, are the tables in `plan`.
 """
 
 from collections.abc import Callable, Mapping

@@ -99,7 +99,7 @@ CONCLUSION: Final = (
     Stage(
         "the silence counts anew",
         sender_silence.begin_anew,
-        "after all that can end a rest, a suppression or a close",
+        "after all that can end a pause, a suppression or a close",
         when=("was_quiet", "is_open"),
         unless=("stands_still",),
     ),

@@ -1,7 +1,7 @@
 """The words of decisions, each a closed list, so that a misspelt or forgotten one is found.
 
 They are stored, sent and shown: never rename one. A new kind of entry also needs its place in messages
-(`draft`) and in forecasts (`forecast`).
+(`draft/timeline.py`) and in forecasts (`forecast`).
 """
 
 from collections.abc import Sequence
