@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from services.router.domain import closing
 from services.router.domain.draft.stages import Due, Moment, Stage
-from services.router.domain.escalation import delivery_reports, handoff, paged_people, unsettled
+from services.router.domain.escalation import due_step, handoff, paged_people, unsettled
 from services.router.domain.lifecycle import (
     forgotten,
     late_trigger,
@@ -75,7 +75,7 @@ WHILE_OPEN: Final = (
         "because a clock that is a rounding error early has reached its share",
         early=True,
     ),
-    Due(delivery_reports.NEXT_STEP, "after the points, which may have asked somebody already"),
+    Due(due_step.NEXT_STEP, "after the points, which may have asked somebody already"),
     Due(sender_silence.IS_ASKED, "after the step: whoever it pages is asked by that page"),
     Due(forgotten.IS_FORGOTTEN, "last: whatever was done before has touched it"),
 )

@@ -1,14 +1,12 @@
 """The notifier's reports about pages, and the step that a failure may call for (docs/rules.md, rule 7)."""
 
 from datetime import timedelta
-from operator import attrgetter
 from typing import Final
 
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.recipients import shown_address
-from services.router.domain.draft.stages import Moment
 from services.router.domain.escalation import calls, chain, modes, paging
 from services.router.domain.model.parts import OpenPage
 from services.router.domain.model.reason import Reason
@@ -127,19 +125,3 @@ def step_past(draft: Draft) -> None:
     else:
         chain.advance(draft, cause=cause, reason=reason)
     draft.set_chain(failed_step_at=draft.now)
-
-
-def _step(draft: Draft) -> None:
-    """Take the next step: nobody took it in time, or nobody could be reached."""
-    if is_lost(draft):
-        step_past(draft)
-    else:
-        chain.time_out(draft)
-
-
-NEXT_STEP: Final = Moment(
-    "the levels' next step",
-    attrgetter("incident.chain.due"),
-    _step,
-    when=("incident.chain.due",),
-)
