@@ -222,7 +222,6 @@ def _on_action(draft: Draft, signal: ActionTaken) -> Decision:
         return Decision(before, refusal=refusal, changed=False)
     if not draft.entries:
         return Decision(before, changed=False)
-    sender_silence.overruled(draft)
     return _conclude(draft)
 
 

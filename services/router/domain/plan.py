@@ -89,6 +89,12 @@ WHILE_RESOLVED: Final = (
 
 CONCLUSION: Final = (
     Stage(
+        "a person overrules its sender's silence",
+        sender_silence.overruled,
+        "first: whoever reopens it says that it stands, and no later stage asks about the silence",
+        when=("acted",),
+    ),
+    Stage(
         "a suppression ends",
         unsuppress.check,
         "in every decision: what it was suppressed by may be gone; before the points, which may act again",
