@@ -143,7 +143,7 @@ class Switchboard:
         self.written.append(encode(incident))
         if decision.message is not None:
             self.written.append(as_record(decision.message).value)
-        self.waiting.extend(decision.signals)
+        self.waiting.extend(decision.outgoing)
         for spread in decision.spreads:
             self.waiting.extend(self._spread(spread, incident))
         self.rotations |= decision.rotations

@@ -108,10 +108,10 @@ def test_the_same_key_later_opens_a_new_one_and_the_unconfirmed_one_gives_way():
     decision = story.event()
     assert story.standing.id != old.id
     assert story.standing.previous == old.id
-    (signal,) = decision.signals
-    assert (signal.to, signal.relation) == (old.id, "came_back")
+    (message,) = decision.outgoing
+    assert (message.to, message.relation) == (old.id, "came_back")
     new, story.incident = story.standing, old
-    story.tell(RelatedMessage(signal))
+    story.tell(RelatedMessage(message))
     assert story.standing.status == "closed"
     assert f"the same problem came back as incident {new.id}" in story.said("closed")[0]
 

@@ -138,7 +138,7 @@ class UnitOfWork:
             self.relations.spreads.extend(decision.spreads)
         if decision.message is not None:
             self.messages.append(decision.message)
-        self.messages.extend(decision.signals)
+        self.messages.extend(decision.outgoing)
         if decision.rotations:
             self.rotations |= decision.rotations
             self.moved |= decision.rotations

@@ -197,7 +197,7 @@ def _open(
     draft = Draft(record, context.live, context, now, event=event)
     opening.open_new(draft, event)
     if unconfirmed:
-        draft.signal(previous, "came_back")
+        draft.send(previous, "came_back")
     return _conclude(draft)
 
 
@@ -229,7 +229,7 @@ def _on_related(draft: Draft, message: RelatedChanged) -> Decision:
     """Apply another incident's message."""
     messages.handle(draft, message)
     decision = _conclude(draft)
-    if decision.entries or decision.signals or _differs(decision.incident, draft.initial):
+    if decision.entries or decision.outgoing or _differs(decision.incident, draft.initial):
         return decision
     return Decision(draft.initial, changed=False)
 

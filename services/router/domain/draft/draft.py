@@ -85,7 +85,7 @@ class Draft:
     joined: list[Joined] = field(default_factory=list)
     explains: list[Explains] = field(default_factory=list)
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)
-    signals: list[RelatedChanged] = field(default_factory=list)
+    outgoing: list[RelatedChanged] = field(default_factory=list)
     spreads: list[Spread] = field(default_factory=list)
     told_by: str = ""  # the incident whose message is being decided about
     initial: Incident = field(init=False)  # the incident as it was before this decision
@@ -356,9 +356,9 @@ class Draft:
         if user and user not in self.incident.followers:
             self.set(followers=(*self.incident.followers, user))
 
-    def signal(self, to: str, relation: Relation, /, **values: Unpack[RelatedValues]) -> None:
+    def send(self, to: str, relation: Relation, /, **values: Unpack[RelatedValues]) -> None:
         """Send a message to another incident; it arrives through the log, like any event."""
-        self.signals.append(self._related(to, relation, len(self.signals), values))
+        self.outgoing.append(self._related(to, relation, len(self.outgoing), values))
 
     def spread(
         self, audience: Audience, of: str, relation: Relation, /, **values: Unpack[RelatedValues]
@@ -411,7 +411,7 @@ class Draft:
             joined=tuple(self.joined),
             explains=tuple(self.explains),
             rotations=self.rotations,
-            signals=tuple(self.signals),
+            outgoing=tuple(self.outgoing),
             spreads=tuple(self.spreads),
             failures=self.failures,
         )

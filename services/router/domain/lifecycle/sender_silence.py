@@ -295,7 +295,7 @@ def unnamed(draft: Draft, message: RelatedChanged) -> None:
         draft.set(still_asked=True)
         draft.say("silent", f"{doubt}: whoever has {incident.parent} is asked", Reason(_RULE))
         member = f"{incident.title} ({incident.id})"
-        draft.signal(incident.parent, "unnamed", member=member, doubt=doubt)
+        draft.send(incident.parent, "unnamed", member=member, doubt=doubt)
         return
     _doubt(draft, doubt, draft.now + NAMED_WITHIN)
 

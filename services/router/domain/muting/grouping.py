@@ -84,12 +84,12 @@ def at_reopening(draft: Draft) -> None:
     draft.set(ended_itself=False)
     if found is None or found.key not in draft.context.groups:
         if before:
-            draft.signal(before, "joined", again=True, late=draft.incident.late is not None)
+            draft.send(before, "joined", again=True, late=draft.incident.late is not None)
         return
     draft.set(belongs_to=None)
     _join_or_open(draft, found)
     if before and draft.incident.parent != before:
-        draft.signal(before, "left")
+        draft.send(before, "left")
 
 
 def _join_or_open(draft: Draft, found: Place) -> None:
@@ -105,7 +105,7 @@ def _join_or_open(draft: Draft, found: Place) -> None:
     draft.say("grouped", text, reason, LADDER)
     draft.change("grouped")
     again, late = draft.initial.parent == group.parent, incident.late is not None
-    draft.signal(group.parent, "joined", again=again, late=late)
+    draft.send(group.parent, "joined", again=again, late=late)
 
 
 def keeps_open(draft: Draft) -> bool:
@@ -134,13 +134,13 @@ def _tell_parent(draft: Draft) -> None:
     before, incident = draft.initial, draft.incident
     if before.is_open and not incident.is_open:
         if draft.told_by != incident.parent:
-            draft.signal(incident.parent, "ended")
+            draft.send(incident.parent, "ended")
     elif not incident.is_open or incident.late is not None:
         return  # a held member counts once the hold is over
     elif before.late is not None:
-        draft.signal(incident.parent, "changed", counts=True)
+        draft.send(incident.parent, "changed", counts=True)
     elif incident.priority < before.priority:
-        draft.signal(incident.parent, "changed")
+        draft.send(incident.parent, "changed")
 
 
 def _tell_members(draft: Draft) -> None:
@@ -178,11 +178,11 @@ def merge(draft: Draft, into: str) -> Refusal | None:
         return refusal
     incident, other = draft.incident, draft.context.merge_targets[into]
     if incident.parent:
-        draft.signal(incident.parent, "left", open=incident.is_open)
+        draft.send(incident.parent, "left", open=incident.is_open)
     if incident.members:
         draft.spread("members", incident.id, "moved", to=into)
     moving = dict.fromkeys((*incident.followers, *filter(None, [incident.assignee])))
-    draft.signal(
+    draft.send(
         into,
         "absorbed",
         followers=list(moving),

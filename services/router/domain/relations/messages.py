@@ -61,7 +61,7 @@ def handle(draft: Draft, message: RelatedChanged) -> None:
 def _joined(draft: Draft, message: RelatedChanged) -> None:
     incident = draft.incident
     if not incident.is_open or incident.parent:
-        draft.signal(message.incident_id, "refused")
+        draft.send(message.incident_id, "refused")
         return
     again = bool(message.values.get("again"))
     group = incident.group or Members()
@@ -82,7 +82,7 @@ def _counts(draft: Draft, message: RelatedChanged) -> None:
     _rise(draft, message)
     incident = draft.incident
     if incident.status == "acknowledged":
-        draft.signal(message.incident_id, "stands", **grouping.who_has(incident))
+        draft.send(message.incident_id, "stands", **grouping.who_has(incident))
         _tell_of_joins(draft, message.title)
 
 
@@ -213,14 +213,14 @@ def _moved(draft: Draft, message: RelatedChanged) -> None:
     draft.set(belongs_to=Grouped(into))
     draft.say("grouped", f"{message.title} was merged into {into}: it is grouped under that one now", _RULE)
     if draft.is_open:
-        draft.signal(into, "joined", again=False, late=draft.incident.late is not None)
+        draft.send(into, "joined", again=False, late=draft.incident.late is not None)
 
 
 def _goes_along(draft: Draft, message: RelatedChanged, into: str) -> None:
     """It was merged: pass on what its key said last."""
     draft.say("merged", f"{message.title} was merged into {into}: so is this", Reason("rule 13: merge"))
     if message.values.get("action"):
-        draft.signal(into, "repeated", **_heard(message))
+        draft.send(into, "repeated", **_heard(message))
 
 
 def _heard(message: RelatedChanged) -> _Heard:
@@ -275,7 +275,7 @@ def pass_on(draft: Draft, event: IncidentEvent) -> None:
     draft.say("recorded", f"{event.action}: passed on to {incident.parent}, into which it was merged")
     said = event.title or event.description or ""
     worse = _grows_worse(draft, event)
-    draft.signal(incident.parent, "repeated", action=event.action, said=said[:_SAID_KEPT], worse=worse)
+    draft.send(incident.parent, "repeated", action=event.action, said=said[:_SAID_KEPT], worse=worse)
 
 
 def _grows_worse(draft: Draft, event: IncidentEvent) -> bool:
@@ -291,7 +291,7 @@ def _grows_worse(draft: Draft, event: IncidentEvent) -> bool:
 
 def _absorbed(draft: Draft, message: RelatedChanged) -> None:
     if not draft.is_open or draft.incident.merged:
-        draft.signal(message.incident_id, "refused", of="absorbed")
+        draft.send(message.incident_id, "refused", of="absorbed")
         return
     values = message.values
     was_over = bool(values.get("resolved"))
@@ -311,11 +311,11 @@ def _absorbed(draft: Draft, message: RelatedChanged) -> None:
 
 def _repeated(draft: Draft, message: RelatedChanged) -> None:
     if draft.incident.merged:
-        draft.signal(message.incident_id, "moved", to=draft.incident.parent, **_heard(message))
+        draft.send(message.incident_id, "moved", to=draft.incident.parent, **_heard(message))
         return
     if not draft.is_open:
         if message.values.get("action") == "trigger":
-            draft.signal(message.incident_id, "refused", of="repeated")
+            draft.send(message.incident_id, "refused", of="repeated")
         return
     said, action = str(message.values.get("said") or message.title), message.values.get("action")
     draft.set(
