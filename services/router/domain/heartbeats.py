@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import derived_id
-from services.router.domain.draft.wording import span
+from services.router.domain.draft.wording import second, span
 from shared.events import HEARTBEAT, HeartbeatReceived, HeartbeatSignalled, IncidentEvent
 from shared.events.severity import read_severity
 from shared.policy import Heartbeat
@@ -123,7 +123,7 @@ def on_beat(
         return after, None
     again = _armed(replace(after, due_at=due_at, late_at=None, failing=False))
     whose = f", sent by {by}" if by else ""
-    return again, _event(watched, "resolve", now, note=f"it beats again{whose}: {_second(at)}")
+    return again, _event(watched, "resolve", now, note=f"it beats again{whose}: {second(at)}")
 
 
 def failed(
@@ -152,7 +152,7 @@ def failed(
     if heard.text:
         said["description"] = heard.text
     whose = f", sent by {heard.by}" if heard.by else ""
-    note = f"it says itself that it failed{status}{took}{whose}: {_second(at)}"
+    note = f"it says itself that it failed{status}{took}{whose}: {second(at)}"
     return after, _event(watched, "trigger", now, note=note, said=said, at=at)
 
 
@@ -191,10 +191,6 @@ def _ended(watched: HeartbeatState, at: datetime, run: str, *, fails: bool = Fal
     return replace(watched, took=None, started_at=None, run="") if fails or not run else watched
 
 
-def _second(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def missed(
     watched: HeartbeatState, heartbeat: Heartbeat, now: datetime, deaf: Deaf | None = None
 ) -> tuple[HeartbeatState, IncidentEvent]:
@@ -213,10 +209,10 @@ def missed(
         said = {"description": ""} | said | _unheard(watched, heartbeat, deaf)
     started = watched.started_at
     if started is not None and started + watched.late_after <= now:
-        note = f"no end: it began at {_second(started)}, and takes longer than {span(watched.late_after)}"
+        note = f"no end: it began at {second(started)}, and takes longer than {span(watched.late_after)}"
         return late, _event(watched, "trigger", now, note=note, said=said)
     last = (
-        f"the last beat was at {_second(watched.beat_at)}"
+        f"the last beat was at {second(watched.beat_at)}"
         if watched.beat_at is not None
         else f"none has come since it is in the policy ({watched.since:%Y-%m-%d %H:%M} UTC)"
     )
@@ -238,10 +234,10 @@ def _unheard(watched: HeartbeatState, heartbeat: Heartbeat, deaf: Deaf | None) -
     if deaf is None or deaf.until <= watched.expected_from():
         return {}
     if deaf.now_too:
-        since = f"since {_second(deaf.let_in_at)}" if deaf.let_in_at is not None else "yet"
+        since = f"since {second(deaf.let_in_at)}" if deaf.let_in_at is not None else "yet"
         why = f"nothing of Ladder's own has come in through intake {since}"
     else:
-        why = f"Ladder itself may not have been reached before {_second(deaf.until)}"
+        why = f"Ladder itself may not have been reached before {second(deaf.until)}"
     given = str(heartbeat.event.get("description") or "")
     return {"description": f"{given}\n\n{watched.name} may have beaten unheard: {why}.".strip()}
 

@@ -1,6 +1,6 @@
-"""How a sentence states a duration."""
+"""How a sentence states a duration or a time."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -13,3 +13,13 @@ def span(length: timedelta) -> str:
     seconds = round(length.total_seconds())
     parts = [f"{count} {unit}" for unit, size, most in _UNITS if (count := seconds // size % most)]
     return " ".join(parts[:2]) or "0 s"
+
+
+def minute(at: datetime) -> str:
+    """A time in UTC, to the minute: `2026-03-01 09:30 UTC`."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def second(at: datetime) -> str:
+    """A time in UTC, to the second: `2026-03-01 09:30:15 UTC`."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -11,7 +11,7 @@ from typing import Final
 
 from services.router.domain.draft.draft import LADDER, Draft
 from services.router.domain.draft.stages import Moment
-from services.router.domain.draft.wording import span
+from services.router.domain.draft.wording import second, span
 from services.router.domain.escalation import chain, grace, paging
 from services.router.domain.model.parts import Late
 from services.router.domain.model.reason import Reason
@@ -42,7 +42,7 @@ def before_the_resolve(event: IncidentEvent, resolved: datetime | None) -> str:
     at = counted(event)
     if at is None or resolved is None or at.replace(microsecond=0) >= resolved.replace(microsecond=0):
         return ""
-    return f"its source time {_moment(at)} is earlier than that of the last resolve, {_moment(resolved)}"
+    return f"its source time {second(at)} is earlier than that of the last resolve, {second(resolved)}"
 
 
 def hold(draft: Draft, event: IncidentEvent, *, first: str = "", reopens: bool = False) -> None:
@@ -128,7 +128,3 @@ STILL_STANDS: Final = Moment(
     _still_stands,
     when=("incident.late",),
 )
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.stages import Moment
+from services.router.domain.draft.wording import minute
 from services.router.domain.escalation import chain, delivery_reports
 from services.router.domain.model.parts import Snooze, Waiting
 from services.router.domain.model.reason import Reason
@@ -27,7 +28,7 @@ def wait(draft: Draft, party: str, until: datetime) -> None:
         return
     clocks.pause_or_go_on(draft)
     _stop(draft, "waiting")
-    draft.say("waiting", f"waiting for {party}, until {_moment(until)} at the latest", _RULE)
+    draft.say("waiting", f"waiting for {party}, until {minute(until)} at the latest", _RULE)
     draft.change("waiting")
 
 
@@ -35,12 +36,8 @@ def snooze(draft: Draft, until: datetime) -> None:
     """Snooze: stops the levels; every clock and point goes on."""
     draft.set(snooze=Snooze(until, draft.actor))
     _stop(draft, "snoozed")  # a point may have asked a level meanwhile
-    draft.say("snoozed", f"snoozed until {_moment(until)}; the clocks go on", _RULE)
+    draft.say("snoozed", f"snoozed until {minute(until)}; the clocks go on", _RULE)
     draft.change("snoozed")
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _stop(draft: Draft, why: Literal["snoozed", "waiting"]) -> None:

@@ -286,7 +286,7 @@ def unnamed(draft: Draft, message: RelatedChanged) -> None:
         return
     if values.get("group") != of_group(incident.integration, incident.alert_group):
         return
-    if incident.last_event_at is not None and incident.last_event_at > _moment(values):
+    if incident.last_event_at is not None and incident.last_event_at > _said_at(values):
         return  # named since
     if incident.ended_itself:
         return  # named, and kept open by those grouped under it: they are asked about
@@ -300,7 +300,7 @@ def unnamed(draft: Draft, message: RelatedChanged) -> None:
     _doubt(draft, doubt, draft.now + NAMED_WITHIN)
 
 
-def _moment(values: dict[str, Any]) -> datetime:
+def _said_at(values: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(str(values.get("at"))).astimezone(UTC)
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from services.router.domain.draft.draft import LADDER, Draft
 from services.router.domain.draft.stages import Moment
+from services.router.domain.draft.wording import minute
 from services.router.domain.model.context import Cause, Maintenance
 from services.router.domain.model.decision import Explains
 from services.router.domain.model.parts import Suppressed, Then
@@ -172,13 +173,13 @@ def _of_overlay(draft: Draft) -> Muting | None:
     for silence in overlay.silences:
         if silence.starts <= now < silence.until and looking.finds(silence.condition):
             comment = f" ({silence.comment})" if silence.comment else ""
-            says = f"silence of {silence.by}{comment}, until {_moment(silence.until)}"
+            says = f"silence of {silence.by}{comment}, until {minute(silence.until)}"
             reason = looking.reason(f"silences {silence.id}", silence.condition)
             return Muting(of_silence(silence.id), silence.until, "page", says, reason)
     for work in overlay.maintenance:
         until = _end_of(work, now)
         if until is not None and looking.finds(work.condition):
-            says = f"maintenance {work.name} of {work.by}, until {_moment(until)}; then {_THEN[work.then]}"
+            says = f"maintenance {work.name} of {work.by}, until {minute(until)}; then {_THEN[work.then]}"
             reason = looking.reason(f"maintenance {work.id}", work.condition)
             return Muting(of_maintenance(work.name), until, work.then, says, reason)
     return None
@@ -244,7 +245,7 @@ def _in_window(rule: Suppression, draft: Draft) -> tuple[datetime, str] | None:
     until = _closing(rule.window, draft.now)
     if until is None:
         return None
-    return until, f"until {_moment(until)}; then {_THEN[rule.then]}"
+    return until, f"until {minute(until)}; then {_THEN[rule.then]}"
 
 
 def _by_cause(causes: Iterable[Cause], draft: Draft) -> tuple[datetime, str] | None:
@@ -257,7 +258,7 @@ def _by_cause(causes: Iterable[Cause], draft: Draft) -> tuple[datetime, str] | N
             return draft.now + ASK_AGAIN, says
         if draft.now < cause.ended + AFTER_CAUSE:
             until = cause.ended + AFTER_CAUSE
-            return until, f"its cause {cause.title} ({cause.incident_id}) is over; until {_moment(until)}"
+            return until, f"its cause {cause.title} ({cause.incident_id}) is over; until {minute(until)}"
     return None
 
 
@@ -290,7 +291,3 @@ def _closing(windows: tuple[Window, ...], now: datetime) -> datetime | None:
 def _next_opening(windows: tuple[Window, ...], now: datetime) -> datetime | None:
     hours = window_hours(windows, _ZONE)
     return None if hours.is_open(now) else hours.next_open(now)
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
