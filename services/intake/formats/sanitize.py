@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.http.problems import Fault
+from shared.policy.cel.doubles import fits_double
 
 REPLACEMENT: Final = "\ufffd"
 DEPTH: Final = 8  # of attributes, themselves counted
@@ -118,20 +119,12 @@ def flaws(value: Any, where: str, depth: int = DEPTH) -> Iterator[Fault]:
         for key, item in items:
             if isinstance(item, int | float | dict | list):
                 yield from flaws(item, f"{where}/{_escaped(key)}", depth - 1)
-    elif isinstance(value, int | float) and not _holds(value):
+    elif isinstance(value, int | float) and not fits_double(value):
         yield Fault(where, "a number that is not finite or not between -1.7e308 and 1.7e308")
 
 
 def _escaped(key: object) -> str:
     return str(key).replace("~", "~0").replace("/", "~1")
-
-
-def _holds(number: float) -> bool:
-    """Whether a double (what expressions calculate with) can hold the number."""
-    try:
-        return math.isfinite(number)
-    except OverflowError:
-        return False
 
 
 def compact_size(value: Any) -> int:
@@ -161,7 +154,7 @@ def kept(value: Any, depth: int = DEPTH) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):
-        return value if _holds(value) else str(value)
+        return value if fits_double(value) else str(value)
     if depth == 0:
         return cut(as_text(value), 1024)
     if isinstance(value, dict):

@@ -1,7 +1,8 @@
 """Attributes that come through the API: only what the database, JSON and expressions can hold."""
 
-import math
 from typing import Any, Final
+
+from shared.policy.cel.doubles import fits_double
 
 _DEPTH: Final = 8  # as deep as an event's may be
 
@@ -16,7 +17,7 @@ def flaw(value: Any, depth: int = _DEPTH) -> str:
     if isinstance(value, str):
         return "" if _is_storable(value) else "a text with a NUL or half a character"
     if isinstance(value, int | float):
-        return "" if _holds(value) else "a number that is not finite or not between -1.7e308 and 1.7e308"
+        return "" if fits_double(value) else "a number that is not finite or not between -1.7e308 and 1.7e308"
     return ""
 
 
@@ -26,11 +27,3 @@ def _is_storable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\0" not in text
-
-
-def _holds(number: float) -> bool:
-    """Whether a double (what expressions calculate with) can hold the number."""
-    try:
-        return math.isfinite(number)
-    except OverflowError:
-        return False
