@@ -116,12 +116,12 @@ def refuse_demo_keys(bundle: Bundle, address: listener.Address) -> None:
     """Everybody knows the demo keys, so they count only on this machine. Raises RefusedError."""
     if address.loopback:
         return
-    doors = {f"integration {name}": one.keys for name, one in bundle.integrations.items()}
-    doors |= {f"API key {name}": one.keys for name, one in bundle.api_keys.items()}
-    for door, keys in doors.items():
+    owners = {f"integration {name}": one.keys for name, one in bundle.integrations.items()}
+    owners |= {f"API key {name}": one.keys for name, one in bundle.api_keys.items()}
+    for owner, keys in owners.items():
         if any(key.sha256.lower() in DEMO_DIGESTS for key in keys):
             raise RefusedError(
-                f"The policy lets the demo key in ({door}) and LADDER_LISTEN={address} "
+                f"The policy lets the demo key in ({owner}) and LADDER_LISTEN={address} "
                 "is not loopback: give keys of your own, or listen on 127.0.0.1."
             )
 

@@ -43,7 +43,7 @@ from shared.service import KnownPolicy, Service
 log = telemetry.logger(__name__)
 REVISIONS: Final = Path(str(revisions.__file__)).parent
 _NEWER_POLICY_SECONDS: Final = 1.0
-_UPKEEP_SECONDS: Final = 60.0
+_DELETE_EVERY_SECONDS: Final = 60.0
 
 
 class Notifier:
@@ -168,9 +168,9 @@ class Notifier:
             group = await stack.enter_async_context(asyncio.TaskGroup())
             consuming = repeat(self._joining, self._consume, beat=self._beat)
             outage = self._database.outage
-            tidying = for_ever("notifier upkeep", self._upkeep, outage, every=_UPKEEP_SECONDS)
+            deleting = for_ever("notifier upkeep", self._delete_expired, outage, every=_DELETE_EVERY_SECONDS)
             group.create_task(consuming, name="notifier consume")
-            group.create_task(tidying, name="notifier upkeep")
+            group.create_task(deleting, name="notifier upkeep")
             group.create_task(self._database_probe.run(), name="notifier database look")
             group.create_task(stopped_clients.run(self._database), name="notifier stopped clients")
             group.create_task(migrations.outdated(self._database, SCHEMA, REVISIONS), name="notifier schema")
@@ -227,7 +227,7 @@ class Notifier:
             async with asyncio.timeout(_NEWER_POLICY_SECONDS):
                 await self._changed.wait()
 
-    async def _upkeep(self) -> None:
+    async def _delete_expired(self) -> None:
         tables = retention.tables(self._settings.keep)
         await delete_expired(self._database, SCHEMA, tables, self._database.now())
 

@@ -35,7 +35,7 @@ _WORDS: Final[dict[str, Signal]] = {"start": "start", "fail": "fail", "log": "lo
 _encoder: Final = msgspec.json.Encoder()
 
 
-class _Beaten(msgspec.Struct):
+class _Taken(msgspec.Struct):
     heartbeat: str
     at: datetime
     signal: Signal
@@ -77,7 +77,7 @@ class Heartbeats(Endpoint):
         about |= {"run": run, "text": text, "exit_status": status}
         beat = HeartbeatReceived(**about) if signal == "beat" else HeartbeatSignalled(signal=signal, **about)
         await self._tell(beat)
-        return Answer(_encoder.encode(_Beaten(name, now, signal)))
+        return Answer(_encoder.encode(_Taken(name, now, signal)))
 
     def _expecting(
         self, admission: Admission, name: str, secret: str, request: Request, now: datetime

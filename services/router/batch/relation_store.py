@@ -56,7 +56,7 @@ class Relations:
         if self.groups and not incident.is_open:
             self._parent_ended(incident)
         if incident.service in self.open_by_service:
-            self._trouble(incident)
+            self._service_changed(incident)
 
     def _explained(self, incident: Incident, explains: Explains) -> None:
         known = [each for each in self.causes.get(explains.rule, []) if each.incident_id != incident.id]
@@ -68,7 +68,7 @@ class Relations:
             if group is not None and group.parent == incident.id:
                 self.groups[key] = None
 
-    def _trouble(self, incident: Incident) -> None:
+    def _service_changed(self, incident: Incident) -> None:
         others = [each for each in self.open_by_service[incident.service] if each.id != incident.id]
         if incident.is_open:
             others.append(Upstream(id=incident.id, service=incident.service, title=incident.title))

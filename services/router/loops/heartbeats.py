@@ -161,7 +161,7 @@ class Watch:
             return BatchResult(), None
         deaf = await heard_since.goes_on(connection, now, self._canary_every)
         if row.looked_at is not None and now - row.looked_at > heard_since.GAP:
-            await _forgive(connection, row.looked_at, now)
+            await _start_afresh(connection, row.looked_at, now)
         events += await _late(connection, expected, now, deaf)
         await connection.execute(_LOOKED, {"hash": in_force.hash, "now": now})
         state = (await connection.execute(_STATE)).one()
@@ -220,14 +220,14 @@ def _promised(before: HeartbeatState | None, new: HeartbeatState) -> HeartbeatSt
     return replace(before, every=new.every, late_after=new.late_after, due_at=due_at)
 
 
-async def _forgive(connection: AsyncConnection, looked_at: datetime, now: datetime) -> None:
-    forgiven = (await connection.execute(_FORGIVE, {"from": looked_at, "now": now})).rowcount
-    if forgiven:
+async def _start_afresh(connection: AsyncConnection, looked_at: datetime, now: datetime) -> None:
+    started = (await connection.execute(_START_AFRESH, {"from": looked_at, "now": now})).rowcount
+    if started:
         log.warning(
             "beats could not be taken for a while: heartbeats have a full period from now",
             action="heartbeats_forgiven",
             since=looked_at.isoformat(),
-            count=forgiven,
+            count=started,
         )
 
 
@@ -307,7 +307,7 @@ _CLAIM: Final = text(f"""
     ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
 """)
 # A beat may be as early before its time as it may be late; the gap overlapped that span.
-_FORGIVE: Final = text("""
+_START_AFRESH: Final = text("""
     UPDATE router.heartbeat SET due_at = :now + every + late_after
     WHERE name IN (
         SELECT name FROM router.heartbeat

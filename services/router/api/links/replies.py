@@ -78,7 +78,7 @@ class PageRoute(Route):
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
+class _SignedLinks:
     """Opens links, shows what is behind them, does what they say."""
 
     engine: Engine
@@ -182,17 +182,17 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
         default_response_class=HTMLResponse,
         responses=_PAGES,
     )
-    desk = _Desk(engine, access, settings)
+    links = _SignedLinks(engine, access, settings)
 
     @router.get("/link/{token}", operation_id="show_link", summary="What the link would do")
     async def show(token: str, request: Request) -> HTMLResponse:
-        found = await desk.opened(token)
+        found = await links.opened(token)
         if found is None:
             return _broken(request)
         reply, incident, bundle = found
         if reply.is_answer:
             return _question(reply, incident)
-        return await desk.page(token, reply, bundle)
+        return await links.page(token, reply, bundle)
 
     @router.post(
         "/link/{token}",
@@ -202,15 +202,15 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
         max_body_size=_LONGEST_ANSWER,
     )
     async def do(token: str, request: Request) -> HTMLResponse:
-        found = await desk.opened(token)
+        found = await links.opened(token)
         if found is None:
             return _broken(request)
         reply, incident, bundle = found
         if reply.is_answer:
-            return await desk.answered(token, reply, incident, await request.body())
+            return await links.answered(token, reply, incident, await request.body())
         if not reply.acts:
-            return await desk.page(token, reply, bundle, "This link only shows it.", 409)
-        return await desk.done(token, reply, bundle, await request.body())
+            return await links.page(token, reply, bundle, "This link only shows it.", 409)
+        return await links.done(token, reply, bundle, await request.body())
 
     return router
 
