@@ -45,12 +45,12 @@ def bundle() -> CompiledBundle:
 
 def opened(event: IncidentEvent, now: datetime) -> Decision:
     """Open the canary's incident, whose decision asks for its page."""
-    return decide(None, EventReceived(replace(event, action="trigger")), _around(), bundle(), now)
+    return decide(None, EventReceived(replace(event, action="trigger")), _context(), bundle(), now)
 
 
 def answered(incident: Incident, report: DeliveryReport, now: datetime) -> Decision | None:
     """Resolve it when the report says that its page went out; None when it did not."""
-    reached = decide(incident, DeliveryReported(report), _around(), bundle(), now).incident
+    reached = decide(incident, DeliveryReported(report), _context(), bundle(), now).incident
     if reached is None or report.page != "reached":
         return None
     ends = IncidentEvent(
@@ -60,7 +60,7 @@ def answered(incident: Incident, report: DeliveryReport, now: datetime) -> Decis
         action="resolve",
         received_at=now,
     )
-    return decide(reached, EventReceived(ends), _around(), bundle(), now)
+    return decide(reached, EventReceived(ends), _context(), bundle(), now)
 
 
 def page_of(decision: Decision) -> str:
@@ -85,5 +85,5 @@ def message_of(decision: Decision, ordinal: int) -> IncidentChanged:
     )
 
 
-def _around() -> Context:
+def _context() -> Context:
     return Context(live=bundle())

@@ -2,8 +2,8 @@
 
 A level that resolves to nobody is passed at once. After the last level of the last round comes `finally`,
 which repeats until somebody takes the incident; when it names nobody, `last_resort` is paged. A level, or
-`finally`, waits for its calendar only when the move says so (`holds`): somebody who is handed the incident by
-a person is paged now.
+`finally`, waits for its calendar only when the move says so (`may_hold`): somebody who is handed the incident
+by a person is paged now.
 """
 
 from datetime import timedelta
@@ -31,7 +31,7 @@ def enter(
     reason: Reason,
     page: bool = True,
     opening: bool = False,
-    holds: bool = True,
+    may_hold: bool = True,
 ) -> None:
     """Start a policy's levels at `start_at`, or at the first level that handles the incident (rule 1).
 
@@ -57,17 +57,22 @@ def enter(
     for level in policy.levels[:lowest]:
         draft.say("level_skipped", f"level {level.spec.name} is skipped: the route starts higher", reason)
     if page:
-        _begin(draft, cause=cause, holds=holds)
+        _begin(draft, cause=cause, may_hold=may_hold)
 
 
-def _begin(draft: Draft, *, cause: str, reason: Reason | None = None, holds: bool = True) -> None:
+def _begin(draft: Draft, *, cause: str, reason: Reason | None = None, may_hold: bool = True) -> None:
     """Page the first level, or give automation its chance before that."""
     chain = draft.incident.chain
     if chain.grace_due:
         grace.begin(draft)
         return
     climb(
-        draft, Place(chain.lowest, chain.round), cause=cause, reason=reason, named=chain.by_name, holds=holds
+        draft,
+        Place(chain.lowest, chain.round),
+        cause=cause,
+        reason=reason,
+        named=chain.by_name,
+        may_hold=may_hold,
     )
 
 
@@ -80,18 +85,18 @@ def climb(
     wraps: bool = True,
     named: bool = False,
     joins: bool = False,
-    holds: bool = True,
+    may_hold: bool = True,
 ) -> None:
     """Take the next step from `place` on; `joins`: somebody has taken the incident and keeps it.
 
-    `wraps` and `named` as in `next_step`. `holds`: a level may wait for its calendar.
+    `wraps` and `named` as in `next_step`. `may_hold`: a level may wait for its calendar.
     """
-    step = next_step(draft, place, wraps=wraps, named=named, at=draft.now if holds else None)
+    step = next_step(draft, place, wraps=wraps, named=named, at=draft.now if may_hold else None)
     paging.take(draft, step, cause=cause, reason=reason, named=named, joins=joins)
 
 
-def _page_the_last(draft: Draft, *, cause: str, reason: Reason, holds: bool = True) -> None:
-    paging.take(draft, last_step(draft, at=draft.now if holds else None), cause=cause, reason=reason)
+def _page_the_last(draft: Draft, *, cause: str, reason: Reason, may_hold: bool = True) -> None:
+    paging.take(draft, last_step(draft, at=draft.now if may_hold else None), cause=cause, reason=reason)
 
 
 def advance(draft: Draft, *, cause: str, reason: Reason, wraps: bool = True) -> None:
@@ -242,22 +247,22 @@ def restart(draft: Draft, *, cause: str, reason: Reason) -> None:
         climb(draft, Place(chain.level, chain.round), cause=cause, reason=reason, named=chain.by_name)
 
 
-def hand_up(draft: Draft, *, cause: str, reason: Reason, holds: bool = False) -> None:
+def hand_up(draft: Draft, *, cause: str, reason: Reason, may_hold: bool = False) -> None:
     """Move to the next level up that handles it; at the top, to `finally`, without a new round (rule 4)."""
     place = onward(draft.incident.chain, draft.policy)
-    climb(draft, place, cause=cause, reason=reason, wraps=False, holds=holds)
+    climb(draft, place, cause=cause, reason=reason, wraps=False, may_hold=may_hold)
     paged_people.handed_elsewhere(draft)
     draft.change("escalated")
 
 
-def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason, holds: bool = False) -> None:
+def enter_other(draft: Draft, policy: str, *, cause: str, reason: Reason, may_hold: bool = False) -> None:
     """Move to another policy's levels; a policy that was entered before goes to `finally` (rule 4)."""
     if policy in draft.incident.chain.entered:
         draft.say("escalated", f"policy {policy} was entered before: finally is paged instead", reason)
-        _page_the_last(draft, cause=cause, reason=reason, holds=holds)
+        _page_the_last(draft, cause=cause, reason=reason, may_hold=may_hold)
     else:
         draft.say("escalated", f"handed to policy {policy} because {cause}", reason)
-        enter(draft, policy, start_at=None, cause=cause, reason=reason, holds=holds)
+        enter(draft, policy, start_at=None, cause=cause, reason=reason, may_hold=may_hold)
         draft.set(handed_up=draft.incident.handed_up + 1)
     paged_people.handed_elsewhere(draft)
     draft.change("escalated")
@@ -273,6 +278,6 @@ def go_to_level(draft: Draft, level: str, *, cause: str, reason: Reason) -> None
             "level_skipped", f"level {passed.spec.name} is skipped: level {level} was asked for", reason
         )
     draft.set(chain=replace(chain, lowest=min(chain.lowest, index)))
-    climb(draft, Place(index, chain.round), cause=cause, reason=reason, named=True, holds=False)
+    climb(draft, Place(index, chain.round), cause=cause, reason=reason, named=True, may_hold=False)
     paged_people.handed_elsewhere(draft)
     draft.change("escalated")

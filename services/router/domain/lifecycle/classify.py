@@ -121,4 +121,4 @@ def competence(draft: Draft, before: Incident) -> None:
         chain.join(draft, cause=cause, reason=reason)
         return
     draft.set(status="triggered")
-    chain.hand_up(draft, cause=cause, reason=reason, holds=True)
+    chain.hand_up(draft, cause=cause, reason=reason, may_hold=True)

@@ -118,9 +118,9 @@ def _escalate(draft: Draft, policy: EscalationPolicy, point: Point, do: Do, reas
         _take_away(draft, point)
     pauses.clear_snooze(draft, f"escalation point {point.name} was reached")
     if do.escalate.next:
-        chain.hand_up(draft, cause=cause, reason=reason, holds=True)
+        chain.hand_up(draft, cause=cause, reason=reason, may_hold=True)
     elif do.escalate.policy is not None:
-        chain.enter_other(draft, do.escalate.policy, cause=cause, reason=reason, holds=True)
+        chain.enter_other(draft, do.escalate.policy, cause=cause, reason=reason, may_hold=True)
     elif do.escalate.level is not None:
         chain.go_to_level(draft, do.escalate.level, cause=cause, reason=reason)
 

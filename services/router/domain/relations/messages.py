@@ -41,8 +41,8 @@ class _Heard(TypedDict):
 
 _RULE: Final = Reason("rule 11: grouped incidents have no ladder of their own")
 _HIGHEST: Final = "rule 11: the parent has the highest priority among them"
-_TOLD_ONE_BY_ONE: Final = 50  # members listed in the parent's timeline; beyond that every hundredth
-_TOLD_EVERY: Final = 100
+_LISTED_EACH: Final = 50  # members listed in the parent's timeline; beyond that every hundredth
+_LISTED_EVERY: Final = 100
 _SUBSCRIBERS_KEPT: Final = 200
 _SAID_KEPT: Final = 1024  # as long as a title
 
@@ -67,7 +67,7 @@ def _joined(draft: Draft, message: RelatedChanged) -> None:
     group = incident.group or Members()
     draft.set(group=replace(group, total=group.total + (not again), open=group.open + 1))
     incident = draft.incident
-    if _is_told(incident.members):
+    if _is_listed(incident.members):
         verb = "stands again" if again else "joined"
         more = f"; {grouping.count(incident.members)} in all" if incident.members > 1 else ""
         draft.say("joined", f"{message.title} ({message.incident_id}) {verb}{more}", _RULE)
@@ -86,8 +86,8 @@ def _counts(draft: Draft, message: RelatedChanged) -> None:
         _tell_of_joins(draft, message.title)
 
 
-def _is_told(number: int) -> bool:
-    return number <= _TOLD_ONE_BY_ONE or number % _TOLD_EVERY == 0
+def _is_listed(number: int) -> bool:
+    return number <= _LISTED_EACH or number % _LISTED_EVERY == 0
 
 
 def _tell_of_joins(draft: Draft, title: str) -> None:
@@ -143,7 +143,7 @@ def _ended(draft: Draft, message: RelatedChanged) -> None:
         return
     left = group.open - 1
     draft.set(group=replace(group, open=left))
-    if left == 0 or _is_told(left):
+    if left == 0 or _is_listed(left):
         standing = f"{left:,} still stand{'s' if left == 1 else ''}" if left else "none of them stands"
         draft.say("ended", f"{message.title} ({message.incident_id}) is over; {standing}", _RULE)
     if left == 0 and incident.ended_itself:
