@@ -38,7 +38,7 @@ def list_customers(
     search: Annotated[str, typer.Option("--search", "-q", help="How an id or a name begins.")] = "",
     tier: Annotated[str, typer.Option(help="Of this tier only.")] = "",
     owner: Annotated[str, typer.Option(help="Who looks after them.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 50,
     json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",

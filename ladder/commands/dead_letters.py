@@ -44,7 +44,7 @@ def list_letters(
     ] = False,
     topic: Annotated[str, typer.Option(help="Of this topic only, such as ladder.incidents.")] = "",
     service: Annotated[str, typer.Option(help="Set aside by router or notifier only.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 50,
     json: AsJson = False,
     url: Url = LOCAL,
     api_key: ApiKey = "",

@@ -10,7 +10,7 @@ from ladder.client import completion
 from ladder.client.options import LOCAL, ApiKey, AsJson, IncidentArgument, IncidentArguments, Note, Url
 from ladder.commands.act import Destination, act, attributes_of, end_of
 
-End = Annotated[str, typer.Argument(metavar="UNTIL", help="So long, such as 2h, or until 2026-03-08T07:00.")]
+End = Annotated[str, typer.Argument(metavar="UNTIL", help="How long, such as 2h, or until 2026-03-08T07:00.")]
 
 
 class Decision(StrEnum):

@@ -14,7 +14,7 @@ from ladder.client.output import print_json, print_table, say
 When = Annotated[
     str, typer.Argument(metavar="EXPR", help="A condition, such as \"service == 'checkout'\"; true for all.")
 ]
-For = Annotated[str, typer.Option("--for", help="For so long, such as 2h or 1h30m.")]
+For = Annotated[str, typer.Option("--for", help="For this long, such as 2h or 1h30m.")]
 Until = Annotated[str, typer.Option("--until", help="Until then, such as 2026-03-08T07:00: here.")]
 Past = Annotated[bool, typer.Option("--past", help="Those that are over instead.")]
 _SHOWN_ID = 8

@@ -27,7 +27,7 @@ def replay(
     batch: Annotated[int, typer.Option(min=1, max=1000, help="Events a request.")] = 200,
     concurrency: Annotated[int, typer.Option(min=1, max=16, help="Requests at a time.")] = 4,
     rate: Annotated[float, typer.Option(min=0, help="Events a second; 0 is as fast as it goes.")] = 0,
-    limit: Annotated[int, typer.Option(min=0, help="Stop after so many rows; 0 reads all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Stop after this many rows; 0 reads all.")] = 0,
     run: Annotated[str, typer.Option(help="Under a new name the log counts once more, as of now.")] = "",
     verify: Annotated[
         bool,

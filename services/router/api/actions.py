@@ -83,7 +83,7 @@ class ActionBody(BaseModel):
     to: _Name = Field(default="", description="assign: to this user; default: the caller")
     until: Moment | None = Field(default=None, description="snooze, wait: until then; at most 30 days ahead")
     seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)] | None = Field(
-        default=None, description="snooze, wait: for so long, instead of `until`"
+        default=None, description="snooze, wait: for this long, instead of `until`"
     )
     waiting_for: _Name = Field(
         default="", alias="for", description="wait: for whom, such as customer or vendor"
