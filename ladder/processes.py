@@ -31,7 +31,7 @@ from shared.service import Service
 from shared.settings import BadSettingError, DatabaseSettings, ListenSettings, SecretKeySettings, sentences
 
 SERVICES: Final = ("intake", "router", "notifier")
-# A process opens ten connections at most: these, those of whoever reads, and up to three that listen or lead.
+# A process opens ten connections at most: these, those for reads, and up to three that listen or lead.
 _CONNECTIONS: Final = 5
 _READING: Final = 2
 
@@ -43,7 +43,7 @@ log = telemetry.logger(__name__)
 
 
 class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings, ConnectionSettings):
-    """What the process needs itself, whatever it hosts."""
+    """What the process itself needs, whatever it hosts."""
 
     public_url: str = ""
     data_dir: Path = Path(".ladder")
@@ -83,7 +83,7 @@ class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings, Connecti
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """What is wrong with settings or policy becomes a RefusedError with its sentences."""
+    """Turns faults of the settings or the policy into a RefusedError that explains them."""
     try:
         yield
     except ValidationError as err:
@@ -98,14 +98,14 @@ def build(name: str, log: EventLog, database: Database | None, given: Mapping[st
     settings = getattr(module, f"{name.capitalize()}Settings").read(**given)
     app = importlib.import_module(f"services.{name}.app")
     needs: dict[str, Any] = {} if name == "intake" else {"database": database}
-    if name == "router":  # services see nothing of each other: it is handed what reads posts
+    if name == "router":  # services do not import each other: it is handed the function
         needs["read_post"] = importlib.import_module("services.intake.dry_run").read_post
     service: Service = app.build(settings, log=log, **needs)
     return replace(service, unready=lambda: _unready(service, log))
 
 
 def _unready(service: Service, log: EventLog) -> Sequence[str]:
-    """With why the log cannot be reached, which no service knows."""
+    """The service's reasons; if there are any, also why the log cannot be reached, which no service knows."""
     reasons, why = service.unready(), log.away()
     return (
         [*reasons, f"{service.name}: the event log cannot be reached: {why}"] if reasons and why else reasons
@@ -113,7 +113,7 @@ def _unready(service: Service, log: EventLog) -> Sequence[str]:
 
 
 def refuse_demo_keys(bundle: Bundle, address: listener.Address) -> None:
-    """Everybody knows the demo keys, so they count only on this machine. Raises RefusedError."""
+    """Everybody knows the demo keys, so they are valid only on this machine. Raises RefusedError."""
     if address.loopback:
         return
     owners = {f"integration {name}": one.keys for name, one in bundle.integrations.items()}
@@ -128,7 +128,7 @@ def refuse_demo_keys(bundle: Bundle, address: listener.Address) -> None:
 
 @asynccontextmanager
 async def connected(url: str, reading: Limits) -> AsyncIterator[Database]:
-    """A pool that is closed at the end. Raises RefusedError for a URL that cannot be used."""
+    """A pool, closed on leaving. Raises RefusedError for a URL that cannot be used."""
     try:
         server = read(url)
         server.check()
@@ -156,7 +156,7 @@ async def hosting(
     sockets: Sequence[socket.socket],
     address: listener.Address,
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """The services run, then requests are answered; the other way round on leaving."""
+    """Start the services, then answer requests; on leaving, stop in reverse order."""
     bounds = Bounds.within(settings, open_files.raise_limit())
     async with AsyncExitStack() as stack:
         aside = _bound_aside(settings.metrics_listen)
@@ -187,7 +187,7 @@ def _needed_database(name: str, settings: HostSettings, *, kafka: bool) -> str |
 
 
 def _refuse_missing(name: str, settings: HostSettings) -> None:
-    """Links are signed by the notifier and opened at the router; intake has to do with neither."""
+    """The notifier signs links and the router opens them; intake does neither."""
     if name == "intake":
         return
     with refusing():
@@ -220,8 +220,8 @@ async def _one(name: str) -> None:
 
 
 def _check_policy(settings: HostSettings) -> None:
-    """A policy with the demo key in it stops the process. One that does not check does not: the last good one
-    stays in force, and a restart in a bad moment must not silence everybody. The router says what is wrong.
+    """A policy with the demo key in it stops the process. An invalid one does not: the last good one stays in
+    force, and a restart at a bad moment must not silence everybody. The router says what is wrong.
     """
     if settings.policy is None:
         return

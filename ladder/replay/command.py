@@ -63,9 +63,9 @@ def replay_file(
     patience: float,
     as_json: bool = False,
 ) -> bool:
-    """Posts, prints the figures, and where wanted compares; False when something differs.
+    """Post the log, print the figures and, with `verify`, compare; False when something differs.
 
-    Raises ClientError for everything that the person at the terminal can act on.
+    Raises ClientError for whatever the person at the terminal can act on.
     """
     import asyncio
     from dataclasses import replace
@@ -106,7 +106,7 @@ def replay_file(
 def _figures(
     translator: "Translator", tally: "Tally", found: "tuple[Comparison, float] | None", before: int
 ) -> dict[str, Any]:
-    """What is printed with --json; `verified` is null where nothing was compared."""
+    """What --json prints; `verified` is null when nothing was compared."""
     figures = {"rows": translator.rows, "incidents": len(translator.courses), **asdict(tally)}
     if found is None:
         return figures | {"verified": None}
@@ -116,7 +116,7 @@ def _figures(
 
 
 def _applied(place: "Place", translator: "Translator", rows: "Iterable[Row]") -> int:
-    """How many events of this log's keys have been applied already: it may have been replayed before."""
+    """How many events with this log's keys Ladder has already applied: it may have been replayed before."""
     from ladder.client.connection import Connection
     from ladder.replay.comparison import look
     from ladder.replay.events import Course
@@ -127,7 +127,7 @@ def _applied(place: "Place", translator: "Translator", rows: "Iterable[Row]") ->
 
 
 def _show_progress(tally: "Tally") -> None:
-    """A line that is written over, where there is a terminal."""
+    """One line, overwritten each time; nothing without a terminal."""
     if sys.stderr.isatty():
         print(f"\r{tally.accepted} accepted, {tally.seconds:.0f} s ", end="", file=sys.stderr, flush=True)
 
@@ -135,7 +135,7 @@ def _show_progress(tally: "Tally") -> None:
 def _verified(
     place: "Place", translator: "Translator", accepted: int, before: int, patience: float
 ) -> "tuple[Comparison, float]":
-    """Looks until everything agrees, or nothing has moved for `patience` seconds; how long that took."""
+    """Look until everything agrees or nothing has changed for `patience` seconds; with the seconds taken."""
     from ladder.client.connection import Connection
     from ladder.replay.comparison import look
 

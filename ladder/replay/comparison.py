@@ -1,4 +1,4 @@
-"""Does Ladder's end of each incident agree with the log's last row?"""
+"""Does each incident end in Ladder as the log's last row says?"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ EVERYTHING = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What agreed and what did not. `events` counts what Ladder applied to the incidents of the log."""
+    """What agreed and what did not. `events` counts what Ladder applied to the log's incidents."""
 
     agreeing: int
     open: int
     resolved: int
     events: int
-    differing: tuple[str, ...]  # the first of them, in sentences
+    differing: tuple[str, ...]  # the first ten, in sentences
     differences: int
     dead_letters: int
 
     def settled(self, accepted: int, before: int = 0) -> bool:
-        """Nothing differs any more, and every accepted event has been applied.
+        """Whether every accepted event has been applied, with no difference and no dead letter.
 
-        `before` had been applied when the replay began. Started again under the same name it adds only what
-        was missing; under a new name it adds everything once more.
+        `before` events had been applied when the replay began. Restarted under the same name, a replay adds
+        only what was missing; under a new name it adds everything again.
         """
         all_applied = self.events in {accepted, before + accepted}
         return all_applied and not self.differences and not self.dead_letters
 
 
 def compare(incidents: Iterable[Mapping[str, Any]], courses: Mapping[str, Course]) -> Comparison:
-    """`incidents` newest first: the newest of each key is compared, the events of all of them are counted."""
+    """`incidents` come newest first: the newest of each key is compared, the events of all are counted."""
     newest: dict[str, Mapping[str, Any]] = {}
     events = dead_letters = 0
     for incident in incidents:
@@ -70,7 +70,7 @@ def _difference(key: str, course: Course, incident: Mapping[str, Any] | None) ->
 
 
 def look(connection: Connection, courses: Mapping[str, Course]) -> Comparison:
-    """One look at everything."""
+    """Compare all incidents as they are now."""
     return compare(connection.incidents([], EVERYTHING), courses)
 
 

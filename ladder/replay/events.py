@@ -1,4 +1,4 @@
-"""Rows become events, and the log's own end of each incident is remembered. Pure."""
+"""Turns rows into events, and remembers how the log ends each incident. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Course:
 
 @dataclass(slots=True)
 class Translator:
-    """Reads rows in the log's order and keeps count of what was said about each key."""
+    """Reads rows in the log's order and keeps track of each key's incident."""
 
     rules: Map
     times: bool = True  # False: to Ladder the rows happen now
@@ -44,8 +44,8 @@ class Translator:
         first, done = course.events == 0, self.rules.is_done(row)
         at = self.rules.happened_at(row) if self.times else None
         if first or not (course.is_open or done):
-            # The log's order decides. A stamp that is not later than the resolve's (stamps are whole seconds
-            # or minutes) would say that this trigger was overtaken, so then it is not sent.
+            # The log's order decides. A timestamp no later than the resolve's (they are whole seconds or
+            # minutes) would make this trigger look overtaken, so it is left out.
             late = at is not None and course.resolved_at is not None and at <= course.resolved_at
             yield self._event("trigger", key, row, None if late else at)
             course.is_open = True
@@ -64,5 +64,5 @@ class Translator:
         event |= self.rules.said(self.rules.fields, row)
         event["attributes"] = self.rules.said(self.rules.attributes, row)
         if action == "resolve" or (action == "trigger" and not event.get("waiting_for")):
-            event.pop("waiting_for", None)  # nothing is waited for once solved, nor has the waiting ended yet
+            event.pop("waiting_for", None)  # solved, it waits for nobody; new, it has no waiting to end
         return event

@@ -1,7 +1,7 @@
 """Posting events in lanes: rows of one incident share a lane, and a lane has one request under way.
 
-Lanes and batches depend on the file and the batch size alone, so that a replay started again names each batch
-by the same Idempotency-Key and doubles nothing.
+Lanes and batches depend on the file and the batch size alone, so that a restarted replay gives each batch the
+same Idempotency-Key and duplicates nothing.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from ladder.client.connection import TRY_LATER, DeniedError, Place, UnreachableE
 
 LANES: Final = 16
 FIRST_PAUSE: Final = 0.25
-AT_FIRST: Final = 3.0  # seconds to reach it at all: before the first answer a wrong address is likelier
+AT_FIRST: Final = 3.0  # seconds, while nothing has been accepted: the address is probably wrong
 LONGEST_PAUSE: Final = 5.0
 
 Event = dict[str, Any]
@@ -37,13 +37,13 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How to post: events a request, requests at a time, events a second (0: as fast as it goes)."""
+    """How to post: events per request, requests at a time, events per second (0: as fast as it goes)."""
 
     run: str  # names this replay in the Idempotency-Keys
     batch: int = 200
     concurrency: int = 4
     rate: float = 0.0
-    give_up_after: float = 300.0  # seconds without any answer worth having
+    give_up_after: float = 300.0  # seconds for which one batch is tried
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class _Lane:
 async def post(
     place: Place, events: Iterable[Event], pace: Pace, progress: Callable[[Tally], None] = lambda _: None
 ) -> Tally:
-    """Posts everything, in order per incident. Raises DeniedError, UnreachableError."""
+    """Post everything, in order per incident. Raises DeniedError, UnreachableError."""
     loop = asyncio.get_running_loop()
     tally, started = Tally(), loop.time()
     async with _workers(place, pace, tally) as give:
@@ -81,7 +81,7 @@ async def post(
 
 @asynccontextmanager
 async def _workers(place: Place, pace: Pace, tally: Tally) -> AsyncIterator[Callable[[_Lane], Any]]:
-    """Yields a function that gives a lane's waiting events to its worker; leaving waits for all of them."""
+    """Yields a function that hands a lane's waiting events to its worker; leaving waits for all workers."""
     number = min(pace.concurrency, LANES)
     queues: list[asyncio.Queue[tuple[str, list[Event]] | None]] = [
         asyncio.Queue(maxsize=4) for _ in range(number)
@@ -111,7 +111,7 @@ async def _workers(place: Place, pace: Pace, tally: Tally) -> AsyncIterator[Call
 
 
 def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
-    """What went wrong first: one worker's trouble ends them all."""
+    """The error that came first: one worker's failure ends them all."""
     inner = errors.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
@@ -119,7 +119,7 @@ def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
 async def _deliver(
     client: httpx2.AsyncClient, job: tuple[str, list[Event]], *, place: Place, pace: Pace, tally: Tally
 ) -> None:
-    """One batch until it is accepted: whatever says 'later' is tried again with the same Idempotency-Key."""
+    """Post one batch until it is accepted; retries carry the same Idempotency-Key."""
     loop = asyncio.get_running_loop()
     name, batch = job
     body, started, pause = msgspec.json.encode(batch), loop.time(), FIRST_PAUSE

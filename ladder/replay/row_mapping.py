@@ -1,6 +1,6 @@
-"""How a row of somebody's log becomes native events: a small YAML of columns, texts and value tables.
+"""How a row of somebody's log becomes native events: a small YAML file of columns, texts and lookup tables.
 
-Declarative on purpose: a log's columns need look-ups, not a language, and a wrong column is found before the
+Declarative on purpose: a log's columns need lookups, not a language, and a wrong column is found before the
 first row is sent.
 """
 
@@ -30,7 +30,7 @@ class MapError(Exception):
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A column whose values are looked up; what is not listed becomes `otherwise` (None: nothing is said)."""
+    """A column whose values are looked up; what is not listed becomes `otherwise` (None: left out)."""
 
     column: str
     values: dict[str, str | int | float]
@@ -42,7 +42,7 @@ Source = str | Table
 
 
 class Time(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a row happened. Without a format it is ISO 8601; `timezone` is for stamps that have none."""
+    """When a row happened: ISO 8601 unless `format` is given; `timezone` is for timestamps without one."""
 
     column: str
     format: str = ""
@@ -50,14 +50,14 @@ class Time(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The rows that say: solved. Every other row says that it is not."""
+    """Which rows mean that the incident is solved; all others mean that it is not."""
 
     column: str
     values: tuple[str, ...]
 
 
 class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One log's columns. `blank` lists the texts by which the log says that it does not know."""
+    """One log's columns. `blank` lists the texts that mean "unknown" in the log."""
 
     about: str = ""
     key: str
@@ -85,7 +85,7 @@ class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
             raise MapError(f"The map reads the column {column!r}, which the file does not have.{hint}")
 
     def value(self, source: Source, row: Row) -> str | int | float | None:
-        """What a source says of this row; None when the log does not know."""
+        """The value of a source in this row; None where the log has none."""
         if isinstance(source, Table):
             return source.values.get(row[source.column], source.otherwise)
         named = _COLUMN.findall(source)
@@ -94,7 +94,7 @@ class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return _COLUMN.sub(lambda found: row[found.group(1)], source)
 
     def said(self, sources: Mapping[str, Source], row: Row) -> dict[str, Any]:
-        """The sources that say something of this row."""
+        """The sources that have a value in this row."""
         values = ((name, self.value(source, row)) for name, source in sources.items())
         return {name: value for name, value in values if value is not None}
 
@@ -103,7 +103,7 @@ class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return row[self.done.column] in self.done.values
 
     def happened_at(self, row: Row) -> datetime | None:
-        """When, aware; None for a stamp that cannot be read."""
+        """An aware time; None for a timestamp that cannot be read."""
         text = row[self.time.column]
         try:
             if self.time.format:
@@ -116,7 +116,7 @@ class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 def load_map(name: str) -> Map:
-    """A shipped map by its name, or any by its path. Raises MapError."""
+    """A shipped map by name, or any other by path. Raises MapError."""
     if name in SHIPPED:
         text = files("ladder.replay.maps").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
         return read_map(text, name)

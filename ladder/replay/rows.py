@@ -1,4 +1,4 @@
-"""A log's rows, from a CSV file that may be packed with gzip."""
+"""A log's rows, from a CSV file that may be gzipped."""
 
 import csv
 import gzip
@@ -13,7 +13,7 @@ from ladder.replay.row_mapping import Map, MapError, Row
 
 
 def rows_of(file: Path, rules: Map) -> Iterator[Row]:
-    """Row by row. Raises MapError when the file is not what the map reads, OSError when it cannot be read."""
+    """Row by row. Raises MapError if the file does not fit the map, OSError if it cannot be read."""
     with _open(file) as text:
         reader = csv.DictReader(text, restval="")
         rules.check(reader.fieldnames or ())
@@ -30,7 +30,7 @@ def _open(file: Path) -> IO[str]:
 
 
 def name_of(file: Path, rules: Map) -> str:
-    """A name for what a replay of this file with this map sends: the same when it is started again."""
+    """A name for what a replay of this file with this map sends: the same when it is restarted."""
     content = hashlib.sha256(file.read_bytes())
     content.update(msgspec.json.encode(rules, order="deterministic"))
     return content.hexdigest()[:16]

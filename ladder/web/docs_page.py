@@ -1,4 +1,4 @@
-"""The page at /docs: every operation, out of the OpenAPI document. No script, nothing from elsewhere."""
+"""The page at /docs: every operation of the OpenAPI document. No scripts, nothing from elsewhere."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def _shape(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _shapes(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The same of an answer, whatever its media type."""
+    """The shape of an answer's body, or several, one per media type."""
     shapes = {tuple(_shape(media["schema"])) for media in content.values() if media.get("schema")}
     return _joined(" or ", sorted(shapes))
 
@@ -68,7 +68,7 @@ def _joined(word: str, shapes: Iterable[Iterable[tuple[str, str]]]) -> Iterator[
 
 
 def _examples(given: Sequence[Any]) -> Iterator[str]:
-    """Those that are there, as they would be sent."""
+    """The examples as they would be sent; None is skipped."""
     for one in given:
         if one is not None:
             yield one if isinstance(one, str) else json.dumps(one, indent=2)

@@ -2,7 +2,7 @@
 
 Plain ASGI, because it stands before intake's hot path: one dictionary look-up finds the route, one wrapped
 `send` learns the status. Whatever is raised inside becomes `application/problem+json` (RFC 9457); a surprise
-becomes a 500 that says nothing of the inside, and is logged.
+becomes a 500 that reveals nothing internal, and is logged.
 """
 
 import base64
@@ -41,7 +41,7 @@ BODY_LIMIT: Final = 8 * 1024 * 1024  # bytes; a policy bundle is the largest bod
 _NO_ROUTE: Final = "(none)"
 _NO_LIMITS: Final[Mapping[str, int]] = {}
 _NO_METHODS: Final[Mapping[str, frozenset[str]]] = {}
-# Beside the phrases themselves: those that differ between releases of Python, or from the services' own word.
+# Instead of the HTTP phrase: where it differs between Python releases, or from the word the services use.
 _KINDS: Final = {404: "not-found", 413: "too-large", 415: "unsupported-media-type", 422: "invalid-request"}
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -49,7 +49,7 @@ Labels: TypeAlias = tuple[str, str, str, str]
 
 
 def problem_of(err: BaseException) -> Problem:
-    """What an exception says to the caller; for a surprise, that it is Ladder's fault and nothing more."""
+    """What an exception tells the caller; for a surprise, only that it is Ladder's fault."""
     match err:
         case Problem():
             return err
@@ -96,12 +96,12 @@ async def answer(problem: Problem, send: Send) -> None:
 
 
 class Edge:
-    """Routes of `hot` are answered directly, everything else by `app`.
+    """Answers the routes of `hot` directly and leaves everything else to `app`.
 
     `owners` says which service a path template belongs to, for the metrics; `limits` which paths take longer
-    bodies than others, in bytes; `others` which methods `app` answers at paths of `hot`; `guesses` judges
-    wrong keys by address. Where the process can be reached from elsewhere (`loopback` false), the demo key
-    is refused.
+    bodies than others, in bytes; `others` which methods `app` answers at paths of `hot`; `guesses` counts
+    wrong keys by address. Unless only this machine can reach the process (`loopback`), the demo key is
+    refused.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class Edge:
 
 
 def _refuse_long_body(scope: Scope, limit: int) -> None:
-    """By its announced length; one that comes in chunks is counted by the application."""
+    """Refuse a body by its announced length; the application counts one that comes in chunks."""
     announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     if announced.isdigit() and int(announced[:20]) > limit:
         fault = Fault("body", f"larger than {limit} bytes")
@@ -214,7 +214,7 @@ def _note(err: Exception, scope: Scope) -> None:
 
 
 def declared_path(scope: MutableMapping[str, Any]) -> str:
-    """The path as it was declared, so that no metric grows with the ids in paths."""
+    """The path as declared, so that ids in paths do not multiply the metrics."""
     if "ladder.path" in scope:
         return str(scope["ladder.path"])
     context = scope.get("fastapi", {}).get("effective_route_context")  # knows the prefixes of nested routers
@@ -223,12 +223,12 @@ def declared_path(scope: MutableMapping[str, Any]) -> str:
 
 
 def presents_demo_key(scope: MutableMapping[str, Any]) -> bool:
-    """Whether the request comes with the key that stands in the public example, as Bearer or as Basic."""
+    """Whether the request carries the key of the public demo, as Bearer or Basic."""
     sent = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
     kind, _, credentials = sent.decode("latin-1").partition(" ")
     if kind.lower() == "basic":
         try:
             credentials = base64.b64decode(credentials).decode().partition(":")[2]
-        except ValueError:  # no base64, or no text in it
+        except ValueError:  # not base64, or not text
             return False
     return credentials.strip() in DEMO_KEYS

@@ -1,7 +1,7 @@
-"""The page at /: what this is, whether it is well, and where to go. No script, nothing from elsewhere. Pure.
+"""The page at /: what this is, whether it is well, and where to go. No scripts, nothing from elsewhere. Pure.
 
-Whoever may open it has shown no key, so it tells nothing of the policy but which one is in force; where only
-this machine reaches it and the demo's keys are good, it shows how to use those.
+Its readers have shown no key, so of the policy it reveals only which one is in force. Where only this machine
+can reach it and the demo keys are valid, it shows how to use them.
 """
 
 import json
@@ -42,8 +42,8 @@ _COMMANDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What the page tells. `reasons`: as `/readyz` has them; `url`: this address as the reader called it;
-    `loopback`: only this machine reaches it; `links`: name → path of what this process answers beside it.
+    """What the page shows. `reasons`: as in `/readyz`; `url`: this address as the reader called it;
+    `loopback`: only this machine can reach it; `links`: name → path of what else this process serves.
     """
 
     services: Sequence[str]
@@ -72,7 +72,7 @@ def _weights(accept: str) -> Iterator[tuple[str, float]]:
 
 
 def as_json(front: Front) -> dict[str, Any]:
-    """The same for machines."""
+    """What the page shows, for machines."""
     known = front.policy
     return {
         "name": "Ladder",
@@ -115,7 +115,7 @@ def _faults(front: Front) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Examples:
-    """Commands to copy; '' for what this process does not serve. `demo`: they hold the demo's key."""
+    """Commands to copy; '' for what this process does not serve. `demo`: they contain the demo key."""
 
     send: str = ""
     demo: bool = False
@@ -140,7 +140,7 @@ def _examples(front: Front) -> _Examples:
 
 @dataclass(frozen=True, slots=True)
 class _Demo:
-    """What the demo's key is good for: to act, and to post where it `sends`; whose inbox it shows."""
+    """What the demo key may do; `key` is '' if nothing. `sends`: post events; `inbox`: whose it opens."""
 
     key: str = ""
     sends: bool = False

@@ -1,8 +1,8 @@
-"""Services into one web application: `ladder up` hosts three of them, `ladder router` one.
+"""Assembles services into one web application: `ladder up` hosts three of them, `ladder router` one.
 
-Adds what each process has whatever it hosts: the page at `/`, `/healthz`, `/readyz`, `/metrics`, `/docs`,
-`/openapi.json`.
-Metrics may be answered at an address of their own (`LADDER_METRICS_LISTEN`), the description be kept back.
+Adds what every process has, whatever it hosts: the page at `/`, `/healthz`, `/readyz`, `/metrics`, `/docs`,
+`/openapi.json`. Metrics may have an address of their own (`LADDER_METRICS_LISTEN`), and the API's description
+may be left out.
 """
 
 import re
@@ -48,7 +48,7 @@ class Readiness(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a process answers about itself, beside whether it is alive and ready, at its ordinary address."""
+    """What a process tells about itself at its ordinary address, besides whether it is alive and ready."""
 
     metrics: bool = True
     docs: bool = True
@@ -74,8 +74,8 @@ def assemble(
     shown: Shown = _ALL,
     guesses: FailedAttempts | None = None,
 ) -> Edge:
-    """The application of a process that hosts these services. `loopback`: only this machine reaches it;
-    `guesses` judges wrong keys by address.
+    """The application of a process that hosts these services. `loopback`: only this machine can reach it;
+    `guesses` counts wrong keys by address.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]  # their stub is missing
     others = [route for each in services for route in each.routes if not isinstance(route, Route)]
@@ -87,25 +87,25 @@ def assemble(
 
 
 def describe(edge: Edge) -> None:
-    """Work the description out now, which the first request with a query would wait for."""
+    """Build the OpenAPI document now; otherwise the first request with a query would wait for it."""
     if isinstance(edge.app, FastAPI):
         edge.app.openapi()
 
 
 def measured(services: Sequence[Service]) -> ASGIApp:
-    """What is answered at the address of the metrics: those, and whether the process is alive and ready."""
+    """The application at the metrics' own address: metrics, and whether the process is alive and ready."""
     return _Application(services, Shown(docs=False), (), ())
 
 
 def _limits(app: FastAPI) -> Mapping[str, int]:
-    """Path → how long a body may be, where a path takes longer ones than the rest."""
+    """Path → the longest body in bytes, for paths that take longer ones than the rest."""
     contexts = iter_route_contexts(app.router.routes)
     longer = ((each.path, getattr(each, "max_body_size", None) or 0) for each in contexts)
     return {path: limit for path, limit in longer if path and limit > BODY_LIMIT}
 
 
 def _methods(app: FastAPI, paths: Collection[str]) -> Mapping[str, frozenset[str]]:
-    """What the application itself answers at these paths, which are those of hot routes."""
+    """Path → the methods that the application itself answers there; `paths` are those of hot routes."""
     found: dict[str, frozenset[str]] = {}
     for each in iter_route_contexts(app.router.routes):
         if each.path is not None and each.path in paths:
@@ -139,7 +139,7 @@ class _Application(FastAPI):
             openapi_url="/openapi.json" if shown.docs else None,
             docs_url=None,
             redoc_url=None,
-            redirect_slashes=False,  # behind a proxy the address of a redirect would be a wrong one
+            redirect_slashes=False,  # behind a proxy a redirect would lead to the wrong address
             max_body_size=BODY_LIMIT,
             exception_handlers={
                 Problem: _problem,
@@ -256,9 +256,7 @@ class _Application(FastAPI):
             return _Metrics(generate_latest())
 
     def _add_docs(self) -> None:
-        page = cache(
-            lambda: docs_page.render(self.openapi())
-        )  # some 100 ms, which nobody is to wait for twice
+        page = cache(lambda: docs_page.render(self.openapi()))  # takes some 100 ms: once is enough
 
         @self.get(
             "/docs",
@@ -272,13 +270,13 @@ class _Application(FastAPI):
 
 
 def _known_policy(services: Sequence[Service]) -> KnownPolicy | None:
-    """What is in force; of the services that know it, the newest and if possible one that has it at hand."""
+    """The policy in force: the newest that a service knows, preferably with its bundle."""
     known = [policy for service in services if (policy := service.policy()) is not None]
     return max(known, key=lambda one: (one.revision, one.bundle is not None), default=None)
 
 
 def _called(request: Request) -> str:
-    """This address as the reader called it, where that is one that may stand in a command."""
+    """This address as the reader called it, or the default if that is not safe to show in a command."""
     host = request.headers.get("host", "")
     scheme = request.url.scheme
     return f"{scheme}://{host}" if _HOST.fullmatch(host) else f"{scheme}://127.0.0.1:8080"
@@ -289,7 +287,7 @@ class _Metrics(Response):
 
 
 async def _refuse_unknown_parameters(request: Request) -> None:
-    """A misspelled filter must not answer with everything. Links without a key may carry what mailers add."""
+    """A misspelled filter must not return everything. Links without a key may carry what mailers add."""
     if not request.query_params:
         return
     known = parameters(request.app.openapi(), declared_path(request.scope), request.method)

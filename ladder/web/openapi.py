@@ -84,7 +84,7 @@ _WAIT: Final[Mapping[str, Any]] = {
 
 
 def complete(document: dict[str, Any], services: Sequence[Service]) -> dict[str, Any]:
-    """FastAPI's document with the hot routes in it, the refusals that every path has, and tags in order."""
+    """FastAPI's document with the hot routes, the refusals that every path has, and the tags in order."""
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for _, operation in operations(document):
@@ -103,7 +103,7 @@ def complete(document: dict[str, Any], services: Sequence[Service]) -> dict[str,
 
 
 def parameters(document: Mapping[str, Any], path: str, method: str) -> frozenset[str] | None:
-    """The names that may stand in the query of an operation that needs a key; None for any other."""
+    """The query parameters of an operation that needs a key; None for any other."""
     operation = document["paths"].get(path, {}).get(method.lower(), {})
     if not operation.get("security"):
         return None
@@ -133,7 +133,7 @@ def _add_refusals(operation: dict[str, Any]) -> None:
 
 
 def _refusals(operation: Mapping[str, Any]) -> dict[str, str]:
-    """Status → why, of what the host and the keys refuse before or beside the path itself."""
+    """Status → why, for refusals by the host and the keys rather than by the path itself."""
     said: dict[str, str] = {}
     if operation.get("security"):
         said |= {

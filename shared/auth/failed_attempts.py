@@ -41,7 +41,7 @@ class FailedAttempts:
     def __init__(
         self, most: int = 30, seconds: float = 60, *, timer: Callable[[], float] = time.monotonic
     ) -> None:
-        """So many failures within so many seconds of the first are answered as what they are."""
+        """At most `most` failures within `seconds` of the first are answered as what they are."""
         self._most: Final = most
         self._seconds: Final = seconds
         self._timer: Final = timer

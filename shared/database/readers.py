@@ -67,7 +67,10 @@ class _Reader:
 
 @dataclass(slots=True)
 class _Places:
-    """Who reads: so many at once, and of one key one fewer (but one), whose place then rests."""
+    """Who reads: at most `count` at once, and for one key one fewer (at least one).
+
+    After a slow read the key's place rests for as long as the read took.
+    """
 
     count: int
     free: asyncio.Semaphore = field(init=False)
@@ -78,7 +81,7 @@ class _Places:
 
     @asynccontextmanager
     async def one(self, key: str, seconds: float) -> AsyncIterator[None]:
-        """A place, waited for at most so long. Raises a 429 or a 503."""
+        """A place, waited for at most `seconds`. Raises a 429 or a 503."""
         own = max(1, self.count - 1)
         reader = self.readers.setdefault(key, _Reader(asyncio.Semaphore(own)))
         if reader.wanting >= own + _WAITING_MOST:
