@@ -12,7 +12,7 @@ import httpx2
 from shared.network.outbound import GuardedTransport, Outbound, OutboundRefusedError
 
 Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
-"""The body behind an https address. Raises UnfetchedError."""
+"""The body at an https address. Raises UnfetchedError."""
 
 SECONDS: Final = 3.0
 LARGEST: Final = 64 * 1024  # bytes of an answer
@@ -24,7 +24,7 @@ class FetchError(Exception):
 
 
 class Fetcher:
-    """Fetches by GET. One client for all; made when it is first needed."""
+    """Fetches by GET. One client for all requests, made when it is first needed."""
 
     def __init__(self, outbound: Outbound, *, seconds: float = SECONDS) -> None:
         self._outbound = outbound

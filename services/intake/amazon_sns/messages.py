@@ -1,7 +1,7 @@
 """Messages of Amazon SNS, and whether Amazon signed them (its documentation: "HTTP/HTTPS notification JSON
 format", "Verifying the signatures of Amazon SNS messages").
 
-Pure: the certificate is given. Where it may come from is decided here, too: from SNS's own hosts, by https.
+Pure: the certificate is given. Where it may come from is decided here, too: SNS's own hosts, over https.
 """
 
 import base64
@@ -29,7 +29,7 @@ _AHEAD: Final = timedelta(minutes=15)
 _HOST: Final = re.compile(
     r"sns\.[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}\.amazonaws\.com(?:\.cn)?", re.ASCII
 )
-# Nothing else of that host: an answer of its API can repeat what a stranger wrote, a certificate among it.
+# No other path of that host: its API's answers can echo what a stranger sent, even a certificate.
 _CERTIFICATE: Final = re.compile(r"/SimpleNotificationService-[0-9a-f]{8,64}\.pem", re.ASCII)
 _LONGEST_URL: Final = 2048
 _SIGNED: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -59,7 +59,7 @@ class SnsMessage:
 
     @property
     def topic(self) -> str:
-        """The ARN of the topic that it came by."""
+        """The ARN of the topic that it came from."""
         return self.fields["TopicArn"]
 
     @property
@@ -69,7 +69,7 @@ class SnsMessage:
 
     @property
     def signed_text(self) -> bytes:
-        """What Amazon signs: name and value of certain fields, in alphabetical order, each on a line."""
+        """What is signed: names and values of certain fields, in alphabetical order, each on its own line."""
         names = (name for name in _SIGNED[self.kind] if name in self.fields)
         return "".join(f"{name}\n{self.fields[name]}\n" for name in names).encode()
 
@@ -95,7 +95,7 @@ def read(body: bytes) -> SnsMessage | Unreadable:
 
 
 def is_of_amazon(url: str) -> bool:
-    """Whether this is an address of SNS itself: https, the default port, no user and password."""
+    """Whether this is an address of SNS itself: https, the default port, no user or password."""
     if len(url) > _LONGEST_URL or not url.isascii() or re.search(r"[\s\\]", url):
         return False
     try:
@@ -132,7 +132,7 @@ def place_fault(message: SnsMessage) -> str:
 
 
 def age_fault(message: SnsMessage, now: datetime) -> str:
-    """Why its time is refused, '' if it is not: otherwise an old message could be sent again."""
+    """Why its time is refused, '' if it is not: otherwise an old message could be replayed."""
     if now - message.at > OLDEST:
         return f"its Timestamp is more than {OLDEST.total_seconds() / 3600:g} hours old"
     return "its Timestamp lies ahead" if message.at - now > _AHEAD else ""

@@ -24,7 +24,7 @@ from shared.http.problems import Problem
 
 log = telemetry.logger(__name__)
 
-_KEPT: Final = 64  # certificates; SNS has one a region and changes them rarely
+_KEPT: Final = 64  # certificates; SNS has one per region and changes them rarely
 _KEPT_SECONDS: Final = 24 * 3600
 _FAILED_SECONDS: Final = 5  # before it is fetched again: SNS retries later than that
 _RETRY: Final = {"retry-after": "5"}

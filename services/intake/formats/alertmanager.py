@@ -1,7 +1,7 @@
 """Alertmanager's webhook, version 4 (prometheus/alertmanager: notify/webhook and template/template.go).
 
 One incident per alert, keyed by its fingerprint; the same alert comes again every `repeat_interval`. A batch
-is all or nothing, for the sender repeats it whole.
+is all or nothing, since the sender repeats it whole.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ _SEPARATOR: Final = b"\xff"
 _MOST_LEFT_OUT: Final = 1_000_000_000
 
 Addresses: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, str]], Iterable[LinkSent]]
-"""From an alert, its group and its annotations to where they lead."""
+"""The links of an alert, from the alert, its group and its annotations."""
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
@@ -70,7 +70,7 @@ def _addresses(
 
 
 def annotated(annotations: Mapping[str, str]) -> Iterable[LinkSent]:
-    """The annotations that lead somewhere, by their names (`runbook_url`)."""
+    """The annotations that are links, by their names (`runbook_url`)."""
     for name, value in annotations.items():
         if name.lower().endswith("url") and value.startswith(("http://", "https://")):
             yield value, name, False
@@ -110,7 +110,7 @@ def _event(
 
 
 def _left_out(group: Mapping[str, Any]) -> int:
-    """How many alerts of the group the post does not name, for its receiver's max_alerts."""
+    """How many alerts of the group the post leaves out because of its receiver's max_alerts."""
     said = group.get("truncatedAlerts")
     if not isinstance(said, int) or isinstance(said, bool):
         return 0
@@ -118,10 +118,10 @@ def _left_out(group: Mapping[str, Any]) -> int:
 
 
 def _grouped(events: Sequence[IncidentEvent], group: Mapping[str, Any]) -> list[IncidentEvent]:
-    """The events with their group; where all of it is over, the last one says so for the whole post.
+    """The events with their group; if all of them are resolves, the last one says so for the whole post.
 
-    Alertmanager cuts first and works out the status then: a group whose named alerts are all resolved may
-    have others that are not, and a resolved one that it did not name is never named again.
+    Alertmanager truncates first and works out the status then: a group whose named alerts are all resolved
+    may have others that are not, and a resolved alert that was left out is never named again.
     """
     known_as, left_out = Mapper().key("groupKey", group.get("groupKey")), _left_out(group)
     if not known_as:
@@ -141,7 +141,7 @@ def _said_of_all(sender: str, group: Mapping[str, Any], repaired: Sequence[str])
 
 @dataclass(frozen=True, slots=True)
 class Alertmanager(OwnWords):
-    """`kind: alertmanager`. Takes larger bodies than others: a storm's group is one, and 4xx loses it.
+    """`kind: alertmanager`. Takes larger bodies than others: a storm's group is one, and a 4xx would lose it.
 
     `of_the_group` and `of_the_alert` are kept as attributes.
     """
@@ -153,7 +153,7 @@ class Alertmanager(OwnWords):
     addresses: Addresses = _addresses
     longest_body: int = 8 * 1024 * 1024
     loose: bool = False
-    throttled: int = 503  # it tries 5xx again and drops anything else, 429 included
+    throttled: int = 503  # it retries 5xx and drops anything else, 429 included
 
     def read(self, body: bytes, post: Post) -> Reading | Refused:
         read = read_json(body)
@@ -184,7 +184,7 @@ class Alertmanager(OwnWords):
         annotations: Mapping[str, str],
         more_labels: Mapping[str, str],
     ) -> dict[str, Any]:
-        """What becomes the attributes, before it is bounded."""
+        """What becomes the attributes, before it is cut to fit."""
         said: dict[str, Any] = {"annotations": dict(annotations)} if annotations else {}
         if more_labels:
             said["more_labels"] = dict(more_labels)

@@ -1,4 +1,4 @@
-"""Ladder's own words for answers: those of every format whose clients expect no others."""
+"""Ladder's own answers, given by every format whose clients expect no others."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -25,7 +25,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 def accepted(events: Sequence[IncidentEvent], ignored: int = 0) -> Answer:
-    """`{"accepted": n, "events": [{"event_id", "dedup_key"}]}`, and `ignored` where some were."""
+    """`{"accepted": n, "events": [{"event_id", "dedup_key"}]}`, and `ignored` if any were."""
     named = [_Named(event.event_id, event.dedup_key) for event in events]
     return Answer(_encoder.encode(_Accepted(len(named), named, ignored)))
 
@@ -36,7 +36,7 @@ def refused(problem: Problem) -> Answer:
 
 
 class OwnWords:
-    """What a format inherits whose body carries no key and whose clients take Ladder's answers."""
+    """The base of formats whose bodies carry no key and whose clients take Ladder's own answers."""
 
     __slots__ = ()
 

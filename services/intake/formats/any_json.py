@@ -1,7 +1,7 @@
-"""Anybody's JSON (`kind: json`): an object, or an array of them; the integration's `map` says what it means.
+"""Any JSON (`kind: json`): an object, or an array of them; the integration's `map` says what it means.
 
-The names in a mapping are the object's own (`ticket.id`), and `body` for all of it. Alone, a body says
-nothing: title, key and all else come from `map` and `set`.
+The names in a mapping are the object's own (`ticket.id`), and `body` is all of it. By itself a body
+means nothing: title, key and everything else come from `map` and `set`.
 """
 
 from dataclasses import dataclass

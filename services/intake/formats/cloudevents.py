@@ -1,9 +1,9 @@
 """CloudEvents 1.0 over HTTP, in every mode (cloudevents/spec: http-protocol-binding, json-format).
 
-`source` and `id` name the event: the same pair again is the same event. Data that is an event of Ladder's own
-format counts as one; data with a `dedup_key` and no title is read as one as far as it goes, and what else it
-says stays an attribute. Of anything else: the key is source and subject, and the data become the attributes.
-A title that nobody says comes from the data's summary or message, otherwise from type and subject.
+`source` and `id` name the event: the same pair again is the same event. Data that is an event in Ladder's own
+format is read as one; so is data with a `dedup_key` but no title, and its unknown fields become attributes.
+For anything else the key is source and subject, and the data becomes the attributes. A missing title comes
+from the data's summary or message, otherwise from type and subject.
 """
 
 import base64
@@ -30,7 +30,7 @@ _NEEDED: Final = ("specversion", "id", "source", "type")
 _OWN: Final = (*_NEEDED, "datacontenttype", "dataschema", "subject", "time", "data", "data_base64")
 _TITLES: Final = ("summary", "message")
 _NATIVE: Final = frozenset({*EVENT_FIELDS, "labels", "attributes", "links"})
-# no type at all means JSON; the last one is what clients say who were told none
+# no type at all means JSON; the last one is what clients send by default
 _JSON: Final = ("", "application/json", "text/json", "application/x-www-form-urlencoded")
 _QUOTED: Final = re.compile(r"\\(.)")
 _ACTIONS: Final[Mapping[str, EventAction]] = {
@@ -47,7 +47,7 @@ def media_type(content_type: str) -> str:
 
 
 def is_cloudevent(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a request says that it carries a CloudEvent, in whichever mode."""
+    """Whether a request says that it carries a CloudEvent, in any mode."""
     return (
         b"ce-id" in headers
         or b"ce-type" in headers
@@ -57,7 +57,7 @@ def is_cloudevent(headers: Mapping[bytes, bytes]) -> bool:
 
 
 def attributes_in(headers: Mapping[bytes, bytes]) -> dict[str, str] | None:
-    """The attributes that stand in `ce-*` headers; None where there are none."""
+    """The attributes in `ce-*` headers; None if there are none."""
     found = {
         name[3:].decode("latin-1"): _header(value)
         for name, value in headers.items()
@@ -67,7 +67,7 @@ def attributes_in(headers: Mapping[bytes, bytes]) -> dict[str, str] | None:
 
 
 def _header(raw: bytes) -> str:
-    """Percent-encoded UTF-8, maybe quoted; bare bytes that are no UTF-8 are Latin-1."""
+    """Percent-encoded UTF-8, perhaps quoted; bytes that are not UTF-8 are Latin-1."""
     value = raw.strip()
     if len(value) > 1 and value[:1] == value[-1:] == b'"':
         value = _QUOTED.sub(r"\1", value[1:-1].decode("latin-1")).encode("latin-1")
@@ -84,7 +84,7 @@ def _is_json(content_type: str) -> bool:
 
 
 def _data(raw: bytes, content_type: str) -> Any:
-    """What these bytes say: JSON where it is such, otherwise text, otherwise base64."""
+    """These bytes as JSON if possible, otherwise as text, otherwise as base64."""
     if not raw.strip():
         return None
     if _is_json(content_type):
@@ -99,7 +99,7 @@ def _data(raw: bytes, content_type: str) -> Any:
 
 
 def _unpacked(member: dict[str, Any]) -> dict[str, Any]:
-    """A structured event with its data where they belong, however they were carried."""
+    """A structured event with its data under `data`, however it was carried."""
     packed = member.get("data_base64")
     if not isinstance(packed, str) or member.get("data") is not None:
         return member
@@ -137,9 +137,9 @@ def _faults(member: Any, where: str) -> Iterator[Fault]:
 
 
 def _native(data: Any) -> Mapping[str, Any] | None:
-    """The data, where they are an event of Ladder's own format; None where they are something else.
+    """The data if it is an event in Ladder's own format; None if it is something else.
 
-    Without a title or an action a `dedup_key` tells: then whatever else the data say are attributes.
+    Without a title or an action a `dedup_key` is enough: all unknown fields then become attributes.
     """
     if not isinstance(data, dict):
         return None
@@ -212,7 +212,7 @@ def _event(member: dict[str, Any], post: Post) -> IncidentEvent:
 
 
 def _severity(member: Mapping[str, Any], action: EventAction, mapper: Mapper) -> Severity | None:
-    """Of the extension of that name."""
+    """From the extension of that name."""
     severity, note = severity_said(member.get("severity"), opens=action == "trigger")
     if note:
         mapper.note(note)

@@ -44,14 +44,14 @@ class Post:
     def event_id(self, *index: int) -> str:
         """Derived from the sender's own id where it sent one (and the place in its batch), otherwise random.
 
-        Bodies are never hashed: trigger, resolve and the same trigger again is a new page.
+        Bodies are never hashed: the same trigger, sent again after a resolve, has to page again.
         """
         if not self.idempotency_key:
             return self.fresh_id()
         return self.named_id(self.idempotency_key, *index)
 
     def named_id(self, *parts: str | int) -> str:
-        """The id of what the sender itself named so; the same name is the same event."""
+        """An id derived from the sender's own name for the event: same name, same event."""
         return str(uuid.uuid5(_EVENTS, msgspec.json.encode([self.integration, *parts]).decode()))
 
 
@@ -59,7 +59,7 @@ class Post:
 class Reading:
     """What a body says: its events and, for an integration's `map`, the JSON object behind each of them.
 
-    `body` is the whole of it where that is more than its objects; None: each object is a body of its own.
+    `body` is the whole body where it holds more than the objects; None: each object is a body of its own.
     """
 
     events: Sequence[IncidentEvent]
@@ -70,14 +70,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a body is refused whole."""
+    """Why a whole body is refused."""
 
     faults: Sequence[Fault]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The words of an answer, as this format's clients expect them."""
+    """An answer as this format's clients expect it."""
 
     body: bytes
     media_type: bytes = b"application/json"
@@ -89,7 +89,7 @@ class Format(Protocol):
 
     @property
     def kind(self) -> str:
-        """The integrations' kind that it serves."""
+        """The kind of integration that it serves."""
 
     @property
     def longest_body(self) -> int:
@@ -97,11 +97,11 @@ class Format(Protocol):
 
     @property
     def loose(self) -> bool:
-        """Whether its events are whole only after the integration's `map` and `set`."""
+        """Whether its events are complete only after the integration's `map` and `set`."""
 
     @property
     def throttled(self) -> int:
-        """The status that its clients take for "later, please"."""
+        """The status that tells its clients to try again later."""
 
     def read(self, body: bytes, post: Post) -> Reading | Refused:
         """The events of a body, or everything that is wrong with it."""
@@ -110,12 +110,12 @@ class Format(Protocol):
         """The key that the body itself carries; empty where the format has none."""
 
     def accepted(self, events: Sequence[IncidentEvent]) -> Answer:
-        """What is answered when the log has acknowledged."""
+        """The answer once the log has acknowledged the events."""
 
     def refused(self, problem: Problem) -> tuple[int, Answer]:
         """Status and body of a refusal."""
 
 
 def with_notes(event: IncidentEvent, notes: Sequence[str]) -> IncidentEvent:
-    """The event, with more to say about how it was read."""
+    """The event with more notes on how it was read."""
     return msgspec.structs.replace(event, notes=(*event.notes, *notes)) if notes else event

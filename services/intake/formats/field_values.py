@@ -1,6 +1,6 @@
-"""Single values laid over an event, bounded and cleaned as each field needs it.
+"""Single values that replace those of an event, bounded and cleaned as each field needs it.
 
-What cannot be used leaves the field as it was, with a note.
+A value that cannot be used leaves the field as it was, with a note.
 """
 
 from collections.abc import Mapping
@@ -43,13 +43,13 @@ def overridden(
 ) -> IncidentEvent:
     """The event with these values; `failed`: the fields whose mapping gave nothing, and why.
 
-    A whole map of labels or attributes adds to those there are; a single one of them goes before it. `where`
+    A whole map of labels or attributes is merged into the event's; a single one wins over it. `where`
     is the place of the expressions in the integration: `map`, or `map[1].map`.
     """
     mapper = Mapper(list(event.notes))
     for name, why in failed.items():
         mapper.note(f"the mapping of {name} gave nothing: {why}")
-    opens = values.get("action", event.action) == "trigger"  # a blank severity is an error there
+    opens = values.get("action", event.action) == "trigger"  # there a blank severity means `error`
     changes: dict[str, Any] = {}
     labels, attributes = dict(event.labels), dict(event.attributes)
     for name, value in sorted(values.items(), key=lambda each: "." in each[0]):
@@ -83,12 +83,12 @@ def overridden(
 
 
 def _place(where: str, name: str) -> str:
-    """The expression's place behind `map`: `title`, or `[1].map.title`."""
+    """The expression's place after `map`: `title`, or `[1].map.title`."""
     return name if where == "map" else f"{where.removeprefix('map')}.{name}"
 
 
 def _labels(mapper: Mapper, value: Any, room: int) -> dict[str, str]:
-    """A map of labels, or a list of pairs that say one, as many as an event still takes."""
+    """Labels from a map or from a list of pairs, as many as the event has room for."""
     sent = {key: text for key, text in sorted(mapper.texts("labels", _paired(value)).items()) if key}
     if len(sent) > room:
         mapper.note(f"{len(sent) - room} labels beyond {LABELS} were left out")
@@ -96,7 +96,7 @@ def _labels(mapper: Mapper, value: Any, room: int) -> dict[str, str]:
 
 
 def _paired(value: Any) -> Any:
-    """`[name, value]`, an object of `value` and `name`, `key` or `tag` (or one field more): each an entry."""
+    """A list of pairs (`[name, value]`, or objects as `_pair` reads them) as a map; all else as it is."""
     if not isinstance(value, list):
         return value
     found: dict[str, Any] = {}
@@ -105,13 +105,13 @@ def _paired(value: Any) -> Any:
         if isinstance(each, Mapping):
             pair = _pair({key.lower(): text for key, text in each.items()})
         if not isinstance(pair, list) or len(pair) != 2:
-            return value  # no map: noted
+            return value  # not a map: the caller notes it
         found[as_text(pair[0])] = pair[1]
     return found
 
 
 def _pair(said: Mapping[str, Any]) -> Any:
-    """Name and value of an object that says both, whatever else it says; None where it does not."""
+    """`[name, value]` of an object with `value` and `name`, `key` or `tag` (or one other field), or None."""
     named = next((key for key in _NAMED if key in said), None)
     if named is None and len(said) == 2:
         named = next(key for key in said if key != "value")
@@ -126,7 +126,7 @@ def _attributes(mapper: Mapper, value: Any) -> dict[str, Any]:
 
 
 def _links(mapper: Mapper, event: IncidentEvent, value: Any) -> tuple[Link, ...]:
-    """Those there are, and: an address, `{href, text, image}`, `{text: address, …}`, or a list of any."""
+    """The event's links and: an address, `{href, text, image}`, `{text: address, …}`, or a list of these."""
     found: list[LinkSent] = [(link.href, link.text, link.image) for link in event.links]
     for each in value if isinstance(value, list) else [value]:
         if isinstance(each, Mapping) and "href" in each and _LINK.issuperset(each):

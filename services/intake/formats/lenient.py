@@ -21,7 +21,7 @@ from shared.events.severity import read_severity
 from shared.http.problems import Fault
 
 LinkSent: TypeAlias = tuple[Any, Any, bool]
-"""Where something leads, as it was sent: address, text, and whether it is a picture."""
+"""A link as it was sent: address, text, and whether it is an image."""
 
 _NOTES: Final = 20
 _NOTE_LENGTH: Final = 200
@@ -39,7 +39,7 @@ def link_of(sent: Mapping[str, Any]) -> LinkSent:
 
 
 def as_map(name: str, sent: Any) -> dict[str, Any]:
-    """A map as it is, nothing as an empty one, anything else as the map's one value, of this name."""
+    """A map as it is, None as an empty one, any other value as a map that holds it under `name`."""
     if sent is None:
         return {}
     return sent if isinstance(sent, dict) else {name: sent}
@@ -50,9 +50,9 @@ def unless_blank(sent: Any) -> Any:
 
 
 def severity_said(sent: Any, *, opens: bool) -> tuple[Severity | None, str]:
-    """Of a sender that may leave it out, with a note on it.
+    """The severity from a sender that may leave it out, and a note on it.
 
-    A blank one is an error where something opens; elsewhere it says nothing.
+    A blank one means `error` where the event `opens` an incident; elsewhere it says nothing.
     """
     if sent is None or not (opens or as_text(sent).strip()):
         return None, ""
@@ -95,7 +95,7 @@ class Mapper:
         return f"{text[: KEY_LENGTH - 65]}:{hashlib.sha256(text.encode()).hexdigest()}"
 
     def severity(self, sent: Any) -> Severity:
-        """The severity; an unknown, blank or missing one is an error, for the safe side is to page."""
+        """The severity; an unknown, blank or missing one means `error`, since it is safer to page."""
         severity, note = read_severity(as_text(sent) if sent is not None else "")
         if note:
             self.note(note)
@@ -109,7 +109,7 @@ class Mapper:
         return at
 
     def texts(self, name: str, sent: Any) -> dict[str, str]:
-        """A map of strings; values of another type become text, all as long as they are."""
+        """A map of strings; values of other types become text, and nothing is cut."""
         if sent is None:
             return {}
         if not isinstance(sent, Mapping):
@@ -118,7 +118,7 @@ class Mapper:
         return {as_text(key): as_text(value) for key, value in sent.items() if value is not None}
 
     def labels(self, sent: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-        """As many labels as an event takes, each as long as one may be; and the rest as it is."""
+        """As many labels as an event takes, each cut to its limit; and the rest, uncut."""
         pairs = list(sent.items())
         if len(sent) > LABELS:
             self.note(f"{len(sent) - LABELS} labels beyond {LABELS} were kept as attributes.more_labels")
@@ -134,7 +134,7 @@ class Mapper:
         return self.text(f"label {name}", sent, LABEL_LENGTH)
 
     def links(self, sent: Iterable[LinkSent]) -> tuple[Link, ...]:
-        """What cannot be followed is left out."""
+        """The links that can be followed, as many as an event takes."""
         made: list[Link] = []
         for address, text, image in sent:
             href = as_text(address).strip() if address is not None else ""

@@ -107,9 +107,9 @@ _FIELDS: Final = {field.encode_name: field.type for field in msgspec.structs.fie
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """The members of a body, and whether they came as a batch; notes hold for each of them.
+    """The members of a body, and whether they came as a batch; `notes` apply to each of them.
 
-    A member with fields of the wrong type comes without them; `faults` are those, by the member's number.
+    Fields of the wrong type are left out of their member; `faults` names them, by the member's index.
     """
 
     members: Sequence[NativeEvent]
@@ -171,7 +171,7 @@ def _member(value: Any, where: str) -> tuple[NativeEvent, Sequence[Fault]]:
 
 
 def _whole(key: str, value: Any) -> Any:
-    """JSON knows one kind of number: 2.0 is a whole one."""
+    """JSON has only one kind of number: 2.0 counts as whole."""
     whole = key in ("impact", "urgency") and isinstance(value, float) and value.is_integer()
     return int(value) if whole else value
 
@@ -187,14 +187,14 @@ def _mismatch(value: Any, kind: Any, where: str) -> Fault | None:
 
 
 def _lacks(sent: NativeEvent) -> str:
-    """The field that its action needs and that is not there; '' for none."""
+    """The field that the action needs and the event lacks; '' if none."""
     if (sent.action or "trigger") == "trigger":
         return "" if sent.title and sent.title.strip() else "title"
     return "" if sent.dedup_key else "dedup_key"
 
 
 def _faults(sent: NativeEvent, where: str, at: object, *, large: bool) -> Iterator[Fault]:
-    """What types cannot say."""
+    """The faults that the types cannot catch."""
     lacking = _lacks(sent)
     if lacking:
         action = sent.action or "trigger"
@@ -215,7 +215,7 @@ def _faults(sent: NativeEvent, where: str, at: object, *, large: bool) -> Iterat
 
 
 def _hinted(faults: Sequence[Fault], body: bytes, post: Post, *, batch: bool) -> Sequence[Fault]:
-    """The faults; where something needed is missing, a name beside it that is nearly the right one."""
+    """The faults; that of a missing field with the unknown name that was probably meant, if there is one."""
     if not any(fault.reason.startswith("needed") for fault in faults):
         return faults
     read = (

@@ -1,6 +1,6 @@
 """Opsgenie's alert API (opsgenie/opsgenie-oas: alert; its documentation: alert-api).
 
-An alert's alias is the key. The ids that are answered encode it, so that no database is needed to find the
+An alert's alias is the key. The ids in answers encode it, so that no database is needed to find the
 alert by its id later; `tiny` ids would need one. What Opsgenie would refuse only for its length is cut.
 """
 
@@ -73,7 +73,7 @@ class _Asked:
         return self.mapper.text(name, self.sent.get(name), longest).strip()
 
     def severity(self) -> Severity:
-        """What its priority means; an unknown or blank one is an error."""
+        """The severity that its priority means; an unknown or blank one means `error`."""
         said = self.sent.get("priority", _DEFAULT)
         severity, note = read_severity(
             as_text(_DEFAULT if said is None else said), _SEVERITY, called="priority"
@@ -99,7 +99,7 @@ class _Asked:
         )
 
     def by(self) -> str:
-        """Who asked, as far as it is said: ` by ana@example.com`."""
+        """Who asked, if the request says it: ` by ana@example.com`."""
         who = self.text("user", NAME_LENGTH) or self.text("source", NAME_LENGTH)
         return f" by {who}" if who else ""
 
@@ -136,7 +136,7 @@ def _create(asked: _Asked) -> Iterator[IncidentEvent]:
 
 
 def _attributes(sent: Said, mapper: Mapper) -> dict[str, Any]:
-    """The details as they are; what else was said of the alert stands beside them where there is room."""
+    """The details, and beside them the alert's other fields that are kept (`_KEPT`); all of it cut to fit."""
     beside = {name: sent[name] for name in _KEPT if sent.get(name)}
     return bounded(beside | as_map("details", unless_blank(sent.get("details"))), mapper.notes)
 
@@ -192,7 +192,7 @@ def _field(name: str, field_name: str, longest: int) -> Verb:
 
 
 def _recorded(what: str, name: str) -> Verb:
-    """What Ladder has no counterpart for stands in the timeline."""
+    """For what has no counterpart in Ladder: it is recorded in the timeline and does nothing else."""
 
     def verb(asked: _Asked) -> Iterator[IncidentEvent]:
         said = as_text(asked.sent.get(name) or "")
@@ -247,7 +247,7 @@ def _faults(verb: str, sent: Said, *, removes: bool) -> Iterator[Fault]:
 
 @dataclass(frozen=True, slots=True)
 class Opsgenie:
-    """`kind: opsgenie`: one verb about one alert, whose alias comes from the path except for a new one."""
+    """`kind: opsgenie`: one verb for one alert, whose alias comes from the path unless it is new."""
 
     verb: str = CREATE
     alias: str = ""

@@ -1,4 +1,4 @@
-"""The ids that Opsgenie's clients are given. They say what they name: no database has to know them."""
+"""The ids given to Opsgenie's clients. They contain what they name, so no database has to know them."""
 
 import base64
 import binascii

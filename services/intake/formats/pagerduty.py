@@ -1,6 +1,6 @@
 """PagerDuty Events API v2 (PagerDuty/developer-docs: events-api-v2 overview, send-alert, send-change).
 
-Real senders put templates into every field: what can be mapped is mapped. Only what their own service would
+Real senders put templates into every field: what can be mapped is mapped. Only what PagerDuty itself would
 refuse for good is refused: no key, no action, no payload, no summary, source or severity.
 """
 
@@ -128,7 +128,7 @@ def _event(
 
 @dataclass(frozen=True, slots=True)
 class PagerDuty:
-    """`kind: pagerduty`; `changes` for the change events, which are recorded and never notify."""
+    """`kind: pagerduty`; `changes` for change events, which are recorded and never notify anyone."""
 
     kind: str = "pagerduty"
     longest_body: int = 512 * 1024
@@ -167,9 +167,9 @@ class PagerDuty:
         return Answer(_encoder.encode(_Accepted("success", message, events[0].dedup_key)))
 
     def refused(self, problem: Problem) -> tuple[int, Answer]:
-        """As PagerDuty says it: 400 for what is wrong with the event, its key included.
+        """As PagerDuty answers: 400 for anything wrong with the event, its key included.
 
-        Clients try 429 and 5xx again, everything else is permanent to them.
+        Clients retry 429 and 5xx; everything else is permanent to them.
         """
         status = 400 if problem.status in (401, 403, 422) else problem.status
         errors = [f"{fault.field}: {fault.reason}" for fault in problem.faults] or [str(problem)]

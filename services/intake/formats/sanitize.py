@@ -1,8 +1,8 @@
-"""What was sent, made into values that the event log and the database can never refuse.
+"""Makes what was sent into values that the event log and the database never refuse.
 
 PostgreSQL takes no NUL in text, UTF-8 has no lone surrogates, JSON has no NaN, and a double ends near
-1.8e308. Text is repaired (U+FFFD stands where something was); numbers and nesting are judged by the format:
-the native one refuses them with the place, foreign ones keep them as text.
+1.8e308. Text is repaired (U+FFFD marks what was replaced); numbers and nesting are left to the format:
+the native one refuses them and says where, foreign ones keep them as text.
 """
 
 import json
@@ -17,10 +17,10 @@ from shared.http.problems import Fault
 from shared.policy.cel.doubles import fits_double
 
 REPLACEMENT: Final = "\ufffd"
-DEPTH: Final = 8  # of attributes, themselves counted
+DEPTH: Final = 8  # levels of attributes, the outermost included
 ATTRIBUTE_BYTES: Final = 64 * 1024  # of attributes as compact JSON
-_LEAST_SHARE: Final = 64  # bytes of one value, however many there are
-_SPARE: Final = 64  # bytes: not every writer of JSON writes an ellipsis in three
+_LEAST_SHARE: Final = 64  # bytes for each value, however many there are
+_SPARE: Final = 64  # bytes: not every JSON writer needs only three for an ellipsis
 _BOM: Final = b"\xef\xbb\xbf"
 _SCRUB_DEPTH: Final = 16  # deeper than anything that is kept
 
@@ -34,7 +34,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A parsed body; `repaired` says what had to be replaced for that, in words."""
+    """A parsed body; `repaired` says in words what had to be replaced."""
 
     value: Any
     repaired: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ def scrub(value: Any, depth: int = _SCRUB_DEPTH) -> Any:
 
 
 def flaws(value: Any, where: str, depth: int = DEPTH) -> Iterator[Fault]:
-    """What in this JSON value cannot be kept, each with its place as a JSON pointer."""
+    """The faults of a JSON value that cannot be kept as it is, each with its place as a JSON pointer."""
     if isinstance(value, dict | list):
         if depth == 0:
             yield Fault(where, f"nested deeper than {DEPTH} levels")
@@ -133,9 +133,9 @@ def compact_size(value: Any) -> int:
 
 
 def as_text(value: Any) -> str:
-    """Any JSON value as clean text: a string as it is, anything else as JSON with its names in order.
+    """Any JSON value as clean text: a string as it is, anything else as JSON with sorted names.
 
-    Out of an expression they come in another order each time, and a key must be the same again.
+    Expressions give them in another order each time, and a key must come out the same.
     """
     if isinstance(value, str):
         return clean(value)
@@ -148,7 +148,7 @@ def as_text(value: Any) -> str:
 
 
 def kept(value: Any, depth: int = DEPTH) -> Any:
-    """The value as it can be stored: clean text; impossible numbers and too deep parts become text."""
+    """The value as it can be stored: clean text; numbers out of range and parts too deep become text."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, bool) or value is None:
@@ -163,7 +163,7 @@ def kept(value: Any, depth: int = DEPTH) -> Any:
 
 
 def cut(text: str, longest: int) -> str:
-    """The text, shortened to so many characters with an ellipsis at its end."""
+    """The text, cut to at most `longest` characters, the last of them an ellipsis."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -177,7 +177,7 @@ def bounded(attributes: dict[str, Any], notes: list[str]) -> dict[str, Any]:
 
 
 def _within(values: dict[str, Any], room: int) -> dict[str, Any]:
-    """Cut every value that is larger than its share, and leave out the last ones that do not fit at all."""
+    """Cut every value that is larger than its share, and leave out the last ones if they still do not fit."""
     sizes = {key: compact_size(key) + compact_size(value) + 2 for key, value in values.items()}
     share = max(_LEAST_SHARE, _share(sizes.values(), room - 2))
     result: dict[str, Any] = {}
@@ -194,7 +194,7 @@ def _within(values: dict[str, Any], room: int) -> dict[str, Any]:
 
 
 def _share(sizes: Iterable[int], room: int) -> int:
-    """How large each may be so that together they just fit: what is smaller leaves its rest to the others."""
+    """How large each may be so that all just fit: small ones leave their unused room to the others."""
     share, left = room, sorted(sizes)
     for number, size in enumerate(left):
         share = room // (len(left) - number)
@@ -210,7 +210,7 @@ def _cut_value(value: Any, room: int) -> Any:
 
 
 def _cut_bytes(text: str, size: int) -> str:
-    """The text, cut until its JSON takes about so many bytes at most."""
+    """The text, cut until its JSON takes at most `size` bytes (or it is down to one character)."""
     while compact_size(text) > size and len(text) > 1:
         text = cut(text, max(1, len(text) * size // compact_size(text) - 1))
     return text

@@ -13,7 +13,7 @@ from services.intake.formats.sanitize import Unreadable
 _BLANK_BEFORE_ZONE: Final = re.compile(r"\s+(?=(?:[zZ]|UTC|GMT|[+-]\d{2}:?\d{2})$)")
 _LEAP_SECOND: Final = re.compile(r"(?<=:\d\d:)60")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds that would be the year 5138
+_MILLISECONDS_FROM: Final = 100_000_000_000  # read as seconds, this would be the year 5138
 _YEARS: Final = range(1900, 3000)
 
 

@@ -1,4 +1,4 @@
-"""What a format read becomes the events of one integration, by its `set`, `map`, `ignore` and `each`. Pure.
+"""Turns what a format read into one integration's events, by its `set`, `map`, `ignore` and `each`. Pure.
 
 Fixed values replace what was read, and the values of expressions replace both.
 """
@@ -34,7 +34,7 @@ _BROKEN: Final = "its expressions do not compile in this release"
 class Transformed:
     """The events of a post, what is wrong with it, and how many `ignore` dropped.
 
-    `read` are the same events without what the policy adds.
+    `read` holds the same events without what the policy adds.
     """
 
     events: list[IncidentEvent] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Transformed:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One event to be, and what the expressions see of it; `where` is its place in the post."""
+    """One event in the making, and what the expressions see of it; `where` is its place in the post."""
 
     event: IncidentEvent
     view: BodyView
@@ -63,8 +63,8 @@ class Transform:
 
     @classmethod
     def of(cls, integration: Integration) -> Self:
-        """Compiles the expressions: a millisecond. Some that do not compile (another release checked them)
-        must not stop the rest: events go on with the format's own values, and notes.
+        """Compile the expressions, which takes a millisecond. If they do not compile (another release checked
+        them), events still go on, with the format's own values and notes.
         """
         return cls.made(
             integration.set,
@@ -84,7 +84,7 @@ class Transform:
         ignore: str | None = None,
         each: str | None = None,
     ) -> Self:
-        """The parts of an integration that matter here."""
+        """From the parts of an integration that matter here."""
         if not shapes and ignore is None and each is None:
             return cls(fixed)
         try:
@@ -98,7 +98,7 @@ class Transform:
     ) -> Transformed:
         """The events with this integration's values.
 
-        `loose`: what every event needs is looked for only now; the places of faults are inside the post.
+        `loose`: what every event needs is checked only now. Faults give their places inside the post.
         `busy` counts the seconds of work: a post whose expressions take too many is refused.
         """
         made, began = Transformed(), busy()
@@ -116,7 +116,7 @@ class Transform:
         return made
 
     def _members(self, mapping: BodyMapping, read: Reading, post: Post, made: Transformed) -> Iterator[_Seen]:
-        """The events to be of a post. What it cannot have goes into `made`."""
+        """The events of a post before they are mapped. Faults, and how many were ignored, go into `made`."""
         count = 0
         for index, (event, sent) in enumerate(zip(read.events, read.objects, strict=True)):
             where = f"/{index}" if read.batch else ""
@@ -167,7 +167,7 @@ class Transform:
             made.faults.append(Fault(where + lacking.field, lacking.reason))
 
     def _lacking(self, event: IncidentEvent, mapped: Mapped) -> Fault | None:
-        """What is missing without which an event means nothing."""
+        """The fault of an event that lacks its title or its key."""
         if event.action == "trigger":
             missing = "" if event.title and event.title.strip() else "title"
         else:

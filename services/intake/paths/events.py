@@ -72,7 +72,7 @@ class ByName(Endpoint):
     """`/v1/integrations/{name}`: the integration named, in its own format."""
 
     def __init__(self, otherwise: Format, *rest: Any) -> None:
-        """`otherwise` words refusals of what is no integration."""
+        """`otherwise` words the refusal where there is no such integration."""
         super().__init__(*rest)
         self._otherwise = otherwise
 
@@ -102,7 +102,7 @@ class ByName(Endpoint):
         if form is None:
             admission.deny(secret, now)  # the same whether or not the name exists
         known = admission.integrations[name]
-        if known.keyless:  # the signature is looked at when the body is there
+        if known.keyless:  # the signature is checked once the body is there
             return known, form, await read_body(request.headers, receive, form.longest_body)
         if secret:
             integration = admission.by_name(name, secret, now)
@@ -115,7 +115,7 @@ class ByName(Endpoint):
 
 
 class Alerts(Endpoint):
-    """`/v2/alerts…`: Opsgenie's alert API. What it would have to read from a database it says it cannot."""
+    """`/v2/alerts…`: Opsgenie's alert API. Where it would have to read a database, it says that it cannot."""
 
     def format_of(self, request: Request) -> Opsgenie:
         verb = request.path.get("verb") or (DELETE if "identifier" in request.path else CREATE)
@@ -157,14 +157,14 @@ class Alerts(Endpoint):
 
 
 def _alias(identifier: str, kind: str) -> str:
-    """The alias that a path means, by `identifierType`; '' where it cannot be told."""
+    """The alias that a path means, by `identifierType`; '' if it cannot be told."""
     if kind.lower() == "alias":
         return clean(identifier)
     return alias_of(identifier) or "" if kind.lower() == "id" else ""
 
 
 def _body_key(form: Format, body: bytes, request: Request) -> str:
-    """The key that the body carries, or that its own header does."""
+    """The key in the body, or in a header of its own."""
     found = form.credential(body)
     if isinstance(found, Unreadable):
         raise Problem(

@@ -1,7 +1,7 @@
-"""`/v1/heartbeats/{name}…`: what a job says of itself, with the paths and methods of healthchecks.io's pings.
+"""`/v1/heartbeats/{name}…`: what a job says about itself, with the paths and methods of healthchecks.io.
 
 `/start`, `/fail`, `/log` or an exit status behind the name; without any of these, and with 0, it beats. The
-key comes as everywhere, or in the path before that word. The beginning of the body is kept.
+key comes as everywhere else, or in the path before that word. The beginning of the body is kept.
 
 `/v2/heartbeats/{name}/ping`: the same beat, as Opsgenie's heartbeat API has it (opsgenie-oas: heartbeat).
 """
@@ -42,7 +42,7 @@ class _Taken(msgspec.Struct):
 
 
 def read_signal(word: str) -> tuple[Signal, int | None] | None:
-    """What the last part of the path says, with the exit status if it is one; None when it says nothing."""
+    """What the last part of the path says, with the exit status if it is one; None if it means nothing."""
     if word in _WORDS:
         return _WORDS[word], None
     if not _EXIT_STATUS.fullmatch(word):
@@ -82,7 +82,7 @@ class Heartbeats(Endpoint):
     def _expecting(
         self, admission: Admission, name: str, secret: str, request: Request, now: datetime
     ) -> Integration:
-        """Who beats, if this is a heartbeat of the policy. Raises Problem 401, 403, 404."""
+        """The integration that beats, if the policy has this heartbeat. Raises Problem 401, 403, 404."""
         integration = admission.by_key(secret, now)
         request.passed(integration)
         if name not in admission.heartbeats:
@@ -99,7 +99,7 @@ class Heartbeats(Endpoint):
 
 
 class OpsgeniePings(Heartbeats):
-    """Opsgenie's: it beats, whatever the method and the body; one that nobody expects is a 404 there, too."""
+    """Opsgenie's ping: a beat, whatever the method and body. An unknown heartbeat is a 404 there, too."""
 
     def format_of(self, request: Request) -> Format:
         del request

@@ -1,4 +1,4 @@
-"""Routes over the path as it was sent: an alias in it may hold `/`, percent-encoded or bare."""
+"""Routes matched against the path as it was sent: an alias in it may hold `/`, percent-encoded or bare."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _PART: Final = re.compile(r"\{(\w+)\}")
 
 
 class RawRoute(Route):
-    """`{identifier}` stands for anything, other parts for one segment; values are decoded after matching.
+    """`{identifier}` matches anything, other parts one segment; values are decoded after matching.
 
     `verbs`: what `{verb}` may be.
     """
