@@ -64,7 +64,7 @@ class Router:
         )
         self.watch = PolicyWatch(
             database,
-            self.engine.policies,
+            self.engine.bundles,
             settings.policy,
             self._relay.wake,
             beat=beat_of("router policy"),

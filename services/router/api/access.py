@@ -146,7 +146,7 @@ class Access:
         self._looking, self._coming = self._coming, None  # whoever comes from now on needs another look-up
         async with self._engine.database.transaction() as connection:
             _, in_force = await moment(connection)
-            return await self._engine.policies.one(connection, required(in_force).hash)
+            return await self._engine.bundles.one(connection, required(in_force).hash)
 
 
 def _heard(look: "asyncio.Task[CompiledBundle]") -> None:

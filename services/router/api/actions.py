@@ -219,7 +219,7 @@ class _Work:
         found = await queries.one(connection, request.incident_id)
         if found is None:
             raise not_found()
-        return _encoder.encode(await snapshots.one(self._engine.policies, connection, found, now))
+        return _encoder.encode(await snapshots.one(self._engine.bundles, connection, found, now))
 
 
 def not_found() -> Problem:

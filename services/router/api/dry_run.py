@@ -92,7 +92,7 @@ def trying(engine: Engine, access: Access, read_post: ReadsPosts | None) -> APIR
             unit = await gather.to_look_at(
                 connection,
                 events=events,
-                policies=engine.policies,
+                bundles=engine.bundles,
                 in_force=required(in_force),
                 now=now,
             )

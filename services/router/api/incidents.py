@@ -121,7 +121,7 @@ def _add_one(router: APIRouter, engine: Engine, reading: Any) -> None:
             found = await queries.one(connection, incident_id)
             if found is None:
                 raise actions.not_found()
-            shown = await snapshots.one(engine.policies, connection, found, now)
+            shown = await snapshots.one(engine.bundles, connection, found, now)
         return answer(shown)
 
 
@@ -169,7 +169,7 @@ def _add_explain(router: APIRouter, engine: Engine, reading: Any) -> None:
             unit = await gather.to_look_at(
                 connection,
                 incident=found.incident,
-                policies=engine.policies,
+                bundles=engine.bundles,
                 in_force=required(in_force),
                 now=now,
             )

@@ -97,7 +97,7 @@ def _add_create(router: APIRouter, engine: Engine, access: Access) -> None:
         once = Once(caller.actor.name, idempotency_key, f"create override\n{body.model_dump_json()}")
 
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
-            live = (await engine.policies.one(connection, in_force.hash)).spec
+            live = (await engine.bundles.one(connection, in_force.hash)).spec
 
             async def make() -> bytes:
                 _check_names(body, live)

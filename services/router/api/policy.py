@@ -71,7 +71,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
             now, in_force = await moment(connection)
             if in_force is None:
                 raise unavailable("no policy is in force yet")
-            live = await engine.policies.one(connection, in_force.hash)
+            live = await engine.bundles.one(connection, in_force.hash)
             failing = await engine.failures.listed(connection, in_force.hash)
             where, findings = await judged.findings(connection, live, now)
         return answer(_status(in_force, live.spec, failing, findings, where))
@@ -106,10 +106,10 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         compiled, size = await asyncio.to_thread(compile_sized, looked.sound)
         if not force:
             _refuse_lockout(caller, access.role_under(compiled.spec, caller))
-        engine.policies.keep(compiled, size)
+        engine.bundles.keep(compiled, size)
         async with engine.database.transaction() as connection:
             by = caller.actor.name
-            taken = await store.replace(connection, engine.policies, compiled, source="api", by=by)
+            taken = await store.replace(connection, engine.bundles, compiled, source="api", by=by)
             failing = await engine.failures.listed(connection, taken.in_force.hash)
         wake_relay()
         engine.alarm.earlier(caller.now)
@@ -138,7 +138,7 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
             compiled, _ = await asyncio.to_thread(compile_sized, looked.sound)
             chosen = compiled.hash
             async with engine.database.reading.transaction("ask again later") as connection:
-                findings += await store.lacks(connection, engine.policies, compiled)
+                findings += await store.lacks(connection, engine.bundles, compiled)
         sends = _sends(where)
         made = PolicyChecked(ok=not looked.errors, hash=chosen, findings=_shown(findings), sends=sends)
         return answer(made)

@@ -218,7 +218,7 @@ def _add_calendar(router: APIRouter, engine: Engine, settings: RouterSettings) -
 async def _in_force(engine: Engine, connection: AsyncConnection) -> tuple[Bundle, datetime]:
     _, found = await moment(connection)
     in_force = required(found)
-    return (await engine.policies.one(connection, in_force.hash)).spec, in_force.at
+    return (await engine.bundles.one(connection, in_force.hash)).spec, in_force.at
 
 
 async def _was_ended(connection: AsyncConnection, claims: dict[str, Any]) -> bool:

@@ -124,7 +124,7 @@ def maintenance(engine: Engine, access: Access) -> APIRouter:
 
 async def _create(engine: Engine, once: Once, made: Callable[[datetime], Stored], kind: _Kind) -> Response:
     async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
-        live = await engine.policies.one(connection, in_force.hash)
+        live = await engine.bundles.one(connection, in_force.hash)
 
         async def make() -> bytes:
             stored = made(now)
@@ -209,7 +209,7 @@ def _add_delete(router: APIRouter, engine: Engine, access: Access, kind: _Kind) 
         once = Once(caller.actor.name, idempotency_key, f"delete {kind.table}\n{stored_id}")
 
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
-            live = await engine.policies.one(connection, in_force.hash)
+            live = await engine.bundles.one(connection, in_force.hash)
 
             async def end() -> bytes:
                 found = await _found(connection, kind, stored_id, lock=True)

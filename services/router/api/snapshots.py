@@ -14,7 +14,7 @@ from services.router.api.shapes.answers import as_json
 from services.router.batch.engine import Engine
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.snapshot import snapshot
-from services.router.policy.compiled_cache import Policies
+from services.router.policy.compiled_cache import Bundles
 from shared.events import IncidentSnapshot
 from shared.policy import ALWAYS
 from shared.policy.calendars.open_hours import Calendars
@@ -22,12 +22,10 @@ from shared.policy.calendars.open_hours import Calendars
 _NARROWER: Final = "ask for fewer incidents at a time (`limit`)"
 
 
-async def one(
-    policies: Policies, connection: AsyncConnection, found: Found, now: datetime
-) -> IncidentSnapshot:
+async def one(bundles: Bundles, connection: AsyncConnection, found: Found, now: datetime) -> IncidentSnapshot:
     """One incident; if its policy can no longer be read, its calendars count as always open."""
     wanted = _wanted([found])
-    return _shown(found, await policies.calendars(connection, wanted) if wanted else {}, now)
+    return _shown(found, await bundles.calendars(connection, wanted) if wanted else {}, now)
 
 
 async def page(engine: Engine, rows: Sequence[Row[Any]], now: datetime) -> Sequence[msgspec.Raw]:
@@ -37,7 +35,7 @@ async def page(engine: Engine, rows: Sequence[Row[Any]], now: datetime) -> Seque
     known: Mapping[str, Calendars] = {}
     if wanted := _wanted(found):
         async with reading.transaction(_NARROWER) as connection:
-            known = await engine.policies.calendars(connection, wanted)
+            known = await engine.bundles.calendars(connection, wanted)
     return await reading.made(found, lambda each: as_json(_shown(each, known, now)))
 
 

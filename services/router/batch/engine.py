@@ -27,7 +27,7 @@ from services.router.batch.inbound import InboundSignal, refused, telling_of
 from services.router.domain.decide import decide
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.signals import ActionTaken
-from services.router.policy.compiled_cache import InForce, Policies, moment, required
+from services.router.policy.compiled_cache import Bundles, InForce, moment, required
 from shared import telemetry
 from shared.crash import crash_point
 from shared.database.pool import Database
@@ -92,7 +92,7 @@ class Engine:
         decide: Decide = decide,
     ) -> None:
         self.database: Final = database
-        self.policies: Final = Policies()
+        self.bundles: Final = Bundles()
         self.alarm: Final = Alarm()
         self.wake_relay: Final = wake_relay
         self.failures: Final = ExpressionFailures(database)
@@ -116,7 +116,7 @@ class Engine:
         return await bisect(signals, self._accept, self._refuse, WHOEVER if apart else REFUSED)
 
     async def _accept(self, signals: Sequence[InboundSignal]) -> Sequence[SignalResult]:
-        look = FirstLook(signals, self.policies)
+        look = FirstLook(signals, self.bundles)
         work = partial(self.within, signals, look=look)
         batch = await self.transaction(work, begin=look.begin)
         self.committed(batch)
@@ -153,9 +153,7 @@ class Engine:
 
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
             claim = Claim(1, among=[incident_id])
-            return await mark_stuck(
-                connection, claim, why, policies=self.policies, in_force=in_force, now=now
-            )
+            return await mark_stuck(connection, claim, why, bundles=self.bundles, in_force=in_force, now=now)
 
         try:
             batch = await self.transaction(work)
@@ -181,7 +179,7 @@ class Engine:
         return await handle(
             connection,
             signals,
-            policies=self.policies,
+            bundles=self.bundles,
             in_force=in_force,
             now=now,
             decide=self._decide,
@@ -230,7 +228,7 @@ class Engine:
         return await handle_due(
             connection,
             claim,
-            policies=self.policies,
+            bundles=self.bundles,
             in_force=in_force,
             now=now,
             decide=self._decide,
@@ -257,7 +255,7 @@ class Engine:
 
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
             return await handle(
-                connection, [inbound], policies=self.policies, in_force=in_force, now=now, decide=fails
+                connection, [inbound], bundles=self.bundles, in_force=in_force, now=now, decide=fails
             )
 
         log.error("signal kept for later", action="kept_for_later", event_id=inbound.id, exc_info=err)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.batch.inbound import InboundSignal
 from services.router.batch.incident_store import ORPHANS_KEPT
-from services.router.policy.compiled_cache import IN_FORCE, InForce, Policies, in_force_of, moment
+from services.router.policy.compiled_cache import IN_FORCE, Bundles, InForce, in_force_of, moment
 from services.router.tables import SCHEMA
 from shared.outbox import processed_messages
 
@@ -41,9 +41,9 @@ class Seen:
 class FirstLook:
     """How a transaction for these signals begins; `seen` is what it saw beyond its time and its policy."""
 
-    def __init__(self, signals: Sequence[InboundSignal], policies: Policies) -> None:
+    def __init__(self, signals: Sequence[InboundSignal], bundles: Bundles) -> None:
         self._signals = signals
-        self._policies = policies
+        self._bundles = bundles
         self.seen: Seen | None = None
         self._looked = False
 
@@ -53,7 +53,7 @@ class FirstLook:
         A second time it is looked at in turn, whatever the first one failed by.
         """
         self.seen = None
-        if self._policies.groups or self._looked:
+        if self._bundles.groups or self._looked:
             return await moment(connection)
         self._looked = True
         row = (await connection.execute(_LOOK, _columns(self._signals))).one()

@@ -53,7 +53,7 @@ from services.router.domain.model.context import KnownCustomer
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionTaken, EventReceived, TimerFired
 from services.router.domain.relations.expected_group import group_of
-from services.router.policy.compiled_cache import InForce, Policies, UnusablePolicyError
+from services.router.policy.compiled_cache import Bundles, InForce, UnusablePolicyError
 from services.router.tables import SCHEMA
 from shared import telemetry
 from shared.events import IncidentEvent
@@ -78,7 +78,7 @@ async def for_signals(
     connection: AsyncConnection,
     signals: Sequence[InboundSignal],
     *,
-    policies: Policies,
+    bundles: Bundles,
     in_force: InForce,
     now: datetime,
     seen: Seen | None = None,
@@ -88,12 +88,12 @@ async def for_signals(
     `seen`: what the transaction's first statement has locked already. Raises UnusablePolicyError when this
     release cannot use the policy in force.
     """
-    reading = await _Reading.begin(connection, policies, in_force, now)
+    reading = await _Reading.begin(connection, bundles, in_force, now)
     unit = reading.unit
     unit.received = signals
-    policies.groups = bool(unit.live.grouping.rules)
+    bundles.groups = bool(unit.live.grouping.rules)
     if seen is not None:
-        if policies.groups:
+        if bundles.groups:
             raise InTurnError("policy")
         if len(seen.fresh) < len({each.id for each in signals if each.id}):
             raise InTurnError("repeat")
@@ -114,10 +114,10 @@ async def for_signals(
 
 
 async def for_timers(
-    connection: AsyncConnection, claim: Claim, *, policies: Policies, in_force: InForce, now: datetime
+    connection: AsyncConnection, claim: Claim, *, bundles: Bundles, in_force: InForce, now: datetime
 ) -> UnitOfWork:
     """What due incidents need; claims them, highest priority first."""
-    reading = await _Reading.begin(connection, policies, in_force, now)
+    reading = await _Reading.begin(connection, bundles, in_force, now)
     unit = reading.unit
     await incident_store.claim(connection, unit, claim.most, claim.among)
     claim.claimed = list(unit.incidents)
@@ -132,7 +132,7 @@ async def to_look_at(
     *,
     incident: Incident | None = None,
     events: Sequence[IncidentEvent] = (),
-    policies: Policies,
+    bundles: Bundles,
     in_force: InForce,
     now: datetime,
 ) -> UnitOfWork:
@@ -141,7 +141,7 @@ async def to_look_at(
     The decisions of a forecast about the incident, or of a dry run about these events, see what real ones
     see, except existing groups. Raises UnusablePolicyError.
     """
-    reading = await _Reading.begin(connection, policies, in_force, now)
+    reading = await _Reading.begin(connection, bundles, in_force, now)
     unit = reading.unit
     unit.signals = [own_event(event) for event in events]
     if incident is not None:
@@ -155,7 +155,7 @@ async def named_customers(
     connection: AsyncConnection,
     said: Iterable[str],
     *,
-    policies: Policies,
+    bundles: Bundles,
     in_force: InForce,
     live: CompiledBundle,
 ) -> dict[str, KnownCustomer]:
@@ -163,7 +163,7 @@ async def named_customers(
     if not in_force.customers:
         return {}
     unknown = [each for each in said if each and in_bundle(live, each) is None]
-    return await policies.customers.find(connection, in_force.customers, unknown)
+    return await bundles.customers.find(connection, in_force.customers, unknown)
 
 
 @dataclass(slots=True)
@@ -171,7 +171,7 @@ class _Reading:
     """What is read without locks, each thing once; a policy that does not need it costs no statement."""
 
     connection: AsyncConnection
-    policies: Policies
+    bundles: Bundles
     in_force: InForce
     unit: UnitOfWork
     _causes_read: bool = False
@@ -179,22 +179,22 @@ class _Reading:
 
     @classmethod
     async def begin(
-        cls, connection: AsyncConnection, policies: Policies, in_force: InForce, now: datetime
+        cls, connection: AsyncConnection, bundles: Bundles, in_force: InForce, now: datetime
     ) -> "_Reading":
         """Start with the policy in force and its overlay, both cached from batch to batch."""
-        live = (await policies.get(connection, [in_force.hash]))[in_force.hash]
+        live = (await bundles.get(connection, [in_force.hash]))[in_force.hash]
         if isinstance(live, Exception):
             raise UnusablePolicyError(f"policy {in_force.hash}: {live}") from live
-        overlay = await policies.overlays.get(connection, in_force.overlay, live)
+        overlay = await bundles.overlays.get(connection, in_force.overlay, live)
         unit = UnitOfWork(now=now, live=live, overlay=overlay, bundles={live.hash: live})
-        return cls(connection, policies, in_force, unit)
+        return cls(connection, bundles, in_force, unit)
 
     async def rest(self, *, ahead: bool = False) -> None:
         """Read everything else. `ahead`: assume that senders will be heard all along."""
         unit, live, connection = self.unit, self.unit.live, self.connection
         hashes = {incident.policy_hash for incident in unit.incidents.values()} - unit.bundles.keys()
         if hashes:
-            unit.bundles |= await self.policies.get(connection, hashes)
+            unit.bundles |= await self.bundles.get(connection, hashes)
         await self.customers(_said_of_customers(unit))
         await self.causes()
         if live.upstream and any(isinstance(each.signal, _MAY_NAME_UPSTREAM) for each in unit.signals):
@@ -210,7 +210,7 @@ class _Reading:
         new = set(said) - self._customers_asked
         self._customers_asked |= new
         self.unit.customers |= await named_customers(
-            self.connection, sorted(new), policies=self.policies, in_force=self.in_force, live=self.unit.live
+            self.connection, sorted(new), bundles=self.bundles, in_force=self.in_force, live=self.unit.live
         )
 
     async def causes(self) -> None:

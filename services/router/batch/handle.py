@@ -13,14 +13,14 @@ from services.router.batch.first_look import FirstLook
 from services.router.batch.inbound import InboundSignal
 from services.router.batch.unit_of_work import UnitOfWork
 from services.router.domain.decide import decide
-from services.router.policy.compiled_cache import InForce, Policies
+from services.router.policy.compiled_cache import Bundles, InForce
 
 
 async def handle(
     connection: AsyncConnection,
     signals: Sequence[InboundSignal],
     *,
-    policies: Policies,
+    bundles: Bundles,
     in_force: InForce,
     now: datetime,
     decide: Decide = decide,
@@ -31,7 +31,7 @@ async def handle(
     `look`: how the transaction began, if with these signals.
     """
     unit = await gather.for_signals(
-        connection, signals, policies=policies, in_force=in_force, now=now, seen=look.seen if look else None
+        connection, signals, bundles=bundles, in_force=in_force, now=now, seen=look.seen if look else None
     )
     decided = await decide_all(connection, unit, decide)
     return await apply(connection, decided)
@@ -41,13 +41,13 @@ async def handle_due(
     connection: AsyncConnection,
     claim: gather.Claim,
     *,
-    policies: Policies,
+    bundles: Bundles,
     in_force: InForce,
     now: datetime,
     decide: Decide = decide,
 ) -> BatchResult:
     """Handle the timers of incidents that are due."""
-    unit = await gather.for_timers(connection, claim, policies=policies, in_force=in_force, now=now)
+    unit = await gather.for_timers(connection, claim, bundles=bundles, in_force=in_force, now=now)
     _observe_lateness(unit)
     decided = await decide_all(connection, unit, decide)
     return await apply(connection, decided)
@@ -58,12 +58,12 @@ async def mark_stuck(
     claim: gather.Claim,
     error: str,
     *,
-    policies: Policies,
+    bundles: Bundles,
     in_force: InForce,
     now: datetime,
 ) -> BatchResult:
     """Decide nothing: mark each incident as stuck by this error, to be tried again (rule 18)."""
-    unit = await gather.for_timers(connection, claim, policies=policies, in_force=in_force, now=now)
+    unit = await gather.for_timers(connection, claim, bundles=bundles, in_force=in_force, now=now)
     decided = await mark_all_stuck(connection, unit, error, decide)
     return await apply(connection, decided)
 

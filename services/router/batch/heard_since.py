@@ -22,7 +22,7 @@ from services.router.domain.heartbeats import Deaf
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Heard
 from services.router.domain.model.decision import Spread
-from services.router.policy.compiled_cache import Policies
+from services.router.policy.compiled_cache import Bundles
 from shared.events import RelatedChanged
 
 GAP: Final = timedelta(seconds=30)  # after not looking for longer, something may have gone unheard
@@ -67,10 +67,10 @@ async def breaks(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def policy_changed(
-    connection: AsyncConnection, policies: Policies, before: str, live: CompiledBundle, now: datetime
+    connection: AsyncConnection, bundles: Bundles, before: str, live: CompiledBundle, now: datetime
 ) -> None:
     """After a policy change, open incidents whose silence rule differs are checked again."""
-    known = (await policies.get(connection, [before])).get(before) if before else None
+    known = (await bundles.get(connection, [before])).get(before) if before else None
     if _silences(live) == (_silences(known) if isinstance(known, CompiledBundle) else {}):
         return
     message = RelatedChanged(

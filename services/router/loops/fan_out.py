@@ -99,11 +99,11 @@ class FanOut:
         found = (await connection.execute(_AUDIENCES[row.audience], given)).all()
         ids = [str(each.id) for each in found]
         if row.audience == "matching":
-            policies = self._engine.policies
-            live = await policies.one(connection, in_force.hash)
+            bundles = self._engine.bundles
+            live = await bundles.one(connection, in_force.hash)
             said = {each.customer for each in found}
             known = await gather.named_customers(
-                connection, said, policies=policies, in_force=in_force, live=live
+                connection, said, bundles=bundles, in_force=in_force, live=live
             )
             ids = await _matching(found, row.meant, Context(live=live, customers=known), now)
         to_tell = [name for name in ids if name != message.incident_id]

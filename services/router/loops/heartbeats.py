@@ -80,7 +80,7 @@ async def _accept(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequenc
     names = {beat.name for beat in beats}
 
     async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
-        expected = (await engine.policies.one(connection, in_force.hash)).spec.heartbeats
+        expected = (await engine.bundles.one(connection, in_force.hash)).spec.heartbeats
         known = await _locked(connection, sorted(names))
         known |= {
             name: _new(name, expected[name], now) for name in sorted(names - known.keys()) if name in expected
@@ -151,12 +151,12 @@ class Watch:
         row = (await connection.execute(_HOLD)).one_or_none()
         if row is None:
             return BatchResult(), None  # another replica is looking
-        live = await self._engine.policies.one(connection, in_force.hash)
+        live = await self._engine.bundles.one(connection, in_force.hash)
         bundle = live.spec
         expected, events = bundle.heartbeats, list[IncidentEvent]()
         if row.policy_hash != in_force.hash:
             events += await _follow(connection, expected, now)
-            await heard_since.policy_changed(connection, self._engine.policies, row.policy_hash, live, now)
+            await heard_since.policy_changed(connection, self._engine.bundles, row.policy_hash, live, now)
         elif not (expected or live.listens):
             return BatchResult(), None
         deaf = await heard_since.goes_on(connection, now, self._canary_every)

@@ -9,7 +9,7 @@ from typing import Final
 from services.router import metrics
 from services.router.domain.model.compiled_bundle import compile_sized
 from services.router.policy import installation, store
-from services.router.policy.compiled_cache import InForce, Policies, moment
+from services.router.policy.compiled_cache import Bundles, InForce, moment
 from shared import telemetry
 from shared.database.pool import Database
 from shared.loops.pulse import Beat, unwatched
@@ -29,7 +29,7 @@ class PolicyWatch:
     def __init__(
         self,
         database: Database,
-        policies: Policies,
+        bundles: Bundles,
         path: Path | None,
         wake_relay: Callable[[], None],
         *,
@@ -37,7 +37,7 @@ class PolicyWatch:
     ) -> None:
         self._beat = beat
         self._database = database
-        self._policies = policies
+        self._bundles = bundles
         self._path = path
         self._wake_relay = wake_relay
         self._seen: str | None = None  # the files' content when it was last dealt with
@@ -81,9 +81,9 @@ class PolicyWatch:
             return
         self.refused = ""
         compiled, size = await asyncio.to_thread(compile_sized, found.sound)
-        self._policies.keep(compiled, size)
+        self._bundles.keep(compiled, size)
         async with self._database.transaction() as connection:
-            taken = await store.take_file(connection, self._policies, compiled, changed=changed, by=str(path))
+            taken = await store.take_file(connection, self._bundles, compiled, changed=changed, by=str(path))
         if taken is None:
             log.warning(
                 "LADDER_POLICY holds a content that was in force before; a newer one stays in force. "

@@ -84,7 +84,7 @@ def required(in_force: InForce | None) -> InForce:
     return in_force
 
 
-class Policies:
+class Bundles:
     """The compiled bundles of this process: the one in force, and those used last."""
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:

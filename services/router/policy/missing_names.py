@@ -18,7 +18,7 @@ from services.router.domain.model.compiled_bundle import CompiledBundle, Escalat
 from services.router.duty import override_store
 from services.router.duty.overlay import broken
 from services.router.duty.override_store import StoredOverride, Wanted
-from services.router.policy.compiled_cache import Policies
+from services.router.policy.compiled_cache import Bundles
 from shared.policy import Bundle, Place, PolicyError
 from shared.policy.model.targets import (
     LeadOf,
@@ -69,7 +69,7 @@ async def warnings(
     after: CompiledBundle,
     now: datetime,
     before: Bundle | None = None,
-    policies: Policies | None = None,
+    bundles: Bundles | None = None,
 ) -> list[PolicyError]:
     """One warning for each thing that names what this policy lacks.
 
@@ -82,8 +82,8 @@ async def warnings(
         *await asyncio.to_thread(lambda: list(_of_conditions(conditions, after, missing))),
         *[each async for each in _of_incidents(connection, after.spec, missing)],
     ]
-    if missing and policies is not None:
-        told += await _of_policies(connection, after.spec, policies)
+    if missing and bundles is not None:
+        told += await _of_policies(connection, after.spec, bundles)
     more = len(told) - _MOST_TOLD
     told = [*told[:_MOST_TOLD], f"and {more} more"] if more > 0 else told
     return [PolicyError(_NOWHERE, "", code=STANDING, severity="warning", said=each) for each in told]
@@ -152,10 +152,10 @@ def _such_as(row: Any) -> str:
     return f" ({row.first})" if row.count == 1 else f" (such as {row.first})"
 
 
-async def _of_policies(connection: AsyncConnection, bundle: Bundle, policies: Policies) -> list[str]:
+async def _of_policies(connection: AsyncConnection, bundle: Bundle, bundles: Bundles) -> list[str]:
     """Warnings about open incidents, which keep the levels they began with (rule 17)."""
     rows = (await connection.execute(_FOLLOWED, {"most": _POLICIES_READ})).all()
-    known = await policies.get(connection, {row.policy_hash for row in rows})
+    known = await bundles.get(connection, {row.policy_hash for row in rows})
     told: list[str] = []
     for row in rows:
         compiled = known[row.policy_hash]

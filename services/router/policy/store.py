@@ -20,7 +20,7 @@ from services.router import metrics
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.duty import silence_store
 from services.router.policy import missing_names
-from services.router.policy.compiled_cache import InForce, Policies, moment
+from services.router.policy.compiled_cache import Bundles, InForce, moment
 from services.router.tables import SCHEMA
 from shared import telemetry
 from shared.events import PolicyPublished
@@ -68,7 +68,7 @@ async def switch(
 
 async def replace(
     connection: AsyncConnection,
-    policies: Policies,
+    bundles: Bundles,
     policy: CompiledBundle,
     *,
     source: Literal["file", "api"],
@@ -77,13 +77,13 @@ async def replace(
     """Put this policy in force in place of the current one. Raises PolicyTooLargeError."""
     await connection.execute(_SERIALISE, {"lock": _LOCK})
     now, current = await moment(connection)
-    before = await _bundle_of(connection, policies, current)
+    before = await _bundle_of(connection, bundles, current)
     taken = await switch(connection, policy.spec, source=source, by=by)
     if current is None or current.hash != taken.hash:
         await missing_names.ask_again(connection, before, policy.spec)
         if before is not None:
             await silence_store.rules_changed(connection, before, policy.spec, now)
-    lacks = await missing_names.warnings(connection, policy, now, before, policies)
+    lacks = await missing_names.warnings(connection, policy, now, before, bundles)
     return Taken(taken, lacks, await asyncio.to_thread(_changes, before, policy.spec))
 
 
@@ -91,25 +91,23 @@ def _changes(before: Bundle | None, after: Bundle) -> list[str]:
     return [] if before is None else changes(dump_json(before), dump_json(after))
 
 
-async def lacks(connection: AsyncConnection, policies: Policies, policy: CompiledBundle) -> list[PolicyError]:
+async def lacks(connection: AsyncConnection, bundles: Bundles, policy: CompiledBundle) -> list[PolicyError]:
     """Names still in use that this policy would lack if it were put in force now."""
     now, current = await moment(connection)
-    before = await _bundle_of(connection, policies, current)
-    return await missing_names.warnings(connection, policy, now, before, policies)
+    before = await _bundle_of(connection, bundles, current)
+    return await missing_names.warnings(connection, policy, now, before, bundles)
 
 
-async def _bundle_of(
-    connection: AsyncConnection, policies: Policies, current: InForce | None
-) -> Bundle | None:
+async def _bundle_of(connection: AsyncConnection, bundles: Bundles, current: InForce | None) -> Bundle | None:
     """The bundle in force; None if there is none, or none that this release can read."""
     if current is None:
         return None
-    known = (await policies.get(connection, [current.hash]))[current.hash]
+    known = (await bundles.get(connection, [current.hash]))[current.hash]
     return None if isinstance(known, Exception) else known.spec
 
 
 async def take_file(
-    connection: AsyncConnection, policies: Policies, policy: CompiledBundle, *, changed: bool, by: str
+    connection: AsyncConnection, bundles: Bundles, policy: CompiledBundle, *, changed: bool, by: str
 ) -> Taken | None:
     """Put the file's bundle in force if it counts (see above); None when it does not.
 
@@ -122,7 +120,7 @@ async def take_file(
         await connection.execute(_REMEMBER, {"hash": chosen, "now": now})
     ).scalar_one_or_none() is None
     if current is None or not brought_before or (changed and current.source == "file"):
-        return await replace(connection, policies, policy, source="file", by=by)
+        return await replace(connection, bundles, policy, source="file", by=by)
     if current.hash != chosen:
         return None
     return Taken(current, await missing_names.warnings(connection, policy, now), [])

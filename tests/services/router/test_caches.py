@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.router.customers.book import CustomerBook
-from services.router.policy.compiled_cache import LEAST_BYTES, Policies
+from services.router.policy.compiled_cache import LEAST_BYTES, Bundles
 from shared.policy import Bundle
 from tests.domain.tale import bundle, ladder
 from tests.services.router.desk import Desk, event
@@ -48,24 +48,24 @@ async def test_a_batch_may_need_more_policies_than_are_remembered(
     desk: Desk, many_versions: Sequence[str]
 ) -> None:
     """A call answers with what it loaded, not with what the cache happens to have kept of it."""
-    policies = Policies(kept_bytes=5 * LEAST_BYTES)
+    bundles = Bundles(kept_bytes=5 * LEAST_BYTES)
     async with desk.database.transaction() as connection:
-        live = await policies.one(connection, many_versions[0])
-        found = await policies.get(connection, many_versions)
-        again = await policies.get(connection, many_versions)
-        assert await policies.one(connection, many_versions[0]) is live  # whatever else was loaded meanwhile
+        live = await bundles.one(connection, many_versions[0])
+        found = await bundles.get(connection, many_versions)
+        again = await bundles.get(connection, many_versions)
+        assert await bundles.one(connection, many_versions[0]) is live  # whatever else was loaded meanwhile
     assert [found[each].hash for each in many_versions] == list(many_versions)  # type: ignore[union-attr]
     assert again.keys() == found.keys()
 
 
 async def test_a_policy_that_many_ask_for_at_once_is_loaded_once(desk: Desk) -> None:
     """A new policy in force is compiled once, not once for every request that meets it first."""
-    policies = Policies()
+    bundles = Bundles()
     [row] = await desk.sql("SELECT hash FROM router.policy")
 
     async def ask() -> object:
         async with desk.database.transaction() as connection:
-            return await policies.one(connection, row.hash)
+            return await bundles.one(connection, row.hash)
 
     first, *others = await asyncio.gather(*(ask() for _ in range(5)))
     assert all(other is first for other in others)

@@ -236,7 +236,7 @@ async def test_a_customer_added_by_api_is_told_by_the_contacts_in_the_message(cu
 
 
 async def test_who_was_looked_up_once_is_remembered_until_customers_change(desk: Desk) -> None:
-    book = desk.engine.policies.customers
+    book = desk.engine.bundles.customers
 
     async def found(revision: int, *said: str) -> set[str]:
         async with desk.database.transaction() as connection:

@@ -144,7 +144,7 @@ async def test_one_whose_policy_cannot_be_used_says_so(served: Api) -> None:
     await put(served, **second_level("user:petra"))
     broken = {"bundle": b'{"version": 99}', "hash": incident.policy_hash}
     await served.desk.sql("UPDATE router.policy SET bundle = :bundle WHERE hash = :hash", **broken)
-    served.desk.engine.policies.__init__()  # as after a restart
+    served.desk.engine.bundles.__init__()  # as after a restart
     (only,) = await next_of(served)
     assert "the policy it started with cannot be used" in only["what"]
     assert only["unless"] == "somebody re-applies the policy in force"

@@ -101,7 +101,7 @@ async def test_a_policy_can_be_tried_on_the_server_before_it_is_applied(served: 
 
 
 def watch(desk: Desk, file: Path) -> PolicyWatch:
-    return PolicyWatch(desk.database, Engine(desk.database).policies, file, lambda: None)
+    return PolicyWatch(desk.database, Engine(desk.database).bundles, file, lambda: None)
 
 
 async def test_a_file_that_the_last_release_took_is_taken_again_after_an_upgrade(

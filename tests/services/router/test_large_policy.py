@@ -61,7 +61,7 @@ async def test_a_file_that_cannot_be_told_of_is_refused_and_the_last_good_one_st
 ) -> None:
     file = tmp_path / "policy.json"
     file.write_bytes(as_json(incompressible(5_000_000)))
-    watch = PolicyWatch(desk.database, Engine(desk.database).policies, file, lambda: None)
+    watch = PolicyWatch(desk.database, Engine(desk.database).bundles, file, lambda: None)
     found = await watch.watch_once()
     assert found is not None
     assert found.source == "api"  # the one from before

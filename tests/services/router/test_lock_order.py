@@ -241,13 +241,13 @@ async def beats(house: Api) -> None:
 async def policy(house: Api) -> None:
     """From a file, without a user whom something open was asked of."""
     compiled, size = compile_sized(whole(routes=[{"policy": "main"}], last_resort=["user:petra"]))
-    house.desk.engine.policies.keep(compiled, size)
+    house.desk.engine.bundles.keep(compiled, size)
     async with house.desk.engine.database.transaction() as connection:
-        await store.take_file(connection, house.desk.engine.policies, compiled, changed=True, by="file")
+        await store.take_file(connection, house.desk.engine.bundles, compiled, changed=True, by="file")
     changed = whole(schedules={"desk": SCHEDULES["desk"] | {"timezone": "UTC"}})
     compiled, _ = compile_sized(changed)
     async with house.desk.engine.database.transaction() as connection:
-        await store.replace(connection, house.desk.engine.policies, compiled, source="api", by="test")
+        await store.replace(connection, house.desk.engine.bundles, compiled, source="api", by="test")
 
 
 async def silences(house: Api) -> None:

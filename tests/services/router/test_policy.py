@@ -32,7 +32,7 @@ class Place:
 
     def replica(self) -> PolicyWatch:
         """A router that has just started."""
-        return PolicyWatch(self.database, Engine(self.database).policies, self.file, lambda: None)
+        return PolicyWatch(self.database, Engine(self.database).bundles, self.file, lambda: None)
 
     def write(self, policy: Bundle | str) -> None:
         self.file.write_bytes(policy.encode() if isinstance(policy, str) else dump_json(policy))

@@ -267,9 +267,9 @@ async def test_what_a_rule_kept_quiet_is_paged_as_soon_as_the_rule_is_gone_from_
     await desk.put_in_force(bundle(suppress=[{"name": "quiet", "when": "true", "window": always}]))
     await desk.take(event("c"))
     assert (await by_key(desk))["c"].suppressed_by == "rule quiet"
-    policies = desk.engine.policies
+    bundles = desk.engine.bundles
     async with desk.database.transaction() as connection:
-        await store.replace(connection, policies, compile_sized(bundle())[0], source="api", by="ana")
+        await store.replace(connection, bundles, compile_sized(bundle())[0], source="api", by="ana")
     await desk.sql("DELETE FROM router.outbox WHERE topic <> :t", t=INCIDENTS)
     assert await hand_on(desk) == 1
     assert (await by_key(desk))["c"].suppressed_by == ""

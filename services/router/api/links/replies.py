@@ -103,7 +103,7 @@ class _SignedLinks:
             return said
         _, in_force = await moment(connection)
         known = await gather.named_customers(
-            connection, [said], policies=self.engine.policies, in_force=required(in_force), live=live
+            connection, [said], bundles=self.engine.bundles, in_force=required(in_force), live=live
         )
         return customers.find(Context(live, customers=known), said).id
 
@@ -127,7 +127,7 @@ class _SignedLinks:
             if found is None:
                 raise actions.not_found()
             now, _ = await moment(connection)
-            snapshot = await snapshots.one(engine.policies, connection, found, now)
+            snapshot = await snapshots.one(engine.bundles, connection, found, now)
             updates = await queries.updates(connection, reply.incident_id, incident_page.UPDATES)
         coming = () if reply.sees_public else await _next(engine, found.incident)
         return Seen(found.incident, found.level, snapshot, updates, coming, bundle)
@@ -254,7 +254,7 @@ async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
             unit = await gather.to_look_at(
                 connection,
                 incident=incident,
-                policies=engine.policies,
+                bundles=engine.bundles,
                 in_force=required(in_force),
                 now=now,
             )
