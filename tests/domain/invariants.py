@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from services.router.domain import plan
 from services.router.domain.decide import moments
 from services.router.domain.draft.draft import Draft
 from services.router.domain.model.clock import LIVE, Clock, Interval
@@ -199,6 +200,9 @@ def nothing_stands_still(
         assert after.status == before.status or assigned  # by a point of the level that the report led to
 
 
+ALONE = {due.moment.name for due in plan.WHILE_OPEN if due.alone}
+
+
 def what_was_due_is_done(
     before: Incident,
     after: Incident,
@@ -206,9 +210,14 @@ def what_was_due_is_done(
     context: Context,
     now: datetime,
 ) -> None:
-    """What a timer found due is acted on: at that very moment it is due no longer."""
-    found = [_due(incident, bundle(incident), context, now) for incident in (before, after)]
-    assert found[0].isdisjoint(found[1]), f"due, and due again: {found[0] & found[1]}"
+    """What a timer found due is acted on: at that very moment it is due no longer.
+
+    Where what ends the decision was due, the rest is due still, and comes by itself.
+    """
+    was_due, is_due = (_due(incident, bundle(incident), context, now) for incident in (before, after))
+    if before.is_open and was_due & ALONE:
+        was_due &= ALONE
+    assert was_due.isdisjoint(is_due), f"due, and due again: {was_due & is_due}"
 
 
 def _due(incident: Incident, bundle: CompiledBundle, context: Context, now: datetime) -> set[str]:
