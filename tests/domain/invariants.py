@@ -201,6 +201,7 @@ def nothing_stands_still(
 
 
 ALONE = {due.moment.name for due in plan.WHILE_OPEN if due.alone}
+EARLY = {due.moment.name for due in (*plan.WHILE_OPEN, *plan.WHILE_RESOLVED) if due.early}
 
 
 def what_was_due_is_done(
@@ -212,11 +213,13 @@ def what_was_due_is_done(
 ) -> None:
     """What a timer found due is acted on: at that very moment it is due no longer.
 
-    Where what ends the decision was due, the rest is due still, and comes by itself.
+    Where what ends the decision was due, the rest is due still, and comes by itself. What is looked at whenever
+    a timer fires may be due anew by what it did itself: a point hands over to a policy with shares of its own.
     """
     was_due, is_due = (_due(incident, bundle(incident), context, now) for incident in (before, after))
     if before.is_open and was_due & ALONE:
         was_due &= ALONE
+    was_due -= EARLY
     assert was_due.isdisjoint(is_due), f"due, and due again: {was_due & is_due}"
 
 
