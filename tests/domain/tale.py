@@ -22,6 +22,7 @@ from services.router.domain.model.signals import (
     Signal,
     TimerFired,
 )
+from services.router.domain.model.vocabulary import action_named
 from shared.events import DeliveryReport, IncidentEvent, Notice, Page
 from shared.policy import Bundle, content_hash
 from shared.policy.model.base import Role
@@ -117,7 +118,7 @@ class Tale:
 
     def act(self, action: str, user: str = "ana", role: Role = "responder", **arguments: Any) -> Decision:
         actor = Actor(f"user:{user}" if user else "api:bot", role, user)
-        return self.tell(ActionTaken(action, actor, ActionArguments(**arguments), "a"))
+        return self.tell(ActionTaken(action_named(action), actor, ActionArguments(**arguments), "a"))
 
     def report(self, page: Page, outcome: str) -> Decision:
         report = DeliveryReport(

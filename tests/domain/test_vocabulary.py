@@ -5,15 +5,15 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from services.router.domain import forecast
+from services.router.domain import actions, forecast
 from services.router.domain.draft import fields, timeline
 from services.router.domain.draft.expression_values import values
+from services.router.domain.model import related
 from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.incident_fields import ChainFields, IncidentFields
 from services.router.domain.model.parts import Chain
-from services.router.domain.model.vocabulary import EntryKind, Relation
-from services.router.domain.relations import messages
+from services.router.domain.model.vocabulary import ActionName, EntryKind, Relation
 from tests.domain.tale import Tale
 
 
@@ -55,5 +55,9 @@ def test_what_a_draft_may_set_are_the_fields_that_there_are(fields, struct):
     assert get_type_hints(fields) == get_type_hints(struct)
 
 
-def test_an_incident_has_an_answer_to_each_relation():
-    assert messages._TAKE.keys() == set(_words(Relation))
+def test_each_relation_says_what_comes_with_it():
+    assert related.RELATIONS.keys() == set(_words(Relation))
+
+
+def test_there_is_an_action_for_each_name_of_one():
+    assert actions.ACTIONS.keys() == set(_words(ActionName))

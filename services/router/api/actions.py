@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, Self, assert_never
+from typing import Annotated, Final, Literal, Self, assert_never
 
 import msgspec
 from pydantic import (
@@ -30,11 +30,13 @@ from services.router.batch.engine import Engine
 from services.router.batch.inbound import InboundSignal
 from services.router.domain import actions
 from services.router.domain.actions.pauses import LONGEST
-from services.router.domain.lifecycle.field_changes import FIELDS
 from services.router.domain.model.decision import Refusal
+from services.router.domain.model.incident_fields import FieldChanges
 from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor
+from services.router.domain.model.vocabulary import action_named
 from services.router.policy.compiled_cache import InForce
 from shared.http.problems import Fault, Problem
+from shared.json_object import JsonObject
 
 _LONG: Final = 16 * 1024
 _LONGEST_SECONDS: Final = LONGEST.total_seconds()
@@ -114,7 +116,7 @@ class ActionBody(BaseModel):
 
     @field_validator("attributes")
     @classmethod
-    def _can_be_kept(cls, named: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _can_be_kept(cls, named: JsonObject | None) -> JsonObject | None:
         wrong = flaw(named)
         if wrong:
             raise ValueError(wrong)
@@ -148,13 +150,27 @@ class ActionBody(BaseModel):
             to=self.to,
             until=until,
             waiting_for=self.waiting_for,
-            changes={name: value for name in FIELDS if (value := getattr(self, name)) is not None},
+            changes=self._changes(),
             decision=self.decision or "",
             into=str(self.into or ""),
             rating=self.rating or 0,
             who=self.who,
             via=self.via,
         )
+
+    def _changes(self) -> FieldChanges:
+        changes: FieldChanges = {}
+        if self.priority is not None:
+            changes["priority"] = self.priority
+        if self.kind is not None:
+            changes["kind"] = self.kind
+        if self.service is not None:
+            changes["service"] = self.service
+        if self.customer is not None:
+            changes["customer"] = self.customer
+        if self.attributes is not None:
+            changes["attributes"] = self.attributes
+        return changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +228,8 @@ class _Work:
 
     async def _do(self, connection: AsyncConnection, now: datetime, in_force: InForce) -> bytes:
         request = self._request
-        signal = ActionTaken(request.body.action, request.actor, request.body.arguments(now), request.key)
+        action = action_named(request.body.action)
+        signal = ActionTaken(action, request.actor, request.body.arguments(now), request.key)
         inbound = InboundSignal(signal, str(request.incident_id))
         self.batch = await self._engine.within([inbound], connection, now, in_force)
         _raise_refusal(self.batch.results[0])

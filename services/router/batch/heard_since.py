@@ -22,6 +22,7 @@ from services.router.domain.heartbeats import Deaf
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Heard
 from services.router.domain.model.decision import Spread
+from services.router.domain.model.related import Look
 from services.router.policy.compiled_cache import Bundles
 from shared.events import RelatedChanged
 
@@ -74,7 +75,11 @@ async def policy_changed(
     if _silences(live) == (_silences(known) if isinstance(known, CompiledBundle) else {}):
         return
     message = RelatedChanged(
-        message_id=derived_id("silences", live.hash, now), to="", incident_id="", relation="look", at=now
+        message_id=derived_id("silences", live.hash, now),
+        to="",
+        incident_id="",
+        relation=Look.relation,
+        at=now,
     )
     await fan_out_queue.add(connection, [Spread("matching", "true", message)], now)
 

@@ -21,6 +21,7 @@ from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
 from services.router.domain.model.decision import Decision, Orphan
 from services.router.domain.model.incident import Incident
+from services.router.domain.model.related import CameBack
 from services.router.domain.model.signals import (
     ActionTaken,
     DeliveryReported,
@@ -197,7 +198,7 @@ def _open(
     draft = Draft(record, context.live, context, now, event=event)
     opening.open_new(draft, event)
     if unconfirmed:
-        draft.send(previous, "came_back")
+        draft.send(previous, CameBack())
     return _conclude(draft)
 
 

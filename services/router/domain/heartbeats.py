@@ -11,22 +11,45 @@ triggers the event at once in its own words.
 """
 
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias, assert_never
+from typing import Final, Literal, TypeAlias, TypedDict, assert_never, get_args
 
 import msgspec
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import derived_id
 from services.router.domain.draft.wording import second, span
-from shared.events import HEARTBEAT, HeartbeatReceived, HeartbeatSignalled, IncidentEvent
+from shared.events import HEARTBEAT, HeartbeatReceived, HeartbeatSignalled, IncidentEvent, Severity
 from shared.events.severity import read_severity
+from shared.json_object import JsonObject
 from shared.policy import Heartbeat
 
 State: TypeAlias = Literal["waiting", "beating", "late", "failed"]
 _OFTENEST: Final = timedelta(hours=1)
 _TEXT_KEPT: Final = 4_000  # characters of the last body
-_TEXTS: Final = ("title", "description", "kind", "customer", "tier", "service", "source", "waiting_for")
-_RANKS: Final = ("impact", "urgency")
+_Text: TypeAlias = Literal[
+    "title", "description", "kind", "customer", "tier", "service", "source", "waiting_for"
+]
+_Rank: TypeAlias = Literal["impact", "urgency"]
+_TEXTS: Final[tuple[_Text, ...]] = get_args(_Text)
+_RANKS: Final[tuple[_Rank, ...]] = get_args(_Rank)
+
+
+class _Said(TypedDict, total=False):
+    """What its event says beside its action, key and time."""
+
+    title: str
+    description: str
+    kind: str
+    customer: str
+    tier: str
+    service: str
+    source: str
+    waiting_for: str
+    impact: int
+    urgency: int
+    severity: Severity
+    labels: dict[str, str]
+    attributes: JsonObject
 
 
 class HeartbeatState(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +146,7 @@ def on_beat(
         return after, None
     again = _armed(replace(after, due_at=due_at, late_at=None, failing=False))
     whose = f", sent by {by}" if by else ""
-    return again, _event(watched, "resolve", now, note=f"it beats again{whose}: {second(at)}")
+    return again, _event(watched, "resolve", now, notes=(f"it beats again{whose}: {second(at)}",))
 
 
 def failed(
@@ -148,12 +171,12 @@ def failed(
         return after, None
     status = f" with exit status {heard.exit_status}" if heard.exit_status is not None else ""
     took = f" after {span(after.took)}" if after.took is not None else ""
-    said = {"description": ""} | _said(heartbeat) | {"title": f"{watched.name} failed{status}"}
+    said: _Said = {"description": "", **_said(heartbeat), "title": f"{watched.name} failed{status}"}
     if heard.text:
         said["description"] = heard.text
     whose = f", sent by {heard.by}" if heard.by else ""
     note = f"it says itself that it failed{status}{took}{whose}: {second(at)}"
-    return after, _event(watched, "trigger", now, note=note, said=said, at=at)
+    return after, _event(watched, "trigger", now, notes=(note, *_odd(heartbeat)), said=said, at=at)
 
 
 def remarked(
@@ -163,9 +186,8 @@ def remarked(
     after = replace(watched, said=heard.text[:_TEXT_KEPT])
     if watched.late_at is None or not heard.text:
         return after, None
-    said = {"description": heard.text}
     note = f"sent by {heard.by}" if heard.by else "a remark"
-    return after, _event(watched, "note", now, note=note, said=said, at=heard.at)
+    return after, _event(watched, "note", now, notes=(note,), said={"description": heard.text}, at=heard.at)
 
 
 def _last(watched: HeartbeatState) -> tuple[datetime | None, datetime | None, datetime | None]:
@@ -206,11 +228,11 @@ def missed(
     )
     said = _said(heartbeat)
     if not _failed_last(watched):  # an earlier run's failure is not why this one is missed
-        said = {"description": ""} | said | _unheard(watched, heartbeat, deaf)
+        said = {"description": "", **said, **_unheard(watched, heartbeat, deaf)}
     started = watched.started_at
     if started is not None and started + watched.late_after <= now:
         note = f"no end: it began at {second(started)}, and takes longer than {span(watched.late_after)}"
-        return late, _event(watched, "trigger", now, note=note, said=said)
+        return late, _event(watched, "trigger", now, notes=(note, *_odd(heartbeat)), said=said)
     last = (
         f"the last beat was at {second(watched.beat_at)}"
         if watched.beat_at is not None
@@ -219,7 +241,7 @@ def missed(
     note = (
         f"no beat: {last}; one is expected every {span(watched.every)}, late after {span(watched.late_after)}"
     )
-    return late, _event(watched, "trigger", now, note=note, said=said)
+    return late, _event(watched, "trigger", now, notes=(note, *_odd(heartbeat)), said=said)
 
 
 def _failed_last(watched: HeartbeatState) -> bool:
@@ -229,7 +251,7 @@ def _failed_last(watched: HeartbeatState) -> bool:
     return watched.beat_at is None or watched.beat_at <= watched.failed_at
 
 
-def _unheard(watched: HeartbeatState, heartbeat: Heartbeat, deaf: Deaf | None) -> dict[str, Any]:
+def _unheard(watched: HeartbeatState, heartbeat: Heartbeat, deaf: Deaf | None) -> _Said:
     """What to add for whoever is paged when it may have beaten while Ladder was unreachable."""
     if deaf is None or deaf.until <= watched.expected_from():
         return {}
@@ -246,7 +268,8 @@ def dropped(watched: HeartbeatState, now: datetime) -> IncidentEvent | None:
     """The policy no longer names it: nothing is expected, so its lateness is resolved."""
     if watched.late_at is None:
         return None
-    return _event(watched, "resolve", now, note="the policy in force does not name this heartbeat any longer")
+    note = "the policy in force does not name this heartbeat any longer"
+    return _event(watched, "resolve", now, notes=(note,))
 
 
 def _event(
@@ -254,8 +277,8 @@ def _event(
     action: Literal["trigger", "resolve", "note"],
     now: datetime,
     *,
-    note: str,
-    said: dict[str, Any] | None = None,
+    notes: tuple[str, ...],
+    said: _Said | None = None,
     at: datetime | None = None,
 ) -> IncidentEvent:
     """One of its events. `at`: the time of the signal, where several may come at once."""
@@ -266,24 +289,36 @@ def _event(
         dedup_key=watched.name,
         action=action,
         received_at=now,
-        notes=(note, *(said or {}).pop("notes", ())),
+        notes=notes,
         **(said or {}),
     )
 
 
-def _said(heartbeat: Heartbeat) -> dict[str, Any]:
+def _said(heartbeat: Heartbeat) -> _Said:
     """What the policy says of the event; its action, key and time are the heartbeat's own."""
     given = heartbeat.event
-    said: dict[str, Any] = {name: str(given[name]) for name in _TEXTS if given.get(name) is not None}
-    said |= {name: given[name] for name in _RANKS if given.get(name) in (1, 2, 3)}
-    said["severity"], odd = read_severity(str(given.get("severity") or "error"))
-    if odd:
-        said["notes"] = (odd,)
-    inner: dict[str, dict[str, Any]] = {"labels": {}, "attributes": {}}
+    labels, attributes = dict[str, str](), JsonObject()
     for name, value in given.items():
         base, _, key = name.partition(".")
         if base == "labels" and key:
-            inner["labels"][key] = str(value)
+            labels[key] = str(value)
         elif base == "attributes" and key:
-            inner["attributes"][key] = value
-    return said | inner
+            attributes[key] = value
+    said: _Said = {"severity": _severity(heartbeat)[0], "labels": labels, "attributes": attributes}
+    for text in _TEXTS:
+        if given.get(text) is not None:
+            said[text] = str(given[text])
+    for rank in _RANKS:
+        if given.get(rank) in (1, 2, 3):
+            said[rank] = given[rank]
+    return said
+
+
+def _severity(heartbeat: Heartbeat) -> tuple[Severity, str]:
+    """The severity that the policy gives it, and what to note about that ('' for nothing)."""
+    return read_severity(str(heartbeat.event.get("severity") or "error"))
+
+
+def _odd(heartbeat: Heartbeat) -> tuple[str, ...]:
+    _, odd = _severity(heartbeat)
+    return (odd,) if odd else ()

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router import fan_out_queue
 from services.router.domain.draft.draft import derived_id
 from services.router.domain.model.decision import Spread
+from services.router.domain.model.related import Look
 from services.router.domain.muting import suppression
 from services.router.duty import maintenance_windows, overlay
 from services.router.tables import SCHEMA
@@ -136,7 +137,7 @@ def _spread(audience: Literal["matching", "suppressed"], of: str, about: object,
         message_id=derived_id("look", about, audience, uuid.uuid4()),
         to="",
         incident_id="",
-        relation="look",
+        relation=Look.relation,
         at=at,
     )
     return Spread(audience, of, message)

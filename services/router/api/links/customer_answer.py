@@ -5,7 +5,7 @@ The page shows nothing internal: no people, no priority, no reasons.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypedDict
 from urllib.parse import parse_qs
 
 from services.router.domain.model.incident import Incident
@@ -48,10 +48,17 @@ def question(action: str, incident: Incident) -> Question | None:
     return Question(_BUTTONS[action], _RATINGS if action == "confirm" else {})
 
 
-def answer(action: str, form: bytes) -> dict[str, Any]:
+class Answer(TypedDict, total=False):
+    """The arguments of a customer's action."""
+
+    rating: int
+    note: str
+
+
+def answer(action: str, form: bytes) -> Answer:
     """The action's arguments from a form; whatever is not sensible is left out."""
     fields = parse_qs(form[:LONGEST_FORM].decode(errors="replace"), max_num_fields=20)
-    given: dict[str, Any] = {}
+    given: Answer = {}
     rating = fields.get("rating", [""])[0]
     if action == "confirm" and rating in {str(number) for number in _RATINGS}:
         given["rating"] = int(rating)

@@ -5,7 +5,7 @@ A refused action is a value, not an exception: it says why, and what is possible
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from services.router.domain.actions import (
 from services.router.domain.draft.draft import Draft
 from services.router.domain.model.decision import Refusal
 from services.router.domain.model.signals import ActionTaken, Actor
+from services.router.domain.model.vocabulary import ActionName, UnknownAction
 from services.router.domain.muting import grouping
 from shared.policy.model.base import Role
 
@@ -41,8 +42,7 @@ class Action(msgspec.Struct, frozen=True):
     answers: bool = False
 
 
-Table: TypeAlias = Mapping[str, Action]
-ACTIONS: Final[Table] = {
+ACTIONS: Final[Mapping[ActionName, Action]] = {
     "acknowledge": Action("responder", ownership.unless_free, ownership.acknowledge, answers=True),
     "unacknowledge": Action("responder", ownership.unless_acknowledged, ownership.unacknowledge),
     "assign": Action("responder", guards.unless_it_has_levels, ownership.assign),
@@ -68,7 +68,7 @@ ACTIONS: Final[Table] = {
 }
 
 
-def possible(draft: Draft, actor: Actor) -> tuple[str, ...]:
+def possible(draft: Draft, actor: Actor) -> tuple[ActionName, ...]:
     """The actions open to this actor on the incident as it stands."""
     return tuple(
         name for name, action in ACTIONS.items() if actor.may(action.role) and not action.blocked(draft)
@@ -82,9 +82,9 @@ def act(draft: Draft, signal: ActionTaken) -> Refusal | None:
 
 
 def _act(draft: Draft, signal: ActionTaken) -> Refusal | None:
-    action = ACTIONS.get(signal.action)
-    if action is None:
+    if isinstance(signal.action, UnknownAction):
         return guards.invalid(f"unknown action {signal.action!r}; known: {', '.join(sorted(ACTIONS))}")
+    action = ACTIONS[signal.action]
     if not signal.actor.may(action.role):
         said = f"{signal.action} needs the role {action.role}; this key has {signal.actor.role}"
         return guards.forbidden(said)

@@ -8,6 +8,7 @@ from services.router.domain import actions
 from services.router.domain.draft.draft import Draft
 from services.router.domain.draft.names import sender
 from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor
+from services.router.domain.model.vocabulary import action_named
 from shared.events import IncidentEvent
 
 
@@ -16,7 +17,8 @@ def obey(draft: Draft, event: IncidentEvent) -> None:
     by = sender(event)
     draft.set(events=draft.incident.events + 1)
     said = len(draft.entries)
-    wanted = ActionTaken(event.action, Actor(by, "responder"), _arguments(draft, event), event.identity)
+    action, actor = action_named(event.action), Actor(by, "responder")
+    wanted = ActionTaken(action, actor, _arguments(draft, event), event.identity)
     refusal = actions.act(draft, wanted)
     draft.actor = by
     for note in event.notes:

@@ -1,12 +1,12 @@
 """Correcting an incident by hand: set, reapply (docs/rules.md, rules 13, 14 and 17)."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from services.router.domain.actions import guards
 from services.router.domain.draft.draft import Draft
-from services.router.domain.lifecycle import field_changes, policy_change
+from services.router.domain.lifecycle import event_fields, field_changes, policy_change
 from services.router.domain.model.decision import Refusal
+from services.router.domain.model.incident_fields import FieldChanges
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken
 
@@ -32,7 +32,7 @@ def _above_the_role(draft: Draft, signal: ActionTaken) -> Refusal | None:
     return None
 
 
-def _wrong(draft: Draft, changes: Mapping[str, Any]) -> Refusal | None:
+def _wrong(draft: Draft, changes: FieldChanges) -> Refusal | None:
     """Why these changes cannot be made; None when they can."""
     bundle = draft.live.spec
     if not changes:
@@ -45,12 +45,12 @@ def _wrong(draft: Draft, changes: Mapping[str, Any]) -> Refusal | None:
     if service and service not in bundle.services:
         return guards.invalid(f"service {service!r} is not in the policy; known: {_listed(bundle.services)}")
     named = changes.get("attributes") or {}
-    if named and field_changes.too_large(field_changes.merged_attributes(draft.incident.attributes, named)):
+    if named and event_fields.too_large(field_changes.merged_attributes(draft.incident.attributes, named)):
         return guards.invalid("`attributes` would grow too large")
     return None
 
 
-def _listed(names: Any) -> str:
+def _listed(names: Iterable[str]) -> str:
     known = sorted(names)
     return ", ".join(known[:20]) + (", …" if len(known) > 20 else "") or "none"
 

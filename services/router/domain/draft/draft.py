@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Final, Unpack
 
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from services.router.domain.draft import expression_values
@@ -22,14 +23,14 @@ from services.router.domain.model.incident import MUTED, OPEN, Incident
 from services.router.domain.model.incident_fields import ChainFields, IncidentFields
 from services.router.domain.model.parts import OpenPage
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.related import Related
 from services.router.domain.model.snapshot import snapshot
 from services.router.domain.model.vocabulary import (
     CalledOff,
     Change,
     ClockHappening,
     EntryKind,
-    RelatedValues,
-    Relation,
+    NoticeEvent,
     StandsStill,
     Through,
 )
@@ -313,7 +314,7 @@ class Draft:
     def notify(
         self,
         recipient: Recipient,
-        event: str,
+        event: NoticeEvent,
         *,
         text: str = "",
         reason: str = "",
@@ -356,29 +357,26 @@ class Draft:
         if user and user not in self.incident.followers:
             self.set(followers=(*self.incident.followers, user))
 
-    def send(self, to: str, relation: Relation, /, **values: Unpack[RelatedValues]) -> None:
-        """Send a message to another incident; it arrives through the log, like any event."""
-        self.outgoing.append(self._related(to, relation, len(self.outgoing), values))
+    def send(self, to: str, said: Related) -> None:
+        """Tell another incident something; it arrives through the log, like any event."""
+        self.outgoing.append(self._related(to, said, len(self.outgoing)))
 
-    def spread(
-        self, audience: Audience, of: str, relation: Relation, /, **values: Unpack[RelatedValues]
-    ) -> None:
-        """Send a message to many incidents, in bounded steps."""
-        message = self._related("", relation, f"to {len(self.spreads)}", values)
-        self.spreads.append(Spread(audience, of, message))
+    def spread(self, audience: Audience, of: str, said: Related) -> None:
+        """Tell many incidents something, in bounded steps."""
+        self.spreads.append(Spread(audience, of, self._related("", said, f"to {len(self.spreads)}")))
 
-    def _related(self, to: str, relation: Relation, number: object, values: RelatedValues) -> RelatedChanged:
+    def _related(self, to: str, said: Related, number: object) -> RelatedChanged:
         incident = self.incident
         return RelatedChanged(
             message_id=derived_id(incident.id, "related", self.version, self.now, to, number),
             to=to,
             incident_id=incident.id,
-            relation=relation,
+            relation=said.relation,
             at=self.now,
             title=incident.title,
             priority=incident.priority,
             status=incident.status,
-            values={**values},
+            values=to_builtins(said),
         )
 
     def cancel_pages(self, why: CalledOff, by: str = "") -> None:

@@ -1,13 +1,11 @@
 """Names and values that a policy's expressions see of an incident (docs/policy.md, "When: conditions")."""
 
-from typing import Any
-
 from services.router.domain.draft import customers
 from services.router.domain.model.context import Context
 from services.router.domain.model.incident import Incident
 
 
-def values(incident: Incident, context: Context, level: str) -> dict[str, Any]:
+def values(incident: Incident, context: Context, level: str) -> dict[str, object]:
     """Every name an expression may use. Absent text is '', an absent number 0."""
     live = context.live.spec
     customer = live.customers.get(incident.customer)

@@ -17,7 +17,7 @@ from services.router.domain.draft.names import at_address
 from services.router.domain.escalation import paging
 from services.router.domain.model.parts import Heard, Paged
 from services.router.domain.model.reason import Reason
-from services.router.domain.model.vocabulary import EntryKind
+from services.router.domain.model.vocabulary import EntryKind, NoticeEvent
 from shared.events import LOOKING, Page, Recipient
 from shared.policy import CustomerTarget
 
@@ -105,7 +105,7 @@ def _of(draft: Draft) -> Account:
 class _End(msgspec.Struct, frozen=True):
     """What is over, in words. `heard`: tell only those who have not heard this much yet; '' for everybody."""
 
-    event: str
+    event: NoticeEvent
     text: str
     heard: Heard = ""
 

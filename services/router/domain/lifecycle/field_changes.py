@@ -7,18 +7,18 @@ end of the decision.
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from services.router.domain.draft.draft import Draft
-from services.router.domain.lifecycle import classify, event_fields, pauses
+from services.router.domain.lifecycle import classify, pauses
+from services.router.domain.model.incident_fields import FieldChanges
 from services.router.domain.model.parts import PrioritySet
 from services.router.domain.model.reason import Reason
+from shared.json_object import JsonObject
 
 FIELDS: Final = ("priority", "kind", "service", "customer", "attributes")
 _PINNED: Final = ("kind", "service", "customer")
 
 
-def change(draft: Draft, changes: Mapping[str, Any], *, reason: Reason, by_person: bool) -> set[str]:
+def change(draft: Draft, changes: FieldChanges, *, reason: Reason, by_person: bool) -> set[str]:
     """Set the fields; returns the names of those that changed.
 
     Only the attributes that are named change; null removes one. No later event overwrites what a person has
@@ -45,12 +45,14 @@ def change(draft: Draft, changes: Mapping[str, Any], *, reason: Reason, by_perso
     return changed
 
 
-def _take_over(draft: Draft, changes: Mapping[str, Any], *, by_person: bool) -> set[str]:
+def _take_over(draft: Draft, changes: FieldChanges, *, by_person: bool) -> set[str]:
     changed = set[str]()
-    for name in ("kind", "service"):
-        if name in changes and changes[name] != getattr(draft.incident, name):
-            draft.set(**{name: changes[name]})
-            changed.add(name)
+    if "kind" in changes and changes["kind"] != draft.incident.kind:
+        draft.set(kind=changes["kind"])
+        changed.add("kind")
+    if "service" in changes and changes["service"] != draft.incident.service:
+        draft.set(service=changes["service"])
+        changed.add("service")
     said = changes.get("customer")
     if said is not None:
         was = draft.incident.customer
@@ -70,16 +72,11 @@ def _take_over(draft: Draft, changes: Mapping[str, Any], *, by_person: bool) -> 
     return changed
 
 
-def merged_attributes(known: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+def merged_attributes(known: Mapping[str, Any], named: Mapping[str, Any]) -> JsonObject:
     """The attributes with the named ones replaced; null removes one."""
     return {
         name: value for name, value in {**known, **named}.items() if value is not None or name not in named
     }
-
-
-def too_large(attributes: Mapping[str, Any]) -> bool:
-    """Whether they would take more room than one event's may."""
-    return len(msgspec.json.encode(attributes)) > event_fields.ATTRIBUTE_BYTES_KEPT
 
 
 def _told(draft: Draft, changed: set[str]) -> str:

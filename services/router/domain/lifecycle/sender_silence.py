@@ -7,7 +7,7 @@ silence; the next event begins another one.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from services.router.domain.model.decision import Decision, Spread
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.parts import Doubt
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.related import Unnamed
 from services.router.domain.muting import grouping
 from shared.events import BY_SILENCE, LOOKING, IncidentEvent, RelatedChanged
 
@@ -265,43 +266,44 @@ def with_siblings(
         return decision
     of = of_group(event.integration, event.alert_group)
     left_out = f"; its sender left {event.left_out} out" if event.left_out else ""
+    said = Unnamed(group=of, at=now.isoformat(), left_out=left_out)
     message = RelatedChanged(
         message_id=derived_id("siblings", event.identity),
         to="",
         incident_id=incident.id if incident is not None else "",
-        relation="unnamed",
+        relation=said.relation,
         at=now,
-        values={"group": of, "at": now.isoformat(), "left_out": left_out},
+        values=msgspec.to_builtins(said),
     )
     return msgspec.structs.replace(decision, spreads=(*decision.spreads, Spread("siblings", of, message)))
 
 
-def unnamed(draft: Draft, message: RelatedChanged) -> None:
+def unnamed(draft: Draft, said: Unnamed) -> None:
     """Its group is over without naming it, or so a member of its own group says."""
-    incident, values = draft.incident, message.values
+    incident = draft.incident
     if not incident.is_open or incident.still_asked or incident.doubt is not None:
         return
-    if "member" in values:
-        _doubt(draft, f"{values['member']}, grouped under it: {values['doubt']}", draft.now)
+    if said.member is not None:
+        _doubt(draft, f"{said.member}, grouped under it: {said.doubt}", draft.now)
         return
-    if values.get("group") != of_group(incident.integration, incident.alert_group):
+    if said.group != of_group(incident.integration, incident.alert_group):
         return
-    if incident.last_event_at is not None and incident.last_event_at > _said_at(values):
+    if incident.last_event_at is not None and incident.last_event_at > _said_at(said):
         return  # named since
     if incident.ended_itself:
         return  # named, and kept open by those grouped under it: they are asked about
-    doubt = f"its alert group is over and did not name it{values.get('left_out', '')}"
+    doubt = f"its alert group is over and did not name it{said.left_out or ''}"
     if incident.parent:
         draft.set(still_asked=True)
         draft.say("silent", f"{doubt}: whoever has {incident.parent} is asked", Reason(_RULE))
         member = f"{incident.title} ({incident.id})"
-        draft.send(incident.parent, "unnamed", member=member, doubt=doubt)
+        draft.send(incident.parent, Unnamed(member=member, doubt=doubt))
         return
     _doubt(draft, doubt, draft.now + NAMED_WITHIN)
 
 
-def _said_at(values: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(str(values.get("at"))).astimezone(UTC)
+def _said_at(said: Unnamed) -> datetime:
+    return datetime.fromisoformat(said.at).astimezone(UTC)
 
 
 def _doubt(draft: Draft, doubt: str, at: datetime) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
-from services.router.domain.model.vocabulary import EntryKind, RefusalKind
+from services.router.domain.model.vocabulary import ActionName, EntryKind, RefusalKind
 from shared.events import IncidentChanged, IncidentEvent, RelatedChanged
 from shared.policy.cel.expressions import ExpressionPlace
 
@@ -32,7 +32,7 @@ class Refusal:
 
     kind: RefusalKind
     reason: str
-    possible: Sequence[str] = ()
+    possible: Sequence[ActionName] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ so that rows of the last release can still be read.
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -34,6 +34,7 @@ from services.router.domain.model.parts import (
 )
 from services.router.domain.model.vocabulary import StandsStill
 from shared.events import Link, Severity, Status, Upstream
+from shared.json_object import JsonObject
 
 OPEN: Final[frozenset[Status]] = frozenset({"triggered", "acknowledged"})
 # The standstills in which nobody is told.
@@ -65,7 +66,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     impact: int = 0
     urgency: int = 0
     labels: dict[str, str] = {}
-    attributes: dict[str, Any] = {}
+    attributes: JsonObject = {}
     details: tuple[str, ...] = ()  # attribute names from the last event that stated all of them
     links: tuple[Link, ...] = ()
     customer: str = ""

@@ -1,10 +1,10 @@
-"""The fields that `Draft.set` and `Draft.set_chain` accept, with their types.
+"""The fields that `Draft.set`, `Draft.set_chain` and the action `set` accept, with their types.
 
-Type checkers cannot derive them from a struct; a test compares the two.
+Type checkers cannot derive the first two from a struct; a test compares them.
 """
 
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from services.router.domain.model.clock import Clock
 from services.router.domain.model.parts import (
@@ -31,6 +31,7 @@ from services.router.domain.model.parts import (
     Waiting,
 )
 from shared.events import Link, Severity, Status, Upstream
+from shared.json_object import JsonObject
 
 
 class IncidentFields(TypedDict, total=False):
@@ -55,7 +56,7 @@ class IncidentFields(TypedDict, total=False):
     impact: int
     urgency: int
     labels: dict[str, str]
-    attributes: dict[str, Any]
+    attributes: JsonObject
     details: tuple[str, ...]
     links: tuple[Link, ...]
     customer: str
@@ -138,3 +139,13 @@ class ChainFields(TypedDict, total=False):
     turn: int
     calendar: str
     grace_due: bool
+
+
+class FieldChanges(TypedDict, total=False):
+    """What a person or an escalation point sets; of `attributes` only those named, and null removes one."""
+
+    priority: int
+    kind: str
+    service: str  # '' for none
+    customer: str  # an id, a name or an address; '' for none
+    attributes: JsonObject

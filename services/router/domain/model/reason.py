@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from shared.json_object import JsonObject
+
 
 class Reason(msgspec.Struct, frozen=True):
     """Why: the rule (a path in the bundle, or a number), its expression, what it saw, what lost and why."""
@@ -14,9 +16,9 @@ class Reason(msgspec.Struct, frozen=True):
     values: Mapping[str, Any] = {}
     instead_of: Sequence[str] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """As the API shows it; empty parts are left out."""
-        parts: dict[str, Any] = {"rule": self.rule}
+        parts: JsonObject = {"rule": self.rule}
         if self.expression:
             parts["expression"] = self.expression
         if self.values:

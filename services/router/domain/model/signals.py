@@ -1,10 +1,11 @@
 """Signals: an event, a due timer, a person's action, a delivery report, another incident's message."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from services.router.domain.model.incident_fields import FieldChanges
+from services.router.domain.model.vocabulary import ActionName, UnknownAction
 from shared.events import DeliveryReport, IncidentEvent, RelatedChanged
 from shared.policy.model.base import Role, at_least
 
@@ -74,9 +75,7 @@ class ActionArguments:
     to: str = ""  # assign: a user
     until: datetime | None = None  # snooze, wait
     waiting_for: str = ""  # wait: customer, vendor, …
-    changes: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # set: priority, kind, service, customer, attributes
+    changes: FieldChanges = field(default_factory=FieldChanges)  # set
     decision: str = ""  # decide: approve | reject
     into: str = ""  # merge: an incident's id
     rating: int = 0  # confirm: 1–5
@@ -88,7 +87,7 @@ class ActionArguments:
 class ActionTaken:
     """A person (or a key acting for one) does something to the incident."""
 
-    action: str
+    action: ActionName | UnknownAction
     actor: Actor
     arguments: ActionArguments = field(default_factory=ActionArguments)
     id: str = ""  # from Idempotency-Key, otherwise random; the shell's inbox drops a repeat

@@ -4,8 +4,8 @@ They are stored, sent and shown: never rename one. A new kind of entry also need
 (`draft/timeline.py`) and in forecasts (`forecast`).
 """
 
-from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, TypedDict
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias, get_args
 
 ClockHappening: TypeAlias = Literal["activate", "pause", "resume", "fulfil", "warn", "breach"]
 
@@ -122,7 +122,7 @@ Through: TypeAlias = Literal[
 # Why pages are called off.
 CalledOff: TypeAlias = Literal["taken", "resolved", "merged", "suppressed", "snoozed", "waiting", "handed up"]
 
-# What one incident tells another one; `relations.messages` has an answer to each.
+# What one incident tells another one; `model.related` says what comes with each.
 Relation: TypeAlias = Literal[
     "absorbed",
     "came_back",
@@ -146,32 +146,46 @@ RefusalKind: TypeAlias = Literal["forbidden", "conflict", "invalid"]
 # Why the levels stand still although nothing is solved; '' when they move.
 StandsStill: TypeAlias = Literal["", "grouped", "suppressed", "snoozed", "waiting", "held"]
 
+# The changes that subscriptions and followers hear of.
+SubscribedEvent: TypeAlias = Literal[
+    "opened", "escalated", "update", "at_risk", "breached", "taken", "resolved", "closed", "reopened"
+]
 
-class Taker(TypedDict):
-    """Who has an incident, if anybody, and whether a person took it."""
+# What people hear of an incident without being asked to take it; the outgoing webhook has a type for each.
+NoticeEvent: TypeAlias = SubscribedEvent | Literal["inform", "confirm", "handoff", "call"]
 
-    assignee: str
-    person: bool
+# What people can do to an incident; `actions` has what each does.
+ActionName: TypeAlias = Literal[
+    "acknowledge",
+    "unacknowledge",
+    "assign",
+    "resolve",
+    "reopen",
+    "confirm",
+    "refuse",
+    "close",
+    "escalate",
+    "snooze",
+    "wait",
+    "resume",
+    "set",
+    "reapply",
+    "decide",
+    "merge",
+    "note",
+    "update",
+    "subscribe",
+    "unsubscribe",
+]
+_ACTIONS: Final[Mapping[str, ActionName]] = {name: name for name in get_args(ActionName)}
 
 
-class RelatedValues(TypedDict, total=False):
-    """What comes with a relation, as JSON; the ones it comes with are named."""
+class UnknownAction(str):
+    """A word that names no action: whoever asked for it hears which there are."""
 
-    again: bool  # joined: it was a member before
-    late: bool  # joined: it is held and does not count yet
-    counts: bool  # changed: it is held no longer
-    open: bool  # left: it still stood
-    of: str  # refused: the relation that was
-    to: str  # moved: where to
-    by: str  # over: the actor
-    assignee: str  # stands
-    person: bool
-    action: str  # repeated, moved: of the event
-    said: str
-    worse: bool | str  # its own priority rose; '' where nobody said
-    followers: Sequence[str]  # absorbed
-    subscribers: Sequence[dict[str, Any]]
-    events: int
-    resolved: bool
-    member: str  # unnamed: which one it is about
-    doubt: str
+    __slots__ = ()
+
+
+def action_named(word: str) -> ActionName | UnknownAction:
+    """The action of that name."""
+    return _ACTIONS.get(word) or UnknownAction(word)

@@ -4,20 +4,21 @@ The parent keeps only how many members there are, so that ten thousand weigh no 
 their parent. Messages between them go through the log (domain/relations/messages.py).
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
 from services.router.domain.draft.draft import LADDER, Draft, derived_id
+from services.router.domain.model import related
 from services.router.domain.model.compiled_bundle import Rule
 from services.router.domain.model.context import MergeTarget
 from services.router.domain.model.decision import Joined, Refusal
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.parts import Grouped, Members, Merged
 from services.router.domain.model.reason import Reason
-from services.router.domain.model.vocabulary import Taker
 from services.router.domain.sla import clocks
 from shared.policy.cel.expressions import Failed
 from shared.policy.model.escalation import Grouping
@@ -31,7 +32,7 @@ class Place(msgspec.Struct, frozen=True):
 
     rule: Rule[Grouping]
     values: str  # as the group is looked up
-    seen: dict[str, Any]
+    seen: Mapping[str, object]
 
     @property
     def key(self) -> tuple[str, str]:
@@ -57,10 +58,10 @@ def place(draft: Draft) -> Place | None:
     return None
 
 
-def _values(draft: Draft, rule: Grouping) -> dict[str, Any]:
+def _values(draft: Draft, rule: Grouping) -> Mapping[str, object]:
     """By name; None for a label or attribute that is absent."""
     names = draft.activation.values
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name in rule.by:
         base, _, key = name.partition(".")
         found[name] = names[base].get(key) if base in {"labels", "attributes"} else names.get(name, "")
@@ -84,12 +85,12 @@ def at_reopening(draft: Draft) -> None:
     draft.set(ended_itself=False)
     if found is None or found.key not in draft.context.groups:
         if before:
-            draft.send(before, "joined", again=True, late=draft.incident.late is not None)
+            draft.send(before, related.Joined(again=True, late=draft.incident.late is not None))
         return
     draft.set(belongs_to=None)
     _join_or_open(draft, found)
     if before and draft.incident.parent != before:
-        draft.send(before, "left")
+        draft.send(before, related.Left())
 
 
 def _join_or_open(draft: Draft, found: Place) -> None:
@@ -105,7 +106,7 @@ def _join_or_open(draft: Draft, found: Place) -> None:
     draft.say("grouped", text, reason, LADDER)
     draft.change("grouped")
     again, late = draft.initial.parent == group.parent, incident.late is not None
-    draft.send(group.parent, "joined", again=again, late=late)
+    draft.send(group.parent, related.Joined(again=again, late=late))
 
 
 def keeps_open(draft: Draft) -> bool:
@@ -134,13 +135,13 @@ def _tell_parent(draft: Draft) -> None:
     before, incident = draft.initial, draft.incident
     if before.is_open and not incident.is_open:
         if draft.told_by != incident.parent:
-            draft.send(incident.parent, "ended")
+            draft.send(incident.parent, related.EndedUnder())
     elif not incident.is_open or incident.late is not None:
         return  # a held member counts once the hold is over
     elif before.late is not None:
-        draft.send(incident.parent, "changed", counts=True)
+        draft.send(incident.parent, related.Changed(counts=True))
     elif incident.priority < before.priority:
-        draft.send(incident.parent, "changed")
+        draft.send(incident.parent, related.Changed())
 
 
 def _tell_members(draft: Draft) -> None:
@@ -149,19 +150,19 @@ def _tell_members(draft: Draft) -> None:
     if not incident.members_open or not before.is_open:
         return
     if not incident.is_open:
-        draft.spread("members", incident.id, "over", by=draft.actor)
+        draft.spread("members", incident.id, related.Over(by=draft.actor))
         draft.set(group=_none_open(incident))
     elif (before.status, who_has(before)) != (incident.status, who_has(incident)):
-        draft.spread("members", incident.id, "stands", **who_has(incident))
+        draft.spread("members", incident.id, who_has(incident))
 
 
 def _none_open(incident: Incident) -> Members | None:
     return replace(incident.group, open=0) if incident.group is not None else None
 
 
-def who_has(incident: Incident) -> Taker:
+def who_has(incident: Incident) -> related.Stands:
     """What members hear about the parent's owner: who it is, and whether a person took it."""
-    return {"assignee": incident.assignee, "person": _by_person(incident)}
+    return related.Stands(assignee=incident.assignee, person=_by_person(incident))
 
 
 def _by_person(incident: Incident) -> bool:
@@ -178,18 +179,17 @@ def merge(draft: Draft, into: str) -> Refusal | None:
         return refusal
     incident, other = draft.incident, draft.context.merge_targets[into]
     if incident.parent:
-        draft.send(incident.parent, "left", open=incident.is_open)
+        draft.send(incident.parent, related.Left(open=incident.is_open))
     if incident.members:
-        draft.spread("members", incident.id, "moved", to=into)
+        draft.spread("members", incident.id, related.Moved(to=into))
     moving = dict.fromkeys((*incident.followers, *filter(None, [incident.assignee])))
-    draft.send(
-        into,
-        "absorbed",
-        followers=list(moving),
-        subscribers=[msgspec.to_builtins(each) for each in incident.subscribers],
+    absorbed = related.Absorbed(
+        followers=tuple(moving),
+        subscribers=incident.subscribers,
         events=incident.events,
         resolved=not incident.is_open,
     )
+    draft.send(into, absorbed)
     already = "" if incident.is_open else "; it was resolved already"
     draft.say("merged", f"merged into {other.title} ({into}){already}", Reason("rule 13: merge"))
     clocks.cancel_all(draft, f"it is merged into {into}")

@@ -17,6 +17,7 @@ from services.router.domain.model.context import Cause, Maintenance
 from services.router.domain.model.decision import Explains
 from services.router.domain.model.parts import Suppressed, Then
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.related import CauseEnded, Look
 from services.router.domain.sla import clocks
 from shared.policy import Suppression
 from shared.policy.calendars.open_hours import window_hours
@@ -139,7 +140,7 @@ def explain(draft: Draft) -> None:
         if name not in now:
             draft.explains.append(Explains(name, draft.now, incident.opened_at))
             if not _others(draft, name):
-                draft.spread("suppressed", of_rule(name), "cause_ended")
+                draft.spread("suppressed", of_rule(name), CauseEnded())
     draft.set(explains=now)
 
 
@@ -149,7 +150,7 @@ def _tell_the_explained(draft: Draft, name: str) -> None:
     text = f"it is the cause by rule {name}: what matches is suppressed while it is open"
     draft.say("cause", text, Reason(rule.where, rule.spec.while_open or ""))
     if not _others(draft, name):
-        draft.spread("matching", rule.spec.when, "look")
+        draft.spread("matching", rule.spec.when, Look())
 
 
 def _others(draft: Draft, name: str) -> list[Cause]:

@@ -4,10 +4,12 @@ from services.router.domain.draft.draft import Draft
 from services.router.domain.escalation import calls, chain
 from services.router.domain.lifecycle import field_changes, ownership, pauses
 from services.router.domain.model.compiled_bundle import EscalationPolicy, Rule
+from services.router.domain.model.incident_fields import FieldChanges
 from services.router.domain.model.reason import Reason
 from services.router.domain.stakeholders import updates
 from shared.events import Recipient
 from shared.policy import AtShare, Do, Point
+from shared.policy.model.escalation import SetFields
 
 
 def fire(draft: Draft, policy: EscalationPolicy, rule: Rule[Point], reason: Reason, cause: str) -> None:
@@ -54,9 +56,23 @@ def _act(draft: Draft, policy: EscalationPolicy, point: Point, do: Do, reason: R
 
 def _set(draft: Draft, point: Point, do: Do, reason: Reason) -> None:
     assert do.set is not None
-    wanted = do.set.model_dump(exclude_none=True, exclude_defaults=True)
-    if not field_changes.change(draft, wanted, reason=reason, by_person=False):
+    if not field_changes.change(draft, _wanted(do.set), reason=reason, by_person=False):
         draft.say("point", f"point {point.name} sets nothing: it is so already", reason)
+
+
+def _wanted(said: SetFields) -> FieldChanges:
+    wanted: FieldChanges = {}
+    if said.priority is not None:
+        wanted["priority"] = said.priority
+    if said.kind is not None:
+        wanted["kind"] = said.kind
+    if said.service is not None:
+        wanted["service"] = said.service
+    if said.customer is not None:
+        wanted["customer"] = said.customer
+    if said.attributes:
+        wanted["attributes"] = said.attributes
+    return wanted
 
 
 def _assign(draft: Draft, point: Point, do: Do, reason: Reason) -> None:

@@ -4,11 +4,9 @@ Between two incidents messages may arrive late and in any order: each says what 
 one that no longer fits is answered (`refused`) or ignored.
 """
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, TypedDict
+from typing import Final, assert_never
 
-import msgspec
 from msgspec.structs import replace
 
 from services.router.domain import closing
@@ -25,19 +23,29 @@ from services.router.domain.lifecycle import (
     transitions,
     unsuppress,
 )
+from services.router.domain.model import related
 from services.router.domain.model.incident import Incident
-from services.router.domain.model.parts import Acknowledged, Grouped, Members, Merged, Subscriber
+from services.router.domain.model.parts import Acknowledged, Grouped, Members, Merged
 from services.router.domain.model.reason import Reason
+from services.router.domain.model.related import (
+    Absorbed,
+    CameBack,
+    CauseEnded,
+    Changed,
+    EndedUnder,
+    Joined,
+    Left,
+    Look,
+    Moved,
+    Over,
+    Refused,
+    Repeated,
+    Stands,
+    Unnamed,
+)
 from services.router.domain.muting import grouping
 from services.router.domain.sla import by_person, clocks
 from shared.events import IncidentEvent, RelatedChanged
-
-
-class _Heard(TypedDict):
-    action: str
-    said: str
-    worse: bool | str
-
 
 _RULE: Final = Reason("rule 11: grouped incidents have no ladder of their own")
 _HIGHEST: Final = "rule 11: the parent has the highest priority among them"
@@ -50,28 +58,58 @@ _SAID_KEPT: Final = 1024  # as long as a title
 def handle(draft: Draft, message: RelatedChanged) -> None:
     """Apply the message."""
     draft.told_by = message.incident_id
-    take = _TAKE.get(message.relation)
-    if take is not None:
-        take(draft, message)
+    said = related.told_in(message)
+    match said:
+        case Joined() | Changed() | EndedUnder() | Left():
+            _to_parent(draft, message, said)
+        case Over() | Stands() | Moved() | Refused():
+            _to_member(draft, message, said)
+        case Absorbed():
+            _absorbed(draft, message, said)
+        case Repeated():
+            _repeated(draft, message, said)
+        case CameBack():
+            closing.came_back(draft, message)
+        case Unnamed():
+            sender_silence.unnamed(draft, said)
+        case Look() | CauseEnded():
+            pass  # every decision checks the suppression, and this one is made for that
+        case None:
+            pass  # of a newer release
+        case _:
+            assert_never(said)
 
 
 # --- to a parent ------------------------------------------------------------------------------------------
 
 
-def _joined(draft: Draft, message: RelatedChanged) -> None:
+def _to_parent(draft: Draft, message: RelatedChanged, said: related.ToParent) -> None:
+    match said:
+        case Joined():
+            _joined(draft, message, said)
+        case Changed():
+            _changed(draft, message, said)
+        case EndedUnder():
+            _ended(draft, message)
+        case Left():
+            _left(draft, message, said)
+        case _:
+            assert_never(said)
+
+
+def _joined(draft: Draft, message: RelatedChanged, said: Joined) -> None:
     incident = draft.incident
     if not incident.is_open or incident.parent:
-        draft.send(message.incident_id, "refused")
+        draft.send(message.incident_id, Refused())
         return
-    again = bool(message.values.get("again"))
     group = incident.group or Members()
-    draft.set(group=replace(group, total=group.total + (not again), open=group.open + 1))
+    draft.set(group=replace(group, total=group.total + (not said.again), open=group.open + 1))
     incident = draft.incident
     if _is_listed(incident.members):
-        verb = "stands again" if again else "joined"
+        verb = "stands again" if said.again else "joined"
         more = f"; {grouping.count(incident.members)} in all" if incident.members > 1 else ""
         draft.say("joined", f"{message.title} ({message.incident_id}) {verb}{more}", _RULE)
-    if not message.values.get("late"):
+    if not said.late:
         _counts(draft, message)
 
 
@@ -82,7 +120,7 @@ def _counts(draft: Draft, message: RelatedChanged) -> None:
     _rise(draft, message)
     incident = draft.incident
     if incident.status == "acknowledged":
-        draft.send(message.incident_id, "stands", **grouping.who_has(incident))
+        draft.send(message.incident_id, grouping.who_has(incident))
         _tell_of_joins(draft, message.title)
 
 
@@ -130,8 +168,8 @@ def _rise(draft: Draft, message: RelatedChanged, rule: str = _HIGHEST) -> None:
         field_changes.change(draft, {"priority": message.priority}, reason=Reason(rule), by_person=False)
 
 
-def _changed(draft: Draft, message: RelatedChanged) -> None:
-    if message.values.get("counts") and draft.is_open and not draft.incident.parent:
+def _changed(draft: Draft, message: RelatedChanged, said: Changed) -> None:
+    if said.counts and draft.is_open and not draft.incident.parent:
         _counts(draft, message)
     else:
         _rise(draft, message)
@@ -151,8 +189,8 @@ def _ended(draft: Draft, message: RelatedChanged) -> None:
         transitions.resolve(draft, by=LADDER, text=text, source_time=incident.source_time)  # the sender's own
 
 
-def _left(draft: Draft, message: RelatedChanged) -> None:
-    if message.values.get("open"):
+def _left(draft: Draft, message: RelatedChanged, said: Left) -> None:
+    if said.open:
         _ended(draft, message)
     group = draft.incident.group
     if group is not None:
@@ -162,26 +200,40 @@ def _left(draft: Draft, message: RelatedChanged) -> None:
 # --- to a member ------------------------------------------------------------------------------------------
 
 
+def _to_member(draft: Draft, message: RelatedChanged, said: related.ToMember) -> None:
+    match said:
+        case Over():
+            _over(draft, message, said)
+        case Stands():
+            _stands(draft, message, said)
+        case Moved():
+            _moved(draft, message, said)
+        case Refused():
+            _refused(draft, message, said)
+        case _:
+            assert_never(said)
+
+
 def _is_of_parent(draft: Draft, message: RelatedChanged) -> bool:
     return draft.incident.parent == message.incident_id and not draft.incident.merged
 
 
-def _over(draft: Draft, message: RelatedChanged) -> None:
+def _over(draft: Draft, message: RelatedChanged, said: Over) -> None:
     if not _is_of_parent(draft, message) or not draft.is_open:
         return
-    by = str(message.values.get("by") or LADDER)
+    by = said.by or LADDER
     text = f"resolved with {message.title} ({message.incident_id}), under which it is grouped"
     person = by_person.is_person(by)
     transitions.resolve(draft, by=by, text=text, source_time=None, person=person)
 
 
-def _stands(draft: Draft, message: RelatedChanged) -> None:
+def _stands(draft: Draft, message: RelatedChanged, said: Stands) -> None:
     """Whoever takes the parent takes all its members, and gives them all back."""
     incident = draft.incident
     if not _is_of_parent(draft, message) or not incident.is_open:
         return
-    assignee = str(message.values.get("assignee") or "")
-    person = bool(message.values.get("person", assignee))  # an older replica does not send it
+    assignee = said.assignee
+    person = said.person if said.person is not None else bool(assignee)
     if (incident.status, incident.assignee) == (message.status, assignee):
         if person and message.status == "acknowledged" and incident.taken_by_person_at is None:
             by_person.confirmed(draft, by=f"user:{assignee}")
@@ -201,44 +253,39 @@ def _stands(draft: Draft, message: RelatedChanged) -> None:
     draft.change("taken")
 
 
-def _moved(draft: Draft, message: RelatedChanged) -> None:
+def _moved(draft: Draft, message: RelatedChanged, said: Moved) -> None:
     """What it is grouped under, or was merged into, was merged itself: it follows."""
-    into = str(message.values.get("to") or "")
+    into = said.to
     if draft.incident.parent != message.incident_id or not into:
         return
     if draft.incident.merged:
         draft.set(belongs_to=Merged(into))
-        _goes_along(draft, message, into)
+        _goes_along(draft, message, said)
         return
     draft.set(belongs_to=Grouped(into))
     draft.say("grouped", f"{message.title} was merged into {into}: it is grouped under that one now", _RULE)
     if draft.is_open:
-        draft.send(into, "joined", again=False, late=draft.incident.late is not None)
+        draft.send(into, Joined(again=False, late=draft.incident.late is not None))
 
 
-def _goes_along(draft: Draft, message: RelatedChanged, into: str) -> None:
+def _goes_along(draft: Draft, message: RelatedChanged, moved: Moved) -> None:
     """It was merged: pass on what its key said last."""
-    draft.say("merged", f"{message.title} was merged into {into}: so is this", Reason("rule 13: merge"))
-    if message.values.get("action"):
-        draft.send(into, "repeated", **_heard(message))
+    draft.say("merged", f"{message.title} was merged into {moved.to}: so is this", Reason("rule 13: merge"))
+    if moved.action:
+        worse = moved.worse if moved.worse is not None else ""
+        draft.send(moved.to, Repeated(action=moved.action, said=moved.said or "", worse=worse))
 
 
-def _heard(message: RelatedChanged) -> _Heard:
-    """What the key of a merged one said, to be passed on."""
-    action, said, worse = (message.values.get(name, "") for name in ("action", "said", "worse"))
-    return {"action": action, "said": said, "worse": worse}
-
-
-def _refused(draft: Draft, message: RelatedChanged) -> None:
+def _refused(draft: Draft, message: RelatedChanged, said: Refused) -> None:
     """The parent is gone: it stands by itself again, so that nothing is lost."""
     incident = draft.incident
     why = f"{message.title} ({message.incident_id}) is {message.status} already"
-    if _was_triggered_meanwhile(incident, message):
+    if _was_triggered_meanwhile(incident, message, said):
         reopening.by_person(draft, why=f"it was merged, and {why}", reason=Reason("rule 15"))
         return
     if incident.parent != message.incident_id:
         return
-    if incident.merged and incident.resolved_at is not None and message.values.get("of") == "absorbed":
+    if incident.merged and incident.resolved_at is not None and said.of == "absorbed":
         _stays_resolved(draft, why)
     elif incident.merged:
         draft.set(belongs_to=None, closed_at=None)
@@ -258,9 +305,9 @@ def _stays_resolved(draft: Draft, why: str) -> None:
     draft.change("left")
 
 
-def _was_triggered_meanwhile(incident: Incident, message: RelatedChanged) -> bool:
+def _was_triggered_meanwhile(incident: Incident, message: RelatedChanged, said: Refused) -> bool:
     """Its key was triggered between the merge and its refusal, and that was refused as well."""
-    again = message.values.get("of") == "repeated" and incident.parent != message.incident_id
+    again = said.of == "repeated" and incident.parent != message.incident_id
     return again and incident.status == "resolved" and not incident.merged
 
 
@@ -273,9 +320,9 @@ def pass_on(draft: Draft, event: IncidentEvent) -> None:
     draft.actor = sender(event)
     draft.set(events=incident.events + 1)
     draft.say("recorded", f"{event.action}: passed on to {incident.parent}, into which it was merged")
-    said = event.title or event.description or ""
+    said = (event.title or event.description or "")[:_SAID_KEPT]
     worse = _grows_worse(draft, event)
-    draft.send(incident.parent, "repeated", action=event.action, said=said[:_SAID_KEPT], worse=worse)
+    draft.send(incident.parent, Repeated(action=event.action, said=said, worse=worse))
 
 
 def _grows_worse(draft: Draft, event: IncidentEvent) -> bool:
@@ -289,70 +336,45 @@ def _grows_worse(draft: Draft, event: IncidentEvent) -> bool:
     return draft.incident.priority < before
 
 
-def _absorbed(draft: Draft, message: RelatedChanged) -> None:
+def _absorbed(draft: Draft, message: RelatedChanged, said: Absorbed) -> None:
     if not draft.is_open or draft.incident.merged:
-        draft.send(message.incident_id, "refused", of="absorbed")
+        draft.send(message.incident_id, Refused(of=said.relation))
         return
-    values = message.values
-    was_over = bool(values.get("resolved"))
-    if draft.incident.late is not None and not was_over:
+    if draft.incident.late is not None and not said.resolved:
         late_trigger.end(draft, f"{message.title} was merged into it")
-    for name in values.get("followers") or ():
+    for name in said.followers:
         draft.follow(name)
-    moved = [msgspec.convert(each, Subscriber) for each in values.get("subscribers") or ()]
-    subscribers = tuple(dict.fromkeys((*draft.incident.subscribers, *moved)))[:_SUBSCRIBERS_KEPT]
-    draft.set(subscribers=subscribers, events=draft.incident.events + int(values.get("events") or 0))
-    already = "; it was resolved already" if was_over else ""
+    subscribers = tuple(dict.fromkeys((*draft.incident.subscribers, *said.subscribers)))
+    draft.set(subscribers=subscribers[:_SUBSCRIBERS_KEPT], events=draft.incident.events + said.events)
+    already = "; it was resolved already" if said.resolved else ""
     text = f"{message.title} ({message.incident_id}) was merged into it{already}"
     draft.say("merged", text, Reason("rule 13: merge"))
     draft.change("changed")
     _rise(draft, message)
 
 
-def _repeated(draft: Draft, message: RelatedChanged) -> None:
+def _repeated(draft: Draft, message: RelatedChanged, heard: Repeated) -> None:
     if draft.incident.merged:
-        draft.send(message.incident_id, "moved", to=draft.incident.parent, **_heard(message))
+        into, action = draft.incident.parent, heard.action
+        draft.send(message.incident_id, Moved(to=into, action=action, said=heard.said, worse=heard.worse))
         return
     if not draft.is_open:
-        if message.values.get("action") == "trigger":
-            draft.send(message.incident_id, "refused", of="repeated")
+        if heard.action == "trigger":
+            draft.send(message.incident_id, Refused(of=heard.relation))
         return
-    said, action = str(message.values.get("said") or message.title), message.values.get("action")
     draft.set(
         events=draft.incident.events + 1, last_event_at=draft.now, still_asked=False, said_to_stand=False
     )
-    if draft.incident.late is not None and action == "trigger":
+    if draft.incident.late is not None and heard.action == "trigger":
         late_trigger.end(draft, f"merged incident {message.incident_id} was triggered again")
-    text = f"{said} (merged incident {message.incident_id}): {_HEARD.get(str(action), action)}"
+    said, what = heard.said or message.title, _HEARD.get(heard.action, heard.action)
+    text = f"{said} (merged incident {message.incident_id}): {what}"
     draft.say("repeated", text, Reason("rule 14: a repeat never pages again by itself"))
-    if message.values.get("worse"):
+    if heard.worse:
         _rise(draft, message, "rule 14: what was merged into it grew worse")
 
 
 _HEARD: Final = {"trigger": "triggered again", "resolve": "its sender says that it is over"}
-
-
-def _nothing(draft: Draft, message: RelatedChanged) -> None:
-    """Nothing: every decision checks the suppression, and this one is made for that."""
-    del draft, message
-
-
-_TAKE: Final[Mapping[str, Callable[[Draft, RelatedChanged], None]]] = {
-    "joined": _joined,
-    "changed": _changed,
-    "ended": _ended,
-    "left": _left,
-    "over": _over,
-    "stands": _stands,
-    "moved": _moved,
-    "refused": _refused,
-    "absorbed": _absorbed,
-    "repeated": _repeated,
-    "came_back": closing.came_back,
-    "unnamed": sender_silence.unnamed,
-    "look": _nothing,
-    "cause_ended": _nothing,
-}
 
 
 def name_upstream(draft: Draft) -> None:

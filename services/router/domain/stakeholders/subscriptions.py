@@ -12,11 +12,11 @@ from services.router.domain.draft.draft import Draft, derived_id
 from services.router.domain.draft.names import at_address, user
 from services.router.domain.model.compiled_bundle import Rule
 from services.router.domain.model.reason import Reason
-from services.router.domain.model.vocabulary import Change, ClockHappening
+from services.router.domain.model.vocabulary import ClockHappening, SubscribedEvent
 from shared.policy import Subscription
 from shared.policy.model.targets import Target
 
-EVENTS: Final[tuple[Change, ...]] = (
+EVENTS: Final[tuple[SubscribedEvent, ...]] = (
     "opened",
     "escalated",
     "update",
@@ -27,10 +27,10 @@ EVENTS: Final[tuple[Change, ...]] = (
     "closed",
     "reopened",
 )
-_OVER: Final[frozenset[Change]] = frozenset({"resolved", "closed"})
-_ENDS: Final[frozenset[Change]] = _OVER | {"reopened"}
+_OVER: Final[frozenset[SubscribedEvent]] = frozenset({"resolved", "closed"})
+_ENDS: Final[frozenset[SubscribedEvent]] = _OVER | {"reopened"}
 _ELSEWHERE: Final = "It is the same problem as another one that is known, and goes on together with it."
-_CLOCK_EVENTS: Final[Mapping[str, ClockHappening]] = {"at_risk": "warn", "breached": "breach"}
+_CLOCK_EVENTS: Final[Mapping[SubscribedEvent, ClockHappening]] = {"at_risk": "warn", "breached": "breach"}
 _HEARD: Final = "who heard of it hears how it ends"
 
 
@@ -39,7 +39,7 @@ def fan_out(draft: Draft) -> None:
     if not draft.changes:
         return
     was_late = draft.incident.late is not None or draft.initial.late is not None
-    untold = _untold(draft) if was_late else frozenset[str]()
+    untold = _untold(draft) if was_late else frozenset[SubscribedEvent]()
     events = [event for event in EVENTS if event in draft.changes and event not in untold]
     if "at_risk" in events and not _targets(draft, "at_risk", inside=True):
         events.remove("at_risk")  # what was at risk is broken by now, and that is told
@@ -57,7 +57,7 @@ def fan_out(draft: Draft) -> None:
         _tell_followers(draft, events)
 
 
-def _untold(draft: Draft) -> frozenset[str]:
+def _untold(draft: Draft) -> frozenset[SubscribedEvent]:
     """Events of a held incident that nobody hears: it may never have come back (rule 16)."""
     if draft.incident.late is not None:
         return frozenset({"opened", "reopened"})
@@ -65,7 +65,7 @@ def _untold(draft: Draft) -> frozenset[str]:
     return frozenset({"resolved"}) if never else frozenset()
 
 
-def _tell_subscribers(draft: Draft, events: Sequence[str]) -> None:
+def _tell_subscribers(draft: Draft, events: Sequence[SubscribedEvent]) -> None:
     seen = draft.activation
     matching = tuple(draft.live.subscriptions.matching(seen))
     for rule in matching:
@@ -78,7 +78,7 @@ def _tell_subscribers(draft: Draft, events: Sequence[str]) -> None:
                 _tell_by(draft, rule, ends, Reason(rule.where, values={"because": _HEARD}))
 
 
-def _tell_of_the_end(draft: Draft, events: Sequence[str]) -> None:
+def _tell_of_the_end(draft: Draft, events: Sequence[SubscribedEvent]) -> None:
     """While nobody is told anything else: it is over, or goes on under another one."""
     ends = [event for event in events if event in _OVER]
     if _is_merged_now(draft):
@@ -103,7 +103,9 @@ def _have_heard(draft: Draft) -> Iterator[Rule[Subscription]]:
             yield rule
 
 
-def _tell_by(draft: Draft, rule: Rule[Subscription], events: Sequence[str], reason: Reason) -> None:
+def _tell_by(
+    draft: Draft, rule: Rule[Subscription], events: Sequence[SubscribedEvent], reason: Reason
+) -> None:
     subscription = rule.spec
     merged = draft.incident.belongs_to is not None and _is_merged_now(draft)
     told = [event for event in events if event in subscription.events or merged]
@@ -157,7 +159,7 @@ def _name(who: tuple[Target, ...], when: str, template: str) -> str:
     return derived_id("subscription", " ".join(target.text for target in who), when, template)[:13]
 
 
-def _targets(draft: Draft, event: str, *, inside: bool) -> tuple[str, ...]:
+def _targets(draft: Draft, event: SubscribedEvent, *, inside: bool) -> tuple[str, ...]:
     """The targets at risk or broken; none when there is nothing new to tell.
 
     A broken promise is no longer at risk. People inside hear each warning; people outside, for whom they all
@@ -181,7 +183,7 @@ def _targets(draft: Draft, event: str, *, inside: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _text(draft: Draft, event: str, *, inside: bool) -> str:
+def _text(draft: Draft, event: SubscribedEvent, *, inside: bool) -> str:
     """What they read beyond the event: nothing internal, except, for people inside, how it was solved."""
     if event == "update":
         return draft.update_text
@@ -192,7 +194,7 @@ def _text(draft: Draft, event: str, *, inside: bool) -> str:
     return draft.outcome or (draft.sentence("resolved") if inside else "")
 
 
-def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
+def _tell_its_own(draft: Draft, events: Sequence[SubscribedEvent]) -> None:
     """Tell those who subscribed to this one incident; addresses read nothing internal."""
     paged = [page.recipient for page in draft.pages]
     for subscriber in draft.incident.subscribers:
@@ -218,7 +220,7 @@ def _tell_its_own(draft: Draft, events: Sequence[str]) -> None:
                 )
 
 
-def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
+def _tell_followers(draft: Draft, events: Sequence[SubscribedEvent]) -> None:
     for event in ("taken", "update"):
         if event in events:
             for name in draft.incident.followers:
@@ -227,7 +229,7 @@ def _tell_followers(draft: Draft, events: Sequence[str]) -> None:
                     draft.notify(user(name), event, text=text, reason=why)
 
 
-def _taken_over(draft: Draft, event: str, name: str) -> tuple[str, str] | None:
+def _taken_over(draft: Draft, event: SubscribedEvent, name: str) -> tuple[str, str] | None:
     """What the previous owner reads when another took it."""
     now_has_it = draft.incident.assignee
     if event != "taken" or name != draft.initial.assignee or now_has_it in ("", name):
