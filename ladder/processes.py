@@ -97,7 +97,7 @@ def build(name: str, log: EventLog, database: Database | None, given: Mapping[st
     module = importlib.import_module(f"services.{name}.settings")
     settings = getattr(module, f"{name.capitalize()}Settings").read(**given)
     app = importlib.import_module(f"services.{name}.app")
-    needs: dict[str, Any] = {} if name == "intake" else {"database": database}
+    needs: dict[str, object] = {} if name == "intake" else {"database": database}
     if name == "router":  # services do not import each other: it is handed the function
         needs["read_post"] = importlib.import_module("services.intake.dry_run").read_post
     service: Service = app.build(settings, log=log, **needs)

@@ -5,7 +5,9 @@ RefusedError            it cannot be done like this: settings, files, arguments 
 └── ClientError         ladder.client.connection has its kinds: refused (1), usage (2), nobody answers (3)
 """
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
+
+from shared.json_object import JsonObject
 
 PROBLEM: Final = "urn:ladder:problem:"
 
@@ -17,7 +19,7 @@ class RefusedError(Exception):
     kind: ClassVar[str] = "not-possible-here"
     title: ClassVar[str] = "It cannot be done like this"
 
-    def problem(self) -> dict[str, Any]:
+    def problem(self) -> JsonObject:
         """As a problem document (RFC 9457); `status` is there only where a server answered."""
         return {"type": PROBLEM + self.kind, "title": self.title, "detail": str(self)}
 

@@ -6,9 +6,11 @@ title are shown, and only ids and names made of these are offered.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import typer
+
+from shared.json_object import JsonObject
 
 Offered = list[tuple[str, str]]
 
@@ -71,7 +73,7 @@ def _seen(ctx: typer.Context, field: str) -> Iterator[str]:
         yield str(each.get(field) or "")
 
 
-def _items(ctx: typer.Context, path: str, params: list[tuple[str, str]]) -> list[dict[str, Any]]:
+def _items(ctx: typer.Context, path: str, params: list[tuple[str, str]]) -> list[JsonObject]:
     """A list from the API; empty if it fails: nobody who presses Tab wants an error."""
     try:
         from ladder.client.connection import Connection, Place
@@ -79,7 +81,7 @@ def _items(ctx: typer.Context, path: str, params: list[tuple[str, str]]) -> list
         given = ctx.params
         place = Place.of(str(given.get("url") or ""), str(given.get("api_key") or ""))
         with Connection(place, timeout=_SECONDS) as connection:
-            items: list[dict[str, Any]] = connection.get(path, params)["items"]
+            items: list[JsonObject] = connection.get(path, params)["items"]
             return items
     except Exception:  # noqa: BLE001 - whatever it is
         return []

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 
 from ladder.refusal import RefusedError
+from shared.json_object import JsonObject
 from shared.network.host_names import can_be_host
 from shared.security.demo_keys import DEMO_KEY, is_loopback
 
@@ -63,7 +64,7 @@ class DeniedError(ClientError):
         self.exit_code = NOT_NOW if status in TRY_LATER else REFUSED_BY_LADDER
         self._document = document
 
-    def problem(self) -> dict[str, Any]:
+    def problem(self) -> JsonObject:
         """The document that Ladder sent; one with only the status if it sent none."""
         if isinstance(self._document, dict) and self._document.get("title"):
             return self._document
@@ -193,11 +194,11 @@ class Connection:
         """GET from the API."""
         return self._call("GET", self.place.url + path, self.place.api_key, params=params or [])
 
-    def incidents(self, params: Params, at_most: int) -> Iterator[dict[str, Any]]:
+    def incidents(self, params: Params, at_most: int) -> Iterator[JsonObject]:
         """Incidents page by page, up to `at_most`."""
         return self.listed("/v1/incidents", params, at_most)
 
-    def listed(self, path: str, params: Params, at_most: int) -> Iterator[dict[str, Any]]:
+    def listed(self, path: str, params: Params, at_most: int) -> Iterator[JsonObject]:
         """The items of a list page by page, up to `at_most`."""
         cursor = ""
         while at_most > 0:
@@ -209,10 +210,10 @@ class Connection:
             if not cursor:
                 return
 
-    def timeline(self, incident_id: str) -> list[dict[str, Any]]:
+    def timeline(self, incident_id: str) -> list[JsonObject]:
         """All entries, oldest first."""
         path = f"/v1/incidents/{quote(incident_id, safe='')}/timeline"
-        items: list[dict[str, Any]] = []
+        items: list[JsonObject] = []
         cursor = ""
         while True:
             answer = self.get(path, [("limit", str(PAGE)), *([("cursor", cursor)] if cursor else [])])
@@ -221,14 +222,14 @@ class Connection:
             if not cursor:
                 return items
 
-    def act(self, incident_id: str, action: str, **arguments: Any) -> dict[str, Any]:
+    def act(self, incident_id: str, action: str, **arguments: Any) -> JsonObject:
         """Act on an incident; the incident afterwards. Empty arguments are left out, except for `set`, where
         an empty text clears the field.
         """
         kept = {name: value for name, value in arguments.items() if value or action == "set"}
         body = {"action": action} | kept
         path = f"/v1/incidents/{quote(incident_id, safe='')}/actions"
-        answer: dict[str, Any] = self._call("POST", self.place.url + path, self.place.api_key, json=body)
+        answer: JsonObject = self._call("POST", self.place.url + path, self.place.api_key, json=body)
         return answer
 
     def put(self, path: str, body: bytes, content_type: str) -> Any:

@@ -1,9 +1,10 @@
 """Which incident is meant: a whole id, the start of one, `latest`, or a dedup key."""
 
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from ladder.client.connection import Connection, UsageError
+from shared.json_object import JsonObject
 
 LATEST: Final = "latest"
 SEARCHED: Final = 5000
@@ -41,7 +42,7 @@ def _is_whole(said: str) -> bool:
     return True
 
 
-def _starting_with(connection: Connection, said: str) -> list[dict[str, Any]]:
+def _starting_with(connection: Connection, said: str) -> list[JsonObject]:
     """Among the newest: people take ids from a list they have just seen."""
     if not set(said.lower()) <= set("0123456789abcdef-"):
         return []

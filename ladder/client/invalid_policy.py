@@ -1,8 +1,7 @@
 """A policy that is not sent, because it has errors."""
 
-from typing import Any
-
 from ladder.refusal import RefusedError
+from shared.json_object import JsonObject
 from shared.policy import PolicyErrors
 from shared.policy.checks.report import entry
 
@@ -18,7 +17,7 @@ class InvalidPolicyError(RefusedError):
         super().__init__("\n".join(each.line for each in errors.errors))
         self._errors = errors
 
-    def problem(self) -> dict[str, Any]:
+    def problem(self) -> JsonObject:
         """The same document with which Ladder refuses it."""
         errors = [
             {**entry(error), "field": error.path, "reason": error.message} for error in self._errors.errors

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ladder.client.connection import Connection
 from ladder.client.incident_ids import short
 from ladder.client.wording import moment, timeline_text
+from shared.json_object import JsonObject
 
 LOOKED_AT: Final = 500  # the newest, and as many of those still open
 _UNSEEN: Final = timedelta(seconds=1)
@@ -43,7 +44,7 @@ class Told:
         return _line(self.incident, timeline_text(self.entry), moment(self.entry["at"], now))
 
     @property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """For programs: the entry (`at`, `kind`, `actor`, `text`, `reason`) and the incident as it is now."""
         return {**(self.entry or {}), "incident": dict(self.incident)}
 
@@ -81,7 +82,7 @@ def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = ""
     return Step(tuple(told), Seen(versions=versions, told=heard, since=since), any_open)
 
 
-def _looked_at(connection: Connection, only: str) -> Iterator[dict[str, Any]]:
+def _looked_at(connection: Connection, only: str) -> Iterator[JsonObject]:
     if only:
         yield connection.get(f"/v1/incidents/{only}")
         return

@@ -7,6 +7,7 @@ import typer
 
 from ladder.client.options import connect
 from ladder.client.output import print_json, say, say_lines
+from shared.json_object import JsonObject
 
 if TYPE_CHECKING:
     from ladder.client.connection import Connection
@@ -58,7 +59,7 @@ def _act_on_all(
     from ladder.client.incident_ids import resolve_id
     from ladder.client.wording import done_line
 
-    became: list[dict[str, Any]] = []
+    became: list[JsonObject] = []
     failed = 0
     for one in which:
         try:
@@ -79,7 +80,7 @@ def _act_on_all(
         raise typer.Exit(1)
 
 
-def end_of(said: str) -> dict[str, Any]:
+def end_of(said: str) -> JsonObject:
     """`2h` as seconds, a time with its zone. Raises UsageError for anything else."""
     from ladder.client.wording import instant
     from shared.policy.model.durations import parse_duration
@@ -90,11 +91,11 @@ def end_of(said: str) -> dict[str, Any]:
         return {"until": instant(said).isoformat()}
 
 
-def attributes_of(named: Sequence[str], dropped: Sequence[str]) -> dict[str, Any]:
+def attributes_of(named: Sequence[str], dropped: Sequence[str]) -> JsonObject:
     """From `NAME=VALUE`; a value that is no JSON is text. Raises UsageError."""
     from ladder.client.connection import UsageError
 
-    found: dict[str, Any] = dict.fromkeys(dropped)
+    found: JsonObject = dict.fromkeys(dropped)
     for one in named:
         name, mark, value = one.partition("=")
         if not (name and mark):

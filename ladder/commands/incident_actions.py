@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from ladder.client import completion
 from ladder.client.options import LOCAL, ApiKey, AsJson, IncidentArgument, IncidentArguments, Note, Url
 from ladder.commands.act import Destination, act, attributes_of, end_of
+from shared.json_object import JsonObject
 
 End = Annotated[str, typer.Argument(metavar="UNTIL", help="How long, such as 2h, or until 2026-03-08T07:00.")]
 
@@ -163,7 +164,7 @@ def set_fields(
 ) -> None:
     """Correct the priority, kind, service, customer or attributes of incidents."""
     attributes = attributes_of(attribute or (), drop or ())
-    fields: dict[str, Any] = {"priority": priority, "kind": kind, "service": service, "customer": customer}
+    fields: JsonObject = {"priority": priority, "kind": kind, "service": service, "customer": customer}
     given = {name: value for name, value in fields.items() if value is not None}
     if attributes:
         given["attributes"] = attributes

@@ -10,6 +10,7 @@ import typer
 from ladder.client import completion
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, print_table, say
+from shared.json_object import JsonObject
 
 Schedule = Annotated[
     str, typer.Argument(help="A schedule of the policy in force.", autocompletion=completion.schedule)
@@ -145,13 +146,13 @@ def shifts(
         print_table(columns, [_shift_cells(each, now) for each in answer["items"]])
 
 
-def _made(body: dict[str, Any], since: str, to: str, url: str, api_key: str) -> dict[str, Any]:
+def _made(body: JsonObject, since: str, to: str, url: str, api_key: str) -> JsonObject:
     from ladder.client.wording import instant
     from shared.clock import utcnow
 
     times = {"from": _asked(since, utcnow()).isoformat(), "to": instant(to).isoformat()}
     with connect(url, api_key) as connection:
-        made: dict[str, Any] = connection.post("/v1/overrides", body | times)
+        made: JsonObject = connection.post("/v1/overrides", body | times)
     return made
 
 
@@ -186,7 +187,7 @@ def _asked(text: str, otherwise: datetime) -> datetime:
     return instant(text) if text else otherwise
 
 
-def _one(found: list[dict[str, Any]], asked: str) -> str:
+def _one(found: list[JsonObject], asked: str) -> str:
     """The id that begins so; as it was typed where none of the list does."""
     from ladder.client.connection import UsageError
 

@@ -11,6 +11,7 @@ import typer
 from ladder.client import completion
 from ladder.client.options import LOCAL, ApiKey, AsJson, IntakeKey, IntakeUrl, Url, connect
 from ladder.client.output import print_json, say
+from shared.json_object import JsonObject
 
 
 def send(
@@ -69,7 +70,7 @@ def send(
         say(f"accepted: {event['dedup_key']} (event {event['event_id']})")
 
 
-def _encoded(event: dict[str, Any], waiting_for: str | None) -> bytes:
+def _encoded(event: JsonObject, waiting_for: str | None) -> bytes:
     from ladder.client.connection import UsageError
 
     said = {name: value for name, value in event.items() if value}

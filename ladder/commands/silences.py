@@ -10,6 +10,7 @@ import typer
 from ladder.client import completion
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, print_table, say
+from shared.json_object import JsonObject
 
 When = Annotated[
     str, typer.Argument(metavar="EXPR", help="A condition, such as \"service == 'checkout'\"; true for all.")
@@ -153,14 +154,14 @@ def _duration(text: str) -> timedelta:
         raise UsageError(f"--for {text!r}: {err}") from err
 
 
-def _times(now: datetime, since: str, to: str, lasting: str) -> dict[str, Any]:
+def _times(now: datetime, since: str, to: str, lasting: str) -> JsonObject:
     from ladder.client.wording import instant
 
     begins = instant(since) if since else now
     return {"from": begins.isoformat(), "to": _end(begins, lasting, to).isoformat()}
 
 
-def _again(days: str, since: str, to: str, timezone: str, calendar: str) -> dict[str, Any]:
+def _again(days: str, since: str, to: str, timezone: str, calendar: str) -> JsonObject:
     """The window in which it comes again; empty where it comes once."""
     from ladder.client.connection import UsageError
 
@@ -171,12 +172,12 @@ def _again(days: str, since: str, to: str, timezone: str, calendar: str) -> dict
     return _window(days, since, to, timezone) if days else {}
 
 
-def _window(days: str, since: str, to: str, timezone: str) -> dict[str, Any]:
+def _window(days: str, since: str, to: str, timezone: str) -> JsonObject:
     window = {"days": days, "from": since, "to": to, "timezone": timezone}
     return {"window": {key: value for key, value in window.items() if value}}
 
 
-def _one(found: list[dict[str, Any]], asked: str, what: Literal["silences", "plans"]) -> str:
+def _one(found: list[JsonObject], asked: str, what: Literal["silences", "plans"]) -> str:
     """The id that begins so; as it was typed where none of the list does."""
     from ladder.client.connection import UsageError
 

@@ -10,6 +10,7 @@ import typer
 
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, say_lines
+from shared.json_object import JsonObject
 
 
 def try_map(
@@ -71,7 +72,7 @@ def _pair(header: str) -> tuple[str, str]:
 
 def _worked_out(
     policy: Path, integration: str, body: bytes, headers: Mapping[str, str], now: datetime
-) -> dict[str, Any]:
+) -> JsonObject:
     """As a Ladder with this policy and nothing else would say it. Raises RefusedError."""
     import msgspec
 
@@ -96,7 +97,7 @@ def _worked_out(
         raise DeniedError(problem.status, problem_text(document, problem.status), None, document) from problem
     found = tried_at_once(events, Context(live=compile_sized(bundle)[0]), now)
     answer = trial(integration, now, found, events=len(events), ignored=ignored)
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer))
+    plain: JsonObject = msgspec.json.decode(msgspec.json.encode(answer))
     return plain
 
 

@@ -5,12 +5,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ladder.client.options import LOCAL, ApiKey, AsJson, IntakeKey, IntakeUrl, Url
 from ladder.client.output import print_json, say, say_lines
+from shared.json_object import JsonObject
 
 if TYPE_CHECKING:
     from ladder.client.connection import Place
@@ -105,7 +106,7 @@ def replay_file(
 
 def _figures(
     translator: "Translator", tally: "Tally", found: "tuple[Comparison, float] | None", before: int
-) -> dict[str, Any]:
+) -> JsonObject:
     """What --json prints; `verified` is null when nothing was compared."""
     figures = {"rows": translator.rows, "incidents": len(translator.courses), **asdict(tally)}
     if found is None:

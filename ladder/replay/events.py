@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from ladder.replay.row_mapping import Map, MapError, Row
+from shared.json_object import JsonObject
 
-Event = dict[str, Any]
+Event = JsonObject
 
 
 @dataclass(slots=True)

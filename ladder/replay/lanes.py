@@ -16,13 +16,14 @@ import httpx2
 import msgspec
 
 from ladder.client.connection import TRY_LATER, DeniedError, Place, UnreachableError, read_answer
+from shared.json_object import JsonObject
 
 LANES: Final = 16
 FIRST_PAUSE: Final = 0.25
 AT_FIRST: Final = 3.0  # seconds, while nothing has been accepted: the address is probably wrong
 LONGEST_PAUSE: Final = 5.0
 
-Event = dict[str, Any]
+Event = JsonObject
 
 
 @dataclass(slots=True)

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from shared.json_object import JsonObject
 from shared.policy.calendars import wall_clock
 
 Row = Mapping[str, str]
@@ -93,7 +94,7 @@ class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
             return None
         return _COLUMN.sub(lambda found: row[found.group(1)], source)
 
-    def said(self, sources: Mapping[str, Source], row: Row) -> dict[str, Any]:
+    def said(self, sources: Mapping[str, Source], row: Row) -> JsonObject:
         """The sources that have a value in this row."""
         values = ((name, self.value(source, row)) for name, source in sources.items())
         return {name: value for name, value in values if value is not None}

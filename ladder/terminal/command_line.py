@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from ladder.refusal import PROBLEM, RefusedError
 from ladder.terminal.plain_text import on_lines
+from shared.json_object import JsonObject
 
 COMPLETING: Final = "_LADDER_COMPLETE"
 _FIRST_SENTENCE: Final = re.compile(r".+?\.(?=\s|$)")
@@ -121,7 +122,7 @@ def _is_help(err: Exception) -> bool:
     return type(err).__name__ == "NoArgsIsHelpError"
 
 
-def _usage(err: Exception) -> dict[str, Any]:
+def _usage(err: Exception) -> JsonObject:
     detail = err.format_message() if hasattr(err, "format_message") else str(err)
     return {"type": f"{PROBLEM}usage", "title": "The command cannot be understood", "detail": detail}
 

@@ -7,10 +7,11 @@ can reach it and the demo keys are valid, it shows how to use them.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import ladder
 from shared import html
+from shared.json_object import JsonObject
 from shared.policy import Bundle
 from shared.security.demo_keys import DEMO_KEY
 from shared.security.keys import digest
@@ -71,7 +72,7 @@ def _weights(accept: str) -> Iterator[tuple[str, float]]:
             yield kind, 0.0
 
 
-def as_json(front: Front) -> dict[str, Any]:
+def as_json(front: Front) -> JsonObject:
     """What the page shows, for machines."""
     known = front.policy
     return {

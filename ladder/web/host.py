@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.exceptions import RequestValidationError
@@ -29,6 +29,7 @@ from ladder.web.edge import BODY_LIMIT, Edge, declared_path, problem_of
 from ladder.web.openapi import complete, parameters
 from shared.auth.failed_attempts import FailedAttempts, answer_to
 from shared.http.problems import MEDIA_TYPE, Fault, Problem
+from shared.json_object import JsonObject
 from shared.service import KnownPolicy, Service
 
 
@@ -162,7 +163,7 @@ class _Application(FastAPI):
         if shown.docs:
             self._add_docs()
 
-    def openapi(self) -> dict[str, Any]:
+    def openapi(self) -> JsonObject:
         if self.openapi_schema is None:
             self.openapi_schema = complete(super().openapi(), self._services)
         return self.openapi_schema

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ladder.web.edge import BODY_LIMIT
 from shared.http.problems import MEDIA_TYPE
+from shared.json_object import JsonObject
 from shared.service import Service
 
 _TAGS: Final[Mapping[str, str]] = {
@@ -42,7 +43,7 @@ _SECURITY: Final[Mapping[str, Any]] = {
         "description": "`GenieKey …`: the key of an integration of kind opsgenie.",
     },
 }
-_TEXT: Final[dict[str, Any]] = {"type": "string"}
+_TEXT: Final[JsonObject] = {"type": "string"}
 _PROBLEM: Final[Mapping[str, Any]] = {
     "title": "Problem",
     "description": "What is wrong, as RFC 9457 has it; `type` is stable.",
@@ -83,7 +84,7 @@ _WAIT: Final[Mapping[str, Any]] = {
 }
 
 
-def complete(document: dict[str, Any], services: Sequence[Service]) -> dict[str, Any]:
+def complete(document: JsonObject, services: Sequence[Service]) -> JsonObject:
     """FastAPI's document with the hot routes, the refusals that every path has, and the tags in order."""
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -110,7 +111,7 @@ def parameters(document: Mapping[str, Any], path: str, method: str) -> frozenset
     return frozenset(given["name"] for given in operation.get("parameters", ()) if given["in"] == "query")
 
 
-def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, JsonObject]]:
     """Each path with each of its operations."""
     for path, of_path in document["paths"].items():
         for operation in of_path.values():
@@ -118,7 +119,7 @@ def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any
                 yield path, operation
 
 
-def _add_refusals(operation: dict[str, Any]) -> None:
+def _add_refusals(operation: JsonObject) -> None:
     answers = operation["responses"]
     if answers.get("422", {}).get("description") == "Validation Error":
         answers["422"] = {"description": _UNUSABLE}  # FastAPI describes a body of its own, never sent here

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
@@ -213,7 +213,7 @@ def _note(integration: Integration, events: Sequence[IncidentEvent]) -> None:
     time, and the router's line for each decision names the same event.
     """
     ids = [event.event_id for event in events[:_NAMED]]
-    about: dict[str, Any] = {"event_id": ids[0]} if len(events) == 1 else {"event_ids": ids}
+    about: dict[str, object] = {"event_id": ids[0]} if len(events) == 1 else {"event_ids": ids}
     log.debug("accepted", action="accepted", integration=integration.name, count=len(events), **about)
 
 

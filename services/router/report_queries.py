@@ -21,6 +21,7 @@ Group: TypeAlias = Literal["period", "tier", "service", "customer", "policy", "p
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)
 MOST_ITEMS: Final = 50_000
 Row: TypeAlias = dict[str, Any]
+"""An item in the making: its fields as the statement of its report names them."""
 Report: TypeAlias = Callable[[AsyncConnection, "Question"], Awaitable["Told"]]
 
 
@@ -176,7 +177,7 @@ async def _told(
     finish: Callable[[Row], None],
 ) -> Told:
     """Run it with memory enough to hash."""
-    values: dict[str, Any] = {"since": question.since, "until": question.until, "most": MOST_ITEMS + 1}
+    values: dict[str, object] = {"since": question.since, "until": question.until, "most": MOST_ITEMS + 1}
     if "period" in question.by:
         values["begins"] = [period.begins.timestamp() for period in question.periods]
     values |= {f"only_{name}": list(wanted) for name, wanted in question.only.items() if wanted}

@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import quote, unquote, urlencode
 
 from shared.database import tls as database_tls
@@ -104,9 +104,9 @@ class Server:
     needs: str = "any"
     warnings: tuple[str, ...] = ()
 
-    def arguments(self, host: Host | None) -> dict[str, Any]:
+    def arguments(self, host: Host | None) -> Mapping[str, object]:
         """What `asyncpg.connect` is given for one of the hosts. Raises OSError for a file that is away."""
-        given: dict[str, Any] = dict(self.identity)
+        given: dict[str, object] = dict(self.identity)
         if self.name is not None:
             given["database"] = self.name
         if host is not None:

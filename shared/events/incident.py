@@ -1,9 +1,11 @@
 """An incident as the API shows it and as every message carries it."""
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
+
+from shared.json_object import JsonObject
 
 Severity: TypeAlias = Literal["critical", "error", "warning", "info"]
 Status: TypeAlias = Literal["triggered", "acknowledged", "resolved", "closed"]
@@ -51,7 +53,7 @@ class IncidentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     severity: Severity | None = None
     labels: dict[str, str] = {}
-    attributes: dict[str, Any] = {}
+    attributes: JsonObject = {}
     links: tuple[Link, ...] = ()
     status: Status
     priority: int

@@ -5,7 +5,7 @@ names of `names`, which docs/policy.md lists.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -67,12 +67,12 @@ def names(
     taken_by: str = "",
     promise: str = "",
     link: str,
-) -> dict[str, Any]:
+) -> Mapping[str, object]:
     """What a template can name: the incident's fields, and what this message is about."""
     customer = _Customer(incident.customer)
     customer.id = incident.customer
     customer.name = incident.customer_name or incident.customer
-    fields: dict[str, Any] = msgspec.structs.asdict(incident)
+    fields: dict[str, object] = msgspec.structs.asdict(incident)
     taken = is_taken(incident)
     return fields | {
         "customer": customer,

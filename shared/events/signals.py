@@ -1,10 +1,11 @@
 """What comes in: the events of senders, heartbeats, and what one incident tells another one."""
 
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from shared.events.incident import Link, Severity
 from shared.events.message import INCIDENTS, Message
+from shared.json_object import JsonObject
 
 OWN_INTEGRATION: Final = "ladder"  # of incidents about Ladder itself: last_resort is told of each
 HEARTBEAT: Final = "heartbeat"  # the integration of incidents of late heartbeats; their key is its name
@@ -46,7 +47,7 @@ class IncidentEvent(Message, frozen=True, kw_only=True, omit_defaults=True):
     tier: str | None = None
     service: str | None = None
     source: str | None = None
-    attributes: dict[str, Any] = {}
+    attributes: JsonObject = {}
     details_whole: bool = False  # these attributes replace those of the event before that said so, too
     labels: dict[str, str] = {}
     links: tuple[Link, ...] = ()
@@ -124,7 +125,7 @@ class RelatedChanged(Message, frozen=True, kw_only=True, omit_defaults=True):
     title: str = ""
     priority: int = 0
     status: str = ""
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
 
     @property
     def id(self) -> str:

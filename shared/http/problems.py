@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shared.json_object import JsonObject
+
 MEDIA_TYPE: Final = "application/problem+json"
 
 
@@ -30,9 +32,9 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     def __str__(self) -> str:
         return f"{self.title}: {self.detail}" if self.detail else self.title
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> JsonObject:
         """The problem document."""
-        document: dict[str, Any] = {
+        document: JsonObject = {
             "type": f"urn:ladder:problem:{self.kind}",
             "title": self.title,
             "status": self.status,

@@ -11,7 +11,7 @@ What the log will never take is set aside in `outbox_refused`, and an incident o
 
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -84,7 +84,7 @@ def written(row: Any, records: Sequence[Record]) -> Written:
     return Written(rows, frozenset(row.before) if len(row.before) < BEFORE else None)
 
 
-def columns(schema: str, records: Sequence[Record], *, writer: str | None = None) -> dict[str, Any]:
+def columns(schema: str, records: Sequence[Record], *, writer: str | None = None) -> Mapping[str, object]:
     """What `insertion` and `outcome` are given. `writer`: None: this process, which hands it over.
 
     Raises RecordTooLargeError for a record that the log would refuse: it must not get behind the commit,

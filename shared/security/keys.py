@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
+from shared.json_object import JsonObject
+
 
 class Key(Protocol):
     """A key as the bundle holds it: the hex SHA-256 of the secret and the instant it stops working."""
@@ -64,7 +66,7 @@ class Signer:
         payload = _encode(json.dumps(body, separators=(",", ":"), sort_keys=True).encode())
         return f"{payload}.{_encode(self._mac(self.keys[0], purpose, payload))}"
 
-    def verify(self, purpose: str, token: str, now: datetime) -> dict[str, Any] | None:
+    def verify(self, purpose: str, token: str, now: datetime) -> JsonObject | None:
         """The claims, or None for a token that is altered, expired or made for another purpose.
 
         Nothing is read out of a token before it is known to be ours: whoever made it up reaches no parser.
@@ -77,7 +79,7 @@ class Signer:
         genuine = [hmac.compare_digest(presented, self._mac(key, purpose, payload)) for key in self.keys]
         if not any(genuine):
             return None
-        claims: dict[str, Any] = json.loads(_decode(payload))
+        claims: JsonObject = json.loads(_decode(payload))
         expires = claims.pop("exp", None)
         if expires is not None and now >= datetime.fromtimestamp(expires, UTC):
             return None

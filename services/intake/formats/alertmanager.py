@@ -27,6 +27,7 @@ from services.intake.formats.lenient import LinkSent, Mapper
 from services.intake.formats.sanitize import Unreadable, as_text, bounded, read_json
 from shared.events import EventAction, IncidentEvent
 from shared.http.problems import Fault, Problem
+from shared.json_object import JsonObject
 
 _OFFSET: Final = 0xCBF29CE484222325
 _PRIME: Final = 0x100000001B3
@@ -183,9 +184,9 @@ class Alertmanager(OwnWords):
         group: Mapping[str, Any],
         annotations: Mapping[str, str],
         more_labels: Mapping[str, str],
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """What becomes the attributes, before it is cut to fit."""
-        said: dict[str, Any] = {"annotations": dict(annotations)} if annotations else {}
+        said: JsonObject = {"annotations": dict(annotations)} if annotations else {}
         if more_labels:
             said["more_labels"] = dict(more_labels)
         said |= {name: group[name] for name in self.of_the_group if group.get(name)}

@@ -22,6 +22,7 @@ from services.intake.formats.native import BATCH
 from services.intake.formats.sanitize import Unreadable, as_text, clean, read_json
 from shared.events import EventAction, IncidentEvent, Link, Severity
 from shared.http.problems import Fault
+from shared.json_object import JsonObject
 from shared.policy.model.integrations import EVENT_FIELDS
 
 STRUCTURED: Final = "application/cloudevents+json"
@@ -98,7 +99,7 @@ def _data(raw: bytes, content_type: str) -> Any:
         return clean(raw.decode("latin-1")) if is_text else base64.b64encode(raw).decode()
 
 
-def _unpacked(member: dict[str, Any]) -> dict[str, Any]:
+def _unpacked(member: JsonObject) -> JsonObject:
     """A structured event with its data under `data`, however it was carried."""
     packed = member.get("data_base64")
     if not isinstance(packed, str) or member.get("data") is not None:
@@ -164,7 +165,7 @@ def _title(member: Mapping[str, Any], mapper: Mapper) -> str:
     )
 
 
-def _values(data: Mapping[str, Any]) -> dict[str, Any]:
+def _values(data: Mapping[str, Any]) -> JsonObject:
     """What a native event in the data says, field by field."""
     said = {name: data[name] for name in EVENT_FIELDS if data.get(name) not in (None, "")}
     if data.get("severity") == "":
@@ -181,7 +182,7 @@ def _links(sent: Any, mapper: Mapper) -> tuple[Link, ...]:
     return mapper.links(link_of(each) if isinstance(each, dict) else (each, "", False) for each in given)
 
 
-def _event(member: dict[str, Any], post: Post) -> IncidentEvent:
+def _event(member: JsonObject, post: Post) -> IncidentEvent:
     mapper, data = Mapper(), member.get("data")
     native = _native(data)
     event_id = post.named_id(member["source"], member["id"])

@@ -18,6 +18,7 @@ from services.intake.formats.contract import (
 from services.intake.formats.lenient import LinkSent, Mapper, link_of
 from services.intake.formats.sanitize import as_text, bounded, cut
 from shared.events import IncidentEvent, Link
+from shared.json_object import JsonObject
 from shared.policy.cel.body_mapping import GAVE_NULL
 
 _LENGTHS: Final[Mapping[str, int]] = {
@@ -50,7 +51,7 @@ def overridden(
     for name, why in failed.items():
         mapper.note(f"the mapping of {name} gave nothing: {why}")
     opens = values.get("action", event.action) == "trigger"  # there a blank severity means `error`
-    changes: dict[str, Any] = {}
+    changes: JsonObject = {}
     labels, attributes = dict(event.labels), dict(event.attributes)
     for name, value in sorted(values.items(), key=lambda each: "." in each[0]):
         base, _, inner = name.partition(".")
@@ -99,7 +100,7 @@ def _paired(value: Any) -> Any:
     """A list of pairs (`[name, value]`, or objects as `_pair` reads them) as a map; all else as it is."""
     if not isinstance(value, list):
         return value
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for each in value:
         pair = each
         if isinstance(each, Mapping):
@@ -118,7 +119,7 @@ def _pair(said: Mapping[str, Any]) -> Any:
     return None if named is None or "value" not in said else [said[named], said["value"]]
 
 
-def _attributes(mapper: Mapper, value: Any) -> dict[str, Any]:
+def _attributes(mapper: Mapper, value: Any) -> JsonObject:
     if isinstance(value, Mapping):
         return {key: value[key] for key in sorted(value)}
     mapper.note("attributes is not a map")
@@ -140,7 +141,7 @@ def _links(mapper: Mapper, event: IncidentEvent, value: Any) -> tuple[Link, ...]
     return mapper.links(list({as_text(link[0]): link for link in found}.values()))
 
 
-def _field(name: str, value: Any, mapper: Mapper) -> dict[str, Any]:
+def _field(name: str, value: Any, mapper: Mapper) -> JsonObject:
     """The field with its value, or nothing (with a note) when the value cannot be used."""
     if name in _LENGTHS:
         return {name: mapper.text(name, value, _LENGTHS[name])}

@@ -19,6 +19,7 @@ from services.intake.formats.times import read_time
 from shared.events import Link, Severity
 from shared.events.severity import read_severity
 from shared.http.problems import Fault
+from shared.json_object import JsonObject
 
 LinkSent: TypeAlias = tuple[Any, Any, bool]
 """A link as it was sent: address, text, and whether it is an image."""
@@ -38,7 +39,7 @@ def link_of(sent: Mapping[str, Any]) -> LinkSent:
     return sent.get("href"), sent.get("text"), sent.get("image") is True
 
 
-def as_map(name: str, sent: Any) -> dict[str, Any]:
+def as_map(name: str, sent: Any) -> JsonObject:
     """A map as it is, None as an empty one, any other value as a map that holds it under `name`."""
     if sent is None:
         return {}
@@ -125,7 +126,7 @@ class Mapper:
         fitting = {cut(key, LABEL_LENGTH): self.label(key, value) for key, value in pairs[:LABELS]}
         return fitting, dict(pairs[LABELS:])
 
-    def attributes(self, name: str, sent: Any) -> dict[str, Any]:
+    def attributes(self, name: str, sent: Any) -> JsonObject:
         """What was sent as attributes (see `as_map`), as much of it as an event takes."""
         return bounded(as_map(name, sent), self.notes)
 

@@ -39,6 +39,7 @@ from services.intake.formats.sanitize import (
 from services.intake.formats.times import read_time
 from shared.events import IncidentEvent, Link
 from shared.http.problems import Fault
+from shared.json_object import JsonObject
 
 BATCH: Final = 1000
 _PLACEHOLDER: Final = "?"  # stands for a faulty field, so that it is not called missing as well
@@ -87,7 +88,7 @@ class NativeEvent(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     source: Annotated[str, Meta(max_length=TITLE_LENGTH)] | None = None
     attributes: Annotated[
-        dict[str, Any] | None,
+        JsonObject | None,
         Meta(description="At most 64 KiB as compact JSON, nested at most 8 levels deep."),
     ] = None
     labels: Annotated[dict[str, str], Meta(max_length=LABELS)] | None = None
@@ -156,7 +157,7 @@ def _members(values: Sequence[Any], notes: tuple[str, ...], *, batch: bool) -> _
 def _member(value: Any, where: str) -> tuple[NativeEvent, Sequence[Fault]]:
     if not isinstance(value, dict):
         return NativeEvent(title=_PLACEHOLDER), [Fault(where or "body", "expected an object")]
-    fitting: dict[str, Any] = {}
+    fitting: JsonObject = {}
     faults: list[Fault] = []
     for name, kind in _FIELDS.items():
         if name in value:

@@ -28,6 +28,7 @@ from services.intake.formats.times import read_time
 from shared.events import EventAction, IncidentEvent, Severity
 from shared.events.severity import read_severity
 from shared.http.problems import Fault, Problem
+from shared.json_object import JsonObject
 
 CREATE: Final = "create"
 DELETE: Final = "delete"
@@ -42,7 +43,7 @@ _DEFAULT: Final = "P3"  # of an alert that names none
 _KEPT: Final = ("tags", "responders", "visibleTo", "teams", "actions", "entity", "user")
 _encoder: Final = msgspec.json.Encoder()
 
-Said: TypeAlias = dict[str, Any]
+Said: TypeAlias = JsonObject
 
 
 def _body(body: bytes) -> Said | Refused:
@@ -135,7 +136,7 @@ def _create(asked: _Asked) -> Iterator[IncidentEvent]:
     yield from asked.noted(1)
 
 
-def _attributes(sent: Said, mapper: Mapper) -> dict[str, Any]:
+def _attributes(sent: Said, mapper: Mapper) -> JsonObject:
     """The details, and beside them the alert's other fields that are kept (`_KEPT`); all of it cut to fit."""
     beside = {name: sent[name] for name in _KEPT if sent.get(name)}
     return bounded(beside | as_map("details", unless_blank(sent.get("details"))), mapper.notes)

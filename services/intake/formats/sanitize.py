@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from shared.http.problems import Fault
+from shared.json_object import JsonObject
 from shared.policy.cel.doubles import fits_double
 
 REPLACEMENT: Final = "\ufffd"
@@ -167,20 +168,20 @@ def cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def bounded(attributes: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+def bounded(attributes: JsonObject, notes: list[str]) -> JsonObject:
     """Attributes of a foreign format, as they can be stored: every value kept, the largest cut to fit."""
-    fitting: dict[str, Any] = kept(attributes)
+    fitting: JsonObject = kept(attributes)
     if compact_size(fitting) <= ATTRIBUTE_BYTES:
         return fitting
     notes.append(f"attributes were cut to {ATTRIBUTE_BYTES // 1024} KiB")
     return _within(fitting, ATTRIBUTE_BYTES - _SPARE)
 
 
-def _within(values: dict[str, Any], room: int) -> dict[str, Any]:
+def _within(values: JsonObject, room: int) -> JsonObject:
     """Cut every value that is larger than its share, and leave out the last ones if they still do not fit."""
     sizes = {key: compact_size(key) + compact_size(value) + 2 for key, value in values.items()}
     share = max(_LEAST_SHARE, _share(sizes.values(), room - 2))
-    result: dict[str, Any] = {}
+    result: JsonObject = {}
     total = 2
     for key, value in values.items():
         fits = sizes[key] <= share

@@ -13,6 +13,7 @@ from services.intake.openapi.parts import (
     problem_of,
     text_of,
 )
+from shared.json_object import JsonObject
 
 _GENIE: Final[list[Any]] = [{"genie": []}, {"key": []}]
 _REQUEST_ID: Final = "ladder-r-WyJjcmVhdGUiLCJkaXNrIiwiMjAyNi0wMS0wNVQwODowMDowMFoiXQ"
@@ -43,7 +44,7 @@ _CREATED: Final[Mapping[str, Any]] = {
 }
 
 
-def _path(name: str, description: str) -> dict[str, Any]:
+def _path(name: str, description: str) -> JsonObject:
     return {
         "name": name,
         "in": "path",
@@ -73,7 +74,7 @@ _SAID: Final[list[Any]] = [
 ]
 
 
-def _refused(status: str) -> dict[str, Any]:
+def _refused(status: str) -> JsonObject:
     what = {
         "401": "A key is needed that may post here",
         "403": "This key may not post here",
@@ -93,7 +94,7 @@ def _refused(status: str) -> dict[str, Any]:
     return again(answer) if status in ("429", "503") else answer
 
 
-def _answers(*statuses: str, accepted: bool = True) -> dict[str, Any]:
+def _answers(*statuses: str, accepted: bool = True) -> JsonObject:
     said = {status: _refused(status) for status in statuses}
     if not accepted:
         return said
@@ -116,7 +117,7 @@ _NOTHING_TO_DO: Final[Mapping[str, Any]] = {
 }
 
 
-def _post(operation: str, summary: str, parameters: list[Any], schema: str, example: Any) -> dict[str, Any]:
+def _post(operation: str, summary: str, parameters: list[Any], schema: str, example: Any) -> JsonObject:
     return {
         "tags": TAGS,
         "operationId": operation,
@@ -129,7 +130,7 @@ def _post(operation: str, summary: str, parameters: list[Any], schema: str, exam
     }
 
 
-def _delete(operation: str, summary: str, parameters: list[Any]) -> dict[str, Any]:
+def _delete(operation: str, summary: str, parameters: list[Any]) -> JsonObject:
     return {
         "tags": TAGS,
         "operationId": operation,
@@ -140,7 +141,7 @@ def _delete(operation: str, summary: str, parameters: list[Any]) -> dict[str, An
     }
 
 
-def _unread(operation: str, parameters: list[Any]) -> dict[str, Any]:
+def _unread(operation: str, parameters: list[Any]) -> JsonObject:
     return {
         "tags": TAGS,
         "operationId": operation,
@@ -151,7 +152,7 @@ def _unread(operation: str, parameters: list[Any]) -> dict[str, Any]:
     }
 
 
-def _verb(names: list[str]) -> dict[str, Any]:
+def _verb(names: list[str]) -> JsonObject:
     path = _path("verb", "What to do.")
     return path | {"schema": text_of(enum=names)}
 
@@ -211,7 +212,7 @@ ALERT_PATHS: Final[Mapping[str, Any]] = {
 }
 
 
-def alert_schemas() -> dict[str, Any]:
+def alert_schemas() -> JsonObject:
     """The components that these paths name."""
     people = {"description": "Kept as an attribute."}
     common = {"user": text_of(), "source": text_of(), "note": text_of(description="Becomes a note.")}

@@ -14,6 +14,7 @@ from services.intake.openapi.parts import (
     problem_of,
     text_of,
 )
+from shared.json_object import JsonObject
 
 _HEARTBEAT: Final[Mapping[str, Any]] = {**NAME, "description": "The heartbeat's name in the policy."}
 _SIGNAL: Final[Mapping[str, Any]] = {
@@ -34,9 +35,7 @@ _RUN: Final[Mapping[str, Any]] = {
 }
 
 
-def _beats(
-    operation: str, summary: str, parameters: list[Any], security: list[Any] = BY_KEY
-) -> dict[str, Any]:
+def _beats(operation: str, summary: str, parameters: list[Any], security: list[Any] = BY_KEY) -> JsonObject:
     said = {
         "tags": TAGS,
         "summary": summary,

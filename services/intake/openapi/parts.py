@@ -4,22 +4,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.http.problems import MEDIA_TYPE
+from shared.json_object import JsonObject
 
 TAGS: Final = ["intake"]
 BY_KEY: Final[list[Any]] = [{"key": []}, {"password": []}]
 
 
-def named(schema: str) -> dict[str, Any]:
+def named(schema: str) -> JsonObject:
     return {"$ref": f"#/components/schemas/{schema}"}
 
 
-def json_of(schema: str, example: Any = None, media_type: str = "application/json") -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": named(schema)}
+def json_of(schema: str, example: Any = None, media_type: str = "application/json") -> JsonObject:
+    content: JsonObject = {"schema": named(schema)}
     return {media_type: content | ({"example": example} if example else {})}
 
 
-def problem_of(description: str, kind: str, status: int, field: str = "", reason: str = "") -> dict[str, Any]:
-    example: dict[str, Any] = {
+def problem_of(description: str, kind: str, status: int, field: str = "", reason: str = "") -> JsonObject:
+    example: JsonObject = {
         "type": f"urn:ladder:problem:{kind}",
         "title": description,
         "status": status,
@@ -29,7 +30,7 @@ def problem_of(description: str, kind: str, status: int, field: str = "", reason
     return {"description": description, "content": json_of("Problem", example, MEDIA_TYPE)}
 
 
-def again(answer: dict[str, Any]) -> dict[str, Any]:
+def again(answer: JsonObject) -> JsonObject:
     wait = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}
     return answer | {"headers": {"Retry-After": wait}}
 
@@ -84,9 +85,9 @@ REFUSALS: Final[Mapping[str, Any]] = {
 }
 
 
-def object_of(required: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:
+def object_of(required: tuple[str, ...] = (), /, **properties: Any) -> JsonObject:
     return {"type": "object", "properties": properties} | ({"required": list(required)} if required else {})
 
 
-def text_of(**more: Any) -> dict[str, Any]:
+def text_of(**more: Any) -> JsonObject:
     return {"type": "string", **more}

@@ -17,6 +17,7 @@ from services.intake.openapi.parts import (
     json_of,
     named,
 )
+from shared.json_object import JsonObject
 
 _EVENT: Final[Mapping[str, Any]] = {
     "dedup_key": "checkout-5xx",
@@ -80,8 +81,8 @@ _ACCEPTED: Final[Mapping[str, Any]] = {
 }
 
 
-def _pagerduty_answers(message: str) -> dict[str, Any]:
-    def refused(description: str, status: str, text: str, error: str) -> dict[str, Any]:
+def _pagerduty_answers(message: str) -> JsonObject:
+    def refused(description: str, status: str, text: str, error: str) -> JsonObject:
         example = {"status": status, "message": text, "errors": [error]}
         return {"description": description, "content": json_of("PagerDutyRefused", example)}
 
@@ -124,7 +125,7 @@ def _pagerduty_answers(message: str) -> dict[str, Any]:
     }
 
 
-def _enqueue(operation: str, summary: str, schema: str, example: Any, message: str) -> dict[str, Any]:
+def _enqueue(operation: str, summary: str, schema: str, example: Any, message: str) -> JsonObject:
     return {
         "post": {
             "tags": TAGS,
@@ -139,7 +140,7 @@ def _enqueue(operation: str, summary: str, schema: str, example: Any, message: s
     }
 
 
-def _named_post(operation: str, parameters: list[Any], security: list[Any]) -> dict[str, Any]:
+def _named_post(operation: str, parameters: list[Any], security: list[Any]) -> JsonObject:
     shapes = ["AlertmanagerWebhook", "PagerDutyEvent", "NativeEvent", "NativeBatch", "AnyJson"]
     post = {
         "tags": TAGS,

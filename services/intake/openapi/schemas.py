@@ -1,7 +1,5 @@
 """The bodies and answers that OpenAPI's description of intake's paths names."""
 
-from typing import Any
-
 import msgspec
 
 from services.intake.formats.contract import DESCRIPTION_LENGTH, TITLE_LENGTH
@@ -9,9 +7,10 @@ from services.intake.formats.native import BATCH, NativeEvent
 from services.intake.openapi.alerts import alert_schemas
 from services.intake.openapi.heartbeats import BEAT_SCHEMAS
 from services.intake.openapi.parts import named, object_of, text_of
+from shared.json_object import JsonObject
 
 
-def _foreign_schemas() -> dict[str, Any]:
+def _foreign_schemas() -> JsonObject:
     """Bodies of other systems: what is read of them. Nothing else in them is looked at, little is refused."""
     payload = {
         "summary": text_of(description=f"Cut to {TITLE_LENGTH} characters."),
@@ -97,7 +96,7 @@ def _foreign_schemas() -> dict[str, Any]:
     }
 
 
-def schemas() -> dict[str, Any]:
+def schemas() -> JsonObject:
     """The components that the paths name. `Problem` is the host's."""
     _, native = msgspec.json.schema_components([NativeEvent], ref_template="#/components/schemas/{name}")
     pair = object_of(("event_id", "dedup_key"), event_id=text_of(format="uuid"), dedup_key=text_of())

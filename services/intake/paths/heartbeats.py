@@ -8,7 +8,7 @@ key comes as everywhere else, or in the path before that word. The beginning of 
 
 import re
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qs
 
 import msgspec
@@ -73,9 +73,17 @@ class Heartbeats(Endpoint):
         if "signal" not in request.path:
             status = None
         run = clean(parse_qs(request.query[:4096].decode("latin-1")).get("rid", [""])[0])[:_LONGEST_RUN]
-        about: dict[str, Any] = {"beat_id": fresh_id(), "name": name, "at": now, "by": integration.name}
-        about |= {"run": run, "text": text, "exit_status": status}
-        beat = HeartbeatReceived(**about) if signal == "beat" else HeartbeatSignalled(signal=signal, **about)
+        beat = HeartbeatReceived(
+            beat_id=fresh_id(),
+            name=name,
+            at=now,
+            by=integration.name,
+            run=run,
+            text=text,
+            exit_status=status,
+        )
+        if signal != "beat":
+            beat = HeartbeatSignalled(signal=signal, **msgspec.structs.asdict(beat))
         await self._tell(beat)
         return Answer(_encoder.encode(_Taken(name, now, signal)))
 

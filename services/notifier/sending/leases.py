@@ -6,7 +6,7 @@ neither renews nor sends what another one has claimed since.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,7 +31,7 @@ async def reclaim(connection: AsyncConnection, now: datetime) -> list[str]:
 
 async def give_back(connection: AsyncConnection, claims: Mapping[str, int], now: datetime) -> None:
     """The same, at once, for sends that this process interrupted because it is shutting down."""
-    given: dict[str, Any] = {"now": now, "why": "the notifier that sent it ended"}
+    given: dict[str, object] = {"now": now, "why": "the notifier that sent it ended"}
     given |= {"ids": list(claims), "attempts": list(claims.values())}
     await connection.execute(_GIVE_BACK, given)
 

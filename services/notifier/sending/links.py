@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final, NotRequired, TypedDict
 
 from services.notifier.domain.delivery import Delivery
 from shared.security.keys import Signer
@@ -46,10 +46,23 @@ def _takes_over(delivery: Delivery) -> str:
     return "take_over" if incident.assignee else "acknowledge"
 
 
+class _Claims(TypedDict):
+    """What a link says: `services.router.api.links.tokens` reads it."""
+
+    incident: str
+    page: str
+    user: str  # '' unless it is one
+    recipient: str
+    action: str
+    outside: NotRequired[bool]
+    template: NotRequired[str]
+    why: NotRequired[str]
+
+
 def _signed(delivery: Delivery, public_url: str, signer: Signer, action: str, lasts: timedelta) -> str:
     """What `GET /v1/replies/link/…` shows and `POST` acts on; good for so long from the message on."""
     kind, content = delivery.recipient_kind, delivery.content
-    claims: dict[str, Any] = {
+    claims: _Claims = {
         "incident": delivery.incident_id,
         "page": delivery.page_id,
         "user": delivery.recipient if kind == "user" else "",
@@ -61,7 +74,8 @@ def _signed(delivery: Delivery, public_url: str, signer: Signer, action: str, la
             claims["recipient"] = "address"  # it may hold a secret, and a link is passed on
         notice = content.notice
         if kind == "customer" or (notice is not None and notice.stakeholder):
-            claims |= {"outside": True, "template": notice.template if notice is not None else ""}
+            claims["outside"] = True
+            claims["template"] = notice.template if notice is not None else ""
     elif content.page is not None and kind != "customer":
         claims["why"] = content.page.reason[:_LONGEST_WHY]
     token = signer.sign("reply", claims, content.at + lasts)

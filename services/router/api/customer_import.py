@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -22,6 +22,7 @@ from shared.database.pool import transaction_time
 from shared.errors.bisect import bisect
 from shared.errors.kinds import words
 from shared.http.problems import Fault, Problem
+from shared.json_object import JsonObject
 
 log = telemetry.logger(__name__)
 
@@ -33,7 +34,7 @@ _KINDS: Final[Mapping[str, type[Lines]]] = {
     "application/x-ndjson": JsonLines,
     "application/jsonl": JsonLines,
 }
-_BODY: Final[dict[str, Any]] = {
+_BODY: Final[JsonObject] = {
     "requestBody": {
         "required": True,
         "description": "CSV with a header, or one JSON object a line; docs/operations.md has the columns.",
@@ -224,7 +225,7 @@ def _refused(wrong: Sequence[LineFault], count: int, reading: _Reading) -> Probl
     )
 
 
-def _error(fault: LineFault) -> dict[str, Any]:
+def _error(fault: LineFault) -> JsonObject:
     return {
         "field": fault.column or f"line {fault.line}",
         "reason": fault.reason,

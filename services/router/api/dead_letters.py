@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -22,6 +22,7 @@ from services.router.policy.compiled_cache import InForce
 from shared.eventlog.packed_headers import unpack
 from shared.http.cursors import bad_cursor, cursor_of, moment_of, place_of, reading_cursor
 from shared.http.problems import Problem
+from shared.json_object import JsonObject
 
 _MOST: Final = 500
 _SHOWN: Final = 64 * 1024  # bytes of a body
@@ -232,7 +233,7 @@ def _readable(body: bytes, *, cut: bool) -> tuple[str, str]:
     return "base64", base64.b64encode(body).decode()
 
 
-def _facts(letter: Letter) -> dict[str, Any]:
+def _facts(letter: Letter) -> JsonObject:
     return {
         "id": letter.id,
         "at": letter.at.astimezone(UTC),

@@ -28,6 +28,7 @@ from services.router.policy import installation, store
 from services.router.policy.compiled_cache import InForce, moment
 from services.router.policy.findings import Judged
 from shared.http.problems import Problem
+from shared.json_object import JsonObject
 from shared.policy import Bundle, Installation, LoadResult, PolicyError, PolicyErrors, check, not_in_force
 from shared.policy.checks.report import entry
 from shared.policy.model.base import Role, at_least
@@ -174,7 +175,7 @@ def refused(err: PolicyErrors) -> Problem:
     )
 
 
-def _fault(error: PolicyError) -> dict[str, Any]:
+def _fault(error: PolicyError) -> JsonObject:
     return {
         **entry(error),
         "field": error.path,

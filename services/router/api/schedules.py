@@ -25,6 +25,7 @@ from shared.clock import utcnow
 from shared.database.pool import transaction_time
 from shared.database.readers import Reading
 from shared.http.problems import MEDIA_TYPE, Fault, Problem
+from shared.json_object import JsonObject
 from shared.policy import Bundle, Schedule
 from shared.policy.oncall.roster import Roster, roster_of
 from shared.policy.oncall.schedules import Override, Shift, TooFineError
@@ -221,18 +222,18 @@ async def _in_force(engine: Engine, connection: AsyncConnection) -> tuple[Bundle
     return (await engine.bundles.one(connection, in_force.hash)).spec, in_force.at
 
 
-async def _was_ended(connection: AsyncConnection, claims: dict[str, Any]) -> bool:
+async def _was_ended(connection: AsyncConnection, claims: JsonObject) -> bool:
     holder = f"user:{claims['user']}" if "user" in claims else f"api:{claims.get('key')}"
     ended_at = await connection.scalar(_ENDED, {"schedule": claims["schedule"], "holder": holder})
     return ended_at is not None and _made_at(claims) <= ended_at
 
 
-def _made_at(claims: dict[str, Any]) -> datetime:
+def _made_at(claims: JsonObject) -> datetime:
     """When the address was issued; older releases did not record it."""
     return datetime.fromisoformat(claims["at"]) if "at" in claims else datetime.min.replace(tzinfo=UTC)
 
 
-def _still_holds(bundle: Bundle, claims: dict[str, Any], now: datetime) -> bool:
+def _still_holds(bundle: Bundle, claims: JsonObject, now: datetime) -> bool:
     """Whether the holder of the address may still read, by the key that asked for it."""
     keys = [key for owner in bundle.api_keys.values() for key in owner.keys if _works(key, now)]
     if "by" in claims and not any(key.sha256.lower().startswith(claims["by"]) for key in keys):

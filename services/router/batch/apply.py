@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -73,10 +73,11 @@ async def _write_decisions(connection: AsyncConnection, unit: UnitOfWork, levels
     """Incidents, timeline and outbox in one statement: every page comes this way, so keep it short."""
     records = records_of([*unit.messages, *unit.dead_letters])
     parts: list[str] = []
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     if incidents := unit.to_write():
         parts.append("incidents")
-        given |= incident_rows.incident_columns(incidents, levels) | {"now": unit.now}
+        given |= incident_rows.incident_columns(incidents, levels)
+        given["now"] = unit.now
     if unit.entries:
         parts.append("entries")
         given |= incident_rows.entry_columns(unit.entries)

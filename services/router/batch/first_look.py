@@ -6,10 +6,10 @@ it waited: if somebody was just deciding a part of the batch, what they opened i
 policy groups by now, the transaction is taken back and begins anew, statement by statement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -62,7 +62,7 @@ class FirstLook:
         return row.now, in_force_of(row)
 
 
-def _columns(signals: Sequence[InboundSignal]) -> dict[str, Any]:
+def _columns(signals: Sequence[InboundSignal]) -> Mapping[str, object]:
     by_key = [(each.address, each.id) for each in signals if not isinstance(each.address, str)]
     by_id = [(each.address, each.id) for each in signals if isinstance(each.address, str)]
     return {

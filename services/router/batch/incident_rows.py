@@ -1,8 +1,8 @@
 """The columns of an incident's row and of its timeline entries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from services.router.domain.draft import customers
 from services.router.domain.model.compiled_bundle import CompiledBundle
@@ -45,9 +45,9 @@ class Levels:
         return (min(ends) + timedelta(milliseconds=500)).replace(microsecond=0) if ends else None
 
 
-def incident_columns(incidents: Sequence[Incident], levels: Levels) -> dict[str, Any]:
+def incident_columns(incidents: Sequence[Incident], levels: Levels) -> Mapping[str, object]:
     """The parameters of `UPSERT`, except `now`."""
-    columns: dict[str, Any] = {
+    columns: dict[str, object] = {
         name: [value(incident) for incident in incidents] for name, _, value in _COLUMNS
     }
     columns["level"] = [levels.level(incident) for incident in incidents]
@@ -56,7 +56,7 @@ def incident_columns(incidents: Sequence[Incident], levels: Levels) -> dict[str,
     return columns
 
 
-def entry_columns(entries: Sequence[tuple[str, Entry]]) -> dict[str, Any]:
+def entry_columns(entries: Sequence[tuple[str, Entry]]) -> Mapping[str, object]:
     """The parameters of `ADD_ENTRIES`: entries with the ids of their incidents."""
     return {
         "ids": [incident_id for incident_id, _ in entries],
@@ -77,7 +77,7 @@ def _state(incident: Incident) -> str:
         return encode(incident).decode()
 
 
-_COLUMNS: Final[tuple[tuple[str, str, Callable[[Incident], Any]], ...]] = (
+_COLUMNS: Final[tuple[tuple[str, str, Callable[[Incident], object]], ...]] = (
     ("id", "uuid", lambda i: i.id),
     ("integration", "text", lambda i: i.integration),
     ("dedup_key", "text", lambda i: i.dedup_key),

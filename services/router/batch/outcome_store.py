@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from services.router.domain.model.decision import Decision
 from services.router.domain.model.incident import Incident
@@ -82,9 +82,9 @@ class Stays:
 
 def columns(
     written: Iterable[tuple[Incident | None, Incident]], stays: Stays, level_of: Callable[[Incident], str]
-) -> Mapping[str, dict[str, Any]]:
+) -> Mapping[str, Mapping[str, object]]:
     """The parameters of the `PARTS` that the batch needs. `written`: each incident before and after."""
-    made: dict[str, dict[str, Any]] = {}
+    made: dict[str, Mapping[str, object]] = {}
     if changed := _changed(written):
         made["outcomes"] = _outcome_columns(changed)
     if stays.gone_on:
@@ -129,8 +129,8 @@ _FIRST: Final = {
 _NAMES: Final = ("tier", "service", "customer")
 
 
-def _outcome_columns(changed: list[tuple[Incident, Outcome]]) -> dict[str, Any]:
-    given: dict[str, Any] = {
+def _outcome_columns(changed: list[tuple[Incident, Outcome]]) -> Mapping[str, object]:
+    given: dict[str, object] = {
         "outcome_id": [incident.id for incident, _ in changed],
         "outcome_opened_at": [incident.opened_at for incident, _ in changed],
     }
@@ -139,8 +139,8 @@ def _outcome_columns(changed: list[tuple[Incident, Outcome]]) -> dict[str, Any]:
     return given
 
 
-def _gone_on_columns(gone_on: list[GoneOn]) -> dict[str, Any]:
-    given: dict[str, Any] = {
+def _gone_on_columns(gone_on: list[GoneOn]) -> Mapping[str, object]:
+    given: dict[str, object] = {
         "stayed_id": [each.incident.id for each in gone_on],
         "stayed_pages": [each.pages for each in gone_on],
         "stayed_ended": [each.ended for each in gone_on],
@@ -152,8 +152,8 @@ def _gone_on_columns(gone_on: list[GoneOn]) -> dict[str, Any]:
     return given
 
 
-def _begun_columns(begun: list[Begun], level_of: Callable[[Incident], str]) -> dict[str, Any]:
-    given: dict[str, Any] = {
+def _begun_columns(begun: list[Begun], level_of: Callable[[Incident], str]) -> Mapping[str, object]:
+    given: dict[str, object] = {
         "stay_id": [each.incident.id for each in begun],
         "stay_opened_at": [each.incident.opened_at for each in begun],
         "stay_entered_at": [each.at for each in begun],

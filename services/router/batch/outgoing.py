@@ -16,6 +16,7 @@ from services.router.domain.draft.draft import derived_id
 from shared.eventlog import Record, codec
 from shared.eventlog.placement import size_of
 from shared.events import LARGEST_RECORD, IncidentChanged, IncidentSnapshot, Message, Notice, Page
+from shared.json_object import JsonObject
 
 _LARGEST_INCIDENT: Final = 256 * 1024  # within a message that outgrows a record
 _LARGEST_ATTRIBUTES: Final = 64 * 1024
@@ -105,9 +106,9 @@ def _small(incident: IncidentSnapshot) -> IncidentSnapshot:
     )
 
 
-def _first_of(attributes: dict[str, Any]) -> dict[str, Any]:
+def _first_of(attributes: JsonObject) -> JsonObject:
     """The first attributes, as many as fit."""
-    kept: dict[str, Any] = {}
+    kept: JsonObject = {}
     size = 0
     for name, value in attributes.items():
         size += len(_json.encode(name)) + len(_json.encode(value)) + 2

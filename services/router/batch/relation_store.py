@@ -9,7 +9,7 @@ A policy without such rules costs nothing.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -143,7 +143,7 @@ async def write(connection: AsyncConnection, relations: Relations, now: datetime
         await fan_out_queue.add(connection, relations.spreads, now)
 
 
-def _joined_columns(joined: Mapping[tuple[str, str], tuple[Joined, datetime]]) -> dict[str, Any]:
+def _joined_columns(joined: Mapping[tuple[str, str], tuple[Joined, datetime]]) -> Mapping[str, object]:
     listed = [joined[key] for key in sorted(joined)]
     return {
         "rules": [each.rule for each, _ in listed],
@@ -155,7 +155,7 @@ def _joined_columns(joined: Mapping[tuple[str, str], tuple[Joined, datetime]]) -
     }
 
 
-def _explain_columns(explains: Sequence[tuple[Incident, Explains]]) -> dict[str, Any]:
+def _explain_columns(explains: Sequence[tuple[Incident, Explains]]) -> Mapping[str, object]:
     last = {(each.rule, incident.id): (incident, each) for incident, each in explains}
     listed = [last[key] for key in sorted(last)]
     return {

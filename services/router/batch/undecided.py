@@ -6,7 +6,7 @@ placeholder, and nothing overtakes it: it is tried first whenever something arri
 
 import traceback
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Final, Literal, TypeAlias, TypedDict
 
 from msgspec.structs import replace
 
@@ -32,6 +32,17 @@ DecideOne: TypeAlias = Callable[[Incident | None, Signal], Decision]
 """One decision on the batch as it stands. Raises whatever goes wrong in it."""
 
 
+class _Failure(TypedDict):
+    """What the log says of one."""
+
+    action: Literal["set_aside", "still_stuck"]
+    incident: str
+    signal: str
+    event_id: str
+    error: str
+    stack: str
+
+
 class Undecided:
     """Those of one batch. `to_notify`: stuck incidents that last_resort should hear of."""
 
@@ -39,7 +50,7 @@ class Undecided:
         self.to_notify: Final[list[str]] = []
         self._unit = unit
         self._decide = decide
-        self._failures: list[dict[str, Any]] = []
+        self._failures: list[_Failure] = []
 
     def failed(self, incident: Incident | None, inbound: InboundSignal, err: Exception) -> str:
         """Deciding this signal failed: park it and mark its incident as stuck. Returns the error in words.
@@ -114,10 +125,20 @@ class Undecided:
             log.error("deciding failed", **each)
         metrics.SET_ASIDE.inc(sum(each["action"] == "set_aside" for each in self._failures))
 
-    def _note(self, action: str, about: str, inbound: InboundSignal, err: Exception) -> None:
+    def _note(
+        self, action: Literal["set_aside", "still_stuck"], about: str, inbound: InboundSignal, err: Exception
+    ) -> None:
         stack = "" if self._failures else "".join(traceback.format_exception(err))
-        said = {"signal": inbound.kind, "event_id": inbound.id, "error": repr(err)[:500], "stack": stack}
-        self._failures.append({"action": action, "incident": about} | said)
+        self._failures.append(
+            {
+                "action": action,
+                "incident": about,
+                "signal": inbound.kind,
+                "event_id": inbound.id,
+                "error": repr(err)[:500],
+                "stack": stack,
+            }
+        )
 
     def _park(self, incident_id: str, signal: Signal, error: str) -> None:
         if isinstance(signal, EventReceived | DeliveryReported | RelatedMessage):

@@ -22,6 +22,7 @@ from services.router.customers.encoding import Encoding, EncodingError
 from services.router.customers.faults import KEPT, faults
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from shared.http.request_faults import reason_of
+from shared.json_object import JsonObject
 from shared.policy.errors import nearest
 from shared.policy.model.people import Customer
 from shared.policy.model.targets import CHANNELS, NAME_PATTERN
@@ -207,7 +208,7 @@ class CsvLines(Lines):
     def _customer(self, number: int, cells: Sequence[str]) -> Read:
         if len(cells) != len(self._columns):
             return LineFault(number, "", f"{len(cells)} cells; the header has {len(self._columns)}")
-        fields: dict[str, Any] = {}
+        fields: JsonObject = {}
         for column, written in zip(self._columns, cells, strict=True):
             cell = _one_line(written)
             if not cell:

@@ -70,7 +70,7 @@ async def take_over(
     With `replace` every other customer in the database is removed.
     """
     await store.lock(connection)
-    given: dict[str, Any] = {"import": import_id}
+    given: dict[str, object] = {"import": import_id}
     await connection.execute(_ANALYZE)
     wrong = await _faults(connection, import_id, replace=replace)
     if wrong:

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NotRequired, TypedDict
 
 from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError
@@ -30,6 +30,17 @@ class WatchedProtocol(conn.AIOKafkaProtocol):  # type: ignore[misc] # aiokafka h
 conn.AIOKafkaProtocol = WatchedProtocol
 
 
+class KafkaOptions(TypedDict):
+    """The arguments that every aiokafka client takes."""
+
+    bootstrap_servers: list[str]
+    security_protocol: str
+    sasl_mechanism: NotRequired[str]
+    sasl_plain_username: NotRequired[str | None]
+    sasl_plain_password: NotRequired[str | None]
+    ssl_context: NotRequired[ssl.SSLContext]
+
+
 @dataclass(frozen=True, slots=True)
 class KafkaConnection:
     """Where the brokers are and how to prove who we are.
@@ -47,9 +58,9 @@ class KafkaConnection:
     tls_cert: Path | None = None
     tls_key: Path | None = None
 
-    def options(self) -> dict[str, Any]:
-        """The arguments that every aiokafka client takes. Raises OSError for a file that cannot be read."""
-        options: dict[str, Any] = {
+    def options(self) -> KafkaOptions:
+        """What every client is given. Raises OSError for a file that cannot be read."""
+        options: KafkaOptions = {
             "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
             "security_protocol": self.security_protocol,
         }

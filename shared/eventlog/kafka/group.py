@@ -15,7 +15,7 @@ from shared import telemetry
 from shared.clock import utcnow
 from shared.eventlog import Lag, LogSilentError, LogUnavailableError, Partition, Received
 from shared.eventlog.kafka.closing import end
-from shared.eventlog.kafka.connection import explained, refused, words
+from shared.eventlog.kafka.connection import KafkaOptions, explained, refused, words
 from shared.loops.alongside import alongside
 from shared.loops.outage import Outage
 from shared.loops.repeat import Failures, repeat
@@ -52,7 +52,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(
         self,
-        options: Mapping[str, Any],
+        options: KafkaOptions,
         group: str,
         topics: Sequence[str],
         session_seconds: float,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -13,7 +13,7 @@ from shared import telemetry
 from shared.eventlog import Consumer, LogUnavailableError, Received, Record
 from shared.eventlog.kafka import topic_setup as topic_work
 from shared.eventlog.kafka.closing import end
-from shared.eventlog.kafka.connection import KafkaConnection, explained, words
+from shared.eventlog.kafka.connection import KafkaConnection, KafkaOptions, explained, words
 from shared.eventlog.kafka.group import KafkaConsumer, received
 from shared.eventlog.kafka.publish import Publisher
 from shared.eventlog.kafka.quiet_logs import quieten
@@ -53,7 +53,7 @@ class KafkaEventLog:
         self._publisher: Publisher | None = None
 
     @cached_property
-    def _options(self) -> dict[str, Any]:
+    def _options(self) -> KafkaOptions:
         return self._connection.options()
 
     @asynccontextmanager

@@ -5,7 +5,7 @@ the receivers, by event id.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOr
 from shared import telemetry
 from shared.eventlog import LogUnavailableError, Record, RecordTooLargeError
 from shared.eventlog.kafka.closing import end
-from shared.eventlog.kafka.connection import explained, words
+from shared.eventlog.kafka.connection import KafkaOptions, explained, words
 from shared.eventlog.placement import check_size, partition_of
 from shared.events import OVERHEAD_BYTES
 from shared.loops.alongside import alongside
@@ -33,7 +33,7 @@ log = telemetry.logger(__name__)
 class Publisher:
     """One producer, connected in the background, replaced when it is broken beyond repair."""
 
-    def __init__(self, options: Mapping[str, Any], *, max_bytes: int, linger_ms: int) -> None:
+    def __init__(self, options: KafkaOptions, *, max_bytes: int, linger_ms: int) -> None:
         self._options = options
         self._max_bytes = max_bytes
         self._linger_ms = linger_ms

@@ -10,7 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.eventlog import EventLogError, LogUnavailableError
-from shared.eventlog.kafka.connection import explained, words
+from shared.eventlog.kafka.connection import KafkaOptions, explained, words
 from shared.eventlog.topics import Topic
 
 _REQUEST_MS: Final = 10_000
@@ -19,7 +19,7 @@ _SEEN_PAUSE_SECONDS: Final = 0.1
 
 
 @asynccontextmanager
-async def administration(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
+async def administration(options: KafkaOptions) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client. Raises LogUnavailableError."""
     client = AIOKafkaAdminClient(**options, request_timeout_ms=_REQUEST_MS)
     try:

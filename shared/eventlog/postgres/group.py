@@ -268,12 +268,12 @@ def _turned(held: Mapping[Partition, _Lease], turn: int) -> dict[Partition, _Lea
     return dict(items[start:] + items[:start])
 
 
-def _names(partitions: Iterable[Partition]) -> dict[str, Any]:
+def _names(partitions: Iterable[Partition]) -> dict[str, object]:
     listed = list(partitions)
     return {"topics": [p.topic for p in listed], "numbers": [p.number for p in listed]}
 
 
-def _columns(held: Mapping[Partition, _Lease]) -> dict[str, Any]:
+def _columns(held: Mapping[Partition, _Lease]) -> dict[str, object]:
     leases = held.values()
     return _names(held) | {
         "positions": [lease.position for lease in leases],

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from shared.json_object import JsonObject
 from shared.policy.cel.explanations import ExpressionError, explained, suggestion
 from shared.policy.cel.expressions import doubles, failure_of
 from shared.policy.cel.text_functions import TextFunctions
@@ -235,7 +236,7 @@ class BodyMapping:
 
 
 def _mapped(row: _Row, seen: BodyView) -> Mapped:
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     failed: dict[str, str] = {}
     for name, program in row.fields.items():
         value, why = seen.value(program)
@@ -269,7 +270,7 @@ class FieldMapping:
         """Raises ExpressionError; use each field alone to learn which it is."""
         object.__setattr__(self, "_mapping", BodyMapping([("true", self.sources)]))
 
-    def evaluate(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def evaluate(self, body: Mapping[str, Any]) -> JsonObject:
         """Field → value, for each expression that gives one; what fails or gives null is left out."""
         return dict(self.read(body)[0])
 

@@ -107,12 +107,12 @@ class Activation:
         self._functions: Final = (open, on_call)
         self._bound: tuple[Any, int, Any] | None = None
 
-    def used(self, condition: Condition) -> dict[str, Any]:
+    def used(self, condition: Condition) -> dict[str, object]:
         """The names that the condition mentions, with their values as given; for reasons.
 
         A missing attribute or label is left out.
         """
-        seen: dict[str, Any] = {}
+        seen: dict[str, object] = {}
         for name in condition.names:
             base, _, key = name.partition(".")
             if base in ("attributes", "labels") and key:
@@ -195,9 +195,9 @@ class Expressions:
         """These conditions as one list, evaluated at once."""
         return Conditions(self, tuple(sources))
 
-    def select(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def select(self, values: Mapping[str, Any]) -> dict[str, object]:
         """What the library is given: only the names that some condition mentions, absent ones filled."""
-        chosen: dict[str, Any] = {}
+        chosen: dict[str, object] = {}
         for name, keys in self._wanted.items():
             value = values.get(name)
             if value is None:

@@ -43,7 +43,7 @@ class TextFunctions:
     """The functions, and what the evaluation under way has spent. `begin` before each one."""
 
     left: int = UNITS
-    _read: dict[str, Any] = field(default_factory=dict)  # JSON that was read in this evaluation
+    _read: dict[str, object] = field(default_factory=dict)  # JSON that was read in this evaluation
 
     def begin(self) -> None:
         self.left = UNITS

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
+from shared.json_object import JsonObject
 from shared.policy.checks.check import check
 from shared.policy.checks.installation import NOWHERE, Installation
 from shared.policy.checks.not_implemented import not_in_force
@@ -63,7 +64,7 @@ def entry(finding: PolicyError) -> dict[str, str | int]:
 
 
 def _document(looked: LoadResult) -> Mapping[str, Any]:
-    found: dict[str, Any] = {
+    found: JsonObject = {
         "ok": not looked.errors,
         "findings": [entry(each) for each in looked.findings],
         "errors": [_error(each) for each in looked.errors],

@@ -10,6 +10,8 @@ from json import loads
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
 from typing import Any, Final, NamedTuple
 
+from shared.json_object import JsonObject
+
 _TAG: Final = "tag:yaml.org,2002:"
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _SCALAR: Final = re.compile(
@@ -42,12 +44,12 @@ def looks_like_json(text: str) -> bool:
     return re.match(r'\s*\{\s*["}]', text) is not None
 
 
-def plain(text: str) -> dict[str, Any] | None:
+def plain(text: str) -> JsonObject | None:
     """The values of a JSON object; None for what is none, or holds what no bundle may."""
     if not looks_like_json(text) or "\\u0000" in text:
         return None
     try:
-        found: dict[str, Any] = loads(
+        found: JsonObject = loads(
             text, object_pairs_hook=_once, parse_int=_whole, parse_float=_number, parse_constant=_no_number
         )
         if "\\u" in text:  # half a surrogate pair has no bytes
@@ -57,7 +59,7 @@ def plain(text: str) -> dict[str, Any] | None:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> JsonObject:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key a second time")

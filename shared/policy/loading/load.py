@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
+from shared.json_object import JsonObject
 from shared.policy.errors import (
     NAMES,
     Finding,
@@ -98,7 +99,7 @@ def _read(path: FilePath) -> _Read:
     return _Read(bundle, list(dict.fromkeys(errors)) or _too_large(validated.bundle, path), source)
 
 
-def _sound(tree: dict[str, Any]) -> Bundle | None:
+def _sound(tree: JsonObject) -> Bundle | None:
     """The bundle; None where anything is wrong, so that it is read again with the places of what is."""
     validated = validate({section: value for section, value in tree.items() if value is not None})
     if validated.findings or any(True for _ in _checks(validated, tree)):

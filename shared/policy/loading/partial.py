@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from shared.json_object import JsonObject
 from shared.policy.errors import Finding, Path, shown
 from shared.policy.loading.introspection import entries_of, fields, members_of, model_of, one_or_more
 from shared.policy.model.bundle import Bundle
@@ -24,7 +25,7 @@ class PartialReader:
         self._adapters: dict[int, tuple[Any, TypeAdapter[Any]]] = {}
         self.findings: list[Finding] = []
 
-    def bundle(self, tree: dict[str, Any]) -> Bundle:
+    def bundle(self, tree: JsonObject) -> Bundle:
         """A bundle in which only the wrong values are blank. Good for checking, for nothing else."""
         read: Bundle = self._value(Bundle, tree, ())
         return read
@@ -50,12 +51,12 @@ class PartialReader:
             self._adapters[id(kind)] = (kind, TypeAdapter(kind))
         return self._adapters[id(kind)][1]
 
-    def _entries(self, kind: Any, written: dict[str, Any], path: Path) -> Iterator[tuple[str, Any]]:
+    def _entries(self, kind: Any, written: JsonObject, path: Path) -> Iterator[tuple[str, Any]]:
         for name, each in written.items():
             if model_of(kind) is not None or (*path, name) not in self._doubtful:
                 yield name, self._value(kind, each, (*path, name))
 
-    def _part(self, model: type[BaseModel], written: dict[str, Any], path: Path) -> BaseModel:
+    def _part(self, model: type[BaseModel], written: JsonObject, path: Path) -> BaseModel:
         values = {}
         for key, (name, kind) in fields(model).items():
             if key in written:
@@ -67,7 +68,7 @@ class PartialReader:
             self._whole_part(part, written, path)
         return part
 
-    def _whole_part(self, part: BaseModel, written: dict[str, Any], path: Path) -> None:
+    def _whole_part(self, part: BaseModel, written: JsonObject, path: Path) -> None:
         for rule in type(part).__pydantic_decorators__.model_validators.values():
             if rule.info.mode == "after":
                 try:

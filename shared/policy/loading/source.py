@@ -11,6 +11,7 @@ from json import JSONDecodeError
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from shared.json_object import JsonObject
 from shared.policy.errors import Finding, Path, Place, PolicyError, dotted, located
 from shared.policy.loading import json_nodes
 from shared.policy.loading.files import files_of
@@ -35,7 +36,7 @@ _SINGLE: Final = ("tiers",)
 class Source:
     """What was read: the merged tree, the place of every key and value, the errors so far."""
 
-    tree: dict[str, Any] = field(default_factory=dict)
+    tree: JsonObject = field(default_factory=dict)
     values: dict[Path, Place] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
@@ -92,7 +93,7 @@ def read(path: FilePath) -> Source:
     return source
 
 
-def read_plain(path: FilePath) -> dict[str, Any] | None:
+def read_plain(path: FilePath) -> JsonObject | None:
     """The values of a file of sound JSON, without their places; None for everything else."""
     if not path.is_file() or path.stat().st_size > _LARGEST:
         return None
@@ -254,7 +255,7 @@ class _Reader:
             self._open.discard(id(node))
 
     def _entries(self, node: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
-        seen: dict[str, Any] = {}
+        seen: JsonObject = {}
         for key, value in node.value:
             if key.id != "scalar":
                 self._refuse(path, key, "a key that is no text", "a name as the key")

@@ -1,13 +1,14 @@
 """From a plain tree to a bundle, and everything that does not fit its shape, in words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from shared.json_object import JsonObject
 from shared.policy.errors import Finding, Path, nearest, shown
 from shared.policy.loading.introspection import keys_at, kind_at
 from shared.policy.loading.partial import PartialReader
@@ -32,7 +33,7 @@ class Validated:
     wrong: frozenset[Path] = frozenset()
 
 
-def validate(tree: dict[str, Any]) -> Validated:
+def validate(tree: JsonObject) -> Validated:
     """Everything that does not fit, and the bundle of what does."""
     try:
         return Validated(Bundle.model_validate(tree, by_name=False, by_alias=True))
@@ -58,7 +59,7 @@ def _stands(error: ErrorDetails) -> Path:
     return path[:-2] if path and path[-1] == "[key]" else path
 
 
-def _findings(details: list[ErrorDetails], tree: dict[str, Any]) -> Iterator[Finding]:
+def _findings(details: list[ErrorDetails], tree: JsonObject) -> Iterator[Finding]:
     for each in details:
         path, kind = tuple(each["loc"]), each["type"]
         context = each.get("ctx", {})
@@ -120,11 +121,11 @@ _LIMITS: Final = {
 }
 
 
-def _expected(kind: str, context: dict[str, Any], message: str, value: Any) -> str:
+def _expected(kind: str, context: Mapping[str, object], message: str, value: Any) -> str:
     if kind == "string_type":
         return "text: put it in quotes" if isinstance(value, int | float) else "text"
     if kind == "string_pattern_mismatch":
-        return _PATTERNS.get(context["pattern"], "text on one line")
+        return _PATTERNS.get(str(context["pattern"]), "text on one line")
     if kind in _LIMITS:
         return _LIMITS[kind].format_map(context)
     return _PLAIN.get(kind, message[:1].lower() + message[1:])

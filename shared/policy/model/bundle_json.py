@@ -8,6 +8,7 @@ import hashlib
 import json
 from typing import Any, Final
 
+from shared.json_object import JsonObject
 from shared.policy.model import targets
 from shared.policy.model.bundle import Bundle
 
@@ -39,10 +40,10 @@ def hash_of(canonical: bytes) -> str:
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema() -> dict[str, Any]:
+def schema() -> JsonObject:
     """JSON Schema (draft 2020-12) of the YAML surface, for editors. Names across sections are not in it."""
     body = Bundle.model_json_schema(by_alias=True, mode="validation")
-    whole: dict[str, Any] = _with_targets(body)
+    whole: JsonObject = _with_targets(body)
     whole["$defs"]["Target"] = targets.schema()
     return {"$schema": _DIALECT} | whole | {"title": "Ladder policy bundle"}
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Final
 
+from shared.json_object import JsonObject
+
 MOST_TOLD: Final = 50
 _NAMED: Final = 3  # names in one sentence; more are counted
 _LONGEST: Final = 60  # characters of a quoted value
@@ -148,7 +150,7 @@ def _of_words(path: str, before: Sequence[Any], after: Sequence[Any]) -> Iterato
     yield f"{path}: {', '.join(told)}" if told else f"{path}: {_quoted(before)} → {_quoted(after)}"
 
 
-def _by_name(items: list[Any]) -> dict[str, Any] | None:
+def _by_name(items: list[Any]) -> JsonObject | None:
     """The entries by their names, where each has one of its own."""
     named = {each["name"]: each for each in items if isinstance(each, dict) and "name" in each}
     return named if len(named) == len(items) else None

@@ -7,6 +7,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_serializer, model_valida
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from shared.json_object import JsonObject
 from shared.policy.model.base import Count, EventName, Expression, LongText, Name, Part, PriorityNumber, Text
 from shared.policy.model.durations import (
     Duration,
@@ -213,7 +214,7 @@ class SetFields(Part):
     kind: Name | None = None
     service: Name | None = None
     customer: Name | None = None
-    attributes: dict[str, Any] = Field(default_factory=dict)
+    attributes: JsonObject = Field(default_factory=dict)
 
 
 class Do(Part):

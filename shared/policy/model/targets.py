@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from shared.json_object import JsonObject
+
 Channel: TypeAlias = Literal["email", "webhook", "slack", "sms", "voice", "teams", "inbox"]
 CHANNELS: Final[tuple[str, ...]] = get_args(Channel)
 NOT_SENT_YET: Final = frozenset({"slack", "sms", "voice", "teams"})
@@ -213,11 +215,11 @@ AnyTarget = Annotated[
 ]
 
 
-def schema() -> dict[str, Any]:
+def schema() -> JsonObject:
     """JSON Schema of one target; refers to itself as `#/$defs/Target`."""
     this = {"$ref": "#/$defs/Target"}
 
-    def mapping(**properties: Any) -> dict[str, Any]:
+    def mapping(**properties: Any) -> JsonObject:
         return {
             "type": "object",
             "properties": properties,

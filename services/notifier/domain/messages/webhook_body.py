@@ -10,6 +10,7 @@ from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.rendered import OWN_LINKS, RenderedMessage
 from services.notifier.domain.messages.times import rfc3339
 from shared.events import IncidentSnapshot
+from shared.json_object import JsonObject
 
 LARGEST: Final = 19_500
 _SHORTEST_DESCRIPTION: Final = 500
@@ -42,7 +43,7 @@ def webhook_body(delivery: Delivery, rendered: RenderedMessage, now: datetime) -
     """The JSON body, as it is signed and sent."""
     content = delivery.content
     outside = rendered.stakeholder or delivery.recipient_kind == "customer"
-    contents: dict[str, Any] = {
+    contents: JsonObject = {
         "incident": _incident(content.incident, public=outside) if content.incident.id else {},
         "recipient": {"kind": delivery.recipient_kind, "name": delivery.recipient},
         "title": rendered.title,
@@ -71,14 +72,14 @@ def webhook_body(delivery: Delivery, rendered: RenderedMessage, now: datetime) -
     return _fitted({"type": delivery.event, "timestamp": rfc3339(now), "data": contents})
 
 
-def _incident(incident: IncidentSnapshot, *, public: bool) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(incident)
+def _incident(incident: IncidentSnapshot, *, public: bool) -> JsonObject:
+    fields: JsonObject = msgspec.to_builtins(incident)
     if not public:
         return fields
     return {name: value for name, value in fields.items() if name in PUBLIC_FIELDS}
 
 
-def _fitted(body: dict[str, Any]) -> bytes:
+def _fitted(body: JsonObject) -> bytes:
     """The encoded body; what is longest is cut first, and `data.cut` says what is missing."""
     encoded = msgspec.json.encode(body)
     contents = body["data"]
@@ -91,7 +92,7 @@ def _fitted(body: dict[str, Any]) -> bytes:
     return encoded
 
 
-def _cut_description(contents: dict[str, Any], over: int) -> None:
+def _cut_description(contents: JsonObject, over: int) -> None:
     """By no more than it must be; it stands in the text, too."""
     incident = contents["incident"]
     whole = incident.get("description", "")
@@ -106,29 +107,29 @@ def _cut_description(contents: dict[str, Any], over: int) -> None:
     contents["text"] = contents["text"].replace(whole.strip(), incident["description"].strip())
 
 
-def _emptied(field: str, empty: Any) -> Callable[[dict[str, Any], int], None]:
-    def cut(contents: dict[str, Any], _over: int) -> None:
+def _emptied(field: str, empty: Any) -> Callable[[JsonObject, int], None]:
+    def cut(contents: JsonObject, _over: int) -> None:
         if field in contents["incident"]:
             contents["incident"][field] = empty
 
     return cut
 
 
-def _cut_links(contents: dict[str, Any], _over: int) -> None:
+def _cut_links(contents: JsonObject, _over: int) -> None:
     """Those that came with the event."""
     if "links" in contents["incident"]:
         contents["incident"]["links"] = []
     contents["links"] = {name: link for name, link in contents["links"].items() if name in OWN_LINKS}
 
 
-def _cut_texts(contents: dict[str, Any], _over: int) -> None:
+def _cut_texts(contents: JsonObject, _over: int) -> None:
     contents["text"] = contents["text"][:1_500]
     contents["title"] = contents["title"][:200]
     for part in (contents.get("page"), contents.get("notice")):
         _shorten(part, 500)
 
 
-def _cut_everything_long(contents: dict[str, Any], _over: int) -> None:
+def _cut_everything_long(contents: JsonObject, _over: int) -> None:
     _shorten(contents["incident"], 200)
     _shorten(contents.get("page"), 200)
     _shorten(contents.get("notice"), 200)
@@ -136,13 +137,13 @@ def _cut_everything_long(contents: dict[str, Any], _over: int) -> None:
     contents["labels"] = {}
 
 
-def _shorten(part: dict[str, Any] | None, longest: int) -> None:
+def _shorten(part: JsonObject | None, longest: int) -> None:
     for name, value in (part or {}).items():
         if isinstance(value, str) and len(value) > longest and part is not None and name != "id":
             part[name] = value[:longest] + "…"
 
 
-_CUTS: Final[tuple[tuple[str, Callable[[dict[str, Any], int], None]], ...]] = (
+_CUTS: Final[tuple[tuple[str, Callable[[JsonObject, int], None]], ...]] = (
     ("description", _cut_description),
     ("attributes", _emptied("attributes", {})),
     ("labels", _emptied("labels", {})),

@@ -33,6 +33,7 @@ from services.router.api.shapes.policy import (
 from services.router.api.shapes.reports import REPORT_ITEMS, REPORTS
 from services.router.api.shapes.senders import HeartbeatList, IntegrationItem, IntegrationList
 from shared.events import IncidentSnapshot
+from shared.json_object import JsonObject
 
 SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     IncidentSnapshot,
@@ -83,7 +84,7 @@ def schemas() -> Mapping[str, Any]:
     return components
 
 
-def _schema_of(kind: type) -> dict[str, Any]:
+def _schema_of(kind: type) -> JsonObject:
     if kind is msgspec.Raw:
         return {"type": "object"}
     raise NotImplementedError

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from services.router.domain.dry_run import Tried
 from shared.events import IncidentEvent
+from shared.json_object import JsonObject
 
 _NONE: Final[Mapping[str, str]] = {}
 _MADE: Final = ("event_id", "received_at", "integration")  # by intake, for each post anew
@@ -18,7 +19,7 @@ class TriedStep(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     what: str
-    because: dict[str, Any] | None
+    because: JsonObject | None
 
 
 class TriedPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +56,7 @@ class TriedEvent(msgspec.Struct, frozen=True, kw_only=True):
     `event` are the fields that it has. The rest is null or empty where no incident would open or change.
     """
 
-    event: dict[str, Any]
+    event: JsonObject
     what: str
     priority: int | None
     tier: str
@@ -149,9 +150,9 @@ def _event(tried: Tried, stands: str) -> TriedEvent:
     )
 
 
-def said(event: IncidentEvent) -> dict[str, Any]:
+def said(event: IncidentEvent) -> JsonObject:
     """The event as it came out of the mapping, without what is made for each post anew."""
-    plain: dict[str, Any] = {"action": event.action, **msgspec.to_builtins(event)}
+    plain: JsonObject = {"action": event.action, **msgspec.to_builtins(event)}
     made = event.dedup_key == event.event_id
     return {
         name: value
