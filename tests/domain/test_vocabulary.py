@@ -14,7 +14,8 @@ from services.router.domain.model.incident import Incident
 from services.router.domain.model.incident_fields import ChainFields, IncidentFields
 from services.router.domain.model.parts import Chain
 from services.router.domain.model.vocabulary import ActionName, EntryKind, Relation
-from tests.domain.tale import Tale
+from shared.events import RelatedChanged
+from tests.domain.tale import START, Tale
 
 
 def _words(closed: Any) -> Iterator[str]:
@@ -57,6 +58,18 @@ def test_what_a_draft_may_set_are_the_fields_that_there_are(fields, struct):
 
 def test_each_relation_says_what_comes_with_it():
     assert related.RELATIONS.keys() == set(_words(Relation))
+
+
+def test_what_a_replica_of_another_release_tells_is_read_as_far_as_it_is_known():
+    def told(relation: str, **values: Any) -> related.Related | None:
+        message = RelatedChanged(
+            message_id="m", to="", incident_id="p", relation=relation, at=START, values=values
+        )
+        return related.told_in(message)
+
+    assert told("stands", assignee="ana") == related.Stands(assignee="ana", person=None)
+    assert told("left", open=True, of_a_newer_release={"a": 1}) == related.Left(open=True)
+    assert told("of_a_newer_release", a=1) is None
 
 
 def test_there_is_an_action_for_each_name_of_one():
