@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from services.notifier import migrations as revisions
 from services.notifier.api.routes import routes
-from services.notifier.caught_up import CaughtUp
 from services.notifier.channels import CONCURRENCY, ChannelDependencies, build_channels, sendable
-from services.notifier.consume import GROUP, MOST, Consumption
-from services.notifier.deadman import Deadman, has_come_through
+from services.notifier.consume import Consumption
+from services.notifier.consumer import ChangeConsumer
+from services.notifier.deadman import Deadman
 from services.notifier.sending.attempt import Transport
 from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.sending.sender import LEASE, Sender
@@ -24,14 +24,11 @@ from shared.clock import stopwatch, utcnow
 from shared.database import stopped_clients
 from shared.database.pool import Database
 from shared.database.retention import delete_expired
-from shared.eventlog import Consumer, EventLog
-from shared.eventlog.commits import Commits
-from shared.events import ESCALATIONS
-from shared.health.consumer_progress import Progress
+from shared.eventlog import EventLog
 from shared.health.probes import DatabaseProbe
 from shared.loops.alongside import alongside
 from shared.loops.pulse import Pulses
-from shared.loops.repeat import APART_AFTER_SECONDS, Failures, for_ever, repeat, until_done
+from shared.loops.repeat import Failures, for_ever, repeat
 from shared.network.outbound import Outbound
 from shared.outbox.relay import Relay
 from shared.policy import Bundle
@@ -58,14 +55,12 @@ class Notifier:
         clock: Callable[[], float] = stopwatch,
     ) -> None:
         self._settings = settings
-        self._log = event_log
         self._database = database
         self._feed = PolicyFeed(event_log)
         self._keys = UsableKeys(loopback=settings.loopback)
         self._changed = asyncio.Event()
         self._feed.on_change(lambda _: self._changed.set())
         self._pulses = Pulses(clock=clock)
-        self._beat = self._pulses.beat_of("notifier consume")
         self._relay = Relay(database, event_log, SCHEMA)
         self.concurrency = ConcurrencyLimits(CONCURRENCY)
         self._channels = build_channels(
@@ -91,7 +86,7 @@ class Notifier:
             sends=sendable(settings.mail),
             pulses=self._pulses,
         )
-        self._consumption = Consumption(
+        consumption = Consumption(
             database,
             self._sender,
             bundle=self.bundle,
@@ -99,17 +94,20 @@ class Notifier:
             lease=LEASE,
             committed=self._relay.hand,
         )
-        self._caught_up = CaughtUp()
         self._starting = Failures("notifier", database.outage)
-        self._applying = Failures("notifier apply", database.outage)
-        self._joining = Failures("notifier consume", database.outage)
-        self._progress = Progress(GROUP, [ESCALATIONS], clock=clock)
         self._database_probe = DatabaseProbe(database, SCHEMA, clock=clock)
         self._deadman = Deadman(
             settings.deadman,
             Outbound.allowing([*settings.outbound_allow, *_hosts(settings.deadman)]),
         )
-        self._held_once = False
+        self._consumer = ChangeConsumer(
+            event_log,
+            database,
+            consumption,
+            self._deadman,
+            clock=clock,
+            beat=self._pulses.beat_of("notifier consume"),
+        )
         self._schema: str | None = "the database has not been reached yet"
 
     def bundle(self) -> Bundle:
@@ -126,7 +124,7 @@ class Notifier:
         reasons = [self._schema] if self._schema else []
         if self._feed.current is None:
             reasons.append("no policy is known yet")
-        if not self._held_once:
+        if not self._consumer.held_assignment_once:
             reasons.append("no share of the event log has been held yet")
         if (stalled := self._relay.stalled()) is not None:
             reasons.append(stalled)
@@ -141,7 +139,7 @@ class Notifier:
         """Why only a new start would help."""
         silent = self._database_probe.probe.silent()
         reasons = [] if silent is None else [silent]
-        return [*reasons, *self._progress.stuck(utcnow()), *self._pulses.stopped()]
+        return [*reasons, *self._consumer.progress.stuck(utcnow()), *self._pulses.stopped()]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -166,10 +164,9 @@ class Notifier:
             await stack.enter_async_context(self._sender.running())
             # It ends once its tasks have: the sender, which stops after it, is handed nothing more.
             group = await stack.enter_async_context(asyncio.TaskGroup())
-            consuming = repeat(self._joining, self._consume, beat=self._beat)
             outage = self._database.outage
             deleting = for_ever("notifier upkeep", self._delete_expired, outage, every=_DELETE_EVERY_SECONDS)
-            group.create_task(consuming, name="notifier consume")
+            group.create_task(self._consumer.run(), name="notifier consume")
             group.create_task(deleting, name="notifier upkeep")
             group.create_task(self._database_probe.run(), name="notifier database look")
             group.create_task(stopped_clients.run(self._database), name="notifier stopped clients")
@@ -177,49 +174,6 @@ class Notifier:
 
     def _learned(self, why: str | None) -> None:
         self._schema = why
-
-    async def _consume(self) -> None:
-        async with (
-            self._log.consumer(GROUP, [ESCALATIONS]) as consumer,
-            Commits(consumer).running() as commits,
-            alongside("notifier lag", self._progress.watch(consumer)),
-        ):
-            while True:
-                await self.consume_once(consumer, commits)
-                await self._joining.worked()
-                self._beat()
-
-    async def consume_once(self, consumer: Consumer, commits: Commits) -> int:
-        """Fetch a batch and apply it, retrying whatever goes wrong; the number of records."""
-        asked_at = stopwatch()
-        wait_seconds = 0.02 if self._consumption.holding else 1.0
-        records = await consumer.fetch(MOST, wait_seconds)
-        took = stopwatch() - asked_at
-        oldest = self._caught_up.after(len(records), took, wait_seconds, consumer.assignment())
-        self._held_once = self._held_once or consumer.held_assignment_once
-        if not records:
-            if self._consumption.holding:
-                await self._consumption.caught_up(self._database.now())
-            return 0
-        await until_done(
-            self._applying,
-            lambda: self._consumption.apply_once(
-                records,
-                self._database.now(),
-                oldest,
-                apart=self._applying.lasts(APART_AFTER_SECONDS),
-            ),
-            waits=self._waits,
-        )
-        if has_come_through(records, self._database.now()):
-            self._deadman.ping()
-        self._progress.took(records, utcnow())
-        commits.done(records)
-        return len(records)
-
-    def _waits(self) -> None:
-        self._progress.waits(utcnow())
-        self._beat()
 
     async def _newer_policy(self) -> None:
         self._changed.clear()

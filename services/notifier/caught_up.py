@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.clock import stopwatch
+from shared.consumer_loop import Fetched
 from shared.eventlog import Partition
 
 _HAD_TO_WAIT_SECONDS: Final = 0.3  # longer than the log takes to answer
@@ -22,16 +23,15 @@ class CaughtUp:
         self._at: float | None = None
         self._share: frozenset[Partition] = frozenset()
 
-    def after(
-        self, records: int, took: float, wait_seconds: float, share: frozenset[Partition]
-    ) -> timedelta | None:
-        """How long ago that was, after a read that took `took` of at most `wait_seconds`; None if unknown.
+    def after(self, fetched: Fetched) -> timedelta | None:
+        """How long ago that was, after this fetch; None if unknown.
 
         It is unknown after the share changed: what the new partitions hold has not been seen.
         """
         now = stopwatch()
-        if share != self._share or took > wait_seconds + _STOOD_STILL_SECONDS:
-            self._share, self._at = share, None
-        elif not records or (records < _FEW and took > _HAD_TO_WAIT_SECONDS):
+        records = len(fetched.records)
+        if fetched.share != self._share or fetched.took > fetched.wait_seconds + _STOOD_STILL_SECONDS:
+            self._share, self._at = fetched.share, None
+        elif not records or (records < _FEW and fetched.took > _HAD_TO_WAIT_SECONDS):
             self._at = now
         return None if self._at is None else timedelta(seconds=now - self._at)

@@ -53,7 +53,6 @@ from shared.outbox import outbox
 from shared.outbox.memory import Written
 from shared.policy import Bundle
 
-GROUP: Final = "ladder-notifier"
 MOST: Final = 500  # records in a batch
 BEHIND: Final = timedelta(seconds=0.5)
 LONGEST_HOLD: Final = timedelta(seconds=5)

@@ -11,7 +11,7 @@ READ_IT: Final = {
     "shared/health/consumer_progress.py",  # when this process last moved
     "shared/eventlog/kafka/group.py",  # the same
     "services/router/app.py",
-    "services/router/loops/consumer.py",
+    "shared/consumer_loop.py",  # when it last moved, or waited
     "services/notifier/app.py",
     "services/router/api/access.py",  # keys that end, links that end, who is on call now
     "services/router/api/schedules.py",

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,16 +149,16 @@ async def test_records_delivered_again_after_a_crash_change_nothing(log: EventLo
     said = codec.encode(event(key))
     for _ in range(2):
         await log.publish([said])
-    consuming = Consuming(log, desk.engine, EVENTS)
+    consuming = Consuming(log, desk.engine, replace(EVENTS, wait_seconds=0.2))
     async with log.consumer(f"router-{uuid.uuid4()}", [INCIDENTS]) as consumer:
         await until(lambda: _consumed(consuming, consumer, desk, key), 20)
-        await consuming.consume_once(consumer, Commits(consumer), 0.2)
+        await consuming.consume_once(consumer, Commits(consumer))
     (incident,) = [each for each in await desk.incidents() if each.dedup_key == key]
     assert incident.events == 1
 
 
 async def _consumed(consuming: Consuming, consumer: Consumer, desk: Desk, key: str) -> bool:
-    await consuming.consume_once(consumer, Commits(consumer), 0.2)
+    await consuming.consume_once(consumer, Commits(consumer))
     return key in {each.dedup_key for each in await desk.incidents()}
 
 
@@ -181,8 +182,8 @@ async def test_a_page_that_reached_nobody_moves_on(desk: Desk) -> None:
         )
         await log.publish([codec.encode(stray), codec.encode(report)])
         async with log.consumer("g", ["ladder.deliveries"]) as consumer:
-            consuming = Consuming(log, desk.engine, REPORTS)
-            await until(lambda: consuming.consume_once(consumer, Commits(consumer), 0.2), 10)
+            consuming = Consuming(log, desk.engine, replace(REPORTS, wait_seconds=0.2))
+            await until(lambda: consuming.consume_once(consumer, Commits(consumer)), 10)
     told = [message for message in await desk.messages() if message.incident.dedup_key == "checkout"]
     assert [page.recipient.name for message in told for page in message.pages] == ["ana", "petra"]
     assert "dead-letter:ladder.deliveries" in {each.dedup_key for each in await desk.incidents()}
