@@ -5,7 +5,7 @@ of the batch.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -125,6 +125,10 @@ class Decider:
         """Every round robin that this batch may move."""
         return rotation_store.rotating(self.unit.usable_bundles())
 
+    def unrecorded(self) -> Iterable[rotation_store.Place]:
+        """Those of them that had no row when the batch was gathered."""
+        return (place for place in self.rotating() if place not in self._gathered.rotations)
+
     def saw(self, place: rotation_store.Place) -> str:
         """Where this round robin stood when the batch was gathered."""
         return self._gathered.rotations.get(place, "")
@@ -178,6 +182,8 @@ class Decider:
 async def _in_turn(connection: AsyncConnection, decider: Decider) -> tuple[Decider, list[SignalResult]]:
     """Decide, and lock every rotation that was moved; decide again if somebody else had moved it meanwhile.
 
+    Those that have no row yet are locked with the first: deciding again may need them.
+
     Other positions may lead to other levels; after a few attempts all of them are locked, and then nothing
     can change any more.
     """
@@ -189,6 +195,8 @@ async def _in_turn(connection: AsyncConnection, decider: Decider) -> tuple[Decid
             break
         if attempt > _ATTEMPTS:
             wanted = set(decider.rotating()) - held.keys()
+        elif not held:
+            wanted |= set(decider.unrecorded())
         standing = await rotation_store.lock(connection, wanted, decider.unit.now, held=held)
         held |= standing
         if all(decider.saw(place) == name for place, name in standing.items()):

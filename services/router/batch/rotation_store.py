@@ -6,7 +6,8 @@ from where it left off, so that two concurrent batches ask two people; a level t
 keeps nobody waiting.
 
 Deciding once more may move a level that sorts before one already locked. Waiting for it would break the
-order: it is locked only if nobody else holds it; otherwise the batch is rolled back and tried again.
+order: it is locked only if nobody else holds it; otherwise the batch is rolled back and tried again. What has
+no row yet cannot be locked that way: the first lock of a batch adds the rows of all levels that it may move.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,9 +38,10 @@ class OutOfOrderError(AwayError):
 async def lock(
     connection: AsyncConnection, places: Iterable[Place], now: datetime, *, held: Iterable[Place] = ()
 ) -> Positions:
-    """Lock these positions until the commit. `held`: what this transaction has locked already.
+    """Lock these positions until the commit, those without a row, too.
 
-    Raises OutOfOrderError.
+    `held`: what this transaction has locked already. Then those that sort before it must have a row, and
+    OutOfOrderError is raised if another transaction holds one of them.
     """
     last = max(held, default=("", ""))
     wanted = sorted(places)
@@ -52,12 +54,12 @@ async def lock(
 
 
 async def read(connection: AsyncConnection, policies: Iterable[CompiledBundle]) -> Positions:
-    """Where the round robins of these policies stand; others may move them at any time."""
+    """Where the round robins of these policies stand, as far as they have a row; others may move them."""
     wanted = rotating(policies)
     if not wanted:
         return {}
     rows = await connection.execute(_READ, _columns(wanted))
-    return {(row.policy, row.level): row.name for row in rows if row.name}
+    return {(row.policy, row.level): row.name for row in rows}
 
 
 async def write(connection: AsyncConnection, moved: Positions, now: datetime) -> None:
@@ -83,8 +85,8 @@ def _columns(places: list[Place]) -> dict[str, list[str]]:
 _WANTED: Final = """
     (policy, level) IN (SELECT * FROM unnest(CAST(:policies AS text[]), CAST(:levels AS text[])))
 """
-# Index rotation_pkey. A level that is paged for the first time is added by whoever locks it, so
-# that old and new ones are locked in one order.
+# Index rotation_pkey. A level without a row is added by whoever locks it, so that old and new ones
+# are locked in one order.
 _LOCK: Final = text("""
     INSERT INTO router.rotation AS r (policy, level, name, at)
     SELECT policy, level, '', :now FROM unnest(CAST(:policies AS text[]), CAST(:levels AS text[]))

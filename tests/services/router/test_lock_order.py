@@ -382,6 +382,16 @@ async def test_no_statement_of_a_batch_has_to_read_a_whole_table(house: Api) -> 
             assert set(re.findall(r"Seq Scan on (\w+)", plan)) <= SMALL, f"{statement}\n{plan}"
 
 
+async def test_a_round_robin_that_was_never_asked_makes_nobody_give_way(desk: Desk) -> None:
+    """Whoever moves one adds the rows of all that it may come to: of the levels above, too."""
+    await desk.put_in_force(whole(**on_main(levels=[TURN | {"name": "experts"}, TURN | {"name": "desk"}])))
+    await desk.take(event("a"))
+    async with desk.database.transaction() as one:
+        held = await rotation_store.lock(one, [("main", "experts")], utcnow())
+        early = await rotation_store.lock(one, [("main", "desk")], utcnow(), held=held)
+    assert (held, early) == ({("main", "experts"): "ana"}, {("main", "desk"): ""})
+
+
 async def test_a_batch_waits_for_no_round_robin_that_comes_before_one_it_holds(desk: Desk) -> None:
     """It gives way instead, and is tried again: whoever holds it may be waiting for this batch."""
     now, early, late = utcnow(), ("main", "desk"), ("main", "experts")
