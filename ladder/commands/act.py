@@ -1,16 +1,21 @@
 """Posting an action for one or more incidents, and printing the result of each."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import typer
 
-from ladder.client.options import connect
+from ladder.client.options import LOCAL, ApiKey, AsJson, IncidentArgument, IncidentArguments, Url, connect
 from ladder.client.output import print_json, say, say_lines
 from shared.json_object import JsonObject
 
 if TYPE_CHECKING:
     from ladder.client.connection import Connection
+
+Arguments: TypeAlias = Mapping[str, Any]
+"""Of an action, as the API takes them."""
 
 
 class Destination(NamedTuple):
@@ -21,12 +26,37 @@ class Destination(NamedTuple):
     json: bool
 
 
+def action(
+    name: str, verb: str, *, several: bool = True
+) -> Callable[[Callable[..., Arguments]], Callable[..., None]]:
+    """Make a command of a function that returns the arguments of this action.
+
+    The command takes one incident, or `several`, then the function's own parameters, then where the action
+    goes. `verb` begins the line that is printed; it may name arguments in braces.
+    """
+
+    def command_of(arguments_of: Callable[..., Arguments]) -> Callable[..., None]:
+        @wraps(arguments_of)
+        def command(*, incident: str | list[str], json: bool, url: str, api_key: str, **given: Any) -> None:
+            arguments = arguments_of(**given)
+            incidents = incident if isinstance(incident, list) else [incident]
+            act(incidents, name, verb.format(**arguments), Destination(url, api_key, json), arguments)
+
+        own = inspect.signature(arguments_of)
+        parameters = [_SEVERAL if several else _ONE, *own.parameters.values(), *_DESTINATION]
+        vars(command)["__signature__"] = own.replace(parameters=parameters, return_annotation=None)
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        return command
+
+    return command_of
+
+
 def act(
     which: Sequence[str],
     action: str,
     verb: str,
     to: Destination,
-    arguments: Mapping[str, Any],
+    arguments: Arguments,
 ) -> None:
     """Post the action for each incident, and print the results: a line each, or JSON (a list for several).
 
@@ -111,3 +141,13 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+_ONE, _SEVERAL = (
+    inspect.Parameter("incident", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
+    for annotation in (IncidentArgument, IncidentArguments)
+)
+_DESTINATION: Final = tuple(
+    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    for name, default, annotation in (("json", False, AsJson), ("url", LOCAL, Url), ("api_key", "", ApiKey))
+)

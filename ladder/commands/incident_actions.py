@@ -7,8 +7,8 @@ from typing import Annotated, Final
 import typer
 
 from ladder.client import completion
-from ladder.client.options import LOCAL, ApiKey, AsJson, IncidentArgument, IncidentArguments, Note, Url
-from ladder.commands.act import Destination, act, attributes_of, end_of
+from ladder.client.options import Note
+from ladder.commands.act import Arguments, action, attributes_of, end_of
 from shared.json_object import JsonObject
 
 End = Annotated[str, typer.Argument(metavar="UNTIL", help="How long, such as 2h, or until 2026-03-08T07:00.")]
@@ -28,54 +28,39 @@ class Missing(StrEnum):
     authority = "authority"
 
 
+@action("acknowledge", "taken")
 def ack(
-    incident: IncidentArguments,
     *,
     note: Note = "",
     assignee: Annotated[str, typer.Option(help="Who takes it, where the key acts for nobody.")] = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Take incidents: nobody else is paged for them."""
-    act(
-        incident,
-        "acknowledge",
-        "taken",
-        Destination(url, api_key, json),
-        {"note": note, "assignee": assignee},
-    )
+    return {"note": note, "assignee": assignee}
 
 
+@action("unacknowledge", "given back")
 def unack(
-    incident: IncidentArguments,
     *,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Give incidents back: their level is paged again."""
-    act(incident, "unacknowledge", "given back", Destination(url, api_key, json), {"note": note})
+    return {"note": note}
 
 
+@action("assign", "assigned")
 def assign(
-    incident: IncidentArguments,
     to: Annotated[
         str, typer.Argument(help="The user who has them from now on.", autocompletion=completion.user)
     ],
     *,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Say who has incidents; they are paged."""
-    act(incident, "assign", "assigned", Destination(url, api_key, json), {"to": to, "note": note})
+    return {"to": to, "note": note}
 
 
+@action("escalate", "handed up")
 def escalate(
-    incident: IncidentArguments,
     *,
     level: Annotated[
         str,
@@ -89,57 +74,43 @@ def escalate(
     ] = "",
     because: Annotated[Missing, typer.Option(help="What is missing to solve it here.")] = Missing.expertise,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Hand incidents up to somebody who knows more, or may decide more."""
-    given = {"level": level, "policy": policy, "because": because.value, "note": note}
-    act(incident, "escalate", "handed up", Destination(url, api_key, json), given)
+    return {"level": level, "policy": policy, "because": because.value, "note": note}
 
 
+@action("snooze", "snoozed")
 def snooze(
-    incident: IncidentArguments,
     until: End,
     *,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Let the levels rest until then; the clocks go on."""
-    act(incident, "snooze", "snoozed", Destination(url, api_key, json), {**end_of(until), "note": note})
+    return {**end_of(until), "note": note}
 
 
+@action("wait", "waiting for {for}:")
 def wait(
-    incident: IncidentArguments,
     until: End,
     *,
     party: Annotated[str, typer.Option("--for", help="Who is waited for: customer, vendor, …")] = "customer",
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Wait for somebody until then: the levels rest, and the clocks whose SLA says so."""
-    given = {**end_of(until), "for": party, "note": note}
-    act(incident, "wait", f"waiting for {party}:", Destination(url, api_key, json), given)
+    return {**end_of(until), "for": party, "note": note}
 
 
+@action("resume", "resumed")
 def resume(
-    incident: IncidentArguments,
     *,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """End a snooze or the waiting: the levels go on."""
-    act(incident, "resume", "resumed", Destination(url, api_key, json), {"note": note})
+    return {"note": note}
 
 
+@action("set", "set")
 def set_fields(
-    incident: IncidentArguments,
     *,
     priority: Annotated[int | None, typer.Option(min=1, max=5, help="1 is the most urgent.")] = None,
     kind: Annotated[str | None, typer.Option(help="A kind of the policy.")] = None,
@@ -158,175 +129,125 @@ def set_fields(
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Take this attribute away.")] = None,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Correct the priority, kind, service, customer or attributes of incidents."""
     attributes = attributes_of(attribute or (), drop or ())
     fields: JsonObject = {"priority": priority, "kind": kind, "service": service, "customer": customer}
     given = {name: value for name, value in fields.items() if value is not None}
     if attributes:
         given["attributes"] = attributes
-    act(
-        incident, "set", "set", Destination(url, api_key, json), {**given, **({"note": note} if note else {})}
-    )
+    return {**given, **({"note": note} if note else {})}
 
 
+@action("note", "noted on", several=False)
 def note(
-    incident: IncidentArgument,
     text: Annotated[str, typer.Argument(help="What to write down; stakeholders never see it.")],
-    *,
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Write an internal note."""
-    act([incident], "note", "noted on", Destination(url, api_key, json), {"text": text})
+    return {"text": text}
 
 
+@action("update", "update sent for", several=False)
 def update(
-    incident: IncidentArgument,
     text: Annotated[str, typer.Argument(help="What everybody who subscribed is to read.")],
-    *,
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Send an update to the stakeholders."""
-    act([incident], "update", "update sent for", Destination(url, api_key, json), {"text": text})
+    return {"text": text}
 
 
+@action("decide", "decided", several=False)
 def decide(
-    incident: IncidentArgument,
     decision: Annotated[Decision, typer.Argument(help="approve or reject.")],
     *,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Approve or reject an overrun or a conflict; that settles it."""
-    given = {"decision": decision.value, "note": note}
-    act([incident], "decide", "decided", Destination(url, api_key, json), given)
+    return {"decision": decision.value, "note": note}
 
 
+@action("resolve", "resolved")
 def resolve(
-    incident: IncidentArguments,
     *,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Say that incidents are solved."""
-    act(incident, "resolve", "resolved", Destination(url, api_key, json), {"note": note})
+    return {"note": note}
 
 
+@action("confirm", "confirmed", several=False)
 def confirm(
-    incident: IncidentArgument,
     *,
     rating: Annotated[int | None, typer.Option(min=1, max=5, help="How satisfied they are.")] = None,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Say for the customer that it is solved: that closes it."""
-    act([incident], "confirm", "confirmed", Destination(url, api_key, json), {"rating": rating, "note": note})
+    return {"rating": rating, "note": note}
 
 
+@action("refuse", "refused", several=False)
 def refuse(
-    incident: IncidentArgument,
     *,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Say for the customer that it is not solved: it comes back, one level higher."""
-    act([incident], "refuse", "refused", Destination(url, api_key, json), {"note": note})
+    return {"note": note}
 
 
+@action("reopen", "reopened")
 def reopen(
-    incident: IncidentArguments,
     *,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Open resolved incidents again; whoever had one is paged first."""
-    act(incident, "reopen", "reopened", Destination(url, api_key, json), {"note": note})
+    return {"note": note}
 
 
+@action("close", "closed")
 def close(
-    incident: IncidentArguments,
     *,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Close resolved incidents without waiting for an answer."""
-    act(incident, "close", "closed", Destination(url, api_key, json), {"note": note})
+    return {"note": note}
 
 
+@action("merge", "merged")
 def merge(
-    incident: IncidentArguments,
     *,
     into: Annotated[str, typer.Option(help="The incident that goes on: an id, its beginning, a dedup key.")],
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Merge open or resolved incidents into another open one, which is the same problem."""
-    act(incident, "merge", "merged", Destination(url, api_key, json), {"into": into, "note": note})
+    return {"into": into, "note": note}
 
 
+@action("subscribe", "subscribed to")
 def subscribe(
-    incident: IncidentArguments,
     *,
     who: Annotated[str, typer.Option(help="A user, by default yourself; with --via an address.")] = "",
     via: Annotated[str, typer.Option(help="The channel of the address, such as email.")] = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Hear how incidents go on."""
-    act(incident, "subscribe", "subscribed to", Destination(url, api_key, json), {"who": who, "via": via})
+    return {"who": who, "via": via}
 
 
+@action("unsubscribe", "unsubscribed from")
 def unsubscribe(
-    incident: IncidentArguments,
     *,
     who: Annotated[str, typer.Option(help="A user, by default yourself; with --via an address.")] = "",
     via: Annotated[str, typer.Option(help="The channel of the address, such as email.")] = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Hear no more of incidents."""
-    act(
-        incident,
-        "unsubscribe",
-        "unsubscribed from",
-        Destination(url, api_key, json),
-        {"who": who, "via": via},
-    )
+    return {"who": who, "via": via}
 
 
+@action("reapply", "follows the policy in force:")
 def reapply(
-    incident: IncidentArguments,
     *,
     note: Note = "",
-    json: AsJson = False,
-    url: Url = LOCAL,
-    api_key: ApiKey = "",
-) -> None:
+) -> Arguments:
     """Let open incidents follow the policy in force instead of the one they started with."""
-    act(incident, "reapply", "follows the policy in force:", Destination(url, api_key, json), {"note": note})
+    return {"note": note}
 
 
 ACTS: Final[Sequence[tuple[str, Callable[..., None]]]] = (
