@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.routing import BaseRoute
 
 from shared.policy import Bundle
+from shared.policy.publishing.feed import PolicyFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,12 @@ class KnownPolicy:
     hash: str
     revision: int
     bundle: Bundle | None = None
+
+    @classmethod
+    def followed(cls, feed: PolicyFeed) -> "KnownPolicy | None":
+        """The policy of a service that follows this feed; None as long as there is none."""
+        known = feed.current
+        return None if known is None else cls(known.hash, known.revision, known.bundle)
 
 
 @dataclass(frozen=True, slots=True)

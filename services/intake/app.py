@@ -67,8 +67,7 @@ class Intake:
 
     def policy(self) -> KnownPolicy | None:
         """The policy that it follows."""
-        known = self._feed.current
-        return None if known is None else KnownPolicy(known.hash, known.revision, known.bundle)
+        return KnownPolicy.followed(self._feed)
 
     async def verify_once(self) -> bool:
         """Check the topics; whether they are in order. Faults are logged when they change."""

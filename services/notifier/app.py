@@ -132,8 +132,7 @@ class Notifier:
 
     def policy(self) -> KnownPolicy | None:
         """The policy that it follows."""
-        known = self._feed.current
-        return None if known is None else KnownPolicy(known.hash, known.revision, known.bundle)
+        return KnownPolicy.followed(self._feed)
 
     def stuck(self) -> Sequence[str]:
         """Why only a new start would help."""

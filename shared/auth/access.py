@@ -18,7 +18,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from shared.auth.failed_attempts import WrongKey, passed
 from shared.http.problems import Problem
 from shared.policy import Bundle
-from shared.policy.model.base import Role, at_least
+from shared.policy.model.base import HasRole, Role
 from shared.security.keys import digest, owner_of
 
 _bearer: Final = HTTPBearer(
@@ -31,7 +31,7 @@ _ASKED_FOR: Final = {"WWW-Authenticate": "Bearer"}
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(HasRole):
     """A key's name, its role, and the user it acts as; `user` is empty for a key that acts for nobody.
 
     `mark` tells this key from others of the same name: the beginning of its SHA-256.
@@ -41,10 +41,6 @@ class Holder:
     role: Role
     user: str = ""
     mark: str = ""
-
-    def may(self, needed: Role) -> bool:
-        """Whether the role is high enough."""
-        return at_least(self.role, needed)
 
     def require(self, needed: Role) -> None:
         """Raises a 403 that says which role it takes."""

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from shared.database.connections import engine
 from shared.database.url import Server
 from shared.http.problems import Problem
+from shared.steps import Steps
 
 REFUSED: Final = Counter(
     "ladder_reads_refused_total", "Reads that were not answered, by reason: slow, busy, many", ["reason"]
@@ -165,14 +166,11 @@ class Reading:
 
     async def result(self, steps: Generator[None, None, Made]) -> Made:
         """What a generator returns, that yields after each of its steps."""
+        work = Steps(steps)
         async with self.unhurried() as breath:
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    found: Made = end.value
-                    return found
+            for _ in work:
                 await breath()
+        return work.result
 
     @asynccontextmanager
     async def unhurried(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:

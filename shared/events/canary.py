@@ -5,15 +5,15 @@ out, the router resolves it, and the notifier, hearing that, pings `LADDER_DEADM
 still on that way, the ping stays away and somebody outside notices.
 
 Every intake process lets in the same one: it is named after its moment, so repeats are recognised, and one
-comes through a minute however many replicas there are. It enters as a change event, which a router of an
-older release writes down and tells nobody about.
+comes through a minute however many replicas there are.
 """
 
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from shared.events import OWN_INTEGRATION, IncidentEvent
+from shared.events import IncidentEvent
+from shared.events.own_changes import is_own_change, own_change
 
 _NAMESPACE: Final = uuid.UUID("a2f0c5d1-8f7e-5b57-9d0f-0f6f5c9f9b4e")
 _PREFIX: Final = "canary:"
@@ -34,22 +34,9 @@ def moment_of(now: datetime, every: timedelta) -> datetime:
 def event(moment: datetime, now: datetime) -> IncidentEvent:
     """The canary of a moment as it enters. Its key changes, so that it takes each partition in turn."""
     name = f"{_PREFIX}{moment:%Y-%m-%dT%H:%M:%SZ}"
-    return IncidentEvent(
-        event_id=str(uuid.uuid5(_NAMESPACE, name)),
-        integration=OWN_INTEGRATION,
-        dedup_key=name,
-        action="change",
-        received_at=now,
-        title="Ladder's canary",
-        severity="info",
-        source="intake",
-    )
+    return own_change(str(uuid.uuid5(_NAMESPACE, name)), name, "Ladder's canary", now)
 
 
 def is_canary(event: IncidentEvent) -> bool:
     """Whether this event is one."""
-    return (
-        event.integration == OWN_INTEGRATION
-        and event.action == "change"
-        and event.dedup_key.startswith(_PREFIX)
-    )
+    return is_own_change(event, _PREFIX)

@@ -1,8 +1,7 @@
 """What became of posts, as intake counts it: events accepted and ignored, posts refused.
 
 Intake has no database (decision 0005), and whoever asks a router should hear of all its replicas: each says
-from time to time, through the log, what it counted since the last time. It enters as a change event of
-Ladder's own, as canaries do: a router of an older release writes it down and tells nobody.
+from time to time, through the log, what it counted since the last time.
 """
 
 import uuid
@@ -12,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.events import OWN_INTEGRATION, IncidentEvent
+from shared.events import IncidentEvent
+from shared.events.own_changes import is_own_change, own_change
 
 ACCEPTED: Final = "accepted"
 IGNORED: Final = "ignored"
@@ -40,26 +40,13 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def as_event(counts: Sequence[Counted], now: datetime) -> IncidentEvent:
     """The event that says so. Sent again it is the same one."""
     name = str(uuid.uuid4())
-    return IncidentEvent(
-        event_id=name,
-        integration=OWN_INTEGRATION,
-        dedup_key=_PREFIX + name,
-        action="change",
-        received_at=now,
-        title="What became of posts",
-        severity="info",
-        source="intake",
-        attributes={_COUNTS: msgspec.to_builtins(list(counts))},
-    )
+    attributes = {_COUNTS: msgspec.to_builtins(list(counts))}
+    return own_change(name, _PREFIX + name, "What became of posts", now, attributes)
 
 
 def is_post_counts(event: IncidentEvent) -> bool:
     """Whether this event is such a one."""
-    return (
-        event.integration == OWN_INTEGRATION
-        and event.action == "change"
-        and event.dedup_key.startswith(_PREFIX)
-    )
+    return is_own_change(event, _PREFIX)
 
 
 def counts_in(event: IncidentEvent) -> Iterator[Counted]:

@@ -15,6 +15,7 @@ from services.router.domain.model.incident import Incident
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import EventReceived, TimerFired
 from shared.events import IncidentEvent, IncidentSnapshot, Page
+from shared.steps import at_once
 
 MOST_DECIDED: Final = 20  # of one post; of what follows only the events are told
 _STEPS: Final = 6
@@ -78,13 +79,7 @@ def tried(
 
 def tried_at_once(events: Sequence[IncidentEvent], context: Context, now: datetime) -> Sequence[Tried]:
     """The same, all at once."""
-    playing = tried(events, context, now)
-    while True:
-        try:
-            next(playing)
-        except StopIteration as end:
-            found: Sequence[Tried] = end.value
-            return found
+    return at_once(tried(events, context, now))
 
 
 def _said(decision: Decision) -> str:

@@ -14,6 +14,7 @@ from services.router.domain.model.decision import Entry
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import TimerFired
 from services.router.domain.model.vocabulary import EntryKind
+from shared.steps import at_once
 
 MOST_STEPS: Final = 12
 _MOST_DECISIONS: Final = 100  # decisions looked at, since a `finally` may repeat for ever
@@ -145,13 +146,7 @@ def forecast(
     A page or reminder in the same words as one before it (`finally`, again and again) is listed once. What is
     overdue (nothing ran) comes at `since`.
     """
-    playing = foreseen(incident, context, bundle, since=since, steps=steps)
-    while True:
-        try:
-            next(playing)
-        except StopIteration as end:
-            found: list[NextStep] = end.value
-            return found
+    return at_once(foreseen(incident, context, bundle, since=since, steps=steps))
 
 
 def foreseen(

@@ -137,3 +137,14 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 def at_least(role: Role, needed: Role) -> bool:
     """Whether the role is high enough: a higher one may do what a lower one may."""
     return ROLES.index(role) >= ROLES.index(needed)
+
+
+class HasRole:
+    """Somebody with a role."""
+
+    __slots__ = ()
+    role: Role
+
+    def may(self, needed: Role) -> bool:
+        """Whether the role is high enough."""
+        return at_least(self.role, needed)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from services.router.domain.model.incident_fields import FieldChanges
 from services.router.domain.model.vocabulary import ActionName, UnknownAction
 from shared.events import DeliveryReport, IncidentEvent, RelatedChanged
-from shared.policy.model.base import Role, at_least
+from shared.policy.model.base import HasRole, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,12 @@ class RelatedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(HasRole):
     """Who acts. `user` is empty for a key that acts for nobody; it then appears as `api:NAME`."""
 
     name: str
     role: Role
     user: str = ""
-
-    def may(self, needed: Role) -> bool:
-        """Whether the role is high enough."""
-        return at_least(self.role, needed)
 
 
 @dataclass(frozen=True, slots=True)
