@@ -67,9 +67,8 @@ def postgres_url(postgres: PostgresServer) -> str:
 @pytest.fixture
 def database_url(postgres: PostgresServer) -> Iterator[str]:
     """An empty database for one test."""
-    url = postgres.create_database()
-    yield url
-    postgres.drop_database(url)
+    with postgres.database() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,9 @@
 from typing import Any
 
 from tests.domain.tale import bundle, ladder
+from tests.services.router.api import api_of, keys
 from tests.services.router.conftest import database, desk, router_template, router_url  # noqa: F401 - fixtures
 from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import api_of, keys
 from tests.services.router.test_customers import Customers
 
 SLAS = [

@@ -10,10 +10,12 @@ import pwd
 import signal
 import subprocess
 import uuid
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from shared.database.pool import Database
 from tests.servers.ports import free_port, wait_until
 
 _QUICK: Final = ("fsync=off", "full_page_writes=off")
@@ -37,6 +39,10 @@ def _account() -> pwd.struct_passwd | None:
         return None
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
     return next(known[name] for name in _UNPRIVILEGED if name in known)
+
+
+def _name_of(url: str) -> str:
+    return url.rpartition("/")[2]
 
 
 class PostgresServer:
@@ -105,7 +111,24 @@ class PostgresServer:
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
-        self.run_sql(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
+        self.run_sql(f'DROP DATABASE IF EXISTS "{_name_of(url)}" WITH (FORCE)')
+
+    @contextmanager
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """A fresh database inside the block; its URL."""
+        url = self.create_database(template)
+        try:
+            yield url
+        finally:
+            self.drop_database(url)
+
+    async def template(self, fill: Callable[[Database], Awaitable[object]]) -> str:
+        """The name of a database that holds what this puts there, for others to be copied from."""
+        url = self.create_database()
+        database = Database(url)
+        await fill(database)
+        await database.close()
+        return _name_of(url)
 
     def run_sql(self, statement: str) -> str:
         """Run one statement in the database `postgres`; its output, unaligned."""

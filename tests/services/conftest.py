@@ -18,23 +18,20 @@ from tests.world.sink import Sink, listening
 @pytest.fixture(scope="session")
 async def trio_template(postgres: PostgresServer) -> str:
     """The name of a database with every schema and topic."""
-    url = postgres.create_database()
-    database = Database(url)
-    await migrate_all(database, PostgresEventLog(database, topics=ladder_topics(2)))
-    await database.close()
-    return url.rpartition("/")[2]
+    return await postgres.template(
+        lambda database: migrate_all(database, PostgresEventLog(database, topics=ladder_topics(2)))
+    )
 
 
 @pytest.fixture
 async def trio(postgres: PostgresServer, trio_template: str, tmp_path: Path) -> AsyncIterator[World]:
-    url = postgres.create_database(trio_template)
-    database = Database(url, size=7)
     policy = tmp_path / "policy.yaml"
     policy.write_bytes(dump_json(bundle()))
-    log = PostgresEventLog(database, topics=ladder_topics(2), session_seconds=2)
-    try:
-        async with log.running(), listening(Sink()) as sink:
-            yield World(database, log, policy, sink, Seconds())
-    finally:
-        await database.close()
-        postgres.drop_database(url)
+    with postgres.database(trio_template) as url:
+        database = Database(url, size=7)
+        log = PostgresEventLog(database, topics=ladder_topics(2), session_seconds=2)
+        try:
+            async with log.running(), listening(Sink()) as sink:
+                yield World(database, log, policy, sink, Seconds())
+        finally:
+            await database.close()

@@ -19,17 +19,16 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture(scope="session")
 async def notifier_template(postgres: PostgresServer) -> str:
     """The name of a database with the notifier's schema and every topic."""
-    url = postgres.create_database()
-    database = Database(url)
-    await PostgresEventLog(database).create_topics()
-    await migrations.upgrade(database, "notifier", REVISIONS)
-    await database.close()
-    return url.rpartition("/")[2]
+
+    async def fill(database: Database) -> None:
+        await PostgresEventLog(database).create_topics()
+        await migrations.upgrade(database, "notifier", REVISIONS)
+
+    return await postgres.template(fill)
 
 
 @pytest.fixture
 def database_url(postgres: PostgresServer, notifier_template: str) -> Iterator[str]:
     """A database for one test, migrated already."""
-    url = postgres.create_database(notifier_template)
-    yield url
-    postgres.drop_database(url)
+    with postgres.database(notifier_template) as url:
+        yield url

@@ -7,8 +7,8 @@ import pytest
 
 from shared.clock import utcnow
 from tests.domain.tale import on_main
-from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import Api, api_of, keys
+from tests.services.router.api import Api
+from tests.services.router.desk import event
 from tests.services.router.test_duty import alone_is, ask, policy, users
 
 
@@ -19,10 +19,9 @@ def two_schedules() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def served(desk: Desk):
-    async with api_of(desk, keys()) as served:
-        await desk.put_in_force(policy(schedules=two_schedules(), users=users()))
-        yield served
+async def served(served: Api) -> Api:
+    await served.desk.put_in_force(policy(schedules=two_schedules(), users=users()))
+    return served
 
 
 async def away(served: Api, **more: Any) -> dict[str, Any]:

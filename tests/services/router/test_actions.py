@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,14 +11,8 @@ from shared.clock import utcnow
 from shared.events import Page
 from tests.api.test_links import forms
 from tests.domain.tale import bundle, ladder
-from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import SIGNER, Api, api_of, keys
-
-
-@pytest.fixture
-async def served(desk: Desk) -> AsyncIterator[Api]:
-    async with api_of(desk, keys()) as served:
-        yield served
+from tests.services.router.api import SIGNER, Api, keys
+from tests.services.router.desk import event
 
 
 async def timeline(served: Api, incident_id: str) -> list[tuple[str, str]]:

@@ -10,8 +10,8 @@ from services.router.customers.book import CustomerBook
 from services.router.policy.compiled_cache import LEAST_BYTES, Bundles
 from shared.policy import Bundle
 from tests.domain.tale import bundle, ladder
+from tests.services.router.api import Api, keys
 from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import Api, keys, served  # noqa: F401 - the fixture
 
 VERSIONS = 100
 HOURS = {"timezone": "Europe/Prague", "hours": [{"days": "mon-wed", "from": "08:00", "to": "17:00"}]}
@@ -34,7 +34,7 @@ async def many_versions(desk: Desk) -> Sequence[str]:
 
 
 async def test_a_page_of_incidents_may_span_a_hundred_policies(
-    served: Api,  # noqa: F811 - pytest's way
+    served: Api,
     many_versions: Sequence[str],
 ) -> None:
     """A list of old incidents is answered, however often the policy was changed meanwhile."""

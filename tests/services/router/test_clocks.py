@@ -15,8 +15,8 @@ from services.router.domain.model.stored import encode
 from shared.events import INCIDENTS, RelatedChanged
 from shared.policy import Bundle
 from tests.domain.tale import bundle, on_main
+from tests.services.router.api import api_of, keys
 from tests.services.router.desk import Desk
-from tests.services.router.test_api import api_of, keys
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

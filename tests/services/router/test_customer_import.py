@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.domain.tale import bundle
+from tests.services.router.api import Api, keys
 from tests.services.router.desk import event
-from tests.services.router.test_api import Api, keys, served  # noqa: F401 - the fixture
 from tests.services.router.test_customers import GLOBEX, Customers
 
 CSV = '''\ufeffid,name,tier,value,owner,match,email,contacts.bot.webhook,contacts.bot.secret
@@ -42,7 +42,7 @@ class Imports(Customers):
 
 
 @pytest.fixture
-async def imports(served: Api) -> Imports:  # noqa: F811 - pytest's way
+async def imports(served: Api) -> Imports:
     await served.desk.put_in_force(bundle(api_keys=keys(), secrets={"customers": ["globex"]}))
     return Imports(served)
 

@@ -10,8 +10,8 @@ import pytest
 from tests.channels.receiver import Receiver, receiving
 from tests.domain.tale import bundle
 from tests.services.notifier.office import Office, office
+from tests.services.router.api import Api, keys
 from tests.services.router.desk import event
-from tests.services.router.test_api import Api, keys, served  # noqa: F401 - the fixture
 from tests.services.router.test_customers import Customers
 from tests.waiting import until
 
@@ -30,7 +30,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def customers(served: Api) -> Customers:  # noqa: F811 - pytest's way
+async def customers(served: Api) -> Customers:
     theirs = {"customers": ["globex-address", "globex-hook", "globex-box"]}
     await served.desk.put_in_force(bundle(api_keys=keys(), subscriptions=[TOLD], secrets=theirs))
     return Customers(served)

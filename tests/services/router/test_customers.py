@@ -6,8 +6,8 @@ import pytest
 
 from shared.policy import Bundle
 from tests.domain.tale import bundle
+from tests.services.router.api import Api
 from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import Api, served  # noqa: F401 - the fixture
 
 GLOBEX: dict[str, Any] = {
     "name": "Globex",
@@ -44,7 +44,7 @@ class Customers:
 
 
 @pytest.fixture
-async def customers(served: Api) -> Customers:  # noqa: F811 - pytest's way
+async def customers(served: Api) -> Customers:
     return Customers(served)
 
 

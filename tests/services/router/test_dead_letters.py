@@ -1,11 +1,9 @@
 """Dead letters are found in one place, looked at, sent again or dismissed, by whoever may."""
 
 import base64
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
-import pytest
 
 from services.router.batch import dead_letter_store
 from services.router.batch.inbound import read as read_record
@@ -14,16 +12,10 @@ from shared.clock import utcnow
 from shared.eventlog import Partition, Received, codec
 from shared.eventlog.packed_headers import unpack
 from shared.events import DEAD_LETTER, ESCALATIONS, INCIDENTS, LARGEST_RECORD, REPLAYED, DeadLetter
+from tests.services.router.api import Api
 from tests.services.router.desk import Desk, event, inbound
-from tests.services.router.test_api import Api, api_of, keys
 
 PATH = "/v1/dead-letters"
-
-
-@pytest.fixture
-async def served(desk: Desk) -> AsyncIterator[Api]:
-    async with api_of(desk, keys()) as made:
-        yield made
 
 
 def received(topic: str, key: bytes, value: bytes, headers: dict[str, bytes], offset: int = 7) -> Received:

@@ -12,8 +12,8 @@ from icalendar import Calendar
 from shared.clock import utcnow
 from shared.security.keys import Signer, digest
 from tests.domain.tale import bundle, on_main
-from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import Api, api_of, keys
+from tests.services.router.api import Api, keys
+from tests.services.router.desk import event
 
 DAILY = {
     "desk": {
@@ -39,10 +39,9 @@ def policy(**sections: Any) -> Any:
 
 
 @pytest.fixture
-async def served(desk: Desk):
-    async with api_of(desk, keys()) as served:
-        await desk.put_in_force(policy())
-        yield served
+async def served(served: Api) -> Api:
+    await served.desk.put_in_force(policy())
+    return served
 
 
 async def ask(

@@ -1,23 +1,14 @@
 """What an explanation foretells beside what the incident itself holds: the office, others, the directory."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
-
 from shared.clock import utcnow
 from tests.domain.tale import bundle, ladder
-from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import SCHEDULES, Api, api_of, keys
+from tests.services.router.api import SCHEDULES, Api, keys
+from tests.services.router.desk import event
 from tests.services.router.test_quiet import ask, at, silence
 from tests.services.router.test_relations import CAUSES, GROUPING, by_key, hand_on
-
-
-@pytest.fixture
-async def served(desk: Desk) -> AsyncIterator[Api]:
-    async with api_of(desk, keys()) as made:
-        yield made
 
 
 async def next_of(served: Api, key: str = "checkout") -> list[dict[str, Any]]:

@@ -1,23 +1,14 @@
 """Expressions that fail at run time: counted in a metric, and shown with the policy by every replica."""
 
-from collections.abc import AsyncIterator
-
-import pytest
 from prometheus_client import REGISTRY
 
 from services.router.batch.engine import Engine
 from shared.policy import dump_json
 from tests.domain.tale import bundle
+from tests.services.router.api import SCHEDULES, Api, keys
 from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import SCHEDULES, Api, api_of, keys
 
 MISSING = [{"when": "attributes.budget > 1.0", "priority": 1}]
-
-
-@pytest.fixture
-async def served(desk: Desk) -> AsyncIterator[Api]:
-    async with api_of(desk, keys()) as made:
-        yield made
 
 
 def counted(place: str) -> float:

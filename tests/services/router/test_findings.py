@@ -14,8 +14,8 @@ from services.router.policy import installation
 from shared.clock import utcnow
 from shared.policy import content_hash, dump_json
 from tests.domain.tale import bundle
+from tests.services.router.api import Api
 from tests.services.router.desk import Desk
-from tests.services.router.test_api import Api, api_of, keys
 from tests.services.router.test_duty import alone_is, ask, policy, users
 
 UNTOLD = {"t": {"title": "{{ title }}", "body": "We are on it."}}
@@ -23,10 +23,9 @@ UPDATES = [{"who": ["customer"], "events": ["update"], "template": "t"}]
 
 
 @pytest.fixture
-async def served(desk: Desk):
-    async with api_of(desk, keys()) as served:
-        await desk.put_in_force(policy(schedules={"desk": alone_is("ana")}, users=users()))
-        yield served
+async def served(served: Api) -> Api:
+    await served.desk.put_in_force(policy(schedules={"desk": alone_is("ana")}, users=users()))
+    return served
 
 
 def with_contacts(**contacts: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from shared.events import LARGEST_RECORD, POLICY
 from shared.policy import Bundle
 from shared.policy.publishing.wire_format import read
 from tests.policy.large import as_json, incompressible, large
+from tests.services.router.api import Api, keys
 from tests.services.router.desk import NOON, Desk
-from tests.services.router.test_api import Api, keys, served  # noqa: F401 - the fixture
 
 
 async def put(api: Api, plain: dict[str, Any]) -> Any:
@@ -29,7 +29,7 @@ async def newest(desk: Desk) -> Received:
 
 
 async def test_a_policy_of_ten_thousand_users_and_a_thousand_policies_is_applied_and_told(
-    served: Api,  # noqa: F811 - pytest's way
+    served: Api,
 ) -> None:
     """It was taken with 200 and held up every page behind it; now intake and notifier get it, whole."""
     answer = await put(served, large(api_keys=keys() | {"ana": keys()["admin"]}))
@@ -44,7 +44,7 @@ async def test_a_policy_of_ten_thousand_users_and_a_thousand_policies_is_applied
 
 
 async def test_a_policy_that_cannot_be_told_of_is_refused_with_its_size(
-    served: Api,  # noqa: F811 - pytest's way
+    served: Api,
 ) -> None:
     """422 before it is in force, and the reason says how large it is and what would fit."""
     before = (await served.get("/v1/policy")).json()

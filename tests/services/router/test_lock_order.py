@@ -33,8 +33,8 @@ from shared.events import canary as canaries
 from shared.events import post_counts as posts
 from shared.policy import Bundle
 from tests.domain.tale import bundle, on_main
+from tests.services.router.api import SCHEDULES, Api, api_of, keys
 from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import SCHEDULES, Api, api_of, keys
 
 NEW_ROWS: Final = "new rows"
 LISTED: Final = re.findall(r"^ +\d+  (new rows|\w+(?:, \w+)*)", gather.__doc__ or "", re.MULTILINE)

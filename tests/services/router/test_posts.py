@@ -1,9 +1,6 @@
 """What became of posts, by `GET /v1/integrations`: of all replicas of intake, each message once."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-
-import pytest
 
 from services.router import post_counts
 from services.router.batch.inbound import InboundSignal
@@ -11,14 +8,8 @@ from services.router.domain.model.signals import EventReceived
 from shared.events import IncidentEvent
 from shared.events.post_counts import Counted, as_event
 from tests.domain.tale import bundle
+from tests.services.router.api import Api
 from tests.services.router.desk import NOON, Desk
-from tests.services.router.test_api import Api, api_of, keys
-
-
-@pytest.fixture
-async def served(desk: Desk) -> AsyncIterator[Api]:
-    async with api_of(desk, keys()) as made:
-        yield made
 
 
 def counted(outcome: str, count: int, minutes: int, **more: object) -> Counted:

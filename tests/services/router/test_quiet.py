@@ -1,7 +1,6 @@
 """Silences, maintenance and members over HTTP, with a real database behind them."""
 
 import uuid
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,19 +14,19 @@ from services.router.loops.fan_out import FanOut
 from shared.clock import utcnow
 from shared.events import ESCALATIONS, Announced
 from tests.domain.tale import bundle
+from tests.services.router.api import SCHEDULES, Api, keys
 from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import Api, api_of, keys
 from tests.services.router.test_relations import by_key, hand_on
 
 SILENCES, MAINTENANCE = "/v1/silences", "/v1/maintenance"
 
 
 @pytest.fixture
-async def served(desk: Desk) -> AsyncIterator[Api]:
+async def served(served: Api) -> Api:
     listed = {**keys(), "petra": {**keys()["ana"], "keys": keys()["bot"]["keys"], "acts_as": "petra"}}
     del listed["bot"]
-    async with api_of(desk, listed) as made:
-        yield made
+    await served.desk.put_in_force(bundle(api_keys=listed, schedules=SCHEDULES))
+    return served
 
 
 async def ask(api: Api, method: str, path: str, key: str = "lead", **rest: Any) -> httpx2.Response:

@@ -15,8 +15,8 @@ from services.router.batch.engine import Engine
 from shared.database.pool import Database
 from shared.database.readers import Limits, read_by
 from tests.domain.tale import bundle
+from tests.services.router.api import Api, api_of, keys
 from tests.services.router.desk import Desk
-from tests.services.router.test_api import Api, api_of, keys
 from tests.waiting import until
 
 PLACES = 2

@@ -4,17 +4,14 @@ import csv
 import importlib
 import io
 import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import pytest
 
 from services.router import report_queries
 from services.router.domain.reporting.report_facts import BY_PERSON, Ended, Flag
 from tests.domain.tale import bundle
+from tests.services.router.api import Api
 from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import Api, api_of, keys
 
 MARCH = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 WHOLE = {"from": "2026-01-01", "to": "2027-01-01"}
@@ -23,12 +20,6 @@ ACKNOWLEDGE, RESOLVE = 1, 8
 BROKEN, KEPT = 1 << 5, 1 << 10
 REPORTS = ("sla", "response", "levels")
 EVER = {"from": "2020-01-01", "to": "2100-01-01"}
-
-
-@pytest.fixture
-async def served(desk: Desk) -> AsyncIterator[Api]:
-    async with api_of(desk, keys()) as served:
-        yield served
 
 
 async def outcome(desk: Desk, **fields: Any) -> None:

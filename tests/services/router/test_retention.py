@@ -1,9 +1,6 @@
 """What is old goes, all of it; what is open or named by something stays; and no table grows for ever."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-
-import pytest
 
 from services.notifier.storage import retention as notifiers
 from services.router import retention_periods
@@ -13,9 +10,9 @@ from shared import migrations
 from shared.clock import utcnow
 from shared.database.retention import BATCH, delete_expired
 from tests.domain.tale import bundle
+from tests.services.router.api import Api
 from tests.services.router.conftest import VERSIONS
 from tests.services.router.desk import Desk, event
-from tests.services.router.test_api import Api, api_of, keys
 
 DAY = timedelta(days=1)
 EVENTS = 20_000  # of a day's 17,280,000
@@ -158,12 +155,6 @@ async def test_every_table_says_how_long_its_rows_stay(desk: Desk) -> None:
     assert not kept & bounded
     theirs = {each.table for each in notifiers.tables(timedelta(days=30))}
     assert theirs | {f"notifier.{name}" for name in notifiers.STAYS} == await _tables(desk, "notifier")
-
-
-@pytest.fixture
-async def served(desk: Desk) -> AsyncIterator[Api]:
-    async with api_of(desk, keys()) as made:
-        yield made
 
 
 async def test_what_leads_to_a_forgotten_incident_says_that_it_is_no_longer_kept(
