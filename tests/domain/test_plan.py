@@ -1,9 +1,9 @@
 """The plan of a decision is what its tables say: every stage once, with a reason; what is due is acted on."""
 
+import ast
 import importlib
 import pkgutil
 from collections import Counter
-from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -51,9 +51,7 @@ def test_every_moment_that_a_module_knows_stands_in_the_plan():
 def test_what_a_stage_asks_for_is_there_to_be_asked(stage):
     story = tale()
     story.event()
-    draft = Draft(story.standing, story.policy, Context(story.policy), story.now)
-    for name in stage.facts:
-        attrgetter(name)(draft)
+    stage.when(Draft(story.standing, story.policy, Context(story.policy), story.now))
 
 
 def test_the_plan_is_written_down_as_it_is():
@@ -65,14 +63,29 @@ def as_text() -> str:
     lines = ["| | stage | only while | why there |", "|---|---|---|---|"]
     lines += [_row("before", stage) for stage in plan.BEFORE]
     for word, table in (("due while open", plan.WHILE_OPEN), ("due while resolved", plan.WHILE_RESOLVED)):
-        lines += [_line(word, due.moment.name, due.moment.condition, due.why) for due in table]
+        lines += [_line(word, due.moment.name, _condition(due.moment), due.why) for due in table]
     lines += [_row("after a timer" if stage.on_timer else "after", stage) for stage in plan.CONCLUSION]
     return "\n".join(lines) + "\n"
 
 
 def _row(word: str, stage: Stage) -> str:
     moment = f" (moment: {stage.moment.name})" if stage.moment else ""
-    return _line(word, stage.name + moment, stage.condition, stage.why)
+    return _line(word, stage.name + moment, _condition(stage), stage.why)
+
+
+def _condition(stage: Stage | Moment) -> str:
+    """When it applies, as it is written in the source."""
+    written = stage.when.__code__
+    source = Path(written.co_filename).read_text(encoding="utf-8")
+    found = [
+        node.body
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Lambda) and node.lineno == written.co_firstlineno
+    ]
+    assert len(found) == 1, f"{stage.name}: its condition is no lambda, or not the only one in its line"
+    text = ast.get_source_segment(source, found[0])
+    assert text is not None
+    return " ".join(text.replace("draft.", "").split())
 
 
 def _line(*cells: str) -> str:

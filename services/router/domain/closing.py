@@ -125,7 +125,10 @@ def _ask_again(draft: Draft) -> None:
     _ask(draft, "We have not heard from you: please confirm that it is solved.")
 
 
-CLOSES: Final = Moment("a resolved one closes", closes_at, _close, when=("is_resolved",))
+CLOSES: Final = Moment("a resolved one closes", closes_at, _close, when=lambda draft: draft.is_resolved)
 ASKS_AGAIN: Final = Moment(
-    "the customer is asked once more to confirm", asks_again_at, _ask_again, when=("is_resolved",)
+    "the customer is asked once more to confirm",
+    asks_again_at,
+    _ask_again,
+    when=lambda draft: draft.is_resolved,
 )

@@ -85,7 +85,7 @@ def _conclude(draft: Draft, stages: plan.Stages = plan.AFTER_ANYTHING_ELSE) -> D
 def _run(stages: plan.Stages, draft: Draft) -> None:
     """Run each stage that applies, in order."""
     for stage in stages:
-        if stage.applies(draft):
+        if stage.when(draft):
             stage.does(draft)
 
 
@@ -93,7 +93,7 @@ def _run_due(draft: Draft) -> bool:
     """Do what has fallen due; returns whether everything due was reached."""
     for due in plan.WHILE_OPEN if draft.is_open else plan.WHILE_RESOLVED:
         moment = due.moment
-        if not moment.applies(draft):
+        if not moment.when(draft):
             continue
         at = draft.now if due.early else moment.at(draft)
         if at is not None and at <= draft.now:
@@ -107,7 +107,7 @@ def moments(draft: Draft) -> list[tuple[datetime, str]]:
     """Every moment at which something is to happen as things stand, with its name."""
     found = list[tuple[datetime, str]]()
     for moment in plan.OPEN_MOMENTS if draft.is_open else plan.RESOLVED_MOMENTS:
-        at = moment.at(draft) if moment.applies(draft) else None
+        at = moment.at(draft) if moment.when(draft) else None
         if at is not None:
             found.append((at, moment.name))
     return found

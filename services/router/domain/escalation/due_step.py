@@ -19,5 +19,5 @@ NEXT_STEP: Final = Moment(
     "the levels' next step",
     attrgetter("incident.chain.due"),
     _step,
-    when=("incident.chain.due",),
+    when=lambda draft: draft.incident.chain.due,
 )

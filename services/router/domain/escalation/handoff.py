@@ -113,8 +113,7 @@ SHIFT_ENDS: Final = Moment(
     "the shift of whoever has it ends",
     attrgetter("incident.duty.until"),
     check,
-    when=("incident.duty", "is_acknowledged"),
-    unless=("is_muted",),
+    when=lambda draft: draft.incident.duty and draft.is_acknowledged and not draft.is_muted,
 )
 
 

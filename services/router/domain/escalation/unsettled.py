@@ -79,8 +79,7 @@ SHIFTS_END: Final = Moment(
     "the shift of whoever was asked ends",
     _earliest,
     check,
-    when=("incident.unsettled",),
-    unless=("is_muted",),
+    when=lambda draft: draft.incident.unsettled and not draft.is_muted,
 )
 
 

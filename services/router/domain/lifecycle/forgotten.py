@@ -38,5 +38,8 @@ def _ask(draft: Draft) -> None:
 
 
 IS_FORGOTTEN: Final = Moment(
-    "it is taken and untouched", _at, _ask, when=("is_acknowledged",), unless=("stands_still",)
+    "it is taken and untouched",
+    _at,
+    _ask,
+    when=lambda draft: draft.is_acknowledged and not draft.stands_still,
 )

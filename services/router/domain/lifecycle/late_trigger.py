@@ -126,5 +126,5 @@ STILL_STANDS: Final = Moment(
     "a late trigger still stands",
     attrgetter("incident.late.until"),
     _still_stands,
-    when=("incident.late",),
+    when=lambda draft: draft.incident.late,
 )

@@ -101,11 +101,11 @@ WAITING_ENDS: Final = Moment(
     "the waiting ends",
     attrgetter("incident.waiting.until"),
     _waiting_ends,
-    when=("incident.waiting",),
+    when=lambda draft: draft.incident.waiting,
 )
 SNOOZE_ENDS: Final = Moment(
     "the snooze ends",
     attrgetter("incident.snooze.until"),
     _snooze_ends,
-    when=("incident.snooze",),
+    when=lambda draft: draft.incident.snooze,
 )

@@ -141,12 +141,14 @@ def _is_a_question(found: Silence) -> bool:
     return not found.resolves and found.proven
 
 
-ENDS_IT: Final = Moment("its sender's silence ends it", _ends_at, _end, when=("live.ends_by_silence",))
+ENDS_IT: Final = Moment(
+    "its sender's silence ends it", _ends_at, _end, when=lambda draft: draft.live.ends_by_silence
+)
 IS_ASKED: Final = Moment(
     "its sender's silence is asked about",
     _asked_at,
     _ask_first,
-    any_of=("live.listens", "incident.doubt"),
+    when=lambda draft: draft.live.listens or draft.incident.doubt,
 )
 
 

@@ -19,5 +19,5 @@ RETRIES: Final = Moment(
     "it is decided again after an error",
     attrgetter("incident.stuck.retry_at"),
     _retry,
-    when=("incident.stuck",),
+    when=lambda draft: draft.incident.stuck,
 )

@@ -30,7 +30,7 @@ ENDS: Final = Moment(
     "the suppression ends",
     attrgetter("incident.suppression.until"),
     check,
-    when=("incident.suppression",),
+    when=lambda draft: draft.incident.suppression,
 )
 
 

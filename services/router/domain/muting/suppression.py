@@ -116,9 +116,11 @@ BEGINS: Final = Moment(
     "a suppression begins",
     _next_beginning,
     begin,
-    when=("may_be_suppressed",),
-    any_of=("live.planned", "context.overlay.silences", "context.overlay.maintenance"),
-    unless=("incident.suppression",),
+    when=lambda draft: (
+        draft.may_be_suppressed
+        and (draft.live.planned or draft.context.overlay.silences or draft.context.overlay.maintenance)
+        and not draft.incident.suppression
+    ),
 )
 
 

@@ -85,8 +85,9 @@ HELD: Final = Moment(
     "a condition has held for long enough",
     _held_until,
     check_conditions,
-    when=("policy.points.rules", "incident.points"),
-    unless=("is_muted", "incident.late"),
+    when=lambda draft: (
+        draft.policy.points.rules and draft.incident.points and not draft.is_muted and not draft.incident.late
+    ),
 )
 
 
@@ -135,8 +136,7 @@ SHARES: Final = Moment(
     "a clock reaches a share of its time",
     _next_share,
     check_shares,
-    when=("incident.clocks",),
-    unless=("incident.late",),
+    when=lambda draft: draft.incident.clocks and not draft.incident.late,
 )
 
 

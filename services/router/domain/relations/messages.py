@@ -158,7 +158,7 @@ JOINS_TOLD: Final = Moment(
     "whoever has it hears who joined",
     _joins_told_at,
     _tell_of_those_between,
-    when=("incident.group", "incident.assignee"),
+    when=lambda draft: draft.incident.group and draft.incident.assignee,
 )
 
 
