@@ -213,13 +213,14 @@ def what_was_due_is_done(
 ) -> None:
     """What a timer found due is acted on: at that very moment it is due no longer.
 
-    Where what ends the decision was due, the rest is due still, and comes by itself. What is looked at whenever
-    a timer fires may be due anew by what it did itself: a point hands over to a policy with shares of its own.
+    Where what ends the decision was due, the rest is due still, and comes by itself. A share may be due anew
+    where the decision led to another policy, which has points of its own, or to another SLA.
     """
     was_due, is_due = (_due(incident, bundle(incident), context, now) for incident in (before, after))
     if before.is_open and was_due & ALONE:
         was_due &= ALONE
-    was_due -= EARLY
+    if (before.chain.policy, before.promised_by) != (after.chain.policy, after.promised_by):
+        was_due -= EARLY
     assert was_due.isdisjoint(is_due), f"due, and due again: {was_due & is_due}"
 
 
