@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 import msgspec
 
 from services.router.domain import plan
-from services.router.domain.decide import moments
 from services.router.domain.draft.draft import Draft
 from services.router.domain.model.clock import LIVE, Clock, Interval
 from services.router.domain.model.compiled_bundle import CompiledBundle
@@ -227,7 +226,10 @@ def what_was_due_is_done(
 def _due(incident: Incident, bundle: CompiledBundle, context: Context, now: datetime) -> set[str]:
     if incident.status == "closed":
         return set()
-    return {name for at, name in moments(Draft(incident, bundle, context, now)) if at <= now}
+    draft = Draft(incident, bundle, context, now)
+    coming = plan.OPEN_MOMENTS if draft.is_open else plan.RESOLVED_MOMENTS
+    found = {moment.name: moment.at(draft) for moment in coming if moment.when(draft)}
+    return {name for name, at in found.items() if at is not None and at <= now}
 
 
 def pages_are_called_off(

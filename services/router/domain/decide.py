@@ -74,8 +74,7 @@ def _conclude(draft: Draft, stages: plan.Stages = plan.AFTER_ANYTHING_ELSE) -> D
     _run(stages, draft)
     if draft.incident.status == "closed":
         return draft.finish(None)
-    coming = moments(draft)
-    at = min(coming)[0] if coming else draft.now + plan.FOLLOW_UP
+    at = _next_moment(draft) or draft.now + plan.FOLLOW_UP
     return draft.finish(max(at, draft.now + plan.SOONEST))
 
 
@@ -103,14 +102,15 @@ def _run_due(draft: Draft) -> bool:
     return True
 
 
-def moments(draft: Draft) -> list[tuple[datetime, str]]:
-    """Every moment at which something is to happen as things stand, with its name."""
-    found = list[tuple[datetime, str]]()
+def _next_moment(draft: Draft) -> datetime | None:
+    """The earliest moment at which something is to happen as things stand."""
+    earliest: datetime | None = None
     for moment in plan.OPEN_MOMENTS if draft.is_open else plan.RESOLVED_MOMENTS:
-        at = moment.at(draft) if moment.when(draft) else None
-        if at is not None:
-            found.append((at, moment.name))
-    return found
+        if moment.when(draft):
+            at = moment.at(draft)
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
+    return earliest
 
 
 # --- events -----------------------------------------------------------------------------------------------

@@ -36,6 +36,11 @@ def _moment(ticks: int) -> datetime:
     return _EPOCH + timedelta(microseconds=ticks)
 
 
+@lru_cache(maxsize=2048)  # goals and shares of them: few, and asked for in every decision
+def _span(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
 class AlwaysOpen:
     """The calendar `always`."""
 
@@ -51,7 +56,7 @@ class AlwaysOpen:
     def after(self, start: datetime, seconds: float) -> datetime | None:
         """The first moment at which so many seconds of open time have passed since `start`."""
         try:
-            return start + timedelta(seconds=seconds)
+            return start + _span(seconds)
         except OverflowError:
             return None
 

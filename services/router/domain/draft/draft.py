@@ -12,7 +12,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from services.router.domain.draft import expression_values
-from services.router.domain.draft.fields import GRADE, SEEN_AS, STANDING
+from services.router.domain.draft.fields import FOLLOWED, GRADE, SEEN_AS, STANDING
 from services.router.domain.draft.recipients import Directory, Found, Resolved
 from services.router.domain.draft.timeline import TELLING
 from services.router.domain.model.clock import Clock
@@ -50,6 +50,8 @@ from shared.policy.cel.expressions import Activation, Condition, ExpressionPlace
 LADDER: Final = "ladder"  # the actor for everything that no person and no sender did
 NEWS: Final = frozenset({"update", "resolved"})  # what counts as an answer to a customer
 _POINT_PAGES_KEPT: Final = 20  # pages from points, kept so that an answer to one is recognised
+_EMPTY: Final = blake2b(digest_size=16, person=b"ladder")
+_VARIANTS: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def derived_id(*parts: object) -> str:
@@ -58,8 +60,10 @@ def derived_id(*parts: object) -> str:
     A UUID of version 8 (RFC 9562, §5.8: free to fill) from 128 bits of BLAKE2b; `uuid.uuid5` takes five times
     as long.
     """
-    digest = blake2b("/".join(map(str, parts)).encode(), digest_size=16, person=b"ladder").hexdigest()
-    variant = "89ab"[int(digest[16], 16) & 3]
+    hashed = _EMPTY.copy()  # a third of the time of a new one
+    hashed.update("/".join(map(str, parts)).encode())
+    digest = hashed.hexdigest()
+    variant = _VARIANTS[digest[16]]
     return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:]}"
 
 
@@ -138,12 +142,13 @@ class Draft:
         """Change fields of the incident."""
         before = self.incident
         self.incident = after = replace(before, **changes)
-        if "chain" in changes and after.chain.policy and after.chain.policy != before.chain.policy:
-            self.policy = self.bundle.policies[after.chain.policy]
-        if not STANDING.isdisjoint(changes):
-            self._stand()
-        if not GRADE.isdisjoint(changes):
-            self.regraded = True
+        if not FOLLOWED.isdisjoint(changes):
+            if after.chain.policy and after.chain.policy != before.chain.policy:
+                self.policy = self.bundle.policies[after.chain.policy]
+            if not STANDING.isdisjoint(changes):
+                self._stand()
+            if not GRADE.isdisjoint(changes):
+                self.regraded = True
         if self._activation is not None:
             for name, value in changes.items():
                 if name in SEEN_AS and getattr(before, name) != value:
@@ -228,7 +233,9 @@ class Draft:
         return self._seen(incident)
 
     def _seen(self, incident: Incident, instead: dict[str, int] | None = None) -> Activation:
-        names = expression_values.values(incident, self.context, self.level_name) | (instead or {})
+        names = expression_values.values(incident, self.context, self.level_name)
+        if instead is not None:
+            names |= instead
         return Activation(names, open=self._is_open, on_call=self._on_call, failures=self.failures)
 
     def _is_open(self, calendar: str) -> bool:

@@ -33,3 +33,4 @@ SEEN_AS: Final[Mapping[str, frozenset[str]]] = {
 # The fields that `is_open`, `is_muted` and `stands_still` depend on.
 STANDING: Final = frozenset({"status", "belongs_to", "suppression", "snooze", "waiting", "late"})
 GRADE: Final = frozenset({"priority", "severity", "kind"})
+FOLLOWED: Final = STANDING | GRADE | {"chain"}  # those of which a draft keeps something

@@ -84,11 +84,12 @@ def choose_sla(draft: Draft, *, anew: bool = False) -> None:
     seen = draft.activation
     chosen = draft.bundle.slas.first(seen)
     sla = chosen.rule.spec if chosen.rule is not None else None
-    promising = sla if stopwatch.goals(sla) else None
     if _is_opening(draft.incident):
         reason = chosen.reason(seen) if sla is not None else Reason("slas: none matches")
         clocks.activate(draft, sla, reason)
-    elif anew or (promising.name if promising is not None else "") != draft.incident.promised_by:
+        return
+    promising = sla if stopwatch.goals(sla) else None
+    if anew or (promising.name if promising is not None else "") != draft.incident.promised_by:
         if not anew:
             clocks.notice(draft)
         reason = chosen.reason(draft.activation) if sla is not None else Reason("slas: none matches")

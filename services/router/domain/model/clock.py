@@ -43,7 +43,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def times_broken(self) -> int:
         """How often it was broken in all; the first releases kept no count."""
-        return max(self.breaches, int(self.breached))
+        return self.breaches or int(self.breached)
 
     def is_used_up(self, passed: float) -> bool:
         """Whether the goal is reached after this many counted seconds."""
@@ -67,7 +67,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return None
         hours, left = named(calendars, self.calendar), self.goal * share
         for part in self.intervals:
-            passed = hours.elapsed(part.started, part.ended) if part.ended is not None else left
+            passed = left if part.ended is None else hours.elapsed(part.started, part.ended)
             if passed >= left:
                 return hours.after(part.started, left)
             left -= passed
@@ -75,15 +75,15 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def snapshot(self, now: datetime, calendars: Calendars) -> ClockSnapshot:
         """The clock as messages and the API show it."""
-        elapsed = self.took if self.took is not None else self.elapsed(now, calendars)
-        broken_in_all = max(self.breaches, int(self.breached))
-        broken = self.breached and (self.state not in LIVE or self.is_used_up(elapsed))
+        elapsed, live = self.elapsed(now, calendars), self.state in LIVE
+        broken_in_all = self.times_broken
+        broken = self.breached and (not live or self.is_used_up(elapsed))
         return ClockSnapshot(
             target=self.target,
-            state="breached" if broken and self.state in LIVE else self.state,
+            state="breached" if broken and live else self.state,
             goal_seconds=self.goal,
             elapsed_seconds=round(elapsed, 3),
-            due_at=self.reaches(1.0, calendars) if self.state == "running" else None,
+            due_at=self.reaches(1.0, calendars),
             breached=self.breached or self.breaches > 0,
             broken_before=broken_in_all > broken,
             breaches=broken_in_all,

@@ -17,21 +17,21 @@ def goals(sla: Sla | None) -> dict[str, float]:
     """The promised seconds of each target; a target that the SLA leaves out has no clock."""
     if sla is None:
         return {}
-    promised = {target: sla.goal(target) for target in TARGETS}
-    return {target: goal.total_seconds() for target, goal in promised.items() if goal is not None}
+    return {target: goal.total_seconds() for target in TARGETS if (goal := sla.goal(target)) is not None}
 
 
 def activate(sla: Sla | None, since: datetime) -> tuple[Clock, ...]:
     """Fresh clocks, running since then."""
     if sla is None:
         return ()
+    warn_at = tuple(share / 100 for share in sla.warn_at)
     return tuple(
         Clock(
             target=target,
             goal=goal,
             intervals=(Interval(since),),
-            warn_at=tuple(share / 100 for share in sla.warn_at),
-            pause_while=tuple(sla.pause_while),
+            warn_at=warn_at,
+            pause_while=sla.pause_while,
             sla=sla.name,
             calendar=sla.calendar,
             by=sla.by(target),
