@@ -69,6 +69,7 @@ class Notifier:
                 signer=settings.signer,
                 keep=lambda envelopes: mailbox.keep(database, envelopes),
                 mail=settings.mail,
+                settings=settings.of_channel,
             )
         )
         transport = Transport(
@@ -83,7 +84,7 @@ class Notifier:
             transport,
             self.concurrency,
             sent=self._relay.hand,
-            sends=sendable(settings.mail),
+            sends=sendable(settings.mail, settings.of_channel),
             pulses=self._pulses,
         )
         consumption = Consumption(

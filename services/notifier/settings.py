@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.notifier.channels.email import MailServer, mail_address
+from services.notifier.channels.settings import Settings
 from shared.settings import CommaSeparated, ListenSettings, SecretKeySettings
 
 
@@ -29,10 +31,17 @@ class NotifierSettings(ListenSettings, SecretKeySettings):
         default=30, ge=1, description="how long finished deliveries and inbox messages are kept"
     )
 
+    channel_settings: dict[str, Any] = Field(
+        default_factory=dict, exclude=True, description="settings of channels that win over the environment"
+    )
     deadman_url: SecretStr | None = Field(
         default=None,
         description="pinged by GET each time that a canary came through all services; it may go anywhere",
     )
+
+    def of_channel(self, kind: type[Settings]) -> Settings:
+        """The settings that a channel declares. Raises BadSettingError."""
+        return kind.read(**self.channel_settings)
 
     @property
     def keep(self) -> timedelta:

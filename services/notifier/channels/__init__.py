@@ -4,14 +4,15 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from services.notifier.channels.canary import CanaryChannel
 from services.notifier.channels.email import EmailChannel, MailServer
 from services.notifier.channels.envelope import Channel, Envelope
 from services.notifier.channels.inbox import InboxChannel, Keep
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
+from services.notifier.channels.settings import ChannelSettings, ReadSettings, from_environment
 from services.notifier.channels.webhook import WebhookChannel
 from shared.events.canary import CHANNEL as CANARY
 from shared.network.outbound import Outbound
@@ -29,6 +30,7 @@ __all__ = [
     "Result",
     "Unavailable",
     "build_channels",
+    "missing",
     "sendable",
 ]
 
@@ -41,6 +43,7 @@ class ChannelDependencies:
     signer: Signer
     keep: Keep  # stores messages in the inbox
     mail: MailServer | None = None
+    settings: ReadSettings[Any] = field(default=from_environment)  # reads a channel's own settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class ChannelType:
 
     build: Callable[[ChannelDependencies], Channel]
     concurrency: int = 16
+    settings: type[ChannelSettings] = ChannelSettings
     needs_mail_server: bool = False
     reaches_people: bool = True
 
@@ -59,18 +63,25 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
     "email": ChannelType(lambda needs: EmailChannel(needs.mail), concurrency=8, needs_mail_server=True),
     CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
 }
+_NO_MAIL_SERVER: Final = "LADDER_SMTP_URL is not set"
 CONCURRENCY: Final[Mapping[str, int]] = {name: each.concurrency for name, each in CHANNELS.items()}
 
 
-def sendable(mail: MailServer | None) -> tuple[str, ...]:
-    """The channels by which people can be reached here, with or without a mail server."""
-    return tuple(
-        sorted(
-            name
-            for name, each in CHANNELS.items()
-            if each.reaches_people and (mail is not None or not each.needs_mail_server)
-        )
-    )
+def missing(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> Mapping[str, str]:
+    """By channel that reaches people, in order: what has to be set before it can send; '' if it can.
+
+    Raises BadSettingError.
+    """
+    return {
+        name: _NO_MAIL_SERVER if each.needs_mail_server and mail is None else settings(each.settings).missing
+        for name, each in sorted(CHANNELS.items())
+        if each.reaches_people
+    }
+
+
+def sendable(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> tuple[str, ...]:
+    """The channels by which people can be reached here."""
+    return tuple(name for name, lacks in missing(mail, settings).items() if not lacks)
 
 
 def build_channels(dependencies: ChannelDependencies) -> Mapping[str, Channel]:

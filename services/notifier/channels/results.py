@@ -6,10 +6,14 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The provider took it. `confirmed`: it is known to be where the person reads it."""
+    """The provider took it. `confirmed`: it is known to be where the person reads it.
+
+    `reference` is the provider's own id of the message: a receipt names it later, an update needs it.
+    """
 
     confirmed: bool = True
     answer: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)

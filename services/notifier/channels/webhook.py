@@ -8,20 +8,18 @@ import asyncio
 import base64
 import binascii
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import httpx2
 from standardwebhooks import Webhook
 
 from services.notifier.channels.envelope import Envelope
+from services.notifier.channels.http_client import TIMEOUT_SECONDS, TRY_LATER, retry_after
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.domain.messages.webhook_body import webhook_body
 from shared.network.outbound import GuardedTransport, Outbound, OutboundRefusedError
 from shared.security.keys import Signer
 
-TIMEOUT_SECONDS: Final = 15.0
-_TRY_LATER: Final = frozenset({408, 425, 429})
 _LARGEST_KEY: Final = 64
 
 
@@ -108,8 +106,8 @@ async def _judged(response: httpx2.Response, now: datetime) -> Result:
         return Delivered(answer=said)
     if status == 410:
         return Rejected(f"{said}: the endpoint is gone", disable=True)
-    if status in _TRY_LATER or status >= 500:
-        return Unavailable(said, _retry_after(response.headers.get("retry-after", ""), now))
+    if status in TRY_LATER or status >= 500:
+        return Unavailable(said, retry_after(response.headers.get("retry-after", ""), now))
     if 300 <= status < 400:
         return Rejected(f"{said}: redirects are not followed")
     return Rejected(said)
@@ -128,14 +126,3 @@ async def _drained(response: httpx2.Response) -> None:
         return  # the status was 2xx: it was taken, whatever became of the rest
     finally:
         await response.aclose()
-
-
-def _retry_after(value: str, now: datetime) -> float | None:
-    """Seconds by RFC 9110 §10.2.3: a number of seconds or a date."""
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())

@@ -161,6 +161,7 @@ class Recorder:
                 started_at=attempt.started_at,
                 error=verdict.reason,
                 next_attempt_at=verdict.next_attempt_at,
+                reference=_reference(attempt),
             )
             for attempt, verdict in judged
         ]
@@ -231,6 +232,10 @@ def _verdict(attempt: Attempt, jitter: float, now: datetime) -> Verdict:
             return after_failure(attempt.delivery, _storable(reason), retry_after, jitter, now)
         case _:
             assert_never(attempt.result)
+
+
+def _reference(attempt: Attempt) -> str:
+    return _storable(attempt.result.reference) if isinstance(attempt.result, Delivered) else ""
 
 
 def _storable(reason: str) -> str:

@@ -25,6 +25,7 @@ class AttemptOutcome:
     started_at: datetime
     error: str = ""
     next_attempt_at: datetime | None = None
+    reference: str = ""  # the provider's own id of the message
 
 
 _RECORD: Final = text("""
@@ -36,11 +37,12 @@ _RECORD: Final = text("""
         next_attempt_at = coalesce(r.next_attempt_at, d.next_attempt_at),
         last_error = r.error,
         first_attempt_at = coalesce(d.first_attempt_at, r.started_at),
-        sent_at = CASE WHEN r.state IN ('sent', 'delivered') THEN r.started_at ELSE d.sent_at END
+        sent_at = CASE WHEN r.state IN ('sent', 'delivered') THEN r.started_at ELSE d.sent_at END,
+        reference = CASE WHEN r.reference <> '' THEN r.reference ELSE d.reference END
     FROM unnest(CAST(:id AS uuid[]), CAST(:incident_id AS text[]), CAST(:attempts AS integer[]),
                 CAST(:state AS text[]), CAST(:error AS text[]), CAST(:next AS timestamptz[]),
-                CAST(:started AS timestamptz[]))
-         AS r (id, incident_id, attempts, state, error, next_attempt_at, started_at)
+                CAST(:started AS timestamptz[]), CAST(:reference AS text[]))
+         AS r (id, incident_id, attempts, state, error, next_attempt_at, started_at, reference)
          JOIN notifier.incident AS i ON i.id = r.incident_id
     WHERE d.id = r.id AND (d.state = 'sending' AND d.attempts = r.attempts
                            OR r.state IN ('sent', 'delivered') AND d.state IN ('pending', 'sending'))
@@ -69,6 +71,7 @@ async def record(connection: AsyncConnection, outcomes: Sequence[AttemptOutcome]
         "error": [one.error for one in outcomes],
         "next": [one.next_attempt_at for one in outcomes],
         "started": [one.started_at for one in outcomes],
+        "reference": [one.reference for one in outcomes],
     }
     return {row.id: StateAfter(row.state, row.settled) for row in await connection.execute(_RECORD, values)}
 
