@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 
 from services.notifier import migrations as revisions
 from services.notifier.api.routes import routes
-from services.notifier.channels import CONCURRENCY, ChannelDependencies, build_channels, sendable
+from services.notifier.channels import (
+    CONCURRENCY,
+    ChannelDependencies,
+    build_channels,
+    conversing,
+    sendable,
+)
 from services.notifier.consume import Consumption
 from services.notifier.consumer import ChangeConsumer
 from services.notifier.deadman import Deadman
@@ -79,12 +85,14 @@ class Notifier:
             public_url=settings.public_url.rstrip("/"),
             bundle=self.bundle,
         )
+        converses = conversing(settings.mail, settings.of_channel)
         self._sender = Sender(
             database,
             transport,
             self.concurrency,
             sent=self._relay.hand,
             sends=sendable(settings.mail, settings.of_channel),
+            converses=converses,
             pulses=self._pulses,
         )
         consumption = Consumption(
@@ -94,6 +102,7 @@ class Notifier:
             newer_policy=self._newer_policy,
             lease=LEASE,
             committed=self._relay.hand,
+            converses=converses,
         )
         self._starting = Failures("notifier", database.outage)
         self._database_probe = DatabaseProbe(database, SCHEMA, clock=clock)

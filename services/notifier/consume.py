@@ -5,7 +5,7 @@ the database. While a partition is behind, an acknowledgement may follow further
 until it has caught up, for five seconds at most.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -25,6 +25,7 @@ from services.notifier.batch import (
     parked,
     refused,
 )
+from services.notifier.domain import conversation
 from services.notifier.domain.announcements import as_change
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.plan import (
@@ -36,8 +37,8 @@ from services.notifier.domain.plan import (
     unknown_recipients,
 )
 from services.notifier.sending.shielded import shielded
+from services.notifier.storage import conversations, end_notices, superseded_pages
 from services.notifier.storage import deliveries as store
-from services.notifier.storage import end_notices, superseded_pages
 from services.notifier.storage.deliveries import IncidentVersion, NewDelivery
 from services.notifier.storage.tables import SCHEMA
 from shared import telemetry
@@ -73,7 +74,8 @@ class Consumption:
     """Applies batches.
 
     `bundle` gives the policy in force, `newer_policy` waits a moment for another one, `committed` is given
-    what the relay may take over after each commit, `lease` is that of what starts at once.
+    what the relay may take over after each commit, `lease` is that of what starts at once; `converses` are
+    the channels whose first message about an incident shows where it stands.
     """
 
     def __init__(
@@ -85,8 +87,10 @@ class Consumption:
         newer_policy: Callable[[], Awaitable[None]],
         lease: timedelta,
         committed: Callable[[Written | None], None],
+        converses: Collection[str] = (),
     ) -> None:
         self._database = database
+        self._converses = frozenset(converses)
         self._send_queue = send_queue
         self._bundle = bundle
         self._newer_policy = newer_policy
@@ -223,7 +227,7 @@ class Consumption:
         crash_point("notifier.committed")
         self._send_queue.start(started, asked_at)
         self._committed(written)
-        if len(reserved) < len(startable) or settled:  # an end notice may be due
+        if len(reserved) < len(startable) or settled or self._moved(planned):  # more may be due
             self._send_queue.wake()
 
     async def _write(
@@ -243,13 +247,15 @@ class Consumption:
         ids = [one.identity for one in planned]
         bound = {row.delivery.incident_id for row in rows if row.delivery.is_end_notice}
         again = {row.delivery.incident_id for row in rows if row.delivery.is_repeat}
+        moved = self._moved(planned)
         handed: Written | None = None
-        if settled or bound or again or any(one.dead_letter or one.plan.reports for one in planned):
+        if settled or moved or bound or again or any(one.dead_letter or one.plan.reports for one in planned):
             async with self._database.transaction() as connection:
                 written = await store.insert(connection, ids, seen, rows, now)
                 fresh = first_of_each(planned, written.fresh)
                 await store.cancel(connection, settled)
                 await self._tell_the_paged(connection, settled, planned, bundle, now)
+                await self._show_the_state(connection, moved, now)
                 if bound:
                     await end_notices.judge(connection, bound, now)
                 messages = [*outgoing(fresh), *await superseded_pages.supersede(connection, again, now)]
@@ -290,6 +296,26 @@ class Consumption:
             incidents = [IncidentVersion(one.incident_id, one.version) for one in settled]
             rows = [NewDelivery(delivery.id, delivery) for delivery in told]
             await store.insert(connection, [delivery.id for delivery in told], incidents, rows, now)
+
+    def _moved(self, planned: Sequence[Planned]) -> Sequence[IncidentChanged]:
+        """The newest messages of incidents that stand elsewhere now, where anything shows it."""
+        if not self._converses:
+            return ()
+        return conversation.newest(one.read.message for one in planned if one.read is not None)
+
+    async def _show_the_state(
+        self, connection: AsyncConnection, moved: Sequence[IncidentChanged], now: datetime
+    ) -> None:
+        """Have the first messages about these incidents changed, wherever they stand."""
+        if not moved:
+            return
+        await conversations.replace_older(connection, moved)
+        places = await conversations.to_change(connection, moved, self._converses)
+        changing = list(conversation.updates(moved, places, now))
+        if changing:
+            incidents = [IncidentVersion(one.incident.id, one.incident.version) for one in moved]
+            rows = [NewDelivery(delivery.id, delivery) for delivery in changing]
+            await store.insert(connection, [delivery.id for delivery in changing], incidents, rows, now)
 
     @staticmethod
     def _rows(

@@ -13,7 +13,7 @@ import select
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 import httpcore2
@@ -51,6 +51,10 @@ class Outbound:
             except ValueError:
                 hosts.add(_name(entry))
         return cls(frozenset(hosts), tuple(networks))
+
+    def also(self, host: str) -> "Outbound":
+        """The same, and this host: one that the operator named as a provider's."""
+        return replace(self, hosts=self.hosts | {_name(host)}) if host else self
 
     def refuses(self, host: str, address: str) -> str | None:
         """Why nothing is sent to this host at this address; None when it may go there."""

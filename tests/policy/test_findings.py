@@ -44,24 +44,24 @@ def test_no_sender_may_call_itself_ladder_and_say_that_ladder_is_well(tmp_path):
 
 
 def test_a_page_that_would_be_rejected_at_three_in_the_morning_is_told_when_the_policy_is_checked(tmp_path):
-    text, [place] = marked(SMALLEST.replace("{box: {inbox: ana}}", "{chat: {slack: ¦U024BE7LH}}"))
+    text, [place] = marked(SMALLEST.replace("{box: {inbox: ana}}", "{chat: {apprise: ¦x}}"))
 
     told = {each.code: each for each in found(tmp_path, text)}
 
     assert sorted(told) == ["L110", "L112", "L113"]
     assert (told["L110"].place.line, told["L110"].place.column) == place
-    assert told["L110"].path == "users.ana.contacts.chat.slack"
+    assert told["L110"].path == "users.ana.contacts.chat.apprise"
     assert told["L110"].message == (
-        "nothing is ever sent by slack: this release cannot send it; it is a contact of ana"
+        "nothing is ever sent by apprise: this release cannot send it; it is a contact of ana"
     )
-    assert told["L110"].mending == "give them a contact by email, webhook or inbox"
+    assert told["L110"].mending == "give them a contact by email, webhook, slack or inbox"
     assert "nothing reaches ana" in told["L112"].message
     assert "nobody in `last_resort` can be reached" in told["L113"].message
 
 
-@pytest.mark.parametrize("channel", ["slack", "sms", "voice", "teams"])
+@pytest.mark.parametrize("channel", ["sms", "voice", "teams"])
 def test_each_channel_that_this_release_cannot_send_is_named(tmp_path, channel):
-    address = {"slack": "somewhere", "teams": "https://teams.example/x"}.get(channel, "+420777000111")
+    address = {"teams": "https://teams.example/x"}.get(channel, "+420777000111")
     extra = SMALLEST.replace(
         "{box: {inbox: ana}}", f'{{box: {{inbox: ana}}, other: {{{channel}: "{address}"}}}}'
     )
@@ -381,7 +381,7 @@ def test_what_is_said_of_a_policy_that_loads_keeps_it_from_nothing(tmp_path):
 
 def test_warnings_are_shown_beside_errors_all_at_once(tmp_path):
     text = (
-        SMALLEST.replace("{inbox: ana}}", "{inbox: ana}, chat: {slack: x}}")
+        SMALLEST.replace("{inbox: ana}}", "{inbox: ana}, chat: {apprise: x}}")
         + "loud: tir == ''\ntiers: [gold]\nslas: [{name: s, acknowledge: 5m, when: \"tier == 'glod'\"}]\n"
     )
     assert said(tmp_path, text) == [("warning", "L110"), ("error", "L102"), ("error", "L130")]
@@ -389,13 +389,13 @@ def test_warnings_are_shown_beside_errors_all_at_once(tmp_path):
 
 def test_check_ends_well_with_warnings_and_says_so_in_every_form(tmp_path):
     file = tmp_path / "bundle.yaml"
-    file.write_text(SMALLEST.replace("{inbox: ana}}", "{inbox: ana}, chat: {slack: x}}"))
+    file.write_text(SMALLEST.replace("{inbox: ana}}", "{inbox: ana}, chat: {apprise: x}}"))
 
     status, text = report(file)
     assert status == 0
     first, count, sound, *_ = text.splitlines()
     assert first.startswith(
-        f"{file}:3:70: warning: users.ana.contacts.chat.slack: nothing is ever sent by slack"
+        f"{file}:3:72: warning: users.ana.contacts.chat.apprise: nothing is ever sent by apprise"
     )
     assert first.endswith(" [L110]")
     assert (count, "is sound; hash" in sound) == ("1 warning", True)
@@ -410,7 +410,7 @@ def test_check_ends_well_with_warnings_and_says_so_in_every_form(tmp_path):
     status, text = report(file, "github")
     assert status == 0
     assert text.startswith("::warning file=")
-    assert ",title=L110::users.ana.contacts.chat.slack: " in text
+    assert ",title=L110::users.ana.contacts.chat.apprise: " in text
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLE / "situations").glob("*.yaml")), ids=lambda path: path.stem)

@@ -13,6 +13,7 @@ from services.notifier.channels.envelope import Channel, Envelope
 from services.notifier.channels.inbox import InboxChannel, Keep
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.settings import ChannelSettings, ReadSettings, from_environment
+from services.notifier.channels.slack import SlackChannel, SlackSettings
 from services.notifier.channels.webhook import WebhookChannel
 from shared.events.canary import CHANNEL as CANARY
 from shared.network.outbound import Outbound
@@ -30,6 +31,7 @@ __all__ = [
     "Result",
     "Unavailable",
     "build_channels",
+    "conversing",
     "missing",
     "sendable",
 ]
@@ -52,6 +54,9 @@ class ChannelType:
 
     build: Callable[[ChannelDependencies], Channel]
     concurrency: int = 16
+    converses: bool = (
+        False  # it keeps what it says of an incident together, and can change what it said first
+    )
     settings: type[ChannelSettings] = ChannelSettings
     needs_mail_server: bool = False
     reaches_people: bool = True
@@ -61,6 +66,12 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
     "webhook": ChannelType(lambda needs: WebhookChannel(needs.outbound, needs.signer)),
     "inbox": ChannelType(lambda needs: InboxChannel(needs.keep), concurrency=256),
     "email": ChannelType(lambda needs: EmailChannel(needs.mail), concurrency=8, needs_mail_server=True),
+    "slack": ChannelType(
+        lambda needs: SlackChannel(needs.settings(SlackSettings), needs.outbound, needs.signer),
+        concurrency=8,
+        converses=True,
+        settings=SlackSettings,
+    ),
     CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
 }
 _NO_MAIL_SERVER: Final = "LADDER_SMTP_URL is not set"
@@ -82,6 +93,11 @@ def missing(mail: MailServer | None, settings: ReadSettings[Any] = from_environm
 def sendable(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> tuple[str, ...]:
     """The channels by which people can be reached here."""
     return tuple(name for name, lacks in missing(mail, settings).items() if not lacks)
+
+
+def conversing(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> frozenset[str]:
+    """The channels that can be sent here and keep conversations."""
+    return frozenset(name for name in sendable(mail, settings) if CHANNELS[name].converses)
 
 
 def build_channels(dependencies: ChannelDependencies) -> Mapping[str, Channel]:

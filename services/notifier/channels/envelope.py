@@ -5,19 +5,35 @@ from datetime import datetime
 from typing import Protocol
 
 from services.notifier.channels.results import Result
+from services.notifier.domain.conversation import Conversation
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.rendered import RenderedMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One attempt. `at` is its own time; the delivery's id is the same at every attempt."""
+    """One attempt. `at` is its own time; the delivery's id is the same at every attempt.
+
+    `conversation`: to which first message it belongs, or which one it changes; None where none is kept. What
+    changes a first message has the delivery of that message, as of now, under an id of its own.
+    """
 
     delivery: Delivery
     rendered: RenderedMessage
     address: str = field(repr=False)
     secret: str = field(repr=False)
     at: datetime
+    conversation: Conversation | None = None
+
+    @property
+    def root(self) -> str:
+        """The provider's id of the first message about the same in the same place; '' if it is this one."""
+        return self.conversation.root if self.conversation is not None else ""
+
+    @property
+    def edits(self) -> bool:
+        """Whether it changes the message `root` instead of adding one."""
+        return self.conversation is not None and self.conversation.edits
 
 
 class Channel(Protocol):

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 
 from shared.events import LOOKING, IncidentSnapshot, Notice, Page
 
+STATE: Final = "state"  # the event of a delivery that changes the first message of a conversation
 State: TypeAlias = Literal["pending", "sending", "sent", "delivered", "failed", "cancelled"]
 
 
@@ -58,6 +59,11 @@ class Delivery:
     def is_call(self) -> bool:
         """Whether it starts automation instead of notifying somebody."""
         return self.event == "call"
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it shows in a message sent before where the incident stands, and notifies nobody."""
+        return self.event == STATE
 
     @property
     def is_end_notice(self) -> bool:

@@ -45,8 +45,8 @@ def report(
     For a page, every final outcome: the first success says that it reached its recipient, the last failure
     that it reached nobody. For a notice only failures; for a call its outcome.
     """
-    if not delivery.incident_id:
-        return None  # an announcement: no incident waits for it
+    if not delivery.incident_id or delivery.is_state:
+        return None  # an announcement, or what notifies nobody: no incident waits for it
     outcome: Literal["sent", "delivered", "failed"]
     page: Literal["", "reached", "unreachable"] = ""
     match state:

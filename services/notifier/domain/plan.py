@@ -36,7 +36,7 @@ class Plan:
 
 def plan(message: IncidentChanged, bundle: Bundle, now: datetime) -> Plan:
     """The deliveries of all pages and notices of this message."""
-    incident = _trimmed(message.incident)
+    incident = trimmed(message.incident)
     deliveries: list[Delivery] = []
     reports: list[DeliveryReport] = []
     places = set[tuple[str, ...]]()
@@ -106,7 +106,7 @@ def told_who_took_it(page: Delivery, message: IncidentChanged, bundle: Bundle, n
         address=page.address,
         secret=page.secret,
         event=event,
-        content=Content(at=message.at, incident=_trimmed(message.incident), notice=notice),
+        content=Content(at=message.at, incident=trimmed(message.incident), notice=notice),
         created_at=now,
         next_attempt_at=now,
         give_up_at=gives_up_at(is_page=False, created_at=now, act_by=None),
@@ -205,7 +205,7 @@ def _bare(recipient: Recipient) -> Recipient:
     return Recipient(kind=recipient.kind, name=recipient.name)
 
 
-def _trimmed(incident: IncidentSnapshot) -> IncidentSnapshot:
+def trimmed(incident: IncidentSnapshot) -> IncidentSnapshot:
     """The incident with what no message could hold anyway cut off, so that a storm stays small."""
     description, attributes = incident.description, incident.attributes
     if len(description) > _LONGEST_DESCRIPTION:

@@ -7,8 +7,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.notifier.channels import Channel, Delivered, Envelope, Rejected, Result, Unavailable
+from services.notifier.domain.conversation import Conversation, as_first
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.compose import render
+from services.notifier.domain.messages.standing import still_possible
+from services.notifier.sending.conversations import Later
 from services.notifier.sending.links import links_of
 from shared import telemetry
 from shared.crash import crash_point
@@ -23,7 +26,9 @@ log = telemetry.logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Unwanted:
-    """The page was settled before its send began."""
+    """Nobody needs it any more; `why` in words."""
+
+    why: str = "settled before it was sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +36,10 @@ class Attempt:
     """One finished attempt."""
 
     delivery: Delivery
-    result: Result | Unwanted
+    result: Result | Unwanted | Later
     started_at: datetime
     finished_at: datetime
+    conversation: Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,15 @@ class Transport:
     public_url: str
     bundle: Callable[[], Bundle]
 
-    async def deliver_once(self, delivery: Delivery, now: datetime) -> Result:
+    async def deliver_once(
+        self, delivery: Delivery, now: datetime, conversation: Conversation | None = None
+    ) -> Result:
         """Try once, for 15 seconds at most. Failures are values, never exceptions."""
         channel = self.channels.get(delivery.channel)
         if channel is None:
             return Rejected(f"channel {delivery.channel} is not available in this release")
         try:
-            envelope = await self._envelope(delivery, now)
+            envelope = await self._envelope(delivery, now, conversation)
             crash_point("notifier.sending")
             async with asyncio.timeout(LONGEST_SECONDS):
                 result = await channel.send(envelope)
@@ -71,13 +79,20 @@ class Transport:
         crash_point("notifier.sent")
         return _unrevealed(result, delivery.address, envelope.address)
 
-    async def _envelope(self, delivery: Delivery, now: datetime) -> Envelope:
+    async def _envelope(
+        self, delivery: Delivery, now: datetime, conversation: Conversation | None
+    ) -> Envelope:
+        restates = conversation is not None and conversation.edits
+        if conversation is not None and conversation.edits and conversation.first is not None:
+            delivery = as_first(delivery, conversation.first)
         links, bundle = links_of(delivery, self.public_url, self.signer), self.bundle()
+        if restates:
+            links = still_possible(links, delivery)
         notice = delivery.content.notice
         if notice is not None and notice.template:  # a template is a program of whoever writes the policy
-            rendered = await asyncio.to_thread(render, delivery, bundle, links, now)
+            rendered = await asyncio.to_thread(render, delivery, bundle, links, now, restates=restates)
         else:
-            rendered = render(delivery, bundle, links, now)
+            rendered = render(delivery, bundle, links, now, restates=restates)
         if rendered.note:
             log.warning(
                 "template not used",
@@ -91,6 +106,7 @@ class Transport:
             address=self.secrets.revealed(delivery.address),
             secret=self.secrets.revealed(delivery.secret),
             at=now,
+            conversation=conversation,
         )
 
 

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias, assert_never
 
 from msgspec import structs
@@ -17,12 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier import metrics
 from services.notifier.channels import Delivered, Rejected, Unavailable
-from services.notifier.domain.delivery import Delivery, State, without_secrets
+from services.notifier.domain.delivery import STATE, Delivery, State, without_secrets
 from services.notifier.domain.delivery_outcome import Verdict, after_failure, report
 from services.notifier.sending.attempt import Attempt, Unwanted
+from services.notifier.sending.conversations import Later
 from services.notifier.sending.disabled_endpoints import DisabledEndpoints
 from services.notifier.sending.still_wanted import Claims
-from services.notifier.storage import attempt_outcomes, end_notices, superseded_pages
+from services.notifier.storage import attempt_outcomes, conversations, end_notices, superseded_pages
 from services.notifier.storage.attempt_outcomes import AttemptOutcome
 from services.notifier.storage.tables import SCHEMA
 from shared import telemetry
@@ -170,6 +171,9 @@ class Recorder:
             if failed:
                 await attempt_outcomes.lock_pages(connection, failed)
             after = await attempt_outcomes.record(connection, outcomes)
+            held = [_sent(attempt) for attempt, _ in judged if _holds(attempt)]
+            if held and await conversations.record(connection, held, now):
+                self._due.set()
             unreachable = await attempt_outcomes.unreachable_pages(connection, failed) if failed else set()
             reports = [
                 report(
@@ -222,8 +226,10 @@ def _is_over(after: Mapping[str, attempt_outcomes.StateAfter], page: Delivery) -
 
 def _verdict(attempt: Attempt, jitter: float, now: datetime) -> Verdict:
     match attempt.result:
-        case Unwanted():
-            return Verdict("cancelled", "settled before it was sent")
+        case Unwanted(why=why):
+            return Verdict("cancelled", why)
+        case Later(seconds=seconds):
+            return Verdict("pending", "", now + timedelta(seconds=seconds))
         case Delivered(confirmed=confirmed):
             return Verdict("delivered" if confirmed else "sent")
         case Rejected(reason=reason):
@@ -232,6 +238,18 @@ def _verdict(attempt: Attempt, jitter: float, now: datetime) -> Verdict:
             return after_failure(attempt.delivery, _storable(reason), retry_after, jitter, now)
         case _:
             assert_never(attempt.result)
+
+
+def _holds(attempt: Attempt) -> bool:
+    return attempt.conversation is not None and attempt.conversation.holds
+
+
+def _sent(attempt: Attempt) -> conversations.Sent:
+    """What others in the conversation waited for."""
+    delivery, talk = attempt.delivery, attempt.conversation
+    if not isinstance(attempt.result, Delivered) or talk is None:
+        return conversations.Sent(delivery)
+    return conversations.Sent(delivery, None if talk.edits else _reference(attempt), delivery.version)
 
 
 def _reference(attempt: Attempt) -> str:
@@ -245,7 +263,9 @@ def _storable(reason: str) -> str:
 
 def _observe(attempt: Attempt, verdict: Verdict) -> None:
     delivery = attempt.delivery
-    sort = "page" if delivery.is_page else "call" if delivery.is_call else "notice"
+    if isinstance(attempt.result, Later):
+        return
+    sort = "page" if delivery.is_page else delivery.event if delivery.event in ("call", STATE) else "notice"
     result = type(attempt.result).__name__.lower()
     metrics.DELIVERIES.labels(delivery.channel, sort, result).inc()
     if delivery.is_page and verdict.state != "pending":

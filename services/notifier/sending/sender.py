@@ -7,18 +7,20 @@ database's time.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Final, assert_never
 
 from services.notifier import metrics
 from services.notifier.channels import Delivered, Rejected, Result, Unavailable
+from services.notifier.domain.conversation import Pointless
 from services.notifier.domain.delivery import Delivery
 from services.notifier.sending import leases
 from services.notifier.sending.attempt import Attempt, Transport, Unwanted
 from services.notifier.sending.claim import LEASE, claim
 from services.notifier.sending.concurrency import ConcurrencyLimits
+from services.notifier.sending.conversations import Conversations, Later
 from services.notifier.sending.disabled_endpoints import DisabledEndpoints
 from services.notifier.sending.maintain import Maintenance
 from services.notifier.sending.record import Recorder
@@ -42,7 +44,7 @@ log = telemetry.logger(__name__)
 
 class Sender:
     """Sends deliveries. `sent` is given what the relay may take over, after outcomes were committed; `sends`
-    are the channels by which people can be reached.
+    are the channels by which people can be reached, `converses` those that keep conversations.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Sender:
         *,
         sent: Callable[[Written | None], None],
         sends: tuple[str, ...] = (),
+        converses: Collection[str] = (),
         pulses: Pulses | None = None,
     ) -> None:
         self._database = database
@@ -64,6 +67,7 @@ class Sender:
         self._wanted = StillWanted(database)
         self._claims = Claims(database, LEASE)
         self._disabled = DisabledEndpoints()
+        self._conversations = Conversations(database, converses)
         self._due = asyncio.Event()
         self._recorder = Recorder(
             database, self._claims, self._disabled, committed=sent, due=self._due, sends=sends
@@ -123,13 +127,24 @@ class Sender:
             return Attempt(delivery, Unwanted(), now, now)
         if delivery.endpoint in self._disabled:
             return Attempt(delivery, Rejected("the endpoint said 410 Gone and is disabled"), now, now)
+        return await self._in_conversation(delivery, asked_at)
+
+    async def _in_conversation(self, delivery: Delivery, asked_at: float) -> Attempt:
+        """The attempt, where and when its conversation has a place for it."""
+        joined, now = await self._conversations.join(delivery), self._database.now()
+        if isinstance(joined, Later):
+            return Attempt(delivery, joined, now, now)
+        if isinstance(joined, Pointless):
+            return Attempt(delivery, Unwanted(joined.why), now, now)
+        if joined is not None and delivery.is_urgent and not await self._still_wanted(delivery, asked_at):
+            return Attempt(delivery, Unwanted(), now, now, joined)
         if delivery.is_page and delivery.attempts <= 1 and delivery.caused_at is not None:
             metrics.FIRST_ATTEMPT_SECONDS.observe(max(0.0, (now - delivery.caused_at).total_seconds()))
-        result = await self._transport.deliver_once(delivery, now)
+        result = await self._transport.deliver_once(delivery, now, joined)
         finished_at = self._database.now()
         self._update_breaker(delivery, result, finished_at)
         metrics.SEND_SECONDS.labels(delivery.channel).observe((finished_at - now).total_seconds())
-        return Attempt(delivery, result, now, finished_at)
+        return Attempt(delivery, result, now, finished_at, joined)
 
     async def _still_wanted(self, delivery: Delivery, asked_at: float) -> bool:
         if not self._wanted.as_known_here(delivery):

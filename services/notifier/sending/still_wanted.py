@@ -33,7 +33,7 @@ class StillWanted:
 
     def __init__(self, database: Database) -> None:
         self._settled: LRUCache[str, int] = LRUCache(_REMEMBERED)
-        self._versions = _Asking(database, "notifier recheck", _settled_versions)
+        self._versions = Asking(database, "notifier recheck", _settled_versions)
 
     def settle(self, incident_id: str, version: int) -> None:
         """From now on pages of this incident before this version are no longer wanted."""
@@ -55,7 +55,7 @@ class Claims:
         self._database = database
         self._lease = lease
         self._held: dict[str, tuple[int, float]] = {}  # by id: the attempt, and when its lease was asked for
-        self._standing = _Asking(database, "notifier claims", self._renewed)
+        self._standing = Asking(database, "notifier claims", self._renewed)
 
     def hold(self, delivery: Delivery, asked_at: float) -> None:
         """This was claimed; `asked_at` is the stopwatch before the claim."""
@@ -107,7 +107,7 @@ class Claims:
         return renewed
 
 
-class _Asking(Generic[Question, Answer]):
+class Asking(Generic[Question, Answer]):
     """One query at a time, for everybody who waits for an answer."""
 
     def __init__(

@@ -73,6 +73,12 @@ def tables(keep: timedelta) -> Sequence[RetentionRule]:
             ),
         ),
         RetentionRule(
+            "notifier.conversation",
+            keep,
+            "what was sent first about each incident to each place, after its last change",
+            older_rows("notifier.conversation", "updated_at", changes=True),
+        ),
+        RetentionRule(
             "notifier.outbox_refused",
             keep,
             "what the log refused for good: to be looked at",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 LONGEST: Final = 2_000  # characters
 _LOCAL: Final = re.compile(r"[^\x00-\x20\x7f-\x9f()<>@,;:\\\"\[\]]{1,64}")
 _DOMAIN: Final = re.compile(r"(?:[^\W_]|-|\.)+|\[[0-9A-Fa-f:.]+\]")
+_SLACK: Final = re.compile(r"#?[\w.-]{1,80}")
 _NUMBER: Final = re.compile(r"\+?(?:[0-9][ ().-]*){3,15}")
 
 
@@ -82,6 +83,8 @@ def expected(channel: str, address: str) -> str | None:
             return "a mail address"
         case "webhook" | "teams" if not _is_url(address):
             return "a URL that begins with http:// or https://"
+        case "slack" if not _SLACK.fullmatch(address) and not _is_url(address):
+            return "#channel, the id of a person (U024BE7LH) or channel, or the URL of an incoming webhook"
         case "sms" | "voice" if not _NUMBER.fullmatch(address.strip()):
             return "a phone number such as +420777000111"
         case _:

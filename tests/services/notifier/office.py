@@ -4,15 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import text
 
 from services.notifier.app import REVISIONS
-from services.notifier.channels import CONCURRENCY, ChannelDependencies, build_channels
+from services.notifier.channels import CONCURRENCY, ChannelDependencies, build_channels, conversing
 from services.notifier.consume import Consumption
 from services.notifier.sending.attempt import Transport
 from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.sending.sender import LEASE, Sender
+from services.notifier.settings import NotifierSettings
 from services.notifier.storage import mailbox
 from shared import migrations
 from shared.clock import utcnow
@@ -38,7 +40,10 @@ class Office:
         bundle: Bundle,
         secrets: Path | None = None,
         sender: type[Sender] = Sender,
+        **channel_settings: Any,
     ) -> None:
+        settings = NotifierSettings.read(channel_settings=channel_settings).of_channel
+        converses = conversing(None, settings)
         self.database = database
         self.bundle = bundle
         self.concurrency = ConcurrencyLimits(CONCURRENCY)
@@ -47,12 +52,13 @@ class Office:
                 outbound=Outbound.allowing(["127.0.0.1"]),
                 signer=SIGNER,
                 keep=lambda envelopes: mailbox.keep(database, envelopes),
+                settings=settings,
             )
         )
         transport = Transport(
             self.channels, Secrets(secrets), SIGNER, "http://ladder.test", lambda: self.bundle
         )
-        self.sender = sender(database, transport, self.concurrency, sent=lambda _: None)
+        self.sender = sender(database, transport, self.concurrency, sent=lambda _: None, converses=converses)
         self.policies_awaited = 0
         self.consumption = Consumption(
             database,
@@ -61,6 +67,7 @@ class Office:
             newer_policy=self._await_policy,
             lease=LEASE,
             committed=lambda _: None,
+            converses=converses,
         )
         self.next_bundle: Bundle | None = None
 
@@ -120,10 +127,11 @@ async def office(
     sending: bool = True,
     secrets: Path | None = None,
     sender: type[Sender] = Sender,
+    **channel_settings: Any,
 ) -> AsyncIterator[Office]:
     """An office on a migrated database; with `sending` its loops run. `secrets`: its secret folder."""
     database = Database(database_url)
-    place = Office(database, bundle, secrets, sender)
+    place = Office(database, bundle, secrets, sender, **channel_settings)
     try:
         if await migrations.pending(database, "notifier", REVISIONS):
             await migrations.upgrade(database, "notifier", REVISIONS)

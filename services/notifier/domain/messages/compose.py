@@ -5,7 +5,12 @@ from datetime import datetime
 
 from services.notifier.domain.contacts import display_name, timezone_of
 from services.notifier.domain.delivery import Content, Delivery
-from services.notifier.domain.messages import external_notices, internal_notices, sla_wording
+from services.notifier.domain.messages import (
+    external_notices,
+    internal_notices,
+    sla_wording,
+    standing,
+)
 from services.notifier.domain.messages.rendered import (
     OWN_LINKS,
     RenderedMessage,
@@ -24,10 +29,17 @@ from shared.policy import Bundle
 __all__ = ["RenderedMessage", "render"]
 
 
-def render(delivery: Delivery, bundle: Bundle, links: Mapping[str, str], now: datetime) -> RenderedMessage:
-    """The message of this delivery, as of now. `links` are Ladder's own, by name."""
+def render(
+    delivery: Delivery, bundle: Bundle, links: Mapping[str, str], now: datetime, *, restates: bool = False
+) -> RenderedMessage:
+    """The message of this delivery, as of now. `links` are Ladder's own, by name.
+
+    `restates`: it was sent before, and says now where its incident stands.
+    """
     content = delivery.content
     zone = timezone_of(delivery.recipient_kind, delivery.recipient, bundle)
+    if restates:
+        return standing.render(content, bundle, links, now, zone=zone)
     if content.page is not None:
         return _page(content, content.page, bundle, links, now, zone=zone)
     assert content.notice is not None
