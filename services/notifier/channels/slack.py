@@ -8,7 +8,7 @@ webhook is the simple way: it answers with no id, so each of its messages stands
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,6 +21,7 @@ from services.notifier.channels.results import Delivered, Rejected, Result, Unav
 from services.notifier.channels.settings import ChannelSettings
 from services.notifier.channels.slack_blocks import Button
 from shared.events.replies import ANSWERED, SLACK_BUTTON
+from shared.json_object import JsonObject
 from shared.network.outbound import Outbound
 from shared.security.keys import Signer
 
@@ -110,7 +111,7 @@ class SlackChannel:
         if envelope.edits:
             channel, _, ts = envelope.root.partition(":")
             return (await self._call("chat.update", {"channel": channel, "ts": ts} | said, envelope)).result
-        about: dict[str, Any] = {
+        about: JsonObject = {
             "channel": envelope.address,
             "unfurl_links": False,
             "unfurl_media": False,
@@ -128,7 +129,7 @@ class SlackChannel:
                 return said_back.result
         return (await self._call("chat.postMessage", about | said, envelope)).result
 
-    async def _call(self, method: str, body: dict[str, Any], envelope: Envelope) -> "_Answered":
+    async def _call(self, method: str, body: JsonObject, envelope: Envelope) -> "_Answered":
         answered = await self._once(method, body, envelope.at)
         if answered.error not in _NO_BLOCKS:
             return answered
@@ -136,7 +137,7 @@ class SlackChannel:
         plain["text"] = slack_blocks.plain(envelope.rendered, whole=True)
         return await self._once(method, plain, envelope.at)
 
-    async def _once(self, method: str, body: dict[str, Any], now: datetime) -> "_Answered":
+    async def _once(self, method: str, body: JsonObject, now: datetime) -> "_Answered":
         answer = await self._api.request(
             "POST",
             f"{self._base}/{method}",
@@ -150,7 +151,7 @@ class SlackChannel:
 
     async def _to_webhook(self, envelope: Envelope) -> Result:
         if envelope.delivery.event == ANSWERED:
-            body: dict[str, Any] = {
+            body: JsonObject = {
                 "text": slack_blocks.escaped(envelope.rendered.opening),
                 "response_type": "ephemeral",
                 "replace_original": False,

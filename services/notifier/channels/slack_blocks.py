@@ -6,13 +6,14 @@ linking anywhere; `verbatim` keeps Slack from finding names and channels in it b
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.cutting import cut
 from services.notifier.domain.messages.rendered import ACTING_LINKS, RenderedMessage, link_name
 from shared.events import LOOKING
+from shared.json_object import JsonObject
 
 LONGEST_HEADER: Final = 150
 LONGEST_SECTION: Final = 3_000
@@ -61,7 +62,7 @@ def offered(delivery: Delivery, *, beneath: bool) -> Iterator[Button]:
 
 def message(
     rendered: RenderedMessage, values: Sequence[tuple[Button, str]] = (), *, short: bool = False
-) -> dict[str, Any]:
+) -> JsonObject:
     """`text` and `blocks`. `values`: the buttons with their values; without any, links act.
 
     `short`: what it is about is said above it.
@@ -79,7 +80,7 @@ def plain(rendered: RenderedMessage, *, whole: bool = False) -> str:
     return fitted(f"{rendered.title}\n{said}".strip(), _LONGEST_TEXT, rendered.links.get("incident", ""))
 
 
-def _whole(rendered: RenderedMessage, *, buttons: bool) -> Iterator[dict[str, Any]]:
+def _whole(rendered: RenderedMessage, *, buttons: bool) -> Iterator[JsonObject]:
     yield {"type": "header", "text": _plain(cut(rendered.title, LONGEST_HEADER))}
     link = rendered.links.get("incident", "")
     for said in (rendered.opening, rendered.description.strip()):
@@ -98,7 +99,7 @@ def _whole(rendered: RenderedMessage, *, buttons: bool) -> Iterator[dict[str, An
         yield _section(links)
 
 
-def _short(rendered: RenderedMessage) -> Iterator[dict[str, Any]]:
+def _short(rendered: RenderedMessage) -> Iterator[JsonObject]:
     """Beneath the first message, which says what it is about."""
     said = rendered.preview if len(rendered.opening) <= _SHORT and rendered.preview else rendered.opening
     yield _section(fitted(said or rendered.title, LONGEST_SECTION, rendered.links.get("incident", "")))
@@ -126,8 +127,8 @@ def _link(href: str, label: str) -> str:
     return f"<{href.translate(_IN_LINK)}|{label}>"
 
 
-def _button(button: Button, value: str) -> dict[str, Any]:
-    made: dict[str, Any] = {
+def _button(button: Button, value: str) -> JsonObject:
+    made: JsonObject = {
         "type": "button",
         "action_id": button.name,
         "text": _plain(cut(button.label, LONGEST_BUTTON)),
@@ -145,15 +146,15 @@ def _button(button: Button, value: str) -> dict[str, Any]:
     return made
 
 
-def _section(said: str) -> dict[str, Any]:
+def _section(said: str) -> JsonObject:
     return {"type": "section", "text": _text(said)}
 
 
-def _text(said: str) -> dict[str, Any]:
+def _text(said: str) -> JsonObject:
     return {"type": "mrkdwn", "text": said, "verbatim": True}
 
 
-def _plain(said: str) -> dict[str, Any]:
+def _plain(said: str) -> JsonObject:
     return {"type": "plain_text", "text": said or "–", "emoji": False}
 
 
