@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import text
 
-from ladder.refusal import NewerSchemaError, RefusedError
+from ladder.refusal import NewerSchemaError, NotPossibleError
 from shared import migrations, telemetry
 from shared.clock import stopwatch
 from shared.database.connections import said
@@ -43,13 +43,13 @@ async def migrate_all(
     """Every schema to its newest revision, every topic made.
 
     Servers that are away are waited for so many seconds in all; `waits` hears each time what for. Raises
-    RefusedError, NewerSchemaError.
+    NotPossibleError, NewerSchemaError.
     """
     waiting = _Waiting(stopwatch() + seconds, waits)
     where = "The database of LADDER_DATABASE_URL cannot be reached"
     version = await waiting.on(lambda: _version(database), database.outage, where)
     if version < _OLDEST_POSTGRES:
-        raise RefusedError(
+        raise NotPossibleError(
             f"LADDER_DATABASE_URL is a PostgreSQL {version // 10_000}; Ladder needs 15 or newer."
         )
     outage = Outage(log, "log_unavailable")
@@ -89,7 +89,7 @@ class _Waiting:
         if isinstance(done, migrations.OutdatedCodeError):
             raise NewerSchemaError(f"A newer release has been here: {done}.") from done
         if _is_told(done):
-            raise RefusedError(f"{refusal}: {said(done)}.") from done
+            raise NotPossibleError(f"{refusal}: {said(done)}.") from done
         raise done
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator
 
 from ladder.migrate import migrate_all
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 from ladder.serving import listener, open_files
 from ladder.serving.bounds import Bounds, ConnectionSettings
 from ladder.web.host import Shown, assemble, describe, measured
@@ -83,13 +83,13 @@ class HostSettings(ListenSettings, DatabaseSettings, SecretKeySettings, Connecti
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Turns faults of the settings or the policy into a RefusedError that explains them."""
+    """Turns faults of the settings or the policy into a NotPossibleError that explains them."""
     try:
         yield
     except ValidationError as err:
-        raise RefusedError("\n".join(sentences(err))) from err
+        raise NotPossibleError("\n".join(sentences(err))) from err
     except (BadSettingError, PolicyErrors) as err:
-        raise RefusedError(str(err)) from err
+        raise NotPossibleError(str(err)) from err
 
 
 def build(name: str, log: EventLog, database: Database | None, given: Mapping[str, Any]) -> Service:
@@ -113,14 +113,14 @@ def _unready(service: Service, log: EventLog) -> Sequence[str]:
 
 
 def refuse_demo_keys(bundle: Bundle, address: listener.Address) -> None:
-    """Everybody knows the demo keys, so they are valid only on this machine. Raises RefusedError."""
+    """Everybody knows the demo keys, so they are valid only on this machine. Raises NotPossibleError."""
     if address.loopback:
         return
     owners = {f"integration {name}": one.keys for name, one in bundle.integrations.items()}
     owners |= {f"API key {name}": one.keys for name, one in bundle.api_keys.items()}
     for owner, keys in owners.items():
         if any(key.sha256.lower() in DEMO_DIGESTS for key in keys):
-            raise RefusedError(
+            raise NotPossibleError(
                 f"The policy lets the demo key in ({owner}) and LADDER_LISTEN={address} "
                 "is not loopback: give keys of your own, or listen on 127.0.0.1."
             )
@@ -128,12 +128,12 @@ def refuse_demo_keys(bundle: Bundle, address: listener.Address) -> None:
 
 @asynccontextmanager
 async def connected(url: str, reading: Limits) -> AsyncIterator[Database]:
-    """A pool, closed on leaving. Raises RefusedError for a URL that cannot be used."""
+    """A pool, closed on leaving. Raises NotPossibleError for a URL that cannot be used."""
     try:
         server = read(url)
         server.check()
     except BadDatabaseUrlError as err:
-        raise RefusedError(f"LADDER_DATABASE_URL: {err}.") from err
+        raise NotPossibleError(f"LADDER_DATABASE_URL: {err}.") from err
     for warning in server.warnings:
         log.warning(warning, action="database_url", variable="LADDER_DATABASE_URL")
     database = Database(url, size=_CONNECTIONS, reading=reading)
@@ -144,7 +144,7 @@ async def connected(url: str, reading: Limits) -> AsyncIterator[Database]:
 
 
 def _bound_aside(listen: str) -> tuple[Sequence[socket.socket], listener.Address] | None:
-    """The sockets of LADDER_METRICS_LISTEN; None where it is not set. Raises RefusedError."""
+    """The sockets of LADDER_METRICS_LISTEN; None where it is not set. Raises NotPossibleError."""
     variable = "LADDER_METRICS_LISTEN"
     return listener.bind(listener.Address.parse(listen, variable), variable) if listen else None
 
@@ -174,12 +174,12 @@ async def hosting(
 def _needed_database(name: str, settings: HostSettings, *, kafka: bool) -> str | None:
     url = settings.own_database
     if url is None and name != "intake":
-        raise RefusedError(
+        raise NotPossibleError(
             f"LADDER_DATABASE_URL is not set: `ladder {name}` keeps its state in PostgreSQL, "
             "for example postgresql://ladder:password@db/ladder (`ladder up` brings its own)."
         )
     if url is None and not kafka:
-        raise RefusedError(
+        raise NotPossibleError(
             f"Neither LADDER_KAFKA_BOOTSTRAP_SERVERS nor LADDER_DATABASE_URL is set: "
             f"`ladder {name}` needs one of them for the event log."
         )
@@ -193,7 +193,7 @@ def _refuse_missing(name: str, settings: HostSettings) -> None:
     with refusing():
         _ = settings.signer
     if name == "notifier" and not settings.public_url:
-        raise RefusedError(
+        raise NotPossibleError(
             "LADDER_PUBLIC_URL is not set: the links in messages lead there. Give the address under which "
             "people reach the router, for example https://ladder.example.com."
         )
@@ -238,7 +238,7 @@ async def _migrate() -> None:
         settings, log_settings = HostSettings.read(), EventLogSettings.read()
     telemetry.configure(settings.log_format, settings.log_level)
     if settings.own_database is None:
-        raise RefusedError("LADDER_DATABASE_URL is not set: `ladder migrate` makes the tables there.")
+        raise NotPossibleError("LADDER_DATABASE_URL is not set: `ladder migrate` makes the tables there.")
     async with connected(settings.own_database, settings.reading) as database:
         with refusing():
             eventlog = open_log(log_settings, database)

@@ -1,6 +1,6 @@
 """What a command could not do: the text for a person, the problem for a program, and the exit status.
 
-RefusedError            it cannot be done like this: settings, files, arguments (exit status 2)
+NotPossibleError        it cannot be done like this: settings, files, arguments (exit status 2)
 ├── NewerSchemaError    ladder migrate, up: the schema asks for newer code than this (3)
 └── ClientError         ladder.client.connection has its kinds: refused (1), usage (2), nobody answers (3)
 """
@@ -12,7 +12,7 @@ from shared.json_object import JsonObject
 PROBLEM: Final = "urn:ladder:problem:"
 
 
-class RefusedError(Exception):
+class NotPossibleError(Exception):
     """It cannot be done like this; the text says why and what to do, in a sentence (or one a line)."""
 
     exit_code: int = 2
@@ -24,7 +24,7 @@ class RefusedError(Exception):
         return {"type": PROBLEM + self.kind, "title": self.title, "detail": str(self)}
 
 
-class NewerSchemaError(RefusedError):
+class NewerSchemaError(NotPossibleError):
     """A newer release has been here, and this one must not run on what it left."""
 
     exit_code: int = 3

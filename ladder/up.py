@@ -57,7 +57,7 @@ class UpSettings(HostSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Setup:
     """Where this `up` runs."""
 
     folder: Path
@@ -72,35 +72,35 @@ def run_up(*, began: float, tell_story: bool = True) -> None:
         settings, log_settings = UpSettings.read(), EventLogSettings.read()
     telemetry.configure(settings.log_format, settings.log_level)
     sockets, address = listener.bind(settings.address)
-    with data_folder.taken(settings.data_dir) as folder:
-        place = Place(folder, address, settings, log_settings)
-        listener.run(lambda: _up(place, sockets, began, tell_story=tell_story))
+    with data_folder.locked(settings.data_dir) as folder:
+        setup = Setup(folder, address, settings, log_settings)
+        listener.run(lambda: _up(setup, sockets, began, tell_story=tell_story))
     if sys.stdout.isatty():
         _say("")  # the terminal's own ^C stands on this line
     _say("Ladder has stopped.")
 
 
-async def _up(place: Place, sockets: Sequence[socket.socket], began: float, *, tell_story: bool) -> None:
+async def _up(setup: Setup, sockets: Sequence[socket.socket], began: float, *, tell_story: bool) -> None:
     async with AsyncExitStack() as stack:
-        checking = asyncio.create_task(asyncio.to_thread(_policy, place))  # while the database starts
+        checking = asyncio.create_task(asyncio.to_thread(_policy, setup))  # while the database starts
         try:
-            database = await stack.enter_async_context(_database(place))
+            database = await stack.enter_async_context(_database(setup))
         finally:
             bundle = await checking
         with refusing():
-            eventlog = open_log(place.log_settings, database)
+            eventlog = open_log(setup.log_settings, database)
         await stack.enter_async_context(eventlog.running())
-        async with WaitingRoom(sockets, place.address) as room:
+        async with WaitingRoom(sockets, setup.address) as room:
             await migrate_all(database, eventlog, seconds=math.inf, waits=room.waits)
-        if place.settings.own_database is None and isinstance(eventlog, PostgresEventLog):
+        if setup.settings.own_database is None and isinstance(eventlog, PostgresEventLog):
             await eventlog.forget_members()  # the folder's lock is ours, so they are dead
-        services = _services(place, eventlog, database)
+        services = _services(setup, eventlog, database)
         await _say_what_is_sent(database)
-        serves = await stack.enter_async_context(hosting(services, place.settings, sockets, place.address))
+        serves = await stack.enter_async_context(hosting(services, setup.settings, sockets, setup.address))
         if bundle is not None or await _in_force(database) is not None:
             await _ready(services)
         policy = await _in_force(database)
-        _say("\n".join(banner(_standing(place, bundle, policy, time.monotonic() - began))))
+        _say("\n".join(banner(_standing(setup, bundle, policy, time.monotonic() - began))))
         if tell_story:
             told = PolicyStory(database, _say, policy[0] if policy else None)
             for telling in (story.tell(eventlog, _say), told.tell()):
@@ -114,32 +114,32 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def _database(place: Place) -> AsyncIterator[Database]:
+async def _database(setup: Setup) -> AsyncIterator[Database]:
     async with AsyncExitStack() as stack:
-        url = place.settings.own_database
+        url = setup.settings.own_database
         if url is None:
-            url = await stack.enter_async_context(postgres.running(place.folder / "postgres"))
-        yield await stack.enter_async_context(connected(url, place.settings.reading))
+            url = await stack.enter_async_context(postgres.running(setup.folder / "postgres"))
+        yield await stack.enter_async_context(connected(url, setup.settings.reading))
 
 
-def _policy(place: Place) -> Bundle | None:
+def _policy(setup: Setup) -> Bundle | None:
     """The bundle that the router will load; checked first, so that a broken one is one clear error."""
-    if place.settings.policy is None:
+    if setup.settings.policy is None:
         return None
     with refusing():
-        bundle = load(place.settings.policy)
-    refuse_demo_keys(bundle, place.address)
+        bundle = load(setup.settings.policy)
+    refuse_demo_keys(bundle, setup.address)
     return bundle
 
 
-def _services(place: Place, eventlog: EventLog, database: Database) -> Sequence[Service]:
-    kept = place.settings.secret_key
+def _services(setup: Setup, eventlog: EventLog, database: Database) -> Sequence[Service]:
+    kept = setup.settings.secret_key
     given = {
-        "secret_key": kept or SecretStr(data_folder.keep_secret(place.folder / "secret-key")),
-        "public_url": place.settings.public_url or place.address.url,
+        "secret_key": kept or SecretStr(data_folder.keep_secret(setup.folder / "secret-key")),
+        "public_url": setup.settings.public_url or setup.address.url,
     }
     # The router answers whoever reached it, and so knows better than this where it is reached.
-    own = {"router": given | {"public_url": place.settings.public_url}}
+    own = {"router": given | {"public_url": setup.settings.public_url}}
     with refusing():
         return [build(name, eventlog, database, own.get(name, given)) for name in SERVICES]
 
@@ -172,18 +172,18 @@ async def _ready(services: Sequence[Service]) -> None:
 
 
 def _standing(
-    place: Place, given: Bundle | None, policy: tuple[InForce, Bundle] | None, seconds: float
+    setup: Setup, given: Bundle | None, policy: tuple[InForce, Bundle] | None, seconds: float
 ) -> Standing:
-    kafka = place.log_settings.kafka_bootstrap_servers
+    kafka = setup.log_settings.kafka_bootstrap_servers
     return Standing(
-        address=place.address,
+        address=setup.address,
         seconds=seconds,
-        stored=str(place.folder) if place.settings.own_database is None else "LADDER_DATABASE_URL",
+        stored=str(setup.folder) if setup.settings.own_database is None else "LADDER_DATABASE_URL",
         eventlog=f"Kafka at {kafka}" if kafka else "PostgreSQL",
-        path=place.settings.policy,
+        path=setup.settings.policy,
         given=given,
         policy=policy,
-        docs=place.settings.docs,
+        docs=setup.settings.docs,
     )
 
 

@@ -65,7 +65,7 @@ class ConsumerLoop(ABC):
         self._joining = Failures(name, away, tell=tell)
         self._beat = beat
         self.progress = Progress(source.group, [source.topic], clock=clock)
-        self.held_assignment_once = False
+        self.ever_assigned = False
 
     @abstractmethod
     async def accept(self, fetched: Fetched) -> None:
@@ -88,10 +88,10 @@ class ConsumerLoop(ABC):
         asked_at, wait_seconds = stopwatch(), self.wait_seconds()
         records = await consumer.fetch(self._source.most, wait_seconds)
         took = stopwatch() - asked_at
-        self.held_assignment_once = self.held_assignment_once or consumer.held_assignment_once
+        self.ever_assigned = self.ever_assigned or consumer.ever_assigned
         await self.accept(Fetched(records, took, wait_seconds, consumer.assignment()))
         if records:
-            self.progress.took(records, utcnow())
+            self.progress.done(records, utcnow())
             commits.done(records)
         return len(records)
 

@@ -76,11 +76,11 @@ def _seen(ctx: typer.Context, field: str) -> Iterator[str]:
 def _items(ctx: typer.Context, path: str, params: list[tuple[str, str]]) -> list[JsonObject]:
     """A list from the API; empty if it fails: nobody who presses Tab wants an error."""
     try:
-        from ladder.client.connection import Connection, Place
+        from ladder.client.connection import Connection, Remote
 
         given = ctx.params
-        place = Place.of(str(given.get("url") or ""), str(given.get("api_key") or ""))
-        with Connection(place, timeout=_SECONDS) as connection:
+        remote = Remote.of(str(given.get("url") or ""), str(given.get("api_key") or ""))
+        with Connection(remote, timeout=_SECONDS) as connection:
             items: list[JsonObject] = connection.get(path, params)["items"]
             return items
     except Exception:  # noqa: BLE001 - whatever it is

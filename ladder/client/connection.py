@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 from shared.json_object import JsonObject
 from shared.network.host_names import can_be_host
 from shared.security.demo_keys import DEMO_KEY, is_loopback
@@ -33,7 +33,7 @@ _PUT_SECONDS: Final = 60.0
 Params = list[tuple[str, str]]
 
 
-class ClientError(RefusedError):
+class ClientError(NotPossibleError):
     """An error that the user can act on; they read its text."""
 
 
@@ -72,7 +72,7 @@ class DeniedError(ClientError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Remote:
     """Where Ladder is. Intake has its own address and key only where no ingress joins the three services."""
 
     url: str
@@ -179,8 +179,8 @@ def retry_after(answer: httpx2.Response) -> float | None:
 class Connection:
     """Calls of Ladder's API. Use as a context manager."""
 
-    def __init__(self, place: Place, timeout: float = 15) -> None:
-        self.place = place
+    def __init__(self, remote: Remote, timeout: float = 15) -> None:
+        self.remote = remote
         self._http = httpx2.Client(timeout=timeout, follow_redirects=False)
         self.answered_at: datetime | None = None  # by Ladder's clock, to the second; as the last answer says
 
@@ -192,7 +192,7 @@ class Connection:
 
     def get(self, path: str, params: Params | None = None) -> Any:
         """GET from the API."""
-        return self._call("GET", self.place.url + path, self.place.api_key, params=params or [])
+        return self._call("GET", self.remote.url + path, self.remote.api_key, params=params or [])
 
     def incidents(self, params: Params, at_most: int) -> Iterator[JsonObject]:
         """Incidents page by page, up to `at_most`."""
@@ -229,13 +229,13 @@ class Connection:
         kept = {name: value for name, value in arguments.items() if value or action == "set"}
         body = {"action": action} | kept
         path = f"/v1/incidents/{quote(incident_id, safe='')}/actions"
-        answer: JsonObject = self._call("POST", self.place.url + path, self.place.api_key, json=body)
+        answer: JsonObject = self._call("POST", self.remote.url + path, self.remote.api_key, json=body)
         return answer
 
     def put(self, path: str, body: bytes, content_type: str) -> Any:
         """PUT to the API, with time for the answer: checking 8 MiB of policy takes seconds."""
         return self._call(
-            *("PUT", self.place.url + path, self.place.api_key),
+            *("PUT", self.remote.url + path, self.remote.api_key),
             content=body,
             headers={"content-type": content_type},
             timeout=_PUT_SECONDS,
@@ -244,7 +244,7 @@ class Connection:
     def check_policy(self, body: bytes) -> Any:
         """The API's findings about a bundle, as JSON, without putting it in force."""
         return self._call(
-            *("POST", self.place.url + "/v1/policy/check", self.place.api_key),
+            *("POST", self.remote.url + "/v1/policy/check", self.remote.api_key),
             content=body,
             headers={"content-type": "application/json"},
             timeout=_PUT_SECONDS,
@@ -256,7 +256,7 @@ class Connection:
         """POST a file to the API while reading it, and wait this many seconds for the answer."""
         headers = {"content-type": content_type}
         return self._call(
-            *("POST", self.place.url + path, self.place.api_key),
+            *("POST", self.remote.url + path, self.remote.api_key),
             content=body,
             headers=headers,
             params=params,
@@ -266,24 +266,26 @@ class Connection:
     def post(self, path: str, body: Any = None, params: Params | None = None) -> Any:
         """POST JSON to the API."""
         rest = {} if body is None else {"json": body}
-        return self._call("POST", self.place.url + path, self.place.api_key, params=params or [], **rest)
+        return self._call("POST", self.remote.url + path, self.remote.api_key, params=params or [], **rest)
 
     def delete(self, path: str) -> Any:
         """DELETE in the API."""
-        return self._call("DELETE", self.place.url + path, self.place.api_key)
+        return self._call("DELETE", self.remote.url + path, self.remote.api_key)
 
     def send(self, body: bytes, content_type: str, idempotency_key: str = "") -> Any:
         """Native events to intake; its answer."""
         headers = {"content-type": content_type}
         if idempotency_key:
             headers["idempotency-key"] = idempotency_key
-        url = self.place.intake_url + "/v1/events"
-        return self._call("POST", url, self.place.intake_key, content=body, headers=headers)
+        url = self.remote.intake_url + "/v1/events"
+        return self._call("POST", url, self.remote.intake_key, content=body, headers=headers)
 
     def text(self, path: str, params: Params, accept: str) -> str:
         """GET from the API something that is not JSON, as it was sent."""
         headers = {"accept": accept}
-        answer = self._send("GET", self.place.url + path, self.place.api_key, params=params, headers=headers)
+        answer = self._send(
+            "GET", self.remote.url + path, self.remote.api_key, params=params, headers=headers
+        )
         if not answer.is_success:
             read_answer(answer)
         return answer.text
@@ -299,7 +301,7 @@ class Connection:
             raise UnreachableError(f"{url} did not answer in time.") from err
         except (httpx2.HTTPError, httpx2.InvalidURL) as err:
             raise UnreachableError(
-                f"Nobody answers at {self.place.url}: is Ladder up, and LADDER_URL right? ({err})"
+                f"Nobody answers at {self.remote.url}: is Ladder up, and LADDER_URL right? ({err})"
             ) from err
         with suppress(ValueError, TypeError):
             self.answered_at = parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)

@@ -9,9 +9,9 @@ from ladder.client.options import connect
 from shared.clock import utcnow
 from shared.policy import Installation, LoadResult, PolicyError, PolicyErrors, check, dump_json
 from shared.policy.checks.report import ReportFormat, reported
-from shared.policy.errors import Place, dotted
+from shared.policy.errors import Location, dotted
 
-_NOWHERE: Final = Place("", 0, 0)
+_NOWHERE: Final = Location("", 0, 0)
 
 
 def checked(path: Path, style: ReportFormat = "text", server: str = "", api_key: str = "") -> tuple[int, str]:
@@ -54,7 +54,7 @@ def placed(findings: Sequence[Mapping[str, Any]], looked: LoadResult) -> list[Po
     return sorted(made, key=lambda each: (not each.place.line, each.place))
 
 
-def _read(one: Mapping[str, Any], place: Place) -> PolicyError:
+def _read(one: Mapping[str, Any], place: Location) -> PolicyError:
     guess = "; did you mean " in one["message"]  # then the sentence says what would mend it
     return PolicyError(
         place,

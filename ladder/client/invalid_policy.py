@@ -1,12 +1,12 @@
 """A policy that is not sent, because it has errors."""
 
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 from shared.json_object import JsonObject
 from shared.policy import PolicyErrors
 from shared.policy.checks.report import entry
 
 
-class InvalidPolicyError(RefusedError):
+class InvalidPolicyError(NotPossibleError):
     """What is wrong with it, each error with its place."""
 
     exit_code = 1

@@ -1,6 +1,6 @@
 """Options that several commands share, and the connection to the API. Importing this is cheap.
 
-Errors are RefusedErrors: `ladder.terminal.command_line` prints them and exits with their status.
+Errors are NotPossibleErrors: `ladder.terminal.command_line` prints them and exits with their status.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def connect(
     url: str, api_key: str = "", intake_url: str = "", intake_key: str = ""
 ) -> "Iterator[Connection]":
     """A connection. Raises ClientError for an address that is none, and where a key is needed."""
-    from ladder.client.connection import Connection, Place
+    from ladder.client.connection import Connection, Remote
 
-    with Connection(Place.of(url, api_key, intake_url, intake_key)) as connection:
+    with Connection(Remote.of(url, api_key, intake_url, intake_key)) as connection:
         yield connection

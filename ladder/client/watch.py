@@ -50,7 +50,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Look:
     """One look: what to show, what to remember, and whether anything watched is still open."""
 
     told: tuple[Told, ...]
@@ -58,7 +58,7 @@ class Step:
     any_open: bool
 
 
-def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = "") -> Step:
+def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = "") -> Look:
     """Everything that changed. The first look only remembers, unless one incident is watched."""
     incidents = {str(incident["id"]): incident for incident in _looked_at(connection, only)}
     changed = [
@@ -71,7 +71,7 @@ def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = ""
     any_open = any(incident["status"] in {"triggered", "acknowledged"} for incident in incidents.values())
     if not seen.started and not only:
         known = {str(one["id"]): -1 for one in changed}
-        return Step((), Seen(versions=versions, told=known, since=since), any_open)
+        return Look((), Seen(versions=versions, told=known, since=since), any_open)
     heard = dict(seen.told)
     told: list[Told] = []
     for number, incident in enumerate(sorted(changed, key=lambda one: str(one["opened_at"]))):
@@ -79,7 +79,7 @@ def watch_once(connection: Connection, seen: Seen, now: datetime, only: str = ""
             told += _tell(connection, incident, heard, since)
         else:
             told.append(Told(incident))
-    return Step(tuple(told), Seen(versions=versions, told=heard, since=since), any_open)
+    return Look(tuple(told), Seen(versions=versions, told=heard, since=since), any_open)
 
 
 def _looked_at(connection: Connection, only: str) -> Iterator[JsonObject]:

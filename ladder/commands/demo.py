@@ -32,7 +32,7 @@ def demo(
 ) -> None:
     """Replay a part of a real incident log through a Ladder of its own, and say what became of it."""
     _end_in_order_when_told_to()
-    from ladder.client.connection import Connection, Place
+    from ladder.client.connection import Connection, Remote
     from ladder.replay.command import replay_file
     from ladder.replay.lanes import Pace
 
@@ -40,11 +40,11 @@ def demo(
         typer.echo("Starting a Ladder with three levels of support (ladder/samples/policy.yaml) …")
         with _running(own, samples / "policy.yaml") as url:
             typer.echo(f"It listens on {url}. Replaying 61 incidents of Volvo IT, 2011 and 2012:")
-            place, log = Place.of(url), samples / "volvo_it_incidents_sample.csv"
+            remote, log = Remote.of(url), samples / "volvo_it_incidents_sample.csv"
             agreed = replay_file(
-                log, "volvo", place, Pace(run="", batch=50, rate=rate), limit=0, verify=True, patience=20
+                log, "volvo", remote, Pace(run="", batch=50, rate=rate), limit=0, verify=True, patience=20
             )
-            with Connection(place) as connection:
+            with Connection(remote) as connection:
                 _tell_one(connection)
     raise typer.Exit(0 if agreed else 1)
 

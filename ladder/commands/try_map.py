@@ -73,7 +73,7 @@ def _pair(header: str) -> tuple[str, str]:
 def _worked_out(
     policy: Path, integration: str, body: bytes, headers: Mapping[str, str], now: datetime
 ) -> JsonObject:
-    """As a Ladder with this policy and nothing else would say it. Raises RefusedError."""
+    """As a Ladder with this policy and nothing else would say it. Raises NotPossibleError."""
     import msgspec
 
     from ladder.client.connection import DeniedError, problem_text

@@ -34,7 +34,7 @@ NOT_ALLOWED: Final = 97
 OUT_OF_REACH: Final = 98
 
 
-def _held() -> int:
+def _permitted() -> int:
     """The permitted capabilities, as bits."""
     with open("/proc/self/status", "rb") as status:  # noqa: PTH123 - starts faster
         for line in status:
@@ -43,7 +43,7 @@ def _held() -> int:
     return 0
 
 
-def _hold(libc: ctypes.CDLL, bits: int, inherited: int) -> bool:
+def _set_exactly(libc: ctypes.CDLL, bits: int, inherited: int) -> bool:
     """Hold exactly these capabilities."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     sets = (ctypes.c_uint32 * 6)(
@@ -55,9 +55,9 @@ def _hold(libc: ctypes.CDLL, bits: int, inherited: int) -> bool:
 def _keep(libc: ctypes.CDLL, bits: int) -> None:
     """Hold exactly these capabilities, also after the exec and when asked by access(2)."""
     setpcap = 1 << SETPCAP
-    if bits and _held() & setpcap and _hold(libc, bits | setpcap, bits):
+    if bits and _permitted() & setpcap and _set_exactly(libc, bits | setpcap, bits):
         libc.prctl(_PR_SET_SECUREBITS, libc.prctl(_PR_GET_SECUREBITS, 0, 0, 0, 0) | _NO_SETUID_FIXUP, 0, 0, 0)
-    if _hold(libc, bits, bits) and bits:
+    if _set_exactly(libc, bits, bits) and bits:
         libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, bits.bit_length() - 1, 0, 0)
 
 
@@ -80,7 +80,7 @@ def become(uid: int, gid: int, reach: str, program: Sequence[str]) -> None:
     os.setgid(gid)
     os.setuid(uid)
     if linux:
-        wanted = next((1 << cap for cap in (DAC_READ_SEARCH, DAC_OVERRIDE) if _held() >> cap & 1), 0)
+        wanted = next((1 << cap for cap in (DAC_READ_SEARCH, DAC_OVERRIDE) if _permitted() >> cap & 1), 0)
         _keep(libc, 0 if _reachable(reach, program[0]) else wanted)
     if not _reachable(reach, program[0]):
         _end(OUT_OF_REACH, f"user {uid} cannot reach {reach} and {program[0]}")

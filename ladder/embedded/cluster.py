@@ -12,7 +12,7 @@ from typing import Final
 from ladder.embedded.data_folder import keep_secret, make
 from ladder.embedded.os_processes import end_all, name_of, unprivileged, working_in
 from ladder.embedded.programs import ENVIRONMENT, Owner, Programs, last_words, usable
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 
 SUPERUSER: Final = "ladder"  # as older releases named the only role that there was
 
@@ -31,9 +31,9 @@ class Cluster:
         return keep_secret(self.folder / "password")
 
     def prepare(self) -> None:
-        """Create it if it does not exist; otherwise check that it can be used. Raises RefusedError."""
+        """Create it if it does not exist; otherwise check that it can be used. Raises NotPossibleError."""
         if (self.data / "PG_VERSION").exists():
-            self._take_over()
+            self._claim_ownership()
             self._refuse_another_version()
         else:
             self._initialise()
@@ -44,7 +44,7 @@ class Cluster:
         return Owner(found.st_uid, found.st_gid)
 
     def programs(self, folder: Path) -> Programs:
-        """The programs that the owner of this existing folder may run. Raises RefusedError."""
+        """The programs that the owner of this existing folder may run. Raises NotPossibleError."""
         if self._usable is None:
             self._usable = usable(self.folder, self.owner(folder))
         return self._usable
@@ -53,19 +53,19 @@ class Cluster:
         theirs = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
         ours = self.programs(self.data).version
         if theirs != ours:
-            raise RefusedError(
+            raise NotPossibleError(
                 f"The data folder {self.folder} was made by PostgreSQL {theirs}, this release brings {ours}: "
                 "dump it with the release that made it and restore the dump here, "
                 "or set LADDER_DATA_DIR to a new folder."
             )
 
-    def _take_over(self) -> None:
-        """Raises RefusedError if it belongs to somebody else; a copy that belongs to root is given away
+    def _claim_ownership(self) -> None:
+        """Raises NotPossibleError if it belongs to somebody else; a copy that belongs to root is given away
         again.
         """
         owner = self.data.stat().st_uid
         if os.geteuid() not in (0, owner):
-            raise RefusedError(
+            raise NotPossibleError(
                 f"The data folder {self.folder} belongs to user {name_of(owner)}: "
                 "start Ladder as that user or as root, or set LADDER_DATA_DIR to another folder."
             )
@@ -101,9 +101,9 @@ class Cluster:
                 arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
                 made = self._run(draft, [str(argument) for argument in arguments])
         except OSError as err:
-            raise RefusedError(f"The folder {self.folder} cannot be used: {err.strerror}.") from err
+            raise NotPossibleError(f"The folder {self.folder} cannot be used: {err.strerror}.") from err
         if made.returncode != 0:
-            raise RefusedError(f"PostgreSQL could not set up {draft}: {last_words(made.stderr)}")
+            raise NotPossibleError(f"PostgreSQL could not set up {draft}: {last_words(made.stderr)}")
         draft.rename(self.data)
 
     @contextmanager

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 
 
 @contextmanager
-def taken(folder: Path) -> Iterator[Path]:
+def locked(folder: Path) -> Iterator[Path]:
     """Create the folder if it is missing and hold its lock; yields the absolute path.
 
     The lock belongs to the process, so it is free as soon as the process is gone, however it ended.
-    Raises RefusedError: not writable, not a folder, or taken by another `ladder up`.
+    Raises NotPossibleError: not writable, not a folder, or taken by another `ladder up`.
     """
     folder = folder.expanduser().absolute()
     try:
@@ -23,7 +23,7 @@ def taken(folder: Path) -> Iterator[Path]:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as err:
         why = "it is not a folder" if isinstance(err, FileExistsError) else err.strerror
-        raise RefusedError(
+        raise NotPossibleError(
             f"The data folder {folder} cannot be used: {why}; set LADDER_DATA_DIR to one that can."
         ) from err
     try:
@@ -49,7 +49,7 @@ def _lock(lock: int, folder: Path) -> None:
     except BlockingIOError as err:
         holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
         who = f" (process {holder})" if holder else ""
-        raise RefusedError(
+        raise NotPossibleError(
             f"Another `ladder up`{who} is running on the data folder {folder}; "
             "stop it, or set LADDER_DATA_DIR to another folder."
         ) from err

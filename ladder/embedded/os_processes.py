@@ -10,19 +10,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 
 _UNPRIVILEGED: Final = ("postgres", "nobody", "daemon")
 
 
 def unprivileged() -> pwd.struct_passwd:
-    """An existing user who is not root. Raises RefusedError."""
+    """An existing user who is not root. Raises NotPossibleError."""
     for name in _UNPRIVILEGED:
         with suppress(KeyError):
             return pwd.getpwnam(name)
     others = [user for user in pwd.getpwall() if user.pw_uid != 0]
     if not others:
-        raise RefusedError(
+        raise NotPossibleError(
             "PostgreSQL does not run as root and this machine has no other user: "
             "start Ladder as another user, or set LADDER_DATABASE_URL."
         )

@@ -32,7 +32,7 @@ from ladder.embedded.data_folder import keep_secret
 from ladder.embedded.os_processes import end_all, exists, parent_of, working_in
 from ladder.embedded.programs import ENVIRONMENT, last_words
 from ladder.embedded.services_role import DATABASE, USER, give_database
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 from shared import telemetry
 from shared.loops.alongside import alongside
 from shared.loops.outage import Outage
@@ -69,7 +69,7 @@ class Probe(enum.Enum):
     NOBODY = "nobody"
 
 
-class _PortTakenError(Exception):
+class _PortInUseError(Exception):
     """Somebody took the port between choosing and using it."""
 
 
@@ -85,7 +85,7 @@ async def running(folder: Path) -> AsyncIterator[str]:
     """Start the server of this folder or attach to it; yields its `postgresql://` URL, and ends it
     afterwards.
 
-    The caller holds the data folder's lock. Raises RefusedError.
+    The caller holds the data folder's lock. Raises NotPossibleError.
     """
     server = EmbeddedPostgres(folder)
     try:
@@ -137,7 +137,7 @@ class EmbeddedPostgres:
     # start
 
     async def start(self) -> str:
-        """The URL of the running server. Raises RefusedError."""
+        """The URL of the running server. Raises NotPossibleError."""
         await asyncio.to_thread(self._cluster.prepare)
         port = self._remembered_port()
         if port is not None and await self._settled_probe(port) is Probe.OURS:
@@ -157,7 +157,7 @@ class EmbeddedPostgres:
         try:
             await asyncio.to_thread(self._clear_remains)
             await self._launch(self._port)
-        except (RefusedError, _PortTakenError) as err:
+        except (NotPossibleError, _PortInUseError) as err:
             log.error("it does not start", action="postgres_revival_failed", error=str(err))  # noqa: TRY400
         return True
 
@@ -213,10 +213,10 @@ class EmbeddedPostgres:
         for _ in range(5):
             port = free_port()
             (self.folder / "port").write_text(f"{port}\n", encoding="ascii")
-            with suppress(_PortTakenError):
+            with suppress(_PortInUseError):
                 await self._launch(port)
                 return port
-        raise RefusedError("PostgreSQL found no free port on 127.0.0.1.")
+        raise NotPossibleError("PostgreSQL found no free port on 127.0.0.1.")
 
     async def _launch(self, port: int) -> None:
         settings = _SETTINGS | {"port": str(port)}
@@ -248,7 +248,7 @@ class EmbeddedPostgres:
                     pause = min(0.2, pause * 1.2)
                     await asyncio.sleep(pause)
         except TimeoutError as err:
-            raise RefusedError(
+            raise NotPossibleError(
                 f"PostgreSQL did not answer in {seconds:.0f} s; its log is {self.log}."
             ) from err
 
@@ -257,8 +257,8 @@ class EmbeddedPostgres:
             log.seek(heard)
             said = log.read()
         if b"Address already in use" in said:
-            return _PortTakenError()
-        return RefusedError(
+            return _PortInUseError()
+        return NotPossibleError(
             f"PostgreSQL did not start: {last_words(said.decode(errors='replace'))} (its log is {self.log})"
         )
 

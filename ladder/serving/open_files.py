@@ -43,10 +43,10 @@ def shortage() -> str | None:
     most = limit()
     MOST.set(most)
     try:
-        held = len(os.listdir("/dev/fd"))  # noqa: PTH208 - names are enough
+        open_now = len(os.listdir("/dev/fd"))  # noqa: PTH208 - names are enough
     except OSError as err:
         return f"the open files cannot be counted: {err.strerror}"
-    OPEN.set(held)
-    if most - held >= reserve(most) // 8:
+    OPEN.set(open_now)
+    if most - open_now >= reserve(most) // 8:
         return None
-    return f"nearly out of files: {held} of {most} are open (raise the limit of open files, `ulimit -n`)"
+    return f"nearly out of files: {open_now} of {most} are open (raise the limit of open files, `ulimit -n`)"

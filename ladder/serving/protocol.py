@@ -22,7 +22,7 @@ _LAST_BYTES: Final = 1024 * 1024
 _PIPELINED: Final = 8  # requests that may wait for the answer to one before them
 
 
-class _RefusedError(Exception):
+class _NotPossibleError(Exception):
     """Raised in the parser's callbacks to stop it; the connection holds the answer."""
 
 
@@ -132,11 +132,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._leaving_since is not None:
             self._drain(len(data))
         elif self._in_body:
-            self._take_body(data)
+            self._read_body(data)
         else:
-            self._take_head(data)
+            self._read_head(data)
 
-    def _take_head(self, data: bytes) -> None:
+    def _read_head(self, data: bytes) -> None:
         room = self._bounds.header_bytes - self._head_bytes
         self._head_bytes += len(data)
         if len(data) <= room:
@@ -158,7 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
             )
         )
 
-    def _take_body(self, data: bytes) -> None:
+    def _read_body(self, data: bytes) -> None:
         self._between += len(data)
         super().data_received(data)
         if self._between > self._bounds.header_bytes and self._in_body:
@@ -176,14 +176,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {"ladder.passed": self._passed}  # type: ignore[dict-item]
         if len(self.pipeline) >= _PIPELINED:
             self._refusal = Problem(400, "bad-request", "Too many requests wait for the answer to another")
-            raise _RefusedError
+            raise _NotPossibleError
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > self._bounds.header_lines:
             ENDED.labels("large-head").inc()
             detail = f"more than {self._bounds.header_lines} header lines"
             self._refusal = Problem(431, "header-too-large", "The head of the request is too large", detail)
-            raise _RefusedError
+            raise _NotPossibleError
         self._head_since, self._head_bytes = None, 0
         self._in_body, self._body_bytes, self._body_waited, self._between = True, 0, 0.0, 0
         super().on_headers_complete()

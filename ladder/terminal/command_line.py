@@ -15,7 +15,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from ladder.refusal import PROBLEM, RefusedError
+from ladder.refusal import PROBLEM, NotPossibleError
 from ladder.terminal.plain_text import on_lines
 from shared.json_object import JsonObject
 
@@ -77,7 +77,7 @@ class Commands(TyperGroup):
             completion_init()
         try:
             status = super().main(given, *rest, **more | {"standalone_mode": False})
-        except RefusedError as err:
+        except NotPossibleError as err:
             status = tell(err, as_json=wants_json(given))
         except typer.Abort:
             status = 130
@@ -90,7 +90,7 @@ class Commands(TyperGroup):
         sys.exit(status or 0)
 
 
-def tell(err: RefusedError, *, as_json: bool) -> int:
+def tell(err: NotPossibleError, *, as_json: bool) -> int:
     """Print an error on stderr, as sentences or as a line of problem+json; its exit status."""
     if as_json:
         _print_problem(err.problem())

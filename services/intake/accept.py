@@ -163,7 +163,7 @@ class Endpoint:
         """Within the integration's rate. Raises Problem 429, 503, 413."""
         if integration.bucket is None:
             return await self._publisher.publish(events, size)
-        wait = integration.bucket.take(len(events), now)
+        wait = integration.bucket.admit(len(events), now)
         if wait is not None:
             raise Problem(
                 429,

@@ -53,9 +53,9 @@ class Intake:
             eventlog, canary_every, lambda: not self.unready(), beat=self._pulses.beat_of("intake canary")
         )
         self.posts = PostReports(eventlog, lambda: not self.unready())
-        self._feed.on_change(self._take)
+        self._feed.on_change(self._follow)
 
-    def _take(self, published: PublishedPolicy) -> None:
+    def _follow(self, published: PublishedPolicy) -> None:
         self.admission = Admission.under(self._keys.of(published.bundle))
 
     def unready(self) -> Sequence[str]:

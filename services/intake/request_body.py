@@ -78,7 +78,7 @@ async def read_beginning(headers: Mapping[bytes, bytes], receive: Receive, most:
 
     Raises Problem 408; HungUpError.
     """
-    body, _ = await _taken(b"", receive, most)
+    body, _ = await _received(b"", receive, most)
     if headers.get(b"content-encoding", b"").strip().lower() != b"gzip":
         return body
     try:
@@ -92,13 +92,13 @@ def _too_slow() -> Problem:
 
 
 async def _rest(first: bytes, receive: Receive, longest: int) -> bytes:
-    body, size = await _taken(first, receive, longest)
+    body, size = await _received(first, receive, longest)
     if size > longest:
         raise too_large(longest)
     return body
 
 
-async def _taken(first: bytes, receive: Receive, most: int) -> tuple[bytes, int]:
+async def _received(first: bytes, receive: Receive, most: int) -> tuple[bytes, int]:
     """`first` and what comes after it: at most so many bytes, and how many there were (at most the drain).
 
     Raises Problem 408; HungUpError.

@@ -134,7 +134,7 @@ class Notifier:
         reasons = [self._schema] if self._schema else []
         if self._feed.current is None:
             reasons.append("no policy is known yet")
-        if not self._consumer.held_assignment_once:
+        if not self._consumer.ever_assigned:
             reasons.append("no share of the event log has been held yet")
         if (stalled := self._relay.stalled()) is not None:
             reasons.append(stalled)

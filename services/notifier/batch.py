@@ -51,12 +51,12 @@ def outgoing(fresh: Iterable[Planned]) -> list[Message]:
 def first_of_each(planned: Sequence[Planned], fresh: frozenset[str]) -> list[Planned]:
     """The new ones, each once, in the log's order."""
     left = set(fresh)
-    taken = []
+    chosen = []
     for one in planned:
         if one.identity in left:
             left.discard(one.identity)
-            taken.append(one)
-    return taken
+            chosen.append(one)
+    return chosen
 
 
 def incident_versions(messages: Iterable[IncidentChanged]) -> list[IncidentVersion]:

@@ -96,14 +96,14 @@ class Consumption:
         self._newer_policy = newer_policy
         self._lease = lease
         self._committed = committed
-        self._held: set[int] = set()
+        self._catching_up: set[int] = set()
         self._began = 0.0
         self._strangers: frozenset[str] = frozenset()
 
     @property
-    def holding(self) -> bool:
+    def waiting(self) -> bool:
         """Whether pages wait for a partition to catch up."""
-        return bool(self._held)
+        return bool(self._catching_up)
 
     async def apply_once(
         self,
@@ -126,8 +126,8 @@ class Consumption:
         behind = set[int]() if oldest is not None and oldest <= BEHIND else _partitions_behind(records, now)
         present = {record.partition.number for record in records}
         # a batch that is not full is all there was: a partition that is not in it has caught up
-        caught_up = (self._held & present if len(records) >= MOST else set(self._held)) - behind
-        self._held = (self._held | behind) - caught_up
+        caught_up = (self._catching_up & present if len(records) >= MOST else set(self._catching_up)) - behind
+        self._catching_up = (self._catching_up | behind) - caught_up
         await self._apply(planned, bundle, behind, now, WHOEVER if apart else REFUSED)
         await self._release(caught_up, now)
 
@@ -153,14 +153,14 @@ class Consumption:
 
     async def caught_up(self, now: datetime) -> None:
         """The end of the log is reached: what waited for that is due."""
-        await self._release(set(self._held), now)
-        self._held.clear()
+        await self._release(set(self._catching_up), now)
+        self._catching_up.clear()
 
     async def _release(self, partitions: set[int], now: datetime) -> None:
         if not partitions:
             return
         async with self._database.transaction() as connection:
-            await store.release_held(connection, sorted(partitions), now)
+            await store.release_waiting(connection, sorted(partitions), now)
         self._send_queue.wake()
 
     @staticmethod
@@ -328,10 +328,10 @@ class Consumption:
                 yield NewDelivery(one.identity, delivery, lease_until=leased[delivery.id])
             elif delivery.is_end_notice:
                 waits = replace(delivery, next_attempt_at=now + end_notices.LONGEST_WAIT)
-                yield NewDelivery(one.identity, waits, held=end_notices.WAITS)
+                yield NewDelivery(one.identity, waits, waits_for=end_notices.WAITS)
             elif partition in behind and delivery.is_urgent:
-                held = replace(delivery, next_attempt_at=now + LONGEST_HOLD)
-                yield NewDelivery(one.identity, held, held=partition)
+                waits = replace(delivery, next_attempt_at=now + LONGEST_HOLD)
+                yield NewDelivery(one.identity, waits, waits_for=partition)
             else:
                 yield NewDelivery(one.identity, delivery)
 

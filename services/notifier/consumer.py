@@ -40,13 +40,13 @@ class ChangeConsumer(ConsumerLoop):
 
     def wait_seconds(self) -> float:
         """Short while pages wait for what may follow in the log."""
-        return _WHILE_PAGES_WAIT_SECONDS if self._consumption.holding else super().wait_seconds()
+        return _WHILE_PAGES_WAIT_SECONDS if self._consumption.waiting else super().wait_seconds()
 
     async def accept(self, fetched: Fetched) -> None:
         """Apply them, until it comes through; none: the end of the log is reached."""
         records, oldest = fetched.records, self._caught_up.after(fetched)
         if not records:
-            if self._consumption.holding:
+            if self._consumption.waiting:
                 await self._consumption.caught_up(self._database.now())
             return
         await self.until_done(

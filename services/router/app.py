@@ -58,7 +58,7 @@ class Router:
         self.fan_out = FanOut(self.engine, beat=beat_of("router spreading"))
         self.heartbeats = heartbeats.Watch(
             self.engine,
-            self._takes_beats,
+            self._hears_beats,
             canary_every=settings.canary_every,
             beat=beat_of("router heartbeats"),
         )
@@ -83,7 +83,7 @@ class Router:
         if self.watch.in_force is None:
             refused = f" ({self.watch.refused})" if self.watch.refused else ""
             reasons.append(f"router: no policy is in force yet{refused}")
-        if not all(each.held_assignment_once for each in self.consuming):
+        if not all(each.ever_assigned for each in self.consuming):
             reasons.append("router: the event log has not assigned its share yet")
         if (stalled := self._relay.stalled()) is not None:
             reasons.append(f"router: {stalled}")
@@ -131,7 +131,7 @@ class Router:
                 ):
                     group.create_task(loop, name=f"router {name}")
 
-    def _takes_beats(self) -> bool:
+    def _hears_beats(self) -> bool:
         """Whether beats are heard: the log answers, and this replica's events are read."""
         return self.consuming[0].progress.keeps_up(utcnow(), heartbeats.KEEPS_UP)
 

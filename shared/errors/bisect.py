@@ -15,20 +15,20 @@ WHOEVER: Final = frozenset({Kind.REFUSED, Kind.BROKEN})
 
 async def bisect(
     values: Sequence[Value],
-    take: Callable[[Sequence[Value]], Awaitable[Sequence[Result]]],
+    apply: Callable[[Sequence[Value]], Awaitable[Sequence[Result]]],
     set_aside: Callable[[Value, Exception], Awaitable[Sequence[Result]]],
     culprits: frozenset[Kind] = REFUSED,
 ) -> list[Result]:
-    """Take all of them at once; where one is refused, halve until it stands alone and set that aside.
+    """Apply all of them at once; where one is refused, halve until it stands alone and set that aside.
 
-    Halves are taken in order, each by a `take` of its own (a transaction). Every error that is not a refusal
-    (or of another kind among `culprits`) is raised, as is one of `set_aside`: then what comes before it is
-    done, and nothing after it.
+    Halves are applied in order, each by an `apply` of its own (a transaction). Every error that is not a
+    refusal (or of another kind among `culprits`) is raised, as is one of `set_aside`: then what comes before
+    it is done, and nothing after it.
     """
     if not values:
         return []
     try:
-        return [*await take(values)]
+        return [*await apply(values)]
     except Exception as err:
         if kind_of(err) not in culprits:
             raise
@@ -36,6 +36,6 @@ async def bisect(
             return [*await set_aside(values[0], err)]
     middle = len(values) // 2
     return [
-        *await bisect(values[:middle], take, set_aside, culprits),
-        *await bisect(values[middle:], take, set_aside, culprits),
+        *await bisect(values[:middle], apply, set_aside, culprits),
+        *await bisect(values[middle:], apply, set_aside, culprits),
     ]

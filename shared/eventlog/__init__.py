@@ -105,7 +105,7 @@ class Consumer(Protocol):
         """
 
     @property
-    def held_assignment_once(self) -> bool:
+    def ever_assigned(self) -> bool:
         """Whether the group has ever given this member its share (which may be empty)."""
 
 

@@ -54,7 +54,7 @@ class Progress:
             LAG_RECORDS.labels(group, topic).set_function(partial(self._records, topic))
             LAG_SECONDS.labels(group, topic).set_function(partial(self._seconds, topic))
 
-    def took(self, records: Iterable[Received], now: datetime) -> None:
+    def done(self, records: Iterable[Received], now: datetime) -> None:
         """These are done with."""
         for partition in {record.partition for record in records}:
             self._moved[partition] = now
@@ -66,7 +66,7 @@ class Progress:
     def saw(self, lags: Mapping[Partition, Lag], now: datetime) -> None:
         """The log answered: this is what the member owns and how far it is behind."""
         self._lags, self._looked_at = lags, now
-        self._probe.taken()
+        self._probe.succeeded()
         self._moved = {
             partition: self._moved.get(partition, now) if lag.records else now
             for partition, lag in lags.items()

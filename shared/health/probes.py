@@ -43,7 +43,7 @@ class Probe:
     def __init__(self, name: str, *, clock: Callable[[], float] = stopwatch) -> None:
         self.name: Final = name
         self._clock = clock
-        self._taken_at: float | None = None
+        self._succeeded_at: float | None = None
         self._heard_at = self._made_at = clock()
         self._why = ""
         AGE_SECONDS.labels(name).set_function(lambda: self.age)
@@ -51,16 +51,16 @@ class Probe:
     @property
     def age(self) -> float:
         """Seconds since it was last taken, or since there has been something to look at."""
-        return self._clock() - (self._made_at if self._taken_at is None else self._taken_at)
+        return self._clock() - (self._made_at if self._succeeded_at is None else self._succeeded_at)
 
     @property
     def stale(self) -> bool:
         """Whether what it showed last is no figure any more."""
-        return self._taken_at is None or self.age > STALE_AFTER_SECONDS
+        return self._succeeded_at is None or self.age > STALE_AFTER_SECONDS
 
-    def taken(self) -> None:
+    def succeeded(self) -> None:
         """There was an answer, with the figure in it."""
-        self._taken_at = self._heard_at = self._clock()
+        self._succeeded_at = self._heard_at = self._clock()
         self._why = ""
 
     def failed(self, err: BaseException, why: str = "") -> None:
@@ -72,7 +72,7 @@ class Probe:
     def silent(self) -> str | None:
         """In a sentence, that nobody has answered for a minute; None while all is well or a refusal came."""
         seconds = self._clock() - self._heard_at
-        if self._taken_at is None or seconds < SILENT_AFTER_SECONDS:
+        if self._succeeded_at is None or seconds < SILENT_AFTER_SECONDS:
             return None
         why = self._why or "nobody looks any more"
         return f"{self.name} could not be looked at for {seconds:.0f} s: {why}"
@@ -101,7 +101,7 @@ class DatabaseProbe:
         except Exception as err:  # noqa: BLE001 - what fails is the very thing that is measured
             self.probe.failed(err, self._why(err))
         else:
-            self.probe.taken()
+            self.probe.succeeded()
 
     async def run(self) -> None:
         """Ask for ever."""

@@ -63,7 +63,7 @@ class Lease:
         self._said = ""
 
     @property
-    def held(self) -> bool:
+    def is_ours(self) -> bool:
         """Whether it is certain that nobody else holds it."""
         return self._asked_at is not None and stopwatch() < self._asked_at + SECONDS
 
@@ -72,12 +72,12 @@ class Lease:
         asked_at = self._asked_at
         return asked_at is not None and stopwatch() < asked_at + _RENEWED_EVERY and blocked == self._said
 
-    async def take(self, connection: asyncpg.Connection, blocked: str = "") -> bool:
+    async def acquire(self, connection: asyncpg.Connection, blocked: str = "") -> bool:
         """Take or renew it where that is possible; whether it is held. `blocked`: why nothing goes out."""
         if self.is_fresh(blocked):
             return True
         asked_at = stopwatch()
-        epoch = await connection.fetchval(_TAKE.format(schema=self._schema), self.holder, SECONDS, blocked)
+        epoch = await connection.fetchval(_ACQUIRE.format(schema=self._schema), self.holder, SECONDS, blocked)
         self._asked_at, self.epoch, self._said = (asked_at, epoch, blocked) if epoch else (None, 0, "")
         return epoch is not None
 
@@ -97,7 +97,7 @@ class Lease:
 
 
 # clock_timestamp(): a statement that had to wait for the row counts from when it got it
-_TAKE: Final = """
+_ACQUIRE: Final = """
     UPDATE {schema}.outbox_lease
     SET epoch = epoch + CASE WHEN holder = $1 THEN 0 ELSE 1 END, holder = $1, blocked = $3,
         until = clock_timestamp() + make_interval(secs => $2)

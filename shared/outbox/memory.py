@@ -62,16 +62,16 @@ class Memory:
                 self._add(row)
         return True
 
-    def take(self) -> list[Row]:
+    def next_batch(self) -> list[Row]:
         """The next rows to publish, within the bounds of a batch; at least one if any waits."""
-        taken: list[Row] = []
+        batch: list[Row] = []
         size = 0
-        while self._waiting and len(taken) < BATCH and (not taken or size < BATCH_BYTES):
+        while self._waiting and len(batch) < BATCH and (not batch or size < BATCH_BYTES):
             row = self._waiting.popleft()
             size += len(row.record.value)
-            taken.append(row)
+            batch.append(row)
         self._bytes -= size
-        return taken
+        return batch
 
     def read(self, rows: Iterable[Row]) -> None:
         """The table was read, from its oldest row on, when nothing was in hand and every deletion was done:

@@ -73,7 +73,7 @@ class Relay:
 
     @property
     def leading(self) -> bool:
-        return self._lease.held
+        return self._lease.is_ours
 
     def stalled(self) -> str | None:
         """What is wrong, in a sentence, when rows have waited for 30 s and none went; None while all is well.
@@ -147,12 +147,12 @@ class Relay:
         if self._deleting is not None and (self._deleting.done() or self._undeleted >= BATCH):
             await self._deleted()
         connection = await self._connected()
-        if not self._lease.is_fresh(self._blocked) and not await self._take_lease(connection):
+        if not self._lease.is_fresh(self._blocked) and not await self._acquire_lease(connection):
             self._memory.forget()
             return 0
         if self._memory.incomplete or stopwatch() >= self._read_at + _POLL_SECONDS:
             await self._read(connection)
-        rows = self._memory.take()
+        rows = self._memory.next_batch()
         WAITING_ROWS.labels(self._schema).set(len(rows))
         try:
             await self._publish(connection, rows)
@@ -161,13 +161,13 @@ class Relay:
             raise
         return len(rows)
 
-    async def _take_lease(self, connection: asyncpg.Connection) -> bool:
+    async def _acquire_lease(self, connection: asyncpg.Connection) -> bool:
         async with self._using:
-            held = await self._lease.take(connection, self._blocked)
-        if held and self._lease.epoch != self._epoch:  # another one may have led meanwhile
+            leads = await self._lease.acquire(connection, self._blocked)
+        if leads and self._lease.epoch != self._epoch:  # another one may have led meanwhile
             self._epoch = self._lease.epoch
             self._memory.forget()
-        return held
+        return leads
 
     async def _read(self, connection: asyncpg.Connection) -> None:
         """The oldest rows of the table, of which those that were published are gone."""
@@ -183,8 +183,8 @@ class Relay:
     async def _publish(self, connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
         """Publish and delete; a record that the log refuses is set aside, and those behind it go on."""
 
-        async def take(some: Sequence[Row]) -> Sequence[None]:
-            if not self._lease.held:  # this process may have stood still since it asked
+        async def publish(some: Sequence[Row]) -> Sequence[None]:
+            if not self._lease.is_ours:  # this process may have stood still since it asked
                 raise _DeposedError
             await self._log.publish([row.record for row in some])
             crash_point("relay.published")
@@ -195,7 +195,7 @@ class Relay:
             await self._set_aside(connection, row, str(err))
             return ()
 
-        await bisect(rows, take, set_aside)
+        await bisect(rows, publish, set_aside)
 
     def _delete(self, connection: asyncpg.Connection, ids: Sequence[int]) -> None:
         """Beside what is published next."""

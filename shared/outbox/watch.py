@@ -67,7 +67,7 @@ class Watch:
             self._oldest, self._since = row.id, stopwatch()
         self._log_is_away = row.blocked
         self._age = max(0.0, row.age)
-        self._probe.taken()
+        self._probe.succeeded()
         if (why := self.stalled()) is not None and not self._said:
             log.error(why, action="relay_stalled", schema=self._schema)
         self._said = why is not None

@@ -17,7 +17,7 @@ from shared.policy.checks.check import check, with_checks
 from shared.policy.checks.installation import NOWHERE, Installation
 from shared.policy.checks.not_implemented import not_in_force
 from shared.policy.checks.report import report
-from shared.policy.errors import Place, PolicyError, PolicyErrors
+from shared.policy.errors import Location, PolicyError, PolicyErrors
 from shared.policy.loading.load import LoadResult, load, try_load
 from shared.policy.model.bundle import ALWAYS, Bundle
 from shared.policy.model.bundle_json import content_hash, dump_json, hash_of, load_json, schema
@@ -112,12 +112,12 @@ __all__ = [
     "LeadOf",
     "Level",
     "LoadResult",
+    "Location",
     "ManagerOf",
     "Mode",
     "NextTarget",
     "OwnerTarget",
     "PersonalRules",
-    "Place",
     "Point",
     "Policy",
     "PolicyError",

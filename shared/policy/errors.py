@@ -18,7 +18,7 @@ TEMPLATE: Final = "L103"  # a template that does not render
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Location:
     """Where something stands; line and column count from 1. Line 0: the file as a whole, or none."""
 
     file: str
@@ -36,7 +36,7 @@ class PolicyError:
     What is no matter of found and expected is `said` in a sentence, with what would `mend` it.
     """
 
-    place: Place
+    place: Location
     path: str
     found: str = ""
     expected: str = ""
@@ -107,7 +107,7 @@ class Finding:
         return self.at_key and self.found == "nothing"
 
 
-def located(finding: Finding, place: Place) -> PolicyError:
+def located(finding: Finding, place: Location) -> PolicyError:
     """The finding at its place."""
     return PolicyError(
         place,

@@ -10,7 +10,7 @@ from importlib.resources import files
 import pytest
 from pytest_httpserver import HTTPServer
 
-from ladder.client.connection import Connection, Place
+from ladder.client.connection import Connection, Remote
 from ladder.client.watch import Seen, watch_once
 from shared.clock import utcnow
 from tests.client.conftest import Terminal
@@ -379,7 +379,7 @@ def test_watch_tells_of_what_was_there_before_only_what_is_new(server: HTTPServe
     old, new = entry("12:00:00", "opened"), [entry("12:00:15", "passed"), entry("12:00:15", "page → petra")]
     server.expect_ordered_request(f"/v1/incidents/{FIRST}/timeline").respond_with_json({"items": [old, *new]})
     now = datetime(2026, 3, 1, 12, 0, 20, tzinfo=UTC)
-    with Connection(Place.of(ladder.url, "a-key")) as connection:
+    with Connection(Remote.of(ladder.url, "a-key")) as connection:
         first = watch_once(connection, Seen(), now)
         second = watch_once(connection, first.seen, now)
     assert first.told == ()
@@ -404,7 +404,7 @@ def test_watch_tells_every_decision_since_it_began(server: HTTPServer, ladder: T
     items = [entry(-60, "opened"), entry(15, "page → petra"), entry(16, "taken")]
     server.expect_ordered_request(f"/v1/incidents/{FIRST}/timeline").respond_with_json({"items": items})
     wrong = began + timedelta(minutes=7)  # this machine's clock, not Ladder's
-    with Connection(Place.of(ladder.url, "a-key")) as connection:
+    with Connection(Remote.of(ladder.url, "a-key")) as connection:
         second = watch_once(connection, watch_once(connection, Seen(), wrong).seen, wrong)
     assert [each.line(wrong).partition("Checkout is down: ")[2] for each in second.told] == [
         "page → petra",

@@ -46,5 +46,5 @@ async def test_a_signal_ends_it_with_all_that_it_started(tmp_path: Path):
     demo.send_signal(signal.SIGTERM)
     await until(lambda: demo.poll() is not None, seconds=30)
     assert demo.returncode == 128 + signal.SIGTERM, said.read_text()
-    with data_folder.taken(folder):  # its `ladder up` has left
+    with data_folder.locked(folder):  # its `ladder up` has left
         assert not list(working_in(folder / "postgres" / "data"))

@@ -68,7 +68,7 @@ class Switchboard:
     script: list[Told] = field(default_factory=list)
     written: list[bytes] = field(default_factory=list)
 
-    def take(self, signal: Signal, to: str | tuple[str, str]) -> tuple[Incident | None, Decision]:
+    def decide(self, signal: Signal, to: str | tuple[str, str]) -> tuple[Incident | None, Decision]:
         """Decide, keep what was decided; the incident as it was before, and the decision."""
         self.policies.setdefault(self.live.hash, self.live)
         self.script.append(Told(signal, to, self.now, self.live, self.overlay))
@@ -193,7 +193,7 @@ class Switchboard:
             assert len(done) < MOST_FIRINGS, "incidents talk to each other without end"
             if message.to in self.incidents:
                 signal = RelatedMessage(message)
-                before, decision = self.take(signal, message.to)
+                before, decision = self.decide(signal, message.to)
                 done.append((before, signal, decision))
         return done
 
@@ -204,5 +204,5 @@ def played_again(board: Switchboard) -> list[bytes]:
     again = Switchboard(first.live, first.now)
     for told in board.script:
         again.live, again.now, again.overlay = told.live, told.now, told.overlay
-        again.take(told.signal, told.to)
+        again.decide(told.signal, told.to)
     return again.written

@@ -6,7 +6,14 @@ import pytest
 
 from services.router.domain.model.incident import Incident
 from services.router.domain.model.signals import ActionArguments, ActionTaken, Actor, TimerFired
-from services.router.domain.reporting.report_facts import Ended, Flag, Outcome, Step, outcome, step
+from services.router.domain.reporting.report_facts import (
+    Ended,
+    Flag,
+    Outcome,
+    StayChange,
+    outcome,
+    stay_change,
+)
 from tests.domain.tale import Tale, on_main, tale
 
 SLA = {"name": "all", "acknowledge": "5m", "resolve": "1h"}
@@ -17,16 +24,16 @@ def counted(story: Tale) -> Outcome:
     return outcome(story.standing)
 
 
-def last_step(story: Tale, signal: Any, before: Incident | None) -> Step:
-    return step(before, story.decisions[-1], signal)
+def last_change(story: Tale, signal: Any, before: Incident | None) -> StayChange:
+    return stay_change(before, story.decisions[-1], signal)
 
 
-def act(story: Tale, action: str, **arguments: Any) -> Step:
+def act(story: Tale, action: str, **arguments: Any) -> StayChange:
     before = story.standing
     actor = Actor("user:ana", "responder", "ana")
     signal = ActionTaken(action, actor, ActionArguments(**arguments), "a")
     story.tell(signal)
-    return last_step(story, signal, before)
+    return last_change(story, signal, before)
 
 
 def test_what_the_first_level_solves_is_right_first_time():
@@ -76,7 +83,7 @@ def test_what_is_open_again_is_not_solved():
 def test_a_stay_begins_with_the_first_page():
     story = tale()
     opened = story.event()
-    assert step(None, opened, None) == Step(None, begins=True, pages=1)
+    assert stay_change(None, opened, None) == StayChange(None, begins=True, pages=1)
 
 
 def test_a_level_whose_time_runs_out_is_passed():
@@ -84,20 +91,20 @@ def test_a_level_whose_time_runs_out_is_passed():
     story.event()
     before = story.standing
     story.later(minutes=5)
-    assert last_step(story, TimerFired(), before) == Step(Ended.PASSED, begins=True, pages=1)
+    assert last_change(story, TimerFired(), before) == StayChange(Ended.PASSED, begins=True, pages=1)
 
 
 def test_a_level_that_hands_up_ends_its_stay():
     story = tale()
     story.event()
-    assert act(story, "escalate") == Step(Ended.HANDED_UP, begins=True, pages=1)
+    assert act(story, "escalate") == StayChange(Ended.HANDED_UP, begins=True, pages=1)
 
 
 def test_taking_it_goes_on_with_the_stay_and_solving_it_ends_it():
     story = tale()
     story.event()
-    assert act(story, "acknowledge") == Step(None, begins=False, pages=0)
-    assert act(story, "resolve") == Step(Ended.SOLVED, begins=False, pages=0)
+    assert act(story, "acknowledge") == StayChange(None, begins=False, pages=0)
+    assert act(story, "resolve") == StayChange(Ended.SOLVED, begins=False, pages=0)
 
 
 def test_finally_paged_again_is_the_same_stay():
@@ -106,12 +113,12 @@ def test_finally_paged_again_is_the_same_stay():
     story.later(minutes=16)
     before = story.standing
     story.later(minutes=15)
-    assert last_step(story, TimerFired(), before) == Step(None, begins=False, pages=1)
+    assert last_change(story, TimerFired(), before) == StayChange(None, begins=False, pages=1)
 
 
 def test_a_note_changes_nothing_that_reports_count():
     story = tale()
     story.event()
     before = counted(story)
-    assert act(story, "note", text="looking") == Step(None, begins=False, pages=0)
+    assert act(story, "note", text="looking") == StayChange(None, begins=False, pages=0)
     assert counted(story) == before

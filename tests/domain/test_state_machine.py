@@ -165,7 +165,7 @@ class AnythingHappens(RuleBasedStateMachine):
         self._tell(EventReceived(event), event_to(event))
 
     def _tell(self, signal: Signal, to: str | tuple[str, str]) -> None:
-        before, decision = self.board.take(signal, to)
+        before, decision = self.board.decide(signal, to)
         self._look(before, signal, decision)
         for told_before, told, answered in self.board.deliver():
             self._look(told_before, told, answered)

@@ -1,10 +1,10 @@
 import pytest
 
-from tests.eventlog.places import Place, opened
+from tests.eventlog.places import LogPlace, opened
 
 
 @pytest.fixture(params=["postgres", "kafka"])
-async def place(request: pytest.FixtureRequest) -> Place:
+async def place(request: pytest.FixtureRequest) -> LogPlace:
     """A log on a real server, with empty topics that no other test uses."""
     if request.param == "kafka":
         server = request.getfixturevalue("kafka")
@@ -12,7 +12,7 @@ async def place(request: pytest.FixtureRequest) -> Place:
     else:
         server = request.getfixturevalue("postgres")
         address = request.getfixturevalue("database_url")
-    found = Place(request.param, address, server)
+    found = LogPlace(request.param, address, server)
     async with opened(found.adapter, found.address, found.name) as log:
         await log.create_topics()
     return found

@@ -25,7 +25,7 @@ class Server(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
+class LogPlace:
     """`adapter` and `address` are enough to open the same log in another process."""
 
     adapter: str

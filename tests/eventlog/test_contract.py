@@ -18,14 +18,14 @@ from shared.eventlog import (
     Partition,
     RecordTooLargeError,
 )
-from tests.eventlog.places import PARTITIONS, SESSION_SECONDS, Place, opened, read, read_until, values
+from tests.eventlog.places import PARTITIONS, SESSION_SECONDS, LogPlace, opened, read, read_until, values
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def member_process(place: Place, group: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def member_process(place: LogPlace, group: str) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.eventlog.member", place.adapter, place.address, place.name, group),
         stdout=asyncio.subprocess.PIPE,
@@ -43,7 +43,7 @@ async def owns(consumer: Consumer, count: int) -> None:
     await until(lambda: len(consumer.assignment()) == count, seconds=20)
 
 
-async def publish_again_and_again(log: EventLog, place: Place, key: str, value: str) -> None:
+async def publish_again_and_again(log: EventLog, place: LogPlace, key: str, value: str) -> None:
     """Publish until it is acknowledged, as a client that gets 503 does."""
 
     async def acknowledged() -> bool:
@@ -56,7 +56,7 @@ async def publish_again_and_again(log: EventLog, place: Place, key: str, value: 
     await until(acknowledged, seconds=30)
 
 
-async def test_records_with_one_key_arrive_in_the_order_they_were_published(place: Place) -> None:
+async def test_records_with_one_key_arrive_in_the_order_they_were_published(place: LogPlace) -> None:
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         for number in range(20):
             await log.publish([place.record(f"k{key}", f"{key}-{number}") for key in range(10)])
@@ -69,7 +69,7 @@ async def test_records_with_one_key_arrive_in_the_order_they_were_published(plac
     assert len(by_key) == 10
 
 
-async def test_a_partition_that_is_drained_late_is_asked_for_at_once(place: Place) -> None:
+async def test_a_partition_that_is_drained_late_is_asked_for_at_once(place: LogPlace) -> None:
     """A consumer that was busy does not wait for the end of a fetch that left this partition out."""
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         await log.publish([place.record("k", "first")])
@@ -88,7 +88,7 @@ async def test_a_partition_that_is_drained_late_is_asked_for_at_once(place: Plac
     assert min(took) < 0.2
 
 
-async def test_a_record_comes_with_its_key_headers_place_and_time(place: Place) -> None:
+async def test_a_record_comes_with_its_key_headers_place_and_time(place: LogPlace) -> None:
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         before = utcnow()
         await log.publish([place.record("k", "v")])
@@ -100,7 +100,7 @@ async def test_a_record_comes_with_its_key_headers_place_and_time(place: Place) 
     assert abs((record.at - before).total_seconds()) < 5
 
 
-async def test_many_publishers_at_once_lose_nothing_and_leave_no_gaps(place: Place) -> None:
+async def test_many_publishers_at_once_lose_nothing_and_leave_no_gaps(place: LogPlace) -> None:
     async with place.log() as one, place.log() as two, one.consumer("g", [place.topic]) as consumer:
         records = [place.record(f"k{number}", str(number)) for number in range(400)]
         await asyncio.gather(*[(one, two)[i % 2].publish([record]) for i, record in enumerate(records)])
@@ -114,7 +114,7 @@ async def test_many_publishers_at_once_lose_nothing_and_leave_no_gaps(place: Pla
     assert all(offsets == list(range(len(offsets))) for offsets in by_partition.values())
 
 
-async def test_members_share_the_partitions_and_each_record_goes_to_one_of_them(place: Place) -> None:
+async def test_members_share_the_partitions_and_each_record_goes_to_one_of_them(place: LogPlace) -> None:
     async with place.log() as log, place.log() as other:
         async with log.consumer("g", [place.topic]) as one, other.consumer("g", [place.topic]) as two:
             await owns(one, PARTITIONS // 2)
@@ -124,7 +124,7 @@ async def test_members_share_the_partitions_and_each_record_goes_to_one_of_them(
             await log.publish([place.record(f"k{number}", str(number)) for number in range(100)])
             got: Counter[str] = Counter()
 
-            async def take(consumer: Consumer) -> None:
+            async def read_some(consumer: Consumer) -> None:
                 while got.total() < 100:
                     records = await consumer.fetch(wait_seconds=0.2)
                     assert {record.partition for record in records} <= consumer.assignment()
@@ -132,12 +132,12 @@ async def test_members_share_the_partitions_and_each_record_goes_to_one_of_them(
                     await consumer.commit(records)
 
             async with asyncio.timeout(20):
-                await asyncio.gather(take(one), take(two))
+                await asyncio.gather(read_some(one), read_some(two))
 
     assert got == Counter(str(number) for number in range(100))
 
 
-async def test_two_groups_both_get_every_record(place: Place) -> None:
+async def test_two_groups_both_get_every_record(place: LogPlace) -> None:
     async with place.log() as log:
         async with log.consumer("one", [place.topic]) as one, log.consumer("two", [place.topic]) as two:
             await log.publish([place.record(f"k{number}", str(number)) for number in range(30)])
@@ -146,7 +146,7 @@ async def test_two_groups_both_get_every_record(place: Place) -> None:
             assert len(await read(two, 30)) == 30
 
 
-async def test_a_new_group_starts_at_the_beginning_and_a_known_one_where_it_stood(place: Place) -> None:
+async def test_a_new_group_starts_at_the_beginning_and_a_known_one_where_it_stood(place: LogPlace) -> None:
     async with place.log() as log:
         await log.publish([place.record("k", "first")])
         async with log.consumer("g", [place.topic]) as consumer:
@@ -157,7 +157,7 @@ async def test_a_new_group_starts_at_the_beginning_and_a_known_one_where_it_stoo
             assert values(await read(consumer, 1)) == ["second"]
 
 
-async def test_what_a_killed_member_did_not_commit_comes_again_to_another(place: Place) -> None:
+async def test_what_a_killed_member_did_not_commit_comes_again_to_another(place: LogPlace) -> None:
     async with place.log() as log:
         await log.publish([place.record(f"k{number}", str(number)) for number in range(20)])
         async with member_process(place, "g") as killed:
@@ -173,14 +173,14 @@ async def test_what_a_killed_member_did_not_commit_comes_again_to_another(place:
     assert set(values(got)) == seen
 
 
-async def test_a_member_that_leaves_hands_over_before_its_session_would_have_ended(place: Place) -> None:
+async def test_a_member_that_leaves_hands_over_before_its_session_would_have_ended(place: LogPlace) -> None:
     async with place.log() as log, log.consumer("g", [place.topic]) as staying:
         async with place.log() as other, other.consumer("g", [place.topic]) as leaving:
             await owns(leaving, PARTITIONS // 2)
         await until(lambda: len(staying.assignment()) == PARTITIONS, seconds=SESSION_SECONDS)
 
 
-async def test_a_commit_for_partitions_that_were_taken_away_is_passed_over(place: Place) -> None:
+async def test_a_commit_for_partitions_that_were_taken_away_is_passed_over(place: LogPlace) -> None:
     async with place.log() as log, log.consumer("g", [place.topic]) as slow:
         await log.publish([place.record(f"k{number}", str(number)) for number in range(40)])
         got = await read(slow, 40, commit=False)
@@ -196,15 +196,15 @@ async def test_a_commit_for_partitions_that_were_taken_away_is_passed_over(place
     assert {record.value for record in again} == expected
 
 
-async def test_a_member_knows_whether_it_ever_had_its_share(place: Place) -> None:
+async def test_a_member_knows_whether_it_ever_had_its_share(place: LogPlace) -> None:
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
-        assert not consumer.held_assignment_once
+        assert not consumer.ever_assigned
         await owns(consumer, PARTITIONS)
-        assert consumer.held_assignment_once
+        assert consumer.ever_assigned
         assert consumer.assignment() == {Partition(place.topic, number) for number in range(PARTITIONS)}
 
 
-async def test_while_the_server_is_away_publishing_fails_and_afterwards_all_goes_on(place: Place) -> None:
+async def test_while_the_server_is_away_publishing_fails_and_afterwards_all_goes_on(place: LogPlace) -> None:
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         await log.publish([place.record("k", "before")])
         assert values(await read(consumer, 1)) == ["before"]
@@ -225,7 +225,7 @@ async def test_while_the_server_is_away_publishing_fails_and_afterwards_all_goes
     assert "unread" in values(meanwhile + got)
 
 
-async def test_nothing_acknowledged_is_lost_when_the_server_vanishes_under_load(place: Place) -> None:
+async def test_nothing_acknowledged_is_lost_when_the_server_vanishes_under_load(place: LogPlace) -> None:
     acknowledged = []
 
     async def post(log: EventLog, number: int) -> None:
@@ -253,7 +253,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_vanishes_under_load(
 
 
 async def test_while_the_server_hangs_publishing_fails_in_time_and_afterwards_all_goes_on(
-    place: Place,
+    place: LogPlace,
 ) -> None:
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         await log.publish([place.record("k", "before")])
@@ -271,14 +271,14 @@ async def test_while_the_server_hangs_publishing_fails_in_time_and_afterwards_al
         await read_until(consumer, lambda got: "after" in values(got), seconds=40)
 
 
-async def test_a_log_whose_server_is_away_at_the_start_works_once_it_is_there(place: Place) -> None:
+async def test_a_log_whose_server_is_away_at_the_start_works_once_it_is_there(place: LogPlace) -> None:
     place.server.stop()
     try:
         async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
             with pytest.raises(LogUnavailableError):
                 await log.publish([place.record("k", "early")], timeout_seconds=1)
             assert await consumer.fetch(wait_seconds=0.2) == []
-            assert not consumer.held_assignment_once
+            assert not consumer.ever_assigned
             assert await log.verify_topics()
 
             await asyncio.to_thread(place.server.start)
@@ -288,7 +288,7 @@ async def test_a_log_whose_server_is_away_at_the_start_works_once_it_is_there(pl
         await asyncio.to_thread(place.server.start)
 
 
-async def test_leaving_a_dead_log_takes_a_few_seconds_at_most(place: Place) -> None:
+async def test_leaving_a_dead_log_takes_a_few_seconds_at_most(place: LogPlace) -> None:
     try:
         async with asyncio.timeout(30):
             async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
@@ -301,7 +301,7 @@ async def test_leaving_a_dead_log_takes_a_few_seconds_at_most(place: Place) -> N
         await asyncio.to_thread(place.server.start)
 
 
-async def test_a_record_of_one_mebibyte_passes(place: Place) -> None:
+async def test_a_record_of_one_mebibyte_passes(place: LogPlace) -> None:
     value = bytes(range(256)) * 4096
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         await log.publish([place.record("k", value)])
@@ -310,7 +310,9 @@ async def test_a_record_of_one_mebibyte_passes(place: Place) -> None:
     assert record.value == value
 
 
-async def test_a_record_larger_than_the_topic_takes_is_refused_and_the_next_one_passes(place: Place) -> None:
+async def test_a_record_larger_than_the_topic_takes_is_refused_and_the_next_one_passes(
+    place: LogPlace,
+) -> None:
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         with pytest.raises(RecordTooLargeError):
             await log.publish([place.record("k", b"x" * (3 * 1024 * 1024 + 1))])
@@ -319,7 +321,7 @@ async def test_a_record_larger_than_the_topic_takes_is_refused_and_the_next_one_
         assert values(await read(consumer, 1)) == ["small"]
 
 
-async def test_a_fetch_is_bounded_in_records_and_in_bytes(place: Place) -> None:
+async def test_a_fetch_is_bounded_in_records_and_in_bytes(place: LogPlace) -> None:
     async with place.log() as log:
         await log.publish([place.record(f"k{number}", str(number)) for number in range(120)])
         async with log.consumer("records", [place.topic]) as consumer:
@@ -338,7 +340,7 @@ async def test_a_fetch_is_bounded_in_records_and_in_bytes(place: Place) -> None:
                 left -= len(records)
 
 
-async def test_a_fetch_returns_as_soon_as_there_is_something(place: Place) -> None:
+async def test_a_fetch_returns_as_soon_as_there_is_something(place: LogPlace) -> None:
     loop = asyncio.get_running_loop()
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         await log.publish([place.record("k", "first")])
@@ -354,7 +356,7 @@ async def test_a_fetch_returns_as_soon_as_there_is_something(place: Place) -> No
     assert sorted(took)[10] < 0.1
 
 
-async def test_lag_counts_what_is_not_committed_a_batch_in_hand_included(place: Place) -> None:
+async def test_lag_counts_what_is_not_committed_a_batch_in_hand_included(place: LogPlace) -> None:
     """While the batch is stuck in hand its age grows; once it is committed nothing is left of it."""
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         await log.publish([place.record("k", str(number)) for number in range(10)])
@@ -382,7 +384,7 @@ async def _grew(behind: Callable[[], Awaitable[tuple[int, float]]], first: float
     return (await behind())[1] > first + 0.5
 
 
-async def test_a_member_that_joins_knows_what_the_group_has_left_to_do(place: Place) -> None:
+async def test_a_member_that_joins_knows_what_the_group_has_left_to_do(place: LogPlace) -> None:
     """Before it has fetched anything."""
     async with place.log() as log:
         await log.publish([place.record("k", str(number)) for number in range(10)])
@@ -394,7 +396,7 @@ async def test_a_member_that_joins_knows_what_the_group_has_left_to_do(place: Pl
 
 
 async def test_a_look_at_a_silent_server_says_so_and_at_one_that_is_down_that_it_refuses(
-    place: Place,
+    place: LogPlace,
 ) -> None:
     """Never the last good figure: neither kind is a lag of 0."""
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
@@ -417,7 +419,7 @@ async def test_a_look_at_a_silent_server_says_so_and_at_one_that_is_down_that_it
             await asyncio.to_thread(place.server.start)
 
 
-async def test_following_starts_with_all_there_is_and_goes_on(place: Place) -> None:
+async def test_following_starts_with_all_there_is_and_goes_on(place: LogPlace) -> None:
     async with place.log() as log:
         following = log.follow(place.compacted)
         async with asyncio.timeout(30):
@@ -434,7 +436,7 @@ async def test_following_starts_with_all_there_is_and_goes_on(place: Place) -> N
         await late.aclose()
 
 
-async def test_following_survives_the_server_going_away(place: Place) -> None:
+async def test_following_survives_the_server_going_away(place: LogPlace) -> None:
     async with place.log() as log:
         following = log.follow(place.compacted)
         async with asyncio.timeout(60):
@@ -456,7 +458,7 @@ async def test_following_survives_the_server_going_away(place: Place) -> None:
         await following.aclose()
 
 
-async def test_missing_topics_are_named_and_making_them_twice_changes_nothing(place: Place) -> None:
+async def test_missing_topics_are_named_and_making_them_twice_changes_nothing(place: LogPlace) -> None:
     async with opened(place.adapter, place.address, "other") as log, log.running():
         assert [text for text in await log.verify_topics() if "records-other is missing" in text]
         with pytest.raises(LogUnavailableError):

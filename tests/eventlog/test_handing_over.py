@@ -26,7 +26,7 @@ def written(*ids: int, before: tuple[int, ...] = ()) -> Written:
 
 
 def taken(memory: Memory) -> list[int]:
-    return [row.id for row in memory.take()]
+    return [row.id for row in memory.next_batch()]
 
 
 @pytest.fixture

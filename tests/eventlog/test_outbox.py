@@ -21,7 +21,7 @@ from shared.events import INCIDENTS, IncidentEvent
 from shared.outbox import lease, outbox
 from shared.outbox.relay import Relay
 from shared.outbox.watch import STALLED_AFTER, Watch
-from tests.eventlog.places import Place, read, values
+from tests.eventlog.places import LogPlace, read, values
 from tests.servers.swallowing import swallowing
 from tests.waiting import until
 
@@ -91,7 +91,7 @@ async def cut_relays(database: Database) -> None:
 
 
 async def test_what_a_transaction_wrote_is_published_in_order_and_deleted(
-    database: Database, place: Place
+    database: Database, place: LogPlace
 ) -> None:
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         await write(database, [place.record("k", str(number)) for number in range(20)])
@@ -118,7 +118,7 @@ async def test_a_transaction_that_is_rolled_back_publishes_nothing(database: Dat
     assert log.records == []
 
 
-async def test_a_relay_that_dies_after_publishing_sends_again(database: Database, place: Place) -> None:
+async def test_a_relay_that_dies_after_publishing_sends_again(database: Database, place: LogPlace) -> None:
     async with place.log() as log, log.consumer("g", [place.topic]) as consumer:
         await write(database, [place.record("k", "once or twice")])
         process = await asyncio.create_subprocess_exec(

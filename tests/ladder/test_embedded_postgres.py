@@ -18,7 +18,7 @@ import pytest
 from ladder.embedded import as_user, postgres
 from ladder.embedded.os_processes import exists, working_in
 from ladder.embedded.postgres import EmbeddedPostgres
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 from tests.ladder import owner
 from tests.waiting import until
 
@@ -261,7 +261,7 @@ async def test_a_cluster_that_was_cut_short_while_being_made_is_made_anew(tmp_pa
 async def test_the_folder_of_another_major_version_is_refused_with_what_to_do(folder: Path) -> None:
     (folder / "data" / "PG_VERSION").write_text("16\n")
     with pytest.raises(
-        RefusedError, match=r"made by PostgreSQL 16, this release brings \d+: dump it"
+        NotPossibleError, match=r"made by PostgreSQL 16, this release brings \d+: dump it"
     ) as told:
         await EmbeddedPostgres(folder).start()
     assert "\n" not in str(told.value)
@@ -269,7 +269,7 @@ async def test_the_folder_of_another_major_version_is_refused_with_what_to_do(fo
 
 async def test_why_a_server_does_not_start_is_told_in_its_own_words(folder: Path) -> None:
     (folder / "data" / "postgresql.conf").write_text("no_such_setting = 1\n")
-    with pytest.raises(RefusedError, match="PostgreSQL did not start"):
+    with pytest.raises(NotPossibleError, match="PostgreSQL did not start"):
         await EmbeddedPostgres(folder).start()
 
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 from ladder.serving.listener import EVERYWHERE, Address, bind, serving
 
 
@@ -74,7 +74,7 @@ async def test_a_host_without_one_of_the_two_listens_by_the_other(
 
 
 def test_a_host_without_either_is_told() -> None:
-    with pytest.raises(RefusedError, match=r"^LADDER_LISTEN: cannot listen on :80: "):
+    with pytest.raises(NotPossibleError, match=r"^LADDER_LISTEN: cannot listen on :80: "):
         bind(Address.parse(":80"), protocols=[(9999, "::")])
 
 
@@ -86,5 +86,5 @@ def test_everywhere_is_shown_as_this_machine_reaches_it() -> None:
 def test_a_port_that_somebody_has_is_told_with_another_to_try() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(RefusedError, match=f"^Port {port} is in use by .* LADDER_LISTEN=:{port + 1}"):
+        with pytest.raises(NotPossibleError, match=f"^Port {port} is in use by .* LADDER_LISTEN=:{port + 1}"):
             bind(Address.parse(f":{port}"))

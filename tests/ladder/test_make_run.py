@@ -135,9 +135,9 @@ def programs_chosen(packages: Path, data: Path, *without: str) -> str:
     lost = ",".join(f"-{each}" for each in without)
     script = (
         "import sys; from pathlib import Path; from ladder.embedded.programs import Owner, usable\n"
-        "from ladder.refusal import RefusedError\n"
+        "from ladder.refusal import NotPossibleError\n"
         "try: print(usable(Path(sys.argv[1]), Owner(int(sys.argv[2]), int(sys.argv[3]))).folder)\n"
-        "except RefusedError as err: print(err)"
+        "except NotPossibleError as err: print(err)"
     )
     user = pwd.getpwnam("nobody")
     ran = subprocess.run(

@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 from structlog.testing import capture_logs
 
 from ladder.migrate import migrate_all
-from ladder.refusal import NewerSchemaError, RefusedError
+from ladder.refusal import NewerSchemaError, NotPossibleError
 from shared.database.pool import Database
 from shared.eventlog.kafka.connection import KafkaConnection
 from shared.eventlog.kafka.log import KafkaEventLog
@@ -84,7 +84,7 @@ async def test_migrate_does_not_wait_for_what_time_will_not_mend(database_url: s
     """A database that is not there, a role that may not."""
     url = make_url(database_url).set(database="nowhere").render_as_string(hide_password=False)
     database = Database(url)
-    with pytest.raises(RefusedError, match='cannot be reached: database "nowhere" does not exist'):
+    with pytest.raises(NotPossibleError, match='cannot be reached: database "nowhere" does not exist'):
         await migrate_all(database, PostgresEventLog(database), seconds=600)
     await database.close()
 
@@ -99,7 +99,7 @@ async def test_brokers_whose_names_nobody_knows_are_told_by_name(database_url: s
         waited.append(why)
 
     with pytest.raises(
-        RefusedError, match=r"topics cannot be made: .* name kafka\.invalid cannot be resolved"
+        NotPossibleError, match=r"topics cannot be made: .* name kafka\.invalid cannot be resolved"
     ):
         await migrate_all(database, log, seconds=0.3, waits=heard)
     assert "kafka.invalid" in waited[0]

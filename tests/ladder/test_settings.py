@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ladder.refusal import RefusedError
+from ladder.refusal import NotPossibleError
 from ladder.serving.listener import Address
 from shared.settings import BadSettingError, CommaSeparated, LadderSettings, SecretKeySettings
 from tests.ladder.running import PROJECT, environment
@@ -94,5 +94,5 @@ def test_an_address_says_where_and_whether_only_this_machine_reaches_it(
 
 @pytest.mark.parametrize("text", ["", "8080", "[::1:8080", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000"])
 def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(RefusedError, match="LADDER_LISTEN"):
+    with pytest.raises(NotPossibleError, match="LADDER_LISTEN"):
         Address.parse(text)

@@ -71,7 +71,7 @@ def test_a_stakeholder_is_told_with_the_reason() -> None:
 class FakeConsumer:
     """Hands out one batch and records what was committed."""
 
-    held_assignment_once = True
+    ever_assigned = True
 
     def __init__(self, *changes: Message) -> None:
         encoded = [codec.encode(change) for change in changes]

@@ -50,7 +50,7 @@ async def test_the_newest_policy_is_in_force_and_everybody_hears_of_it():
     feed, heard = PolicyFeed(OneTopic()), []
     feed.on_change(lambda policy: heard.append(policy.revision))
 
-    await feed.take_once([published(1, ONE), published(2, TWO)])
+    await feed.apply_once([published(1, ONE), published(2, TWO)])
     feed.on_change(lambda policy: heard.append(policy.hash))
 
     assert feed.current is not None
@@ -60,8 +60,8 @@ async def test_the_newest_policy_is_in_force_and_everybody_hears_of_it():
 
 async def test_an_older_revision_never_replaces_a_newer_one():
     feed = PolicyFeed(OneTopic())
-    await feed.take_once([published(5, TWO)])
-    await feed.take_once([published(4, ONE), published(5, ONE)])
+    await feed.apply_once([published(5, TWO)])
+    await feed.apply_once([published(4, ONE), published(5, ONE)])
 
     assert feed.current is not None
     assert feed.current.bundle == TWO
@@ -69,7 +69,7 @@ async def test_an_older_revision_never_replaces_a_newer_one():
 
 async def test_the_last_good_policy_stays_when_the_next_cannot_be_read():
     feed = PolicyFeed(OneTopic())
-    await feed.take_once([published(1, ONE), unreadable(2), published(3, TWO, b'{"version":9}')])
+    await feed.apply_once([published(1, ONE), unreadable(2), published(3, TWO, b'{"version":9}')])
 
     assert feed.current is not None
     assert feed.current.bundle == ONE

@@ -10,7 +10,7 @@ from shared.events import PolicyPublished
 from shared.policy import Bundle, content_hash, dump_json
 from shared.policy.publishing.feed import PolicyFeed
 from shared.policy.publishing.wire_format import record_of
-from tests.eventlog.places import Place
+from tests.eventlog.places import LogPlace
 from tests.policy.bundles import smallest
 from tests.policy.large import large
 from tests.waiting import until
@@ -19,13 +19,13 @@ AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
 ONE, TWO = smallest(), smallest(tiers=["gold", "standard"])
 
 
-def record(place: Place, revision: int, bundle: Bundle):
+def record(place: LogPlace, revision: int, bundle: Bundle):
     body = msgspec.Raw(dump_json(bundle))
     message = PolicyPublished(hash=content_hash(bundle), revision=revision, at=AT, bundle=body)
     return replace(encode(message), topic=place.compacted)
 
 
-async def test_a_policy_that_was_published_is_in_force_wherever_it_is_followed(place: Place):
+async def test_a_policy_that_was_published_is_in_force_wherever_it_is_followed(place: LogPlace):
     async with place.log() as log:
         await log.publish([record(place, 1, ONE)])
         feed = PolicyFeed(log, topic=place.compacted)
@@ -40,7 +40,7 @@ async def test_a_policy_that_was_published_is_in_force_wherever_it_is_followed(p
     assert feed.current.bundle == TWO
 
 
-async def test_ten_thousand_people_and_a_thousand_policies_reach_everybody(place: Place):
+async def test_ten_thousand_people_and_a_thousand_policies_reach_everybody(place: LogPlace):
     """A policy larger than any record goes through the log whole, to those who listen and those who start."""
     many = Bundle.model_validate(large())
     body = msgspec.Raw(dump_json(many))

@@ -68,10 +68,10 @@ async def test_whoever_starts_takes_the_newest_of_both_forms(many_people: Bundle
     """Whichever record comes last: the revision decides."""
     small, packed = record_of(published(smallest(), 3)), record_of(published(many_people, 2))
     feed = PolicyFeed(OneTopic())  # type: ignore[arg-type]
-    await feed.take_once([received(small), received(packed, 1)])
+    await feed.apply_once([received(small), received(packed, 1)])
     assert feed.current is not None
     assert feed.current.revision == 3
-    await feed.take_once([received(record_of(published(many_people, 4)), 2)])
+    await feed.apply_once([received(record_of(published(many_people, 4)), 2)])
     assert (feed.current.revision, len(feed.current.bundle.users)) == (4, 10_000)
 
 

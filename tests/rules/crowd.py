@@ -59,14 +59,14 @@ class Crowd:
             received_at=self.now,
             **(said | fields),
         )
-        self._take(EventReceived(event), ("test", key))
+        self._decide(EventReceived(event), ("test", key))
 
     def act(
         self, key: str, action: str, user: str = "ana", role: Role = "lead", **arguments: Any
     ) -> Decision:
         self.count += 1
         signal = ActionTaken(action, Actor(f"user:{user}", role, user), ActionArguments(**arguments), "a")
-        return self._take(signal, self.of(key).id)
+        return self._decide(signal, self.of(key).id)
 
     def later(self, **span: float) -> None:
         """Time passes; every timer that falls due fires at its moment."""
@@ -74,7 +74,7 @@ class Crowd:
         while (due := self.board.next_due(until)) is not None:
             assert due.next_due_at is not None
             self.board.now = max(self.now, due.next_due_at)
-            self._take(TimerFired(), due.id)
+            self._decide(TimerFired(), due.id)
         self.board.now = until
 
     def silence(self, when: str, **span: float) -> None:
@@ -107,10 +107,10 @@ class Crowd:
         known = {"silences": overlay.silences, "maintenance": overlay.maintenance} | changes
         self.board.overlay = Overlay(overlay.revision + 1, {}, **known)
         for incident in [each for each in self.board.incidents.values() if each.is_open]:
-            self._take(TimerFired(), incident.id)
+            self._decide(TimerFired(), incident.id)
 
-    def _take(self, signal: Signal, to: Any) -> Decision:
-        before, decision = self.board.take(signal, to)
+    def _decide(self, signal: Signal, to: Any) -> Decision:
+        before, decision = self.board.decide(signal, to)
         self._note(before, decision)
         for told, _, answer in self.board.deliver():
             self._note(told, answer)

@@ -19,11 +19,11 @@ async def test_a_customer_who_becomes_gold_gets_its_promise_by_the_next_event(de
         customers = Customers(api)
         await desk.put_in_force(bundle(api_keys=keys(), slas=SLAS))
         await customers.have("globex", tier="silver", match=["globex.example"], owner="petra")
-        await desk.take(event(customer="ops@globex.example"))
+        await desk.accept(event(customer="ops@globex.example"))
         before = await desk.only()
         await customers.have("globex", tier="gold", match=["globex.example"], owner="petra")
         assert await desk.only() == before  # by itself a change decides nothing
-        await desk.take(event(title="Checkout is still down"), event(title="still", customer="globex"))
+        await desk.accept(event(title="Checkout is still down"), event(title="still", customer="globex"))
     after = await desk.only()
     assert (before.sla, after.sla, after.tier) == ("others", "gold", "gold")
     assert [clock.goal for clock in after.clocks if clock.state == "running"] == [300]
@@ -39,11 +39,11 @@ async def test_its_owner_is_the_one_of_the_moment_and_a_removed_one_has_none(des
         customers = Customers(api)
         await desk.put_in_force(bundle(api_keys=keys(), policies={"main": main}))
         await customers.have("globex", owner="ana")
-        await desk.take(event(customer="globex"))
+        await desk.accept(event(customer="globex"))
         await customers.have("globex", owner="petra")
-        await desk.take(event())
+        await desk.accept(event())
         assert (await customers.ask("DELETE", "/globex")).status_code == 204
-        await desk.take(event())
+        await desk.accept(event())
     assert [page.recipient.name for page in await desk.pages()] == ["ana", "petra"]
     said = await desk.sql("SELECT text FROM router.timeline WHERE kind = 'nobody'")
     assert [row.text for row in said] == [

@@ -83,7 +83,7 @@ async def test_people_never_see_the_canary(trio: World) -> None:
         await until(trio.arrived, 30)
         await until(trio.pings, 10)
         async with trio.log.consumer(f"g{uuid.uuid4()}", [ESCALATIONS]) as consumer:
-            await until(lambda: consumer.held_assignment_once, 10)
+            await until(lambda: consumer.ever_assigned, 10)
             for _ in range(3):
                 await tell_once(consumer, said.append, utcnow())
     assert said == []

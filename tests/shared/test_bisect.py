@@ -16,15 +16,15 @@ class Shelf:
     def __init__(self, refuses: frozenset[int], err: Exception | None = None) -> None:
         self.refuses = refuses
         self.err = err or RefusedError("this one")
-        self.taken: list[int] = []
+        self.applied: list[int] = []
         self.aside: list[int] = []
         self.calls = 0
 
-    async def take(self, numbers: Sequence[int]) -> Sequence[str]:
+    async def apply(self, numbers: Sequence[int]) -> Sequence[str]:
         self.calls += 1
         if self.refuses & set(numbers):
             raise self.err
-        self.taken += numbers
+        self.applied += numbers
         return [f"took {number}" for number in numbers]
 
     async def set_aside(self, number: int, err: Exception) -> Sequence[str]:
@@ -37,8 +37,8 @@ class Shelf:
 async def test_exactly_what_is_refused_is_set_aside(numbers: list[int], refuses: frozenset[int]) -> None:
     """And what came of each stands in the order of the values."""
     shelf = Shelf(refuses)
-    came = await bisect(numbers, shelf.take, shelf.set_aside)
-    assert shelf.taken == [number for number in numbers if number not in refuses]
+    came = await bisect(numbers, shelf.apply, shelf.set_aside)
+    assert shelf.applied == [number for number in numbers if number not in refuses]
     assert shelf.aside == [number for number in numbers if number in refuses]
     assert came == [f"{'aside' if number in refuses else 'took'} {number}" for number in numbers]
 
@@ -46,7 +46,7 @@ async def test_exactly_what_is_refused_is_set_aside(numbers: list[int], refuses:
 async def test_one_in_five_hundred_costs_few_transactions() -> None:
     """Two for each time that 500 can be halved, not 500."""
     shelf = Shelf(frozenset({317}))
-    await bisect(range(500), shelf.take, shelf.set_aside)
+    await bisect(range(500), shelf.apply, shelf.set_aside)
     assert shelf.calls <= 20
 
 
@@ -55,5 +55,5 @@ async def test_only_what_is_refused_is_divided(err: Exception) -> None:
     """A server that is away, or a fault of our own, is nobody's fault in the batch: it is raised as it is."""
     shelf = Shelf(frozenset({3}), err)
     with pytest.raises(type(err)):
-        await bisect(range(500), shelf.take, shelf.set_aside)
-    assert (shelf.calls, shelf.taken, shelf.aside) == (1, [], [])
+        await bisect(range(500), shelf.apply, shelf.set_aside)
+    assert (shelf.calls, shelf.applied, shelf.aside) == (1, [], [])

@@ -16,7 +16,7 @@ class Seconds:
         return self.now
 
 
-class RefusedError(Exception):
+class StatementError(Exception):
     """An answer of the server."""
 
     sqlstate = "42P01"
@@ -66,8 +66,8 @@ def test_an_answer_that_says_more_is_told_at_once() -> None:
     one = outage(Seconds())
     with capture_logs() as lines:
         one.began(AWAY)
-        one.began(RefusedError("no such table"))
-        one.began(RefusedError("no such table"))
+        one.began(StatementError("no such table"))
+        one.began(StatementError("no such table"))
     assert len(lines) == 2
     assert "no such table" in lines[-1]["error"]
 

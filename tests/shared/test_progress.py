@@ -51,7 +51,7 @@ def test_a_consumer_that_does_not_move_for_minutes_is_stuck() -> None:
 def test_one_partition_that_stands_still_is_seen_beside_others_that_move() -> None:
     one = progress()
     one.saw({FIRST: Lag(3, 1.0), SECOND: Lag(3, 1.0)}, AT)
-    one.took([record(SECOND)], AT + LATER)
+    one.done([record(SECOND)], AT + LATER)
     one.saw({FIRST: Lag(3, 1.0), SECOND: Lag(3, 1.0)}, AT + LATER)
     (reason,) = one.stuck(AT + LATER)
     assert "ladder.incidents/0" in reason
@@ -60,7 +60,7 @@ def test_one_partition_that_stands_still_is_seen_beside_others_that_move() -> No
 def test_a_consumer_that_moves_is_not_stuck_however_far_it_is_behind() -> None:
     one = progress()
     one.saw({FIRST: Lag(1000, 900.0)}, AT)
-    one.took([record(FIRST)], AT + LATER)
+    one.done([record(FIRST)], AT + LATER)
     one.saw({FIRST: Lag(2000, 900.0)}, AT + LATER)
     assert not one.stuck(AT + LATER)
 

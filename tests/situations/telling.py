@@ -29,7 +29,7 @@ def customer_says(story: Crowd, key: str, action: str, **arguments: object) -> D
     """The customer follows the link in a message."""
     actor = Actor("customer:acme", "responder", "")
     signal = ActionTaken(action, actor, ActionArguments(**arguments), "link")  # type: ignore[arg-type]
-    return story._take(signal, story.of(key).id)
+    return story._decide(signal, story.of(key).id)
 
 
 def clock(story: Crowd, key: str, target: str) -> tuple[str, bool]:

@@ -18,7 +18,7 @@ class Bucket:
         self._left = self._most
         self._at: datetime | None = None
 
-    def take(self, events: int, now: datetime) -> timedelta | None:
+    def admit(self, events: int, now: datetime) -> timedelta | None:
         """Take this many tokens; if none is left, how long until there is one again."""
         if self._at is not None and now > self._at:
             filled = (now - self._at).total_seconds() * self._per_second

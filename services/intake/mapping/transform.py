@@ -105,7 +105,7 @@ class Transform:
         if self.mapping is None:
             for index, event in enumerate(read.events):
                 mapped = Mapped({}, dict.fromkeys(self._fields(), _BROKEN) if self.broken else {})
-                self._take(event, mapped, f"/{index}" if read.batch else "", made, loose=loose)
+                self._add(event, mapped, f"/{index}" if read.batch else "", made, loose=loose)
         else:
             for seen in self._members(self.mapping, read, post, made):
                 self._decide(self.mapping, seen, made, loose=loose)
@@ -151,9 +151,9 @@ class Transform:
             case Unmatched():
                 made.faults.append(Fault(seen.where or "body", outcome.reason))
             case Mapped():
-                self._take(seen.event, outcome, seen.where, made, loose=loose)
+                self._add(seen.event, outcome, seen.where, made, loose=loose)
 
-    def _take(
+    def _add(
         self, read: IncidentEvent, mapped: Mapped, where: str, made: Transformed, *, loose: bool
     ) -> None:
         event = read

@@ -35,7 +35,7 @@ _WORDS: Final[dict[str, Signal]] = {"start": "start", "fail": "fail", "log": "lo
 _encoder: Final = msgspec.json.Encoder()
 
 
-class _Taken(msgspec.Struct):
+class _Received(msgspec.Struct):
     heartbeat: str
     at: datetime
     signal: Signal
@@ -85,7 +85,7 @@ class Heartbeats(Endpoint):
         if signal != "beat":
             beat = HeartbeatSignalled(signal=signal, **msgspec.structs.asdict(beat))
         await self._tell(beat)
-        return Answer(_encoder.encode(_Taken(name, now, signal)))
+        return Answer(_encoder.encode(_Received(name, now, signal)))
 
     def _expecting(
         self, admission: Admission, name: str, secret: str, request: Request, now: datetime

@@ -18,7 +18,7 @@ async def claim(database: Database, concurrency: ConcurrencyLimits, now: datetim
     most = min(concurrency.free, _BATCH_SIZE)
     if most <= 0:
         return []
-    taken: list[Delivery] = []
+    claimed: list[Delivery] = []
     try:
         async with database.transaction() as connection:
             found = await store.due(
@@ -29,11 +29,11 @@ async def claim(database: Database, concurrency: ConcurrencyLimits, now: datetim
                 each=most,
                 most=most,
             )
-            taken = [delivery for delivery in found if concurrency.acquire(delivery, now)]
-            if taken:
-                await store.claim(connection, [delivery.id for delivery in taken], now + LEASE)
+            claimed = [delivery for delivery in found if concurrency.acquire(delivery, now)]
+            if claimed:
+                await store.claim(connection, [delivery.id for delivery in claimed], now + LEASE)
     except BaseException:
-        for delivery in taken:
+        for delivery in claimed:
             concurrency.release(delivery)
         raise
-    return [replace(delivery, attempts=delivery.attempts + 1) for delivery in taken]
+    return [replace(delivery, attempts=delivery.attempts + 1) for delivery in claimed]

@@ -88,7 +88,7 @@ class Sender:
     def start(self, deliveries: Iterable[Delivery], asked_at: float) -> None:
         """Send these, which hold slots and are leased since `asked_at` (by the stopwatch)."""
         for delivery in deliveries:
-            self._claims.hold(delivery, asked_at)
+            self._claims.add(delivery, asked_at)
             task = asyncio.create_task(self._deliver(delivery, asked_at), name=f"send {delivery.id}")
             self._under_way[delivery.id] = task
         metrics.IN_FLIGHT.set(len(self._under_way))

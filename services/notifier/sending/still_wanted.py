@@ -54,29 +54,31 @@ class Claims:
     def __init__(self, database: Database, lease: timedelta) -> None:
         self._database = database
         self._lease = lease
-        self._held: dict[str, tuple[int, float]] = {}  # by id: the attempt, and when its lease was asked for
+        self._claimed: dict[
+            str, tuple[int, float]
+        ] = {}  # by id: the attempt, and when its lease was asked for
         self._standing = Asking(database, "notifier claims", self._renewed)
 
-    def hold(self, delivery: Delivery, asked_at: float) -> None:
+    def add(self, delivery: Delivery, asked_at: float) -> None:
         """This was claimed; `asked_at` is the stopwatch before the claim."""
-        self._held[delivery.id] = (delivery.attempts, asked_at)
+        self._claimed[delivery.id] = (delivery.attempts, asked_at)
 
     def drop(self, delivery: Delivery) -> None:
         """Its outcome is recorded."""
-        if self._held.get(delivery.id, (0, 0.0))[0] == delivery.attempts:
-            del self._held[delivery.id]
+        if self._claimed.get(delivery.id, (0, 0.0))[0] == delivery.attempts:
+            del self._claimed[delivery.id]
 
     def of(self, ids: Iterable[str]) -> Mapping[str, int]:
-        """The attempts of those of these that are held."""
-        return {name: self._held[name][0] for name in ids if name in self._held}
+        """The attempts of those of these that are claimed."""
+        return {name: self._claimed[name][0] for name in ids if name in self._claimed}
 
     async def renew(self, connection: AsyncConnection, now: datetime, asked_at: float) -> None:
         """Extend the leases of all claims; `asked_at` is the stopwatch at `now`."""
-        await self._renew(connection, self.of(self._held), now, asked_at, wait=False)
+        await self._renew(connection, self.of(self._claimed), now, asked_at, wait=False)
 
     def certain(self, delivery: Delivery) -> bool:
         """Whether nobody else can have claimed it: less than half of the lease is over."""
-        attempt, asked_at = self._held.get(delivery.id, (0, 0.0))
+        attempt, asked_at = self._claimed.get(delivery.id, (0, 0.0))
         return attempt == delivery.attempts and stopwatch() - asked_at < self._lease.total_seconds() / 2
 
     async def stands(self, delivery: Delivery) -> bool:
@@ -103,7 +105,7 @@ class Claims:
         renewed = await leases.renew(connection, claims, now + self._lease, wait=wait)
         for name in renewed:
             if self.of([name]).get(name) == claims[name]:
-                self._held[name] = (claims[name], asked_at)
+                self._claimed[name] = (claims[name], asked_at)
         return renewed
 
 

@@ -33,13 +33,13 @@ class IncidentVersion:
 class NewDelivery:
     """A delivery to insert: pending, or already claimed by this process (`lease_until` is set).
 
-    `message` is the id of the message that asks for it; `held` is the partition that has to catch up first.
+    `message`: the id of the message that asks for it. `waits_for`: the partition that has to catch up first.
     """
 
     message: str
     delivery: Delivery
     lease_until: datetime | None = None
-    held: int | None = None
+    waits_for: int | None = None
 
 
 _COLUMNS: Final[Mapping[str, str]] = {
@@ -161,7 +161,7 @@ def _value(row: NewDelivery, name: str, encoded: dict[int, str]) -> Any:
         case "lease_until":
             return row.lease_until
         case "held":
-            return row.held
+            return row.waits_for
         case "attempts":
             return 1 if row.lease_until else 0
         case "content":  # all contacts of a page share one content
@@ -261,7 +261,7 @@ async def settled_versions(connection: AsyncConnection, incident_ids: Sequence[s
     return {row.id: row.settled_version for row in result}
 
 
-async def release_held(connection: AsyncConnection, partitions: Sequence[int], now: datetime) -> None:
+async def release_waiting(connection: AsyncConnection, partitions: Sequence[int], now: datetime) -> None:
     """These partitions have caught up: what waited for them is due now."""
     statement = text("""
         UPDATE notifier.delivery SET held = NULL, next_attempt_at = least(next_attempt_at, :now)

@@ -13,10 +13,10 @@ from services.router.api.access import Access, Caller, Route
 from services.router.api.shapes.answers import answer, answers
 from services.router.api.shapes.customers import CustomersImported
 from services.router.batch.engine import Engine
-from services.router.customers import taking_over
+from services.router.customers import import_store
 from services.router.customers.encoding import NAMES
+from services.router.customers.import_store import SHOWN, Given, Imported
 from services.router.customers.lines import BrokenError, CsvLines, JsonLines, LineFault, Lines, Read, checked
-from services.router.customers.taking_over import SHOWN, Given, Imported
 from shared import telemetry
 from shared.database.pool import transaction_time
 from shared.errors.bisect import bisect
@@ -67,7 +67,7 @@ def importing(engine: Engine, access: Access) -> APIRouter:
         openapi_extra=_BODY,
         max_body_size=LARGEST,
     )
-    async def take(
+    async def import_customers(
         *,
         request: Request,
         caller: Annotated[Caller, Depends(access.needs("lead"))],
@@ -77,11 +77,11 @@ def importing(engine: Engine, access: Access) -> APIRouter:
         reading = _Reading(engine, caller, _lines(request.headers.get("content-type", "")))
         try:
             await reading.read(request.stream())
-            done = await _take_over(engine, reading, replace=replace, dry_run=dry_run)
+            done = await _store_all(engine, reading, replace=replace, dry_run=dry_run)
         finally:
-            await taking_over.clear(engine.database, reading.id)
+            await import_store.clear(engine.database, reading.id)
         if not dry_run:
-            await taking_over.after(engine.database)
+            await import_store.after(engine.database)
             log.info(
                 "customers imported",
                 action="customers_imported",
@@ -126,12 +126,12 @@ class _Reading:
         """Read all of it; after a fault the rest is still read, so that all faults are reported at once."""
         async for piece in stream:
             if not self.broken:
-                await self._take(self.lines.feed(piece))
+                await self._store_read(self.lines.feed(piece))
         if not self.broken:
-            await self._take(self.lines.end())
+            await self._store_read(self.lines.end())
         await self._lay_down()
 
-    async def _take(self, read: Iterator[Read]) -> None:
+    async def _store_read(self, read: Iterator[Read]) -> None:
         try:
             for each in read:
                 self._one(each)
@@ -167,7 +167,7 @@ class _Reading:
         self._batch.clear()
 
     async def _keep(self, some: Sequence[Given]) -> Sequence[None]:
-        await taking_over.lay_down(self.engine.database, self.id, some, self.caller.now)
+        await import_store.lay_down(self.engine.database, self.id, some, self.caller.now)
         return ()
 
     async def _refuse(self, given: Given, err: Exception) -> Sequence[None]:
@@ -176,7 +176,7 @@ class _Reading:
         return ()
 
 
-async def _take_over(engine: Engine, reading: _Reading, *, replace: bool, dry_run: bool) -> Imported:
+async def _store_all(engine: Engine, reading: _Reading, *, replace: bool, dry_run: bool) -> Imported:
     if reading.count:
         raise _refused(reading.wrong, reading.count, reading)
     if not reading.customers:
@@ -185,7 +185,7 @@ async def _take_over(engine: Engine, reading: _Reading, *, replace: bool, dry_ru
     async with engine.database.transaction() as connection:
         now, by = await transaction_time(connection), reading.caller.actor.name
         attempt = await connection.begin_nested()
-        done = await taking_over.take_over(connection, reading.id, replace=replace, by=by, now=now)
+        done = await import_store.apply(connection, reading.id, replace=replace, by=by, now=now)
         if dry_run or not isinstance(done, Imported):
             await attempt.rollback()
     if not isinstance(done, Imported):

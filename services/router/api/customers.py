@@ -147,7 +147,7 @@ def _add_put(router: APIRouter, engine: Engine, access: Access) -> None:
             async def put_in() -> bytes:
                 customer = _with_kept(body, await store.one(connection, customer_id))
                 _refuse_faulty(customer, caller.live)
-                await _refuse_taken(connection, customer_id, customer, caller.live)
+                await _refuse_names_in_use(connection, customer_id, customer, caller.live)
                 await store.put(connection, customer_id, customer, by=by, now=now)
                 namesakes = await store.namesakes(connection, customer_id, customer)
                 row = await store.one(connection, customer_id)
@@ -279,10 +279,12 @@ def _refuse_faulty(customer: Customer, live: CompiledBundle) -> None:
         raise _invalid(wrong)
 
 
-async def _refuse_taken(
+async def _refuse_names_in_use(
     connection: AsyncConnection, customer_id: str, customer: Customer, live: CompiledBundle
 ) -> None:
-    owners = {each.text: each.customer for each in await store.taken(connection, customer_id, customer)}
+    owners = {
+        each.text: each.customer for each in await store.names_in_use(connection, customer_id, customer)
+    }
     wrong = []
     for number, said in enumerate(customer.match):
         if said.casefold() in live.customers:

@@ -110,13 +110,13 @@ def policy(engine: Engine, access: Access, wake_relay: Callable[[], None]) -> AP
         engine.bundles.keep(compiled, size)
         async with engine.database.transaction() as connection:
             by = caller.actor.name
-            taken = await store.replace(connection, engine.bundles, compiled, source="api", by=by)
-            failing = await engine.failures.listed(connection, taken.in_force.hash)
+            applied = await store.replace(connection, engine.bundles, compiled, source="api", by=by)
+            failing = await engine.failures.listed(connection, applied.in_force.hash)
         wake_relay()
         engine.alarm.earlier(caller.now)
-        findings = [*looked.findings, *taken.lacks]
-        status = _status(taken.in_force, compiled.spec, failing, findings, where)
-        return answer(PolicyTaken(**msgspec.structs.asdict(status), changes=taken.changes))
+        findings = [*looked.findings, *applied.lacks]
+        status = _status(applied.in_force, compiled.spec, failing, findings, where)
+        return answer(PolicyTaken(**msgspec.structs.asdict(status), changes=applied.changes))
 
     @router.post(
         "/check",

@@ -121,15 +121,15 @@ class Decider:
         unit.record(decision, signal)
         return SignalResult(inbound, decision)
 
-    def rotating(self) -> Sequence[rotation_store.Place]:
+    def rotating(self) -> Sequence[rotation_store.RotationKey]:
         """Every round robin that this batch may move."""
         return rotation_store.rotating(self.unit.usable_bundles())
 
-    def unrecorded(self) -> Iterable[rotation_store.Place]:
+    def unrecorded(self) -> Iterable[rotation_store.RotationKey]:
         """Those of them that had no row when the batch was gathered."""
         return (place for place in self.rotating() if place not in self._gathered.rotations)
 
-    def saw(self, place: rotation_store.Place) -> str:
+    def saw(self, place: rotation_store.RotationKey) -> str:
         """Where this round robin stood when the batch was gathered."""
         return self._gathered.rotations.get(place, "")
 
@@ -187,22 +187,22 @@ async def _in_turn(connection: AsyncConnection, decider: Decider) -> tuple[Decid
     Other positions may lead to other levels; after a few attempts all of them are locked, and then nothing
     can change any more.
     """
-    held: dict[rotation_store.Place, str] = {}
+    locked: dict[rotation_store.RotationKey, str] = {}
     for attempt in count(1):
         results = await _each(decider)
-        wanted = decider.unit.moved.keys() - held.keys()
+        wanted = decider.unit.moved.keys() - locked.keys()
         if not wanted:
             break
         if attempt > _ATTEMPTS:
-            wanted = set(decider.rotating()) - held.keys()
-        elif not held:
+            wanted = set(decider.rotating()) - locked.keys()
+        elif not locked:
             wanted |= set(decider.unrecorded())
-        standing = await rotation_store.lock(connection, wanted, decider.unit.now, held=held)
-        held |= standing
+        standing = await rotation_store.lock(connection, wanted, decider.unit.now, locked=locked)
+        locked |= standing
         if all(decider.saw(place) == name for place, name in standing.items()):
             break
         metrics.DECIDED_AGAIN.inc()
-        decider = decider.anew(held)
+        decider = decider.anew(locked)
     return decider, results
 
 

@@ -15,7 +15,7 @@ from services.router.domain.reporting.report_facts import (
     Outcome,
     after,
     outcome,
-    step,
+    stay_change,
 )
 
 _MOST_PAGES: Final = 32767
@@ -30,8 +30,8 @@ class Begun:
     at: datetime
     pages: int
     ended: Ended | None = None
-    held: int | None = None
-    held_ms: int = 0
+    stay_seconds: int | None = None
+    stay_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Stays:
 
     def record(self, before: Incident | None, decision: Decision, signal: Signal | None) -> None:
         """Record one decision; `before` is the incident it was made on."""
-        made, incident = step(before, decision, signal), decision.incident
+        made, incident = stay_change(before, decision, signal), decision.incident
         assert incident is not None, "only a decision that changes an incident is recorded"
         now = incident.decided_at
         if made.ended is not None:
@@ -70,7 +70,7 @@ class Stays:
         here = self._here.pop(incident.id, None)
         if here is not None:
             here.ended = ended
-            here.held, here.held_ms = after(here.at, now)
+            here.stay_seconds, here.stay_ms = after(here.at, now)
             return
         stored = self.gone_on.setdefault(incident.id, GoneOn(incident))
         stored.incident, stored.ended, stored.at = incident, ended, now
@@ -157,8 +157,8 @@ def _begun_columns(begun: list[Begun], level_of: Callable[[Incident], str]) -> M
         "stay_id": [each.incident.id for each in begun],
         "stay_opened_at": [each.incident.opened_at for each in begun],
         "stay_entered_at": [each.at for each in begun],
-        "stay_held": [each.held for each in begun],
-        "stay_held_ms": [each.held_ms for each in begun],
+        "stay_held": [each.stay_seconds for each in begun],
+        "stay_held_ms": [each.stay_ms for each in begun],
         "stay_ended": [each.ended for each in begun],
         "stay_pages": [min(each.pages, _MOST_PAGES) for each in begun],
         "stay_priority": [each.incident.priority for each in begun],

@@ -20,13 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from shared.errors.kinds import AwayError
 
-Place: TypeAlias = tuple[str, str]
+RotationKey: TypeAlias = tuple[str, str]
 """Policy and level."""
-Positions: TypeAlias = Mapping[Place, str]
+Positions: TypeAlias = Mapping[RotationKey, str]
 """Who was asked last, '' for nobody yet."""
 
 
-def rotating(policies: Iterable[CompiledBundle]) -> list[Place]:
+def rotating(policies: Iterable[CompiledBundle]) -> list[RotationKey]:
     """Every round robin of these policies, in locking order."""
     return sorted({place for policy in policies for place in policy.rotating})
 
@@ -36,19 +36,23 @@ class OutOfOrderError(AwayError):
 
 
 async def lock(
-    connection: AsyncConnection, places: Iterable[Place], now: datetime, *, held: Iterable[Place] = ()
+    connection: AsyncConnection,
+    places: Iterable[RotationKey],
+    now: datetime,
+    *,
+    locked: Iterable[RotationKey] = (),
 ) -> Positions:
     """Lock these positions until the commit, those without a row, too.
 
-    `held`: what this transaction has locked already. Then those that sort before it must have a row, and
+    `locked`: what this transaction has locked already. Then those that sort before it must have a row, and
     OutOfOrderError is raised if another transaction holds one of them.
     """
-    last = max(held, default=("", ""))
+    last = max(locked, default=("", ""))
     wanted = sorted(places)
     early = [place for place in wanted if place < last]
     found = await _locked(connection, _LOCK_FREE, early)
     if len(found) < len(early):
-        raise OutOfOrderError(f"held by another one: {sorted(set(early) - found.keys())}")
+        raise OutOfOrderError(f"locked by another batch: {sorted(set(early) - found.keys())}")
     late = wanted[len(early) :]
     return found | await _locked(connection, _LOCK, late, now=now)
 
@@ -70,15 +74,15 @@ async def write(connection: AsyncConnection, moved: Positions, now: datetime) ->
 
 
 async def _locked(
-    connection: AsyncConnection, statement: TextClause, wanted: list[Place], **given: Any
-) -> dict[Place, str]:
+    connection: AsyncConnection, statement: TextClause, wanted: list[RotationKey], **given: Any
+) -> dict[RotationKey, str]:
     if not wanted:
         return {}
     rows = await connection.execute(statement, _columns(wanted) | given)
     return {(row.policy, row.level): row.name for row in rows}
 
 
-def _columns(places: list[Place]) -> dict[str, list[str]]:
+def _columns(places: list[RotationKey]) -> dict[str, list[str]]:
     return {"policies": [policy for policy, _ in places], "levels": [level for _, level in places]}
 
 

@@ -15,7 +15,7 @@ _HIGHEST: Final = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class NameInUse:
     """A `match` that another customer already has."""
 
     text: str
@@ -55,10 +55,14 @@ async def touch(connection: AsyncConnection) -> None:
     await connection.execute(_TOUCH)
 
 
-async def taken(connection: AsyncConnection, customer_id: str, customer: Customer) -> Sequence[Taken]:
+async def names_in_use(
+    connection: AsyncConnection, customer_id: str, customer: Customer
+) -> Sequence[NameInUse]:
     """Its `match` texts that another customer has."""
     given = {"id": customer_id, "matched": folded(customer.match)}
-    return [Taken(row.known_as, row.customer_id) for row in await connection.execute(_TAKEN, given)]
+    return [
+        NameInUse(row.known_as, row.customer_id) for row in await connection.execute(_NAMES_IN_USE, given)
+    ]
 
 
 async def namesakes(connection: AsyncConnection, customer_id: str, customer: Customer) -> Sequence[str]:
@@ -127,7 +131,7 @@ _COLUMNS: Final = """c.id, c.name, c.tier, c.value, c.owner, c.match, CAST(c.con
     c.changed_at, c.changed_by"""
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('ladder: router.customer', 0))")
 _TOUCH: Final = text("UPDATE router.office SET customers = customers + 1")
-_TAKEN: Final = text("""
+_NAMES_IN_USE: Final = text("""
     SELECT known_as, customer_id FROM router.customer_name
     WHERE by_match AND known_as = ANY(CAST(:matched AS text[])) AND customer_id <> :id ORDER BY known_as
 """)

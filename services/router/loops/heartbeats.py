@@ -99,7 +99,7 @@ async def _accept(engine: Engine, beats: Sequence[HeartbeatReceived]) -> Sequenc
 
 
 class Watch:
-    """Finds late heartbeats. `taking`: whether this replica can accept beats now, as far as it knows.
+    """Finds late heartbeats. `hears`: whether this replica can accept beats now, as far as it knows.
 
     `canary_every`: how often a canary proves that posts come in; zero: never.
     """
@@ -107,7 +107,7 @@ class Watch:
     def __init__(
         self,
         engine: Engine,
-        taking: Callable[[], bool],
+        hears: Callable[[], bool],
         *,
         canary_every: timedelta = timedelta(0),
         beat: Beat = unwatched,
@@ -115,12 +115,12 @@ class Watch:
         self._engine = engine
         self._canary_every = canary_every
         self._beat = beat
-        self._taking = taking
+        self._hears = hears
         self._deaf_since: datetime | None = None
 
     async def look_once(self, now: datetime) -> datetime:
         """Trigger what is late; returns when to look again. `now` is the caller's; the database's counts."""
-        if not self._taking():
+        if not self._hears():
             await self._is_deaf(now)
             return now + _LONGEST
         self._deaf_since = None

@@ -50,7 +50,7 @@ class PolicyWatch:
         if self._path is not None:
             print_ = await asyncio.to_thread(fingerprint, self._path)
             if print_ != self._seen:
-                await self._take(self._path, changed=self._seen is not None)
+                await self._apply(self._path, changed=self._seen is not None)
                 self._seen = print_
         async with self._database.transaction() as connection:
             if self._published:
@@ -71,7 +71,7 @@ class PolicyWatch:
         known = await self.watch_once()
         await asyncio.sleep(_EVERY_SECONDS if known else _PAUSE_SECONDS)
 
-    async def _take(self, path: Path, *, changed: bool) -> None:
+    async def _apply(self, path: Path, *, changed: bool) -> None:
         found = await asyncio.to_thread(try_load, path)
         if changed:
             found = await self._judged(found, path)
@@ -83,8 +83,10 @@ class PolicyWatch:
         compiled, size = await asyncio.to_thread(compile_sized, found.sound)
         self._bundles.keep(compiled, size)
         async with self._database.transaction() as connection:
-            taken = await store.take_file(connection, self._bundles, compiled, changed=changed, by=str(path))
-        if taken is None:
+            applied = await store.apply_file(
+                connection, self._bundles, compiled, changed=changed, by=str(path)
+            )
+        if applied is None:
             log.warning(
                 "LADDER_POLICY holds a content that was in force before; a newer one stays in force. "
                 "`ladder apply` puts it back",
@@ -92,7 +94,7 @@ class PolicyWatch:
                 hash=compiled.hash,
             )
         else:
-            _tell(taken)
+            _tell(applied)
             _tell_findings((found if changed else await self._judged(found, path)).findings, path)
 
     async def _judged(self, found: LoadResult, path: Path) -> LoadResult:
@@ -129,17 +131,17 @@ def _refusal(err: PolicyErrors) -> str:
     return f"LADDER_POLICY is refused, what was in force stays in force: {err.errors[0]}{more}"
 
 
-def _tell(taken: store.Taken) -> None:
-    new = taken.in_force
+def _tell(applied: store.Applied) -> None:
+    new = applied.in_force
     log.info(
         "policy in force",
         action="policy_taken",
         hash=new.hash,
         revision=new.revision,
-        changes=taken.changes,
+        changes=applied.changes,
     )
-    if taken.lacks:
-        lacks = [each.sentence for each in taken.lacks]
+    if applied.lacks:
+        lacks = [each.sentence for each in applied.lacks]
         log.warning(_lacking(lacks), action="policy_lacks", warnings=lacks)
 
 

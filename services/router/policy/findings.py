@@ -11,9 +11,9 @@ from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.policy import installation, missing_names
 from shared.policy import Installation, PolicyError
 from shared.policy.checks.catalogue import lasting, passing
-from shared.policy.errors import Finding, Place, located
+from shared.policy.errors import Finding, Location, located
 
-_NOWHERE: Final = Place("", 0, 0)
+_NOWHERE: Final = Location("", 0, 0)
 _Seen: TypeAlias = tuple[str, frozenset[str] | None]
 
 

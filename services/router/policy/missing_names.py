@@ -19,7 +19,7 @@ from services.router.duty import override_store
 from services.router.duty.overlay import broken
 from services.router.duty.override_store import StoredOverride, Wanted
 from services.router.policy.compiled_cache import Bundles
-from shared.policy import Bundle, Place, PolicyError
+from shared.policy import Bundle, Location, PolicyError
 from shared.policy.model.targets import (
     LeadOf,
     ManagerOf,
@@ -33,7 +33,7 @@ from shared.policy.model.targets import (
 from shared.policy.oncall.roster import EVERY
 
 STANDING: Final = "L150"  # the code for something that names what the policy lacks
-_NOWHERE: Final = Place("", 0, 0)
+_NOWHERE: Final = Location("", 0, 0)
 _MOST_TOLD: Final = 50
 _POLICIES_READ: Final = 20  # earlier versions that open incidents follow: those of most incidents
 _QUOTED: Final = re.compile(r"""'([^'\\]{1,200})'|"([^"\\]{1,200})\"""")

@@ -36,7 +36,7 @@ _LOCK: Final = 0x90_11C4
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Applied:
     """A policy that was put in force, what it lacks that is still named, and what changed, in sentences."""
 
     in_force: InForce
@@ -61,9 +61,9 @@ async def switch(
     revision = (
         await connection.execute(_SWITCH, {"hash": chosen, "now": now, "source": source, "by": by})
     ).scalar_one()
-    taken = InForce(chosen, revision, now, source, by)
-    await _publish(connection, taken, raw)
-    return taken
+    switched = InForce(chosen, revision, now, source, by)
+    await _publish(connection, switched, raw)
+    return switched
 
 
 async def replace(
@@ -73,18 +73,18 @@ async def replace(
     *,
     source: Literal["file", "api"],
     by: str,
-) -> Taken:
+) -> Applied:
     """Put this policy in force in place of the current one. Raises PolicyTooLargeError."""
     await connection.execute(_SERIALISE, {"lock": _LOCK})
     now, current = await moment(connection)
     before = await _bundle_of(connection, bundles, current)
-    taken = await switch(connection, policy.spec, source=source, by=by)
-    if current is None or current.hash != taken.hash:
+    switched = await switch(connection, policy.spec, source=source, by=by)
+    if current is None or current.hash != switched.hash:
         await missing_names.ask_again(connection, before, policy.spec)
         if before is not None:
             await silence_store.rules_changed(connection, before, policy.spec, now)
     lacks = await missing_names.warnings(connection, policy, now, before, bundles)
-    return Taken(taken, lacks, await asyncio.to_thread(_changes, before, policy.spec))
+    return Applied(switched, lacks, await asyncio.to_thread(_changes, before, policy.spec))
 
 
 def _changes(before: Bundle | None, after: Bundle) -> list[str]:
@@ -106,9 +106,9 @@ async def _bundle_of(connection: AsyncConnection, bundles: Bundles, current: InF
     return None if isinstance(known, Exception) else known.spec
 
 
-async def take_file(
+async def apply_file(
     connection: AsyncConnection, bundles: Bundles, policy: CompiledBundle, *, changed: bool, by: str
-) -> Taken | None:
+) -> Applied | None:
     """Put the file's bundle in force if it counts (see above); None when it does not.
 
     `changed`: the file changed while this process ran.
@@ -123,7 +123,7 @@ async def take_file(
         return await replace(connection, bundles, policy, source="file", by=by)
     if current.hash != chosen:
         return None
-    return Taken(current, await missing_names.warnings(connection, policy, now), [])
+    return Applied(current, await missing_names.warnings(connection, policy, now), [])
 
 
 async def publish_again(connection: AsyncConnection) -> InForce | None:

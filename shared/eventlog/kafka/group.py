@@ -64,7 +64,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self._up = asyncio.Event()
         self._broken = asyncio.Event()
-        self._held_once = False
+        self._ever_assigned = False
         self._last_read_at: dict[TopicPartition, datetime] = {}
         self._in_hand: dict[TopicPartition, deque[_Batch]] = {}  # fetched, and not committed
         self._stored: dict[TopicPartition, int] = {}  # committed since the partition was given
@@ -81,8 +81,8 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         return frozenset(Partition(tp.topic, tp.partition) for tp in self._consumer.assignment())
 
     @property
-    def held_assignment_once(self) -> bool:
-        return self._held_once
+    def ever_assigned(self) -> bool:
+        return self._ever_assigned
 
     async def fetch(self, max_records: int = 500, wait_seconds: float = 1.0) -> Sequence[Received]:
         """See shared.eventlog.Consumer."""
@@ -155,7 +155,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         now = utcnow()
         self._last_read_at = dict.fromkeys(assigned, now)
         self._in_hand, self._stored = {}, {}  # all are read anew from where the group stands
-        self._held_once = True
+        self._ever_assigned = True
         log.info(
             "share changed", action="share_changed", group=self._group, partitions=len(self._last_read_at)
         )

@@ -102,7 +102,7 @@ class Appender:
 
     async def _write_all(self) -> None:
         while self._queue:
-            batch = self._take()
+            batch = self._next_batch()
             try:
                 await bisect(batch, self._write, _refuse)
             except asyncio.CancelledError:
@@ -121,7 +121,7 @@ class Appender:
                 waiting.done.set_result(None)
         return ()
 
-    def _take(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
         records = size = 0
         while self._queue and records < _BATCH_RECORDS and size < _BATCH_BYTES:

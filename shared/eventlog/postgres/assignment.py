@@ -28,13 +28,13 @@ def share_out(
 def _share_topic(
     partitions: Sequence[Partition], owners: Mapping[Partition, str | None], readers: Sequence[str]
 ) -> dict[Partition, str]:
-    held = {reader: [p for p in partitions if owners[p] == reader] for reader in readers}
+    owned = {reader: [p for p in partitions if owners[p] == reader] for reader in readers}
     least, extra = divmod(len(partitions), len(readers))
-    by_most_held = sorted(readers, key=lambda reader: (-len(held[reader]), reader))
-    quota = {reader: least + (rank < extra) for rank, reader in enumerate(by_most_held)}
-    result = {p: reader for reader in readers for p in held[reader][: quota[reader]]}
+    by_most_owned = sorted(readers, key=lambda reader: (-len(owned[reader]), reader))
+    quota = {reader: least + (rank < extra) for rank, reader in enumerate(by_most_owned)}
+    result = {p: reader for reader in readers for p in owned[reader][: quota[reader]]}
     free = iter([p for p in partitions if p not in result])
-    for reader in by_most_held:
-        for _ in range(quota[reader] - len(held[reader][: quota[reader]])):
+    for reader in by_most_owned:
+        for _ in range(quota[reader] - len(owned[reader][: quota[reader]])):
             result[next(free)] = reader
     return result

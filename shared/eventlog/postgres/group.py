@@ -57,8 +57,8 @@ class PostgresConsumer:
         self._topics = sorted(set(topics))
         self._session_seconds = session_seconds
         self._who = {"group": group, "member": uuid.uuid4().hex}
-        self._held: dict[Partition, _Lease] = {}
-        self._held_once = False
+        self._leases: dict[Partition, _Lease] = {}
+        self._ever_assigned = False
         self._turn = 0
         self._news = asyncio.Event()
 
@@ -76,11 +76,11 @@ class PostgresConsumer:
                 await self._leave()
 
     def assignment(self) -> frozenset[Partition]:
-        return frozenset(self._held)
+        return frozenset(self._leases)
 
     @property
-    def held_assignment_once(self) -> bool:
-        return self._held_once
+    def ever_assigned(self) -> bool:
+        return self._ever_assigned
 
     async def fetch(self, max_records: int = 500, wait_seconds: float = 1.0) -> Sequence[Received]:
         """See shared.eventlog.Consumer; at most 16 MiB (or one record) at a time."""
@@ -108,7 +108,9 @@ class PostgresConsumer:
         done: dict[Partition, int] = {}
         for record in records:
             done[record.partition] = max(done.get(record.partition, 0), record.offset + 1)
-        owned = {p: replace(self._held[p], position=offset) for p, offset in done.items() if p in self._held}
+        owned = {
+            p: replace(self._leases[p], position=offset) for p, offset in done.items() if p in self._leases
+        }
         if not owned:
             return
         try:
@@ -118,15 +120,15 @@ class PostgresConsumer:
                 raise
             raise LogUnavailableError(f"offsets of group {self._group} not stored") from err
         for partition, lease in owned.items():
-            held = self._held.get(partition)
-            if held is not None and held.epoch == lease.epoch:
-                stored = max(held.committed, lease.position)
-                self._held[partition] = replace(held, committed=stored)
+            current = self._leases.get(partition)
+            if current is not None and current.epoch == lease.epoch:
+                stored = max(current.committed, lease.position)
+                self._leases[partition] = replace(current, committed=stored)
 
     async def lag(self, now: datetime) -> Mapping[Partition, Lag]:
         """See shared.eventlog.Consumer; ages are by the server's clock."""
         del now
-        undone = {p: replace(lease, position=lease.committed) for p, lease in self._held.items()}
+        undone = {p: replace(lease, position=lease.committed) for p, lease in self._leases.items()}
         if not undone:
             return {}
         try:
@@ -143,20 +145,20 @@ class PostgresConsumer:
         }
 
     async def _fetch_once(self, most: int) -> list[Received]:
-        held = _turned(self._held, self._turn)
+        leases = _turned(self._leases, self._turn)
         self._turn += 1
-        if not held:
+        if not leases:
             return []
-        asked = self._who | _columns(held) | {"most": most, "bytes": _FETCH_BYTES}
+        asked = self._who | _columns(leases) | {"most": most, "bytes": _FETCH_BYTES}
         async with asyncio.timeout(_CALL_SECONDS), self._database.transaction() as connection:
             rows = (await connection.execute(sql.FETCH, asked)).all()
         records = []
         for row in rows:
             partition = Partition(row[0], row[1])
-            lease = self._held.get(partition)
-            if lease is None or lease.epoch != held[partition].epoch:
+            lease = self._leases.get(partition)
+            if lease is None or lease.epoch != leases[partition].epoch:
                 continue  # given up while the rows were on their way
-            self._held[partition] = replace(lease, position=row[2] + 1)
+            self._leases[partition] = replace(lease, position=row[2] + 1)
             records.append(received(row))
         return records
 
@@ -201,12 +203,12 @@ class PostgresConsumer:
                 if row.owner == me and Partition(row.topic, row.partition) in mine
             }
             given_up = [p for p, owner in owners.items() if owner == me and p not in mine]
-            taken = await self._take(connection, [p for p in mine if owners[p] is None])
+            acquired = await self._acquire(connection, [p for p in mine if owners[p] is None])
             if given_up:
                 await connection.execute(sql.GIVE_UP, self._who | _names(given_up))
-            if given_up or taken:
+            if given_up or acquired:
                 await connection.execute(sql.NOTIFY, {"channel": CHANNEL, "payload": f"group:{self._group}"})
-        self._settle(kept, taken)
+        self._settle(kept, acquired)
         return max(0.0, min((row.seconds for row in alive if row.member != me), default=math.inf)) + 0.05
 
     async def _say_alive(self, connection: AsyncConnection) -> None:
@@ -218,33 +220,33 @@ class PostgresConsumer:
         await connection.execute(sql.ADD_LEASES, self._who | {"topics": self._topics})
         await connection.execute(sql.FREE_LEASES, self._who)
 
-    async def _take(
+    async def _acquire(
         self, connection: AsyncConnection, wanted: Sequence[Partition]
     ) -> dict[Partition, _Lease]:
         if not wanted:
             return {}
-        rows = await connection.execute(sql.TAKE, self._who | _names(wanted))
+        rows = await connection.execute(sql.ACQUIRE, self._who | _names(wanted))
         return {
             Partition(topic, number): _Lease(epoch, position, position)
             for topic, number, epoch, position in rows
         }
 
-    def _settle(self, kept: Mapping[Partition, Any], taken: Mapping[Partition, _Lease]) -> None:
+    def _settle(self, kept: Mapping[Partition, Any], acquired: Mapping[Partition, _Lease]) -> None:
         """What is kept under its old epoch keeps its position; everything else starts where the group is."""
-        held = dict(taken)
+        leases = dict(acquired)
         for partition, row in kept.items():
-            lease = self._held.get(partition)
+            lease = self._leases.get(partition)
             same = lease is not None and lease.epoch == row.epoch
-            held[partition] = lease if lease and same else _Lease(row.epoch, row.committed, row.committed)
-        if held.keys() != self._held.keys():
-            log.info("share changed", action="share_changed", group=self._group, partitions=len(held))
-        self._held = held
-        self._held_once = True
-        if taken:
+            leases[partition] = lease if lease and same else _Lease(row.epoch, row.committed, row.committed)
+        if leases.keys() != self._leases.keys():
+            log.info("share changed", action="share_changed", group=self._group, partitions=len(leases))
+        self._leases = leases
+        self._ever_assigned = True
+        if acquired:
             self._news.set()
 
     async def _leave(self) -> None:
-        self._held = {}
+        self._leases = {}
         try:
             async with asyncio.timeout(2), self._database.transaction() as connection:
                 await connection.execute(sql.LOCK_GROUP, self._who)
@@ -261,9 +263,9 @@ def received(row: Sequence[Any]) -> Received:
     return Received(Partition(topic, number), offset, key, value, unpack(headers), at)
 
 
-def _turned(held: Mapping[Partition, _Lease], turn: int) -> dict[Partition, _Lease]:
+def _turned(leases: Mapping[Partition, _Lease], turn: int) -> dict[Partition, _Lease]:
     """The same leases, starting with another one each time, so that a full partition starves no other."""
-    items = list(held.items())
+    items = list(leases.items())
     start = turn % len(items) if items else 0
     return dict(items[start:] + items[:start])
 
@@ -273,9 +275,8 @@ def _names(partitions: Iterable[Partition]) -> dict[str, object]:
     return {"topics": [p.topic for p in listed], "numbers": [p.number for p in listed]}
 
 
-def _columns(held: Mapping[Partition, _Lease]) -> dict[str, object]:
-    leases = held.values()
-    return _names(held) | {
-        "positions": [lease.position for lease in leases],
-        "epochs": [lease.epoch for lease in leases],
+def _columns(leases: Mapping[Partition, _Lease]) -> dict[str, object]:
+    return _names(leases) | {
+        "positions": [lease.position for lease in leases.values()],
+        "epochs": [lease.epoch for lease in leases.values()],
     }

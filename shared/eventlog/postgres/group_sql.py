@@ -43,7 +43,7 @@ GIVE_UP = text("""
     WHERE l.consumer_group = :group AND l.owner = :member
       AND l.topic = given.topic AND l.partition = given.number
 """)
-TAKE = text("""
+ACQUIRE = text("""
     UPDATE eventlog.leases l SET owner = :member, epoch = l.epoch + 1
     FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[])) AS taken (topic, number)
     WHERE l.consumer_group = :group AND l.owner IS NULL
@@ -61,19 +61,19 @@ FETCH = text("""
     FROM (
         SELECT found.*, sum(size) OVER (ORDER BY place, "offset") - size AS before
         FROM (
-            SELECT r.*, length(r.value) AS size, held.place
+            SELECT r.*, length(r.value) AS size, mine.place
             FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[]),
                         CAST(:positions AS bigint[]), CAST(:epochs AS bigint[]))
-                 WITH ORDINALITY AS held (topic, number, position, epoch, place)
+                 WITH ORDINALITY AS mine (topic, number, position, epoch, place)
             JOIN eventlog.leases l
-              ON l.consumer_group = :group AND l.topic = held.topic AND l.partition = held.number
-             AND l.owner = :member AND l.epoch = held.epoch
+              ON l.consumer_group = :group AND l.topic = mine.topic AND l.partition = mine.number
+             AND l.owner = :member AND l.epoch = mine.epoch
             CROSS JOIN LATERAL (
                 SELECT * FROM eventlog.records r
-                WHERE r.topic = held.topic AND r.partition = held.number AND r."offset" >= held.position
+                WHERE r.topic = mine.topic AND r.partition = mine.number AND r."offset" >= mine.position
                 ORDER BY r."offset" LIMIT :most
             ) AS r
-            ORDER BY held.place, r."offset"
+            ORDER BY mine.place, r."offset"
             LIMIT :most
         ) AS found
     ) AS counted
@@ -89,11 +89,11 @@ COMMIT = text("""
       AND l.topic = done.topic AND l.partition = done.number AND l.epoch = done.epoch
 """)
 LAG = text("""
-    SELECT held.topic, held.number, p.next_offset - held.position,
+    SELECT mine.topic, mine.number, p.next_offset - mine.position,
            (SELECT extract(epoch FROM clock_timestamp() - r.at)::float8 FROM eventlog.records r
-            WHERE r.topic = held.topic AND r.partition = held.number AND r."offset" >= held.position
+            WHERE r.topic = mine.topic AND r.partition = mine.number AND r."offset" >= mine.position
             ORDER BY r."offset" LIMIT 1)
     FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS integer[]), CAST(:positions AS bigint[]))
-         AS held (topic, number, position)
-    JOIN eventlog.partitions p ON p.topic = held.topic AND p.number = held.number
+         AS mine (topic, number, position)
+    JOIN eventlog.partitions p ON p.topic = mine.topic AND p.number = mine.number
 """)

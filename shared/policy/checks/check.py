@@ -6,7 +6,7 @@ from typing import Final
 
 from shared.policy.checks import catalogue
 from shared.policy.checks.installation import NOWHERE, Installation
-from shared.policy.errors import Place, PolicyErrors, as_written, located
+from shared.policy.errors import Location, PolicyErrors, as_written, located
 from shared.policy.loading.load import LoadResult, try_load
 from shared.policy.loading.source import read
 
@@ -31,7 +31,7 @@ def with_checks(looked: LoadResult, path: FilePath, installation: Installation =
     if found and source is None and path.stat().st_size <= _PLACED:
         source = read(path)
     if source is None:
-        told = [located(each, Place(str(path), 0, 0)) for each in found]
+        told = [located(each, Location(str(path), 0, 0)) for each in found]
     else:
         told = [source.error(replace(each, path=as_written(each.path, source.tree))) for each in found]
     findings = PolicyErrors(list(dict.fromkeys([*looked.findings, *told]))).errors

@@ -9,8 +9,8 @@ from shared.json_object import JsonObject
 from shared.policy.errors import (
     NAMES,
     Finding,
+    Location,
     Path,
-    Place,
     PolicyError,
     PolicyErrors,
     as_written,
@@ -112,7 +112,7 @@ def _too_large(bundle: Bundle, path: FilePath) -> list[PolicyError]:
         compression.check(dump_json(bundle))
     except compression.PolicyTooLargeError as err:
         expected = "a policy that intake and notifier can be told of"
-        return [PolicyError(Place(str(path), 0, 0), "", str(err), expected)]
+        return [PolicyError(Location(str(path), 0, 0), "", str(err), expected)]
     return []
 
 

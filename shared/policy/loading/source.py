@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from shared.json_object import JsonObject
-from shared.policy.errors import Finding, Path, Place, PolicyError, dotted, located
+from shared.policy.errors import Finding, Location, Path, PolicyError, dotted, located
 from shared.policy.loading import json_nodes
 from shared.policy.loading.files import files_of
 from shared.policy.loading.yaml_messages import in_words
@@ -37,19 +37,19 @@ class Source:
     """What was read: the merged tree, the place of every key and value, the errors so far."""
 
     tree: JsonObject = field(default_factory=dict)
-    values: dict[Path, Place] = field(default_factory=dict)
-    keys: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, Location] = field(default_factory=dict)
+    keys: dict[Path, Location] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
     errors: list[PolicyError] = field(default_factory=list)
     complete: bool = True  # False: some file could not be read, so nobody knows which names there are
 
-    def place(self, path: Path, *, at_key: bool = False) -> Place:
+    def place(self, path: Path, *, at_key: bool = False) -> Location:
         """The nearest place: of the path's key or value, else of what holds it."""
         if at_key and path in self.keys:
             return self.keys[path]
         while path and path not in self.values:
             path = path[:-1]
-        return self.values.get(path) or Place(next(iter(self.lines), ""))
+        return self.values.get(path) or Location(next(iter(self.lines), ""))
 
     def error(self, finding: Finding) -> PolicyError:
         """The finding with its exact place, inside an expression's text where that stands on one line."""
@@ -58,7 +58,7 @@ class Source:
             place = self._inside(finding, place)
         return located(finding, place)
 
-    def _inside(self, finding: Finding, place: Place) -> Place:
+    def _inside(self, finding: Finding, place: Location) -> Location:
         lines = self.lines.get(place.file, [])
         if place.line > len(lines):
             return place
@@ -66,7 +66,7 @@ class Source:
         if rest.startswith("|"):  # a block: its text begins on the next line, indented
             first = next((line for line in lines[place.line :] if line.strip()), "")
             indent = len(first) - len(first.lstrip())
-            return Place(place.file, place.line + finding.line, indent + finding.column)
+            return Location(place.file, place.line + finding.line, indent + finding.column)
         value: Any = self.tree
         for part in finding.path:
             value = value[part]
@@ -86,7 +86,7 @@ def read(path: FilePath) -> Source:
     files = files_of(path)
     if isinstance(files, str):
         expected = "a policy bundle: a YAML file, or a folder of them"
-        source.errors.append(PolicyError(Place(str(path), 0, 0), "", files, expected))
+        source.errors.append(PolicyError(Location(str(path), 0, 0), "", files, expected))
         return source
     for file in files:
         _read_file(file, source)
@@ -106,16 +106,16 @@ def read_plain(path: FilePath) -> JsonObject | None:
 def _read_file(file: FilePath, source: Source) -> None:
     name = str(file)
 
-    def refuse(found: str, expected: str, place: Place | None = None) -> None:
+    def refuse(found: str, expected: str, place: Location | None = None) -> None:
         source.complete = False
-        source.errors.append(PolicyError(place or Place(name), "", found, expected))
+        source.errors.append(PolicyError(place or Location(name), "", found, expected))
 
     try:
         body = file.read_bytes()
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as err:
         line = body[: err.start].count(b"\n") + 1
-        return refuse("bytes that are not UTF-8", "a YAML file in UTF-8", Place(name, line))
+        return refuse("bytes that are not UTF-8", "a YAML file in UTF-8", Location(name, line))
     except OSError as err:
         return refuse(err.strerror or str(err), "a file that can be read")
     if len(body) > _LARGEST:
@@ -158,7 +158,7 @@ def _composed(text: str, name: str) -> Any:
             return json_nodes.composed(text)
         except JSONDecodeError as err:
             if len(text) > _LARGEST_FLOW:
-                return PolicyError(Place(name, err.lineno, err.colno), "", err.msg, "JSON")
+                return PolicyError(Location(name, err.lineno, err.colno), "", err.msg, "JSON")
     return _composed_yaml(text, name)
 
 
@@ -170,22 +170,22 @@ def _composed_yaml(text: str, name: str) -> Any:
         return YAML(typ="rt", pure=True).compose(text)
     except MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
-        place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
+        place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
         found, expected = in_words(err.problem or "text that does not parse")
         return PolicyError(place, "", found, expected)
     except YAMLError as err:  # a character that YAML does not allow
         at = getattr(err, "position", 0) or 0
         before = text[:at]
-        place = Place(name, before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1)
+        place = Location(name, before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1)
         return PolicyError(place, "", "a character that YAML does not allow", "YAML")
     except (ValueError, OverflowError):  # "\UFFFFFFFF"
-        return PolicyError(Place(name), "", "an escape that is no character", "YAML")
+        return PolicyError(Location(name), "", "an escape that is no character", "YAML")
     except RecursionError:
-        return PolicyError(Place(name), "", "nesting beyond all measure", "a policy bundle")
+        return PolicyError(Location(name), "", "nesting beyond all measure", "a policy bundle")
 
 
-def _place(name: str, node: Any) -> Place:
-    return Place(name, node.start_mark.line + 1, node.start_mark.column + 1)
+def _place(name: str, node: Any) -> Location:
+    return Location(name, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 class _Reader:

@@ -65,7 +65,7 @@ class PolicyFeed:
         async with alongside("policy feed", self._follow()):
             yield
 
-    async def take_once(self, records: Sequence[Received]) -> None:
+    async def apply_once(self, records: Sequence[Received]) -> None:
         """Take the newest policy of these records that can be read, if it is newer than the one in force."""
         known = self.current.revision if self.current else -1
         read = [await asyncio.to_thread(_read, record) for record in records]
@@ -91,7 +91,7 @@ class PolicyFeed:
 
         async def step() -> None:
             async for records in self._log.follow(self._topic):
-                await self.take_once(records)
+                await self.apply_once(records)
                 await failures.worked()
 
         await repeat(failures, step)

@@ -16,32 +16,32 @@ def after(**span):
 
 def test_a_bucket_holds_the_rate_and_fills_evenly():
     bucket = Bucket(Rate(10, 1))
-    assert [bucket.take(1, NOW) for _ in range(10)] == [None] * 10
-    assert bucket.take(1, NOW) == timedelta(milliseconds=100)
-    assert bucket.take(1, after(milliseconds=100)) is None
-    assert bucket.take(1, after(milliseconds=100)) is not None
-    assert [bucket.take(1, after(hours=1)) for _ in range(11)].count(None) == 10
+    assert [bucket.admit(1, NOW) for _ in range(10)] == [None] * 10
+    assert bucket.admit(1, NOW) == timedelta(milliseconds=100)
+    assert bucket.admit(1, after(milliseconds=100)) is None
+    assert bucket.admit(1, after(milliseconds=100)) is not None
+    assert [bucket.admit(1, after(hours=1)) for _ in range(11)].count(None) == 10
 
 
 def test_a_batch_larger_than_the_rate_is_taken_and_has_to_be_waited_for_afterwards():
     bucket = Bucket(Rate(10, 1))
-    assert bucket.take(50, NOW) is None
-    assert bucket.take(1, after(seconds=4)) == timedelta(milliseconds=100)
-    assert bucket.take(1, after(seconds=4.1)) is None
+    assert bucket.admit(50, NOW) is None
+    assert bucket.admit(1, after(seconds=4)) == timedelta(milliseconds=100)
+    assert bucket.admit(1, after(seconds=4.1)) is None
 
 
 def test_time_that_runs_backwards_fills_nothing():
     bucket = Bucket(Rate(1, 60))
-    assert bucket.take(1, NOW) is None
-    assert bucket.take(1, after(hours=-1)) == timedelta(minutes=1)
-    assert bucket.take(1, after(seconds=59)) is not None
+    assert bucket.admit(1, NOW) is None
+    assert bucket.admit(1, after(hours=-1)) == timedelta(minutes=1)
+    assert bucket.admit(1, after(seconds=59)) is not None
 
 
 def test_what_was_not_accepted_after_all_is_given_back():
     bucket = Bucket(Rate(1, 3600))
-    assert bucket.take(1, NOW) is None
+    assert bucket.admit(1, NOW) is None
     bucket.give_back(1)
-    assert bucket.take(1, NOW) is None
+    assert bucket.admit(1, NOW) is None
 
 
 ENQUEUED = {

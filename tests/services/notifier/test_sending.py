@@ -432,13 +432,13 @@ async def test_a_newer_policy_is_awaited_once_for_somebody_unknown(database_url)
 async def test_pages_of_a_partition_that_is_behind_wait_until_it_has_caught_up(database_url, receiver):
     async with office(database_url, to(receiver)) as place:
         await place.hear(changed(page()), age=timedelta(seconds=2))
-        assert place.consumption.holding
+        assert place.consumption.waiting
         assert await place.states() == {"pending": 1}
         await place.hear(
             changed(incident=incident(id="other"))
         )  # the newest record of the partition is fresh
         await until(lambda: receiver.to("/ana"))
-        assert not place.consumption.holding
+        assert not place.consumption.waiting
 
 
 async def test_a_partition_with_nothing_more_to_read_has_caught_up(database_url, receiver):

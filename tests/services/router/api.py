@@ -61,7 +61,7 @@ class Api:
 
     async def opened(self, *names: str, **fields: Any) -> str:
         for name in names or ("checkout",):
-            await self.desk.take(event(name, **fields))
+            await self.desk.accept(event(name, **fields))
         return (await self.desk.incidents())[-1].id
 
 

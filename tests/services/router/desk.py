@@ -56,7 +56,7 @@ class Desk:
             await store.switch(connection, bundle, source="api", by="test")
         await self.sql("DELETE FROM router.outbox")
 
-    async def take(self, *events: IncidentEvent) -> Sequence[SignalResult]:
+    async def accept(self, *events: IncidentEvent) -> Sequence[SignalResult]:
         return await self.engine.accept([inbound(each) for each in events])
 
     async def sql(self, statement: str, **given: Any) -> list[Any]:

@@ -48,7 +48,7 @@ async def test_ana_is_away_from_every_schedule_by_one_call_and_what_lies_beneath
     assert (shift["user"], shift["overrides"]) == ("petra", [made["id"]])
     listed = (await served.get("/v1/overrides", schedule="desk")).json()["items"]
     assert [each["id"] for each in listed] == [made["id"]]
-    await served.desk.take(event())
+    await served.desk.accept(event())
     assert [page.recipient.name for page in await served.desk.pages()] == ["karel"]  # finally
 
 

@@ -285,7 +285,7 @@ async def test_a_person_reapplies_the_policy_in_force(served: Api) -> None:
     now = await served.desk.only()
     assert now.policy_hash != started_with
     assert now.chain.level == 0
-    await served.desk.take(event("checkout"))  # and it goes on by that one
+    await served.desk.accept(event("checkout"))  # and it goes on by that one
     assert (await served.desk.only()).policy_hash == now.policy_hash
 
 

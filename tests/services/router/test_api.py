@@ -210,7 +210,7 @@ async def test_the_most_pressing_come_first(served: Api) -> None:
 
 @pytest.mark.parametrize("sort", ["newest", "pressing"])
 async def test_cursors_walk_through_everything_once(served: Api, sort: str) -> None:
-    await served.desk.take(
+    await served.desk.accept(
         *(event(f"k{number}", severity=["error", "info"][number % 2]) for number in range(11))
     )
     whole = [item["id"] for item in await served.items(sort=sort)]

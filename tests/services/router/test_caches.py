@@ -29,7 +29,7 @@ async def many_versions(desk: Desk) -> Sequence[str]:
     """An incident under each of a hundred policies; the hashes of these."""
     for number in range(VERSIONS):
         await desk.put_in_force(version(number))
-        await desk.take(event(f"incident {number}"))
+        await desk.accept(event(f"incident {number}"))
     return [incident.policy_hash for incident in await desk.incidents()]
 
 

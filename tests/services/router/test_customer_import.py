@@ -96,7 +96,7 @@ async def test_a_spreadsheet_becomes_customers(imports: Imports) -> None:
             "contacts": {},
         },
     }
-    await imports.api.desk.take(event(customer="someone@Globex.Example"))
+    await imports.api.desk.accept(event(customer="someone@Globex.Example"))
     assert (await imports.api.desk.only()).tier == "gold"
     assert await imports.api.desk.count("customer_import") == 0
 
@@ -295,7 +295,7 @@ async def test_ids_that_differ_in_capitals_only_are_one(imports: Imports) -> Non
     assert (await imports.send("id,name,tier\nGLOBEX,Globex,gold\n")).json() == done(lines=1, added=1)
     assert list(await imports.stored()) == ["globex"]
     assert (await imports.send("id,name,tier\nGlobex,Globex,gold\n")).json() == done(lines=1, unchanged=1)
-    await imports.api.desk.take(event(customer="GLOBEX"))
+    await imports.api.desk.accept(event(customer="GLOBEX"))
     assert (await imports.api.desk.only()).customer == "globex"
 
 
@@ -375,8 +375,8 @@ async def test_an_import_is_in_force_for_the_next_event_although_a_text_was_look
 ) -> None:
     desk = imports.api.desk
     await imports.have("hooli")
-    await desk.take(event("first", customer="globex.example"))
+    await desk.accept(event("first", customer="globex.example"))
     await imports.send(CSV)
-    await desk.take(event("second", customer="globex.example"))
+    await desk.accept(event("second", customer="globex.example"))
     first, second = await desk.incidents()
     assert (first.customer, second.customer) == ("globex.example", "globex")

@@ -61,7 +61,7 @@ async def test_it_is_told_at_its_own_address_and_by_its_own_secret_of_which_the_
     (tmp_path / "globex-hook").write_text(written(FIRST))
     async with office(database_url, bundle(), secrets=tmp_path) as notifier:
         post = Post(customers, notifier)
-        await post.desk.take(event(customer="ops@globex.example"))
+        await post.desk.accept(event(customer="ops@globex.example"))
         await post.carries()
         [first] = await until(lambda: receiver.to("/first"))
         assert first.event == "opened"
@@ -70,7 +70,7 @@ async def test_it_is_told_at_its_own_address_and_by_its_own_secret_of_which_the_
         assert first.signed_with(FIRST)
         (tmp_path / "globex-address").write_text(receiver.url("/second"))
         (tmp_path / "globex-hook").write_text(written(SECOND))
-        await post.desk.take(event(action="resolve"))
+        await post.desk.accept(event(action="resolve"))
         await post.carries()
         [second] = await until(lambda: receiver.to("/second"))
         assert second.event == "resolved"
@@ -83,7 +83,7 @@ async def test_a_secret_that_is_not_there_is_the_reason_why_it_is_not_told_yet(
     await customers.have("globex", contacts={"hook": {"webhook": "secret:globex-address"}})
     async with office(database_url, bundle(), secrets=tmp_path) as notifier:
         post = Post(customers, notifier)
-        await post.desk.take(event(customer="globex"))
+        await post.desk.accept(event(customer="globex"))
         await post.carries()
 
         async def tried() -> bool:
@@ -104,7 +104,7 @@ async def test_a_secret_that_the_policy_lists_no_longer_is_read_for_no_customer(
     (tmp_path / "globex-address").write_text(receiver.url("/secret"))
     async with office(database_url, bundle(), secrets=tmp_path) as notifier:
         post = Post(customers, notifier)
-        await post.desk.take(event(customer="globex"))
+        await post.desk.accept(event(customer="globex"))
         await post.carries()
         await until(lambda: receiver.to("/box"))
         assert len(await post.states()) == 1
@@ -121,7 +121,7 @@ async def test_an_address_that_stands_in_a_secret_is_told_to_nobody_and_can_be_p
     receiver.answers["/gone"] = [410]
     async with office(database_url, bundle(), secrets=tmp_path) as notifier:
         post = Post(customers, notifier)
-        await post.desk.take(event(customer="globex"))
+        await post.desk.accept(event(customer="globex"))
         await post.carries()
 
         async def failed() -> bool:
@@ -133,7 +133,7 @@ async def test_an_address_that_stands_in_a_secret_is_told_to_nobody_and_can_be_p
         assert "t0ken" not in reasons
         assert "127.0.0.1" not in reasons
         (tmp_path / "globex-address").write_text(receiver.url("/moved"))
-        await post.desk.take(event(action="resolve"))
+        await post.desk.accept(event(action="resolve"))
         await post.carries()
         await until(lambda: receiver.to("/moved"))
 
@@ -144,11 +144,11 @@ async def test_what_a_customer_is_reached_by_is_that_of_the_moment(
     await customers.have("globex", contacts={"hook": {"webhook": receiver.url("/old")}})
     async with office(database_url, bundle()) as notifier:
         post = Post(customers, notifier)
-        await post.desk.take(event(customer="globex"))
+        await post.desk.accept(event(customer="globex"))
         await post.carries()
         await until(lambda: receiver.to("/old"))
         await customers.have("globex", contacts={"hook": {"webhook": receiver.url("/new")}})
-        await post.desk.take(event(action="resolve"))
+        await post.desk.accept(event(action="resolve"))
         await post.carries()
         await until(lambda: receiver.to("/new"))
     assert [request.event for request in receiver.requests] == ["opened", "resolved"]

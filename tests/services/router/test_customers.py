@@ -156,12 +156,12 @@ async def test_a_list_is_paged_narrowed_and_holds_the_bundles_too(customers: Cus
 async def test_a_removed_customer_is_gone_and_its_incidents_stay(customers: Customers) -> None:
     await customers.have("globex", **GLOBEX)
     desk = customers.api.desk
-    await desk.take(event(customer="globex.example"))
+    await desk.accept(event(customer="globex.example"))
     assert (await customers.ask("DELETE", "/globex")).status_code == 204
     assert (await customers.ask("DELETE", "/globex")).status_code == 404
     assert (await customers.ask("GET", "/globex")).status_code == 404
     assert ((await desk.only()).customer, (await desk.only()).customer_name) == ("globex", "Globex")
-    await desk.take(event("other", customer="globex.example"))
+    await desk.accept(event("other", customer="globex.example"))
     assert (await desk.incidents())[1].customer == "globex.example"
 
 
@@ -173,7 +173,7 @@ async def test_an_event_means_a_customer_by_id_name_match_or_mail_domain(
 ) -> None:
     await customers.have("globex", **GLOBEX)
     desk = customers.api.desk
-    await desk.take(event(customer=said))
+    await desk.accept(event(customer=said))
     incident = await desk.only()
     assert (incident.customer, incident.customer_name, incident.tier) == ("globex", "Globex", "gold")
     [row] = await desk.sql("SELECT customer_value FROM router.incident")
@@ -187,7 +187,7 @@ async def test_a_name_that_several_share_means_none_of_them(customers: Customers
         "novak-1 can be meant by 'Novak', too: only an id or a `match` tells them apart"
     ]
     desk = customers.api.desk
-    await desk.take(event(customer="Novak"), event("second", customer="novak-2"))
+    await desk.accept(event(customer="Novak"), event("second", customer="novak-2"))
     first, second = await desk.incidents()
     assert (first.customer, first.tier) == ("Novak", "standard")
     assert (second.customer, second.tier) == ("novak-2", "gold")
@@ -199,7 +199,7 @@ async def test_a_customer_that_the_bundle_takes_over_is_the_bundles(customers: C
     await customers.have("globex", match=["globex.example"], tier="silver")
     desk = customers.api.desk
     await desk.put_in_force(bundle(customers={"globex": {"name": "Globex of the bundle", "tier": "gold"}}))
-    await desk.take(event(customer="globex.example"))
+    await desk.accept(event(customer="globex.example"))
     incident = await desk.only()
     assert (incident.customer, incident.customer_name, incident.tier) == (
         *("globex", "Globex of the bundle", "gold"),
@@ -210,10 +210,10 @@ async def test_an_open_incident_sees_its_customer_as_it_is_now(customers: Custom
     """Rule 17: customers are live; the next decision about the incident takes the change in."""
     await customers.have("globex", **GLOBEX | {"tier": "silver"})
     desk = customers.api.desk
-    await desk.take(event(customer="globex"))
+    await desk.accept(event(customer="globex"))
     assert (await desk.only()).tier == "silver"
     await customers.have("globex", **GLOBEX)
-    await desk.take(event(customer="globex", title="Checkout is still down"))
+    await desk.accept(event(customer="globex", title="Checkout is still down"))
     assert (await desk.only()).tier == "gold"
 
 
@@ -221,7 +221,7 @@ async def test_a_customer_added_by_api_is_told_by_the_contacts_in_the_message(cu
     desk = customers.api.desk
     await customers.have("globex", **GLOBEX)
     await desk.put_in_force(telling_customers())
-    await desk.take(event(customer="ops@globex.example"))
+    await desk.accept(event(customer="ops@globex.example"))
     notices = [notice for message in await desk.messages() for notice in message.notices]
     [told] = [notice.recipient for notice in notices if notice.recipient.kind == "customer"]
     assert told.name == "globex"

@@ -218,7 +218,7 @@ async def test_overrides_survive_a_change_of_policy(served: Api) -> None:
 async def test_who_stands_in_is_paged(served: Api) -> None:
     now = utcnow()
     await made(served, now - timedelta(hours=1), now + timedelta(hours=1))
-    await served.desk.take(event())
+    await served.desk.accept(event())
     assert [page.recipient.name for page in await served.desk.pages()] == ["karel"]
 
 

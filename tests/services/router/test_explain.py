@@ -35,7 +35,7 @@ async def put(served: Api, **sections: Any) -> None:
 
 async def test_whoever_stands_in_is_the_one_who_will_be_paged(served: Api) -> None:
     await put(served, **second_level("schedule:desk"))
-    await served.desk.take(event())
+    await served.desk.accept(event())
     (first, *_) = await next_of(served)
     has, other = ("ana", "petra") if "Ana" in first["what"] else ("petra", "ana")
     body = {"schedule": "desk", "user": other, "from": at(hours=-1), "to": at(hours=1)}
@@ -47,7 +47,7 @@ async def test_whoever_stands_in_is_the_one_who_will_be_paged(served: Api) -> No
 
 
 async def test_a_silence_changes_the_future_from_the_moment_it_is_posted(served: Api) -> None:
-    await served.desk.take(event(service="checkout"))
+    await served.desk.accept(event(service="checkout"))
     (first, *_) = await next_of(served)
     assert "level experts is paged" in first["what"]
     made = await silence(served, key="lead")
@@ -64,7 +64,7 @@ async def test_a_silence_changes_the_future_from_the_moment_it_is_posted(served:
 
 
 async def test_maintenance_that_is_still_to_come_stands_in_the_future(served: Api) -> None:
-    await served.desk.take(event(service="checkout"))
+    await served.desk.accept(event(service="checkout"))
     body = {"name": "upgrade", "when": "service == 'checkout'", "from": at(minutes=2), "to": at(hours=2)}
     made = await ask(served, "POST", "/v1/maintenance", json=body | {"then": "drop"})
     assert made.status_code == 201, made.text
@@ -77,8 +77,8 @@ async def test_maintenance_that_is_still_to_come_stands_in_the_future(served: Ap
 
 async def test_a_cause_and_a_group_are_looked_up_for_the_future_too(served: Api) -> None:
     await put(served, **CAUSES)
-    await served.desk.take(event(service="checkout"))
-    await served.desk.take(event("payments", service="payments"))
+    await served.desk.accept(event(service="checkout"))
+    await served.desk.accept(event("payments", service="payments"))
     (first, *_) = await next_of(served)
     assert "nobody is notified: rule payments" in first["what"]
     await hand_on(served.desk)
@@ -89,7 +89,7 @@ async def test_a_cause_and_a_group_are_looked_up_for_the_future_too(served: Api)
 async def test_a_grouped_incident_goes_on_with_its_parent(served: Api) -> None:
     await put(served, **GROUPING)
     for key in ("checkout", "second"):
-        await served.desk.take(event(key, service="checkout"))
+        await served.desk.accept(event(key, service="checkout"))
     first, *others = await next_of(served, "second")
     assert (await by_key(served.desk))["checkout"].id in first["what"]
     assert not [step for step in others if "paged" in step["what"]]
@@ -99,7 +99,7 @@ async def test_the_owner_of_a_customer_of_the_directory_is_foretold_by_name(serv
     await put(served, **second_level("owner"))
     body = {"name": "Dune", "tier": "gold", "owner": "petra", "match": ["dune.example"]}
     assert (await ask(served, "PUT", "/v1/customers/dune", json=body)).status_code == 200
-    await served.desk.take(event(customer="dune.example"))
+    await served.desk.accept(event(customer="dune.example"))
     assert "Petra" in (await next_of(served))[0]["what"]
     await ask(served, "PUT", "/v1/customers/dune", json=body | {"owner": "ana"})
     assert "Ana" in (await next_of(served))[0]["what"]
@@ -107,19 +107,19 @@ async def test_the_owner_of_a_customer_of_the_directory_is_foretold_by_name(serv
 
 async def test_the_next_of_a_round_robin_is_foretold_and_asking_does_not_move_it(served: Api) -> None:
     await put(served, **second_level("user:ana", "user:petra", mode="round_robin"))
-    await served.desk.take(event())
+    await served.desk.accept(event())
     foretold = [(await next_of(served))[0]["what"] for _ in range(2)]
     assert foretold[0] == foretold[1]
     (incident,) = await served.desk.incidents()
     assert (await served.act(incident.id, "escalate", because="expertise")).status_code == 200
-    await served.desk.take(event("second"))
+    await served.desk.accept(event("second"))
     (following, *_) = await next_of(served, "second")
     assert ("Ana" in following["what"]) != ("Ana" in foretold[0])
 
 
 async def test_what_it_started_with_counts_and_people_are_those_of_now(served: Api) -> None:
     await put(served, **second_level("user:petra"))
-    await served.desk.take(event())
+    await served.desk.accept(event())
     people = {"ana": {"name": "Ana"}, "petra": {"name": "Petronella"}, "karel": {"name": "Karel"}}
     users = {name: {**user, "contacts": {"box": {"inbox": name}}} for name, user in people.items()}
     levels = [{"name": "others", "notify": ["user:ana"], "acknowledge_within": "1m"}]
@@ -130,7 +130,7 @@ async def test_what_it_started_with_counts_and_people_are_those_of_now(served: A
 
 
 async def test_one_whose_policy_cannot_be_used_says_so(served: Api) -> None:
-    await served.desk.take(event())
+    await served.desk.accept(event())
     (incident,) = await served.desk.incidents()
     await put(served, **second_level("user:petra"))
     broken = {"bundle": b'{"version": 99}', "hash": incident.policy_hash}

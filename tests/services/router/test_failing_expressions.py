@@ -25,10 +25,10 @@ async def test_a_lead_sees_with_the_policy_which_expression_fails_how_often_and_
     assert (applied.status_code, applied.json()["failing"]) == (200, [])
     before = counted("priorities"), counted("map")
     other = Desk(desk.database, Engine(desk.database))
-    await other.take(event("a"), event("b", attributes={"budget": 5}))
+    await other.accept(event("a"), event("b", attributes={"budget": 5}))
     await other.engine.failures.store_once()
     assert await other.engine.failures.store_once() == 0
-    await desk.take(event("c"), event("d", unmapped={"service": "nothing named 'job' was sent\0"}))
+    await desk.accept(event("c"), event("d", unmapped={"service": "nothing named 'job' was sent\0"}))
     for _ in range(2):  # as it is seen, and as it is stored
         shown = (await served.get("/v1/policy")).json()["failing"]
         assert {each["place"]: (each["count"], each["reason"]) for each in shown} == {

@@ -11,9 +11,9 @@ from tests.waiting import until
 
 
 async def test_a_batch_of_events_is_two_statements(desk: Desk) -> None:
-    await desk.take(event("known"))
+    await desk.accept(event("known"))
     with watching(desk.database) as transactions:
-        results = await desk.take(event("new"), event("known", "acknowledge"), event("new", "resolve"))
+        results = await desk.accept(event("new"), event("known", "acknowledge"), event("new", "resolve"))
 
     assert all(result.decision is not None for result in results)
     (statements,) = transactions
@@ -23,17 +23,17 @@ async def test_a_batch_of_events_is_two_statements(desk: Desk) -> None:
 
 async def test_what_came_before_is_neither_decided_nor_locked_again(desk: Desk) -> None:
     first, second = event("a"), event("b")
-    await desk.take(first)
-    results = await desk.take(first, second, second)
+    await desk.accept(first)
+    results = await desk.accept(first, second, second)
     assert [result.repeated for result in results] == [True, False, True]
     assert [incident.events for incident in await desk.incidents()] == [1, 1]
 
 
 async def test_a_policy_that_begins_to_group_does_so_with_its_first_batch(desk: Desk) -> None:
     """Although the batch before it, by which the next one begins, knew of no groups."""
-    await desk.take(event("a", service="checkout"))
+    await desk.accept(event("a", service="checkout"))
     await desk.put_in_force(bundle(**GROUPING))
-    await desk.take(event("b", service="checkout"), event("c", service="checkout"))
+    await desk.accept(event("b", service="checkout"), event("c", service="checkout"))
     one, two, three = await desk.incidents()
     assert (one.parent, two.parent, three.parent) == ("", "", two.id)
 
@@ -44,7 +44,7 @@ async def test_what_another_router_is_just_opening_is_seen_by_whoever_waited_for
     async with desk.database.transaction() as connection:
         now, in_force = await moment(connection)
         await desk.engine.within([inbound(opens)], connection, now, required(in_force))
-        taking = asyncio.create_task(desk.take(opens, resolves))
+        taking = asyncio.create_task(desk.accept(opens, resolves))
         await until(lambda: _somebody_waits(desk))
     results = await taking
     assert [result.repeated for result in results] == [True, False]

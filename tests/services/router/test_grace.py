@@ -28,11 +28,11 @@ async def told(desk: Desk, kind: str) -> list[str]:
 async def test_the_call_goes_out_instead_of_a_page_and_what_it_solves_is_counted(desk: Desk) -> None:
     await graceful(desk)
     before = avoided()
-    await desk.take(event())
+    await desk.accept(event())
     (message,) = await desk.messages()
     assert message.pages == ()
     assert [(notice.event, notice.recipient.kind) for notice in message.notices] == [("call", "call")]
-    await desk.take(event(action="resolve"))
+    await desk.accept(event(action="resolve"))
     assert (await desk.only()).avoided
     assert await told(desk, "avoided") == ["escalation avoided: it was resolved before anybody was paged"]
     assert avoided() == before + 1
@@ -40,7 +40,7 @@ async def test_the_call_goes_out_instead_of_a_page_and_what_it_solves_is_counted
 
 async def test_what_became_of_the_call_stands_in_the_timeline(desk: Desk) -> None:
     await graceful(desk)
-    await desk.take(event())
+    await desk.accept(event())
     incident = await desk.only()
     report = DeliveryReport(
         report_id="r",
@@ -58,7 +58,7 @@ async def test_what_became_of_the_call_stands_in_the_timeline(desk: Desk) -> Non
 
 async def test_when_the_time_is_over_people_are_paged(desk: Desk) -> None:
     await graceful(desk)
-    await desk.take(event())
+    await desk.accept(event())
     overdue = """jsonb_set(state::jsonb, '{chain,due}', '"2026-01-01T00:00:00Z"')"""
     await desk.sql(f"UPDATE router.incident SET state = {overdue}")
     assert [row.level for row in await desk.sql("SELECT level FROM router.incident")] == ["grace"]

@@ -39,8 +39,8 @@ async def room(desk: Desk) -> Desk:
     return desk
 
 
-async def look(desk: Desk, *, taking: bool = True) -> None:
-    await Watch(desk.engine, lambda: taking).look_once(NOON)
+async def look(desk: Desk, *, hears: bool = True) -> None:
+    await Watch(desk.engine, lambda: hears).look_once(NOON)
 
 
 async def beat(desk: Desk, name: str = "backup", ago: timedelta = timedelta(0), by: str = "scripts") -> None:
@@ -143,7 +143,7 @@ async def test_while_it_stays_late_it_repeats_and_reopens_what_was_resolved_in_s
     (pulse,) = await room.incidents()
     assert pulse.events == 2
     pages = len(await room.pages())
-    await room.take(event("pulse", action="resolve", integration="heartbeat"))
+    await room.accept(event("pulse", action="resolve", integration="heartbeat"))
     await pass_time(room, "1 hour")
     await look(room)
     assert await statuses(room, "pulse") == ["triggered"]
@@ -207,7 +207,7 @@ async def test_it_pages_also_when_intake_was_away_and_says_that_it_may_have_beat
 async def test_nothing_is_late_while_beats_cannot_be_taken(room: Desk) -> None:
     await pass_time(room, "27 hours")
     looked = (await room.sql("SELECT looked_at FROM router.heartbeat_watch"))[0].looked_at
-    await look(room, taking=False)
+    await look(room, hears=False)
     assert await room.incidents() == []
     assert (await room.sql("SELECT looked_at FROM router.heartbeat_watch"))[0].looked_at == looked
 

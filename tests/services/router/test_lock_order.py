@@ -152,7 +152,7 @@ async def house(database: Database) -> AsyncIterator[Api]:
     desk = Desk(own, Engine(database, decide=broken_for_bad))
     async with api_of(desk, keys()) as made:
         await desk.put_in_force(whole())
-        await desk.take(event("a", service="payments"), event("b", service="other"))
+        await desk.accept(event("a", service="payments"), event("b", service="other"))
         await heartbeats.Watch(desk.engine, lambda: True).look_once(utcnow())
         yield made
     await own.close()
@@ -179,7 +179,7 @@ async def events(house: Api) -> None:
         event("gone", "resolve"),
         event("d", service="search"),
     ]
-    await house.desk.take(*given)
+    await house.desk.accept(*given)
     await house.desk.engine.accept([read(record(INCIDENTS, b"{not json"))])
 
 
@@ -198,7 +198,7 @@ async def actions(house: Api) -> None:
 
 async def fan_out(house: Api) -> None:
     """Once what is to be told is taken, once it is refused."""
-    await house.desk.take(event("e", service="checkout"), event("f", service="checkout"))
+    await house.desk.accept(event("e", service="checkout"), event("f", service="checkout"))
     await spread(house)
     await house.desk.sql(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
@@ -208,7 +208,7 @@ async def fan_out(house: Api) -> None:
         "CREATE TRIGGER refuses BEFORE INSERT ON router.outbox FOR EACH ROW"
         " WHEN (NEW.topic = 'ladder.incidents') EXECUTE FUNCTION refuse()"
     )
-    await house.desk.take(event("a", "resolve"))
+    await house.desk.accept(event("a", "resolve"))
     await spread(house)
     await house.desk.sql("DROP TRIGGER refuses ON router.outbox")
 
@@ -243,7 +243,7 @@ async def policy(house: Api) -> None:
     compiled, size = compile_sized(whole(routes=[{"policy": "main"}], last_resort=["user:petra"]))
     house.desk.engine.bundles.keep(compiled, size)
     async with house.desk.engine.database.transaction() as connection:
-        await store.take_file(connection, house.desk.engine.bundles, compiled, changed=True, by="file")
+        await store.apply_file(connection, house.desk.engine.bundles, compiled, changed=True, by="file")
     changed = whole(schedules={"desk": SCHEDULES["desk"] | {"timezone": "UTC"}})
     compiled, _ = compile_sized(changed)
     async with house.desk.engine.database.transaction() as connection:
@@ -385,11 +385,11 @@ async def test_no_statement_of_a_batch_has_to_read_a_whole_table(house: Api) -> 
 async def test_a_round_robin_that_was_never_asked_makes_nobody_give_way(desk: Desk) -> None:
     """Whoever moves one adds the rows of all that it may come to: of the levels above, too."""
     await desk.put_in_force(whole(**on_main(levels=[TURN | {"name": "experts"}, TURN | {"name": "desk"}])))
-    await desk.take(event("a"))
+    await desk.accept(event("a"))
     async with desk.database.transaction() as one:
-        held = await rotation_store.lock(one, [("main", "experts")], utcnow())
-        early = await rotation_store.lock(one, [("main", "desk")], utcnow(), held=held)
-    assert (held, early) == ({("main", "experts"): "ana"}, {("main", "desk"): ""})
+        locked = await rotation_store.lock(one, [("main", "experts")], utcnow())
+        early = await rotation_store.lock(one, [("main", "desk")], utcnow(), locked=locked)
+    assert (locked, early) == ({("main", "experts"): "ana"}, {("main", "desk"): ""})
 
 
 async def test_a_batch_waits_for_no_round_robin_that_comes_before_one_it_holds(desk: Desk) -> None:
@@ -397,6 +397,6 @@ async def test_a_batch_waits_for_no_round_robin_that_comes_before_one_it_holds(d
     now, early, late = utcnow(), ("main", "desk"), ("main", "experts")
     async with desk.database.transaction() as one, desk.database.transaction() as other:
         await rotation_store.lock(other, [early], now)
-        held = await rotation_store.lock(one, [late], now)
+        locked = await rotation_store.lock(one, [late], now)
         with pytest.raises(rotation_store.OutOfOrderError):
-            await rotation_store.lock(one, [early], now, held=held)
+            await rotation_store.lock(one, [early], now, locked=locked)

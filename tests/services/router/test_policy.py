@@ -22,7 +22,7 @@ TWO = bundle(last_resort=["user:petra"])
 THREE = bundle(last_resort=["user:ana"])
 
 
-class Place:
+class WatchedPolicy:
     """A database, and a file with a policy."""
 
     def __init__(self, database: Database, file: Path) -> None:
@@ -47,8 +47,8 @@ class Place:
 
 
 @pytest.fixture
-def place(database: Database, tmp_path: Path) -> Place:
-    made = Place(database, tmp_path / "policy.yaml")
+def place(database: Database, tmp_path: Path) -> WatchedPolicy:
+    made = WatchedPolicy(database, tmp_path / "policy.yaml")
     made.write(ONE)
     return made
 
@@ -59,20 +59,20 @@ async def hash_after(watch: PolicyWatch) -> str:
     return found.hash
 
 
-async def test_the_file_is_taken_at_start_and_published(place: Place) -> None:
+async def test_the_file_is_taken_at_start_and_published(place: WatchedPolicy) -> None:
     assert await hash_after(place.replica()) == content_hash(ONE)
     first = (await place.published())[0]
     assert (first.hash, first.revision, bytes(first.bundle)) == (content_hash(ONE), 1, dump_json(ONE))
 
 
-async def test_a_restart_publishes_it_again_under_the_same_revision(place: Place) -> None:
+async def test_a_restart_publishes_it_again_under_the_same_revision(place: WatchedPolicy) -> None:
     await hash_after(place.replica())
     await hash_after(place.replica())
     assert {each.revision for each in await place.published()} == {1}
     assert len(await place.published()) >= 2
 
 
-async def test_a_change_of_the_file_is_taken_and_so_is_taking_it_back(place: Place) -> None:
+async def test_a_change_of_the_file_is_taken_and_so_is_taking_it_back(place: WatchedPolicy) -> None:
     watch = place.replica()
     for policy in (ONE, TWO, ONE):
         place.write(policy)
@@ -80,13 +80,13 @@ async def test_a_change_of_the_file_is_taken_and_so_is_taking_it_back(place: Pla
     assert (await place.published())[-1].revision == 3
 
 
-async def test_a_restart_does_not_undo_what_a_person_applied(place: Place) -> None:
+async def test_a_restart_does_not_undo_what_a_person_applied(place: WatchedPolicy) -> None:
     await hash_after(place.replica())
     await place.apply(TWO)
     assert await hash_after(place.replica()) == content_hash(TWO)
 
 
-async def test_an_older_replica_does_not_undo_a_newer_file(place: Place) -> None:
+async def test_an_older_replica_does_not_undo_a_newer_file(place: WatchedPolicy) -> None:
     await hash_after(place.replica())
     place.write(TWO)
     await hash_after(place.replica())
@@ -94,7 +94,9 @@ async def test_an_older_replica_does_not_undo_a_newer_file(place: Place) -> None
     assert await hash_after(place.replica()) == content_hash(TWO)
 
 
-async def test_a_replica_that_sees_the_change_late_does_not_undo_what_was_applied_since(place: Place) -> None:
+async def test_a_replica_that_sees_the_change_late_does_not_undo_what_was_applied_since(
+    place: WatchedPolicy,
+) -> None:
     early, late = place.replica(), place.replica()
     await hash_after(early)
     await hash_after(late)
@@ -104,7 +106,7 @@ async def test_a_replica_that_sees_the_change_late_does_not_undo_what_was_applie
     assert await hash_after(late) == content_hash(THREE)
 
 
-async def test_a_new_file_is_taken_after_a_person_applied_something(place: Place) -> None:
+async def test_a_new_file_is_taken_after_a_person_applied_something(place: WatchedPolicy) -> None:
     watch = place.replica()
     await hash_after(watch)
     await place.apply(TWO)
@@ -112,7 +114,7 @@ async def test_a_new_file_is_taken_after_a_person_applied_something(place: Place
     assert await hash_after(watch) == content_hash(THREE)
 
 
-async def test_a_broken_file_is_refused_and_the_last_good_one_stays(place: Place) -> None:
+async def test_a_broken_file_is_refused_and_the_last_good_one_stays(place: WatchedPolicy) -> None:
     watch = place.replica()
     await hash_after(watch)
     place.write("version: 1\nlast_resort: [user:nobody]\n")
@@ -123,7 +125,7 @@ async def test_a_broken_file_is_refused_and_the_last_good_one_stays(place: Place
     assert watch.refused == ""
 
 
-async def test_a_folder_is_watched_whole(place: Place, tmp_path: Path) -> None:
+async def test_a_folder_is_watched_whole(place: WatchedPolicy, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "a.yaml").write_bytes(dump_json(ONE))
@@ -134,25 +136,25 @@ async def test_a_folder_is_watched_whole(place: Place, tmp_path: Path) -> None:
     assert await hash_after(watch) != content_hash(ONE)
 
 
-async def test_an_incident_keeps_the_policy_it_started_with(place: Place) -> None:
+async def test_an_incident_keeps_the_policy_it_started_with(place: WatchedPolicy) -> None:
     await place.apply(ONE)
-    await place.desk.take(event())
+    await place.desk.accept(event())
     await place.apply(TWO)
-    await place.desk.take(event(), event("new"))
+    await place.desk.accept(event(), event("new"))
     hashes = {each.dedup_key: each.policy_hash for each in await place.desk.incidents()}
     assert hashes == {"checkout": content_hash(ONE), "new": content_hash(TWO)}
 
 
-async def test_without_a_policy_nothing_is_decided_and_nothing_is_lost(place: Place) -> None:
+async def test_without_a_policy_nothing_is_decided_and_nothing_is_lost(place: WatchedPolicy) -> None:
     with pytest.raises(NoPolicyError):
-        await place.desk.take(event())
+        await place.desk.accept(event())
     await place.apply(ONE)
-    await place.desk.take(event())
+    await place.desk.accept(event())
     assert (await place.desk.only()).status == "triggered"
 
 
 async def test_a_router_that_starts_while_the_policy_is_switched_publishes_nothing_older_behind_it(
-    place: Place,
+    place: WatchedPolicy,
 ) -> None:
     """The last record of the topic is the policy in force: what begins with it never has older keys."""
     await place.apply(ONE)
@@ -165,7 +167,9 @@ async def test_a_router_that_starts_while_the_policy_is_switched_publishes_nothi
     assert [each.revision for each in await place.published()] == [1, 2, 2]
 
 
-async def test_a_switch_waits_for_a_router_that_is_publishing_the_policy_before_it(place: Place) -> None:
+async def test_a_switch_waits_for_a_router_that_is_publishing_the_policy_before_it(
+    place: WatchedPolicy,
+) -> None:
     """The other way round: what is published again comes before the switch that overtakes it."""
     await place.apply(ONE)
     async with place.database.transaction() as starting:
@@ -184,7 +188,7 @@ async def again(database: Database) -> InForce:
     return found
 
 
-async def test_a_file_that_lacks_what_stands_is_taken_and_the_log_says_what(place: Place) -> None:
+async def test_a_file_that_lacks_what_stands_is_taken_and_the_log_says_what(place: WatchedPolicy) -> None:
     layer = {"rotation": ["ana"], "shift": "1w", "starts": "2026-01-05T08:00"}
     schedules = {"desk": {"timezone": "UTC", "layers": [layer]}}
     place.write(bundle(schedules=schedules))

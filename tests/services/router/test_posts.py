@@ -17,7 +17,7 @@ def counted(outcome: str, count: int, minutes: int, **more: object) -> Counted:
     return Counted(integration="test", outcome=outcome, count=count, at=at, **more)  # type: ignore[arg-type]
 
 
-async def take(desk: Desk, *events: IncidentEvent) -> None:
+async def accept(desk: Desk, *events: IncidentEvent) -> None:
     signals = [InboundSignal(EventReceived(event), (event.integration, event.dedup_key)) for event in events]
     assert all(post_counts.is_post_counts(each) for each in signals)
     await post_counts.accept(desk.engine, signals)
@@ -38,8 +38,8 @@ async def test_whoever_asks_sees_what_was_accepted_and_refused_and_why_of_all_re
         NOON,
     )
     older = as_event([counted("invalid-event", 2, 0, reason="an earlier one")], NOON)
-    await take(desk, one, other)
-    await take(desk, one, older)  # the first one comes again
+    await accept(desk, one, other)
+    await accept(desk, one, older)  # the first one comes again
     answer = await served.get("/v1/integrations/test")
     assert answer.status_code == 200, answer.text
     item = answer.json()
@@ -63,7 +63,7 @@ async def test_whoever_asks_sees_what_was_accepted_and_refused_and_why_of_all_re
 async def test_what_another_release_tells_is_passed_over(desk: Desk) -> None:
     event = as_event([counted("accepted", 1, 0)], NOON)
     event.attributes["counts"] += [{"integration": "test"}, "x", {"count": "many"}]
-    await take(desk, event)
+    await accept(desk, event)
     assert [row.count for row in await desk.sql("SELECT count FROM router.post")] == [1]
 
 

@@ -101,7 +101,7 @@ async def test_a_team_of_ten_thousand_is_paged_although_no_record_holds_them_all
     teams = {"all": {"members": [*users]}}
     plain = {"users": users, "teams": teams, "services": {}, "customers": {}}
     await desk.put_in_force(bundle(**plain, policies={"main": everybody}))
-    await desk.take(event())
+    await desk.accept(event())
     assert len({each.recipient.name for each in await desk.pages()}) == count + 1
     sizes = await desk.sql("SELECT length(value) AS n FROM router.outbox WHERE topic = :t", t=ESCALATIONS)
     assert len(sizes) > 1

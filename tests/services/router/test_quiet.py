@@ -70,7 +70,7 @@ async def test_what_opens_under_a_silence_pages_nobody_and_its_deletion_wakes_it
     served: Api, desk: Desk
 ) -> None:
     made = await silence(served)
-    await desk.take(event("a", service="checkout"), event("b", service="other"))
+    await desk.accept(event("a", service="checkout"), event("b", service="other"))
     assert [page.recipient.name for page in await desk.pages()] == ["ana"]
     await ask(served, "DELETE", f"{SILENCES}/{made['id']}")
     await hand_on(desk)
@@ -79,7 +79,7 @@ async def test_what_opens_under_a_silence_pages_nobody_and_its_deletion_wakes_it
 
 
 async def test_a_silence_posted_now_quiets_what_is_open(served: Api, desk: Desk) -> None:
-    await desk.take(event("a", service="checkout"), event("b", service="other"))
+    await desk.accept(event("a", service="checkout"), event("b", service="other"))
     made = await silence(served)
     told = await FanOut(desk.engine).fan_out_once()
     assert told == 1
@@ -93,7 +93,7 @@ async def test_a_silence_by_what_the_directory_says_of_a_customer_quiets_what_is
     served: Api, desk: Desk
 ) -> None:
     await ask(served, "PUT", "/v1/customers/globex", json={"name": "Globex", "value": 9})
-    await desk.take(event("a", customer="globex"), event("b"))
+    await desk.accept(event("a", customer="globex"), event("b"))
     await silence(served, "customer.value > 5.0")
     await hand_on(desk)
     assert [each.suppressed_by != "" for each in await desk.incidents()] == [True, False]
@@ -181,7 +181,7 @@ async def test_a_condition_that_a_new_policy_does_not_know_never_applies_and_is_
     await desk.put_in_force(bundle(api_keys=keys(), schedules={"desk": schedule}))
     await silence(served, "on_call('desk') == 'ana'", key="lead")
     await desk.put_in_force(bundle(api_keys=keys()))
-    await desk.take(event("a", service="checkout"))
+    await desk.accept(event("a", service="checkout"))
     assert len(await desk.pages()) == 1
     listed = (await served.get(SILENCES)).json()["items"]
     assert listed[0]["broken"] == "no schedule 'desk'"
@@ -190,7 +190,7 @@ async def test_a_condition_that_a_new_policy_does_not_know_never_applies_and_is_
 async def test_silences_survive_a_new_policy(served: Api, desk: Desk) -> None:
     await silence(served)
     await desk.put_in_force(bundle(api_keys=keys(), tiers=["gold", "standard"]))
-    await desk.take(event("a", service="checkout"))
+    await desk.accept(event("a", service="checkout"))
     assert await desk.pages() == []
 
 
@@ -207,7 +207,7 @@ async def test_maintenance_once_and_again_and_again(served: Api, desk: Desk) -> 
     planned = {**once, "name": "later", "from": at(hours=5), "to": at(hours=6)}
     later = (await ask(served, "POST", MAINTENANCE, json=planned)).json()
     assert later["state"] == "planned"
-    await desk.take(event("a", service="checkout"), event("b", service="test"))
+    await desk.accept(event("a", service="checkout"), event("b", service="test"))
     found = await by_key(desk)
     assert (found["a"].suppressed_by, found["b"].suppressed_by) == (
         "maintenance upgrade",
@@ -237,7 +237,7 @@ async def test_maintenance_in_several_windows_and_by_a_calendar(served: Api, des
         assert (made["window"], shown["window"], shown["broken"]) == (window, window, "")
     kept = await desk.sql('SELECT "window" IS NULL AS new FROM router.maintenance ORDER BY made_at')
     assert [row.new for row in kept] == [False, True, True], "the last release reads only one window alone"
-    await desk.take(event("a", service="checkout"))
+    await desk.accept(event("a", service="checkout"))
     assert await desk.pages() == []
 
 
@@ -258,7 +258,7 @@ async def test_a_calendar_that_the_policy_lacks_is_refused_and_one_that_leaves_i
     await desk.put_in_force(bundle(api_keys=keys()))
     shown = (await served.get(f"{MAINTENANCE}/{made['id']}")).json()
     assert shown["broken"] == "no calendar is called 'nights'"
-    await desk.take(event("a", service="checkout"))
+    await desk.accept(event("a", service="checkout"))
     assert len(await desk.pages()) == 1
 
 
@@ -309,7 +309,7 @@ async def test_whoever_made_it_hears_of_its_end_once_a_quarter_of_an_hour_before
 ) -> None:
     await silence(served, comment="we know")
     await silence(served, key="lead")  # of a key that acts for nobody
-    await desk.take(event("a", service="checkout"))
+    await desk.accept(event("a", service="checkout"))
     assert await silence_store.announce_once(desk.database, utcnow() + timedelta(minutes=44)) == 0
     assert await silence_store.announce_once(desk.database, utcnow() + timedelta(minutes=46)) == 2
     assert await silence_store.announce_once(desk.database, utcnow() + timedelta(minutes=47)) == 0
@@ -346,7 +346,7 @@ async def test_what_has_been_over_for_90_days_is_forgotten(served: Api, desk: De
 async def test_members_are_listed_page_by_page(served: Api, desk: Desk) -> None:
     grouping = [{"name": "g", "by": ["service"], "within": "5m"}]
     await desk.put_in_force(bundle(api_keys=keys(), grouping=grouping))
-    await desk.take(*(event(key, service="checkout") for key in "abcd"))
+    await desk.accept(*(event(key, service="checkout") for key in "abcd"))
     await hand_on(desk)
     parent = (await by_key(desk))["a"]
     shown = (await served.get(f"/v1/incidents/{parent.id}")).json()

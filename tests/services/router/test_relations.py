@@ -63,8 +63,8 @@ async def test_a_member_tells_its_parent_through_the_outbox_in_the_transaction_i
     desk: Desk,
 ) -> None:
     await desk.put_in_force(bundle(**GROUPING))
-    await desk.take(event("a", service="checkout"))
-    await desk.take(event("b", service="checkout", severity="critical"))
+    await desk.accept(event("a", service="checkout"))
+    await desk.accept(event("b", service="checkout", severity="critical"))
     found = await by_key(desk)
     assert (found["b"].parent, found["a"].members) == (found["a"].id, 0)
     assert [(each.relation, each.to) for each in await told(desk)] == [("joined", found["a"].id)]
@@ -81,7 +81,7 @@ async def test_two_routers_that_open_a_group_at_once_make_one_parent(desk: Desk)
     others = [Desk(desk.database, Engine(desk.database)) for _ in range(3)]
     await asyncio.gather(
         *(
-            each.take(event(f"k{number}", service="checkout"))
+            each.accept(event(f"k{number}", service="checkout"))
             for number, each in enumerate([desk, *others] * 5)
         )
     )
@@ -100,7 +100,7 @@ async def test_batches_that_meet_in_several_groups_do_not_block_each_other(desk:
     orders = [names, names[::-1], names[3:] + names[:3], names[::2] + names[1::2]]
     await asyncio.gather(
         *(
-            desk.take(*(event(f"{turn}-{name}", service=name) for name in order))
+            desk.accept(*(event(f"{turn}-{name}", service=name) for name in order))
             for turn, order in enumerate(orders)
         )
     )
@@ -111,20 +111,20 @@ async def test_batches_that_meet_in_several_groups_do_not_block_each_other(desk:
 
 async def test_a_group_opened_earlier_in_the_batch_is_joined_later_in_it(desk: Desk) -> None:
     await desk.put_in_force(bundle(**GROUPING))
-    await desk.take(event("a", service="checkout"), event("b", service="checkout"))
+    await desk.accept(event("a", service="checkout"), event("b", service="checkout"))
     found = await by_key(desk)
     assert found["b"].parent == found["a"].id
-    await desk.take(event("a", "resolve"), event("b", "resolve"))
+    await desk.accept(event("a", "resolve"), event("b", "resolve"))
     await hand_on(desk)
-    await desk.take(event("c", service="checkout"))
+    await desk.accept(event("c", service="checkout"))
     assert (await by_key(desk))["c"].parent == "", "the parent was over"
 
 
 async def test_over_a_thousand_members_hear_of_their_parents_end_step_by_step(desk: Desk) -> None:
     await desk.put_in_force(bundle(**GROUPING))
-    await desk.take(event("a", service="checkout"))
+    await desk.accept(event("a", service="checkout"))
     for first in range(0, 1200, 400):
-        await desk.take(*(event(f"m{n}", service="checkout") for n in range(first, first + 400)))
+        await desk.accept(*(event(f"m{n}", service="checkout") for n in range(first, first + 400)))
     await hand_on(desk)
     parent = (await by_key(desk))["a"]
     assert (parent.members, parent.members_open) == (1200, 1200)
@@ -139,7 +139,7 @@ async def test_what_cannot_be_told_to_many_does_not_hold_up_what_is_told_after_i
     """It becomes a dead letter, of which `last_resort` hears."""
     await desk.put_in_force(bundle(**GROUPING))
     for name in ("checkout", "search"):
-        await desk.take(event(f"{name}-parent", service=name), event(f"{name}-member", service=name))
+        await desk.accept(event(f"{name}-parent", service=name), event(f"{name}-member", service=name))
     await hand_on(desk)
     open_now = await by_key(desk)
     refused, later = open_now["checkout-parent"], open_now["search-parent"]
@@ -162,14 +162,14 @@ async def test_what_cannot_be_told_to_many_does_not_hold_up_what_is_told_after_i
 
 async def test_what_is_open_hears_of_a_cause_and_of_its_end(desk: Desk) -> None:
     await desk.put_in_force(bundle(**CAUSES))
-    await desk.take(event("c", service="checkout"), event("x", service="other"))
-    await desk.take(event("p", service="payments"))
+    await desk.accept(event("c", service="checkout"), event("x", service="other"))
+    await desk.accept(event("p", service="payments"))
     assert (await by_key(desk))["c"].suppressed_by == ""
     await hand_on(desk)
     assert (await by_key(desk))["c"].suppressed_by == "rule payments"
     assert (await by_key(desk))["x"].suppressed_by == ""
     assert await desk.count("cause") == 1
-    await desk.take(event("p", "resolve"))
+    await desk.accept(event("p", "resolve"))
     await hand_on(desk)
     quiet = (await by_key(desk))["c"]
     ended = (await desk.sql("SELECT ended FROM router.cause"))[0].ended
@@ -178,15 +178,15 @@ async def test_what_is_open_hears_of_a_cause_and_of_its_end(desk: Desk) -> None:
 
 async def test_a_cause_that_opens_in_the_same_batch_is_seen(desk: Desk) -> None:
     await desk.put_in_force(bundle(**CAUSES))
-    await desk.take(event("p", service="payments"), event("c", service="checkout"))
+    await desk.accept(event("p", service="payments"), event("c", service="checkout"))
     assert (await by_key(desk))["c"].suppressed_by == "rule payments"
     assert len(await desk.pages()) == 1
 
 
 async def test_the_cause_of_a_service_it_depends_on_is_named_in_the_page(desk: Desk) -> None:
     await desk.put_in_force(bundle(services={"checkout": {"depends_on": ["payments"]}, "payments": {}}))
-    await desk.take(event("p", service="payments", title="Payments are down"))
-    await desk.take(event("c", service="checkout"))
+    await desk.accept(event("p", service="payments", title="Payments are down"))
+    await desk.accept(event("c", service="checkout"))
     last = (await desk.messages())[-1]
     assert [each.title for each in last.incident.may_follow_from] == ["Payments are down"]
 
@@ -194,18 +194,18 @@ async def test_the_cause_of_a_service_it_depends_on_is_named_in_the_page(desk: D
 async def test_a_merged_incident_passes_its_events_on_and_stands_again_when_its_parent_is_over(
     desk: Desk,
 ) -> None:
-    await desk.take(event("a"), event("b"))
+    await desk.accept(event("a"), event("b"))
     found = await by_key(desk)
     decision = await act(desk, found["b"], "merge", into=found["a"].id)
     assert decision.refusal is None
     await hand_on(desk)
-    await desk.take(event("b", title="again"))
+    await desk.accept(event("b", title="again"))
     await hand_on(desk)
     found = await by_key(desk)
     assert (found["b"].status, found["b"].merged, found["a"].events) == ("closed", True, 3)
     assert len(found) == 2
     await act(desk, found["a"], "resolve")
-    await desk.take(event("b"))
+    await desk.accept(event("b"))
     await hand_on(desk)
     found = await by_key(desk)
     assert (found["b"].status, found["b"].merged) == ("triggered", False)
@@ -213,19 +213,19 @@ async def test_a_merged_incident_passes_its_events_on_and_stands_again_when_its_
 
 
 async def test_a_resolved_incident_is_merged_into_an_open_one(desk: Desk) -> None:
-    await desk.take(event("a"), event("b"), event("b", "resolve"))
+    await desk.accept(event("a"), event("b"), event("b", "resolve"))
     found = await by_key(desk)
     decision = await act(desk, found["b"], "merge", into=found["a"].id)
     assert decision.refusal is None
     await hand_on(desk)
-    await desk.take(event("b", title="again"))
+    await desk.accept(event("b", title="again"))
     await hand_on(desk)
     found = await by_key(desk)
     assert (found["b"].status, found["b"].parent, found["a"].events) == ("closed", found["a"].id, 4)
 
 
 async def test_merging_into_what_is_not_there_or_over_is_refused(desk: Desk) -> None:
-    await desk.take(event("a"), event("b"), event("c", "trigger"))
+    await desk.accept(event("a"), event("b"), event("c", "trigger"))
     found = await by_key(desk)
     await act(desk, found["c"], "resolve")
     for into, kind in ((found["c"].id, "conflict"), (found["b"].id, "conflict"), ("nothing", "invalid")):
@@ -238,8 +238,8 @@ async def test_a_signal_between_incidents_on_which_deciding_fails_is_kept_for_th
     desk: Desk,
 ) -> None:
     await desk.put_in_force(bundle(**GROUPING))
-    await desk.take(event("a", service="checkout"))
-    await desk.take(event("b", service="checkout"))
+    await desk.accept(event("a", service="checkout"))
+    await desk.accept(event("b", service="checkout"))
     sound, failing = desk.engine, Engine(desk.database, decide=_fails)
     desk.engine = failing
     await hand_on(desk)
@@ -265,7 +265,7 @@ async def test_what_a_rule_kept_quiet_is_paged_as_soon_as_the_rule_is_gone_from_
     """Not only when the rule's window would have closed: whoever takes it out wants to hear of it."""
     always = {"days": "mon-sun"}
     await desk.put_in_force(bundle(suppress=[{"name": "quiet", "when": "true", "window": always}]))
-    await desk.take(event("c"))
+    await desk.accept(event("c"))
     assert (await by_key(desk))["c"].suppressed_by == "rule quiet"
     bundles = desk.engine.bundles
     async with desk.database.transaction() as connection:

@@ -237,7 +237,7 @@ async def test_a_report_needs_a_key(served: Api) -> None:
 async def test_what_happens_to_an_incident_is_what_reports_count(served: Api, desk: Desk) -> None:
     """Nobody takes the first at the desk, experts do; the second the desk solves; the third stays open."""
     for key in ("one", "two", "three"):
-        await desk.take(event(key))
+        await desk.accept(event(key))
     first, second, _ = [each.id for each in await desk.incidents()]
     assert (await served.act(second, "acknowledge")).status_code == 200
     assert (await served.act(second, "resolve")).status_code == 200
@@ -258,7 +258,7 @@ async def test_what_happens_to_an_incident_is_what_reports_count(served: Api, de
 
 
 async def test_a_stay_that_begins_and_ends_in_one_batch_is_counted_once(served: Api, desk: Desk) -> None:
-    await desk.take(event("one"), event("one", "resolve"))
+    await desk.accept(event("one"), event("one", "resolve"))
     [told] = await items(served, "levels", **EVER)
     assert (told["reached"], told["solved"], told["there_now"], told["held_mean"]) == (1, 1, 0, 0.0)
 
@@ -266,7 +266,7 @@ async def test_a_stay_that_begins_and_ends_in_one_batch_is_counted_once(served: 
 async def test_times_are_told_to_the_millisecond_and_a_persons_apart_from_a_machines(
     served: Api, desk: Desk
 ) -> None:
-    await desk.take(event("one"))
+    await desk.accept(event("one"))
     [taken] = [each.id for each in await desk.incidents()]
     assert (await served.act(taken, "acknowledge", key="bot")).status_code == 200
     by_machine = await desk.only()
@@ -307,7 +307,7 @@ async def test_a_target_that_is_a_persons_to_keep_is_counted_for_itself(served: 
 
 
 async def test_a_level_that_nobody_answered_is_passed(served: Api, desk: Desk) -> None:
-    await desk.take(event("one"))
+    await desk.accept(event("one"))
     for _ in range(3):  # the first level's window, then whatever is due next
         await desk.sql(
             """
@@ -329,8 +329,8 @@ async def test_incidents_from_before_reports_are_counted_when_the_database_is_br
 ) -> None:
     sla = {"name": "all", "acknowledge": "5m", "resolve": "4h"}
     await desk.put_in_force(bundle(slas=[sla]))
-    await desk.take(event("open"), event("taken"), event("solved"))
-    await desk.take(event("taken", "acknowledge"), event("solved", "resolve"))
+    await desk.accept(event("open"), event("taken"), event("solved"))
+    await desk.accept(event("taken", "acknowledge"), event("solved", "resolve"))
     outcomes = """
         SELECT incident_id, opened_at, taken_after, solved_after, promises, flags & 3, reopened, rating, priority,
             tier, service, customer, policy

@@ -71,7 +71,7 @@ async def test_24_hours_of_200_events_a_second_squeezed_leave_flat_tables(desk: 
 
 async def test_an_incident_that_is_open_stays_whatever_its_age(desk: Desk) -> None:
     """Nothing that has no end yet is forgotten, nor is what it belongs to."""
-    await desk.take(event("open"), event("parent"), event("closed"))
+    await desk.accept(event("open"), event("parent"), event("closed"))
     await desk.sql("UPDATE router.incident SET opened_at = opened_at - interval '3000 days'")
     for key in ("parent", "closed"):
         await desk.sql(_CLOSED, at=utcnow() - timedelta(days=2000), key=key)
@@ -100,7 +100,7 @@ async def test_what_reports_are_made_of_outlives_its_incident(desk: Desk) -> Non
 
 async def test_a_policy_stays_as_long_as_an_incident_names_it(desk: Desk) -> None:
     """An incident goes on by the policy that it started with, however many came after."""
-    await desk.take(event("follows"))
+    await desk.accept(event("follows"))
     for name in ("Ada", "Bea"):
         await desk.put_in_force(bundle(users={"ana": {"name": name, "contacts": {"box": {"inbox": "ana"}}}}))
     assert await desk.count("policy") == 3
@@ -161,7 +161,7 @@ async def test_what_leads_to_a_forgotten_incident_says_that_it_is_no_longer_kept
     served: Api, desk: Desk
 ) -> None:
     """Old links, members and reports of it are answered, and no one stumbles."""
-    await desk.take(event("parent"), event("member"))
+    await desk.accept(event("parent"), event("member"))
     member, parent = sorted(await desk.incidents(), key=lambda each: each.dedup_key)
     await desk.sql("UPDATE router.incident SET parent = :id WHERE dedup_key = 'member'", id=parent.id)
     for key in ("parent", "member"):
@@ -177,5 +177,5 @@ async def test_what_leads_to_a_forgotten_incident_says_that_it_is_no_longer_kept
     assert (await served.get(f"/v1/incidents/{member.id}")).status_code == 200
     for path in ("/timeline", "/explain", "/members"):
         assert (await served.get(f"/v1/incidents/{member.id}{path}")).status_code == 200, path
-    await desk.take(event("parent"))  # the key is free again
+    await desk.accept(event("parent"))  # the key is free again
     assert len(await desk.incidents()) == 2

@@ -37,8 +37,8 @@ async def asked(desk: Desk) -> list[str]:
 
 
 async def test_each_incident_of_a_batch_is_the_next_ones_turn(crew: Desk) -> None:
-    await crew.take(event("a"), event("b"))
-    await crew.take(event("c"), event("d"))
+    await crew.accept(event("a"), event("b"))
+    await crew.accept(event("c"), event("d"))
     assert await asked(crew) == ["ana", "petra", "karel", "ana"]
 
 
@@ -47,13 +47,13 @@ async def test_batches_at_once_ask_different_people(crew: Desk) -> None:
     replicas = [crew, *(Desk(crew.database, Engine(crew.database)) for _ in range(5))]
     for turn in range(3):
         batches = [[event(f"{turn}-{batch}-{number}") for number in range(2)] for batch in range(6)]
-        await asyncio.gather(*(each.take(*batch) for each, batch in zip(replicas, batches, strict=True)))
+        await asyncio.gather(*(each.accept(*batch) for each, batch in zip(replicas, batches, strict=True)))
     assert Counter(await asked(crew)) == {"ana": 12, "petra": 12, "karel": 12}
 
 
 async def test_timers_and_events_at_once_ask_different_people(crew: Desk) -> None:
     await crew.put_in_force(rotating(levels=[SECOND, FIRST]))
-    await crew.take(*(event(f"old-{number}") for number in range(6)))
+    await crew.accept(*(event(f"old-{number}") for number in range(6)))
     await crew.sql("DELETE FROM router.outbox")
     overdue = """jsonb_set(state::jsonb, '{chain,due}', '\"2026-01-01T00:00:00Z\"')"""
     await crew.sql(f"UPDATE router.incident SET state = {overdue}")
@@ -61,29 +61,31 @@ async def test_timers_and_events_at_once_ask_different_people(crew: Desk) -> Non
     other = Desk(crew.database, Engine(crew.database))
     await crew.put_in_force(rotating(levels=[FIRST, SECOND]))
     new = [event(f"new-{number}") for number in range(6)]
-    await asyncio.gather(crew.engine.fire(3), other.engine.fire(3), crew.take(*new[:3]), other.take(*new[3:]))
+    await asyncio.gather(
+        crew.engine.fire(3), other.engine.fire(3), crew.accept(*new[:3]), other.accept(*new[3:])
+    )
     while await crew.engine.fire(3):
         pass
     assert Counter(await asked(crew)) == {"ana": 4, "petra": 4, "karel": 4}
 
 
 async def test_it_survives_a_change_of_policy_and_goes_on_by_name(crew: Desk) -> None:
-    await crew.take(event("a"), event("b"))
+    await crew.accept(event("a"), event("b"))
     await crew.put_in_force(rotating(levels=[FIRST | {"notify": ["user:karel", *CREW[:2]]}, SECOND]))
-    await crew.take(event("c"))
+    await crew.accept(event("c"))
     assert await asked(crew) == ["karel"]
 
 
 async def test_a_repeated_event_moves_nothing(crew: Desk) -> None:
     said = event("a")
-    await crew.take(said, said)
-    await crew.take(said, event("a"))
+    await crew.accept(said, said)
+    await crew.accept(said, event("a"))
     assert await asked(crew) == ["ana"]
     assert [row.name for row in await crew.sql("SELECT name FROM router.rotation")] == ["ana"]
 
 
 async def test_policies_without_a_rotation_lock_nothing(desk: Desk) -> None:
-    await desk.take(event("a"), event("b"))
+    await desk.accept(event("a"), event("b"))
     assert await desk.count("rotation") == 0
 
 
@@ -93,10 +95,10 @@ LAST = rotating(levels=[SECOND, FIRST])  # asked in turn, but only after five mi
 async def test_a_level_asked_in_turn_keeps_nobody_waiting_who_pages_another(desk: Desk) -> None:
     """Somebody is taking a turn and does not come to an end; whoever pages another level goes on."""
     await desk.put_in_force(LAST)
-    async with holding(desk, "ana"):
+    async with locking(desk, "ana"):
         async with asyncio.timeout(20):
-            await desk.take(event("a"), event("b"))
-            await desk.take(event("a", "acknowledge"))
+            await desk.accept(event("a"), event("b"))
+            await desk.accept(event("a", "acknowledge"))
             await desk.make_due()
             await desk.engine.fire()
     assert await asked(desk) == ["petra", "petra"]
@@ -104,8 +106,8 @@ async def test_a_level_asked_in_turn_keeps_nobody_waiting_who_pages_another(desk
 
 async def test_whoever_was_overtaken_asks_the_next_one(crew: Desk) -> None:
     """Another router asks Petra while this one decides: it waits only for that commit, and asks Karel."""
-    async with holding(crew, "petra"):
-        paging = asyncio.create_task(crew.take(event("a"), event("b")))
+    async with locking(crew, "petra"):
+        paging = asyncio.create_task(crew.accept(event("a"), event("b")))
         await waits_for_a_lock(crew)
     await paging
     assert await asked(crew) == ["karel", "ana"]
@@ -114,11 +116,11 @@ async def test_whoever_was_overtaken_asks_the_next_one(crew: Desk) -> None:
 
 async def test_a_timer_that_was_overtaken_asks_the_next_one(desk: Desk) -> None:
     await desk.put_in_force(LAST)
-    await desk.take(event("a"))
+    await desk.accept(event("a"))
     overdue = """jsonb_set(state::jsonb, '{chain,due}', '\"2026-01-01T00:00:00Z\"')"""
     await desk.sql(f"UPDATE router.incident SET state = {overdue}")
     await desk.make_due()
-    async with holding(desk, "petra"):
+    async with locking(desk, "petra"):
         firing = asyncio.create_task(desk.engine.fire())
         await waits_for_a_lock(desk)
     await firing
@@ -134,8 +136,8 @@ async def test_what_fails_in_a_batch_that_decides_again_is_set_aside_once(crew: 
         return decide(incident, signal, context, policy, now)
 
     other = Desk(crew.database, Engine(crew.database, decide=broken))
-    async with holding(crew, "petra"):
-        paging = asyncio.create_task(other.take(event("bad"), event("a"), event("a"), event("b")))
+    async with locking(crew, "petra"):
+        paging = asyncio.create_task(other.accept(event("bad"), event("a"), event("a"), event("b")))
         await waits_for_a_lock(crew)
     await paging
     assert await crew.count("set_aside") == 1
@@ -144,7 +146,7 @@ async def test_what_fails_in_a_batch_that_decides_again_is_set_aside_once(crew: 
 
 
 @asynccontextmanager
-async def holding(desk: Desk, last: str) -> AsyncIterator[None]:
+async def locking(desk: Desk, last: str) -> AsyncIterator[None]:
     """Another router is between its decision and its commit: it has asked this one."""
     given = {"policy": "main", "level": "desk", "name": last}
     async with desk.database.transaction() as connection:

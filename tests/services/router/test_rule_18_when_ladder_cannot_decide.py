@@ -82,7 +82,7 @@ async def try_again(desk: Desk) -> None:
 
 
 async def test_an_exception_for_one_signal_leaves_its_neighbours_alone(shaky: Desk) -> None:
-    await shaky.take(event("before"), event("bad", title="poison"), event("after"))
+    await shaky.accept(event("before"), event("bad", title="poison"), event("after"))
     found = await by_key(shaky)
     assert found["before"].stuck is None
     assert found["after"].stuck is None
@@ -93,15 +93,15 @@ async def test_an_exception_for_one_signal_leaves_its_neighbours_alone(shaky: De
 
 
 async def test_last_resort_is_paged_for_what_cannot_be_decided(shaky: Desk) -> None:
-    await shaky.take(event("bad", title="poison"))
+    await shaky.accept(event("bad", title="poison"))
     (page,) = await shaky.pages()
     assert (page.recipient.name, page.through) == ("karel", "last_resort")
     assert "divides by zero" in page.reason
 
 
 async def test_a_broken_rule_does_not_page_ten_thousand_times(shaky: Desk) -> None:
-    await shaky.take(*(event(f"bad{number}", title="poison") for number in range(50)))
-    await shaky.take(*(event(f"worse{number}", title="poison") for number in range(50)))
+    await shaky.accept(*(event(f"bad{number}", title="poison") for number in range(50)))
+    await shaky.accept(*(event(f"worse{number}", title="poison") for number in range(50)))
     (page,) = await shaky.pages()
     assert "49 more" in page.reason
     held_back = (await shaky.sql("SELECT held_back FROM router.last_resort"))[0].held_back
@@ -111,7 +111,7 @@ async def test_a_broken_rule_does_not_page_ten_thousand_times(shaky: Desk) -> No
 async def test_once_the_rule_works_the_event_is_decided_as_if_nothing_had_been(
     shaky: Desk, broken: Broken
 ) -> None:
-    await shaky.take(event("bad", title="poison"))
+    await shaky.accept(event("bad", title="poison"))
     broken.broken = False
     await try_again(shaky)
     stand_in, real = await shaky.incidents()
@@ -122,7 +122,7 @@ async def test_once_the_rule_works_the_event_is_decided_as_if_nothing_had_been(
 
 
 async def test_while_it_fails_it_is_tried_with_growing_pauses(shaky: Desk) -> None:
-    await shaky.take(event("bad", title="poison"))
+    await shaky.accept(event("bad", title="poison"))
     for tries in (2, 3, 4):
         await try_again(shaky)
         stuck = (await shaky.only()).stuck
@@ -135,10 +135,10 @@ async def test_while_it_fails_it_is_tried_with_growing_pauses(shaky: Desk) -> No
 async def test_what_follows_a_set_aside_event_of_a_new_key_waits_behind_it(
     shaky: Desk, broken: Broken
 ) -> None:
-    await shaky.take(event("bad", title="poison"), event("bad", action="resolve"))
+    await shaky.accept(event("bad", title="poison"), event("bad", action="resolve"))
     assert await shaky.count("set_aside") == 2
     broken.broken = False
-    await shaky.take(event("bad"))
+    await shaky.accept(event("bad"))
     found = await shaky.incidents()
     assert [each.status for each in found] == ["closed", "triggered"]
     assert await shaky.count("set_aside") == 0
@@ -147,11 +147,11 @@ async def test_what_follows_a_set_aside_event_of_a_new_key_waits_behind_it(
 async def test_a_known_incident_goes_on_while_one_of_its_events_is_set_aside(
     shaky: Desk, broken: Broken
 ) -> None:
-    await shaky.take(event())
-    await shaky.take(event(title="poison"))
+    await shaky.accept(event())
+    await shaky.accept(event(title="poison"))
     incident = await shaky.only()
     assert incident.stuck is not None
-    await shaky.take(event(description="more is known"))
+    await shaky.accept(event(description="more is known"))
     assert (await shaky.only()).description == "more is known"
     broken.broken = False
     await try_again(shaky)
@@ -163,9 +163,9 @@ async def test_a_known_incident_goes_on_while_one_of_its_events_is_set_aside(
 async def test_an_event_set_aside_does_not_reopen_what_was_resolved_meanwhile(
     shaky: Desk, broken: Broken
 ) -> None:
-    await shaky.take(event())
-    await shaky.take(event(title="poison"))
-    await shaky.take(event(action="resolve"))
+    await shaky.accept(event())
+    await shaky.accept(event(title="poison"))
+    await shaky.accept(event(action="resolve"))
     broken.broken = False
     await try_again(shaky)
     incident = await shaky.only()
@@ -176,7 +176,7 @@ async def test_a_timer_that_fails_is_tried_again_and_does_not_spin(database: Dat
     broken = Broken(lambda signal: isinstance(signal, TimerFired))
     desk = Desk(database, Engine(database, decide=broken))
     await desk.put_in_force(bundle())
-    await desk.take(event())
+    await desk.accept(event())
     await desk.make_due()
     assert await desk.engine.fire() == 1
     assert await desk.engine.fire() == 0
@@ -187,7 +187,7 @@ async def test_a_timer_that_fails_is_tried_again_and_does_not_spin(database: Dat
 
 
 async def test_a_person_can_take_and_resolve_what_ladder_cannot_decide(shaky: Desk) -> None:
-    await shaky.take(event("bad", title="poison"))
+    await shaky.accept(event("bad", title="poison"))
     incident = await shaky.only()
     for action, status in (("acknowledge", "acknowledged"), ("resolve", "closed")):
         (done,) = await shaky.engine.accept([InboundSignal(ActionTaken(action, PERSON), incident.id)])
@@ -236,7 +236,7 @@ async def test_a_value_that_the_database_refuses_is_set_aside_and_its_neighbours
 ) -> None:
     events = [event(f"k{number}") for number in range(9)]
     events[4] = event("k4", **refused)
-    await desk.take(*events)
+    await desk.accept(*events)
     found = await by_key(desk)
     assert set(found) == {f"k{n}" for n in range(9) if n != 4} | {"dead-letter:ladder.incidents"}
     (letter,) = await letters(desk)
@@ -247,12 +247,12 @@ async def test_a_value_that_the_database_refuses_is_set_aside_and_its_neighbours
 async def test_a_policy_that_no_longer_compiles_stops_only_the_incidents_that_started_with_it(
     desk: Desk,
 ) -> None:
-    await desk.take(event("old"))
+    await desk.accept(event("old"))
     await desk.put_in_force(bundle(last_resort=["user:petra"]))
     old_hash = (await desk.only()).policy_hash
     await desk.sql("UPDATE router.policy SET bundle = '{}' WHERE hash = :hash", hash=old_hash)
     fresh = Desk(desk.database, Engine(desk.database))
-    await fresh.take(event("old"), event("new"))
+    await fresh.accept(event("old"), event("new"))
     found = await by_key(fresh)
     assert found["old"].stuck is not None
     assert found["new"].stuck is None
@@ -274,5 +274,5 @@ async def test_what_cannot_even_be_written_does_not_hold_up_the_rest(database: D
 
     desk = Desk(database, Engine(database, decide=odd))
     await desk.put_in_force(bundle())
-    await desk.take(event("before"), event("bad", title="poison"), event("after"))
+    await desk.accept(event("before"), event("bad", title="poison"), event("after"))
     assert set(await by_key(desk)) == {"before", "after", "dead-letter:ladder.incidents"}

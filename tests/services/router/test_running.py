@@ -166,7 +166,7 @@ async def test_a_page_that_reached_nobody_moves_on(desk: Desk) -> None:
     log = PostgresEventLog(desk.database, topics=ladder_topics(1))
     async with log.running():
         await log.create_topics()
-        await desk.take(event())
+        await desk.accept(event())
         (page,) = await desk.pages()
         report = DeliveryReport(
             report_id=str(uuid.uuid4()),
@@ -281,7 +281,7 @@ async def test_timers_sleep_until_the_next_due_time_and_no_longer_than_a_second(
     timers = Timers(desk.engine)
     now = utcnow()
     assert (await timers.fire_once(now) - now).total_seconds() == 1
-    await desk.take(event())
+    await desk.accept(event())
     await desk.make_due()
     await timers.fire_once(utcnow())
     names = [page.recipient.name for page in await desk.pages()]
@@ -292,7 +292,7 @@ async def test_an_earlier_due_time_wakes_the_timers(desk: Desk) -> None:
     await desk.put_in_force(bundle(policies={"main": QUICK}))
     running = asyncio.create_task(Timers(desk.engine).run())
     try:
-        await desk.take(event())
+        await desk.accept(event())
         await until(lambda: _paged(desk, "karel"), 5)
     finally:
         running.cancel()
@@ -308,7 +308,7 @@ async def _paged(desk: Desk, name: str) -> bool:
 
 
 async def test_what_is_old_is_forgotten_and_what_is_young_is_kept(desk: Desk) -> None:
-    await desk.take(event("unknown", action="resolve"), event())
+    await desk.accept(event("unknown", action="resolve"), event())
     now = utcnow()
     assert await delete_expired_once(desk.database, now) == 0
     await desk.sql("UPDATE router.orphan SET at = at - interval '8 days'")

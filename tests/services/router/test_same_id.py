@@ -8,7 +8,7 @@ from tests.services.router.desk import NOON, Desk, event
 ID = "5d0f3f0e-9a3f-5b0e-8f5e-2b8a1f1c7a11"
 
 
-async def take(desk: Desk, *events: IncidentEvent) -> list[bool]:
+async def accept(desk: Desk, *events: IncidentEvent) -> list[bool]:
     """As they come from the log; for each, whether it was a repeat."""
     signals = []
     for offset, each in enumerate(events):
@@ -22,19 +22,19 @@ async def test_another_event_with_the_same_id_opens_the_incident_that_was_promis
     """Two intakes answered 202, each with a key: both incidents exist."""
     first = event("one", event_id=ID, said="aaaa")
     other = event("other", event_id=ID, said="bbbb")
-    assert await take(desk, first, other) == [False, False]
+    assert await accept(desk, first, other) == [False, False]
     assert {incident.dedup_key for incident in await desk.incidents()} == {"one", "other"}
     assert len({incident.id for incident in await desk.incidents()}) == 2
 
 
 async def test_the_same_event_with_the_same_id_counts_once(desk: Desk) -> None:
     said = event("one", event_id=ID, said="aaaa")
-    assert await take(desk, said, said) == [False, True]
-    assert await take(desk, said) == [True]
+    assert await accept(desk, said, said) == [False, True]
+    assert await accept(desk, said) == [True]
     assert (await desk.only()).events == 1
 
 
 async def test_an_event_of_an_older_intake_is_known_by_its_id_alone(desk: Desk) -> None:
     """While a release is rolled out, ids without a hash go on as before."""
-    assert await take(desk, event("one", event_id=ID), event("other", event_id=ID)) == [False, True]
+    assert await accept(desk, event("one", event_id=ID), event("other", event_id=ID)) == [False, True]
     assert (await desk.only()).dedup_key == "one"

@@ -72,7 +72,7 @@ async def room(desk: Desk) -> Desk:
 
 
 async def test_an_incident_whose_sender_has_been_silent_is_resolved(room: Desk) -> None:
-    await room.take(event())
+    await room.accept(event())
     await pass_time(room, "5 hours 59 minutes")
     assert (await room.only()).status == "triggered"
     await pass_time(room, "2 minutes")
@@ -80,7 +80,7 @@ async def test_an_incident_whose_sender_has_been_silent_is_resolved(room: Desk) 
 
 
 async def test_nobody_is_resolved_because_ladder_was_down(room: Desk) -> None:
-    await room.take(event())
+    await room.accept(event())
     await room.sql("UPDATE router.heartbeat_watch SET looked_at = now() - interval '8 hours'")
     await pass_time(room, "8 hours", listening=False)  # the timers fire before anything is read
     assert (await room.only()).status == "triggered"
@@ -102,7 +102,7 @@ async def test_a_replica_that_does_not_keep_up_makes_the_silence_count_anew(room
 
 async def test_nobody_is_resolved_because_intake_was_down_while_the_router_read(room: Desk) -> None:
     """Its senders were refused: no canary came in either. It is listened anew from when one does."""
-    await room.take(event())
+    await room.accept(event())
     since = await heard_since(room)
     await look(room)
     assert await heard_since(room) == since
@@ -130,7 +130,7 @@ async def test_nobody_is_resolved_because_intake_was_down_while_the_router_read(
 async def test_where_canaries_are_switched_off_a_silence_resolves_nothing_and_asks(desk: Desk) -> None:
     await desk.put_in_force(with_silence())
     await look(desk, canary_every=timedelta(0))
-    await desk.take(event())
+    await desk.accept(event())
     await act(desk, await desk.only(), "acknowledge")
     await pass_time(desk, "7 hours")
     assert ((await desk.only()).status, (await desk.only()).still_asked) == ("acknowledged", True)
@@ -142,7 +142,7 @@ async def test_where_canaries_are_switched_off_a_silence_resolves_nothing_and_as
 
 async def test_a_new_policys_silences_count_at_once_for_what_is_open(desk: Desk) -> None:
     await look(desk)
-    await desk.take(event())
+    await desk.accept(event())
     await act(desk, await desk.only(), "acknowledge")
     before = (await desk.only()).next_due_at
     await desk.put_in_force(with_silence("90m"))
@@ -159,8 +159,8 @@ async def test_a_new_policys_silences_count_at_once_for_what_is_open(desk: Desk)
 
 async def test_siblings_that_a_cut_group_does_not_name_hear_of_it(desk: Desk) -> None:
     said: dict[str, Any] = GROUP | {"left_out": 2}
-    await desk.take(*(event(key, **said) for key in "abc"), event("d", alert_group="other"))
-    await desk.take(event("a", "resolve", **said), event("b", "resolve", alert_group_over=True, **said))
+    await desk.accept(*(event(key, **said) for key in "abc"), event("d", alert_group="other"))
+    await desk.accept(event("a", "resolve", **said), event("b", "resolve", alert_group_over=True, **said))
     await hand_on(desk)
     found = await by_key(desk)
     assert [found[key].status for key in "abcd"] == ["resolved", "resolved", "triggered", "triggered"]
@@ -170,7 +170,7 @@ async def test_siblings_that_a_cut_group_does_not_name_hear_of_it(desk: Desk) ->
 
 
 async def test_a_cut_group_whose_own_incident_is_not_known_is_heard_of_too(desk: Desk) -> None:
-    await desk.take(event("c", **GROUP))
-    await desk.take(event("unknown", "resolve", alert_group_over=True, left_out=1, **GROUP))
+    await desk.accept(event("c", **GROUP))
+    await desk.accept(event("unknown", "resolve", alert_group_over=True, left_out=1, **GROUP))
     await hand_on(desk)
     assert (await desk.only()).doubt is not None

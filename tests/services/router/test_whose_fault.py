@@ -152,7 +152,7 @@ async def test_what_a_timer_decided_and_the_database_refuses_is_told_to_last_res
     """Its incident is stuck with the reason and tried again more and more rarely; the others go on."""
     desk = Desk(database, Engine(database, decide=refused_for("bad")))
     await desk.put_in_force(bundle())
-    await desk.take(*(event(key) for key in ("a", "bad", "c")))
+    await desk.accept(*(event(key) for key in ("a", "bad", "c")))
     await desk.sql("DELETE FROM router.outbox")
     await desk.make_due()
     assert await desk.engine.fire() == 3
@@ -180,7 +180,7 @@ async def test_a_stuck_timer_goes_on_once_the_database_takes_what_it_decides(dat
     """Nothing of it is lost, and nobody has to lend a hand."""
     desk = Desk(database, Engine(database, decide=refused_for("bad")))
     await desk.put_in_force(bundle())
-    await desk.take(event("bad"))
+    await desk.accept(event("bad"))
     await desk.make_due()
     await desk.engine.fire()
     await desk.sql(
@@ -209,7 +209,7 @@ async def test_a_loop_of_the_router_that_stays_broken_is_told_to_last_resort(dat
 
 async def test_what_a_person_did_and_cannot_be_stored_is_no_dead_letter(desk: Desk) -> None:
     """Whoever acted is there to hear it, and its neighbours pass."""
-    await desk.take(event())
+    await desk.accept(event())
     said = ActionTaken("note", Actor("user:ana", "responder", "ana"), ActionArguments(note="a \x00 in it"))
     with pytest.raises(DBAPIError):
         await desk.engine.accept([InboundSignal(said, (await desk.only()).id)])
@@ -275,7 +275,7 @@ async def test_a_fault_of_the_shell_that_one_timer_brings_out_stops_no_other_tim
     engine.key = ""
     desk = Desk(database, engine)
     await desk.put_in_force(bundle())
-    await desk.take(*(event(key) for key in ("a", "bad", "c")))
+    await desk.accept(*(event(key) for key in ("a", "bad", "c")))
     await desk.sql("DELETE FROM router.outbox")
     await desk.make_due()
     engine.key = "bad"
@@ -304,7 +304,7 @@ async def test_timers_go_on_after_a_fault_of_the_shell(database: Database) -> No
     engine = Broken(database)
     desk = Desk(database, engine)
     await desk.put_in_force(bundle())
-    await desk.take(event())
+    await desk.accept(event())
     await desk.make_due()
     firing = asyncio.create_task(Timers(engine).run())
     await until(lambda: _nothing_due(desk))

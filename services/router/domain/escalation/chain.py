@@ -92,11 +92,11 @@ def climb(
     `wraps` and `named` as in `next_step`. `may_hold`: a level may wait for its calendar.
     """
     step = next_step(draft, place, wraps=wraps, named=named, at=draft.now if may_hold else None)
-    paging.take(draft, step, cause=cause, reason=reason, named=named, joins=joins)
+    paging.carry_out(draft, step, cause=cause, reason=reason, named=named, joins=joins)
 
 
 def _page_the_last(draft: Draft, *, cause: str, reason: Reason, may_hold: bool = True) -> None:
-    paging.take(draft, last_step(draft, at=draft.now if may_hold else None), cause=cause, reason=reason)
+    paging.carry_out(draft, last_step(draft, at=draft.now if may_hold else None), cause=cause, reason=reason)
 
 
 def advance(draft: Draft, *, cause: str, reason: Reason, wraps: bool = True) -> None:
@@ -165,7 +165,7 @@ def _asks_the_next(draft: Draft) -> bool:
         )
         return True
     cause = f"{modes.last_asked(draft)} did not take it within {span(each)}"
-    paging.take_turn(draft, turn, cause=cause, reason=Reason(f"{level.where}.mode"))
+    paging.page_next_in_turn(draft, turn, cause=cause, reason=Reason(f"{level.where}.mode"))
     return True
 
 

@@ -53,7 +53,7 @@ def _next_of_the_level(draft: Draft) -> bool:
     turn = modes.following(draft)
     if turn is None:
         return False
-    paging.take_turn(
+    paging.page_next_in_turn(
         draft, turn, cause=f"no page to {modes.last_asked(draft)} arrived", reason=_reason(draft)
     )
     return True

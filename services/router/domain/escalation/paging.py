@@ -21,7 +21,7 @@ from services.router.domain.model.vocabulary import Through
 from shared.events import Recipient
 
 
-def take(
+def carry_out(
     draft: Draft,
     step: Step,
     *,
@@ -157,7 +157,7 @@ def _next_asked(draft: Draft, level: CompiledLevel, turn: modes.Turn) -> str:
     return f"{draft.directory.shown(turn.left[0].recipient)} is paged next"
 
 
-def take_turn(draft: Draft, turn: modes.Turn, *, cause: str, reason: Reason) -> None:
+def page_next_in_turn(draft: Draft, turn: modes.Turn, *, cause: str, reason: Reason) -> None:
     """The level goes on with its next person; those asked before may still take it."""
     level, position = modes.standing(draft), draft.incident.chain
     assert level is not None

@@ -25,7 +25,7 @@ def change(draft: Draft, changes: FieldChanges, *, reason: Reason, by_person: bo
     set, except attributes: they are facts.
     """
     before = draft.incident
-    changed = _take_over(draft, changes, by_person=by_person)
+    changed = _apply_changes(draft, changes, by_person=by_person)
     if changed:
         draft.say("set", _told(draft, changed), reason)
         classify.set_tier(draft)
@@ -45,7 +45,7 @@ def change(draft: Draft, changes: FieldChanges, *, reason: Reason, by_person: bo
     return changed
 
 
-def _take_over(draft: Draft, changes: FieldChanges, *, by_person: bool) -> set[str]:
+def _apply_changes(draft: Draft, changes: FieldChanges, *, by_person: bool) -> set[str]:
     changed = set[str]()
     if "kind" in changes and changes["kind"] != draft.incident.kind:
         draft.set(kind=changes["kind"])

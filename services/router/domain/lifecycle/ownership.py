@@ -13,7 +13,7 @@ from shared.events import LOOKING
 
 def take(draft: Draft, user: str, *, by: str) -> None:
     """A person takes it: assignee set, levels paused, clock fulfilled, unsent pages called off (rule 3)."""
-    person = by_person.taken(draft, by=by)
+    person = by_person.note_acknowledged(draft, by=by)
     late_trigger.over(draft)
     draft.set(
         status="acknowledged", assignee=user, acknowledged=Acknowledged(draft.now, by_machine=not person)
@@ -35,7 +35,7 @@ def assign(draft: Draft, name: str, *, by: str, reason: Reason) -> None:
     It counts as taken. If no page to the new assignee arrives, the next level joins (rule 7).
     """
     had_it, display = draft.incident.assignee, draft.directory.display
-    person = by_person.taken(draft, by=by)
+    person = by_person.note_acknowledged(draft, by=by)
     if draft.incident.acknowledged is None:
         draft.set(acknowledged=Acknowledged(draft.now, by_machine=not person))
     late_trigger.over(draft)
@@ -79,7 +79,7 @@ def give_back(draft: Draft, *, cause: str, reason: Reason) -> None:
 
 def acknowledge_by_machine(draft: Draft, by: str) -> None:
     """A machine acknowledges: no assignee, and the levels pause for a while (rule 3)."""
-    by_person.taken(draft, by=by)
+    by_person.note_acknowledged(draft, by=by)
     late_trigger.over(draft)
     draft.set(status="acknowledged", acknowledged=Acknowledged(draft.now, by_machine=True))
     draft.touch()

@@ -78,7 +78,7 @@ class Paged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class PointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one escalation point remembers: since when its condition holds, and when it fired last."""
 
-    held_since: datetime | None = None
+    true_since: datetime | None = msgspec.field(default=None, name="held_since")
     fired: int = 0
     fired_at: datetime | None = None
 

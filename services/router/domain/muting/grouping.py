@@ -27,7 +27,7 @@ BETWEEN_NOTICES: Final = timedelta(minutes=5)  # to whoever has the parent, abou
 _LONGEST_VALUES: Final = 400  # of the values as JSON; longer ones are replaced by their digest
 
 
-class Place(msgspec.Struct, frozen=True):
+class MatchedGroup(msgspec.Struct, frozen=True):
     """The group that an incident belongs to by its values."""
 
     rule: Rule[Grouping]
@@ -39,7 +39,7 @@ class Place(msgspec.Struct, frozen=True):
         return self.rule.spec.name, self.values
 
 
-def place(draft: Draft) -> Place | None:
+def matched_group(draft: Draft) -> MatchedGroup | None:
     """The group by the first rule that applies; none without a value for each name it groups by.
 
     Suppressed incidents form groups of their own, one for each thing that suppresses them: nobody is kept
@@ -54,7 +54,7 @@ def place(draft: Draft) -> Place | None:
             written = msgspec.json.encode([*seen.values(), draft.incident.suppressed_by]).decode()
             if len(written) > _LONGEST_VALUES:
                 written = derived_id("group", written)
-            return Place(rule, written, seen)
+            return MatchedGroup(rule, written, seen)
     return None
 
 
@@ -73,7 +73,7 @@ def at_opening(draft: Draft) -> None:
     if not draft.live.grouping.rules:
         return
     _tell_failures(draft)
-    found = place(draft)
+    found = matched_group(draft)
     if found is not None and found.key in draft.context.groups:
         _join_or_open(draft, found)
 
@@ -81,7 +81,7 @@ def at_opening(draft: Draft) -> None:
 def at_reopening(draft: Draft) -> None:
     """Reopened: join the group that exists now, or stay with the parent if that one is still open."""
     before = draft.incident.parent
-    found = place(draft)
+    found = matched_group(draft)
     draft.set(ended_itself=False)
     if found is None or found.key not in draft.context.groups:
         if before:
@@ -93,7 +93,7 @@ def at_reopening(draft: Draft) -> None:
         draft.send(before, related.Left())
 
 
-def _join_or_open(draft: Draft, found: Place) -> None:
+def _join_or_open(draft: Draft, found: MatchedGroup) -> None:
     incident, rule, group = draft.incident, found.rule.spec, draft.context.groups[found.key]
     if group is None or group.parent == incident.id or draft.now > group.joined_at + rule.within:
         draft.joined.append(Joined(*found.key, incident.id, rule.within, incident.title))

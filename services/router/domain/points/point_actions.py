@@ -131,7 +131,7 @@ def _escalate(draft: Draft, policy: EscalationPolicy, point: Point, do: Do, reas
         return
     cause = f"escalation point {point.name} was reached" + (f" ({do.because})" if do.because else "")
     if draft.incident.status == "acknowledged":
-        _take_away(draft, point)
+        _withdraw_from(draft, point)
     pauses.clear_snooze(draft, f"escalation point {point.name} was reached")
     if do.escalate.next:
         chain.hand_up(draft, cause=cause, reason=reason, may_hold=True)
@@ -141,7 +141,7 @@ def _escalate(draft: Draft, policy: EscalationPolicy, point: Point, do: Do, reas
         chain.go_to_level(draft, do.escalate.level, cause=cause, reason=reason)
 
 
-def _take_away(draft: Draft, point: Point) -> None:
+def _withdraw_from(draft: Draft, point: Point) -> None:
     """Others are asked to take it now: whoever had it hears so, and follows it."""
     had_it = draft.incident.assignee
     draft.set(status="triggered", assignee="")

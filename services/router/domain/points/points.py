@@ -47,11 +47,11 @@ def _look(draft: Draft, policy: EscalationPolicy, seen: Activation, fired: set[s
     for rule, outcome in zip(policy.points.rules, policy.points.outcomes(seen), strict=True):
         state = draft.incident.points.get(rule.where, _UNTOUCHED)
         if outcome is not True:
-            if state.held_since is not None:
-                _store(draft, rule, replace(state, held_since=None))
+            if state.true_since is not None:
+                _store(draft, rule, replace(state, true_since=None))
             continue
-        if state.held_since is None:
-            state = replace(state, held_since=draft.now)
+        if state.true_since is None:
+            state = replace(state, true_since=draft.now)
             _store(draft, rule, state)
         held = draft.incident.late is not None  # nobody is paged yet: it waits (rule 16)
         due = next_time(rule.spec, state) if rule.where not in fired and not held else None
@@ -63,9 +63,9 @@ def _look(draft: Draft, policy: EscalationPolicy, seen: Activation, fired: set[s
 
 def next_time(point: Point, state: PointState) -> datetime | None:
     """When a held `when` point fires next; None if it does not hold, or fired and does not repeat."""
-    if state.held_since is None:
+    if state.true_since is None:
         return None
-    first = state.held_since + (point.held_for or timedelta(0))
+    first = state.true_since + (point.held_for or timedelta(0))
     if state.fired_at is None or state.fired == 0:
         return first
     return max(first, state.fired_at + point.repeat) if point.repeat is not None else None

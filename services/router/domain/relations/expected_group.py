@@ -17,5 +17,5 @@ def group_of(event: IncidentEvent, context: Context, now: datetime) -> tuple[str
     classify.set_tier(draft)
     classify.set_priority(draft)
     suppression.at_opening(draft)
-    place = grouping.place(draft)
-    return None if place is None else place.key
+    matched = grouping.matched_group(draft)
+    return None if matched is None else matched.key

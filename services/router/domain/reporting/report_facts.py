@@ -71,7 +71,7 @@ class Outcome(msgspec.Struct, frozen=True):
     policy: str
 
 
-class Step(msgspec.Struct, frozen=True):
+class StayChange(msgspec.Struct, frozen=True):
     """What one decision did to the stay at a level: it ended, another began, pages were sent in it."""
 
     ended: Ended | None
@@ -79,7 +79,7 @@ class Step(msgspec.Struct, frozen=True):
     pages: int
 
 
-NO_STEP: Final = Step(None, begins=False, pages=0)
+NO_CHANGE: Final = StayChange(None, begins=False, pages=0)
 
 
 def outcome(incident: Incident) -> Outcome:
@@ -107,20 +107,20 @@ def outcome(incident: Incident) -> Outcome:
     )
 
 
-def step(before: Incident | None, decision: Decision, signal: Signal | None) -> Step:
+def stay_change(before: Incident | None, decision: Decision, signal: Signal | None) -> StayChange:
     """What a decision did to the incident's stay at a level. `before` is None for a new incident."""
     after = decision.incident
     stood = None if before is None else position(before)
     stands = None if after is None else position(after)
     if after is None or (stood is None and stands is None):
-        return NO_STEP
+        return NO_CHANGE
     asked = 0
     if decision.message is not None and stands is not None:
         asked = sum(page.through not in LOOKING for page in decision.message.pages)
     if stood == stands:
-        return Step(None, begins=False, pages=asked)
+        return StayChange(None, begins=False, pages=asked)
     ended = None if stood is None else _ended(after, decision, signal)
-    return Step(ended, begins=stands is not None, pages=asked)
+    return StayChange(ended, begins=stands is not None, pages=asked)
 
 
 def position(incident: Incident) -> Position | None:

@@ -13,7 +13,7 @@ def is_person(by: str) -> bool:
     return by.startswith("user:")
 
 
-def taken(draft: Draft, *, by: str) -> bool:
+def note_acknowledged(draft: Draft, *, by: str) -> bool:
     """Note who takes it, and when a person first did; returns whether this one is a person."""
     person = is_person(by)
     if person and draft.incident.taken_by_person_at is None:
@@ -25,7 +25,7 @@ def taken(draft: Draft, *, by: str) -> bool:
 
 def confirmed(draft: Draft, *, by: str) -> None:
     """A person who had it by a machine's word confirms it: now a person has taken it."""
-    taken(draft, by=by)
+    note_acknowledged(draft, by=by)
     draft.touch()
     name = draft.directory.display(draft.incident.assignee)
     draft.say("seen", f"{name} has it already, and now says so too", Reason("rule 3"), by)

@@ -62,7 +62,7 @@ def _record(import_id: str, given: Given, now: datetime) -> tuple[Any, ...]:
     )
 
 
-async def take_over(
+async def apply(
     connection: AsyncConnection, import_id: str, *, replace: bool, by: str, now: datetime
 ) -> Imported | Sequence[LineFault]:
     """Store the staged customers; or, changing nothing, return why they cannot be stored.
