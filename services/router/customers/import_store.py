@@ -101,7 +101,7 @@ async def _faults(connection: AsyncConnection, import_id: str, *, replace: bool)
     if not replace:
         wrong += [
             LineFault(row.line, "match", f"{row.known_as!r} is customer {row.owner}")
-            for row in await connection.execute(_TAKEN, given)
+            for row in await connection.execute(_NAMES_IN_USE, given)
         ]
     return sorted(wrong, key=lambda fault: (fault.line, fault.column))[:SHOWN]
 
@@ -140,7 +140,7 @@ _MATCHED_TWICE: Final = text("""
     ) AS counted
     WHERE owner <> id ORDER BY line LIMIT :most
 """)
-_TAKEN: Final = text("""
+_NAMES_IN_USE: Final = text("""
     SELECT i.line, n.known_as, n.customer_id AS owner
     FROM router.customer_import i CROSS JOIN LATERAL unnest(i.matched) AS said
     JOIN router.customer_name n ON n.known_as = said AND n.by_match AND n.customer_id <> i.id
