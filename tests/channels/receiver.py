@@ -19,6 +19,7 @@ class Request:
     headers: dict[str, str]
     body: bytes
     at: datetime
+    method: str = "POST"
 
     @property
     def content(self):
@@ -36,7 +37,11 @@ class Request:
 
 @dataclass
 class Receiver:
-    """`answers[path]` are given one after the other, the last one for ever: a status, (status, headers), HANG."""
+    """`answers[path]` are given one after the other, the last one for ever.
+
+    An answer is a status, (status, headers), (status, headers, body), HANG, or a function of the request
+    that gives one: what a provider would check.
+    """
 
     port: int = 0
     requests: list[Request] = field(default_factory=list)
@@ -65,13 +70,18 @@ async def _serve(receiver: Receiver, reader: asyncio.StreamReader, writer: async
             }
             body = await reader.readexactly(int(headers.get("content-length", 0)))
             path = lines[0].split()[1]
-            receiver.requests.append(Request(path, headers, body, datetime.now(UTC)))  # noqa: TID251 - a receiver's own clock
+            request = Request(path, headers, body, datetime.now(UTC), lines[0].split()[0])  # noqa: TID251 - a receiver's own clock
+            receiver.requests.append(request)
             answer = receiver.next_answer(path)
+            if callable(answer):
+                answer = answer(request)
             if answer == HANG:
                 await asyncio.Event().wait()
-            status, extra = answer if isinstance(answer, tuple) else (answer, {})
+            given = answer if isinstance(answer, tuple) else (answer,)
+            status, extra, said = given + ({}, b"ok")[len(given) - 1 :]
             rest = "".join(f"{name}: {value}\r\n" for name, value in extra.items())
-            writer.write(f"HTTP/1.1 {status} Said\r\ncontent-length: 2\r\n{rest}\r\nok".encode())
+            head = f"HTTP/1.1 {status} Said\r\ncontent-length: {len(said)}\r\n{rest}\r\n"
+            writer.write(head.encode() + said)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
