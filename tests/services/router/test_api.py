@@ -333,6 +333,22 @@ def link(
     return "/v1/replies/link/" + SIGNER.sign("reply", claims, expires or utcnow() + timedelta(days=1))
 
 
+async def test_the_button_of_a_message_hands_it_up_once_and_only_while_its_page_counts(served: Api) -> None:
+    incident_id = await served.opened()
+    (page,) = await served.desk.pages()
+
+    async def pressed(page_id: str, user: str = "ana", **more: str) -> tuple[int, str]:
+        answer = await served.client.post(link(incident_id, page_id, user, action="escalate", **more))
+        return answer.status_code, (await served.get(f"/v1/incidents/{incident_id}")).json()["level"]
+
+    assert await pressed("another page") == (409, "desk")
+    assert await pressed(page.page_id, "petra") == (409, "desk")  # who is not asked by this page
+    assert await pressed(page.page_id, "") == (409, "desk")
+    for _ in range(2):  # a phone tries again when it heard no answer
+        assert await pressed(page.page_id) == (200, "experts")
+    assert await pressed(page.page_id, why="by another message") == (409, "experts")
+
+
 async def test_opening_a_link_shows_a_button_and_changes_nothing(served: Api) -> None:
     incident_id = await served.opened(title="<script>alert(1)</script>")
     before = await served.desk.only()

@@ -81,6 +81,14 @@ def offers(incident: Incident, user: str, page_id: str, bundle: Bundle) -> Itera
         yield Offer("unacknowledge", "Give it back", second=True)
 
 
+def may_hand_up(incident: Incident, user: str, page_id: str) -> bool:
+    """Whether it is theirs to hand up by the button of this page: they are still asked by it, or have it."""
+    if not incident.is_open or incident.parent or not user:
+        return False
+    asked = any(page.page_id == page_id and page.name == user for page in incident.pages)
+    return incident.assignee == user or (asked and not incident.assignee)
+
+
 def _asks_to_look(page: OpenPage | None, incident: Incident) -> bool:
     return page is not None and page.looks and (page.through == "point" or bool(incident.assignee))
 

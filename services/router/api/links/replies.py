@@ -159,13 +159,17 @@ class _SignedLinks:
         """Whether the incident has moved since the form was offered, other than by that form.
 
         If what the form did has been undone since, the incident is where it was, and the form does not act
-        again.
+        again. A message's own button to hand it up counts as long as its page does.
         """
-        if not reply.seen:
+        if not (reply.seen or reply.hands_up):
             return False
         async with self.engine.database.transaction() as connection:
             found = await queries.one(connection, reply.incident_id)
             if found is None:
+                return False
+            if reply.hands_up and not offers.may_hand_up(found.incident, reply.user, reply.page):
+                return not await was_done(connection, reply.actor().name, reply.key(token))
+            if reply.hands_up:
                 return False
             as_offered = reply.seen == offers.stands(found.incident, found.level)
             if as_offered and reply.done:

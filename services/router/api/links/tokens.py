@@ -57,9 +57,14 @@ class Reply:
         """Whether the holder can act through it."""
         return self.action in offers.FORMS and not self.outside
 
+    @property
+    def hands_up(self) -> bool:
+        """Whether a message's own button hands it up at once, without the page with its forms."""
+        return self.action == "escalate" and not self.seen
+
     def key(self, token: str) -> str:
         """The request's Idempotency-Key, made from the token: a form that is sent twice acts once."""
-        return f"link {token.rpartition('.')[2]}" if self.seen else ""
+        return f"link {token.rpartition('.')[2]}" if self.seen or self.hands_up else ""
 
 
 def read(signer: Signer, token: str, now: datetime) -> Reply | None:
