@@ -150,7 +150,8 @@ async def _say_what_is_sent(database: Database) -> None:
     If the database goes away at this moment, the first canary tells it.
     """
     with refusing():
-        channels = sendable(NotifierSettings.read().mail)
+        settings = NotifierSettings.read()
+        channels = sendable(settings.mail, settings.of_channel)
     try:
         async with database.transaction() as connection:
             now, _ = await moment(connection)

@@ -22,6 +22,8 @@ ID: Final = str(uuid.uuid5(_NAMESPACE, "the canary"))
 """Of every canary on the way from the router to the notifier and back: one key, and easy to leave out."""
 KEY: Final = ID.encode()
 CHANNEL: Final = "canary"
+BY_URL: Final = ":url"
+"""Behind a channel's name in `DeliveryReport.sends`: only addresses that are URLs can be sent."""
 TOO_OLD: Final = timedelta(minutes=2)  # one that resolved so long ago says nothing about the present
 
 

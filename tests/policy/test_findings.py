@@ -9,6 +9,7 @@ import pytest
 from services.notifier.channels import sendable
 from services.notifier.channels.email import MailServer
 from shared.policy import Installation, PolicyError, check, load, report
+from shared.policy.model.targets import CHANNELS
 from shared.policy.oncall.schedules import Override
 from tests.policy.bundles import EXAMPLE, SMALLEST, errors_of, marked
 from tests.policy.large import as_json, large
@@ -43,29 +44,43 @@ def test_no_sender_may_call_itself_ladder_and_say_that_ladder_is_well(tmp_path):
 # --- contacts ---------------------------------------------------------------------------------------------
 
 
-def test_a_page_that_would_be_rejected_at_three_in_the_morning_is_told_when_the_policy_is_checked(tmp_path):
-    text, [place] = marked(SMALLEST.replace("{box: {inbox: ana}}", "{chat: {apprise: ¦x}}"))
+WITHOUT_NTFY = Installation(now=NOW, sends=frozenset({"email", "inbox", "ntfy:url"}), said_at=NOW)
+ONLY_INBOX = Installation(now=NOW, sends=frozenset({"inbox"}), said_at=NOW)
+ADDRESSES = {"email": "a@example.com", "teams": "https://t.example/x", "webhook": "https://h.example/x"}
 
-    told = {each.code: each for each in found(tmp_path, text)}
+
+def test_a_page_that_would_be_rejected_at_three_in_the_morning_is_told_when_the_policy_is_checked(tmp_path):
+    text, [place] = marked(SMALLEST.replace("{box: {inbox: ana}}", "{push: {ntfy: ¦ana-phone}}"))
+
+    told = {each.code: each for each in found(tmp_path, text, WITHOUT_NTFY)}
 
     assert sorted(told) == ["L110", "L112", "L113"]
     assert (told["L110"].place.line, told["L110"].place.column) == place
-    assert told["L110"].path == "users.ana.contacts.chat.apprise"
+    assert told["L110"].path == "users.ana.contacts.push.ntfy"
     assert told["L110"].message == (
-        "nothing is ever sent by apprise: this release cannot send it; it is a contact of ana"
+        "nothing is ever sent by ntfy: the notifier has no settings for it and reaches only addresses that are "
+        "URLs; it is a contact of ana"
     )
-    assert told["L110"].mending == "give them a contact by email, webhook, slack or inbox"
+    assert told["L110"].mending == (
+        "`ladder channels` says what to set for the notifier; or give them a contact by email or inbox"
+    )
     assert "nothing reaches ana" in told["L112"].message
     assert "nobody in `last_resort` can be reached" in told["L113"].message
 
 
-@pytest.mark.parametrize("channel", ["sms", "voice", "teams"])
-def test_each_channel_that_this_release_cannot_send_is_named(tmp_path, channel):
-    address = {"teams": "https://teams.example/x"}.get(channel, "+420777000111")
+@pytest.mark.parametrize("address", ["https://ntfy.example/ana-phone", "secret:ana-phone"])
+def test_what_may_be_a_url_needs_no_settings_where_urls_need_none(tmp_path, address):
+    text = SMALLEST.replace("{box: {inbox: ana}}", f'{{push: {{ntfy: "{address}"}}}}')
+    assert found(tmp_path, text, WITHOUT_NTFY) == []
+
+
+@pytest.mark.parametrize("channel", [name for name in CHANNELS if name != "inbox"])
+def test_each_channel_that_cannot_be_sent_is_named(tmp_path, channel):
+    address = ADDRESSES.get(channel, "+420777000111" if channel in ("sms", "voice") else "somewhere")
     extra = SMALLEST.replace(
         "{box: {inbox: ana}}", f'{{box: {{inbox: ana}}, other: {{{channel}: "{address}"}}}}'
     )
-    [told] = found(tmp_path, extra)
+    [told] = found(tmp_path, extra, ONLY_INBOX)
     assert (told.severity, told.code) == ("warning", "L110")
     assert told.message.startswith(f"nothing is ever sent by {channel}: ")
     assert told.message.endswith("; another contact reaches each of them")
@@ -98,7 +113,7 @@ def test_equal_findings_are_one_line_with_the_names(tmp_path):
         for n in range(40)
     )
     text = SMALLEST.replace("users: {", f"users: {{{people}, ")
-    [told] = found(tmp_path, text)
+    [told] = found(tmp_path, text, ONLY_INBOX)
     assert "a contact of p0, p1, p2, p3, p4, p5, p6, p7 and 32 more" in told.message
 
 
@@ -115,7 +130,7 @@ def test_every_place_that_holds_a_contact_is_looked_at(tmp_path):
         f"customers: {{acme: {{name: Acme, contacts: {{phone: {address}}}}}}}\n"
         f"subscriptions: [{{who: [{address}], events: [opened]}}]\n"
     )
-    [told] = found(tmp_path, text)
+    [told] = found(tmp_path, text, ONLY_INBOX)
     assert "team desk, customer acme, last_resort[1], policies.only.finally.notify[0]" in told.message
     assert "policies.only.points[0].do[0].inform[0]" in told.message
     assert "subscriptions[0].who[0]" in told.message
@@ -418,7 +433,7 @@ def test_the_situations_have_a_line_for_each_channel_that_is_not_there_and_no_ot
     looked = check(path, Installation(now=NOW))
     assert looked.errors == []
     assert {each.code for each in looked.warnings} <= {"L110"}
-    assert len(looked.warnings) <= len({"slack", "sms", "voice", "teams"})
+    assert len(looked.warnings) <= len(CHANNELS)
 
 
 def test_the_shipped_policy_has_nothing_to_be_found():

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.events.canary import BY_URL
 from shared.policy.model.targets import SENDABLE
 from shared.policy.oncall.schedules import Override
+from shared.security.secret_files import is_secret
 
 _FRESH: Final = timedelta(minutes=10)
 
@@ -15,8 +17,9 @@ _FRESH: Final = timedelta(minutes=10)
 class Installation:
     """Where a bundle is to work, as far as it is known.
 
-    `now` None: nothing is said that depends on the time. `sends`: the channels that its notifiers can send,
-    as one of them said at `said_at`; None: none has said, and only what the release cannot send is known.
+    `now` None: nothing is said that depends on the time. `sends`: the channels that its notifiers can send
+    (`ntfy:url`: only to addresses that are URLs), as one of them said at `said_at`; None: none has said, and
+    only what the release cannot send is known.
     """
 
     now: datetime | None = None
@@ -24,14 +27,27 @@ class Installation:
     said_at: datetime | None = None
     overrides: Mapping[str, Sequence[Override]] = field(default_factory=dict)
 
-    def can_send(self, channel: str) -> bool:
-        return channel in SENDABLE and (self.sends is None or channel in self.sends)
+    def can_send(self, channel: str, address: str = "") -> bool:
+        """Whether this address can be sent by this channel here, as far as that can be seen: a secret may be
+        anything.
+        """
+        if channel not in SENDABLE:
+            return False
+        if self.sends is None or channel in self.sends:
+            return True
+        may_be_url = "://" in address or is_secret(address)
+        return may_be_url and f"{channel}{BY_URL}" in self.sends
 
     def why_not(self, channel: str) -> str:
         """Why a channel cannot be sent, in words."""
         if channel not in SENDABLE:
             return "this release cannot send it"
-        why = "no mail server is set" if channel == "email" else "the notifier cannot send it"
+        if channel == "email":
+            why = "no mail server is set"
+        elif self.sends and f"{channel}{BY_URL}" in self.sends:
+            why = "the notifier has no settings for it and reaches only addresses that are URLs"
+        else:
+            why = "the notifier has no settings for it"
         if self.now is None or self.said_at is None or self.now - self.said_at < _FRESH:
             return why
         return f"{why} (as a notifier said {_ago(self.now - self.said_at)} ago)"

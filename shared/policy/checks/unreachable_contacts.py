@@ -27,6 +27,7 @@ NO_CONTACT: Final = "L111"
 NONE_SENDABLE: Final = "L112"
 LAST_RESORT: Final = "L113"
 _MOST_NAMED: Final = 8
+_SUGGESTED: Final = ("email", "webhook", "inbox")  # what every installation can have
 _CONTACT_DEPTH: Final = 5  # users.ana.contacts.phone.sms
 
 
@@ -54,13 +55,15 @@ def findings(bundle: Bundle, installation: Installation = NOWHERE) -> Iterator[F
 
 def _channels(bundle: Bundle, installation: Installation) -> Iterator[Finding]:
     found: defaultdict[str, dict[str, Path]] = defaultdict(dict)
-    for channel, whose, path in _contacts(bundle):
-        if not installation.can_send(channel):
+    for channel, address, whose, path in _contacts(bundle):
+        if not installation.can_send(channel, address):
             found[channel].setdefault(whose, path)
     for channel, holders in found.items():
         mend = f"give them a contact by {_either(installation)}"
         if channel == "email":
             mend = f"set LADDER_SMTP_URL for the notifier, or {mend}"
+        elif channel in SENDABLE:
+            mend = f"`ladder channels` says what to set for the notifier; or {mend}"
         reached = all(_has_another(bundle, path, installation) for path in holders.values())
         others = "; another contact reaches each of them" if reached else ""
         yield Finding(
@@ -78,19 +81,20 @@ def _has_another(bundle: Bundle, path: Path, installation: Installation) -> bool
     if len(path) != _CONTACT_DEPTH or path[2] != "contacts":
         return False
     contacts = getattr(bundle, str(path[0]))[path[1]].contacts
-    return any(installation.can_send(each.channel) for each in contacts.values())
+    return any(installation.can_send(each.channel, each.address) for each in contacts.values())
 
 
-def _contacts(bundle: Bundle) -> Iterator[tuple[str, str, Path]]:
-    """Channel, whose contact it is, and where it stands."""
+def _contacts(bundle: Bundle) -> Iterator[tuple[str, str, str, Path]]:
+    """Channel, address, whose contact it is, and where it stands."""
     for section, kind in (("users", ""), ("teams", "team "), ("customers", "customer ")):
         for name, one in getattr(bundle, section).items():
             for contact, spec in one.contacts.items():
-                yield spec.channel, f"{kind}{name}", (section, name, "contacts", contact, spec.channel)
+                where = (section, name, "contacts", contact, spec.channel)
+                yield spec.channel, spec.address, f"{kind}{name}", where
     for path, target in targets_of(bundle):
         for each in within(target):
             if isinstance(each, AddressTarget):
-                yield each.channel, dotted(path), path
+                yield each.channel, each.address, dotted(path), path
 
 
 def targets_of(bundle: Bundle) -> Iterator[tuple[Path, Target]]:
@@ -128,7 +132,7 @@ def _unreached(bundle: Bundle, installation: Installation) -> tuple[list[str], l
             continue
         if not user.contacts:
             silent.append(name)
-        elif not any(installation.can_send(each.channel) for each in user.contacts.values()):
+        elif not any(installation.can_send(each.channel, each.address) for each in user.contacts.values()):
             deaf.append(name)
     return silent, deaf
 
@@ -168,14 +172,14 @@ class _Hearing:
 
     def one(self, target: Target) -> bool:
         match target:
-            case AddressTarget(channel, _):
-                return self.installation.can_send(channel)
+            case AddressTarget(channel, address):
+                return self.installation.can_send(channel, address)
             case UserTarget(name):
                 return self._user(name)
             case TeamTarget(name):
                 team = self.bundle.teams.get(name)
                 room = team.contacts.values() if team else ()
-                return any(self.installation.can_send(each.channel) for each in room) or any(
+                return any(self.installation.can_send(each.channel, each.address) for each in room) or any(
                     map(self._user, team.members if team else ())
                 )
             case ScheduleTarget(name):
@@ -188,7 +192,7 @@ class _Hearing:
     def _user(self, name: str) -> bool:
         user = self.bundle.users.get(name)
         return user is not None and any(
-            self.installation.can_send(each.channel) for each in user.contacts.values()
+            self.installation.can_send(each.channel, each.address) for each in user.contacts.values()
         )
 
 
@@ -203,5 +207,5 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _either(installation: Installation) -> str:
-    able = [each for each in SENDABLE if installation.can_send(each)]
+    able = [each for each in _SUGGESTED if installation.can_send(each)]
     return " or ".join(filter(None, (", ".join(able[:-1]), able[-1] if able else "")))

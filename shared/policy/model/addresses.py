@@ -12,6 +12,7 @@ LONGEST: Final = 2_000  # characters
 _LOCAL: Final = re.compile(r"[^\x00-\x20\x7f-\x9f()<>@,;:\\\"\[\]]{1,64}")
 _DOMAIN: Final = re.compile(r"(?:[^\W_]|-|\.)+|\[[0-9A-Fa-f:.]+\]")
 _SLACK: Final = re.compile(r"#?[\w.-]{1,80}")
+_TOPIC: Final = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _NUMBER: Final = re.compile(r"\+?(?:[0-9][ ().-]*){3,15}")
 
 
@@ -85,6 +86,8 @@ def expected(channel: str, address: str) -> str | None:
             return "a URL that begins with http:// or https://"
         case "slack" if not _SLACK.fullmatch(address) and not _is_url(address):
             return "#channel, the id of a person (U024BE7LH) or channel, or the URL of an incoming webhook"
+        case "ntfy" if not _is_topic(address):
+            return "a topic (letters, digits, - and _, at most 64) or its URL, such as https://ntfy.example/t"
         case "sms" | "voice" if not _NUMBER.fullmatch(address.strip()):
             return "a phone number such as +420777000111"
         case _:
@@ -97,6 +100,11 @@ def _is_mail(address: str) -> bool:
     except NoMailAddressError:
         return False
     return True
+
+
+def _is_topic(address: str) -> bool:
+    topic = urlsplit(address).path.rpartition("/")[2] if _is_url(address) else address
+    return _TOPIC.fullmatch(topic) is not None
 
 
 def _is_url(address: str) -> bool:
