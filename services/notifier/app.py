@@ -23,7 +23,7 @@ from services.notifier.sending.attempt import Transport
 from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.sending.sender import LEASE, Sender
 from services.notifier.settings import NotifierSettings
-from services.notifier.storage import mailbox, retention
+from services.notifier.storage import earlier_pages, mailbox, retention
 from services.notifier.storage.tables import SCHEMA
 from shared import migrations, telemetry
 from shared.clock import stopwatch, utcnow
@@ -76,6 +76,7 @@ class Notifier:
                 keep=lambda envelopes: mailbox.keep(database, envelopes),
                 mail=settings.mail,
                 settings=settings.of_channel,
+                earlier=lambda delivery: earlier_pages.reference(database, delivery),
             )
         )
         transport = Transport(

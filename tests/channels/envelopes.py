@@ -3,12 +3,13 @@
 from services.notifier.channels import Envelope
 from services.notifier.domain.messages.compose import render
 from services.notifier.domain.plan import plan
-from services.notifier.sending.links import links_of
+from services.notifier.sending.links import answers_of, links_of
 from shared.clock import utcnow
 from shared.security.keys import Signer
 from tests.services.notifier.building import bundle, changed, incident, page
 
 SIGNER = Signer(("a key",))
+PUBLIC_URL = "https://ladder.test"
 
 
 def envelope(address, *, secret="", told=None, at=None, **said):
@@ -17,5 +18,6 @@ def envelope(address, *, secret="", told=None, at=None, **said):
     message = changed(*([] if told else [page()]), notices=[told] if told else [], incident=incident(**said))
     policy = bundle({"ana": {"contacts": {"it": {"inbox": "ana"}}}})
     delivery = plan(message, policy, at).deliveries[0]
-    rendered = render(delivery, policy, links_of(delivery, "https://ladder.test", SIGNER), at)
-    return Envelope(delivery, rendered, address, secret, at)
+    links = links_of(delivery, PUBLIC_URL, SIGNER)
+    answers = answers_of(delivery, PUBLIC_URL, SIGNER)
+    return Envelope(delivery, render(delivery, policy, links, at), address, secret, at, answers=answers)

@@ -9,12 +9,16 @@ from typing import Any, Final
 
 from services.notifier.channels.canary import CanaryChannel
 from services.notifier.channels.email import EmailChannel, MailServer
-from services.notifier.channels.envelope import Channel, Envelope
+from services.notifier.channels.envelope import Channel, EarlierPage, Envelope
 from services.notifier.channels.inbox import InboxChannel, Keep
+from services.notifier.channels.ntfy import NtfyChannel, NtfySettings
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.settings import ChannelSettings, ReadSettings, from_environment
 from services.notifier.channels.slack import SlackChannel, SlackSettings
+from services.notifier.channels.teams import TeamsChannel
 from services.notifier.channels.webhook import WebhookChannel
+from services.notifier.domain.delivery import Delivery
+from shared.events.canary import BY_URL
 from shared.events.canary import CHANNEL as CANARY
 from shared.network.outbound import Outbound
 from shared.security.keys import Signer
@@ -37,6 +41,10 @@ __all__ = [
 ]
 
 
+async def _none_before(_: Delivery) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelDependencies:
     """What channels are built from."""
@@ -46,11 +54,15 @@ class ChannelDependencies:
     keep: Keep  # stores messages in the inbox
     mail: MailServer | None = None
     settings: ReadSettings[Any] = field(default=from_environment)  # reads a channel's own settings
+    earlier: EarlierPage = _none_before
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelType:
-    """How a channel is built, and how many of its messages may be under way to one endpoint."""
+    """How a channel is built, and how many of its messages may be under way to one endpoint.
+
+    `urls_need_nothing`: an address that is a URL can be sent even where its settings are missing.
+    """
 
     build: Callable[[ChannelDependencies], Channel]
     concurrency: int = 16
@@ -58,6 +70,7 @@ class ChannelType:
         False  # it keeps what it says of an incident together, and can change what it said first
     )
     settings: type[ChannelSettings] = ChannelSettings
+    urls_need_nothing: bool = False
     needs_mail_server: bool = False
     reaches_people: bool = True
 
@@ -71,6 +84,13 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
         concurrency=8,
         converses=True,
         settings=SlackSettings,
+        urls_need_nothing=True,
+    ),
+    "teams": ChannelType(lambda needs: TeamsChannel(needs.outbound), concurrency=4),
+    "ntfy": ChannelType(
+        lambda needs: NtfyChannel(needs.settings(NtfySettings), needs.outbound, needs.earlier),
+        settings=NtfySettings,
+        urls_need_nothing=True,
     ),
     CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
 }
@@ -91,13 +111,23 @@ def missing(mail: MailServer | None, settings: ReadSettings[Any] = from_environm
 
 
 def sendable(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> tuple[str, ...]:
-    """The channels by which people can be reached here."""
-    return tuple(name for name, lacks in missing(mail, settings).items() if not lacks)
+    """The channels by which people can be reached here; `ntfy:url` where only addresses that are URLs can.
+
+    Raises BadSettingError.
+    """
+    found = []
+    for name, lacks in missing(mail, settings).items():
+        if not lacks:
+            found.append(name)
+        elif CHANNELS[name].urls_need_nothing:
+            found.append(f"{name}{BY_URL}")
+    return tuple(found)
 
 
 def conversing(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> frozenset[str]:
     """The channels that can be sent here and keep conversations."""
-    return frozenset(name for name in sendable(mail, settings) if CHANNELS[name].converses)
+    lacks = missing(mail, settings)
+    return frozenset(name for name, why in lacks.items() if not why and CHANNELS[name].converses)
 
 
 def build_channels(dependencies: ChannelDependencies) -> Mapping[str, Channel]:

@@ -1,13 +1,17 @@
 """What a channel is given: the delivery, the rendered message, and the address with its secrets resolved."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from services.notifier.channels.results import Result
 from services.notifier.domain.conversation import Conversation
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.rendered import RenderedMessage
+
+EarlierPage: TypeAlias = Callable[[Delivery], Awaitable[str]]
+"""The provider's id of the newest other page about the same incident at the same address; '' for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,7 @@ class Envelope:
 
     `conversation`: to which first message it belongs, or which one it changes; None where none is kept. What
     changes a first message has the delivery of that message, as of now, under an id of its own.
+    `answers`: links that act at once when they are posted to, by action; for buttons, never shown.
     """
 
     delivery: Delivery
@@ -24,6 +29,7 @@ class Envelope:
     secret: str = field(repr=False)
     at: datetime
     conversation: Conversation | None = None
+    answers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def root(self) -> str:

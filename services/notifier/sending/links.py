@@ -36,6 +36,20 @@ def links_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str
     return links
 
 
+def answers_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str, str]:
+    """Links that act at once when they are posted to, for channels with buttons of their own.
+
+    By action: `acknowledge`; for the page of a person who is asked to take it also `escalate`. The router
+    takes each of them once, and only while this page is what the person is asked.
+    """
+    if not delivery.is_page or delivery.is_call or delivery.recipient_kind == "customer":
+        return {}
+    actions = ["acknowledge"]
+    if delivery.recipient_kind == "user" and not delivery.only_looks:
+        actions.append("escalate")
+    return {action: _signed(delivery, public_url, signer, action, LINK_LASTS) for action in actions}
+
+
 def _takes_over(delivery: Delivery) -> str:
     """What the person who comes on call is offered at a handoff: to take it over, or to take it."""
     incident = delivery.content.incident

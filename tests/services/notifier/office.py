@@ -15,7 +15,7 @@ from services.notifier.sending.attempt import Transport
 from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.sending.sender import LEASE, Sender
 from services.notifier.settings import NotifierSettings
-from services.notifier.storage import mailbox
+from services.notifier.storage import earlier_pages, mailbox
 from shared import migrations
 from shared.clock import utcnow
 from shared.database.pool import Database
@@ -53,6 +53,7 @@ class Office:
                 signer=SIGNER,
                 keep=lambda envelopes: mailbox.keep(database, envelopes),
                 settings=settings,
+                earlier=lambda delivery: earlier_pages.reference(database, delivery),
             )
         )
         transport = Transport(

@@ -32,3 +32,13 @@ def cut_with_link(text: str, longest: int, link: str) -> str:
         return cut(text, longest)
     end = f"{_ELLIPSIS} {link}"
     return cut(text, longest, end=end) if len(end) < longest else cut(text, longest)
+
+
+def cut_to_bytes(text: str, most: int, link: str = "") -> str:
+    """The text in at most `most` bytes of UTF-8; where something was left out, it ends with the link."""
+    longest = min(len(text), most)
+    made = cut_with_link(text, longest, link)
+    while (over := len(made.encode()) - most) > 0:
+        longest -= max(1, over // 4)  # no character has more than four bytes
+        made = cut_with_link(text, longest, link)
+    return made

@@ -1,0 +1,29 @@
+"""The page before: what a channel that shows one notification for an incident puts away or replaces."""
+
+from typing import Final
+
+from sqlalchemy import text
+
+from services.notifier.domain.delivery import Delivery
+from shared.database.pool import Database
+
+
+async def reference(database: Database, delivery: Delivery) -> str:
+    """The provider's id of the newest other page about the same incident at the same address; '' for none."""
+    values = {
+        "incident_id": delivery.incident_id,
+        "channel": delivery.channel,
+        "address": delivery.address,
+        "id": delivery.id,
+    }
+    async with database.transaction() as connection:
+        found = (await connection.execute(_NEWEST, values)).scalar()
+    return str(found or "")
+
+
+_NEWEST: Final = text("""
+    SELECT reference FROM notifier.delivery
+    WHERE incident_id = :incident_id AND channel = :channel AND address = :address
+      AND page_id <> '' AND reference <> '' AND id <> CAST(:id AS uuid)
+    ORDER BY created_at DESC, id DESC LIMIT 1
+""")

@@ -1,0 +1,34 @@
+"""On a phone, an incident is one notification: by ntfy, on a real PostgreSQL, over a real socket."""
+
+from tests.services.notifier.building import bundle, changed, incident, notice, page
+from tests.services.notifier.office import office
+from tests.waiting import until
+
+
+async def _sent(place, page_id):
+    return await place.rows("state = 'sent' AND page_id = :page_id", page_id=page_id)
+
+
+async def test_a_newer_page_puts_the_one_before_away_and_the_end_takes_the_place_of_the_newest(
+    database_url, receiver
+):
+    receiver.answers["/"] = [200]
+    policy = bundle({"ana": {"phone": {"ntfy": receiver.url("/ana-phone")}}})
+
+    async with office(database_url, policy) as place:
+        await place.hear(changed(page()))
+        (first,) = await until(lambda: receiver.to("/"))
+        await until(lambda: _sent(place, "page-1"))
+
+        await place.hear(changed(page(page_id="page-2", again=True), version=2))
+        clear = f"/ana-phone/{first.content['sequence_id']}/clear"
+        await until(lambda: receiver.to(clear))
+        second = receiver.to("/")[-1].content["sequence_id"]
+        await until(lambda: _sent(place, "page-2"))
+
+        over = incident(status="resolved", version=3)
+        await place.hear(changed(notices=[notice("resolved")], incident=over, settled="resolved"))
+        *_, last = await until(lambda: len(found := receiver.to("/")) == 3 and found)
+
+    assert last.content["sequence_id"] == second != first.content["sequence_id"]
+    assert last.content["priority"] < first.content["priority"]
