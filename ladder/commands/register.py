@@ -10,6 +10,7 @@ from ladder.terminal.command_line import Group
 def register(app: typer.Typer) -> None:
     """Adds the commands, each to its group."""
     from ladder.commands.apply import apply
+    from ladder.commands.channels import channels
     from ladder.commands.customers import customer, customers
     from ladder.commands.dead_letters import letters
     from ladder.commands.demo import demo
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
         Group.plan: (oncall, shifts, override, absent, overrides, silence, silences, unsilence, maintenance),
         Group.policy: (apply, try_map),
         Group.report: (report, customer),
-        Group.run: (demo,),
+        Group.run: (channels, demo),
     }
     for group, commands in groups.items():
         for command in commands:

@@ -14,6 +14,7 @@ from services.notifier.channels import (
     ChannelDependencies,
     build_channels,
     conversing,
+    readiness,
     sendable,
 )
 from services.notifier.consume import Consumption
@@ -69,6 +70,7 @@ class Notifier:
         self._pulses = Pulses(clock=clock)
         self._relay = Relay(database, event_log, SCHEMA)
         self.concurrency = ConcurrencyLimits(CONCURRENCY)
+        self.readiness = readiness(settings.mail, settings.of_channel)
         self._channels = build_channels(
             ChannelDependencies(
                 outbound=Outbound.allowing(settings.outbound_allow),
@@ -154,6 +156,9 @@ class Notifier:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Everything runs inside the block; on leaving, sends under way are finished first."""
+        said = {one.channel: one.missing for one in self.readiness if one.sends != "all"}
+        able = [one.channel for one in self.readiness if one.sends == "all"]
+        log.info("channels", action="channels_known", sends=able, missing=said)
         async with self._feed.running():
             try:
                 async with alongside("notifier", repeat(self._starting, self._work)):
@@ -209,7 +214,7 @@ def build(settings: NotifierSettings, *, log: EventLog, database: Database | Non
     notifier = Notifier(settings, log, database)
     return Service(
         name="notifier",
-        api=routes(database, notifier.guarding_bundle, notifier.concurrency),
+        api=routes(database, notifier.guarding_bundle, notifier.concurrency, notifier.readiness),
         running=notifier.running,
         unready=notifier.unready,
         stuck=notifier.stuck,

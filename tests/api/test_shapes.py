@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from shared.policy.model.targets import CHANNELS
 from tests.api.assembled import DOCUMENT
 from tests.api.office import BUNDLE, PAGER, Office, problem
 from tests.waiting import until
@@ -261,6 +262,14 @@ async def test_an_inbox_shows_messages_newest_first(office: Office) -> None:
     following = (await office.get("/v1/inbox/ana", "ana", limit=1, cursor=page["next"])).json()
     assert [page["items"][0]["id"], following["items"][0]["id"]] == [item["id"] for item in items[:2]]
     assert (await office.get("/v1/inbox/nobody", "responder")).json() == {"items": [], "next": None}
+
+
+async def test_every_channel_says_whether_it_can_be_sent_and_what_is_missing(office: Office) -> None:
+    found = {one["channel"]: one for one in (await office.get("/v1/channels")).json()["items"]}
+    assert found.keys() == set(CHANNELS)
+    assert (found["inbox"]["sends"], found["inbox"]["missing"]) == ("all", "")
+    assert (found["email"]["sends"], found["email"]["missing"]) == ("nothing", "LADDER_SMTP_URL is not set")
+    assert (found["ntfy"]["sends"], found["ntfy"]["missing"]) == ("urls", "LADDER_NTFY_URL is not set")
 
 
 async def test_deliveries_say_what_became_of_each_message(office: Office) -> None:

@@ -86,6 +86,23 @@ class Endpoints(BaseModel):
     next: None = None
 
 
+class ChannelState(BaseModel):
+    """One way to reach people. `missing` names what has to be set before it reaches every address."""
+
+    channel: str
+    sends: Literal["all", "urls", "nothing"] = Field(
+        description="to which addresses: `urls` are web addresses"
+    )
+    missing: str
+
+
+class ChannelStates(BaseModel):
+    """Every channel that a policy may name."""
+
+    items: list[ChannelState]
+    next: None = None
+
+
 class Filters(BaseModel):
     """Which deliveries are listed; what is left out does not matter."""
 

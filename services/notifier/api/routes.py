@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, FromClause, Row, Uuid, delete, literal, select, tuple_
 
 from services.notifier.api.access import holder_with, may_answer_for, require_reader
+from services.notifier.api.channels import channels
 from services.notifier.api.models import (
     DeliveryState,
     DeliveryStates,
@@ -21,6 +22,7 @@ from services.notifier.api.models import (
     InboxMessage,
     InboxMessages,
 )
+from services.notifier.channels import Readiness
 from services.notifier.domain.delivery import without_secrets
 from services.notifier.domain.messages.rendered import ACTING_LINKS
 from services.notifier.sending.concurrency import ConcurrencyLimits
@@ -54,14 +56,18 @@ Cursor = Annotated[str, Query(max_length=200, description="`next` of the page be
 
 
 def routes(
-    database: Database, bundle: Callable[[], Bundle | None], concurrency: ConcurrencyLimits
+    database: Database,
+    bundle: Callable[[], Bundle | None],
+    concurrency: ConcurrencyLimits,
+    readiness: Sequence[Readiness],
 ) -> APIRouter:
-    """The notifier's paths."""
+    """The notifier's paths. `readiness`: what its channels can send."""
     router = APIRouter(responses=_REFUSALS, route_class=KeyFirst)
     viewer, admin = Depends(holder_with("viewer", bundle)), Depends(holder_with("admin", bundle))
     _add_inbox(router, database, bundle)
     _add_endpoints(router, database, concurrency, viewer, admin)
     _add_deliveries(router, database, viewer)
+    router.include_router(channels(bundle, readiness))
     return router
 
 

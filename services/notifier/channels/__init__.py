@@ -3,9 +3,9 @@
 `tests/channels/test_registry.py` says what the policy has to know of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from services.notifier.channels.canary import CanaryChannel
 from services.notifier.channels.email import EmailChannel, MailServer
@@ -21,6 +21,7 @@ from services.notifier.domain.delivery import Delivery
 from shared.events.canary import BY_URL
 from shared.events.canary import CHANNEL as CANARY
 from shared.network.outbound import Outbound
+from shared.policy.model.targets import CHANNELS as NAMES
 from shared.security.keys import Signer
 
 __all__ = [
@@ -31,12 +32,14 @@ __all__ = [
     "Delivered",
     "Envelope",
     "MailServer",
+    "Readiness",
     "Rejected",
     "Result",
     "Unavailable",
     "build_channels",
     "conversing",
     "missing",
+    "readiness",
     "sendable",
 ]
 
@@ -75,6 +78,18 @@ class ChannelType:
     reaches_people: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether messages can be sent by a channel here: to `all` addresses, only to `urls`, or to none.
+
+    `missing`: what has to be set for all of them, in a sentence; it names variables, never their values.
+    """
+
+    channel: str
+    sends: Literal["all", "urls", "nothing"]
+    missing: str
+
+
 CHANNELS: Final[Mapping[str, ChannelType]] = {
     "webhook": ChannelType(lambda needs: WebhookChannel(needs.outbound, needs.signer)),
     "inbox": ChannelType(lambda needs: InboxChannel(needs.keep), concurrency=256),
@@ -95,6 +110,7 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
     CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
 }
 _NO_MAIL_SERVER: Final = "LADDER_SMTP_URL is not set"
+_NOT_YET: Final = "this release has no such channel"
 CONCURRENCY: Final[Mapping[str, int]] = {name: each.concurrency for name, each in CHANNELS.items()}
 
 
@@ -110,18 +126,25 @@ def missing(mail: MailServer | None, settings: ReadSettings[Any] = from_environm
     }
 
 
+def readiness(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> Sequence[Readiness]:
+    """Every channel that a policy may name, in order. Raises BadSettingError."""
+    lacks = missing(mail, settings)
+    known = [
+        Readiness(name, "all" if not why else "urls" if CHANNELS[name].urls_need_nothing else "nothing", why)
+        for name, why in lacks.items()
+    ]
+    unknown = [Readiness(name, "nothing", _NOT_YET) for name in NAMES if name not in lacks]
+    return sorted([*known, *unknown], key=lambda one: one.channel)
+
+
 def sendable(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> tuple[str, ...]:
     """The channels by which people can be reached here; `ntfy:url` where only addresses that are URLs can.
 
     Raises BadSettingError.
     """
-    found = []
-    for name, lacks in missing(mail, settings).items():
-        if not lacks:
-            found.append(name)
-        elif CHANNELS[name].urls_need_nothing:
-            found.append(f"{name}{BY_URL}")
-    return tuple(found)
+    suffix = {"all": "", "urls": BY_URL}
+    found = readiness(mail, settings)
+    return tuple(f"{one.channel}{suffix[one.sends]}" for one in found if one.sends != "nothing")
 
 
 def conversing(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> frozenset[str]:
