@@ -4,6 +4,7 @@ One rule for every door: the policy, the API, an import, and the channel that wr
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -79,19 +80,8 @@ def expected(channel: str, address: str) -> str | None:
     """What an address of this channel should be; None: it is, as far as can be seen."""
     if not address.strip() or len(address) > LONGEST or not address.isprintable():
         return f"one line of at most {LONGEST:,} characters"
-    match channel:
-        case "email" if not _is_mail(address):
-            return "a mail address"
-        case "webhook" | "teams" if not _is_url(address):
-            return "a URL that begins with http:// or https://"
-        case "slack" if not _SLACK.fullmatch(address) and not _is_url(address):
-            return "#channel, the id of a person (U024BE7LH) or channel, or the URL of an incoming webhook"
-        case "ntfy" if not _is_topic(address):
-            return "a topic (letters, digits, - and _, at most 64) or its URL, such as https://ntfy.example/t"
-        case "sms" | "voice" if not _NUMBER.fullmatch(address.strip()):
-            return "a phone number such as +420777000111"
-        case _:
-            return None
+    form = _FORMS.get(channel)
+    return form.words if form is not None and not form.fits(address) else None
 
 
 def _is_mail(address: str) -> bool:
@@ -113,3 +103,37 @@ def _is_url(address: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What an address looks like, in words."""
+
+    fits: Callable[[str], bool]
+    words: str
+
+
+def _is_slack(address: str) -> bool:
+    return _SLACK.fullmatch(address) is not None or _is_url(address)
+
+
+def _is_number(address: str) -> bool:
+    return _NUMBER.fullmatch(address.strip()) is not None
+
+
+_URL: Final = _Form(_is_url, "a URL that begins with http:// or https://")
+_PHONE: Final = _Form(_is_number, "a phone number such as +420777000111")
+_FORMS: Final[Mapping[str, _Form]] = {
+    "email": _Form(_is_mail, "a mail address"),
+    "webhook": _URL,
+    "teams": _URL,
+    "slack": _Form(
+        _is_slack, "#channel, the id of a person (U024BE7LH) or channel, or the URL of an incoming webhook"
+    ),
+    "ntfy": _Form(
+        _is_topic,
+        "a topic (letters, digits, - and _, at most 64) or its URL, such as https://ntfy.example/t",
+    ),
+    "sms": _PHONE,
+    "voice": _PHONE,
+}
