@@ -24,7 +24,7 @@ _TAGS: Final[Mapping[str, str]] = {
     "reports": "Figures over a time: what was promised and kept, how fast, where it was solved.",
     "policy": "The bundle that decides everything.",
     "dead-letters": "Records that could not be used: look at them, send them again, or dismiss them.",
-    "replies": "The signed links in messages. They need no key; GET only shows, POST acts.",
+    "replies": "Answers to messages: signed links (GET only shows, POST acts), and buttons in Slack. No key.",
     "inbox": "Messages kept for people who read them here.",
     "deliveries": "Every message to every address, and what became of it.",
     "process": "Alive, ready, measured.",

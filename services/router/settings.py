@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from services.router.retention_periods import Keep
 from shared.settings import CanarySettings, ListenSettings, SecretKeySettings
@@ -32,6 +32,17 @@ class RouterSettings(ListenSettings, SecretKeySettings, CanarySettings):
     keep_dead_letters_days: int = Field(
         default=30, ge=1, le=36_500, description="how long records that could not be used are kept"
     )
+
+    slack_signing_secret: SecretStr | None = Field(
+        default=None,
+        description="with which Slack signs what it posts; several, comma-separated, while rotating",
+    )
+
+    @property
+    def slack_signing_secrets(self) -> tuple[str, ...]:
+        """Those that count; empty where Slack is not set up."""
+        given = self.slack_signing_secret.get_secret_value() if self.slack_signing_secret else ""
+        return tuple(part.strip() for part in given.split(",") if part.strip())
 
     @property
     def keep(self) -> Keep:

@@ -20,6 +20,7 @@ from tests.api.test_writes import KINDS, at, make
 
 _METHODS = ("get", "put", "post", "delete", "patch")
 _KEYLESS = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/v1/replies/link/{token}"}
+_KEYLESS |= {"/v1/replies/slack"}
 _KEYLESS |= {"/v1/schedules/{name}/shifts.ics"}
 _KEY_IN_BODY_OR_PATH = {
     "/v2/enqueue",
@@ -156,7 +157,7 @@ def test_every_refusal_is_a_problem_but_for_pages_for_people_and_for_the_words_o
             if status < "400":
                 continue
             kinds = set(answer["content"])
-            if path.startswith("/v1/replies/"):
+            if path.startswith("/v1/replies/link/"):
                 assert kinds == {"text/html"}
             elif path in _OF_PAGERDUTY or (path.startswith("/v1/integrations/") and status == "400"):
                 assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/PagerDutyRefused")

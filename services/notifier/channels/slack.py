@@ -183,7 +183,8 @@ class SlackChannel:
     def _value(self, button: Button, envelope: Envelope) -> str:
         """What comes back when it is pressed: for whom, for which incident and page, signed and for a week.
 
-        `person`: the id under which Slack knows whoever was asked, where the message went to nobody else.
+        `person`: the id under which Slack knows whoever was asked, where the message went to nobody else;
+        `stands`: where the incident is, if pressing twice would move it twice.
         """
         delivery = envelope.delivery
         page = delivery.content.page
@@ -194,6 +195,9 @@ class SlackChannel:
             "person": envelope.address if _PERSON.fullmatch(envelope.address) else "",
             "action": button.action,
         }
+        if button.moves:
+            incident = delivery.content.incident
+            claims["stands"] = f"{incident.policy}/{incident.level}/{incident.round}"
         return self._signer.sign(SLACK_BUTTON, claims, delivery.content.at + BUTTONS_LAST)
 
 

@@ -32,7 +32,7 @@ _IN_LINK: Final = str.maketrans({"&": "&amp;", "<": "%3C", ">": "%3E", "|": "%7C
 class Button:
     """One button: what it does, its words, and what Slack sends back when it is pressed.
 
-    `answers`: it is the answer to the page; `asks`: asked before it is done.
+    `answers`: it is the answer to the page; `moves`: done twice it does more; `asks`: asked before.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Button:
     label: str
     answers: bool = False
     first: bool = False
+    moves: bool = False
     asks: str = ""
 
 
@@ -56,7 +57,7 @@ def offered(delivery: Delivery, *, beneath: bool) -> Iterator[Button]:
         yield Button("seen", "acknowledge", "I have seen it", answers=True, first=True)
     if not incident.assignee:
         yield Button("acknowledge", "acknowledge", "Take it", answers=not looks, first=not looks)
-    yield Button("escalate", "escalate", "Hand it up", asks="The next level is paged now.")
+    yield Button("escalate", "escalate", "Hand it up", moves=True, asks="The next level is paged now.")
     yield Button("resolve", "resolve", "It is solved", asks="Nobody is asked any more.")
 
 

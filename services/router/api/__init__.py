@@ -21,6 +21,7 @@ from services.router.api.reports import reports
 from services.router.api.schedules import schedules
 from services.router.api.shapes.catalogue import schemas
 from services.router.api.silences import maintenance, silences
+from services.router.api.slack.buttons import slack_buttons
 from services.router.batch.engine import Engine
 from services.router.settings import RouterSettings
 
@@ -51,5 +52,6 @@ def routes(
     router.include_router(trying(engine, access, read_post))
     router.include_router(dead_letters(engine, access))
     router.include_router(replies(engine, access, settings))
+    router.include_router(slack_buttons(engine, access, settings))
     router.include_router(reports(engine, access))
     return router

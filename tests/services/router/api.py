@@ -66,10 +66,12 @@ class Api:
 
 
 @asynccontextmanager
-async def api_of(desk: Desk, api_keys: dict[str, Any], listen: str = "127.0.0.1:0") -> AsyncIterator[Api]:
-    """The router's paths as a process serves them that listens there."""
+async def api_of(
+    desk: Desk, api_keys: dict[str, Any], listen: str = "127.0.0.1:0", **more: Any
+) -> AsyncIterator[Api]:
+    """The router's paths as a process serves them that listens there; `more` settings."""
     await desk.put_in_force(bundle(api_keys=api_keys, schedules=SCHEDULES))
-    settings = RouterSettings(secret_key=SecretStr(SIGNER.keys[0]), listen=listen)
+    settings = RouterSettings(secret_key=SecretStr(SIGNER.keys[0]), listen=listen, **more)
     paths = api.routes(desk.engine, settings, lambda: None)
     service = Service("router", paths, lambda: None, lambda: (), openapi_schemas=api.schemas())  # type: ignore[arg-type]
     app = assemble([service], loopback=True)

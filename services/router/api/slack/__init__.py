@@ -1,0 +1,1 @@
+"""Buttons in Slack: whoever presses one is known by the policy, and acts as through a link."""
