@@ -30,7 +30,7 @@ from shared.policy import Bundle
 from tests.channels.slack_server import TOKEN, Slack, buttons, slack_server
 from tests.domain.tale import bundle
 from tests.services.router.api import SIGNER, Api, api_of, keys
-from tests.services.router.desk import Desk, event
+from tests.services.router.desk import Desk
 
 SECRETS = ("new secret", "old secret")
 PEOPLE = {
@@ -127,7 +127,7 @@ async def room(desk: Desk) -> AsyncIterator[Room]:
             slack_token=TOKEN, slack_api_url=f"{slack.url}/api", slack_signing_secret="x"
         )
         channel = SlackChannel(settings, Outbound.allowing(["127.0.0.1"]), SIGNER)
-        await desk.take(event())
+        await served.opened()
         yield Room(slack, channel, served, policy)
         await channel.close()
 
