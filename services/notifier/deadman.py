@@ -17,7 +17,8 @@ from shared import telemetry
 from shared.clock import utcnow
 from shared.eventlog import Received, codec
 from shared.events import IncidentChanged, canary
-from shared.network.outbound import GuardedTransport, Outbound, OutboundRefusedError
+from shared.network.outbound import Outbound, OutboundRefusedError
+from shared.network.outbound_client import outbound_client
 
 log = telemetry.logger(__name__)
 
@@ -94,10 +95,4 @@ class Deadman:
 
     def _client(self) -> httpx2.AsyncClient:
         """One for each ping: a connection that was idle for a minute is worth nothing."""
-        return httpx2.AsyncClient(
-            transport=GuardedTransport(self._outbound, connections=1),
-            timeout=httpx2.Timeout(_TIMEOUT_SECONDS),
-            follow_redirects=False,
-            trust_env=False,
-            headers={"user-agent": "Ladder"},
-        )
+        return outbound_client(self._outbound, connections=1, seconds=_TIMEOUT_SECONDS)

@@ -5,12 +5,14 @@ to reach loopback, private or link-local services. The check is made on the addr
 the moment of connecting, and the connection goes to the very address that was checked: a name that resolves
 differently a second time gains nothing. Whatever way an address is spelt (`2130706433`, `0177.1`,
 `::ffff:127.0.0.1`), the resolver has turned it into the address itself before it is looked at.
+
+A connection takes only so many bytes for each request that it carries: an answer without end, whatever it is
+made of, ends there.
 """
 
 import asyncio
 import ipaddress
 import select
-import socket
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,13 +22,24 @@ import httpcore2
 import httpx2
 
 from shared.network.keepalive import SOCKET_OPTIONS
+from shared.network.lookups import Lookups
 
+LARGEST_ANSWER: Final = 512 * 1024  # bytes, with its head and whatever comes before it
+_READ: Final = 16 * 1024  # bytes at a time: what is made of them is made without a pause
+_TRIED: Final = 3  # addresses of a name
 _PIECE: Final = 64 * 1024  # bytes of a request that are sent together
 _IDLE: Final = 20  # connections kept; with each request every one of them is asked whether it still stands
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_ALSO_PRIVATE: Final[tuple[Network, ...]] = (  # what releases of Python are not at one about
+    ipaddress.IPv4Network("192.0.0.0/24"),  # protocol assignments (RFC 6890); Oracle's metadata
+    ipaddress.IPv4Network("168.63.129.16/32"),  # public by its number, Azure's own by use
+    ipaddress.IPv6Network("64:ff9b:1::/48"),  # NAT64 of a local network (RFC 8215)
+    ipaddress.IPv6Network("3fff::/20"),  # documentation (RFC 9637)
+)
+_ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})  # RFC 5214, section 6.1
 
 
 class OutboundRefusedError(Exception):
@@ -78,13 +91,14 @@ def _name(host: str) -> str:
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 one (mapped, 6to4, Teredo, NAT64, compatible), otherwise itself."""
+    """The IPv4 address inside an IPv6 one (mapped, 6to4, Teredo, NAT64, ISATAP, compatible), or itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
     if inner is not None:
         return inner
-    if address in _NAT64 or (0xFFFF < int(address) <= 0xFFFFFFFF):
+    isatap = int(address) >> 32 & 0xFFFFFFFF in _ISATAP
+    if address in _NAT64 or isatap or (0xFFFF < int(address) <= 0xFFFFFFFF):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 
@@ -101,7 +115,7 @@ def _inside(address: Address) -> str | None:  # noqa: PLR0911 - one return for e
         return "an unspecified"
     if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:
         return "a private"
-    if address.is_private:
+    if address.is_private or any(address in network for network in _ALSO_PRIVATE):
         return "a private"
     if address.is_reserved or not address.is_global:
         return "a reserved"
@@ -109,7 +123,8 @@ def _inside(address: Address) -> str | None:  # noqa: PLR0911 - one return for e
 
 
 class _Stream(httpcore2.AsyncNetworkStream):
-    """A connection that sends a request's head and body in one piece, and is quick to say whether it stands.
+    """A connection that sends a request's head and body in one piece, takes no endless answer to it, and is
+    quick to say whether it stands.
 
     httpcore2 asks that of every idle connection with each request and each answer; its own way to the socket
     costs ten times as much.
@@ -119,11 +134,16 @@ class _Stream(httpcore2.AsyncNetworkStream):
         self._inner = inner
         self._socket = inner.get_extra_info("socket") if sock is None else sock
         self._written = bytearray()
+        self._taken = 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - its interface
         if self._written:
             await self._flush(timeout)
-        return await self._inner.read(max_bytes, timeout)
+        if self._taken >= LARGEST_ANSWER:
+            raise httpcore2.ReadError(f"the answer is longer than {LARGEST_ANSWER // 1024} KiB")
+        read = await self._inner.read(min(max_bytes, _READ), timeout)
+        self._taken += len(read)
+        return read
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - its interface
         self._written += buffer
@@ -131,7 +151,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
             await self._flush(timeout)
 
     async def _flush(self, seconds: float | None) -> None:
-        written, self._written = bytes(self._written), bytearray()
+        written, self._written, self._taken = bytes(self._written), bytearray(), 0
         await self._inner.write(written, seconds)
 
     async def aclose(self) -> None:
@@ -162,8 +182,9 @@ def _is_readable(sock: Any) -> bool:
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Resolves, checks, and connects to the checked address."""
 
-    def __init__(self, outbound: Outbound) -> None:
+    def __init__(self, outbound: Outbound, lookups: Lookups | None = None) -> None:
         self._outbound = outbound
+        self._lookups = Lookups() if lookups is None else lookups
         self._inner = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
@@ -174,30 +195,46 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        permitted, refusal = await self._checked(host, port)
+        permitted, refusal = await self._checked(host, timeout)
         if not permitted:
             raise OutboundRefusedError(refusal)
         failure: Exception | None = None
-        for address in permitted[:3]:
+        tried = permitted[:_TRIED]
+        each = None if timeout is None else timeout / len(tried)
+        for address in tried:
             try:
                 return _Stream(
-                    await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                    await self._inner.connect_tcp(address, port, each, local_address, socket_options)
                 )
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as err:
                 failure = err
         assert failure is not None
         raise failure
 
-    async def _checked(self, host: str, port: int) -> tuple[Sequence[str], str]:
+    async def _checked(self, host: str, seconds: float | None) -> tuple[Sequence[str], str]:
         """The addresses that may be connected to, and why the others may not."""
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as err:
-            raise httpcore2.ConnectError(f"{host} cannot be resolved: {err}") from err
-        refusals = [(str(entry[4][0]), self._outbound.refuses(host, str(entry[4][0]))) for entry in found]
-        permitted = list(dict.fromkeys(address for address, refusal in refusals if refusal is None))
+        found = [host] if _is_address(host) else await self._addresses(host, seconds)
+        refusals = [(address, self._outbound.refuses(host, address)) for address in found]
+        permitted = [address for address, refusal in refusals if refusal is None]
         refusal = next((refusal for _, refusal in refusals if refusal is not None), f"{host}: no address")
         return permitted, refusal
+
+    async def _addresses(self, host: str, seconds: float | None) -> Sequence[str]:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._lookups.of(host)
+        except TimeoutError as err:
+            raise httpcore2.ConnectTimeout(f"{host} was not resolved within {seconds:g} s") from err
+        except (OSError, UnicodeError) as err:
+            raise httpcore2.ConnectError(f"{host} cannot be resolved: {err}") from err
+
+
+def _is_address(host: str) -> bool:
+    """Whether nobody has to be asked: it is an address as such are written (`2130706433` is none)."""
+    try:
+        return "%" not in host and str(ipaddress.ip_address(host)) == host
+    except ValueError:
+        return False
 
 
 class GuardedTransport(httpx2.AsyncHTTPTransport):

@@ -1,11 +1,15 @@
 """Where messages may go, and where not."""
 
+import asyncio
 import socket
+from contextlib import asynccontextmanager
+from threading import Event
 
 import httpcore2
 import httpx2
 import pytest
 
+from shared.network.lookups import Lookups
 from shared.network.outbound import GuardedBackend, GuardedTransport, Outbound, OutboundRefusedError
 
 
@@ -35,6 +39,14 @@ from shared.network.outbound import GuardedBackend, GuardedTransport, Outbound, 
         ("64:ff9b::7f00:1", "loopback"),
         ("2002:7f00:1::", "loopback"),
         ("::7f00:1", "loopback"),
+        ("2001:0:4136:e378:8000:63bf:80ff:fffe", "loopback"),  # Teredo: its client, turned over
+        ("2001:470::5efe:7f00:1", "loopback"),  # ISATAP
+        ("64:ff9b:1::7f00:1", "private"),  # NAT64 of a local network
+        ("::ffff:0:7f00:1", "reserved"),  # translated (SIIT)
+        ("198.18.0.1", "private"),  # benchmarks
+        ("192.0.0.192", "private"),  # Oracle's metadata
+        ("168.63.129.16", "private"),  # Azure's
+        ("fd00:ec2::254", "private"),  # Amazon's, by IPv6
     ],
 )
 def test_an_inside_address_is_refused_with_its_kind(address, why):
@@ -97,6 +109,68 @@ async def test_the_connection_goes_to_the_address_that_was_checked(receiver):
     stream = await backend.connect_tcp("localhost", receiver.port, timeout=2)
     assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
     await stream.aclose()
+
+
+@asynccontextmanager
+async def both_loopbacks():
+    """One port at 127.0.0.1 and 127.0.0.2, and at which of them somebody connected."""
+    connected = []
+
+    def accept(_, writer):
+        connected.append(writer.get_extra_info("sockname")[0])
+        writer.close()
+
+    one = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = one.sockets[0].getsockname()[1]
+    async with one, await asyncio.start_server(accept, "127.0.0.2", port):
+        yield port, connected
+
+
+async def test_of_several_addresses_of_a_name_only_those_of_the_outside_are_dialled():
+    backend = GuardedBackend(Outbound.allowing(["127.0.0.2"]), Lookups(lambda _: ("127.0.0.1", "127.0.0.2")))
+    async with both_loopbacks() as (port, connected):
+        stream = await backend.connect_tcp("both.example", port, timeout=2)
+        assert stream.get_extra_info("server_addr")[0] == "127.0.0.2"
+        await stream.aclose()
+    assert set(connected) == {"127.0.0.2"}
+
+
+async def test_a_name_that_resolves_to_something_else_the_second_time_gains_nothing():
+    """DNS rebinding: good when it is checked, inside when it would be used."""
+    answers = iter([("127.0.0.2",), ("127.0.0.1",)])
+    backend = GuardedBackend(Outbound.allowing(["127.0.0.2"]), Lookups(lambda _: next(answers)))
+    async with both_loopbacks() as (port, connected):
+        stream = await backend.connect_tcp("rebinds.example", port, timeout=2)
+        assert stream.get_extra_info("server_addr")[0] == "127.0.0.2"
+        await stream.aclose()
+        with pytest.raises(OutboundRefusedError):
+            await backend.connect_tcp("rebinds.example", port, timeout=2)
+    assert set(connected) == {"127.0.0.2"}
+
+
+async def test_a_name_server_that_is_silent_holds_up_no_other_name_and_is_asked_once(receiver):
+    silent, asked = Event(), []
+
+    def resolve(host):
+        asked.append(host)
+        if host == "silent.example":
+            silent.wait(10)
+        return ("127.0.0.1",)
+
+    backend = GuardedBackend(Outbound.allowing(["127.0.0.1"]), Lookups(resolve, most=2))
+    waiting = [
+        asyncio.create_task(backend.connect_tcp("silent.example", receiver.port, timeout=0.5))
+        for _ in range(50)
+    ]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(0.4):
+            await (await backend.connect_tcp("good.example", receiver.port, timeout=2)).aclose()
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(end) for end in ends} == {httpcore2.ConnectTimeout}
+        assert asked.count("silent.example") == 1
+    finally:
+        silent.set()
 
 
 async def test_a_name_without_address_is_a_connection_error():

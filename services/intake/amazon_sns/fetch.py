@@ -9,7 +9,8 @@ from typing import Final, TypeAlias
 
 import httpx2
 
-from shared.network.outbound import GuardedTransport, Outbound, OutboundRefusedError
+from shared.network.outbound import Outbound, OutboundRefusedError
+from shared.network.outbound_client import beginning, outbound_client
 
 Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
 """The body at an https address. Raises UnfetchedError."""
@@ -50,19 +51,11 @@ class Fetcher:
 
     async def _body(self, url: str) -> bytes:
         if self._client is None:
-            self._client = httpx2.AsyncClient(
-                transport=GuardedTransport(self._outbound, connections=_AT_ONCE),
-                timeout=httpx2.Timeout(self._seconds),
-                follow_redirects=False,
-                trust_env=False,
-                headers={"user-agent": "Ladder"},
-            )
+            self._client = outbound_client(self._outbound, connections=_AT_ONCE, seconds=self._seconds)
         async with self._client.stream("GET", url) as response:
             if response.status_code != 200:
                 raise FetchError(f"HTTP {response.status_code}")
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > LARGEST:
-                    raise FetchError(f"more than {LARGEST // 1024} KiB")
-        return bytes(body)
+            body, whole = await beginning(response, LARGEST)
+        if not whole:
+            raise FetchError(f"more than {LARGEST // 1024} KiB")
+        return body

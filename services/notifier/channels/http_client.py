@@ -1,5 +1,6 @@
-"""The HTTP client of channels: guarded, bounded, without redirects and without proxies of the environment."""
+"""The HTTP client of channels: what became of a request is a result."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,11 +11,14 @@ import httpx2
 import msgspec
 
 from services.notifier.channels.results import Rejected, Unavailable
-from shared.network.outbound import GuardedTransport, Outbound, OutboundRefusedError
+from shared.network.outbound import Outbound, OutboundRefusedError
+from shared.network.outbound_client import beginning, outbound_client
 
 TIMEOUT_SECONDS: Final = 15.0
 LARGEST_ANSWER: Final = 256 * 1024  # bytes of an answer that are read
 TRY_LATER: Final = frozenset({408, 425, 429})
+CONNECTIONS: Final = 1_024  # as many as sends may be under way: they bound each other by endpoint and host
+_SOUND: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +46,15 @@ class Answer:
         return retry_after(self.headers.get("retry-after", ""), now)
 
 
+class UnfitError(ValueError):
+    """What is to be sent can be no request."""
+
+
 class HttpClient:
     """Sends requests for one channel. `connections`: how many may be open at once."""
 
-    def __init__(self, outbound: Outbound, *, connections: int = 64) -> None:
-        self._client = httpx2.AsyncClient(
-            transport=GuardedTransport(outbound, connections=connections),
-            timeout=httpx2.Timeout(TIMEOUT_SECONDS),
-            follow_redirects=False,
-            trust_env=False,
-            headers={"user-agent": "Ladder"},
-        )
+    def __init__(self, outbound: Outbound, *, connections: int = CONNECTIONS) -> None:
+        self._client = outbound_client(outbound, connections=connections, seconds=TIMEOUT_SECONDS)
 
     async def close(self) -> None:
         """Close its connections."""
@@ -70,18 +72,16 @@ class HttpClient:
     ) -> Answer | Rejected | Unavailable:
         """One request; what kept it from being answered is a result, never an exception."""
         try:
+            _check_headers(headers or {})
             request = self._client.build_request(method, url, content=content, data=form, headers=headers)
-            if request.url.scheme not in ("http", "https") or not request.url.host:
-                return Rejected("the address is not an http or https URL")
+            _check_address(request.url)
             basic = httpx2.BasicAuth(*auth) if auth else None
             response = await self._client.send(request, stream=True, auth=basic)
             try:
-                body = await _read(response)
+                body, _ = await beginning(response, LARGEST_ANSWER)
             finally:
                 await response.aclose()
-        except OutboundRefusedError as err:
-            return Rejected(str(err))
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as err:
+        except (OutboundRefusedError, UnfitError, httpx2.InvalidURL, httpx2.UnsupportedProtocol) as err:
             return Rejected(str(err))
         except httpx2.TimeoutException as err:
             return Unavailable(f"timeout: {type(err).__name__}")
@@ -90,13 +90,17 @@ class HttpClient:
         return Answer(response.status_code, response.headers, body)
 
 
-async def _read(response: httpx2.Response) -> bytes:
-    body = bytearray()
-    async for piece in response.aiter_bytes():
-        body += piece
-        if len(body) >= LARGEST_ANSWER:
-            break
-    return bytes(body[:LARGEST_ANSWER])
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Raises UnfitError."""
+    for name, value in headers.items():
+        if not _SOUND.fullmatch(value):
+            raise UnfitError(f"header {name}: only printable ASCII has a place in it")
+
+
+def _check_address(url: httpx2.URL) -> None:
+    """Raises UnfitError."""
+    if url.scheme not in ("http", "https") or not url.host:
+        raise UnfitError("the address is not an http or https URL")
 
 
 def by_status(answer: Answer, said: str, now: datetime) -> Rejected | Unavailable:

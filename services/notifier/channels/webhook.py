@@ -14,26 +14,28 @@ import httpx2
 from standardwebhooks import Webhook
 
 from services.notifier.channels.envelope import Envelope
-from services.notifier.channels.http_client import TIMEOUT_SECONDS, TRY_LATER, retry_after
+from services.notifier.channels.http_client import CONNECTIONS, TIMEOUT_SECONDS, TRY_LATER, retry_after
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.domain.messages.webhook_body import webhook_body
-from shared.network.outbound import GuardedTransport, Outbound, OutboundRefusedError
+from shared.network.outbound import Outbound, OutboundRefusedError
+from shared.network.outbound_client import beginning, outbound_client
 from shared.security.keys import Signer
 
 _LARGEST_KEY: Final = 64
+_DRAINED: Final = 16 * 1024  # bytes of an answer that are read so that its connection can be used again
+_DRAIN_SECONDS: Final = 2.0
 
 
 class WebhookChannel:
     """Posts messages as JSON."""
 
-    def __init__(self, outbound: Outbound, signer: Signer, *, connections: int = 1_024) -> None:
+    def __init__(self, outbound: Outbound, signer: Signer, *, connections: int = CONNECTIONS) -> None:
         self._signer = signer
-        self._client = httpx2.AsyncClient(
-            transport=GuardedTransport(outbound, connections=connections),
-            timeout=httpx2.Timeout(TIMEOUT_SECONDS),
-            follow_redirects=False,
-            trust_env=False,
-            headers={"user-agent": "Ladder", "content-type": "application/json"},
+        self._client = outbound_client(
+            outbound,
+            connections=connections,
+            seconds=TIMEOUT_SECONDS,
+            headers={"content-type": "application/json"},
         )
 
     async def close(self) -> None:
@@ -115,13 +117,9 @@ async def _judged(response: httpx2.Response, now: datetime) -> Result:
 
 async def _drained(response: httpx2.Response) -> None:
     """Read a short answer so that the connection can be used again; a long one is not worth reading."""
-    taken = 0
     try:
-        async with asyncio.timeout(2):
-            async for piece in response.aiter_raw():
-                taken += len(piece)
-                if taken > 65_536:
-                    break
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            await beginning(response, _DRAINED)
     except (httpx2.HTTPError, TimeoutError):
         return  # the status was 2xx: it was taken, whatever became of the rest
     finally:
