@@ -25,6 +25,7 @@ _TAGS: Final[Mapping[str, str]] = {
     "policy": "The bundle that decides everything.",
     "dead-letters": "Records that could not be used: look at them, send them again, or dismiss them.",
     "replies": "Answers to messages: signed links (GET only shows, POST acts), and buttons in Slack. No key.",
+    "receipts": "What providers say later of messages. They need no key: their signature is one.",
     "inbox": "Messages kept for people who read them here.",
     "deliveries": "Every message to every address, and what became of it.",
     "process": "Alive, ready, measured.",

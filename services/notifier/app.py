@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from services.notifier import migrations as revisions
+from services.notifier.api.receipts import receipts_of_twilio
 from services.notifier.api.routes import routes
 from services.notifier.channels import (
     CONCURRENCY,
@@ -17,11 +18,13 @@ from services.notifier.channels import (
     readiness,
     sendable,
 )
+from services.notifier.channels.twilio import TwilioSettings
 from services.notifier.consume import Consumption
 from services.notifier.consumer import ChangeConsumer
 from services.notifier.deadman import Deadman
 from services.notifier.sending.attempt import Transport
 from services.notifier.sending.concurrency import ConcurrencyLimits
+from services.notifier.sending.receipts import Receipts
 from services.notifier.sending.sender import LEASE, Sender
 from services.notifier.settings import NotifierSettings
 from services.notifier.storage import earlier_pages, mailbox, retention
@@ -79,6 +82,7 @@ class Notifier:
                 mail=settings.mail,
                 settings=settings.of_channel,
                 earlier=lambda delivery: earlier_pages.reference(database, delivery),
+                public_url=settings.public_url.rstrip("/"),
             )
         )
         transport = Transport(
@@ -98,6 +102,7 @@ class Notifier:
             converses=converses,
             pulses=self._pulses,
         )
+        self.receipts = Receipts(database, committed=self._relay.hand, wake=self._sender.wake)
         consumption = Consumption(
             database,
             self._sender,
@@ -212,9 +217,12 @@ def build(settings: NotifierSettings, *, log: EventLog, database: Database | Non
     if database is None:
         raise ValueError("the notifier keeps its state in a database")
     notifier = Notifier(settings, log, database)
+    api = routes(database, notifier.guarding_bundle, notifier.concurrency, notifier.readiness)
+    tokens = settings.of_channel(TwilioSettings).tokens
+    api.include_router(receipts_of_twilio(notifier.receipts, database.now, tokens, settings.public_url))
     return Service(
         name="notifier",
-        api=routes(database, notifier.guarding_bundle, notifier.concurrency, notifier.readiness),
+        api=api,
         running=notifier.running,
         unready=notifier.unready,
         stuck=notifier.stuck,

@@ -13,6 +13,11 @@ DELIVERIES: Final = Counter(
     ["channel", "sort", "result"],
 )
 PAGES: Final = Counter("ladder_pages_total", "Pages by channel and final result", ["channel", "result"])
+RECEIPTS: Final = Counter(
+    "ladder_receipts_total",
+    "What providers said later of messages, by channel and state",
+    ["channel", "state"],
+)
 FIRST_ATTEMPT_SECONDS: Final = Histogram(
     "ladder_event_to_first_attempt_seconds",
     "From the moment intake received an event to the first attempt to page somebody for it",

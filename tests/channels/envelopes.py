@@ -12,10 +12,12 @@ SIGNER = Signer(("a key",))
 PUBLIC_URL = "https://ladder.test"
 
 
-def envelope(address, *, secret="", told=None, at=None, **said):
-    """A page – or the notice `told` – to this address, as it is handed to a channel."""
+def envelope(address, *, secret="", told=None, asked=None, at=None, **said):
+    """A page (`asked`) – or the notice `told` – to this address, as it is handed to a channel."""
     at = at or utcnow()
-    message = changed(*([] if told else [page()]), notices=[told] if told else [], incident=incident(**said))
+    message = changed(
+        *([] if told else [asked or page()]), notices=[told] if told else [], incident=incident(**said)
+    )
     policy = bundle({"ana": {"contacts": {"it": {"inbox": "ana"}}}})
     delivery = plan(message, policy, at).deliveries[0]
     links = links_of(delivery, PUBLIC_URL, SIGNER)

@@ -15,7 +15,9 @@ from services.notifier.channels.ntfy import NtfyChannel, NtfySettings
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.settings import ChannelSettings, ReadSettings, from_environment
 from services.notifier.channels.slack import SlackChannel, SlackSettings
+from services.notifier.channels.sms import SmsChannel, SmsSettings
 from services.notifier.channels.teams import TeamsChannel
+from services.notifier.channels.voice import VoiceChannel, VoiceSettings
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.domain.delivery import Delivery
 from shared.events.canary import BY_URL
@@ -58,6 +60,7 @@ class ChannelDependencies:
     mail: MailServer | None = None
     settings: ReadSettings[Any] = field(default=from_environment)  # reads a channel's own settings
     earlier: EarlierPage = _none_before
+    public_url: str = ""  # under which Ladder is reached, without a slash at its end; '' where none is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,16 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
         lambda needs: NtfyChannel(needs.settings(NtfySettings), needs.outbound, needs.earlier),
         settings=NtfySettings,
         urls_need_nothing=True,
+    ),
+    "sms": ChannelType(
+        lambda needs: SmsChannel(needs.settings(SmsSettings), needs.outbound, needs.signer, needs.public_url),
+        settings=SmsSettings,
+    ),
+    "voice": ChannelType(
+        lambda needs: VoiceChannel(
+            needs.settings(VoiceSettings), needs.outbound, needs.signer, needs.public_url
+        ),
+        settings=VoiceSettings,
     ),
     CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
 }

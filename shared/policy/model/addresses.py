@@ -10,11 +10,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 LONGEST: Final = 2_000  # characters
+PHONES: Final = frozenset({"sms", "voice"})  # channels whose addresses are telephone numbers
 _LOCAL: Final = re.compile(r"[^\x00-\x20\x7f-\x9f()<>@,;:\\\"\[\]]{1,64}")
 _DOMAIN: Final = re.compile(r"(?:[^\W_]|-|\.)+|\[[0-9A-Fa-f:.]+\]")
 _SLACK: Final = re.compile(r"#?[\w.-]{1,80}")
 _TOPIC: Final = re.compile(r"[-_A-Za-z0-9]{1,64}")
-_NUMBER: Final = re.compile(r"\+?(?:[0-9][ ().-]*){3,15}")
+_BETWEEN_DIGITS: Final = re.compile(r"\(0\)|[ ().\-/\u00a0]")
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 class NoMailAddressError(ValueError):
@@ -66,14 +68,28 @@ def _in_ascii(spec: str, domain: str) -> str:
 def mailbox(channel: str, address: str) -> str | None:
     """The mailbox behind an address, the same for each way to write it; None where no person shares one.
 
-    One message to a mailbox serves everybody meant by it; a program behind a URL reads for whom each is.
+    One message to a mailbox serves everybody meant by it, as one to a telephone does; a program behind a URL
+    reads for whom each is.
     """
+    if channel in PHONES:
+        return phone_number(address) or None
     if channel != "email":
         return None
     try:
         return mail_address(address).spec.casefold()
     except NoMailAddressError:
         return None
+
+
+def phone_number(text: str) -> str:
+    """The number as ITU-T E.164 writes it, `+420777000111`; '' for a text that is no international number.
+
+    Blanks and marks between the digits make no difference, `00` is `+`, and a `(0)`, which is dialled only
+    inside the country, is left out.
+    """
+    digits = _BETWEEN_DIGITS.sub("", text.strip())
+    digits = f"+{digits[2:]}" if digits.startswith("00") else digits
+    return digits if _NUMBER.fullmatch(digits) else ""
 
 
 def expected(channel: str, address: str) -> str | None:
@@ -117,12 +133,10 @@ def _is_slack(address: str) -> bool:
     return _SLACK.fullmatch(address) is not None or _is_url(address)
 
 
-def _is_number(address: str) -> bool:
-    return _NUMBER.fullmatch(address.strip()) is not None
-
-
 _URL: Final = _Form(_is_url, "a URL that begins with http:// or https://")
-_PHONE: Final = _Form(_is_number, "a phone number such as +420777000111")
+_PHONE: Final = _Form(
+    lambda address: bool(phone_number(address)), "a phone number with its country, such as +420777000111"
+)
 _FORMS: Final[Mapping[str, _Form]] = {
     "email": _Form(_is_mail, "a mail address"),
     "webhook": _URL,

@@ -54,6 +54,7 @@ class Office:
                 keep=lambda envelopes: mailbox.keep(database, envelopes),
                 settings=settings,
                 earlier=lambda delivery: earlier_pages.reference(database, delivery),
+                public_url="http://ladder.test",
             )
         )
         transport = Transport(

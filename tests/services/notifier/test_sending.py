@@ -312,7 +312,7 @@ async def test_a_page_whose_every_contact_fails_for_good_is_unreachable(database
     ana = {
         "a": {"webhook": receiver.url("/a")},
         "b": {"webhook": receiver.url("/b")},
-        "c": {"sms": "+420777000111"},
+        "c": {"apprise": "somewhere"},
     }
     async with office(database_url, bundle({"ana": ana})) as place:
         await place.hear(changed(page()))
@@ -320,7 +320,7 @@ async def test_a_page_whose_every_contact_fails_for_good_is_unreachable(database
         said = await place.outbox()
         assert sorted(one.page for one in said) == ["", "", "unreachable"]
         assert {one.outcome for one in said} == {"failed"}
-        assert "channel sms is not available in this release" in {one.reason for one in said}
+        assert "channel apprise is not available in this release" in {one.reason for one in said}
 
 
 async def _reported(place, count):

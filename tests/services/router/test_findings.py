@@ -38,11 +38,11 @@ async def put(served: Api, **sections: Any) -> httpx2.Response:
 
 
 async def test_whoever_applies_a_policy_hears_of_contacts_that_are_never_used(served: Api) -> None:
-    answer = await put(served, users=with_contacts(box={"inbox": "x"}, phone={"sms": "+420777000111"}))
+    answer = await put(served, users=with_contacts(box={"inbox": "x"}, other={"apprise": "somewhere"}))
     assert answer.status_code == 200, answer.text
     [finding] = answer.json()["findings"]
     assert (finding["severity"], finding["code"]) == ("warning", "L110")
-    assert finding["path"] == f"users.{min(users())}.contacts.phone.sms"
+    assert finding["path"] == f"users.{min(users())}.contacts.other.apprise"
     [warning] = answer.json()["warnings"]
     assert warning == f"{finding['path']}: {finding['message']}"
 
@@ -131,8 +131,8 @@ async def test_what_will_not_work_is_told_in_the_terminal_when_the_file_is_saved
     file.write_bytes(dump_json(bundle()))
     router = watch(desk, file)
     await router.watch_once()
-    file.write_bytes(dump_json(bundle(last_resort=["user:petra", {"sms": "+420777000400"}])))
+    file.write_bytes(dump_json(bundle(last_resort=["user:petra", {"apprise": "somewhere"}])))
     with capture_logs() as lines:
         await router.watch_once()
     told = [each["event"] for each in lines if each["action"] == "policy_finding"]
-    assert [each for each in told if "nothing is ever sent by sms: this release cannot send it" in each]
+    assert [each for each in told if "nothing is ever sent by apprise: this release cannot send it" in each]

@@ -18,7 +18,7 @@ from services.router.api.incidents import coming_of
 from services.router.api.links import customer_answer, incident_page, offers, pages
 from services.router.api.links.incident_page import Seen
 from services.router.api.links.offers import Button
-from services.router.api.links.tokens import PURPOSE, Reply, is_theirs, read, request_of
+from services.router.api.links.tokens import PURPOSE, Reply, expires, is_theirs, read, request_of
 from services.router.batch import gather
 from services.router.batch.engine import Engine
 from services.router.domain.draft import customers
@@ -231,7 +231,7 @@ def _buttons(token: str, reply: Reply, seen: Seen, signer: Signer) -> Iterator[B
     """One button per offer, valid as long as the link itself."""
     if not reply.acts:
         return
-    until = signer.expires(token)
+    until = expires(signer, token)
     for offer in offers.offers(seen.incident, reply.user, reply.page, seen.bundle):
         claims = {
             "incident": str(reply.incident_id),

@@ -10,6 +10,7 @@ from services.router.api import actions
 from services.router.api.links import customer_answer, offers
 from services.router.domain.model.signals import Actor
 from shared.policy import Bundle
+from shared.security import short_references
 from shared.security.keys import Signer
 
 PURPOSE: Final = "reply"
@@ -69,7 +70,7 @@ class Reply:
 
 def read(signer: Signer, token: str, now: datetime) -> Reply | None:
     """The content of a token; None if it is altered, expired or not a reply."""
-    claims = signer.verify(PURPOSE, token, now)
+    claims = signer.verify(PURPOSE, token, now) or short_references.claims_of(signer, token, now)
     if claims is None or claims.get("action") not in _KNOWN:
         return None
     try:
@@ -87,6 +88,11 @@ def read(signer: Signer, token: str, now: datetime) -> Reply | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def expires(signer: Signer, token: str) -> datetime | None:
+    """Until when a token that was read is good; None: for ever."""
+    return short_references.expires(token) if "." not in token else signer.expires(token)
 
 
 def is_theirs(reply: Reply, customer: str, bundle: Bundle) -> bool:
