@@ -153,12 +153,16 @@ class EmbeddedPostgres:
         """Restart the server on its port if somebody killed it; whether that was needed."""
         if self.alive:
             return False
-        log.error("the embedded PostgreSQL is gone, starting it again", action="postgres_revived")
+        log.error("the embedded PostgreSQL stopped: restarting it", action="postgres_revived")
         try:
             await asyncio.to_thread(self._clear_remains)
             await self._launch(self._port)
         except (NotPossibleError, _PortInUseError) as err:
-            log.error("it does not start", action="postgres_revival_failed", error=str(err))  # noqa: TRY400
+            log.error(  # noqa: TRY400
+                "the embedded PostgreSQL could not be restarted: retrying",
+                action="postgres_revival_failed",
+                error=str(err),
+            )
         return True
 
     def _remembered_port(self) -> int | None:

@@ -54,7 +54,7 @@ def _lines_of(
             return announcement(announced, zone) if now - announced.at < _STALE else ()
         change = codec.decode(IncidentChanged, value, headers)
     except codec.UnreadableRecordError as err:
-        log.warning("unreadable change", action="story_unreadable", error=str(err))
+        log.warning("a change could not be read: not shown", action="story_unreadable", error=str(err))
         return ()
     if change.incident.id == canary.ID:
         return ()

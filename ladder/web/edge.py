@@ -208,7 +208,12 @@ def _note(err: Exception, scope: Scope) -> None:
     status = problem_of(err).status
     if status == HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(err, Problem | HTTPException):
         path = declared_path(scope)  # one line each: in an outage every request ends here
-        log.warning("the database is away", action="request_unavailable", path=path, error=repr(err)[:500])
+        log.warning(
+            "the database is unavailable: request refused",
+            action="request_unavailable",
+            path=path,
+            error=repr(err)[:500],
+        )
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(err, Problem):
         log.error("request failed", action="request_failed", path=declared_path(scope), exc_info=err)
 

@@ -214,7 +214,7 @@ def _note(integration: Integration, events: Sequence[IncidentEvent]) -> None:
     """
     ids = [event.event_id for event in events[:_NAMED]]
     about: dict[str, object] = {"event_id": ids[0]} if len(events) == 1 else {"event_ids": ids}
-    log.debug("accepted", action="accepted", integration=integration.name, count=len(events), **about)
+    log.debug("events accepted", action="accepted", integration=integration.name, count=len(events), **about)
 
 
 def _idempotency_key(headers: Headers) -> str:

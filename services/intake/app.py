@@ -77,7 +77,11 @@ class Intake:
         except Exception as err:  # noqa: BLE001 - whatever it is, intake stays unready and looks again
             self._topics = [f"the topics could not be verified: {err!r}"]
         if self._topics and self._topics != before:
-            log.warning("topics are not as they should be", action="intake.topics", wrong=list(self._topics))
+            log.warning(
+                "topics are missing or misconfigured: not ready yet",
+                action="intake.topics",
+                wrong=list(self._topics),
+            )
         return not self._topics
 
     async def _verify(self) -> None:

@@ -110,7 +110,7 @@ class PostReports:
             del self._lines[integration, strangers]
             if lines.left_out:
                 log.warning(
-                    "more posts were refused than are told one by one",
+                    "more posts were refused than were logged",
                     action="refused_more",
                     integration=integration,
                     with_a_good_key=not strangers,

@@ -176,7 +176,7 @@ class Notifier:
     async def _work(self) -> None:
         await migrations.awaited(self._database, SCHEMA, REVISIONS, self._learned)
         while await self._feed.wait(60) is None:
-            log.warning("no policy yet", action="policy_awaited")
+            log.warning("no policy published yet: waiting for one", action="policy_awaited")
         await self._starting.worked()
         async with AsyncExitStack() as stack:
             stack.enter_context(self._pulses.beating())

@@ -173,7 +173,11 @@ class Consumption:
         try:
             return Planned(read, plan(message, bundle, now))
         except Exception as err:
-            log.exception("message set aside", action="set_aside", incident=message.incident.id)
+            log.exception(
+                "message cannot be planned: moved to the dead letters",
+                action="set_aside",
+                incident=message.incident.id,
+            )
             return parked(read, f"cannot be planned: {err!r}", now)
 
     async def _apply(
@@ -194,7 +198,7 @@ class Consumption:
             if culprit.read is None:
                 raise err
             why = words(err)
-            log.warning("message set aside", action="set_aside", error=why)
+            log.warning("message cannot be applied: moved to the dead letters", action="set_aside", error=why)
             said = "refused by the database" if kind_of(err) is Kind.REFUSED else "cannot be applied"
             return await commit([refused(culprit.read, f"{said}: {why}", now)])
 

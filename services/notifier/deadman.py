@@ -76,7 +76,9 @@ class Deadman:
                 LAST_PING.set(utcnow().timestamp())
                 return
             PINGS.labels("failed").inc()
-            log.warning("the dead man's switch took no ping", action="deadman", host=self._host, why=why)
+            log.warning(
+                "the dead man's switch did not accept the ping", action="deadman", host=self._host, why=why
+            )
             if tried < _TRIES:
                 await asyncio.sleep(_PAUSE_SECONDS)
 

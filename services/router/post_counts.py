@@ -68,7 +68,9 @@ async def _accept(engine: Engine, event: IncidentEvent) -> None:
     except Exception as err:
         if kind_of(err) is not Kind.REFUSED:
             raise
-        log.exception("what became of posts is not kept", action="posts_refused", event_id=event.event_id)
+        log.exception(
+            "post counts could not be stored: dropped", action="posts_refused", event_id=event.event_id
+        )
 
 
 _ADD: Final = text("""

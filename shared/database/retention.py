@@ -107,7 +107,7 @@ async def delete_expired(
         except Exception as err:  # noqa: BLE001 - raised below
             failed.append(err)
     ROUND_SECONDS.labels(owner).set(stopwatch() - began)
-    log.debug("forgotten", action="forgotten", owner=owner, rows=sum(gone.values()))
+    log.debug("expired rows deleted", action="forgotten", owner=owner, rows=sum(gone.values()))
     if failed:
         raise failed[0]
     return gone

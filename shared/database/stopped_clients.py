@@ -41,7 +41,7 @@ async def end_once(database: Database, seconds: float = AFTER_SECONDS) -> int:
         found = (await connection.execute(_END, {"seconds": seconds})).all()
     for each in found:
         log.warning(
-            "a process stood still in the middle of a statement; its session was ended",
+            "a process stopped in the middle of a statement: its session was ended",
             action="stopped_client_ended",
             pid=each.pid,
             application=each.application_name,

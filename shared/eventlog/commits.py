@@ -52,7 +52,12 @@ class Commits:
         except Exception as err:
             if not self._failing:  # once, not with every try while it lasts
                 broken = None if isinstance(err, LogUnavailableError) else err
-                log.warning("offsets not committed", action="commit_failed", error=str(err), exc_info=broken)
+                log.warning(
+                    "offsets could not be committed: retrying",
+                    action="commit_failed",
+                    error=str(err),
+                    exc_info=broken,
+                )
             self._failing = True
             self._last = waiting | self._last
             self._done.set()

@@ -115,7 +115,7 @@ class Failures:
 
     def _say_away(self, err: Exception) -> None:
         if isinstance(err, AwayError):  # whoever raises it says so itself, or readiness does
-            log.debug("waits", action="loop_waits", loop=self._name, error=str(err)[:300])
+            log.debug("loop is waiting", action="loop_waits", loop=self._name, error=str(err)[:300])
         else:
             self._away.began(err, self._name)
 

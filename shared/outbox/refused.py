@@ -43,7 +43,7 @@ async def set_aside(connection: asyncpg.Connection, schema: str, lease: Lease, r
     if stood:
         REFUSED.labels(schema).inc()
         log.error(
-            "the log refuses a record for good: set aside",
+            "the log refused a record for good: kept in outbox_refused",
             action="record_refused",
             schema=schema,
             row=row.id,

@@ -292,7 +292,9 @@ class Relay:
     def _announce(self) -> None:
         """Say once that this relay leads; a connection that was lost meanwhile is no news."""
         if self.leading and not self._announced:
-            log.info("relay active", action="relay_active", schema=self._schema, epoch=self._lease.epoch)
+            log.info(
+                "relay is now leading", action="relay_active", schema=self._schema, epoch=self._lease.epoch
+            )
         self._announced = self.leading
 
 

@@ -155,7 +155,12 @@ def annotated(bundle: Bundle, event: IncidentEvent) -> IncidentEvent:
 def _transform(name: str, spec: IntegrationSpec) -> Transform:
     transform = Transform.of(spec)
     if transform.broken:
-        log.warning("mapping left out", action="intake.mapping", integration=name, why=transform.broken)
+        log.warning(
+            "a mapping is broken: posts are read without it",
+            action="intake.mapping",
+            integration=name,
+            why=transform.broken,
+        )
     return transform
 
 

@@ -78,7 +78,7 @@ class Subscriptions:
                 return None
             case "UnsubscribeConfirmation":
                 log.warning(
-                    "Amazon SNS: the subscription was ended, nothing more comes by this topic",
+                    "Amazon SNS ended the subscription: this topic sends nothing more",
                     action="sns.unsubscribed",
                     integration=integration.name,
                     topic=message.topic,
@@ -98,7 +98,7 @@ class Subscriptions:
                 "not-confirmed", "The subscription could not be confirmed", "SNS does not say that it is"
             )
         log.info(
-            "Amazon SNS: the subscription is confirmed",
+            "Amazon SNS subscription confirmed",
             action="sns.confirmed",
             integration=integration.name,
             topic=message.topic,

@@ -60,5 +60,5 @@ class InboxChannel:
             return await bisect(envelopes, keep, refuse)
         except Exception as err:
             if kind_of(err) is Kind.BROKEN:
-                log.exception("the inbox fails", action="inbox_failed")
+                log.exception("inbox channel failed", action="inbox_failed")
             return [Unavailable(f"the inbox did not take it: {type(err).__name__}")] * len(envelopes)

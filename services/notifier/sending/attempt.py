@@ -73,7 +73,10 @@ class Transport:
             return Unavailable(f"timeout: no answer within {LONGEST_SECONDS:g} seconds")
         except Exception as err:
             log.exception(
-                "channel failed", action="channel_failed", channel=delivery.channel, delivery=delivery.id
+                "channel failed: to be retried",
+                action="channel_failed",
+                channel=delivery.channel,
+                delivery=delivery.id,
             )
             return Unavailable(f"{type(err).__name__}: {err}")
         crash_point("notifier.sent")
@@ -95,7 +98,7 @@ class Transport:
             rendered = render(delivery, bundle, links, now, restates=restates)
         if rendered.note:
             log.warning(
-                "template not used",
+                "template failed: sent with the built-in text",
                 action="template_failed",
                 incident=delivery.incident_id,
                 why=rendered.note,

@@ -53,7 +53,11 @@ class Maintenance:
         async with self._database.transaction() as connection:  # its own: leases must not depend on it
             await _give_up_overdue(connection, now)
         if reclaimed:
-            log.warning("sends taken over", action="leases_reclaimed", count=len(reclaimed))
+            log.warning(
+                "leases of another notifier expired: its sends are due again",
+                action="leases_reclaimed",
+                count=len(reclaimed),
+            )
         return len(reclaimed)
 
 

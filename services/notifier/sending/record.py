@@ -138,7 +138,12 @@ class Recorder:
         """
         attempt, verdict = judged
         why = words(err)
-        log.error("outcome refused", action="outcome_refused", delivery=attempt.delivery.id, error=why)
+        log.error(
+            "the database refused an outcome: recorded without its details",
+            action="outcome_refused",
+            delivery=attempt.delivery.id,
+            error=why,
+        )
         plain = attempt
         if isinstance(attempt.result, Rejected):
             plain = replace(attempt, result=Rejected(_NOT_STORED))

@@ -120,7 +120,9 @@ class Sender:
         """None where another process has claimed it meanwhile."""
         wanted = not delivery.is_urgent or await self._still_wanted(delivery, asked_at)
         if wanted and not await self._claims.stands(delivery):
-            log.warning("left to another notifier", action="claim_lost", delivery=delivery.id)
+            log.warning(
+                "the claim was lost: left to another notifier", action="claim_lost", delivery=delivery.id
+            )
             return None
         now = self._database.now()
         if not wanted:
@@ -225,7 +227,12 @@ class Sender:
             async with asyncio.timeout(_LEAVING_SECONDS), self._database.transaction() as connection:
                 await leases.give_back(connection, claims, self._database.now())
         except Exception as err:  # noqa: BLE001 - their leases end soon
-            log.warning("sends not given back", action="sends_kept", count=len(claims), error=str(err)[:300])
+            log.warning(
+                "could not release claimed sends: they wait for their leases to expire",
+                action="sends_kept",
+                count=len(claims),
+                error=str(err)[:300],
+            )
 
     async def abandon(self) -> None:
         """Interrupt the sends under way."""
@@ -240,4 +247,9 @@ class Sender:
                 await self._recorder.record_all()
         except Exception as err:  # noqa: BLE001 - those messages go out again, with the same ids
             count = self._recorder.waiting
-            log.warning("results not written", action="results_lost", count=count, error=str(err))
+            log.warning(
+                "results could not be recorded: these sends may be repeated",
+                action="results_lost",
+                count=count,
+                error=str(err),
+            )

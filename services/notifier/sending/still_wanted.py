@@ -145,7 +145,11 @@ class Asking(Generic[Question, Answer]):
             async with asyncio.timeout(_LONGEST_SECONDS), self._database.transaction() as connection:
                 answers = await self._read(connection, questions)
         except Exception as err:  # noqa: BLE001 - no answer is one, too
-            log.debug("cannot ask before sending", action="recheck_failed", error=str(err)[:300])
+            log.debug(
+                "could not check whether a send is still wanted: sending it",
+                action="recheck_failed",
+                error=str(err)[:300],
+            )
             self._database.outage.began(err, self._part)
             return {}
         self._database.outage.ended(self._part)

@@ -64,7 +64,9 @@ class Route(KeyFirst):
             except Exception as err:
                 if kind_of(err) not in {Kind.AWAY, Kind.MISMATCH}:
                     raise
-                log.debug("database away", action="api_unavailable", error=repr(err))  # loops report it
+                log.debug(
+                    "database unavailable", action="api_unavailable", error=repr(err)
+                )  # loops report it
                 raise unavailable("the database cannot be reached") from err
 
         return handle_safely

@@ -200,7 +200,7 @@ def _add_actions(router: APIRouter, engine: Engine, access: Access) -> None:
         request = actions.Request(incident_id, body, caller.actor, idempotency_key)
         with telemetry.about(incident=str(incident_id)):
             done = await actions.act(engine, request)
-            log.info("action taken", action="action", what=body.action, actor=caller.actor.name)
+            log.info("action applied", action="action", what=body.action, actor=caller.actor.name)
         return Response(done, media_type="application/json")
 
 

@@ -171,7 +171,7 @@ def _add_end(router: APIRouter, engine: Engine, access: Access) -> None:
             caller.holder.require("lead")
         async with engine.database.transaction() as connection:
             await connection.execute(_END, {"schedule": name, "holder": whose, "by": mine})
-        log.info("calendars ended", action="calendars_ended", schedule=name, holder=whose, actor=mine)
+        log.info("calendar links revoked", action="calendars_ended", schedule=name, holder=whose, actor=mine)
         return Response(status_code=204)
 
 

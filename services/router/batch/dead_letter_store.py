@@ -113,7 +113,12 @@ async def accept(engine: Engine, records: Sequence[Received]) -> None:
 
     async def drop(letter: DeadLetter, err: Exception) -> Sequence[None]:
         """It stays on its topic as long as the log keeps it; there is no dead letter for a dead letter."""
-        log.error("dead letter refused", action="letter_refused", letter=letter.letter_id, error=words(err))
+        log.error(
+            "the database refused a dead letter: dropped",
+            action="letter_refused",
+            letter=letter.letter_id,
+            error=words(err),
+        )
         return [None]
 
     await bisect(letters, keep, drop)
@@ -207,7 +212,10 @@ def _read(record: Received) -> DeadLetter | None:
     except codec.UnreadableRecordError as err:
         place = f"{record.partition.topic}:{record.partition.number}:{record.offset}"
         log.warning(
-            "dead letter cannot be read", action="letter_unreadable", place=place, error=str(err)[:300]
+            "a dead letter could not be read: dropped",
+            action="letter_unreadable",
+            place=place,
+            error=str(err)[:300],
         )
         return None
     cleaned = {

@@ -149,7 +149,12 @@ class Engine:
         refused = kind_of(err) is Kind.REFUSED
         said = "the database refuses what its timer decided" if refused else "its timer's step fails"
         why = f"{said}: {words(err)}"
-        log.error("timer set aside", action="timer_refused", incident=incident_id, error=why)
+        log.error(
+            "a timer failed: the incident is marked as stuck",
+            action="timer_refused",
+            incident=incident_id,
+            error=why,
+        )
 
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
             claim = Claim(1, among=[incident_id])
@@ -160,7 +165,11 @@ class Engine:
         except Exception as again:
             if kind_of(again) not in WHOEVER:
                 raise
-            log.exception("not even marked as stuck", action="timer_postponed", incident=incident_id)
+            log.exception(
+                "the incident could not be marked as stuck: its timer is postponed",
+                action="timer_postponed",
+                incident=incident_id,
+            )
             await self._postpone(incident_id)
             return [1]
         self.committed(batch)
@@ -244,7 +253,12 @@ class Engine:
         if kind_of(err) is not Kind.REFUSED:
             return await self._keep_for_later(inbound, err)
         reason = f"it cannot be stored: {words(err)}"
-        log.error("signal refused", action="dead_letter", event_id=inbound.id, reason=reason)
+        log.error(
+            "the database refused a signal: moved to the dead letters",
+            action="dead_letter",
+            event_id=inbound.id,
+            reason=reason,
+        )
         return await self._accept([refused(inbound, reason)])
 
     async def _keep_for_later(self, inbound: InboundSignal, err: Exception) -> Sequence[SignalResult]:
@@ -258,7 +272,12 @@ class Engine:
                 connection, [inbound], bundles=self.bundles, in_force=in_force, now=now, decide=fails
             )
 
-        log.error("signal kept for later", action="kept_for_later", event_id=inbound.id, exc_info=err)
+        log.error(
+            "a signal could not be applied: kept, and its incident is marked as stuck",
+            action="kept_for_later",
+            event_id=inbound.id,
+            exc_info=err,
+        )
         batch = await self.transaction(work)
         self.committed(batch)
         return batch.results
@@ -287,11 +306,11 @@ def _note(results: Sequence[SignalResult]) -> None:
         if each.inbound.id:
             said["event_id"] = each.inbound.id
         if decision.orphan is not None:
-            log.info("no incident for it", action="orphaned", why=decision.orphan.reason, **said)
+            log.info("no incident matches the signal", action="orphaned", why=decision.orphan.reason, **said)
         elif decision.incident is not None and decision.changed:
             changes = decision.message.changes if decision.message is not None else ()
             log.info(
-                "decided",
+                "incident changed",
                 action="decided",
                 incident=decision.incident.id,
                 version=decision.incident.version,

@@ -253,7 +253,9 @@ def _groups_of(events: Sequence[IncidentEvent], unit: UnitOfWork) -> Iterator[tu
         try:
             key = group_of(event, context, unit.now)
         except Exception as err:  # noqa: BLE001 - rule 18: the decision itself fails the same way, and is set aside
-            log.debug("no group found", action="group_failed", event_id=event.event_id, error=repr(err))
+            log.debug(
+                "could not look for a group", action="group_failed", event_id=event.event_id, error=repr(err)
+            )
             continue
         if key is not None:
             yield key

@@ -122,7 +122,7 @@ class Undecided:
     def log_failures(self) -> None:
         """Log one line each, a stack for the first only: a broken rule fails thousands of times."""
         for each in self._failures:
-            log.error("deciding failed", **each)
+            log.error("could not decide on a signal: kept for another try", **each)
         metrics.SET_ASIDE.inc(sum(each["action"] == "set_aside" for each in self._failures))
 
     def _note(

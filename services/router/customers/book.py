@@ -81,7 +81,12 @@ def customer_of(row: Any) -> Customer:
         )
     except ValidationError as err:
         wrong = [".".join(map(str, each["loc"])) for each in err.errors(include_input=False)]
-        log.warning("a stored customer cannot be read", action="customer_unreadable", id=row.id, where=wrong)
+        log.warning(
+            "a stored customer is invalid: used without its contacts",
+            action="customer_unreadable",
+            id=row.id,
+            where=wrong,
+        )
         return Customer.model_construct(None, **plain)
 
 

@@ -122,7 +122,12 @@ def _usable(expressions: Expressions, row: Any) -> bool:
     try:
         condition_of(expressions, row.when)
     except ExpressionError as err:
-        log.warning("a condition never applies", action="condition_broken", id=str(row.id), error=err.message)
+        log.warning(
+            "a condition is invalid under this policy: it never applies",
+            action="condition_broken",
+            id=str(row.id),
+            error=err.message,
+        )
         return False
     return True
 
@@ -130,7 +135,12 @@ def _usable(expressions: Expressions, row: Any) -> bool:
 def _opens(live: CompiledBundle, row: Any) -> bool:
     unknown = maintenance_windows.unknown_calendars(maintenance_windows.read(row), live.spec)
     for name in unknown.values():
-        log.warning("a window never opens", action="window_broken", id=str(row.id), calendar=name)
+        log.warning(
+            "a maintenance window names an unknown calendar: it never opens",
+            action="window_broken",
+            id=str(row.id),
+            calendar=name,
+        )
     return not unknown
 
 

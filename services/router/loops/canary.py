@@ -170,7 +170,7 @@ class Watch:
         if why is not None and not self._said:
             log.error(why, action="canary_overdue")
         elif why is None and self._said:
-            log.warning("a canary has come through again", action="canary_back")
+            log.warning("canaries come through again", action="canary_back")
         self._said = why is not None
 
 

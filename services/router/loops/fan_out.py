@@ -78,7 +78,12 @@ class FanOut:
     async def _set_aside(self, row_id: int, message: RelatedChanged, err: Exception) -> None:
         """The message is refused, whoever gets it: a dead letter; later messages go on."""
         why = f"it cannot be told to those whom it concerns: {words(err)}"
-        log.error("telling refused", action="spread_refused", incident=message.incident_id, error=why)
+        log.error(
+            "a message to related incidents was refused: moved to the dead letters",
+            action="spread_refused",
+            incident=message.incident_id,
+            error=why,
+        )
 
         async def work(connection: AsyncConnection, now: datetime, in_force: InForce) -> BatchResult:
             await connection.execute(_DONE, {"id": row_id})

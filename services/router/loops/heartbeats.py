@@ -224,7 +224,7 @@ async def _start_afresh(connection: AsyncConnection, looked_at: datetime, now: d
     started = (await connection.execute(_START_AFRESH, {"from": looked_at, "now": now})).rowcount
     if started:
         log.warning(
-            "beats could not be taken for a while: heartbeats have a full period from now",
+            "beats could not be received for a while: every heartbeat gets a full period from now",
             action="heartbeats_forgiven",
             since=looked_at.isoformat(),
             count=started,

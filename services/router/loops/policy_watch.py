@@ -88,7 +88,7 @@ class PolicyWatch:
             )
         if applied is None:
             log.warning(
-                "LADDER_POLICY holds a content that was in force before; a newer one stays in force. "
+                "LADDER_POLICY has a policy that was in force before; the newer one stays in force. "
                 "`ladder apply` puts it back",
                 action="policy_kept",
                 hash=compiled.hash,
@@ -104,7 +104,7 @@ class PolicyWatch:
         try:
             return await asyncio.to_thread(with_checks, found, path, where)
         except Exception:  # a failing check must not keep a policy out of force
-            log.exception("the policy could not be looked at", action="policy_unjudged")
+            log.exception("the policy could not be checked for further findings", action="policy_unjudged")
             return found
 
     def _refuse(self, err: PolicyErrors) -> None:

@@ -138,7 +138,7 @@ async def publish_again(connection: AsyncConnection) -> InForce | None:
         try:
             await _publish(connection, current, await stored(connection, current.hash))
         except PolicyTooLargeError as err:  # accepted by a release that did not check
-            log.error("the policy in force cannot be published", action="policy_too_large", why=str(err))  # noqa: TRY400
+            log.error("the policy in force is too large to publish", action="policy_too_large", why=str(err))  # noqa: TRY400
     return current
 
 

@@ -20,7 +20,11 @@ async def end(client: Any) -> None:
     stopping.cancel()
     closing = asyncio.create_task(_connections(client).close())
     await asyncio.wait([stopping, closing], timeout=_CLOSE_SECONDS)
-    log.warning("cut off", action="log_cut_off", client=type(client).__name__)
+    log.warning(
+        "the Kafka client did not close in time: connections cut",
+        action="log_cut_off",
+        client=type(client).__name__,
+    )
 
 
 def _connections(client: Any) -> Any:

@@ -98,7 +98,12 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         except TimeoutError:
             return []
         except KafkaError as err:
-            log.warning("cannot fetch", action="log_unavailable", group=self._group, error=repr(err))
+            log.warning(
+                "could not fetch: rejoining the group",
+                action="log_unavailable",
+                group=self._group,
+                error=repr(err),
+            )
             self._break()
             return []
         self._note_time(found, max_records)
@@ -157,7 +162,10 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._in_hand, self._stored = {}, {}  # all are read anew from where the group stands
         self._ever_assigned = True
         log.info(
-            "share changed", action="share_changed", group=self._group, partitions=len(self._last_read_at)
+            "partition assignment changed",
+            action="share_changed",
+            group=self._group,
+            partitions=len(self._last_read_at),
         )
 
     async def _commit(self, done: Mapping[TopicPartition, int]) -> None:
@@ -171,7 +179,12 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             except IllegalStateError:
                 continue  # a rebalance came between the look and the commit
             except CommitFailedError as err:
-                log.info("commit too late", action="commit_too_late", group=self._group, error=str(err))
+                log.info(
+                    "commit rejected: the partitions have been reassigned",
+                    action="commit_too_late",
+                    group=self._group,
+                    error=str(err),
+                )
             else:
                 self._note_stored(owned)
             return

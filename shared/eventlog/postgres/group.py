@@ -239,7 +239,12 @@ class PostgresConsumer:
             same = lease is not None and lease.epoch == row.epoch
             leases[partition] = lease if lease and same else _Lease(row.epoch, row.committed, row.committed)
         if leases.keys() != self._leases.keys():
-            log.info("share changed", action="share_changed", group=self._group, partitions=len(leases))
+            log.info(
+                "partition assignment changed",
+                action="share_changed",
+                group=self._group,
+                partitions=len(leases),
+            )
         self._leases = leases
         self._ever_assigned = True
         if acquired:
@@ -254,7 +259,12 @@ class PostgresConsumer:
                 await connection.execute(sql.LEAVE_LEASES, self._who)
                 await connection.execute(sql.NOTIFY, {"channel": CHANNEL, "payload": f"group:{self._group}"})
         except Exception as err:  # noqa: BLE001 - the others will find out when the session is over
-            log.warning("could not leave", action="leave_failed", group=self._group, error=repr(err))
+            log.warning(
+                "could not leave the group: its session has to expire",
+                action="leave_failed",
+                group=self._group,
+                error=repr(err),
+            )
 
 
 def received(row: Sequence[Any]) -> Received:

@@ -134,6 +134,6 @@ async def clean_for_ever(database: Database, retention: timedelta) -> None:
     async def step() -> None:
         await asyncio.sleep(_PAUSE_SECONDS)
         deleted = await clean_once(database, retention, database.now())
-        log.debug("cleaned", action="cleaned", records=deleted)
+        log.debug("expired records deleted", action="cleaned", records=deleted)
 
     await for_ever("eventlog retention", step, database.outage)

@@ -74,7 +74,9 @@ class PolicyFeed:
             try:
                 bundle = await asyncio.to_thread(load_json, bytes(message.bundle))
             except ValidationError:
-                log.exception("policy unreadable", action="policy_unreadable", hash=message.hash)
+                log.exception(
+                    "a published policy is invalid: ignored", action="policy_unreadable", hash=message.hash
+                )
                 continue
             self._switch(PublishedPolicy(message.hash, message.revision, message.at, bundle))
             return
@@ -101,5 +103,7 @@ def _read(record: Received) -> PolicyPublished | None:
     try:
         return wire_format.read(record)
     except UnreadableRecordError:
-        log.exception("policy record unreadable", action="policy_unreadable", offset=record.offset)
+        log.exception(
+            "a policy record could not be read: ignored", action="policy_unreadable", offset=record.offset
+        )
         return None

@@ -264,7 +264,7 @@ async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
             )
         return await reading.result(coming_of(incident, unit, steps=_STEPS))
     except Problem as err:  # many readers at once: this page is for somebody who has to act
-        log.debug("what comes next is left out", action="page_without_next", error=err.title)
+        log.debug("forecast unavailable: page shown without it", action="page_without_next", error=err.title)
         return ()
 
 
