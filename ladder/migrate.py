@@ -42,7 +42,7 @@ async def migrate_all(
 ) -> None:
     """Every schema to its newest revision, every topic made.
 
-    Servers that are away are waited for so many seconds in all; `waits` hears each time what for. Raises
+    Servers that are away are waited for, up to `seconds` in all; `waits` hears each time what for. Raises
     NotPossibleError, NewerSchemaError.
     """
     waiting = _Waiting(stopwatch() + seconds, waits)

@@ -17,7 +17,9 @@ from shared.http.problems import MEDIA_TYPE, Problem
 _DRAINED_SECONDS: Final = 5.0  # for the rest of a body that nobody wants, so that its sender hears the answer
 _DRAINED_BYTES: Final = 16 * 1024 * 1024
 _STALLED_SECONDS: Final = 30.0  # without anything of an answer being read
-_LAST_SECONDS: Final = 2.0  # after a refusal, to hear it; at most so many bytes come in vain
+_LAST_SECONDS: Final = (
+    2.0  # after a refusal, for the sender to read it; what comes meanwhile is thrown away, up to a limit
+)
 _LAST_BYTES: Final = 1024 * 1024
 _PIPELINED: Final = 8  # requests that may wait for the answer to one before them
 

@@ -74,7 +74,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, longest: i
 
 
 async def read_beginning(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> bytes:
-    """The beginning of the body, at most so many bytes; nothing is refused for its length or form.
+    """The beginning of the body, at most `most` bytes; nothing is refused for its length or form.
 
     Raises Problem 408; HungUpError.
     """
@@ -99,7 +99,7 @@ async def _rest(first: bytes, receive: Receive, longest: int) -> bytes:
 
 
 async def _received(first: bytes, receive: Receive, most: int) -> tuple[bytes, int]:
-    """`first` and what comes after it: at most so many bytes, and how many there were (at most the drain).
+    """`first` and what comes after it: at most `most` bytes, and how many there were (at most the drain).
 
     Raises Problem 408; HungUpError.
     """

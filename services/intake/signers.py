@@ -20,7 +20,7 @@ ID_LENGTH: Final = 255
 
 
 class Signers:
-    """Without `subscriptions` nothing of Amazon SNS can be checked, and nothing of it is taken."""
+    """Without `subscriptions` no post of Amazon SNS can be checked, and none is accepted."""
 
     def __init__(self, secrets: Secrets, subscriptions: Subscriptions | None) -> None:
         self._secrets = secrets

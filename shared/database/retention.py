@@ -44,7 +44,8 @@ class Deleted:
 
 
 Delete: TypeAlias = Callable[[AsyncConnection, datetime, datetime, int], Awaitable[Deleted]]
-"""Deletes in the caller's transaction: from the second moment on what is before the first, so many rows."""
+"""Deletes rows in the caller's transaction: those before the first moment, searched from the second on.
+The number is the most that go at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Probe:
 
     @property
     def age(self) -> float:
-        """Seconds since it was last taken, or since there has been something to look at."""
+        """Seconds since it last succeeded, or since there has been something to look at."""
         return self._clock() - (self._made_at if self._succeeded_at is None else self._succeeded_at)
 
     @property
@@ -64,7 +64,7 @@ class Probe:
         self._why = ""
 
     def failed(self, err: BaseException, why: str = "") -> None:
-        """It could not be taken; `why` where the error itself does not say."""
+        """It could not be measured; `why` where the error itself does not say."""
         self._why = why or f"{type(err).__name__}: {str(err)[:200]}"
         if not is_silence(err):
             self._heard_at = self._clock()

@@ -118,7 +118,7 @@ def _decoded(text: bytes, encoding: Encoding) -> bytes:
 
 
 def _is_near(stamp: bytes, now: datetime, within: timedelta) -> bool:
-    """Of unix seconds, or milliseconds where they are so many."""
+    """Of Unix seconds; a number too large for seconds counts as milliseconds."""
     try:
         seconds = float(stamp)
     except ValueError:

@@ -44,7 +44,7 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     )
 }
 SCANNED: Final = 20_000
-"""Where no index helps, so many deliveries are looked at for one page, and no more."""
+"""The most deliveries looked at for one page where no index helps."""
 _LOOKED_AT: Final = ("id", "created_at", "incident_id", "page_id", "recipient", "state")
 _NARROWER: Final = "name an `incident`, or ask for fewer at a time (`limit`)"
 _DELIVERIES: Final[list[str | Enum]] = ["deliveries"]

@@ -18,7 +18,7 @@ from shared.policy.calendars.openings import Plan, plan_of, plan_of_calendar
 from shared.policy.model.calendar_names import ALWAYS
 from shared.policy.model.people import Calendar, DayWindow
 
-YEARS_AHEAD: Final = 10  # a calendar that does not open in so many years is never open again
+YEARS_AHEAD: Final = 10  # a calendar that does not open for this long counts as never open again
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
@@ -54,7 +54,7 @@ class AlwaysOpen:
         return max(0.0, (end - start).total_seconds())
 
     def after(self, start: datetime, seconds: float) -> datetime | None:
-        """The first moment at which so many seconds of open time have passed since `start`."""
+        """The first moment at which this many seconds of open time have passed since `start`."""
         try:
             return start + _span(seconds)
         except OverflowError:
@@ -124,7 +124,7 @@ class BusinessHours:
         return opened / _SECOND
 
     def after(self, start: datetime, seconds: float) -> datetime | None:
-        """The first moment at which so many seconds of open time have passed since `start`.
+        """The first moment at which this many seconds of open time have passed since `start`.
 
         `start` itself for none; None when that is more than it opens in the next 10 years.
         """

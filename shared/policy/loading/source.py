@@ -18,7 +18,7 @@ from shared.policy.loading.files import files_of
 from shared.policy.loading.yaml_messages import in_words
 
 _LARGEST: Final = 8 * 1024 * 1024
-_MOST_NODES: Final = 100_000  # and one more for each so many characters: aliases multiply what is written
+_MOST_NODES: Final = 100_000  # more for a longer text: aliases multiply what is written
 _NODE_LENGTH: Final = 8
 _LARGEST_FLOW: Final = 256 * 1024  # what begins like JSON and is none is read as YAML up to this size
 _MOST_OPEN: Final = 500
