@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from tests.api.office import BUNDLE, Office
+from tests.api.hosted import BUNDLE, Office
 from tests.ladder.running import Up
 from tests.servers.postgres import PostgresServer
 

@@ -15,7 +15,7 @@ from schemathesis import Case, checks
 
 from ladder.web.openapi import operations
 from tests.api.assembled import APP, DOCUMENT
-from tests.api.office import PAGER, Office
+from tests.api.hosted import PAGER, Office
 from tests.api.test_writes import KINDS, at, make
 
 _METHODS = ("get", "put", "post", "delete", "patch")

@@ -10,7 +10,7 @@ import pytest
 
 from ladder.web.edge import Edge
 from tests.api.assembled import APP
-from tests.api.office import PAGER, Office, problem
+from tests.api.hosted import PAGER, Office, problem
 
 _AN_ID: Final = "6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"
 _TOO_EARLY: Final = f'["0001-01-01T00:00:00+14:00","{_AN_ID}"]'

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.api.assembled import DOCUMENT
-from tests.api.office import ROLES, Office, problem
+from tests.api.hosted import ROLES, Office, problem
 
 _SECURED: Final = [
     (method.upper(), path)

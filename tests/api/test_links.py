@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.api.office import Office
+from tests.api.hosted import Office
 
 
 async def linked(office: Office, name: str, **fields: Any) -> tuple[str, str]:

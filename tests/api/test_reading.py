@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.office import Office, problem
+from tests.api.hosted import Office, problem
 from tests.waiting import until
 
 _FIGURES = {

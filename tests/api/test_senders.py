@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from tests.api.office import Office
+from tests.api.hosted import Office
 from tests.waiting import until
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.policy.model.targets import CHANNELS
 from tests.api.assembled import DOCUMENT
-from tests.api.office import BUNDLE, PAGER, Office, problem
+from tests.api.hosted import BUNDLE, PAGER, Office, problem
 from tests.waiting import until
 
 _INCIDENT: Final = {

@@ -15,7 +15,7 @@ from shared.policy import Bundle
 from shared.security.keys import Signer
 from shared.service import Service
 from tests.api.assembled import APP, SECRET, nowhere
-from tests.api.office import BUNDLE, problem
+from tests.api.hosted import BUNDLE, problem
 
 
 def _client(app: Any) -> httpx2.AsyncClient:

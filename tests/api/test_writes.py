@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from shared.clock import utcnow
-from tests.api.office import Office, problem
+from tests.api.hosted import Office, problem
 
 _AN_ID: Final = "6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"
 

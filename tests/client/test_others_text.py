@@ -12,10 +12,10 @@ from werkzeug import Request, Response
 from tests.client.conftest import Terminal
 from tests.client.test_command_line import COMMANDS
 from tests.client.test_commands import FIRST, incident
+from tests.client.test_dead_letters import WHOLE
 from tests.client.test_directory import DONE, GLOBEX
 from tests.client.test_duty import OVERRIDE
-from tests.client.test_letters import WHOLE
-from tests.client.test_quiet import SILENCE, WORK
+from tests.client.test_silences import SILENCE, WORK
 
 EVIL: Final = "\x1b[2J\x1b]0;owned\x07\r\x9b31m\u202etxt\n fake line \u2028\x85"
 CURSOR: Final = frozenset("\x1b\x07\r\x9b\u202e\u2028\x85")

@@ -28,7 +28,7 @@ from tests.channels.envelopes import SIGNER, envelope
 from tests.channels.receiver import Receiver, receiving
 from tests.connections.door import door
 from tests.services.notifier.building import bundle, changed, page
-from tests.services.notifier.office import office
+from tests.services.notifier.inside import office
 from tests.waiting import until
 
 

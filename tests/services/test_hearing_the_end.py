@@ -7,7 +7,7 @@ import pytest
 from shared.clock import utcnow
 from tests.channels.receiver import Receiver, receiving
 from tests.domain.tale import Tale, bundle, ladder, tale
-from tests.services.notifier.office import Office, office
+from tests.services.notifier.inside import Office, office
 from tests.waiting import until
 
 

@@ -10,7 +10,7 @@ from services.notifier.domain.plan import plan
 from services.notifier.sending.links import links_of
 from shared.events import Announced, Upstream
 from tests.services.notifier.building import T0, bundle, changed, incident, page, user
-from tests.services.notifier.office import SIGNER, office
+from tests.services.notifier.inside import SIGNER, office
 from tests.services.notifier.test_sending import to
 from tests.waiting import until
 

@@ -8,7 +8,7 @@ from services.notifier.domain.plan import plan
 from services.notifier.sending.links import links_of
 from shared.events import DeliveryReport, Notice, Recipient
 from tests.services.notifier.building import T0, bundle, changed, page
-from tests.services.notifier.office import SIGNER, office
+from tests.services.notifier.inside import SIGNER, office
 from tests.waiting import until
 
 SECRET = "shared-with-automation"

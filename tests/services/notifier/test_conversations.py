@@ -11,7 +11,7 @@ from shared.clock import utcnow
 from tests.channels.provider import Said
 from tests.channels.slack_server import TOKEN, Slack, said, slack_server
 from tests.services.notifier.building import bundle, changed, incident, notice, page, user
-from tests.services.notifier.office import Office, office
+from tests.services.notifier.inside import Office, office
 from tests.waiting import until
 
 PEOPLE = bundle(

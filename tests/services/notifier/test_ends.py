@@ -9,7 +9,7 @@ from services.notifier.storage import end_notices
 from shared.clock import utcnow
 from shared.events import Settled
 from tests.services.notifier.building import bundle, changed, notice, page
-from tests.services.notifier.office import Office, office
+from tests.services.notifier.inside import Office, office
 from tests.waiting import until
 
 

@@ -1,7 +1,7 @@
 """On a phone, an incident is one notification: by ntfy, on a real PostgreSQL, over a real socket."""
 
 from tests.services.notifier.building import bundle, changed, incident, notice, page
-from tests.services.notifier.office import office
+from tests.services.notifier.inside import office
 from tests.waiting import until
 
 

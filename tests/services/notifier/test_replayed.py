@@ -6,7 +6,7 @@ from shared.clock import utcnow
 from shared.events import REPLAYED
 from shared.outbox import processed_messages
 from tests.services.notifier.building import bundle, changed, page, received
-from tests.services.notifier.office import office
+from tests.services.notifier.inside import office
 
 
 async def test_a_message_that_was_set_aside_and_is_sent_again_pages(database_url):

@@ -27,7 +27,7 @@ from tests.services.notifier.building import (
     received,
     user,
 )
-from tests.services.notifier.office import SIGNER, office
+from tests.services.notifier.inside import SIGNER, office
 from tests.waiting import until
 
 

@@ -8,7 +8,7 @@ from services.notifier.domain.plan import outdated, plan
 from shared.clock import utcnow
 from shared.events import DeliveryReport
 from tests.services.notifier.building import T0, bundle, changed, incident, page, user
-from tests.services.notifier.office import office
+from tests.services.notifier.inside import office
 from tests.waiting import until
 
 AN_HOUR = 60  # of `finally` every minute

@@ -13,7 +13,7 @@ from services.notifier.sending.sender import Sender
 from shared.events import DeadLetter, DeliveryReport
 from tests.channels.envelopes import envelope
 from tests.services.notifier.building import bundle, changed, incident, page
-from tests.services.notifier.office import Office, office
+from tests.services.notifier.inside import Office, office
 from tests.waiting import until
 
 # What the column takes is not for the test to guess: the server itself says no, as it does to a NUL.

@@ -9,7 +9,7 @@ import pytest
 
 from tests.channels.receiver import Receiver, receiving
 from tests.domain.tale import bundle
-from tests.services.notifier.office import Office, office
+from tests.services.notifier.inside import Office, office
 from tests.services.router.api import Api, keys
 from tests.services.router.desk import event
 from tests.services.router.test_customers import Customers

@@ -7,8 +7,8 @@ from shared.clock import utcnow
 from tests.domain.tale import bundle, ladder
 from tests.services.router.api import SCHEDULES, Api, keys
 from tests.services.router.desk import event
-from tests.services.router.test_quiet import ask, at, silence
 from tests.services.router.test_relations import CAUSES, GROUPING, by_key, hand_on
+from tests.services.router.test_silences import ask, at, silence
 
 
 async def next_of(served: Api, key: str = "checkout") -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.api.office import Office, problem
+from tests.api.hosted import Office, problem
 
 
 async def tried(office: Office, body: Any, key: str = "responder", **more: Any) -> Any:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.clock import utcnow
-from tests.api.office import Office
+from tests.api.hosted import Office
 from tests.waiting import until
 
 

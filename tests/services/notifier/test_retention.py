@@ -8,7 +8,7 @@ from shared.clock import utcnow
 from shared.database.retention import delete_expired
 from tests.channels.envelopes import envelope
 from tests.services.notifier.building import bundle, changed, incident, page
-from tests.services.notifier.office import office
+from tests.services.notifier.inside import office
 from tests.waiting import until
 
 KEEP = timedelta(days=30)
