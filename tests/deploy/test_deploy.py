@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from ladder.processes import HostSettings
+from services.notifier.channels import CHANNELS
 from shared.eventlog.settings import EventLogSettings
 from shared.settings import LadderSettings, variable
 
@@ -28,11 +29,17 @@ def settings_classes() -> list[type[LadderSettings]]:
         getattr(importlib.import_module(f"services.{name}.settings"), f"{name.capitalize()}Settings")
         for name in ("intake", "router", "notifier")
     ]
-    return [HostSettings, EventLogSettings, *services]
+    channels = {each.settings for each in CHANNELS.values()}
+    return [HostSettings, EventLogSettings, *services, *channels]
 
 
 def known() -> set[str]:
-    return {variable(field) for one in settings_classes() for field in one.model_fields}
+    return {
+        variable(name)
+        for one in settings_classes()
+        for name, field in one.model_fields.items()
+        if not field.exclude
+    }
 
 
 def named(text: str) -> set[str]:

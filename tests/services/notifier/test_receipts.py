@@ -10,7 +10,7 @@ from services.notifier.sending.receipts import Receipt, Receipts
 from shared.clock import utcnow
 from tests.channels.gateway import Gateway, gateway_running
 from tests.services.notifier.building import bundle, changed, page
-from tests.services.notifier.office import Office, office
+from tests.services.notifier.inside import Office, office
 from tests.services.notifier.test_service import KEYS, notifier
 from tests.waiting import until
 
