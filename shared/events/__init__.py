@@ -7,7 +7,17 @@ durations are seconds. Attributes stand as they were sent: whole numbers stay wh
 from typing import Final
 
 from shared.events.dead_letter import DeadLetter
-from shared.events.incident import ClockSnapshot, IncidentSnapshot, Link, Severity, Status, Upstream
+from shared.events.incident import (
+    CUSTOMERS_OWN,
+    ClockSnapshot,
+    CustomerContact,
+    CustomerWord,
+    IncidentSnapshot,
+    Link,
+    Severity,
+    Status,
+    Upstream,
+)
 from shared.events.message import (
     DEAD_LETTER,
     DELIVERIES,
@@ -46,6 +56,7 @@ from shared.events.signals import (
 
 __all__ = [
     "BY_SILENCE",
+    "CUSTOMERS_OWN",
     "DEAD_LETTER",
     "DELIVERIES",
     "ESCALATIONS",
@@ -63,6 +74,8 @@ __all__ = [
     "ClockEvent",
     "ClockSnapshot",
     "Contact",
+    "CustomerContact",
+    "CustomerWord",
     "DeadLetter",
     "DeliveryReport",
     "EventAction",

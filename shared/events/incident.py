@@ -1,7 +1,7 @@
 """An incident as the API shows it and as every message carries it."""
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -39,6 +39,22 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     service: str
     title: str = ""
+
+
+class CustomerContact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One way to reach a customer's people, as the customer's entry names it."""
+
+    name: str
+    channel: str
+    address: str
+
+
+class CustomerWord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that the customer was told (`event`: as in `Notice`) or said (`confirm`, `refuse`)."""
+
+    at: datetime
+    event: str
+    text: str = ""
 
 
 class IncidentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,3 +104,11 @@ class IncidentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 1
     version: int = 1
     opened_as: str = ""  # its first title, where it has another one by now
+    # For people inside only. Who the customer's people are, where one incident is shown; no secrets, no URLs
+    customer_people: tuple[CustomerContact, ...] = ()
+    customer_told: CustomerWord | None = None  # what they were told last
+    customer_said: CustomerWord | None = None  # what they answered last
+
+
+CUSTOMERS_OWN: Final = ("customer_people", "customer_told", "customer_said")
+"""Fields that nobody outside reads, whatever a template names."""

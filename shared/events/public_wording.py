@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from shared.events import IncidentSnapshot
+from shared.events import CUSTOMERS_OWN, IncidentSnapshot
 
 _HAPPENED: Final[Mapping[str, str]] = {
     "opened": "We know of this problem, and those who solve such problems have been told.",
@@ -73,6 +73,8 @@ def names(
     customer.id = incident.customer
     customer.name = incident.customer_name or incident.customer
     fields: dict[str, object] = msgspec.structs.asdict(incident)
+    for name in CUSTOMERS_OWN:
+        del fields[name]
     taken = is_taken(incident)
     return fields | {
         "customer": customer,

@@ -24,7 +24,7 @@ from services.router.domain.muting import grouping, suppression
 from services.router.domain.points import points
 from services.router.domain.relations import messages
 from services.router.domain.sla import clocks
-from services.router.domain.stakeholders import subscriptions, updates
+from services.router.domain.stakeholders import customer_words, subscriptions, updates
 
 FOLLOW_UP: Final = timedelta(days=1)  # the safety net under every other moment
 SOONEST: Final = timedelta(milliseconds=1)
@@ -188,6 +188,12 @@ CONCLUSION: Final = (
         closing.after,
         "after everybody else has heard that it is resolved",
         when=lambda draft: draft.is_resolved and draft.changes,
+    ),
+    Stage(
+        "what the customer was told is kept",
+        customer_words.told,
+        "nobody is told anything after this",
+        when=lambda draft: draft.notices and draft.incident.customer,
     ),
     Stage(
         "whom schedules named is kept",

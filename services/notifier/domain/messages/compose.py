@@ -82,6 +82,7 @@ def _page(
 
 def _facts(incident: IncidentSnapshot, page: Page, now: datetime, zone: str) -> list[tuple[str, str]]:
     facts = [("For", for_whom(incident)), ("Priority", str(incident.priority))]
+    facts += internal_notices.customers_side(incident, page.recipient.kind, zone)
     if incident.service:
         facts.append(("Service", incident.service))
     facts.append(("Level", f"{page.level} (round {page.round})" if page.round > 1 else page.level))

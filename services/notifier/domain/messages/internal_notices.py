@@ -19,8 +19,8 @@ from services.notifier.domain.messages.rendered import (
     subject,
 )
 from services.notifier.domain.messages.subscription_template import templated
-from services.notifier.domain.messages.times import both
-from shared.events import IncidentSnapshot, Notice, evidence
+from services.notifier.domain.messages.times import both, local
+from shared.events import IncidentSnapshot, Notice, customer_wording, evidence
 from shared.policy import Bundle
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -97,6 +97,12 @@ def labels(incident: IncidentSnapshot) -> dict[str, str]:
     return evidence.labels(incident.labels, said)
 
 
+def customers_side(incident: IncidentSnapshot, kind: str, zone: str) -> list[tuple[str, str]]:
+    """The customer's people and what passed with them, for users and rooms of the policy only."""
+    inside = kind in ("user", "team")
+    return list(customer_wording.facts(incident, lambda at: local(at, zone))) if inside else []
+
+
 def _told(content: Content, notice: Notice, bundle: Bundle, now: datetime, zone: str) -> str:
     """What happened: in the words that came with it, or in ours."""
     incident, event = content.incident, notice.event
@@ -143,6 +149,8 @@ def _facts(
 ) -> list[tuple[str, str]]:
     incident = content.incident
     facts = [("For", for_whom(incident)), ("Priority", str(incident.priority)), ("Status", incident.status)]
+    if notice.event == "handoff":
+        facts += customers_side(incident, notice.recipient.kind, zone)
     if incident.service:
         facts.append(("Service", incident.service))
     if incident.assignee:

@@ -50,11 +50,12 @@ def render(
 def _inside(
     content: Content, bundle: Bundle, own: Mapping[str, str], now: datetime, *, zone: str
 ) -> RenderedMessage:
-    incident, asked = content.incident, content.page or content.notice
+    incident, page, asked = content.incident, content.page, content.page or content.notice
     word, opening = stands(incident, bundle)
     labels = internal_notices.labels(incident)
     reason = asked.reason if asked is not None else ""
-    facts = in_lines([*_facts(incident, bundle, now, zone), ("Why you", reason), *labels.items()])
+    theirs = internal_notices.customers_side(incident, page.recipient.kind, zone) if page is not None else []
+    facts = in_lines([*_facts(incident, bundle, now, zone), *theirs, ("Why you", reason), *labels.items()])
     links = {**own, **evidence.links(incident.links, OWN_LINKS)}
     return RenderedMessage(
         event=content.notice.event if content.notice is not None else "page",

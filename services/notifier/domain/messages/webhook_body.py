@@ -9,7 +9,7 @@ import msgspec
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.rendered import OWN_LINKS, RenderedMessage
 from services.notifier.domain.messages.times import rfc3339
-from shared.events import IncidentSnapshot
+from shared.events import CUSTOMERS_OWN, IncidentSnapshot
 from shared.json_object import JsonObject
 
 LARGEST: Final = 19_500
@@ -44,7 +44,7 @@ def webhook_body(delivery: Delivery, rendered: RenderedMessage, now: datetime) -
     content = delivery.content
     outside = rendered.stakeholder or delivery.recipient_kind == "customer"
     contents: JsonObject = {
-        "incident": _incident(content.incident, public=outside) if content.incident.id else {},
+        "incident": _incident(content.incident, delivery.recipient_kind, public=outside),
         "recipient": {"kind": delivery.recipient_kind, "name": delivery.recipient},
         "title": rendered.title,
         "text": rendered.text,
@@ -72,8 +72,13 @@ def webhook_body(delivery: Delivery, rendered: RenderedMessage, now: datetime) -
     return _fitted({"type": delivery.event, "timestamp": rfc3339(now), "data": contents})
 
 
-def _incident(incident: IncidentSnapshot, *, public: bool) -> JsonObject:
+def _incident(incident: IncidentSnapshot, kind: str, *, public: bool) -> JsonObject:
+    """Its fields; who the customer's people are is for users and rooms of the policy only."""
+    if not incident.id:
+        return {}
     fields: JsonObject = msgspec.to_builtins(incident)
+    if kind not in ("user", "team"):
+        fields = {name: value for name, value in fields.items() if name not in CUSTOMERS_OWN}
     if not public:
         return fields
     return {name: value for name, value in fields.items() if name in PUBLIC_FIELDS}

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 
 from services.router.domain.forecast import NextStep
 from services.router.domain.model.incident import Incident
-from shared.events import IncidentSnapshot, evidence, public_wording
+from shared.events import IncidentSnapshot, customer_wording, evidence, public_wording
 from shared.policy import Bundle
 from shared.policy.templates.rendering import BrokenTemplateError, rendered
 
@@ -70,6 +70,7 @@ def inside(seen: Seen, user: str, why: str) -> Shown:
     facts = [
         ("Priority", str(incident.priority)),
         ("For", f"{customer} ({incident.tier})" if customer else ""),
+        *customer_wording.facts(shown, lambda at: local(at, user, seen.bundle)),
         ("Service", incident.service),
         ("Level", seen.level if incident.is_open else ""),
         ("Why you", why),

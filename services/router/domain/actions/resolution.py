@@ -8,6 +8,7 @@ from services.router.domain.model.decision import Refusal
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.signals import ActionTaken
 from services.router.domain.muting import grouping
+from services.router.domain.stakeholders import customer_words
 
 
 def resolve(draft: Draft, signal: ActionTaken) -> Refusal | None:
@@ -33,13 +34,17 @@ def reopen(draft: Draft, signal: ActionTaken) -> Refusal | None:
 def confirm(draft: Draft, signal: ActionTaken) -> Refusal | None:
     """The customer confirms the solution: the incident closes."""
     guards.remark(draft, signal)
-    closing.confirm(draft, signal.arguments.rating, by=_says(draft, signal))
+    rating = signal.arguments.rating
+    customer_words.said(draft, "confirm", f"{rating} of 5" if rating else signal.arguments.note)
+    closing.confirm(draft, rating, by=_says(draft, signal))
     return None
 
 
 def refuse(draft: Draft, signal: ActionTaken) -> Refusal | None:
     """The customer says that it is not solved: it comes back one level higher."""
-    closing.refuse(draft, signal.arguments.note or signal.arguments.text, by=_says(draft, signal))
+    why = signal.arguments.note or signal.arguments.text
+    customer_words.said(draft, "refuse", why)
+    closing.refuse(draft, why, by=_says(draft, signal))
     return None
 
 

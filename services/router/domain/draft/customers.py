@@ -5,10 +5,15 @@ directory as they are now. Texts are compared without regard to case.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.context import Context
+from shared.events import CustomerContact
 from shared.policy.model.people import Customer
+from shared.security.secret_files import is_secret
+
+_PROGRAMS: Final = frozenset({"webhook", "inbox"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,23 @@ def in_bundle(compiled: CompiledBundle, said: str) -> Named | None:
     if domain and domain in compiled.customers:
         return _of_bundle(compiled, compiled.customers[domain], f"by its mail domain {domain}")
     return None
+
+
+def people(context: Context, said: str) -> tuple[CustomerContact, ...]:
+    """How to reach the people of the customer that this text names.
+
+    Addresses that only a program reads (webhooks, secrets, any URL) are not people's.
+    """
+    customer = find(context, said).customer
+    if customer is None:
+        return ()
+    return tuple(
+        CustomerContact(name=name, channel=contact.channel, address=contact.address)
+        for name, contact in customer.contacts.items()
+        if contact.channel not in _PROGRAMS
+        and "://" not in contact.address
+        and not is_secret(contact.address)
+    )
 
 
 def mail_domain(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Final, Unpack
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from services.router.domain.draft import expression_values
+from services.router.domain.draft import customers, expression_values
 from services.router.domain.draft.fields import FOLLOWED, GRADE, SEEN_AS, STANDING
 from services.router.domain.draft.recipients import Directory, Found, Resolved
 from services.router.domain.draft.timeline import TELLING
@@ -396,6 +396,7 @@ class Draft:
         incident = replace(self.incident, version=version, decided_at=self.now, next_due_at=next_due_at)
         message = None
         if self.changes or self.pages or self.notices or self.settled or self.clock_events:
+            people = customers.people(self.context, incident.customer) if incident.customer else ()
             message = IncidentChanged(
                 message_id=derived_id(incident.id, "version", version),
                 at=self.now,
@@ -403,7 +404,7 @@ class Draft:
                 changes=tuple(self.changes),
                 why=tuple(entry.text for entry in self.entries if entry.kind in TELLING),
                 actor=self.actor,
-                incident=snapshot(incident, self.level_name, self.now, self.calendars),
+                incident=snapshot(incident, self.level_name, self.now, self.calendars, people),
                 settled=self.settled,
                 pages=tuple(self.pages),
                 notices=tuple(self.notices),

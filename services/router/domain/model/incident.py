@@ -33,7 +33,7 @@ from services.router.domain.model.parts import (
     Waiting,
 )
 from services.router.domain.model.vocabulary import StandsStill
-from shared.events import Link, Severity, Status, Upstream
+from shared.events import CustomerWord, Link, Severity, Status, Upstream
 from shared.json_object import JsonObject
 
 OPEN: Final[frozenset[Status]] = frozenset({"triggered", "acknowledged"})
@@ -84,6 +84,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     duty: Duty | None = None
     unsettled: tuple[Asked, ...] = ()  # what was asked through schedules and is not settled
     approval: Approval | None = None
+    customer_told: CustomerWord | None = None  # what the customer was told last
+    customer_said: CustomerWord | None = None  # what the customer answered last
     subscribers: tuple[Subscriber, ...] = ()
     told: tuple[str, ...] = ()  # subscriptions of the policy that heard of it: they hear its end
     avoided: bool = False  # solved while automation had its chance: nobody was paged

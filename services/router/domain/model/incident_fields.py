@@ -30,7 +30,7 @@ from services.router.domain.model.parts import (
     Suppressed,
     Waiting,
 )
-from shared.events import Link, Severity, Status, Upstream
+from shared.events import CustomerWord, Link, Severity, Status, Upstream
 from shared.json_object import JsonObject
 
 
@@ -74,6 +74,8 @@ class IncidentFields(TypedDict, total=False):
     duty: Duty | None
     unsettled: tuple[Asked, ...]
     approval: Approval | None
+    customer_told: CustomerWord | None
+    customer_said: CustomerWord | None
     subscribers: tuple[Subscriber, ...]
     told: tuple[str, ...]
     avoided: bool

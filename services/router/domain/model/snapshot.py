@@ -3,12 +3,21 @@
 from datetime import datetime
 
 from services.router.domain.model.incident import Incident
-from shared.events import IncidentSnapshot
+from shared.events import CustomerContact, IncidentSnapshot
 from shared.policy.calendars.open_hours import Calendars
 
 
-def snapshot(incident: Incident, level_name: str, now: datetime, calendars: Calendars) -> IncidentSnapshot:
-    """The incident as the API and every message show it; `calendars` of the policy it started with."""
+def snapshot(
+    incident: Incident,
+    level_name: str,
+    now: datetime,
+    calendars: Calendars,
+    people: tuple[CustomerContact, ...] = (),
+) -> IncidentSnapshot:
+    """The incident as the API and every message show it; `calendars` of the policy it started with.
+
+    `people`: how to reach its customer's, as of now.
+    """
     waiting, suppression = incident.waiting, incident.suppression
     acknowledged, group = incident.acknowledged, incident.group
     return IncidentSnapshot(
@@ -56,4 +65,7 @@ def snapshot(incident: Incident, level_name: str, now: datetime, calendars: Cale
         events=incident.events,
         version=incident.version,
         opened_as=incident.opened_as,
+        customer_people=people,
+        customer_told=incident.customer_told,
+        customer_said=incident.customer_said,
     )
