@@ -17,6 +17,7 @@ from services.notifier.channels.settings import ChannelSettings, ReadSettings, f
 from services.notifier.channels.slack import SlackChannel, SlackSettings
 from services.notifier.channels.sms import SmsChannel, SmsSettings
 from services.notifier.channels.teams import TeamsChannel
+from services.notifier.channels.telegram import TelegramChannel, TelegramSettings
 from services.notifier.channels.voice import VoiceChannel, VoiceSettings
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.domain.delivery import Delivery
@@ -67,14 +68,14 @@ class ChannelDependencies:
 class ChannelType:
     """How a channel is built, and how many of its messages may be under way to one endpoint.
 
+    `converses`: what it says of an incident in one place belongs together, and it can change what it said
+    first.
     `urls_need_nothing`: an address that is a URL can be sent even where its settings are missing.
     """
 
     build: Callable[[ChannelDependencies], Channel]
     concurrency: int = 16
-    converses: bool = (
-        False  # it keeps what it says of an incident together, and can change what it said first
-    )
+    converses: bool = False
     settings: type[ChannelSettings] = ChannelSettings
     urls_need_nothing: bool = False
     needs_mail_server: bool = False
@@ -119,6 +120,12 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
             needs.settings(VoiceSettings), needs.outbound, needs.signer, needs.public_url
         ),
         settings=VoiceSettings,
+    ),
+    "telegram": ChannelType(
+        lambda needs: TelegramChannel(needs.settings(TelegramSettings), needs.outbound),
+        concurrency=8,
+        converses=True,
+        settings=TelegramSettings,
     ),
     CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
 }

@@ -17,6 +17,7 @@ _SLACK: Final = re.compile(r"#?[\w.-]{1,80}")
 _TOPIC: Final = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _BETWEEN_DIGITS: Final = re.compile(r"\(0\)|[ ().\-/\u00a0]")
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_CHAT: Final = re.compile(r"(?:-?[0-9]{1,20}|@[A-Za-z0-9_]{4,32})(?:/[0-9]{1,10})?")
 
 
 class NoMailAddressError(ValueError):
@@ -133,6 +134,10 @@ def _is_slack(address: str) -> bool:
     return _SLACK.fullmatch(address) is not None or _is_url(address)
 
 
+def _is_chat(address: str) -> bool:
+    return _CHAT.fullmatch(address) is not None
+
+
 _URL: Final = _Form(_is_url, "a URL that begins with http:// or https://")
 _PHONE: Final = _Form(
     lambda address: bool(phone_number(address)), "a phone number with its country, such as +420777000111"
@@ -141,6 +146,7 @@ _FORMS: Final[Mapping[str, _Form]] = {
     "email": _Form(_is_mail, "a mail address"),
     "webhook": _URL,
     "teams": _URL,
+    "telegram": _Form(_is_chat, "the id of a chat (-1001234567890, in a forum with /topic), or @channel"),
     "slack": _Form(
         _is_slack, "#channel, the id of a person (U024BE7LH) or channel, or the URL of an incoming webhook"
     ),
