@@ -47,7 +47,7 @@ def test_no_sender_may_call_itself_ladder_and_say_that_ladder_is_well(tmp_path):
 WITHOUT_NTFY = Installation(now=NOW, sends=frozenset({"email", "inbox", "ntfy:url"}), said_at=NOW)
 ONLY_INBOX = Installation(now=NOW, sends=frozenset({"inbox"}), said_at=NOW)
 ADDRESSES = {"email": "a@example.com", "teams": "https://t.example/x", "webhook": "https://h.example/x"}
-ADDRESSES |= {"telegram": "-1001234567890"}
+ADDRESSES |= {"telegram": "-1001234567890", "mattermost": "desk/pages"}
 
 
 def test_a_page_that_would_be_rejected_at_three_in_the_morning_is_told_when_the_policy_is_checked(tmp_path):

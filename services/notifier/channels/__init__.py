@@ -11,6 +11,7 @@ from services.notifier.channels.canary import CanaryChannel
 from services.notifier.channels.email import EmailChannel, MailServer
 from services.notifier.channels.envelope import Channel, EarlierPage, Envelope
 from services.notifier.channels.inbox import InboxChannel, Keep
+from services.notifier.channels.mattermost import MattermostChannel, MattermostSettings
 from services.notifier.channels.ntfy import NtfyChannel, NtfySettings
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.settings import ChannelSettings, ReadSettings, from_environment
@@ -126,6 +127,13 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
         concurrency=8,
         converses=True,
         settings=TelegramSettings,
+    ),
+    "mattermost": ChannelType(
+        lambda needs: MattermostChannel(needs.settings(MattermostSettings), needs.outbound),
+        concurrency=8,
+        converses=True,
+        settings=MattermostSettings,
+        urls_need_nothing=True,
     ),
     CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
 }

@@ -18,6 +18,9 @@ _TOPIC: Final = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _BETWEEN_DIGITS: Final = re.compile(r"\(0\)|[ ().\-/\u00a0]")
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _CHAT: Final = re.compile(r"(?:-?[0-9]{1,20}|@[A-Za-z0-9_]{4,32})(?:/[0-9]{1,10})?")
+_MATTERMOST: Final = re.compile(
+    r"[a-z0-9]{26}|@[a-z0-9][a-z0-9._-]{0,63}|[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9_-]*"
+)
 
 
 class NoMailAddressError(ValueError):
@@ -138,6 +141,10 @@ def _is_chat(address: str) -> bool:
     return _CHAT.fullmatch(address) is not None
 
 
+def _is_mattermost(address: str) -> bool:
+    return _MATTERMOST.fullmatch(address) is not None or _is_url(address)
+
+
 _URL: Final = _Form(_is_url, "a URL that begins with http:// or https://")
 _PHONE: Final = _Form(
     lambda address: bool(phone_number(address)), "a phone number with its country, such as +420777000111"
@@ -146,6 +153,9 @@ _FORMS: Final[Mapping[str, _Form]] = {
     "email": _Form(_is_mail, "a mail address"),
     "webhook": _URL,
     "teams": _URL,
+    "mattermost": _Form(
+        _is_mattermost, "a channel's id, team/channel, @person, or the URL of an incoming webhook"
+    ),
     "telegram": _Form(_is_chat, "the id of a chat (-1001234567890, in a forum with /topic), or @channel"),
     "slack": _Form(
         _is_slack, "#channel, the id of a person (U024BE7LH) or channel, or the URL of an incoming webhook"
