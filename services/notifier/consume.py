@@ -37,7 +37,13 @@ from services.notifier.domain.plan import (
     unknown_recipients,
 )
 from services.notifier.sending.shielded import shielded
-from services.notifier.storage import conversations, end_notices, superseded_pages
+from services.notifier.storage import (
+    conversations,
+    end_notices,
+    later_steps,
+    quiet_notices,
+    superseded_pages,
+)
 from services.notifier.storage import deliveries as store
 from services.notifier.storage.deliveries import IncidentVersion, NewDelivery
 from services.notifier.storage.tables import SCHEMA
@@ -212,7 +218,7 @@ class Consumption:
             for one in planned
             if one.read is not None and one.read.record.partition.number not in behind
             for delivery in one.plan.deliveries
-            if not delivery.is_end_notice
+            if not delivery.is_end_notice and delivery.next_attempt_at <= now
         }
         for name in outdated(startable.values()):
             del startable[name]
@@ -251,17 +257,26 @@ class Consumption:
         ids = [one.identity for one in planned]
         bound = {row.delivery.incident_id for row in rows if row.delivery.is_end_notice}
         again = {row.delivery.incident_id for row in rows if row.delivery.is_repeat}
+        answered = [page for one in planned if one.read is not None for page in one.read.message.answered]
+        quiet = {
+            row.delivery.incident_id for row in rows if row.delivery.quiet_until and not row.delivery.is_page
+        }
         moved = self._moved(planned)
         handed: Written | None = None
-        if settled or moved or bound or again or any(one.dead_letter or one.plan.reports for one in planned):
+        told = any(one.dead_letter or one.plan.reports for one in planned)
+        if settled or moved or bound or again or answered or quiet or told:
             async with self._database.transaction() as connection:
                 written = await store.insert(connection, ids, seen, rows, now)
                 fresh = first_of_each(planned, written.fresh)
                 await store.cancel(connection, settled)
+                await later_steps.answered(connection, seen, answered)
+                await quiet_notices.keep_newest(connection, quiet)
                 await self._tell_the_paged(connection, settled, planned, bundle, now)
                 await self._show_the_state(connection, moved, now)
                 if bound:
                     await end_notices.judge(connection, bound, now)
+                if any(row.delivery.is_repeat and row.delivery.delayed_by for row in rows):
+                    await superseded_pages.inherit(connection, again)
                 messages = [*outgoing(fresh), *await superseded_pages.supersede(connection, again, now)]
                 handed = await outbox.write(connection, SCHEMA, [encode(message) for message in messages])
         else:  # a single statement is its own transaction: the fast path of a page
@@ -334,10 +349,19 @@ class Consumption:
                 waits = replace(delivery, next_attempt_at=now + end_notices.LONGEST_WAIT)
                 yield NewDelivery(one.identity, waits, waits_for=end_notices.WAITS)
             elif partition in behind and delivery.is_urgent:
-                waits = replace(delivery, next_attempt_at=now + LONGEST_HOLD)
-                yield NewDelivery(one.identity, waits, waits_for=partition)
+                yield _until_caught_up(one, delivery, partition, now)
             else:
                 yield NewDelivery(one.identity, delivery)
+
+
+def _until_caught_up(one: Planned, delivery: Delivery, partition: int, now: datetime) -> NewDelivery:
+    """It waits for the partition, unless its own time comes later anyway."""
+    longest = now + LONGEST_HOLD
+    if delivery.next_attempt_at > now:
+        return NewDelivery(
+            one.identity, replace(delivery, next_attempt_at=max(delivery.next_attempt_at, longest))
+        )
+    return NewDelivery(one.identity, replace(delivery, next_attempt_at=longest), waits_for=partition)
 
 
 def _partitions_behind(records: Sequence[Received], now: datetime) -> set[int]:

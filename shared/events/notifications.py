@@ -48,6 +48,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     act_by: datetime | None = None
     otherwise: str = ""  # what happens next when nobody acts, in a sentence
     again: bool = False  # the same recipient was paged for it before, in this opening
+    # the recipient's quiet hours whose `unless` is true, by their place in the policy: they delay nothing
+    breaks_quiet: tuple[int, ...] = ()
     targets: tuple[
         str, ...
     ] = ()  # of a point at a share of a clock: whose clock, as in `IncidentSnapshot.clocks`
@@ -69,6 +71,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     paged_since: int = 0
     # of `at_risk`, `breached` and points at a share of a clock: whose clocks, as in `IncidentSnapshot.clocks`
     targets: tuple[str, ...] = ()
+    breaks_quiet: tuple[int, ...] = ()  # as of a page
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -104,6 +107,9 @@ class IncidentChanged(Message, frozen=True, kw_only=True, omit_defaults=True):
     pages: tuple[Page, ...] = ()
     notices: tuple[Notice, ...] = ()
     clock_events: tuple[ClockEvent, ...] = ()  # in the order in which they happened
+    answered: tuple[
+        str, ...
+    ] = ()  # pages that were seen without being taken: they are not sent by further ways
 
     @property
     def id(self) -> str:

@@ -278,11 +278,7 @@ def test_the_example_is_wholly_in_force():
     assert not_in_force(load(EXAMPLE)) == []
 
 
-LATER = [
-    "users.ana.rules",
-    "users.ana.quiet_hours",
-    "subscriptions[1].digest",
-]
+LATER = ["subscriptions[1].digest"]
 
 
 def test_what_is_not_in_force_yet_is_said_by_its_place(complete):

@@ -151,6 +151,22 @@ def test_who_only_looks_needs_no_contact(tmp_path):
     assert found(tmp_path, SMALLEST.replace("users: {", "users: {eve: {name: Eve, role: viewer}, ")) == []
 
 
+RULES = "{chat: {slack: U024BE7LH}, box: {inbox: ana}}, rules: {high: ¦[{via: chat}], low: [{via: box}]}"
+
+
+def test_rules_by_which_nothing_can_be_sent_here_are_told(tmp_path):
+    text, [place] = marked(SMALLEST.replace("{box: {inbox: ana}}", RULES))
+    here = Installation(now=NOW, sends=frozenset({"inbox"}), said_at=NOW)
+
+    told = next(each for each in found(tmp_path, text, here) if each.code == "L114")
+
+    assert (told.place.line, told.place.column) == place
+    assert told.message.startswith("loud pages never reach ana: ")
+    assert told.mending == "add a step there, such as `{via: box}`"
+    everything = Installation(now=NOW, sends=frozenset({"inbox", "slack"}), said_at=NOW)
+    assert found(tmp_path, text, everything) == []
+
+
 # --- schedules --------------------------------------------------------------------------------------------
 
 

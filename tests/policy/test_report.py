@@ -50,7 +50,7 @@ def test_a_sound_bundle_says_what_is_not_proved_and_not_in_force():
 
     assert status == 0
     assert "is sound; hash" in text
-    assert "users.ana.rules is not in force yet" in text
+    assert "subscriptions[1].digest is not in force yet" in text
     assert "not proved yet" in text
 
 

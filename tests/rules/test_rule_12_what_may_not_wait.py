@@ -1,7 +1,10 @@
 """Rule 12: quiet hours never delay a page through a schedule, `finally` or `last_resort`.
 
-Whose quiet hours they are the notifier knows; the decision marks every page so that it can tell.
+Whose quiet hours they are the notifier knows; the decision marks every page so that it can tell, and says whose
+`unless` is true.
 """
+
+import pytest
 
 from tests.domain.tale import on_main, tale
 
@@ -47,3 +50,46 @@ def test_a_low_page_is_told_from_a_loud_one():
     story.event(severity="critical")
     story.later(minutes=5)
     assert [page.loud for page in story.pages] == [False, True]
+
+
+# --- unless -----------------------------------------------------------------------------------------------
+
+NIGHTS = {"from": "22:00", "to": "07:00"}
+
+
+def quiet(*unless):
+    """Ana's quiet hours, one for each condition."""
+    people = {name: {"name": name.title()} for name in ("ana", "petra", "karel")}
+    people["ana"]["quiet_hours"] = [NIGHTS | each for each in unless]
+    return {"users": people}
+
+
+@pytest.mark.parametrize(
+    ("unless", "broken"),
+    [
+        ([{"unless": "priority == 1"}], ()),
+        ([{"unless": "priority == 4"}], (0,)),
+        ([{}], ()),
+        ([{"unless": "true"}], (0,)),
+        ([{}, {"unless": "severity == 'info'"}, {"unless": "tier == 'gold'"}], (1,)),
+        ([{"unless": "attributes.loss > 10.0"}], (0,)),  # cannot be evaluated: they do not apply
+    ],
+)
+def test_a_page_says_which_quiet_hours_do_not_count_for_it(unless, broken):
+    story = tale(loud="priority <= 2", **quiet(*unless), **on_main(levels=[BY_NAME]))
+    story.event(severity="info")
+    assert story.pages[-1].breaks_quiet == broken
+
+
+def test_nothing_is_asked_about_a_page_that_waits_for_nothing():
+    story = tale(**quiet({"unless": "attributes.loss > 10.0"}), **on_main(levels=[BY_NAME]))
+    story.event()
+    assert story.pages[-1].breaks_quiet == ()
+    assert not story.decisions[-1].failures
+
+
+def test_a_notice_says_it_too():
+    point = {"name": "look", "when": "priority == 4", "do": [{"inform": ["user:ana"]}]}
+    story = tale(**quiet({"unless": "priority == 4"}), **on_main(levels=[BY_NAME], points=[point]))
+    story.event(severity="info")
+    assert [each.breaks_quiet for each in story.notices if each.recipient.name == "ana"] == [(0,)]

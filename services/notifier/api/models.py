@@ -49,6 +49,9 @@ class DeliveryState(BaseModel):
     state: State
     attempts: int
     reason: str
+    delayed_by: str = Field(
+        description="why it did not go out at once: `rule high[1] after 2m`, `quiet hours until …`"
+    )
     last_error: str
     next_attempt_at: datetime | None
     give_up_at: datetime

@@ -28,7 +28,9 @@ class Delivery:
     """One message to one address. `id` travels with it and is the same at every attempt.
 
     `version` is the version of the incident that asked for it. `attempts` includes the one under way, and
-    keeps a late result from being taken for that of a later claim.
+    keeps a late result from being taken for that of a later claim. `later`: how many later moments the
+    personal rules name for its page; `delayed_by`: why it did not go out at once, in words; `quiet_until`: it
+    waits until then for the end of quiet hours.
     """
 
     id: str
@@ -50,6 +52,9 @@ class Delivery:
     attempts: int = 0
     caused_at: datetime | None = None
     first_attempt_at: datetime | None = None
+    later: int = 0
+    delayed_by: str = ""
+    quiet_until: datetime | None = None
 
     @property
     def is_page(self) -> bool:

@@ -1,7 +1,8 @@
 """The deliveries that a message from the router asks for: to whom, by which contacts, and who is unreachable.
 
-Everybody is notified by every contact at once. Ids follow from page, recipient and contact, so that a message
-read twice means the same deliveries.
+People are notified by their own rules (personal_rules.py), and what can wait goes out after their quiet hours
+(quiet_hours.py). Ids follow from page, recipient and contact, so that a message read twice means the same
+deliveries.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +13,10 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from services.notifier.domain.contacts import actor_name, contacts_of, is_person, knows
+from services.notifier.domain import quiet_hours
+from services.notifier.domain.contacts import actor_name, is_person, knows
 from services.notifier.domain.delivery import Content, Delivery
+from services.notifier.domain.personal_rules import Step, steps_for
 from services.notifier.domain.retries import gives_up_at
 from shared.events import DeliveryReport, IncidentChanged, IncidentSnapshot, Notice, Page, Recipient
 from shared.policy import Bundle
@@ -126,19 +129,19 @@ _SETTLED: Final = {
 def _deliveries(
     message: IncidentChanged, incident: IncidentSnapshot, asked: Page | Notice, bundle: Bundle, now: datetime
 ) -> Iterator[Delivery]:
-    """One for each contact of whoever is paged, or told."""
+    """One for each step by which somebody is paged, or told."""
     recipient, content = asked.recipient, Content(at=message.at, incident=incident, actor=message.actor)
     bare = msgspec.structs.replace(asked, recipient=_bare(recipient))
     match bare:
-        case Page(page_id=subject, act_by=act_by):
+        case Page(page_id=subject):
             event, content = "page", msgspec.structs.replace(content, page=bare)
-            give_up_at = gives_up_at(is_page=True, created_at=now, act_by=act_by)
-        case Notice(notice_id=subject, event=event, until=until):
+        case Notice(notice_id=subject, event=event):
             content = msgspec.structs.replace(content, notice=bare)
-            give_up_at = gives_up_at(is_page=False, created_at=now, act_by=None, until=until)
-    for contact in contacts_of(recipient, bundle):
+    for step, start in _starts(steps_for(asked, bundle), incident, asked, bundle, now):
+        contact = step.contact
+        use = f"{contact.name}#{step.use}" if step.use > 1 else contact.name
         yield Delivery(
-            id=str(uuid5(NAMESPACE, f"{subject}/{recipient.kind}:{recipient.name}/{contact.name}")),
+            id=str(uuid5(NAMESPACE, f"{subject}/{recipient.kind}:{recipient.name}/{use}")),
             incident_id=incident.id,
             version=incident.version,
             page_id=subject if content.page else "",
@@ -153,9 +156,43 @@ def _deliveries(
             content=content,
             created_at=now,
             caused_at=message.caused_at,
-            next_attempt_at=now,
-            give_up_at=give_up_at,
+            next_attempt_at=start.at,
+            give_up_at=_gives_up_at(bare, start.at),
+            later=step.later,
+            delayed_by=start.why,
+            quiet_until=start.quiet_until,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """When a step begins, and why not at once."""
+
+    at: datetime
+    why: str = ""
+    quiet_until: datetime | None = None
+
+
+def _starts(
+    steps: Sequence[Step], incident: IncidentSnapshot, asked: Page | Notice, bundle: Bundle, now: datetime
+) -> Iterator[tuple[Step, _Start]]:
+    """Each step with its start. Where the first ones wait for the end of quiet hours, the others follow."""
+    user = quiet_hours.whose(asked, bundle)
+    first = now if user is None else quiet_hours.ends_at(user, asked, incident, now) or now
+    for step in steps:
+        at = first + step.after
+        ends = None if user is None else quiet_hours.ends_at(user, asked, incident, at)
+        quiet = ends or (first if first > now else None)
+        hours = quiet_hours.in_words(quiet, user) if quiet is not None and user is not None else ""
+        why = ", ".join(part for part in (hours, step.rule) if part)
+        yield step, _Start(ends or at, why, quiet)
+
+
+def _gives_up_at(asked: Page | Notice, start: datetime) -> datetime:
+    """When it fails for good, counted from its own time."""
+    if isinstance(asked, Page):
+        return gives_up_at(is_page=True, created_at=start, act_by=asked.act_by)
+    return gives_up_at(is_page=False, created_at=start, act_by=None, until=asked.until)
 
 
 def _once(told: Sequence[Delivery], notice: Notice, places: set[tuple[str, ...]]) -> Iterator[Delivery]:

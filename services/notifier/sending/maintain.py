@@ -1,5 +1,6 @@
 """Looking after what is under way: leases, what is overdue, and the figures of the backlog."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +13,7 @@ from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.sending.disabled_endpoints import DisabledEndpoints
 from services.notifier.sending.record import first_time
 from services.notifier.sending.still_wanted import Claims
-from services.notifier.storage import attempt_outcomes, backlog, superseded_pages
+from services.notifier.storage import attempt_outcomes, backlog, later_steps, superseded_pages
 from services.notifier.storage.tables import SCHEMA
 from shared import telemetry
 from shared.clock import stopwatch
@@ -36,7 +37,7 @@ class Maintenance:
         self._last_at: datetime | None = None
 
     async def maintain_once(self, now: datetime) -> int:
-        """One round; how many sends were taken over, which are due now."""
+        """One round; how many sends were taken over or start early, which are due now."""
         asked_at = stopwatch()
         # After an outage others may hold results that they have not written down yet: give them a moment.
         steady = self._last_at is None or now - self._last_at < LEASE
@@ -49,22 +50,27 @@ class Maintenance:
             metrics.PENDING.set(await backlog.count_pending(connection))
             metrics.OLDEST_PENDING_SECONDS.set(await backlog.oldest_due_seconds(connection, now))
         self._last_at = now
-        metrics.OPEN_BREAKERS.set(len(self._concurrency.open_breakers(now)))
+        resting = self._concurrency.open_breakers(now)
+        metrics.OPEN_BREAKERS.set(len(resting))
         async with self._database.transaction() as connection:  # its own: leases must not depend on it
-            await _give_up_overdue(connection, now)
+            early = await _give_up_overdue(connection, resting, now)
+            if resting:
+                kept_back = await later_steps.kept_back(connection, resting, now)
+                early += await later_steps.start_early(connection, kept_back, resting, now)
         if reclaimed:
             log.warning(
                 "leases of another notifier expired: its sends are due again",
                 action="leases_reclaimed",
                 count=len(reclaimed),
             )
-        return len(reclaimed)
+        return len(reclaimed) + early
 
 
-async def _give_up_overdue(connection: AsyncConnection, now: datetime) -> None:
+async def _give_up_overdue(connection: AsyncConnection, resting: Collection[str], now: datetime) -> int:
+    """Fail what is overdue; how many later steps start early instead."""
     overdue = await attempt_outcomes.overdue(connection, now)
     if not overdue:
-        return
+        return 0
     await attempt_outcomes.lock_pages(connection, overdue)
     why = "given up: its time is over"
     await attempt_outcomes.fail(connection, [delivery.id for delivery in overdue], why)
@@ -74,3 +80,4 @@ async def _give_up_overdue(connection: AsyncConnection, now: datetime) -> None:
         for one in overdue
     ]
     await outbox.add(connection, SCHEMA, [encode(one) for one in reports if one is not None])
+    return await later_steps.start_early(connection, overdue, resting, now)

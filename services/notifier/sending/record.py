@@ -6,7 +6,7 @@ its neighbours.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +23,13 @@ from services.notifier.sending.attempt import Attempt, Unwanted
 from services.notifier.sending.conversations import Later
 from services.notifier.sending.disabled_endpoints import DisabledEndpoints
 from services.notifier.sending.still_wanted import Claims
-from services.notifier.storage import attempt_outcomes, conversations, end_notices, superseded_pages
+from services.notifier.storage import (
+    attempt_outcomes,
+    conversations,
+    end_notices,
+    later_steps,
+    superseded_pages,
+)
 from services.notifier.storage.attempt_outcomes import AttemptOutcome
 from services.notifier.storage.tables import SCHEMA
 from shared import telemetry
@@ -48,7 +54,8 @@ class Recorder:
     """Keeps finished attempts until they are written down.
 
     `committed` is given what the relay may take over after each commit. `due` is set when an attempt that is
-    to be repeated is due. `sends` are the channels by which people can be reached from here.
+    to be repeated is due, or one that starts early. `sends` are the channels by which people can be reached
+    from here, `resting` gives the endpoints that are sent nothing for now.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class Recorder:
         committed: Callable[[Written | None], None],
         due: asyncio.Event,
         sends: tuple[str, ...],
+        resting: Callable[[datetime], Collection[str]],
     ) -> None:
         self._database = database
         self._claims = claims
@@ -67,6 +75,7 @@ class Recorder:
         self._committed = committed
         self._due = due
         self._sends = sends
+        self._resting = resting
         self._finished: list[Attempt] = []
         self._any_finished = asyncio.Event()
 
@@ -172,9 +181,12 @@ class Recorder:
             for attempt, verdict in judged
         ]
         failed = [outcome.delivery for outcome in outcomes if outcome.state == "failed"]
+        followed = [
+            one.delivery for one in outcomes if one.delivery.later and one.error and one.delivery.is_page
+        ]
         async with self._database.transaction() as connection:
-            if failed:
-                await attempt_outcomes.lock_pages(connection, failed)
+            if failed or followed:
+                await attempt_outcomes.lock_pages(connection, [*failed, *followed])
             after = await attempt_outcomes.record(connection, outcomes)
             held = [_sent(attempt) for attempt, _ in judged if _holds(attempt)]
             if held and await conversations.record(connection, held, now):
@@ -193,6 +205,8 @@ class Recorder:
             ]
             again = [one.delivery for one in outcomes if _is_in(after, one.delivery, "pending")]
             reports += await superseded_pages.supersede(connection, [one.incident_id for one in again], now)
+            if followed and await later_steps.start_early(connection, followed, self._resting(now), now):
+                self._due.set()
             messages = [self._with_channels(one) for one in reports if one is not None]
             written = await outbox.write(connection, SCHEMA, [encode(one) for one in messages])
             ended = [one.delivery.incident_id for one in outcomes if _is_over(after, one.delivery)]

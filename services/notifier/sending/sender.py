@@ -70,7 +70,13 @@ class Sender:
         self._conversations = Conversations(database, converses)
         self._due = asyncio.Event()
         self._recorder = Recorder(
-            database, self._claims, self._disabled, committed=sent, due=self._due, sends=sends
+            database,
+            self._claims,
+            self._disabled,
+            committed=sent,
+            due=self._due,
+            sends=sends,
+            resting=concurrency.open_breakers,
         )
         self._maintenance = Maintenance(database, self._claims, self._disabled, concurrency)
 

@@ -65,6 +65,9 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "content": "text",
     "created_at": "timestamptz",
     "caused_at": "timestamptz",
+    "later": "smallint",
+    "delayed_by": "text",
+    "quiet_until": "timestamptz",
 }
 _GIVEN: Final = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMNS.items())
 _NAMES: Final = ", ".join(_COLUMNS)
@@ -177,14 +180,20 @@ _CANCEL: Final = text("""
     UPDATE notifier.delivery AS d SET state = 'cancelled', held = NULL, last_error = 'settled: ' || s.why
     FROM unnest(CAST(:id AS text[]), CAST(:version AS integer[]), CAST(:why AS text[]))
          AS s (id, version, why)
-    WHERE d.incident_id = s.id AND (d.page_id <> '' OR d.event = 'call')
-      AND d.version < s.version AND d.state = 'pending'
+    WHERE d.incident_id = s.id AND d.version < s.version AND d.state = 'pending'
+      AND (d.page_id <> '' OR d.event = 'call'
+           OR d.quiet_until IS NOT NULL AND s.why = ANY(CAST(:over AS text[])))
 """)
+_OVER: Final = ("resolved", "closed", "merged", "dropped")
+"""Why pages were called off for good: what was to be told after quiet hours is no news any more."""
 
 
 async def cancel(connection: AsyncConnection, settled: Sequence[IncidentVersion]) -> int:
-    """Cancel pages and calls of settled incidents that have not started; how many."""
+    """Cancel pages and calls of settled incidents that have not started, and what waits for the end of quiet
+    hours if they are over; how many.
+    """
     values = {
+        "over": list(_OVER),
         "id": [one.incident_id for one in settled],
         "version": [one.settled_version for one in settled],
         "why": [one.why for one in settled],
@@ -195,7 +204,8 @@ async def cancel(connection: AsyncConnection, settled: Sequence[IncidentVersion]
 FIELDS: Final = """
     d.id::text, d.incident_id, d.version, d.page_id, d.notice_id, d.recipient_kind, d.recipient, d.channel,
     d.contact, d.address, d.secret, d.event, d.attempts, d.next_attempt_at, d.give_up_at,
-    d.content::text AS content, d.created_at, d.caused_at, d.first_attempt_at
+    d.content::text AS content, d.created_at, d.caused_at, d.first_attempt_at, d.later, d.delayed_by,
+    d.quiet_until
 """
 
 

@@ -25,7 +25,8 @@ LONGEST_WAIT: Final = timedelta(seconds=25)  # longer than a send and its lease 
 async def judge(connection: AsyncConnection, incidents: Iterable[str], now: datetime) -> int:
     """Release or cancel the waiting end notices of these incidents whose pages' outcomes are known; how many.
 
-    By a contact that no page was addressed to (it may be new) people are told if any page has reached them.
+    By a contact that no page was addressed to (it may be new) people are told if a page has reached them by
+    one that they no longer have.
     """
     given = {"incidents": sorted(set(incidents)), "waits": WAITS, "now": now}
     return (await connection.execute(_JUDGE, given)).rowcount
@@ -41,11 +42,16 @@ _JUDGE: Final = text("""
     ), known AS (
         SELECT e.id,
                bool_or(p.state IN ('sent', 'delivered') AND p.contact = e.contact)
-               OR bool_or(p.state IN ('sent', 'delivered')) AND NOT bool_or(p.contact = e.contact) AS reached,
+               OR bool_or(p.state IN ('sent', 'delivered')) AND NOT bool_or(p.contact = e.contact)
+                  AND NOT bool_or(p.state IN ('sent', 'delivered') AND left_.id IS NOT NULL) AS reached,
                bool_or(p.state = 'sending') AS under_way
         FROM ending AS e LEFT JOIN notifier.delivery AS p
              ON p.incident_id = e.incident_id AND p.page_id <> '' AND p.recipient = e.recipient
                 AND p.recipient_kind = e.recipient_kind AND p.version >= e.since AND p.version < e.version
+        LEFT JOIN notifier.delivery AS left_
+             ON left_.incident_id = e.incident_id AND left_.version = e.version AND left_.notice_id <> ''
+                AND left_.recipient = p.recipient AND left_.recipient_kind = p.recipient_kind
+                AND left_.contact = p.contact
         GROUP BY e.id
     )
     UPDATE notifier.delivery AS d SET

@@ -30,6 +30,40 @@ async def supersede(
     return [superseded(deliveries.delivery_of(row, "newer"), row.newer, now) for row in rows]
 
 
+async def inherit(connection: AsyncConnection, incidents: Iterable[str]) -> None:
+    """Let the waiting steps of newer pages start when those that they replace would have.
+
+    Otherwise one who is paged every minute would never get the step that comes after two. To be called before
+    `supersede`.
+    """
+    given = {"incidents": sorted(set(incidents)), "looking": sorted(LOOKING)}
+    await connection.execute(_INHERIT, given)
+
+
+_INHERIT: Final = text("""
+    WITH older AS MATERIALIZED (
+        SELECT id, incident_id, version, recipient_kind, recipient, contact, later, next_attempt_at,
+               coalesce(content -> 'page' ->> 'through', '') = ANY(CAST(:looking AS text[])) AS looks
+        FROM notifier.delivery
+        WHERE incident_id = ANY(CAST(:incidents AS text[])) AND state = 'pending' AND page_id <> ''
+          AND quiet_until IS NULL
+        ORDER BY id FOR UPDATE
+    ), earlier AS (
+        SELECT n.id, min(older.next_attempt_at) AS at
+        FROM older JOIN notifier.delivery AS n
+             ON n.incident_id = older.incident_id AND n.page_id <> '' AND n.version > older.version
+                AND n.recipient = older.recipient AND n.contact = older.contact
+                AND n.recipient_kind = older.recipient_kind AND n.later = older.later
+        WHERE n.state = 'pending' AND n.attempts = 0 AND n.delayed_by <> '' AND n.quiet_until IS NULL
+          AND (older.looks
+               OR coalesce(n.content -> 'page' ->> 'through', '') <> ALL(CAST(:looking AS text[])))
+        GROUP BY n.id
+    )
+    UPDATE notifier.delivery AS d SET next_attempt_at = earlier.at
+    FROM earlier WHERE d.id = earlier.id AND d.next_attempt_at > earlier.at
+""")
+
+
 _SUPERSEDE: Final = text(f"""
     WITH older AS MATERIALIZED (
         SELECT id, incident_id, version, recipient_kind, recipient, contact,

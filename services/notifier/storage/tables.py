@@ -33,6 +33,7 @@ delivery = Table(
     Column("caused_at", _instant),
     Column("first_attempt_at", _instant),
     Column("sent_at", _instant),
+    Column("delayed_by", String),
 )
 
 inbox_message = Table(

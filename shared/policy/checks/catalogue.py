@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator
 
-from shared.policy.checks import comparisons, empty_schedules, reserved_names, unreachable_contacts
+from shared.policy.checks import (
+    comparisons,
+    empty_schedules,
+    reserved_names,
+    unreachable_contacts,
+    unsendable_rules,
+)
 from shared.policy.checks.installation import NOWHERE, Installation
 from shared.policy.errors import Finding
 from shared.policy.model.bundle import Bundle
@@ -25,6 +31,7 @@ def passing(bundle: Bundle, installation: Installation) -> list[Finding]:
 def lasting(bundle: Bundle, installation: Installation = NOWHERE) -> Iterator[Finding]:
     """Those that stay the same until the bundle, or what can be sent, changes."""
     yield from unreachable_contacts.findings(bundle, installation)
+    yield from unsendable_rules.findings(bundle, installation)
     yield from reserved_names.findings(bundle)
     yield from comparisons.findings(bundle)
     if bundle.templates:

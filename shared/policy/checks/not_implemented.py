@@ -11,15 +11,6 @@ def not_in_force(bundle: Bundle) -> list[str]:
 
 
 def _parts(bundle: Bundle) -> Iterator[tuple[str, str]]:
-    yield from _users(bundle)
     for index, subscription in enumerate(bundle.subscriptions):
         if subscription.digest is not None:
             yield f"subscriptions[{index}].digest", "each message goes out by itself"
-
-
-def _users(bundle: Bundle) -> Iterator[tuple[str, str]]:
-    for name, user in bundle.users.items():
-        if user.rules.high or user.rules.low:
-            yield f"users.{name}.rules", "every contact is used at once"
-        if user.quiet_hours is not None:
-            yield f"users.{name}.quiet_hours", ""

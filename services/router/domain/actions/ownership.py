@@ -30,6 +30,7 @@ def acknowledge(draft: Draft, signal: ActionTaken) -> Refusal | None:
     if page is not None and page.looks and (page.through == "point" or incident.assignee):
         draft.touch()
         unsettled.seen(draft, page)
+        draft.answered.append(page.page_id)
         goes_on = "the levels go on" if page.through == "point" else "it grew worse"
         seen = f"{guards.who(draft, signal)} has seen the page; {goes_on}"
         draft.say("seen", seen, Reason("rule 3"))
@@ -64,6 +65,7 @@ def _acknowledge_taken(draft: Draft, signal: ActionTaken, assignee: str) -> Refu
     if joined is not None:
         _join(draft, signal)
         unsettled.seen(draft, joined)
+        draft.answered.append(joined.page_id)
         return None
     return guards.conflict(unless_free(draft))
 

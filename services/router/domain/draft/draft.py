@@ -84,6 +84,7 @@ class Draft:
     asked: list[OpenPage] = field(default_factory=list)  # those of them that a schedule named
     notices: list[Notice] = field(default_factory=list)
     settled: Settled | None = None
+    answered: list[str] = field(default_factory=list)  # pages that were seen without being taken
     update_text: str = ""
     by_person: bool = False  # in this decision a person sent stakeholders an update, or resolved it
     outcome: str = ""  # how it was settled, for stakeholders
@@ -287,6 +288,7 @@ class Draft:
         chain up checks `is_muted` first.
         """
         made, outside = self.incident.pages_made + 1, found.recipient.kind == "customer"
+        loud = self.loud
         page = Page(
             page_id=derived_id(self.incident.id, "page", made),
             recipient=found.recipient,
@@ -295,7 +297,8 @@ class Draft:
             reason=found.why if outside else why,
             through=through,
             by_schedule=found.by_schedule,
-            loud=self.loud,
+            loud=loud,
+            breaks_quiet=self._breaks_quiet(found.recipient) if not (loud or found.by_schedule) else (),
             since=self.incident.opened_at,
             act_by=act_by if act_by is None or act_by > self.now else None,  # never a deadline in the past
             otherwise="" if outside else otherwise,
@@ -356,8 +359,16 @@ class Draft:
                 until=until,
                 paged_since=paged_since or 0,
                 targets=targets,
+                breaks_quiet=self._breaks_quiet(recipient),
             )
         )
+
+    def _breaks_quiet(self, recipient: Recipient) -> tuple[int, ...]:
+        """Which of this recipient's quiet hours do not apply here; those that cannot be evaluated do not."""
+        unless = self.live.unless.get(recipient.name) if recipient.kind == "user" else None
+        if unless is None:
+            return ()
+        return tuple(n for n, each in unless if each is None or each.evaluate(self.activation) is not False)
 
     def follow(self, user: str) -> None:
         """This person follows the incident from now on."""
@@ -395,7 +406,8 @@ class Draft:
         version = self.incident.version + 1 if self.entries or self.changes else self.incident.version
         incident = replace(self.incident, version=version, decided_at=self.now, next_due_at=next_due_at)
         message = None
-        if self.changes or self.pages or self.notices or self.settled or self.clock_events:
+        said = self.changes or self.pages or self.notices or self.clock_events
+        if said or self.settled or self.answered:
             people = customers.people(self.context, incident.customer) if incident.customer else ()
             message = IncidentChanged(
                 message_id=derived_id(incident.id, "version", version),
@@ -409,6 +421,7 @@ class Draft:
                 pages=tuple(self.pages),
                 notices=tuple(self.notices),
                 clock_events=tuple(self.clock_events),
+                answered=tuple(self.answered),
             )
         return Decision(
             incident,

@@ -25,6 +25,7 @@ from shared.policy.calendars.open_hours import Calendars, calendars_of
 from shared.policy.cel.expressions import Activation, Condition, Conditions, Evaluation, Expressions, Failed
 from shared.policy.cel.names import reads_time
 from shared.policy.model.escalation import Grouping, Suppression
+from shared.policy.model.people import User
 
 Spec = TypeVar("Spec")
 ALWAYS_TRUE = "true"
@@ -179,6 +180,8 @@ class CompiledBundle:
     listens: bool  # some integration's silence means something
     planned: bool  # some rule suppresses at planned times
     ends_by_silence: bool  # for one of them it means the end
+    # by user: the quiet hours that have an `unless`, by their place; None: it is always true
+    unless: dict[str, tuple[tuple[int, Condition | None], ...]]
 
 
 class _Compiler:
@@ -203,6 +206,13 @@ class _Compiler:
         )
         numbered = tuple(number for number, rule in enumerate(made) if rule.condition is not None)
         return Rules(made, conditions, numbered, _losers(made))
+
+    def unless(self, name: str, user: User) -> tuple[tuple[int, Condition | None], ...]:
+        return tuple(
+            (number, self.condition(quiet.unless, f"users.{name}.quiet_hours[{number}].unless"))
+            for number, quiet in enumerate(user.quiet_hours or ())
+            if quiet.unless is not None
+        )
 
     def policy(self, name: str, spec: Policy) -> EscalationPolicy:
         place = f"policies.{name}"
@@ -281,6 +291,7 @@ def _by_name(bundle: Bundle) -> dict[str, str]:
 def compile_policy(bundle: Bundle, content_hash: str) -> CompiledBundle:
     """Compile a checked bundle; for one that was never checked, raises shared.policy's ExpressionError."""
     make = _Compiler(bundle, content_hash)
+    unless = {name: found for name, user in bundle.users.items() if (found := make.unless(name, user))}
     priorities = make.rules([(f"priorities[{n}]", row, row.when) for n, row in enumerate(bundle.priorities)])
     slas = make.rules([(f"slas[{n}] {row.name}", row, row.when) for n, row in enumerate(bundle.slas)])
     return CompiledBundle(
@@ -318,6 +329,7 @@ def compile_policy(bundle: Bundle, content_hash: str) -> CompiledBundle:
         listens=any(each.silent_after is not None for each in bundle.integrations.values()),
         planned=any(row.window is not None for row in bundle.suppress),
         ends_by_silence=any(each.on_silence == "resolve" for each in bundle.integrations.values()),
+        unless=unless,
     )
 
 
