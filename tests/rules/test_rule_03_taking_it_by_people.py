@@ -68,6 +68,7 @@ def test_acknowledging_a_page_from_a_point_marks_it_seen_and_stops_no_level():
     story.act("acknowledge", user="karel", page=page.page_id)
     assert (story.standing.status, story.standing.assignee) == ("triggered", "")
     assert story.said("seen") == ["Karel has seen the page; the levels go on"]
+    assert story.decisions[-1].message.answered == (page.page_id,)  # Karel's later steps are off
     story.later(minutes=5)
     assert story.paged == ["ana", "karel", "petra"]
 

@@ -22,7 +22,7 @@ Loudness: TypeAlias = Literal["high", "low"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ContactStep:
     """One use of a contact.
 
     `later`: how many later moments the rules name; `rule`: what makes it wait, in words; `use`: 1 for the
@@ -36,7 +36,7 @@ class Step:
     use: int = 1
 
 
-def steps_of(recipient: Recipient, loudness: Loudness, bundle: Bundle) -> Sequence[Step]:
+def steps_of(recipient: Recipient, loudness: Loudness, bundle: Bundle) -> Sequence[ContactStep]:
     """All steps, the earliest first. Whoever is no user has no rules."""
     contacts = contacts_of(recipient, bundle)
     user = bundle.users.get(recipient.name) if recipient.kind == "user" else None
@@ -44,18 +44,18 @@ def steps_of(recipient: Recipient, loudness: Loudness, bundle: Bundle) -> Sequen
     written = enumerate(getattr(user.rules, loudness) if user is not None else ())
     rules = sorted(((rule.after, n, rule.via) for n, rule in written if rule.via in known))
     if not rules:
-        return [Step(contact) for contact in contacts]
+        return [ContactStep(contact) for contact in contacts]
     moments = sorted({after for after, _, _ in rules}, reverse=True)
     uses: Counter[str] = Counter()
     steps = []
     for after, number, via in rules:
         uses[via] += 1
         waits = f"rule {loudness}[{number}] after {format_duration(after)}" if after else ""
-        steps.append(Step(known[via], after, moments.index(after), waits, uses[via]))
+        steps.append(ContactStep(known[via], after, moments.index(after), waits, uses[via]))
     return steps
 
 
-def steps_for(asked: Page | Notice, bundle: Bundle) -> Sequence[Step]:
+def steps_for(asked: Page | Notice, bundle: Bundle) -> Sequence[ContactStep]:
     """The steps by which somebody is paged, or told.
 
     An end notice is prepared for every contact: which of them a page reached is known when it is sent.
@@ -63,10 +63,10 @@ def steps_for(asked: Page | Notice, bundle: Bundle) -> Sequence[Step]:
     if isinstance(asked, Page):
         return steps_of(asked.recipient, "high" if asked.loud else "low", bundle)
     if asked.paged_since:
-        return [Step(contact) for contact in contacts_of(asked.recipient, bundle)]
+        return [ContactStep(contact) for contact in contacts_of(asked.recipient, bundle)]
     steps = steps_of(asked.recipient, "low", bundle)
     first = {step.contact.name: step.contact for step in steps if step.after == steps[0].after}
-    return [Step(contact) for contact in first.values()]
+    return [ContactStep(contact) for contact in first.values()]
 
 
 # --- when one starts early --------------------------------------------------------------------------------

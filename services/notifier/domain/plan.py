@@ -16,7 +16,7 @@ import msgspec
 from services.notifier.domain import quiet_hours
 from services.notifier.domain.contacts import actor_name, is_person, knows
 from services.notifier.domain.delivery import Content, Delivery
-from services.notifier.domain.personal_rules import Step, steps_for
+from services.notifier.domain.personal_rules import ContactStep, steps_for
 from services.notifier.domain.retries import gives_up_at
 from shared.events import DeliveryReport, IncidentChanged, IncidentSnapshot, Notice, Page, Recipient
 from shared.policy import Bundle
@@ -174,8 +174,12 @@ class _Start:
 
 
 def _starts(
-    steps: Sequence[Step], incident: IncidentSnapshot, asked: Page | Notice, bundle: Bundle, now: datetime
-) -> Iterator[tuple[Step, _Start]]:
+    steps: Sequence[ContactStep],
+    incident: IncidentSnapshot,
+    asked: Page | Notice,
+    bundle: Bundle,
+    now: datetime,
+) -> Iterator[tuple[ContactStep, _Start]]:
     """Each step with its start. Where the first ones wait for the end of quiet hours, the others follow."""
     user = quiet_hours.whose(asked, bundle)
     first = now if user is None else quiet_hours.ends_at(user, asked, incident, now) or now

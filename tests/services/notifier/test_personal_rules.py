@@ -7,7 +7,7 @@ import pytest
 from shared.clock import utcnow
 from shared.events import DeliveryReport
 from tests.services.notifier.building import bundle, changed, notice, page
-from tests.services.notifier.office import office
+from tests.services.notifier.inside import office
 from tests.waiting import until
 
 MINUTE = timedelta(minutes=1)
