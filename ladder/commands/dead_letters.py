@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
 
 from ladder.client import completion
+from ladder.client.beginnings import whole_id
 from ladder.client.options import LOCAL, ApiKey, AsJson, Url, connect
 from ladder.client.output import print_json, print_table, say, say_lines
 from ladder.terminal.command_line import Commands
+
+if TYPE_CHECKING:
+    from ladder.client.connection import Connection
 
 _PATH: Final = "/v1/dead-letters"
 IncidentArgument = Annotated[
@@ -21,7 +25,6 @@ IncidentArgument = Annotated[
         autocompletion=completion.listed(_PATH, "reason"),
     ),
 ]
-_ENOUGH: Final = 5000  # among which the beginning of an id is looked for
 _SHOWN_ID: Final = 8
 _COLUMNS: Final = ("id", "at", "topic", "set aside by", "bytes", "state", "reason")
 _LONGEST: Final = 80  # of a reason in a table
@@ -109,17 +112,8 @@ def _path(letter_id: str) -> str:
     return f"{_PATH}/{quote(letter_id, safe='')}"
 
 
-def _id(connection: Any, asked: str) -> str:
-    """The id with this beginning; as typed if it is complete, or if none in the list matches."""
-    from ladder.client.connection import UsageError
-
-    if len(asked) >= len("6f1c7a52-4f0e-4e0c-9f5e-4b8e4f8f0a11"):
-        return asked
-    listed = (str(each["id"]) for each in connection.listed(_PATH, [], _ENOUGH))
-    fitting = [each for each in listed if each.startswith(asked)]
-    if len(fitting) > 1:
-        raise UsageError(f"{len(fitting)} dead letters begin with {asked}: give more of the id.")
-    return fitting[0] if fitting else asked
+def _id(connection: "Connection", asked: str) -> str:
+    return whole_id(connection, _PATH, asked, "dead letters")
 
 
 def _cells(item: Mapping[str, Any], now: datetime) -> tuple[str, ...]:

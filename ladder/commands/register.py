@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     from ladder.commands.channels import channels
     from ladder.commands.customers import customer, customers
     from ladder.commands.dead_letters import letters
+    from ladder.commands.deliveries import deliveries
     from ladder.commands.demo import demo
     from ladder.commands.incident_actions import ACTS
     from ladder.commands.incidents import explain, incidents, oncall, show, watch
@@ -39,3 +40,4 @@ def register(app: typer.Typer) -> None:
         app.command(name, rich_help_panel=Group.act)(command)
     app.add_typer(customers, rich_help_panel=Group.report)
     app.add_typer(letters, rich_help_panel=Group.run)
+    app.add_typer(deliveries, rich_help_panel=Group.run)

@@ -137,6 +137,10 @@ class Notifier:
         """The policy in force with the keys that count here, if there is one."""
         return self._keys.of(self._feed.current.bundle) if self._feed.current else None
 
+    def wake(self) -> None:
+        """A delivery is due."""
+        self._sender.wake()
+
     def unready(self) -> Sequence[str]:
         """Why nobody can be paged yet. A later outage of the log does not change the answer."""
         reasons = [self._schema] if self._schema else []
@@ -217,7 +221,8 @@ def build(settings: NotifierSettings, *, log: EventLog, database: Database | Non
     if database is None:
         raise ValueError("the notifier keeps its state in a database")
     notifier = Notifier(settings, log, database)
-    api = routes(database, notifier.guarding_bundle, notifier.concurrency, notifier.readiness)
+    guarding, wake = notifier.guarding_bundle, notifier.wake
+    api = routes(database, guarding, notifier.concurrency, notifier.readiness, wake)
     tokens = settings.of_channel(TwilioSettings).tokens
     api.include_router(receipts_of_twilio(notifier.receipts, database.now, tokens, settings.public_url))
     return Service(

@@ -143,6 +143,11 @@ def test_every_operation_that_needs_a_key_says_which_and_how_it_is_refused() -> 
         ("put", "/v1/policy", {"200", "401", "403", "408", "409", "413", "422", "429", "503"}),
         ("post", "/v1/policy/check", {"200", "401", "403", "408", "413", "422", "429", "503"}),
         ("get", "/v1/deliveries/{delivery_id}", {"200", "401", "403", "404", "422", "429", "503"}),
+        (
+            "post",
+            "/v1/deliveries/{delivery_id}/retry",
+            {"202", "401", "403", "404", "409", "422", "429", "503"},
+        ),
         ("get", "/v1/replies/link/{token}", {"200", "404", "422", "429", "503"}),
         ("post", "/v1/replies/link/{token}", {"200", "403", "404", "409", "422", "429", "503"}),
     ],

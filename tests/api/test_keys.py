@@ -26,6 +26,7 @@ _WRITES: Final = {
     ("POST", "/v1/policy/try"): "responder",  # it shows what a viewer may read, and costs work
     ("POST", "/v1/policy/check"): "lead",
     ("DELETE", "/v1/deliveries/endpoints"): "admin",
+    ("POST", "/v1/deliveries/{delivery_id}/retry"): "responder",
     ("POST", "/v1/overrides"): "lead",
     ("DELETE", "/v1/overrides/{override_id}"): "lead",
     ("POST", "/v1/silences"): "lead",

@@ -45,7 +45,7 @@ async def test_the_routers_paths_say_try_again(client: httpx2.AsyncClient, path:
 @pytest.mark.parametrize("path", ["/v1/inbox/ana", "/v1/deliveries", f"/v1/deliveries/{UNKNOWN}"])
 async def test_the_notifiers_paths_say_try_again(path: str) -> None:
     bundle = Bundle.model_validate(BUNDLE)
-    paths = notifier_api.routes(nowhere(), lambda: bundle, ConcurrencyLimits({}), ())
+    paths = notifier_api.routes(nowhere(), lambda: bundle, ConcurrencyLimits({}), (), lambda: None)
     service = Service("notifier", paths, nullcontext, tuple)  # type: ignore[arg-type]
     async with _client(assemble([service], loopback=True)) as client:
         answer = await client.get(path)

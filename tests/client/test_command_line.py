@@ -50,8 +50,11 @@ def _help(name: str, width: int) -> str:
 # --- every command that there is ---------------------------------------------------------------------------
 
 
+GROUPS = {"dead-letters", "deliveries"}
+
+
 def test_every_command_has_json_or_says_why_not() -> None:
-    acting = {name: command for name, command in COMMANDS.items() if name != "dead-letters"}  # only a group
+    acting = {name: command for name, command in COMMANDS.items() if name not in GROUPS}
     without = {name for name, command in acting.items() if "--json" not in _options(command)}
     assert without == WITHOUT_JSON.keys()
 

@@ -59,6 +59,8 @@ class DeliveryState(BaseModel):
     caused_at: datetime | None
     first_attempt_at: datetime | None
     sent_at: datetime | None
+    retried_at: datetime | None = Field(description="when somebody last had it sent once more by hand")
+    retried_by: str
 
 
 class DeliveryStates(BaseModel):

@@ -20,6 +20,14 @@ class DisabledEndpoints:
         statement = text("SELECT endpoint FROM notifier.endpoint_disabled")
         self._known = frozenset((await connection.execute(statement)).scalars())
 
+    async def still(self, connection: AsyncConnection, endpoint: str) -> bool:
+        """Whether one that is among them is still disabled; it may have been enabled a moment ago."""
+        statement = text("SELECT 1 FROM notifier.endpoint_disabled WHERE endpoint = :endpoint")
+        found = (await connection.execute(statement, {"endpoint": endpoint})).scalar_one_or_none()
+        if found is None:
+            self._known -= {endpoint}
+        return found is not None
+
     async def disable(self, connection: AsyncConnection, endpoint: str, reason: str, now: datetime) -> None:
         """Nothing is sent to this endpoint from now on."""
         statement = text("""

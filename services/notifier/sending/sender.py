@@ -39,6 +39,7 @@ _IDLE_SECONDS: Final = 0.5
 _MAINTENANCE_SECONDS: Final = 1.0
 _FRESH_SECONDS: Final = 0.5  # a claim this young needs no second look at the database
 _LEAVING_SECONDS: Final = 3.0
+_ASKING_SECONDS: Final = 2.0
 log = telemetry.logger(__name__)
 
 
@@ -133,7 +134,7 @@ class Sender:
         now = self._database.now()
         if not wanted:
             return Attempt(delivery, Unwanted(), now, now)
-        if delivery.endpoint in self._disabled:
+        if delivery.endpoint in self._disabled and await self._still_disabled(delivery.endpoint):
             return Attempt(delivery, Rejected("the endpoint said 410 Gone and is disabled"), now, now)
         return await self._in_conversation(delivery, asked_at)
 
@@ -153,6 +154,14 @@ class Sender:
         self._update_breaker(delivery, result, finished_at)
         metrics.SEND_SECONDS.labels(delivery.channel).observe((finished_at - now).total_seconds())
         return Attempt(delivery, result, now, finished_at, joined)
+
+    async def _still_disabled(self, endpoint: str) -> bool:
+        try:
+            async with asyncio.timeout(_ASKING_SECONDS), self._database.transaction() as connection:
+                return await self._disabled.still(connection, endpoint)
+        except Exception as err:  # noqa: BLE001 - as far as is known, it is
+            log.debug("cannot ask for an endpoint", action="recheck_failed", error=str(err)[:300])
+            return True
 
     async def _still_wanted(self, delivery: Delivery, asked_at: float) -> bool:
         if not self._wanted.as_known_here(delivery):

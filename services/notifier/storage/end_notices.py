@@ -41,11 +41,15 @@ _JUDGE: Final = text("""
         ORDER BY id FOR UPDATE
     ), known AS (
         SELECT e.id,
-               bool_or(p.state IN ('sent', 'delivered') AND p.contact = e.contact)
-               OR bool_or(p.state IN ('sent', 'delivered')) AND NOT bool_or(p.contact = e.contact)
-                  AND NOT bool_or(p.state IN ('sent', 'delivered') AND left_.id IS NOT NULL) AS reached,
+               bool_or(p.reached AND p.contact = e.contact)
+               OR bool_or(p.reached) AND NOT bool_or(p.contact = e.contact)
+                  AND NOT bool_or(p.reached AND left_.id IS NOT NULL) AS reached,
                bool_or(p.state = 'sending') AS under_way
-        FROM ending AS e LEFT JOIN notifier.delivery AS p
+        FROM ending AS e LEFT JOIN (
+                 SELECT *, state IN ('sent', 'delivered')
+                           OR retried_at IS NOT NULL AND sent_at IS NOT NULL AS reached
+                 FROM notifier.delivery
+             ) AS p
              ON p.incident_id = e.incident_id AND p.page_id <> '' AND p.recipient = e.recipient
                 AND p.recipient_kind = e.recipient_kind AND p.version >= e.since AND p.version < e.version
         LEFT JOIN notifier.delivery AS left_

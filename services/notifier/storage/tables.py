@@ -34,6 +34,8 @@ delivery = Table(
     Column("first_attempt_at", _instant),
     Column("sent_at", _instant),
     Column("delayed_by", String),
+    Column("retried_at", _instant),
+    Column("retried_by", String),
 )
 
 inbox_message = Table(

@@ -54,6 +54,10 @@ class Running:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         return await self.client.get(path, headers=headers)
 
+    async def retry(self, delivery_id, key="colleague key"):
+        headers = {"authorization": f"Bearer {key}"}
+        return await self.client.post(f"/v1/deliveries/{delivery_id}/retry", headers=headers)
+
     async def reports(self, count):
         """The next reports on ladder.deliveries."""
         found = []
@@ -274,6 +278,52 @@ async def test_an_endpoint_that_is_gone_is_shown_without_its_secret_part_and_can
         )
         assert enabled.status_code == 204
         assert await disabled() == []
+
+
+async def test_a_delivery_goes_out_once_more_by_hand_while_it_is_wanted(database_url, receiver):
+    receiver.answers["/ana"] = [404, 410, 200]
+    address = receiver.url("/ana")
+    async with notifier(database_url) as running:
+        await running.publish_policy(bundle({"ana": {"bot": {"webhook": address}}}, api_keys=KEYS))
+        await running.publish(changed(page()))
+
+        async def listed(state):
+            answer = await running.get(f"/v1/deliveries?state={state}")
+            return answer.json()["items"] if answer.status_code == 200 else []
+
+        (failed,) = await until(lambda: listed("failed"))
+        assert (await running.retry(failed["id"], key="dashboard key")).status_code == 403
+        assert (await running.retry(uuid4())).status_code == 404
+        sent = await running.retry(failed["id"])
+        assert (sent.status_code, sent.json()["state"]) == (202, "pending")
+        assert sent.json()["retried_by"] == "api:colleague"
+
+        async def gone():
+            return (await running.get("/v1/deliveries/endpoints")).json()["items"]
+
+        await until(gone)
+        refused = await running.retry(failed["id"])
+        assert (refused.status_code, refused.json()["type"]) == (
+            409,
+            "urn:ladder:problem:endpoint-disabled",
+        )
+        enabled = await running.client.delete(
+            "/v1/deliveries/endpoints",
+            params={"delivery": failed["id"]},
+            headers={"authorization": "Bearer boss key"},
+        )
+        assert enabled.status_code == 204
+        assert (await running.retry(failed["id"])).status_code == 202
+        (delivered,) = await until(lambda: listed("delivered"))
+        assert (delivered["id"], delivered["attempts"]) == (failed["id"], 3)
+        assert {one.headers["webhook-id"] for one in receiver.requests} == {failed["id"]}
+        await running.publish(changed(settled="taken", by="user:petra", version=2))
+
+        async def too_late():
+            answer = await running.retry(failed["id"])
+            return answer if answer.status_code == 409 else None
+
+        assert "taken by user:petra" in (await until(too_late)).json()["detail"]
 
 
 async def test_pages_go_on_after_the_database_was_away(postgres, database_url, receiver):
