@@ -75,7 +75,8 @@ _DELIVERY: Final = text(f"""
 """)
 _SEND_AGAIN: Final = text("""
     UPDATE notifier.delivery
-    SET state = 'pending', lease_until = NULL, held = NULL, quiet_until = NULL, next_attempt_at = :at, give_up_at = :until,
+    SET state = 'pending', lease_until = NULL, held = NULL, quiet_until = NULL,
+        next_attempt_at = :at, give_up_at = :until,
         address = :address, secret = :secret, endpoint = :endpoint, host = :host,
         retried_at = :now, retried_by = :by
     WHERE id = CAST(:id AS uuid)
