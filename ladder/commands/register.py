@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     from ladder.commands.incidents import explain, incidents, oncall, show, watch
     from ladder.commands.integrations import integrations
     from ladder.commands.on_call import absent, override, overrides, shifts
+    from ladder.commands.preview import preview
     from ladder.commands.report import report
     from ladder.commands.send import send
     from ladder.commands.silences import maintenance, silence, silences, unsilence
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
         Group.look: (incidents, show, explain, watch),
         Group.send: (send, replay, integrations),
         Group.plan: (oncall, shifts, override, absent, overrides, silence, silences, unsilence, maintenance),
-        Group.policy: (apply, try_map),
+        Group.policy: (apply, try_map, preview),
         Group.report: (report, customer),
         Group.run: (channels, demo),
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from services.notifier.channels import email, ntfy, slack, sms, teams, voice, webhook
 from services.notifier.channels.canary import CanaryChannel
 from services.notifier.channels.email import EmailChannel, MailServer
 from services.notifier.channels.envelope import Channel, EarlierPage, Envelope
@@ -15,6 +16,7 @@ from services.notifier.channels.mattermost import MattermostChannel, MattermostS
 from services.notifier.channels.ntfy import NtfyChannel, NtfySettings
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.settings import ChannelSettings, ReadSettings, from_environment
+from services.notifier.channels.shown import Show, Shown, as_text
 from services.notifier.channels.slack import SlackChannel, SlackSettings
 from services.notifier.channels.sms import SmsChannel, SmsSettings
 from services.notifier.channels.teams import TeamsChannel
@@ -39,6 +41,7 @@ __all__ = [
     "Readiness",
     "Rejected",
     "Result",
+    "Shown",
     "Unavailable",
     "build_channels",
     "conversing",
@@ -72,12 +75,14 @@ class ChannelType:
     `converses`: what it says of an incident in one place belongs together, and it can change what it said
     first.
     `urls_need_nothing`: an address that is a URL can be sent even where its settings are missing.
+    `shows`: what a message looks like there (`ladder preview`).
     """
 
     build: Callable[[ChannelDependencies], Channel]
     concurrency: int = 16
     converses: bool = False
     settings: type[ChannelSettings] = ChannelSettings
+    shows: Show = as_text
     urls_need_nothing: bool = False
     needs_mail_server: bool = False
     reaches_people: bool = True
@@ -96,31 +101,37 @@ class Readiness:
 
 
 CHANNELS: Final[Mapping[str, ChannelType]] = {
-    "webhook": ChannelType(lambda needs: WebhookChannel(needs.outbound, needs.signer)),
+    "webhook": ChannelType(lambda needs: WebhookChannel(needs.outbound, needs.signer), shows=webhook.shown),
     "inbox": ChannelType(lambda needs: InboxChannel(needs.keep), concurrency=256),
-    "email": ChannelType(lambda needs: EmailChannel(needs.mail), concurrency=8, needs_mail_server=True),
+    "email": ChannelType(
+        lambda needs: EmailChannel(needs.mail), concurrency=8, needs_mail_server=True, shows=email.shown
+    ),
     "slack": ChannelType(
         lambda needs: SlackChannel(needs.settings(SlackSettings), needs.outbound, needs.signer),
         concurrency=8,
         converses=True,
         settings=SlackSettings,
+        shows=slack.shown,
         urls_need_nothing=True,
     ),
-    "teams": ChannelType(lambda needs: TeamsChannel(needs.outbound), concurrency=4),
+    "teams": ChannelType(lambda needs: TeamsChannel(needs.outbound), concurrency=4, shows=teams.shown),
     "ntfy": ChannelType(
         lambda needs: NtfyChannel(needs.settings(NtfySettings), needs.outbound, needs.earlier),
         settings=NtfySettings,
+        shows=ntfy.shown,
         urls_need_nothing=True,
     ),
     "sms": ChannelType(
         lambda needs: SmsChannel(needs.settings(SmsSettings), needs.outbound, needs.signer, needs.public_url),
         settings=SmsSettings,
+        shows=sms.shown,
     ),
     "voice": ChannelType(
         lambda needs: VoiceChannel(
             needs.settings(VoiceSettings), needs.outbound, needs.signer, needs.public_url
         ),
         settings=VoiceSettings,
+        shows=voice.shown,
     ),
     "telegram": ChannelType(
         lambda needs: TelegramChannel(needs.settings(TelegramSettings), needs.outbound),

@@ -7,9 +7,10 @@ new stands in the first line, and is what a list of mails shows beside the subje
 The SMTP server is the operator's choice (`LADDER_SMTP_URL`) and passes the outbound guard.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, default
 from email.utils import format_datetime
 from typing import Final
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -19,12 +20,17 @@ import aiosmtplib
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.mail_headers import BadHeaderError, head, identity, mailbox, phrase
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
+from services.notifier.channels.shown import Shown
 from services.notifier.domain.messages.rendered import RenderedMessage, link_name
 from shared import html
+from shared.json_object import JsonObject
 from shared.policy.model.addresses import MailAddress, NoMailAddressError
 from shared.policy.model.addresses import mail_address as parsed
+from shared.security.keys import Signer
 
 TIMEOUT_SECONDS: Final = 15.0
+_SENDER: Final = "Ladder <ladder@example.com>"
+_SOMEBODY: Final = "somebody@example.com"
 _BODY: Final = SMTP.clone(cte_type="7bit")
 
 
@@ -179,6 +185,21 @@ def mail_address(what: str, text: str) -> MailAddress:
         return parsed(text)
     except NoMailAddressError as err:
         raise BadHeaderError(f"{what} {err}") from err
+
+
+def shown(envelope: Envelope, signer: Signer, public_url: str) -> Shown:
+    """The mail as a terminal shows it, and its HTML."""
+    del signer, public_url
+    addressed = replace(envelope, address=envelope.address or _SOMEBODY)
+    mail = message_from_bytes(written(addressed, _SENDER, _SENDER).content, policy=default)
+    told, page = (mail.get_body((form,)) for form in ("plain", "html"))
+    assert told is not None
+    assert page is not None
+    text, written_page = (part.get_content().replace("\r\n", "\n") for part in (told, page))
+    headers = {name: str(value) for name, value in mail.items()}
+    head = "\n".join(f"{name}: {headers[name]}" for name in ("From", "To", "Subject"))
+    payload: JsonObject = {"headers": headers, "text": text, "html": written_page}
+    return Shown(f"{head}\n\n{text.rstrip()}", payload, html=written_page)
 
 
 def _judged(code: int, message: str) -> Result:

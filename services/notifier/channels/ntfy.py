@@ -25,10 +25,12 @@ from services.notifier.channels.envelope import EarlierPage, Envelope
 from services.notifier.channels.http_client import Answer, HttpClient, by_status
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.settings import ChannelSettings
+from services.notifier.channels.shown import Shown, in_brackets
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.cutting import cut, cut_to_bytes
 from services.notifier.domain.messages.rendered import ACTING_LINKS, OWN_LINKS, link_name, plain
 from shared.network.outbound import Outbound
+from shared.security.keys import Signer
 
 LONGEST_MESSAGE: Final = 2_000
 """Bytes. ntfy takes 4,096 and makes an attachment of what is longer; the push services of Google and Apple
@@ -233,3 +235,13 @@ def _actions(envelope: Envelope) -> Sequence[Mapping[str, Any]]:
         if (name not in OWN_LINKS or name in ACTING_LINKS) and name not in envelope.answers
     ]
     return [*acting, *opening][:_MOST_ACTIONS]
+
+
+def shown(envelope: Envelope, signer: Signer, public_url: str) -> Shown:
+    """The notification; `sequence_id` is that of a message with none before it."""
+    del signer, public_url
+    made = dict(written(envelope, envelope.address.rpartition("/")[2] or "topic", _identity(envelope, "")))
+    buttons = in_brackets(action["label"] for action in made["actions"])
+    lines = [made["title"], "", made["message"], "", buttons]
+    size = f"priority {made['priority']} of 5, {len(made['message'].encode()):,} of {LONGEST_MESSAGE:,} bytes"
+    return Shown("\n".join(lines).rstrip(), made, size=size)

@@ -19,6 +19,7 @@ from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.http_client import Answer, HttpClient, by_status
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.settings import ChannelSettings
+from services.notifier.channels.shown import Shown
 from services.notifier.channels.slack_blocks import Button
 from shared.events.replies import ANSWERED, SLACK_BUTTON
 from shared.json_object import JsonObject
@@ -199,6 +200,14 @@ class SlackChannel:
             incident = delivery.content.incident
             claims["stands"] = f"{incident.policy}/{incident.level}/{incident.round}"
         return self._signer.sign(SLACK_BUTTON, claims, delivery.content.at + BUTTONS_LAST)
+
+
+def shown(envelope: Envelope, signer: Signer, public_url: str) -> Shown:
+    """The message as the first one in its place, with buttons."""
+    del signer, public_url
+    buttons = [(button, "…") for button in slack_blocks.offered(envelope.delivery, beneath=False)]
+    made = slack_blocks.message(envelope.rendered, buttons)
+    return Shown(slack_blocks.read(made["blocks"]), made)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ Text of events and people is escaped (`&`, `<`, `>`), which is what keeps it fro
 linking anywhere; `verbatim` keeps Slack from finding names and channels in it by itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from html import unescape
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from services.notifier.channels.shown import in_brackets
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.cutting import cut
 from services.notifier.domain.messages.rendered import ACTING_LINKS, RenderedMessage, link_name
@@ -174,3 +177,30 @@ def fitted(text: str, longest: int, link: str = "") -> str:
         made = escaped(cut(text, room - len(end))) + end
         room -= max(1, len(made) - longest)
     return made
+
+
+# --- read again, for a terminal ---------------------------------------------------------------------------
+
+_LINK: Final = re.compile(r"<[^|>]+\|([^>]+)>")
+_BOLD: Final = re.compile(r"^\*(.+)\*\n", re.MULTILINE)
+
+
+def read(blocks: Iterable[Mapping[str, Any]]) -> str:
+    """What the blocks show: texts as Slack sets them, links and buttons by their names."""
+    return "\n\n".join(_read(block) for block in blocks)
+
+
+def _read(block: Mapping[str, Any]) -> str:
+    match block["type"]:
+        case "actions":
+            return in_brackets(element["text"]["text"] for element in block["elements"])
+        case "header":
+            return str(block["text"]["text"])
+        case _ if "fields" in block:
+            return "\n".join(_seen(_BOLD.sub(r"\1: ", field["text"])) for field in block["fields"])
+        case _:
+            return _seen(block["text"]["text"])
+
+
+def _seen(text: str) -> str:
+    return unescape(_LINK.sub(r"[\1]", text))

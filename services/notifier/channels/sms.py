@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.results import Rejected, Result
+from services.notifier.channels.shown import Shown
 from services.notifier.channels.twilio import TwilioAccount, TwilioSettings
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.rendered import RenderedMessage
@@ -93,3 +94,14 @@ def _links(envelope: Envelope, signer: Signer) -> str:
         if short := shortened(signer, "reply", token, envelope.at):
             found.append(f"{_ANSWERED_BY_LINK[name]}: {base}/{short}" if name else f"{base}/{short}")
     return " ".join(found)
+
+
+def shown(envelope: Envelope, signer: Signer, public_url: str) -> Shown:
+    """The text of a sender to whom people can answer."""
+    del public_url
+    text = text_of(envelope, signer, two_way=True)
+    count = texts.segments(text)
+    gsm = texts.is_gsm(text)
+    counted = f"{texts.units(text, gsm=gsm)} {'characters' if gsm else 'UTF-16 units'}"
+    size = f"{count} segment{'' if count == 1 else 's'} ({counted})"
+    return Shown(text, {"Body": text, "segments": count}, size=size)

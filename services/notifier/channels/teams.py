@@ -16,9 +16,11 @@ import msgspec
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.http_client import Answer, HttpClient, by_status
 from services.notifier.channels.results import Delivered, Rejected, Result
+from services.notifier.channels.shown import Shown, in_brackets
 from services.notifier.domain.messages.cutting import cut
 from services.notifier.domain.messages.rendered import OWN_LINKS, RenderedMessage, link_name
 from shared.network.outbound import Outbound
+from shared.security.keys import Signer
 
 LARGEST: Final = 14_000
 """Bytes of one message. Teams takes about 28 KB (Microsoft Learn, "Microsoft Teams connector"); whether it
@@ -190,3 +192,34 @@ def _buttons(links: Mapping[str, str]) -> Sequence[Mapping[str, str]]:
         for name in ordered
         if links[name].startswith(("https://", "http://")) and len(links[name]) <= _LONGEST_URL
     ]
+
+
+# --- read again, for a terminal ---------------------------------------------------------------------------
+
+_ESCAPE: Final = re.compile(r"\\(.)")
+
+
+def shown(envelope: Envelope, signer: Signer, public_url: str) -> Shown:
+    """The card, and its texts."""
+    del signer, public_url
+    body = written(envelope.rendered, envelope.delivery.content.incident.priority)
+    made = msgspec.json.decode(body)
+    card = made["attachments"][0]["content"]
+    parts = [_read(element) for element in card["body"]]
+    buttons = in_brackets(action["title"] for action in card["actions"])
+    text = "\n\n".join(part for part in (*parts, buttons) if part)
+    return Shown(text, made, size=f"{len(body):,} of {LARGEST:,} bytes")
+
+
+def _read(element: Mapping[str, Any]) -> str:
+    match element["type"]:
+        case "Container":
+            return "\n\n".join(_read(item) for item in element["items"])
+        case "FactSet":
+            return "\n".join(f"{fact['title']}: {_seen(fact['value'])}" for fact in element["facts"])
+        case _:
+            return _seen(element["text"])
+
+
+def _seen(text: str) -> str:
+    return _ESCAPE.sub(r"\1", text)

@@ -2,9 +2,11 @@
 
 import re
 from typing import Final
+from xml.etree.ElementTree import fromstring
 
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.results import Rejected, Result
+from services.notifier.channels.shown import Shown
 from services.notifier.channels.twilio import TwilioAccount, TwilioSettings
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.cutting import cut
@@ -82,3 +84,10 @@ def _keys(delivery: Delivery) -> str:
         if delivery.recipient_kind == "user"
         else f"{take}."
     )
+
+
+def shown(envelope: Envelope, signer: Signer, public_url: str) -> Shown:
+    """What is said, once each."""
+    made = twiml_of(envelope, signer, public_url)
+    said = dict.fromkeys(say.text or "" for say in fromstring(made).iter("Say"))  # noqa: S314 - our own
+    return Shown("\n\n".join(said), {"Twiml": made}, size=f"{len(made):,} of {LONGEST_TWIML:,} characters")

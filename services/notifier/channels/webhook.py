@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 import httpx2
+import msgspec
 from standardwebhooks import Webhook
 
 from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.http_client import CONNECTIONS, TIMEOUT_SECONDS, TRY_LATER, retry_after
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
-from services.notifier.domain.messages.webhook_body import webhook_body
+from services.notifier.channels.shown import Shown
+from services.notifier.domain.messages.webhook_body import LARGEST, webhook_body
 from shared.network.outbound import Outbound, OutboundRefusedError
 from shared.network.outbound_client import beginning, outbound_client
 from shared.security.keys import Signer
@@ -124,3 +126,11 @@ async def _drained(response: httpx2.Response) -> None:
         return  # the status was 2xx: it was taken, whatever became of the rest
     finally:
         await response.aclose()
+
+
+def shown(envelope: Envelope, signer: Signer, public_url: str) -> Shown:
+    """The body, in lines."""
+    del signer, public_url
+    body = webhook_body(envelope.delivery, envelope.rendered, envelope.at)
+    text = msgspec.json.format(body, indent=2).decode()
+    return Shown(text, msgspec.json.decode(body), size=f"{len(body):,} of {LARGEST:,} bytes")
