@@ -57,7 +57,7 @@ def previewed(
         pages=(told,) if isinstance(told, Page) else (),
         notices=(told,) if isinstance(told, Notice) else (),
     )
-    (delivery,) = plan(alone, bundle, now).deliveries
+    delivery = plan(alone, bundle, now).deliveries[0]  # by rules a contact may be used more than once
     rendered = render(delivery, bundle, links_of(delivery, public_url, signer), now)
     answers = answers_of(delivery, public_url, signer)
     envelope = Envelope(delivery, rendered, address, "", now, answers=answers)

@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from services.notifier.channels import email, ntfy, slack, sms, teams, voice, webhook
+from services.notifier.channels import (
+    email,
+    mattermost,
+    ntfy,
+    slack,
+    sms,
+    teams,
+    telegram,
+    voice,
+    webhook,
+)
 from services.notifier.channels.canary import CanaryChannel
 from services.notifier.channels.email import EmailChannel, MailServer
 from services.notifier.channels.envelope import Channel, EarlierPage, Envelope
@@ -138,12 +148,14 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
         concurrency=8,
         converses=True,
         settings=TelegramSettings,
+        shows=telegram.shown,
     ),
     "mattermost": ChannelType(
         lambda needs: MattermostChannel(needs.settings(MattermostSettings), needs.outbound),
         concurrency=8,
         converses=True,
         settings=MattermostSettings,
+        shows=mattermost.shown,
         urls_need_nothing=True,
     ),
     CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),

@@ -19,8 +19,10 @@ from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.http_client import Answer, HttpClient, by_status
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.settings import ChannelSettings
+from services.notifier.channels.shown import Shown
 from shared.json_object import JsonObject
 from shared.network.outbound import Outbound
+from shared.security.keys import Signer
 
 _ID: Final = re.compile(r"[a-z0-9]{26}")
 _PERSON: Final = re.compile(r"@[a-z0-9][a-z0-9._-]{0,63}")
@@ -179,3 +181,11 @@ def _refusal(answer: Answer, now: datetime) -> _Said:
     if answer.status == 429 and reset.isdecimal():
         return _Said(Unavailable(said, float(reset)), error)
     return _Said(by_status(answer, said, now), error)
+
+
+def shown(envelope: Envelope, signer: Signer, public_url: str) -> Shown:
+    """The post as the first one in its place."""
+    del signer, public_url
+    incident = envelope.delivery.content.incident
+    text, props = mattermost_text.message(envelope.rendered, incident, short=False)
+    return Shown(mattermost_text.read(text, props), {"message": text, "props": props})

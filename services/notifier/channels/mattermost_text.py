@@ -5,7 +5,7 @@ Text of events and people is escaped: nothing in it is a mention, a link or Mark
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from services.notifier.domain.messages.cutting import cut
@@ -87,3 +87,24 @@ def _fitted(text: str, longest: int) -> str:
         made = escaped(cut(text, room))
         room -= max(1, len(made) - longest)
     return made
+
+
+# --- read again, for a terminal ---------------------------------------------------------------------------
+
+_ESCAPE: Final = re.compile(r"\\(.)")
+_LINK: Final = re.compile(r"(?<!\\)\[([^\]]*)\]\([^)]*\)")
+
+
+def read(text: str, props: Mapping[str, Any]) -> str:
+    """What such a post shows: its texts, and links by their names."""
+    parts = [_seen(text.removeprefix("**").removesuffix("**"))]
+    for attachment in props.get("attachments", ()):
+        parts.append(_seen(_LINK.sub(r"[\1]", attachment["text"])))
+        parts.append(
+            "\n".join(f"{_seen(each['title'])}: {_seen(each['value'])}" for each in attachment["fields"])
+        )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _seen(text: str) -> str:
+    return _ESCAPE.sub(r"\1", text).replace("@\N{ZERO WIDTH SPACE}", "@")

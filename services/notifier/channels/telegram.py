@@ -18,9 +18,11 @@ from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.http_client import Answer, HttpClient, by_status
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.settings import ChannelSettings
+from services.notifier.channels.shown import Shown
 from services.notifier.domain.messages.rendered import ACTING_LINKS
 from shared.json_object import JsonObject
 from shared.network.outbound import Outbound
+from shared.security.keys import Signer
 
 _PLACE: Final = re.compile(r"(?P<chat>-?[0-9]{1,20}|@[A-Za-z0-9_]{4,32})(?:/(?P<topic>[0-9]{1,10}))?")
 _TOKEN: Final = re.compile(r"[0-9]+:[A-Za-z0-9_-]+")
@@ -163,3 +165,12 @@ def _reference(message: Any) -> str:
     if not isinstance(message, dict) or not isinstance(message.get("chat"), dict):
         return ""
     return f"{message['chat'].get('id', '')}:{message.get('message_id', '')}"
+
+
+def shown(envelope: Envelope, signer: Signer, public_url: str) -> Shown:
+    """The message as the first one in its chat."""
+    del signer, public_url
+    rendered = envelope.rendered
+    text = telegram_text.text_of(rendered, short=False, buttons=True)
+    made = _body(text, telegram_text.keyboard(rendered.links))
+    return Shown(telegram_text.read(made), made)

@@ -4,10 +4,12 @@ A text has at most 4,096 UTF-16 code units after its entities were parsed: tags 
 """
 
 import html
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from services.notifier.channels.shown import in_brackets
 from services.notifier.domain.messages.cutting import cut
 from services.notifier.domain.messages.rendered import ACTING_LINKS, RenderedMessage, link_name
 from shared.json_object import JsonObject
@@ -101,3 +103,15 @@ def fitted(text: str, longest: int) -> str:
 
 def _escaped(text: str) -> str:
     return html.escape(text, quote=False)
+
+
+_LINK: Final = re.compile(r"<a [^>]*>([^<]*)</a>")
+_TAG: Final = re.compile(r"</?[a-z]+>")
+
+
+def read(body: Mapping[str, Any]) -> str:
+    """What such a message shows, for a terminal: its text, and links and buttons by their names."""
+    text = html.unescape(_TAG.sub("", _LINK.sub(r"[\1]", body["text"])))
+    rows = body.get("reply_markup", {}).get("inline_keyboard", ())
+    buttons = in_brackets(button["text"] for row in rows for button in row)
+    return f"{text}\n\n{buttons}".rstrip()
