@@ -24,7 +24,7 @@ _TAGS: Final[Mapping[str, str]] = {
     "reports": "Figures over a time: what was promised and kept, how fast, where it was solved.",
     "policy": "The bundle that decides everything.",
     "dead-letters": "Records that could not be used: look at them, send them again, or dismiss them.",
-    "replies": "Answers to messages: signed links (GET only shows, POST acts), and buttons in Slack. No key.",
+    "replies": "Answers to messages: links (GET shows, POST acts), buttons in Slack, texts, calls. No key.",
     "receipts": "What providers say later of messages. They need no key: their signature is one.",
     "inbox": "Messages kept for people who read them here.",
     "deliveries": "Every message to every address, and what became of it.",

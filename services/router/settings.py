@@ -38,11 +38,20 @@ class RouterSettings(ListenSettings, SecretKeySettings, CanarySettings):
         description="with which Slack signs what it posts; several, comma-separated, while rotating",
     )
 
+    twilio_token: SecretStr | None = Field(
+        default=None,
+        description="with which Twilio signs answers that it posts; several, comma-separated, while rotating",
+    )
+
     @property
     def slack_signing_secrets(self) -> tuple[str, ...]:
         """Those that count; empty where Slack is not set up."""
-        given = self.slack_signing_secret.get_secret_value() if self.slack_signing_secret else ""
-        return tuple(part.strip() for part in given.split(",") if part.strip())
+        return _several(self.slack_signing_secret)
+
+    @property
+    def twilio_tokens(self) -> tuple[str, ...]:
+        """Those that count; empty where nobody texts or calls."""
+        return _several(self.twilio_token)
 
     @property
     def keep(self) -> Keep:
@@ -51,3 +60,8 @@ class RouterSettings(ListenSettings, SecretKeySettings, CanarySettings):
             reports=timedelta(days=self.keep_reports_days),
             dead_letters=timedelta(days=self.keep_dead_letters_days),
         )
+
+
+def _several(secret: SecretStr | None) -> tuple[str, ...]:
+    given = secret.get_secret_value() if secret else ""
+    return tuple(part.strip() for part in given.split(",") if part.strip())

@@ -21,7 +21,7 @@ from tests.api.test_writes import KINDS, at, make
 _METHODS = ("get", "put", "post", "delete", "patch")
 _KEYLESS = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/v1/replies/link/{token}"}
 _KEYLESS |= {"/v1/replies/slack"}
-_KEYLESS |= {"/v1/receipts/twilio"}
+_KEYLESS |= {"/v1/receipts/twilio", "/v1/replies/twilio/sms", "/v1/replies/twilio/voice/{reference}"}
 _KEYLESS |= {"/v1/schedules/{name}/shifts.ics"}
 _KEY_IN_BODY_OR_PATH = {
     "/v2/enqueue",

@@ -16,6 +16,7 @@ from services.router.api.links.replies import replies
 from services.router.api.members import members
 from services.router.api.oncall import oncall
 from services.router.api.overrides import overrides
+from services.router.api.phone.paths import telephone
 from services.router.api.policy import policy
 from services.router.api.reports import reports
 from services.router.api.schedules import schedules
@@ -53,5 +54,6 @@ def routes(
     router.include_router(dead_letters(engine, access))
     router.include_router(replies(engine, access, settings))
     router.include_router(slack_buttons(engine, access, settings))
+    router.include_router(telephone(engine, access, settings))
     router.include_router(reports(engine, access))
     return router

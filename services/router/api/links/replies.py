@@ -78,7 +78,7 @@ class PageRoute(Route):
 
 
 @dataclass(frozen=True, slots=True)
-class _SignedLinks:
+class SignedLinks:
     """Opens links, shows what is behind them, does what they say."""
 
     engine: Engine
@@ -186,7 +186,7 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
         default_response_class=HTMLResponse,
         responses=_PAGES,
     )
-    links = _SignedLinks(engine, access, settings)
+    links = SignedLinks(engine, access, settings)
 
     @router.get("/link/{token}", operation_id="show_link", summary="What the link would do")
     async def show(token: str, request: Request) -> HTMLResponse:

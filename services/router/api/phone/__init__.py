@@ -1,0 +1,1 @@
+"""Answers by telephone: text messages, and keys pressed in a call, as Twilio and its like post them."""
