@@ -272,7 +272,8 @@ class Consumption:
                 await later_steps.answered(connection, seen, answered)
                 await quiet_notices.keep_newest(connection, quiet)
                 await self._tell_the_paged(connection, settled, planned, bundle, now)
-                await self._show_the_state(connection, moved, now)
+                if moved:
+                    await conversations.change(connection, moved, self._converses, now)
                 if bound:
                     await end_notices.judge(connection, bound, now)
                 if any(row.delivery.is_repeat and row.delivery.delayed_by for row in rows):
@@ -321,20 +322,6 @@ class Consumption:
         if not self._converses:
             return ()
         return conversation.newest(one.read.message for one in planned if one.read is not None)
-
-    async def _show_the_state(
-        self, connection: AsyncConnection, moved: Sequence[IncidentChanged], now: datetime
-    ) -> None:
-        """Have the first messages about these incidents changed, wherever they stand."""
-        if not moved:
-            return
-        await conversations.replace_older(connection, moved)
-        places = await conversations.to_change(connection, moved, self._converses)
-        changing = list(conversation.updates(moved, places, now))
-        if changing:
-            incidents = [IncidentVersion(one.incident.id, one.incident.version) for one in moved]
-            rows = [NewDelivery(delivery.id, delivery) for delivery in changing]
-            await store.insert(connection, [delivery.id for delivery in changing], incidents, rows, now)
 
     @staticmethod
     def _rows(

@@ -9,8 +9,16 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier.domain.conversation import FirstMessage, Place, Stored, first_message, place_of
+from services.notifier.domain.conversation import (
+    FirstMessage,
+    Place,
+    Stored,
+    first_message,
+    place_of,
+    updates,
+)
 from services.notifier.domain.delivery import STATE, Delivery
+from services.notifier.storage.deliveries import IncidentVersion, NewDelivery, insert
 from shared.events import IncidentChanged
 
 _decode: Final = msgspec.json.Decoder(FirstMessage).decode
@@ -83,7 +91,9 @@ async def record(connection: AsyncConnection, sent: Sequence[Sent], now: datetim
         ],
         "now": now,
     }
-    await connection.execute(_RECORD, _places([one.delivery for one in sent]) | given)
+    places = _places([one.delivery for one in sent])
+    await connection.execute(_LOCK, {name: places[name] for name in ("incident_id", "place")})
+    await connection.execute(_RECORD, places | given)
     begun = [one.delivery for one in sent if one.reference is not None]
     if not begun:
         return False
@@ -91,27 +101,26 @@ async def record(connection: AsyncConnection, sent: Sequence[Sent], now: datetim
     return woken.rowcount > 0
 
 
-async def to_change(
-    connection: AsyncConnection, messages: Sequence[IncidentChanged], channels: Collection[str]
-) -> list[Place]:
-    """Where a first message shows an earlier version of these incidents, or is about to be sent."""
-    given = {
-        "incident_id": [one.incident.id for one in messages],
-        "version": [one.incident.version for one in messages],
-        "channels": sorted(channels),
-        "event": STATE,
-    }
-    return [Place(**row._mapping) for row in await connection.execute(_TO_CHANGE, given)]  # noqa: SLF001 - the public name of a row's mapping
+async def change(
+    connection: AsyncConnection, moved: Sequence[IncidentChanged], channels: Collection[str], now: datetime
+) -> None:
+    """Have the first messages about these incidents changed, wherever they stand.
 
-
-async def replace_older(connection: AsyncConnection, messages: Sequence[IncidentChanged]) -> None:
-    """Cancel the changes of first messages that newer ones replace."""
+    `moved`: as `domain.conversation.newest` gives them; `channels`: those that keep conversations.
+    """
     given = {
-        "incident_id": [one.incident.id for one in messages],
-        "version": [one.incident.version for one in messages],
+        "incident_id": [one.incident.id for one in moved],
+        "version": [one.incident.version for one in moved],
         "event": STATE,
     }
     await connection.execute(_REPLACE, given)
+    rows = await connection.execute(_TO_CHANGE, given | {"channels": sorted(channels)})
+    places = [Place(**row._mapping) for row in rows]  # noqa: SLF001 - the public name of a row's mapping
+    changing = list(updates(moved, places, now))
+    if changing:
+        incidents = [IncidentVersion(one.incident.id, one.incident.version) for one in moved]
+        new = [NewDelivery(delivery.id, delivery) for delivery in changing]
+        await insert(connection, [delivery.id for delivery in changing], incidents, new, now)
 
 
 def _places(deliveries: Iterable[Delivery]) -> dict[str, list[Any]]:
@@ -140,6 +149,7 @@ _BEGIN: Final = text(f"""
     ORDER BY incident_id, place
     ON CONFLICT (incident_id, place) DO NOTHING
 """)
+# Whoever takes several takes them in this order.
 _LOCK: Final = text("""
     SELECT c.incident_id, c.place::text, c.reference, c.shown_version, c.first::text AS first,
            c.busy::text AS busy, c.busy_until

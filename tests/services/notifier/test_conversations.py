@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from shared.clock import utcnow
 from tests.channels.provider import Said
@@ -100,8 +101,22 @@ async def test_the_newest_state_wins_and_nothing_older_is_shown_after_it(databas
             2: "cancelled",
             3: "delivered",
         }
-        await place.hear(taken(2, told=[]))  # read again
         assert "Resolved: " in said(slack.roots()[0])
+        async with place.database.transaction() as connection:
+            shown = await connection.execute(text("SELECT shown_version, busy FROM notifier.conversation"))
+            assert [tuple(row) for row in shown] == [(3, None)]
+
+
+async def test_a_first_message_that_can_be_changed_no_more_is_nobodys_failed_notice(database_url, slack):
+    async with office(database_url, PEOPLE, **by(slack)) as place:
+        await place.hear(changed(page()))
+        await sent(place, 1)
+        before = len(await place.outbox())
+        slack.refuse = [Said({"ok": False, "error": "cant_update_message"})]
+        await place.hear(taken())
+        await sent(place, 2)
+        assert await place.states() == {"delivered": 1, "failed": 1}
+        assert len(await place.outbox()) == before
 
 
 async def test_a_first_message_that_was_late_is_brought_up_to_date(database_url, slack):
