@@ -127,6 +127,7 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
     "teams": ChannelType(lambda needs: TeamsChannel(needs.outbound), concurrency=4, shows=teams.shown),
     "ntfy": ChannelType(
         lambda needs: NtfyChannel(needs.settings(NtfySettings), needs.outbound, needs.earlier),
+        converses=True,
         settings=NtfySettings,
         shows=ntfy.shown,
         urls_need_nothing=True,
@@ -200,8 +201,8 @@ def sendable(mail: MailServer | None, settings: ReadSettings[Any] = from_environ
 
 def conversing(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> frozenset[str]:
     """The channels that can be sent here and keep conversations."""
-    lacks = missing(mail, settings)
-    return frozenset(name for name, why in lacks.items() if not why and CHANNELS[name].converses)
+    able = (one.channel for one in readiness(mail, settings) if one.sends != "nothing")
+    return frozenset(name for name in able if CHANNELS[name].converses)
 
 
 def build_channels(dependencies: ChannelDependencies) -> Mapping[str, Channel]:

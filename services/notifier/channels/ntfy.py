@@ -5,8 +5,8 @@ they were set for and to no other; a URL may carry its own (`https://user:passwo
 
 The phone shows one notification for an incident. A later message with the same `sequence_id` takes its place
 (ntfy 2.16 and its Android app; others show a second one) but makes no sound while the first is on the screen.
-So a page is always a notification of its own, and puts away the page before it, while what settles it takes
-its place quietly.
+So a page is always a notification of its own, and puts away the page before it, while what settles it, and
+where the incident stands (a conversation's `edits`), takes its place quietly.
 """
 
 import asyncio
@@ -126,7 +126,7 @@ class NtfyChannel:
             return answer
         if not answer.ok:
             return _judged(answer, envelope)
-        if envelope.delivery.is_page and before and before != identity:
+        if envelope.delivery.is_page and not envelope.edits and before and before != identity:
             await self._put_away(topic, before)
         return Delivered(confirmed=False, answer=f"HTTP {answer.status}", reference=identity)
 
@@ -191,8 +191,8 @@ def written(envelope: Envelope, topic: str, identity: str) -> Mapping[str, Any]:
         "topic": topic,
         "title": cut(rendered.title, _LONGEST_TITLE),
         "message": cut_to_bytes(said, LONGEST_MESSAGE, rendered.links.get("incident", "")),
-        "priority": _priority(envelope.delivery),
-        "tags": [_tag(envelope.delivery)],
+        "priority": _QUIET if envelope.edits else _priority(envelope.delivery),
+        "tags": [_tag(envelope)],
         "actions": _actions(envelope),
         "sequence_id": identity,
         **({"click": link} if link else {}),
@@ -200,8 +200,10 @@ def written(envelope: Envelope, topic: str, identity: str) -> Mapping[str, Any]:
 
 
 def _identity(envelope: Envelope, before: str) -> str:
-    """The notification that the message is: one of its own, or the page's that it settles."""
+    """The notification that the message is: one of its own, or that of the page whose state it says."""
     delivery = envelope.delivery
+    if envelope.edits:
+        return before or envelope.root
     settles = not delivery.is_page and delivery.content.incident.status != "triggered"
     if before and settles and _priority(delivery) == _QUIET:
         return before
@@ -215,24 +217,29 @@ def _priority(delivery: Delivery) -> int:
     return _HEARD if delivery.event in _HEARD_NOTICES else _QUIET
 
 
-def _tag(delivery: Delivery) -> str:
+def _tag(envelope: Envelope) -> str:
+    delivery = envelope.delivery
+    incident = delivery.content.incident
+    if envelope.edits and incident.status != "triggered":
+        return _TAGS.get(incident.status, _TAGS["taken"])
     if delivery.is_page:
-        return "rotating_light" if delivery.content.incident.priority <= 2 else "warning"
+        return "rotating_light" if incident.priority <= 2 else "warning"
     return _TAGS.get(delivery.event, "information_source")
 
 
 def _actions(envelope: Envelope) -> Sequence[Mapping[str, Any]]:
     """Buttons on the lock screen: those that act at once, then those that open a page."""
     links = envelope.rendered.links
+    asked = envelope.answers if "acknowledge" in links else {}
     acting = [
         {"action": "http", "label": label, "url": envelope.answers[name], "method": "POST", "clear": True}
         for name, label in (("acknowledge", "Acknowledge"), ("escalate", "Hand up"))
-        if name in envelope.answers
+        if name in asked
     ]
     opening = [
         {"action": "view", "label": cut(link_name(name), _LONGEST_LABEL), "url": link, "clear": False}
         for name, link in links.items()
-        if (name not in OWN_LINKS or name in ACTING_LINKS) and name not in envelope.answers
+        if (name not in OWN_LINKS or name in ACTING_LINKS) and name not in asked
     ]
     return [*acting, *opening][:_MOST_ACTIONS]
 
