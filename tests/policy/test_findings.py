@@ -46,8 +46,14 @@ def test_no_sender_may_call_itself_ladder_and_say_that_ladder_is_well(tmp_path):
 
 WITHOUT_NTFY = Installation(now=NOW, sends=frozenset({"email", "inbox", "ntfy:url"}), said_at=NOW)
 ONLY_INBOX = Installation(now=NOW, sends=frozenset({"inbox"}), said_at=NOW)
-ADDRESSES = {"email": "a@example.com", "teams": "https://t.example/x", "webhook": "https://h.example/x"}
-ADDRESSES |= {"telegram": "-1001234567890", "mattermost": "desk/pages"}
+ADDRESSES = {
+    "email": "a@example.com",
+    "teams": "https://t.example/x",
+    "webhook": "https://h.example/x",
+    "apprise": "pover://user@token",
+    "telegram": "-1001234567890",
+    "mattermost": "desk/pages",
+}
 
 
 def test_a_page_that_would_be_rejected_at_three_in_the_morning_is_told_when_the_policy_is_checked(tmp_path):
@@ -413,36 +419,36 @@ def test_what_is_said_of_a_policy_that_loads_keeps_it_from_nothing(tmp_path):
 
 def test_warnings_are_shown_beside_errors_all_at_once(tmp_path):
     text = (
-        SMALLEST.replace("{inbox: ana}}", "{inbox: ana}, chat: {apprise: x}}")
+        SMALLEST.replace("{inbox: ana}}", "{inbox: ana}, chat: {ntfy: x}}")
         + "loud: tir == ''\ntiers: [gold]\nslas: [{name: s, acknowledge: 5m, when: \"tier == 'glod'\"}]\n"
     )
-    assert said(tmp_path, text) == [("warning", "L110"), ("error", "L102"), ("error", "L130")]
+    assert said(tmp_path, text, ONLY_INBOX) == [("warning", "L110"), ("error", "L102"), ("error", "L130")]
 
 
 def test_check_ends_well_with_warnings_and_says_so_in_every_form(tmp_path):
     file = tmp_path / "bundle.yaml"
-    file.write_text(SMALLEST.replace("{inbox: ana}}", "{inbox: ana}, chat: {apprise: x}}"))
+    file.write_text(SMALLEST.replace("{inbox: ana}}", "{inbox: ana}, chat: {ntfy: x}}"))
 
-    status, text = report(file)
+    status, text = report(file, installation=ONLY_INBOX)
     assert status == 0
     first, count, sound, *_ = text.splitlines()
     assert first.startswith(
-        f"{file}:3:72: warning: users.ana.contacts.chat.apprise: nothing is ever sent by apprise"
+        f"{file}:3:69: warning: users.ana.contacts.chat.ntfy: nothing is ever sent by ntfy"
     )
     assert first.endswith(" [L110]")
     assert (count, "is sound; hash" in sound) == ("1 warning", True)
 
-    status, text = report(file, "json")
+    status, text = report(file, "json", ONLY_INBOX)
     document = json.loads(text)
     assert (status, document["ok"], document["errors"]) == (0, True, [])
     [finding] = document["findings"]
     assert finding.keys() == {"severity", "code", "file", "line", "column", "path", "message", "mend"}
     assert (finding["severity"], finding["code"], finding["line"]) == ("warning", "L110", 3)
 
-    status, text = report(file, "github")
+    status, text = report(file, "github", ONLY_INBOX)
     assert status == 0
     assert text.startswith("::warning file=")
-    assert ",title=L110::users.ana.contacts.chat.apprise: " in text
+    assert ",title=L110::users.ana.contacts.chat.ntfy: " in text
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLE / "situations").glob("*.yaml")), ids=lambda path: path.stem)

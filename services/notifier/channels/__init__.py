@@ -18,6 +18,7 @@ from services.notifier.channels import (
     voice,
     webhook,
 )
+from services.notifier.channels.apprise import AppriseChannel, AppriseSettings
 from services.notifier.channels.canary import CanaryChannel
 from services.notifier.channels.email import EmailChannel, MailServer
 from services.notifier.channels.envelope import Channel, EarlierPage, Envelope
@@ -158,6 +159,9 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
         settings=MattermostSettings,
         shows=mattermost.shown,
         urls_need_nothing=True,
+    ),
+    "apprise": ChannelType(
+        lambda needs: AppriseChannel(needs.settings(AppriseSettings)), concurrency=1, settings=AppriseSettings
     ),
     CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
 }

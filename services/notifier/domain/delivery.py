@@ -112,8 +112,10 @@ class Delivery:
 
 
 def without_secrets(address: str) -> str:
-    """An address that may be shown: only scheme and host of a URL, since the rest is often a secret."""
+    """An address that may be shown: only the host of a web address, of other URLs only their kind."""
     scheme, mark, rest = address.partition("://")
     if not mark:
         return address
+    if scheme.lower() not in ("http", "https"):
+        return f"{scheme}://…"  # `pover://user@token`
     return f"{scheme}://{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}/…"

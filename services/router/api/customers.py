@@ -33,7 +33,6 @@ log = telemetry.logger(__name__)
 
 _MOST: Final = 500
 _encoder: Final = msgspec.json.Encoder()
-_URLS: Final = frozenset({"webhook", "teams"})
 _EXAMPLE: Final[JsonDict] = {
     "name": "Acme",
     "tier": "gold",
@@ -244,9 +243,7 @@ def _item(
 def _contact(contact: ContactSpec, *, whole: bool) -> dict[str, str]:
     """A contact without its secret; for viewers a URL loses its path, which is often a secret, too."""
     address = contact.address
-    shown: dict[str, str] = {
-        contact.channel: address if whole or contact.channel not in _URLS else shown_address(address)
-    }
+    shown: dict[str, str] = {contact.channel: address if whole else shown_address(address)}
     if contact.secret:
         shown["secret"] = contact.secret if contact.secret.startswith("secret:") else KEPT
     return shown

@@ -14,6 +14,7 @@ PHONES: Final = frozenset({"sms", "voice"})  # channels whose addresses are tele
 _LOCAL: Final = re.compile(r"[^\x00-\x20\x7f-\x9f()<>@,;:\\\"\[\]]{1,64}")
 _DOMAIN: Final = re.compile(r"(?:[^\W_]|-|\.)+|\[[0-9A-Fa-f:.]+\]")
 _SLACK: Final = re.compile(r"#?[\w.-]{1,80}")
+_APPRISE: Final = re.compile(r"[A-Za-z0-9]+://\S")
 _TOPIC: Final = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _BETWEEN_DIGITS: Final = re.compile(r"\(0\)|[ ().\-/\u00a0]")
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -117,6 +118,10 @@ def _is_topic(address: str) -> bool:
     return _TOPIC.fullmatch(topic) is not None
 
 
+def _is_apprise(address: str) -> bool:
+    return _APPRISE.match(address) is not None
+
+
 def _is_url(address: str) -> bool:
     try:
         parts = urlsplit(address)
@@ -164,6 +169,7 @@ _FORMS: Final[Mapping[str, _Form]] = {
         _is_topic,
         "a topic (letters, digits, - and _, at most 64) or its URL, such as https://ntfy.example/t",
     ),
+    "apprise": _Form(_is_apprise, "a URL of Apprise, such as pover://user@token"),
     "sms": _PHONE,
     "voice": _PHONE,
 }

@@ -36,8 +36,13 @@ from shared.security.secret_files import named_in
 
 
 def shown_address(name: str) -> str:
-    """An address as a timeline may show it: only the host of a URL, since its path is often a secret."""
+    """An address as a timeline may show it: of a URL only the host, since the rest is often a secret.
+
+    Where the scheme is no web's (`pover://user@token`), the host may be one, too.
+    """
     scheme, found, rest = name.partition("://")
+    if found and scheme.lower() not in ("http", "https"):
+        return f"{scheme}://…"
     return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}/…" if found else name
 
 
