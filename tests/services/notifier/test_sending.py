@@ -320,7 +320,7 @@ async def test_a_page_whose_every_contact_fails_for_good_is_unreachable(database
         said = await place.outbox()
         assert sorted(one.page for one in said) == ["", "", "unreachable"]
         assert {one.outcome for one in said} == {"failed"}
-        assert "channel apprise is not available in this release" in {one.reason for one in said}
+        assert "LADDER_APPRISE is not set to yes" in {one.reason for one in said}
 
 
 async def _reported(place, count):

@@ -13,6 +13,7 @@ from services.router.loops.policy_watch import PolicyWatch
 from services.router.policy import installation
 from shared.clock import utcnow
 from shared.policy import content_hash, dump_json
+from shared.policy.model.targets import CHANNELS
 from tests.domain.tale import bundle
 from tests.services.router.api import Api
 from tests.services.router.desk import Desk
@@ -37,12 +38,19 @@ async def put(served: Api, **sections: Any) -> httpx2.Response:
     return await ask(served, "PUT", "/v1/policy", "admin", content=content)
 
 
+async def told_by_a_notifier(desk: Desk) -> None:
+    """One has said what it can send: everything but ntfy."""
+    async with desk.database.transaction() as connection:
+        await installation.heard(connection, sorted({*CHANNELS} - {"ntfy"}), utcnow())
+
+
 async def test_whoever_applies_a_policy_hears_of_contacts_that_are_never_used(served: Api) -> None:
-    answer = await put(served, users=with_contacts(box={"inbox": "x"}, other={"apprise": "somewhere"}))
+    await told_by_a_notifier(served.desk)
+    answer = await put(served, users=with_contacts(box={"inbox": "x"}, other={"ntfy": "somewhere"}))
     assert answer.status_code == 200, answer.text
     [finding] = answer.json()["findings"]
     assert (finding["severity"], finding["code"]) == ("warning", "L110")
-    assert finding["path"] == f"users.{min(users())}.contacts.other.apprise"
+    assert finding["path"] == f"users.{min(users())}.contacts.other.ntfy"
     [warning] = answer.json()["warnings"]
     assert warning == f"{finding['path']}: {finding['message']}"
 
@@ -131,8 +139,11 @@ async def test_what_will_not_work_is_told_in_the_terminal_when_the_file_is_saved
     file.write_bytes(dump_json(bundle()))
     router = watch(desk, file)
     await router.watch_once()
-    file.write_bytes(dump_json(bundle(last_resort=["user:petra", {"apprise": "somewhere"}])))
+    await told_by_a_notifier(desk)
+    file.write_bytes(dump_json(bundle(last_resort=["user:petra", {"ntfy": "somewhere"}])))
     with capture_logs() as lines:
         await router.watch_once()
     told = [each["event"] for each in lines if each["action"] == "policy_finding"]
-    assert [each for each in told if "nothing is ever sent by apprise: this release cannot send it" in each]
+    assert [
+        each for each in told if "nothing is ever sent by ntfy: the notifier has no settings for it" in each
+    ]
