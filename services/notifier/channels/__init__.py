@@ -38,7 +38,6 @@ from services.notifier.domain.delivery import Delivery
 from shared.events.canary import BY_URL
 from shared.events.canary import CHANNEL as CANARY
 from shared.network.outbound import Outbound
-from shared.policy.model.targets import CHANNELS as NAMES
 from shared.security.keys import Signer
 
 __all__ = [
@@ -166,7 +165,6 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
     CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
 }
 _NO_MAIL_SERVER: Final = "LADDER_SMTP_URL is not set"
-_NOT_YET: Final = "this release has no such channel"
 CONCURRENCY: Final[Mapping[str, int]] = {name: each.concurrency for name, each in CHANNELS.items()}
 
 
@@ -184,13 +182,10 @@ def missing(mail: MailServer | None, settings: ReadSettings[Any] = from_environm
 
 def readiness(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> Sequence[Readiness]:
     """Every channel that a policy may name, in order. Raises BadSettingError."""
-    lacks = missing(mail, settings)
-    known = [
+    return [
         Readiness(name, "all" if not why else "urls" if CHANNELS[name].urls_need_nothing else "nothing", why)
-        for name, why in lacks.items()
+        for name, why in missing(mail, settings).items()
     ]
-    unknown = [Readiness(name, "nothing", _NOT_YET) for name in NAMES if name not in lacks]
-    return sorted([*known, *unknown], key=lambda one: one.channel)
 
 
 def sendable(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> tuple[str, ...]:

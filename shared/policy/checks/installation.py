@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.events.canary import BY_URL
-from shared.policy.model.targets import SENDABLE
 from shared.policy.oncall.schedules import Override
 from shared.security.secret_files import is_secret
 
@@ -18,8 +17,7 @@ class Installation:
     """Where a bundle is to work, as far as it is known.
 
     `now` None: nothing is said that depends on the time. `sends`: the channels that its notifiers can send
-    (`ntfy:url`: only to addresses that are URLs), as one of them said at `said_at`; None: none has said, and
-    only what the release cannot send is known.
+    (`ntfy:url`: only to addresses that are URLs), as one of them said at `said_at`; None: none has said.
     """
 
     now: datetime | None = None
@@ -27,12 +25,10 @@ class Installation:
     said_at: datetime | None = None
     overrides: Mapping[str, Sequence[Override]] = field(default_factory=dict)
 
-    def can_send(self, channel: str, address: str = "") -> bool:
+    def can_send(self, channel: str, address: str) -> bool:
         """Whether this address can be sent by this channel here, as far as that can be seen: a secret may be
         anything.
         """
-        if channel not in SENDABLE:
-            return False
         if self.sends is None or channel in self.sends:
             return True
         may_be_url = "://" in address or is_secret(address)
@@ -40,8 +36,6 @@ class Installation:
 
     def why_not(self, channel: str) -> str:
         """Why a channel cannot be sent, in words."""
-        if channel not in SENDABLE:
-            return "this release cannot send it"
         if channel == "email":
             why = "no mail server is set"
         elif self.sends and f"{channel}{BY_URL}" in self.sends:
@@ -61,4 +55,4 @@ def _ago(age: timedelta) -> str:
 
 
 NOWHERE: Final = Installation()
-"""Nothing is known but this release."""
+"""Nothing is known."""

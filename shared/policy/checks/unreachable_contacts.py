@@ -13,7 +13,6 @@ from shared.policy.checks.installation import NOWHERE, Installation
 from shared.policy.errors import Finding, Path, dotted
 from shared.policy.model.bundle import Bundle
 from shared.policy.model.targets import (
-    SENDABLE,
     AddressTarget,
     ScheduleTarget,
     Target,
@@ -62,7 +61,7 @@ def _channels(bundle: Bundle, installation: Installation) -> Iterator[Finding]:
         mend = f"give them a contact by {_either(installation)}"
         if channel == "email":
             mend = f"set LADDER_SMTP_URL for the notifier, or {mend}"
-        elif channel in SENDABLE:
+        else:
             mend = f"`ladder channels` says what to set for the notifier; or {mend}"
         reached = all(_has_another(bundle, path, installation) for path in holders.values())
         others = "; another contact reaches each of them" if reached else ""
@@ -207,5 +206,5 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _either(installation: Installation) -> str:
-    able = [each for each in _SUGGESTED if installation.can_send(each)]
+    able = [each for each in _SUGGESTED if installation.can_send(each, "")]
     return " or ".join(filter(None, (", ".join(able[:-1]), able[-1] if able else "")))

@@ -31,9 +31,8 @@ def findings(bundle: Bundle, installation: Installation = NOWHERE) -> Iterator[F
 
 
 def _any_sent(user: User, contacts: set[str], installation: Installation) -> bool:
-    return any(
-        installation.can_send(user.contacts[name].channel) for name in contacts if name in user.contacts
-    )
+    specs = [user.contacts[name] for name in contacts if name in user.contacts]
+    return any(installation.can_send(each.channel, each.address) for each in specs)
 
 
 def _first(user: User, contacts: list[str], installation: Installation) -> str:

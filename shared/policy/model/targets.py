@@ -26,9 +26,6 @@ Channel: TypeAlias = Literal[
     "apprise",
 ]
 CHANNELS: Final[tuple[str, ...]] = get_args(Channel)
-NOT_SENT_YET: Final = frozenset[str]()
-"""A policy may name these, but no notifier of this release has such a channel."""
-SENDABLE: Final = tuple(name for name in CHANNELS if name not in NOT_SENT_YET)
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9_-]*"
 
 
