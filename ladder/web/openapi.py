@@ -18,6 +18,7 @@ _TAGS: Final[Mapping[str, str]] = {
     "customers": "Who is hit: in the database, by the thousand, beside those of the policy bundle.",
     "integrations": "Who may post, and what became of what they posted.",
     "heartbeats": "What is expected to beat, and whether it does.",
+    "subscriptions": "Who wants to hear no more of what the policy tells them.",
     "schedules": "Who is on call when, and who stands in.",
     "silences": "What nobody is notified of, until a time.",
     "maintenance": "Planned work, once or again and again, during which nobody is notified.",

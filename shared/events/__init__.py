@@ -31,8 +31,11 @@ from shared.events.message import (
     Message,
 )
 from shared.events.notifications import (
+    AN_ADDRESS,
     BY_SILENCE,
     LOOKING,
+    ONE_INCIDENT,
+    UNSUBSCRIBE,
     Announced,
     ClockEvent,
     Contact,
@@ -55,6 +58,7 @@ from shared.events.signals import (
 )
 
 __all__ = [
+    "AN_ADDRESS",
     "BY_SILENCE",
     "CUSTOMERS_OWN",
     "DEAD_LETTER",
@@ -66,10 +70,12 @@ __all__ = [
     "LOOKING",
     "MAX_BYTES",
     "MESSAGES",
+    "ONE_INCIDENT",
     "OVERHEAD_BYTES",
     "OWN_INTEGRATION",
     "POLICY",
     "REPLAYED",
+    "UNSUBSCRIBE",
     "Announced",
     "ClockEvent",
     "ClockSnapshot",

@@ -12,6 +12,11 @@ LOOKING: Final = frozenset({"point", "worse"})  # `through` of pages that ask to
 BY_SILENCE: Final = "silence"  # `through` of a page that asks whether it still stands
 
 
+ONE_INCIDENT: Final = "incident"  # `subscription` of who subscribed to this one incident
+UNSUBSCRIBE: Final = "unsubscribe"  # the purpose of the signed links by which they leave
+AN_ADDRESS: Final = "address"  # `subscription` of an address that the policy names; which one, only it knows
+
+
 class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One address of somebody: the channel (`email`, `webhook`, …), the address, its secret if it has one."""
 
@@ -72,6 +77,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # of `at_risk`, `breached` and points at a share of a clock: whose clocks, as in `IncidentSnapshot.clocks`
     targets: tuple[str, ...] = ()
     breaks_quiet: tuple[int, ...] = ()  # as of a page
+    # by which subscription they hear it and can leave it: the target that means them, or ONE_INCIDENT
+    subscription: str = ""
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

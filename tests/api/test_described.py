@@ -19,7 +19,8 @@ from tests.api.hosted import PAGER, Office
 from tests.api.test_writes import KINDS, at, make
 
 _METHODS = ("get", "put", "post", "delete", "patch")
-_KEYLESS = {"/", "/healthz", "/readyz", "/metrics", "/docs", "/v1/replies/link/{token}"}
+_PAGES = {"/v1/replies/link/{token}", "/v1/replies/unsubscribe/{token}"}
+_KEYLESS = {"/", "/healthz", "/readyz", "/metrics", "/docs", *_PAGES}
 _KEYLESS |= {"/v1/replies/slack"}
 _KEYLESS |= {"/v1/receipts/twilio", "/v1/replies/twilio/sms", "/v1/replies/twilio/voice/{reference}"}
 _KEYLESS |= {"/v1/schedules/{name}/shifts.ics"}
@@ -148,6 +149,8 @@ def test_every_operation_that_needs_a_key_says_which_and_how_it_is_refused() -> 
             "/v1/deliveries/{delivery_id}/retry",
             {"202", "401", "403", "404", "409", "422", "429", "503"},
         ),
+        ("get", "/v1/replies/unsubscribe/{token}", {"200", "404", "422", "429", "503"}),
+        ("post", "/v1/replies/unsubscribe/{token}", {"200", "404", "422", "429", "503"}),
         ("get", "/v1/replies/link/{token}", {"200", "404", "422", "429", "503"}),
         ("post", "/v1/replies/link/{token}", {"200", "403", "404", "409", "422", "429", "503"}),
     ],
@@ -163,7 +166,7 @@ def test_every_refusal_is_a_problem_but_for_pages_for_people_and_for_the_words_o
             if status < "400":
                 continue
             kinds = set(answer["content"])
-            if path.startswith("/v1/replies/link/"):
+            if path in _PAGES:
                 assert kinds == {"text/html"}
             elif path in _OF_PAGERDUTY or (path.startswith("/v1/integrations/") and status == "400"):
                 assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/PagerDutyRefused")

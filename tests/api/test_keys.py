@@ -33,6 +33,7 @@ _WRITES: Final = {
     ("DELETE", "/v1/silences/{silence_id}"): "lead",
     ("POST", "/v1/maintenance"): "lead",
     ("DELETE", "/v1/maintenance/{maintenance_id}"): "lead",
+    ("DELETE", "/v1/unsubscribed/{unsubscribed_id}"): "lead",
     ("POST", "/v1/customers/import"): "lead",
     ("PUT", "/v1/customers/{customer_id}"): "lead",
     ("DELETE", "/v1/customers/{customer_id}"): "lead",

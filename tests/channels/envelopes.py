@@ -3,7 +3,7 @@
 from services.notifier.channels import Envelope
 from services.notifier.domain.messages.compose import render
 from services.notifier.domain.plan import plan
-from services.notifier.sending.links import answers_of, links_of
+from services.notifier.sending.links import answers_of, links_of, unsubscribe_of
 from shared.clock import utcnow
 from shared.security.keys import Signer
 from tests.services.notifier.building import bundle, changed, incident, page
@@ -22,4 +22,6 @@ def envelope(address, *, secret="", told=None, asked=None, at=None, **said):
     delivery = plan(message, policy, at).deliveries[0]
     links = links_of(delivery, PUBLIC_URL, SIGNER)
     answers = answers_of(delivery, PUBLIC_URL, SIGNER)
-    return Envelope(delivery, render(delivery, policy, links, at), address, secret, at, answers=answers)
+    leave = unsubscribe_of(delivery, PUBLIC_URL, SIGNER)
+    made = render(delivery, policy, links, at)
+    return Envelope(delivery, made, address, secret, at, answers=answers, unsubscribe=leave)

@@ -4,7 +4,7 @@ import email
 import email.policy
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.header import decode_header, make_header
 from email.utils import parseaddr
 
@@ -17,9 +17,10 @@ from services.notifier.channels import Delivered, MailServer, Rejected, Unavaila
 from services.notifier.channels.email import EmailChannel, written
 from services.notifier.channels.mail_headers import mailbox, phrase
 from services.notifier.domain.messages.rendered import one_line
-from shared.policy.model.addresses import MailAddress
+from shared.events import AN_ADDRESS, UNSUBSCRIBE
+from shared.policy.model.addresses import MailAddress, place
 from tests.channels.envelopes import SIGNER, envelope
-from tests.services.notifier.building import T0, address, notice
+from tests.services.notifier.building import T0, address, notice, page, user
 
 
 @dataclass
@@ -112,6 +113,47 @@ async def test_a_stakeholder_writes_to_whoever_reads_answers_to_get_no_more_mail
     (mail,) = postbox.mails
     assert mail["Reply-To"] == "Desk <desk@ops.example>"
     assert mail["List-Unsubscribe"] == "<mailto:desk@ops.example?subject=unsubscribe>"
+
+
+@pytest.mark.parametrize("template", ["", "own"])
+async def test_whoever_subscribed_leaves_by_a_link_in_the_mail_and_by_their_programs_button(
+    postbox, template
+):
+    told = notice(
+        "resolved",
+        address("board@example.com", "email"),
+        stakeholder=True,
+        template=template,
+        subscription=AN_ADDRESS,
+    )
+    await channel(postbox, "Desk <desk@ops.example>").send(envelope("board@example.com", told=told))
+    (mail,) = postbox.mails
+    link, written_to = re.findall(r"<([^>]+)>", mail["List-Unsubscribe"])
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert written_to == "mailto:desk@ops.example?subject=unsubscribe"
+    for form in ("plain", "html"):
+        assert link in mail.get_body((form,)).get_content().replace("&amp;", "&")
+    said = SIGNER.verify(UNSUBSCRIBE, link.removeprefix("https://ladder.test/v1/replies/unsubscribe/"), T0)
+    assert (said["subscription"], said["kind"], said["name"]) == ("address", "address", "")
+    assert said["place"] == place("email", "Board <BOARD@example.com>")
+    assert max(map(len, postbox.raw[0].split(b"\r\n"))) < 998  # RFC 5322, §2.1.1
+
+
+@pytest.mark.parametrize("asked", [page(), page(address("vendor@example.com", "email"))])
+async def test_a_page_cannot_be_unsubscribed(postbox, asked):
+    await channel(postbox, "Desk <desk@ops.example>").send(envelope("ana@example.com", asked=asked))
+    (mail,) = postbox.mails
+    assert "List-Unsubscribe" not in mail
+    assert "unsubscribe" not in mail.as_string()
+
+
+async def test_without_https_a_mail_program_is_offered_no_single_step(postbox):
+    told = notice("resolved", user("ana"), subscription="team:management")
+    sent = replace(envelope("ana@example.com", told=told), unsubscribe="http://ladder.inside/v1/x")
+    await channel(postbox).send(sent)
+    (mail,) = postbox.mails
+    assert mail["List-Unsubscribe"] == "<http://ladder.inside/v1/x>"
+    assert "List-Unsubscribe-Post" not in mail
 
 
 @pytest.mark.parametrize(

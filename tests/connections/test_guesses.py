@@ -80,6 +80,7 @@ async def test_a_wrong_routing_key_stays_an_invalid_event() -> None:
     ("path", "first", "kind"),
     [
         ("/v1/replies/link/bm90aGluZw.bm90aGluZw", 404, "link"),
+        ("/v1/replies/unsubscribe/bm90aGluZw.bm90aGluZw", 404, "link"),
         ("/v1/schedules/desk/shifts.ics?token=bm90aGluZw.bm90aGluZw", 404, "link"),
     ],
 )

@@ -7,6 +7,7 @@ new stands in the first line, and is what a list of mails shows beside the subje
 The SMTP server is the operator's choice (`LADDER_SMTP_URL`) and passes the outbound guard.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -31,6 +32,7 @@ from shared.security.keys import Signer
 TIMEOUT_SECONDS: Final = 15.0
 _SENDER: Final = "Ladder <ladder@example.com>"
 _SOMEBODY: Final = "somebody@example.com"
+_LEAVE: Final = "Hear no more of this"
 _BODY: Final = SMTP.clone(cte_type="7bit")
 
 
@@ -133,19 +135,18 @@ class Mail:
 def written(envelope: Envelope, sender: str, reply_to: str = "") -> Mail:
     """The mail. Raises BadHeaderError for an address that no header can hold.
 
-    A subscription is the operator's to end: without somebody who reads answers no mail promises it.
+    What came by a subscription says how to end it: in the text, and for the mail program's own button
+    (RFC 2369, RFC 8058).
     """
     delivery, rendered = envelope.delivery, envelope.rendered
     ours, to = mail_address("LADDER_MAIL_FROM", sender), mail_address("the address", envelope.address)
-    thread = identity("incident", delivery.incident_id, ours.domain)
     headers = [
         ("From", mailbox(ours)),
         ("To", mailbox(to)),
         ("Subject", phrase(_subject(rendered))),
         ("Date", format_datetime(envelope.at)),
         ("Message-ID", identity(delivery.id, ours.domain)),
-        ("In-Reply-To", thread),
-        ("References", thread),
+        *_thread(delivery.incident_id, ours.domain),
         ("Auto-Submitted", "auto-generated"),
         ("X-Ladder-Event", phrase(delivery.event)),
     ]
@@ -154,10 +155,29 @@ def written(envelope: Envelope, sender: str, reply_to: str = "") -> Mail:
     if reply_to:
         answers = mail_address("LADDER_MAIL_REPLY_TO", reply_to)
         headers.append(("Reply-To", mailbox(answers)))
-        if rendered.stakeholder:
-            to_end = f"<mailto:{quote(answers.local)}@{answers.domain}?subject=unsubscribe>"
-            headers.append(("List-Unsubscribe", to_end))
-    return Mail(ours.spec, to.spec, head(headers) + _content(rendered))
+    headers += _ways_out(envelope, reply_to)
+    return Mail(ours.spec, to.spec, head(headers) + _content(rendered, envelope.unsubscribe))
+
+
+def _thread(incident_id: str, domain: str) -> Iterator[tuple[str, str]]:
+    """What is about no single incident begins a conversation of its own."""
+    if incident_id:
+        about = identity("incident", incident_id, domain)
+        yield from (("In-Reply-To", about), ("References", about))
+
+
+def _ways_out(envelope: Envelope, reply_to: str) -> Iterator[tuple[str, str]]:
+    """By link, then by a mail to whoever reads answers; in one step only over https."""
+    link, ways = envelope.unsubscribe, list[str]()
+    if link:
+        ways.append(f"<{link}>")
+    if reply_to and (link or envelope.rendered.stakeholder):
+        answers = mail_address("LADDER_MAIL_REPLY_TO", reply_to)
+        ways.append(f"<mailto:{quote(answers.local)}@{answers.domain}?subject=unsubscribe>")
+    if ways:
+        yield "List-Unsubscribe", ",\r\n ".join(ways)
+    if link.startswith("https://"):
+        yield "List-Unsubscribe-Post", "List-Unsubscribe=One-Click"
 
 
 def _subject(rendered: RenderedMessage) -> str:
@@ -165,11 +185,13 @@ def _subject(rendered: RenderedMessage) -> str:
     return subject if rendered.begins else f"Re: {subject}"
 
 
-def _content(rendered: RenderedMessage) -> bytes:
+def _content(rendered: RenderedMessage, unsubscribe: str) -> bytes:
     """Both forms of the text with the headers that describe them, which hold nothing of anybody's."""
     message = EmailMessage(_BODY)
-    message.set_content(_sound(f"{rendered.title}\n\n{rendered.text}\n"))
-    page = html.rendered("services.notifier.channels/mail.html", message=rendered, link_name=link_name)
+    leave = f"\n-- \n{_LEAVE}: {unsubscribe}\n" if unsubscribe else ""
+    message.set_content(_sound(f"{rendered.title}\n\n{rendered.text}\n{leave}"))
+    names = {"message": rendered, "link_name": link_name, "unsubscribe": unsubscribe, "leave": _LEAVE}
+    page = html.rendered("services.notifier.channels/mail.html", **names)
     message.add_alternative(_sound(page), subtype="html")
     return message.as_bytes()
 

@@ -20,6 +20,7 @@ class Envelope:
 
     `conversation`: to which first message it belongs, or which one it changes; None where none is kept. What
     changes a first message has the delivery of that message, as of now, under an id of its own.
+    `unsubscribe`: the link by which its reader leaves the subscription that it came by; '' for none.
     `answers`: links that act at once when they are posted to, by action; for buttons, never shown.
     """
 
@@ -30,6 +31,7 @@ class Envelope:
     at: datetime
     conversation: Conversation | None = None
     answers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unsubscribe: str = field(default="", repr=False)
 
     @property
     def root(self) -> str:

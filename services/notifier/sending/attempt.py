@@ -12,7 +12,7 @@ from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.compose import render
 from services.notifier.domain.messages.standing import still_possible
 from services.notifier.sending.conversations import Later
-from services.notifier.sending.links import answers_of, links_of
+from services.notifier.sending.links import answers_of, links_of, unsubscribe_of
 from shared import telemetry
 from shared.crash import crash_point
 from shared.policy import Bundle
@@ -111,6 +111,7 @@ class Transport:
             at=now,
             conversation=conversation,
             answers=answers_of(delivery, self.public_url, self.signer),
+            unsubscribe=unsubscribe_of(delivery, self.public_url, self.signer),
         )
 
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Final, NotRequired, TypedDict
 
 from services.notifier.domain.delivery import Delivery
+from shared.events import ONE_INCIDENT, UNSUBSCRIBE
+from shared.policy.model.addresses import place
 from shared.security.keys import Signer
 
 LINK_LASTS: Final = timedelta(days=7)
@@ -48,6 +50,27 @@ def answers_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[s
     if delivery.recipient_kind == "user" and not delivery.only_looks:
         actions.append("escalate")
     return {action: _signed(delivery, public_url, signer, action, LINK_LASTS) for action in actions}
+
+
+def unsubscribe_of(delivery: Delivery, public_url: str, signer: Signer) -> str:
+    """The link by which its reader leaves the subscription that it came by; '' for what no subscription sent.
+
+    Good for ever, like the address that it stands for. The address itself is not in it: links are passed on.
+    """
+    notice = delivery.content.notice
+    if notice is None or not notice.subscription:
+        return ""
+    kind, by_address = delivery.recipient_kind, delivery.recipient_kind in ("customer", "address")
+    claims = {
+        "subscription": notice.subscription,
+        "kind": kind,
+        "name": "" if kind == "address" else delivery.recipient,
+        "place": place(delivery.channel, delivery.address) if by_address else "",
+        "contact": delivery.contact if kind == "customer" else "",
+    }
+    if notice.subscription == ONE_INCIDENT:
+        claims["incident"] = delivery.incident_id
+    return f"{public_url}/v1/replies/unsubscribe/{signer.sign(UNSUBSCRIBE, claims)}"
 
 
 def _takes_over(delivery: Delivery) -> str:

@@ -13,6 +13,7 @@ from services.router.api.heartbeats import heartbeats
 from services.router.api.incidents import incidents
 from services.router.api.integrations import integrations
 from services.router.api.links.replies import replies
+from services.router.api.links.unsubscribe import unsubscribe
 from services.router.api.members import members
 from services.router.api.oncall import oncall
 from services.router.api.overrides import overrides
@@ -23,6 +24,7 @@ from services.router.api.schedules import schedules
 from services.router.api.shapes.catalogue import schemas
 from services.router.api.silences import maintenance, silences
 from services.router.api.slack.buttons import slack_buttons
+from services.router.api.unsubscribed import unsubscribed
 from services.router.batch.engine import Engine
 from services.router.settings import RouterSettings
 
@@ -53,6 +55,8 @@ def routes(
     router.include_router(trying(engine, access, read_post))
     router.include_router(dead_letters(engine, access))
     router.include_router(replies(engine, access, settings))
+    router.include_router(unsubscribe(engine, access, settings))
+    router.include_router(unsubscribed(engine, access))
     router.include_router(slack_buttons(engine, access, settings))
     router.include_router(telephone(engine, access, settings))
     router.include_router(reports(engine, access))

@@ -9,7 +9,7 @@ reads the list and watches every path.
      3  policy_source, policy, policy_in_force
      4  customer, customer_name             by id
      5  office                              whoever changes customers or one of the next three
-     6  override, silence, maintenance
+     6  override, silence, maintenance, unsubscribed
      7  calendar_end
      8  heartbeat_watch                     one replica looks, the others pass by (SKIP LOCKED)
      9  heartbeat                           by name

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.domain.model.compiled_bundle import ALWAYS_TRUE, CompiledBundle
-from services.router.domain.model.context import NOTHING_CHANGED, Maintenance, Overlay, Silence
+from services.router.domain.model.context import NOTHING_CHANGED, Left, Maintenance, Overlay, Silence
 from services.router.duty import maintenance_windows
 from shared import telemetry
 from shared.policy.cel.constants import Constants
@@ -75,7 +75,8 @@ async def _load(connection: AsyncConnection, revision: int, live: CompiledBundle
         for row in await connection.execute(_MAINTENANCE)
         if _usable(expressions, row) and _opens(live, row)
     ]
-    return Overlay(revision, dict(overrides), silences, maintenance)
+    left = frozenset(Left(*row) for row in await connection.execute(_LEFT))
+    return Overlay(revision, dict(overrides), silences, maintenance, left)
 
 
 def expressions_of(live: CompiledBundle) -> Expressions:
@@ -144,6 +145,7 @@ def _opens(live: CompiledBundle, row: Any) -> bool:
     return not unknown
 
 
+_LEFT: Final = text("SELECT subscription, kind, name, place FROM router.unsubscribed")
 _TOUCH: Final = text("UPDATE router.office SET revision = revision + 1")
 _OVERRIDES: Final = text("""
     SELECT id, schedule, "user", begins, ends, by, absent, made_at FROM router.override

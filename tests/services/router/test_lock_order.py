@@ -28,12 +28,20 @@ from services.router.policy import store
 from shared.clock import utcnow
 from shared.database.pool import Database
 from shared.eventlog import Partition, Received, codec
-from shared.events import DEAD_LETTER, ESCALATIONS, INCIDENTS, DeadLetter, DeliveryReport, HeartbeatReceived
+from shared.events import (
+    DEAD_LETTER,
+    ESCALATIONS,
+    INCIDENTS,
+    UNSUBSCRIBE,
+    DeadLetter,
+    DeliveryReport,
+    HeartbeatReceived,
+)
 from shared.events import canary as canaries
 from shared.events import post_counts as posts
 from shared.policy import Bundle
 from tests.domain.tale import bundle, on_main
-from tests.services.router.api import SCHEDULES, Api, api_of, keys
+from tests.services.router.api import SCHEDULES, SIGNER, Api, api_of, keys
 from tests.services.router.desk import Desk, event
 
 NEW_ROWS: Final = "new rows"
@@ -259,6 +267,16 @@ async def silences(house: Api) -> None:
     await ask(house, "DELETE", f"/v1/silences/{made['id']}")
 
 
+async def leaving(house: Api) -> None:
+    """A subscription: by the link in a mail and back, and back by a lead."""
+    claims = {"subscription": "team:desk", "kind": "user", "name": "petra"}
+    link = f"/v1/replies/unsubscribe/{SIGNER.sign(UNSUBSCRIBE, claims)}"
+    for form in ("", "again=1", ""):
+        assert (await house.client.post(link, content=form)).status_code == 200
+    [left] = (await house.get("/v1/unsubscribed")).json()["items"]
+    await ask(house, "DELETE", f"/v1/unsubscribed/{left['id']}")
+
+
 async def overrides(house: Api) -> None:
     given = {
         "schedule": "desk",
@@ -342,6 +360,7 @@ PATHS: Final[list[tuple[Callable[[Api], Awaitable[None]], set[str]]]] = [
     (late_heartbeats, {"heartbeat_watch", "heartbeat", "inbox", "incident", "rotation", NEW_ROWS}),
     (policy, {"advisory", "policy_source", "policy", "policy_in_force", "incident"}),
     (silences, {"idempotency", "office", "silence", "maintenance"}),
+    (leaving, {"idempotency", "office", "unsubscribed"}),
     (overrides, {"idempotency", "office", "override", "incident"}),
     (calendars, {"calendar_end"}),
     (customers, {"advisory", "idempotency", "customer", "customer_name", "office"}),

@@ -35,6 +35,11 @@ def question(title: str, text: str, asked: Question) -> HTMLResponse:
     return _page("question", title, text, 200, question=asked)
 
 
+def unsubscribe(title: str, text: str, button: str, *, again: bool) -> HTMLResponse:
+    """Whether somebody is subscribed, and the one button that changes it."""
+    return _page("unsubscribe", title, text, 200, button=button, again=again)
+
+
 def _page(template: str, title: str, text: str, status: int, **names: Any) -> HTMLResponse:
     made = html.rendered(f"services.router.api.links/{template}.html", title=title, text=text, **names)
     return HTMLResponse(made, status, headers=_HEADERS)

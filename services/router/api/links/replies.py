@@ -192,7 +192,7 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
     async def show(token: str, request: Request) -> HTMLResponse:
         found = await links.opened(token)
         if found is None:
-            return _broken(request)
+            return broken(request)
         reply, incident, bundle = found
         if reply.is_answer:
             return _question(reply, incident)
@@ -208,7 +208,7 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
     async def do(token: str, request: Request) -> HTMLResponse:
         found = await links.opened(token)
         if found is None:
-            return _broken(request)
+            return broken(request)
         reply, incident, bundle = found
         if reply.is_answer:
             return await links.answered(token, reply, incident, await request.body())
@@ -268,7 +268,7 @@ async def _next(engine: Engine, incident: Incident) -> Sequence[NextStep]:
         return ()
 
 
-def _broken(request: Request) -> HTMLResponse:
+def broken(request: Request) -> HTMLResponse:
     """The page for an invalid link; an address that sends too many of them has to wait."""
     wrong = WrongKey(404, "broken-link", "Not a valid link", sort="link")
     problem = answer_to(request.scope, wrong)

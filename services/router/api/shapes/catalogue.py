@@ -32,6 +32,7 @@ from services.router.api.shapes.policy import (
 )
 from services.router.api.shapes.reports import REPORT_ITEMS, REPORTS
 from services.router.api.shapes.senders import HeartbeatList, IntegrationItem, IntegrationList
+from services.router.api.shapes.subscribers import UnsubscribedItem, UnsubscribedList
 from shared.events import IncidentSnapshot
 from shared.json_object import JsonObject
 
@@ -67,6 +68,8 @@ SHAPES: Final[tuple[type[msgspec.Struct], ...]] = (
     PolicyStatus,
     PolicyTaken,
     Trial,
+    UnsubscribedItem,
+    UnsubscribedList,
     *REPORTS,
 )
 _AS_THEY_ARE: Final = REPORT_ITEMS | {"Link"}  # a field of theirs may be left out

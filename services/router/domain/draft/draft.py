@@ -88,6 +88,7 @@ class Draft:
     update_text: str = ""
     by_person: bool = False  # in this decision a person sent stakeholders an update, or resolved it
     outcome: str = ""  # how it was settled, for stakeholders
+    customer_left: bool = False  # the customer would have heard news of this decision, but wants none
     joined: list[Joined] = field(default_factory=list)
     explains: list[Explains] = field(default_factory=list)
     rotations: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -334,6 +335,7 @@ class Draft:
         until: datetime | None = None,
         paged_since: int | None = None,
         targets: tuple[str, ...] = (),
+        subscription: str = "",
     ) -> None:
         """Notify somebody, each recipient once per event and decision.
 
@@ -360,6 +362,7 @@ class Draft:
                 paged_since=paged_since or 0,
                 targets=targets,
                 breaks_quiet=self._breaks_quiet(recipient),
+                subscription=subscription,
             )
         )
 

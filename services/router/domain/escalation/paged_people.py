@@ -178,7 +178,13 @@ def _say_to(draft: Draft, recipient: Recipient, end: _End, since: int) -> None:
     for number, notice in enumerate(draft.notices):
         if (notice.event, notice.recipient) == (end.event, recipient):
             draft.notices[number] = replace(
-                notice, text=text, reason=reason, stakeholder=False, template="", digest_seconds=0
+                notice,
+                text=text,
+                reason=reason,
+                stakeholder=False,
+                template="",
+                digest_seconds=0,
+                subscription="",
             )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.router.domain.model.compiled_bundle import CompiledBundle
 from services.router.domain.model.parts import Then
@@ -41,6 +41,19 @@ class Maintenance:
     by: str
 
 
+class Left(NamedTuple):
+    """Somebody who wants to hear no more by a subscription: `Notice.subscription` says which.
+
+    `name` is empty for a bare address; `place` stands for the address (`addresses.place`), and is empty for
+    users and rooms, who leave with all their contacts.
+    """
+
+    subscription: str
+    kind: str
+    name: str = ""
+    place: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Overlay:
     """What changes from hour to hour and survives policy changes; its revision grows with each change."""
@@ -49,6 +62,7 @@ class Overlay:
     overrides: Mapping[str, Sequence[Override]] = field(default_factory=dict)  # by schedule, by their start
     silences: Sequence[Silence] = ()
     maintenance: Sequence[Maintenance] = ()
+    left: frozenset[Left] = frozenset()  # subscriptions of the policy that somebody left
 
 
 NOTHING_CHANGED: Final = Overlay()

@@ -8,11 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from services.router.domain.draft.draft import Draft, derived_id
+from msgspec.structs import replace
+
+from services.router.domain.draft.draft import NEWS, Draft, derived_id
 from services.router.domain.draft.names import at_address, user
+from services.router.domain.draft.recipients import Found
 from services.router.domain.model.compiled_bundle import Rule
 from services.router.domain.model.reason import Reason
 from services.router.domain.model.vocabulary import ClockHappening, SubscribedEvent
+from services.router.domain.stakeholders import departures
+from shared.events import ONE_INCIDENT
 from shared.policy import Subscription
 from shared.policy.model.targets import Target
 
@@ -112,14 +117,10 @@ def _tell_by(
     if not told:
         return
     directory = draft.directory
-    resolved = directory.resolve(subscription.who)
-    for gap in resolved.gaps:
-        draft.say("nobody", f"{rule.where}: {gap}", reason)
-    paged = [page.recipient for page in draft.pages]
-    hearing = [found for found in resolved.found if found.recipient not in paged]
+    hearing = _hearing(draft, rule, reason, news=not NEWS.isdisjoint(told))
     before = len(draft.notices)
     for event in told:
-        for found in hearing:
+        for found, by in hearing:
             inside = found.recipient.kind in ("user", "team")
             targets = _targets(draft, event, inside=inside)
             if event in _CLOCK_EVENTS and not targets:
@@ -134,12 +135,40 @@ def _tell_by(
                 digest=subscription.digest,
                 targets=targets,
                 paged_since=0 if draft.is_muted else None,
+                subscription=by,
             )
     if hearing and len(draft.notices) > before:
-        names = ", ".join(directory.shown(found.recipient) for found in hearing)
+        names = ", ".join(directory.shown(found.recipient) for found, _ in hearing)
         draft.say("told", f"{', '.join(told)}: told {names}", reason)
     if hearing and not _ENDS.isdisjoint(subscription.events) and not _OVER.issuperset(told):
         _note(draft, subscription)
+
+
+def _hearing(
+    draft: Draft, rule: Rule[Subscription], reason: Reason, *, news: bool
+) -> Sequence[tuple[Found, str]]:
+    """Who is told by this subscription, each once, and by which target; not who is paged, or has left.
+
+    `news`: what they are told is what answers a customer.
+    """
+    paged = [page.recipient for page in draft.pages]
+    hearing: dict[tuple[str, str], tuple[Found, str]] = {}
+    for target in rule.spec.who:
+        resolved, by = draft.directory.resolve((target,)), departures.named(target)
+        for gap in resolved.gaps:
+            draft.say("nobody", f"{rule.where}: {gap}", reason)
+        for found in resolved.found:
+            who = (found.recipient.kind, found.recipient.name)
+            if who in hearing or found.recipient in paged:
+                continue
+            stays = departures.who_stays(draft.context.overlay.left, found.recipient, by)
+            if stays is None:
+                shown = draft.directory.shown(found.recipient)
+                draft.say("nobody", f"{rule.where}: {shown} has unsubscribed", reason)
+                draft.customer_left |= news and found.recipient.kind == "customer"
+            else:
+                hearing[who] = replace(found, recipient=stays), by
+    return tuple(hearing.values())
 
 
 def _note(draft: Draft, subscription: Subscription) -> None:
@@ -217,6 +246,7 @@ def _tell_its_own(draft: Draft, events: Sequence[SubscribedEvent]) -> None:
                     stakeholder=outside,
                     targets=targets,
                     paged_since=0 if draft.is_muted else None,
+                    subscription=ONE_INCIDENT,
                 )
 
 

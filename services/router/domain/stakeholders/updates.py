@@ -58,7 +58,9 @@ def _answered(draft: Draft) -> None:
 
 
 def _customer_hears(draft: Draft) -> bool:
-    return any(notice.recipient.kind == "customer" and notice.event in NEWS for notice in draft.notices)
+    """Whether they do, or would if they had not said that they want to hear nothing."""
+    told = (notice.recipient.kind == "customer" and notice.event in NEWS for notice in draft.notices)
+    return draft.customer_left or any(told)
 
 
 def _next_period(draft: Draft) -> None:
