@@ -14,13 +14,14 @@ from tests.channels.envelopes import envelope
 from tests.channels.receiver import HANG
 from tests.waiting import until
 
+MEBIBYTES = 192  # Apprise itself takes some 100
 SETTINGS = AppriseSettings.read(apprise=True, apprise_schemas=("json", "discord"))
 LEFT = Unavailable("the process that sends by Apprise ended (signal 9)")
 
 
 @pytest.fixture
 async def apprise() -> AsyncIterator[AppriseChannel]:
-    opened = AppriseChannel(SETTINGS, seconds=8, memory=256)
+    opened = AppriseChannel(SETTINGS, seconds=8, memory=MEBIBYTES)
     yield opened
     await opened.close()
 
@@ -56,7 +57,7 @@ async def test_a_message_goes_out_from_a_process_that_knows_no_secret(apprise, r
         assert b"token-of-ana" not in said
         assert b"the-key" not in said
     limits = (worker / "limits").read_text()
-    assert f"Max address space         {256 * 1024 * 1024}" in limits
+    assert f"Max address space         {MEBIBYTES * 1024 * 1024}" in limits
     assert "Max file size             0 " in limits
 
     receiver.answers["/token-of-ana"] = [401, 503]
@@ -83,14 +84,14 @@ async def test_a_worker_that_dies_while_it_sends_is_replaced_and_the_message_is_
 
 
 async def test_an_answer_without_end_fills_no_memory_but_the_workers(apprise, receiver):
-    receiver.answers["/token-of-ana"] = [(200, {}, b"x" * 400 * 1024 * 1024), (200, {}, b"ok")]
+    receiver.answers["/token-of-ana"] = [(200, {}, b"x" * 128 * 1024 * 1024), (200, {}, b"ok")]
     assert isinstance(await apprise.send(envelope(at(receiver))), Unavailable)
     assert isinstance(await apprise.send(envelope(at(receiver))), Delivered)
 
 
 async def test_a_service_that_hangs_costs_its_worker_only(receiver):
     receiver.answers["/token-of-ana"] = [HANG]
-    hurried = AppriseChannel(SETTINGS, seconds=2.5)
+    hurried = AppriseChannel(SETTINGS, seconds=1.0)
     result = await hurried.send(envelope(at(receiver)))
     assert result == Unavailable("timeout: the service gave Apprise no answer in time")
     assert workers() == []

@@ -12,7 +12,7 @@ from services.notifier.domain.messages.times import local, relative
 from services.notifier.domain.messages.webhook_body import LARGEST, webhook_body
 from services.notifier.domain.plan import plan, told_who_took_it
 from services.notifier.domain.retries import gives_up_at
-from services.notifier.sending.links import links_of
+from services.notifier.sending.links import answers_of, links_of
 from shared.events import ClockSnapshot, Contact, Link, Recipient, public_wording
 from shared.policy.loading.load import load
 from shared.policy.templates.dry_run import sample
@@ -60,6 +60,29 @@ def test_a_page_to_a_team_goes_to_its_room():
     recipient = msgspec.convert({"kind": "team", "name": "desk"}, type(user()))
     (delivery,) = plan(changed(page(recipient)), bundle(teams=teams), T0).deliveries
     assert (delivery.contact, delivery.address) == ("room", "http://x.test/room")
+
+
+@pytest.mark.parametrize(
+    ("asked", "buttons"),
+    [
+        (page(), {"acknowledge", "escalate"}),
+        (page(through="point"), {"acknowledge"}),  # who only looks hands nothing up
+        (page(Recipient(kind="team", name="desk")), {"acknowledge"}),  # nobody knows who pressed it
+        (page(Recipient(kind="customer", name="acme")), set()),
+    ],
+)
+def test_a_button_that_acts_at_once_stands_where_its_reader_may_do_it(asked, buttons):
+    room = {"room": {"webhook": "http://x.test/room"}}
+    policy = bundle(
+        teams={"desk": {"members": ["ana"], "contacts": room}},
+        customers={"acme": {"name": "Acme", "contacts": room}},
+    )
+    (delivery,) = plan(changed(asked), policy, T0).deliveries
+    answers = answers_of(delivery, URL, SIGNER)
+    assert answers.keys() == buttons
+    shown = render(delivery, policy, links_of(delivery, URL, SIGNER), T0)
+    assert answers.get("escalate", "nowhere") not in shown.text
+    assert "escalate" not in shown.links
 
 
 def test_the_same_message_means_the_same_deliveries():
