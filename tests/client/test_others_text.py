@@ -36,6 +36,17 @@ SENDER: Final = {
     "name": "shop", "kind": "json", "accepted": 1, "last_accepted_at": "2026-03-01T12:00:00Z", "refused": 2,
     "last_refused_at": "2026-03-01T12:00:00Z", "ignored": 0, "last_refused": REFUSED, "refusals": [REFUSED, REFUSED],
 }  # fmt: skip
+DELIVERY: Final = {
+    "id": FIRST, "created_at": "2026-03-01T12:00:00Z", "event": "page", "recipient": "ana", "channel": "email",
+    "contact": "mail", "state": "failed", "attempts": 3, "last_error": "said no", "reason": "level desk",
+}  # fmt: skip
+DISABLED: Final = {
+    "endpoint": "https://x.example/…",
+    "state": "disabled",
+    "since": "s",
+    "until": "u",
+    "reason": "r",
+}
 ANSWERS: Final[Mapping[str, Any]] = {
     "/v1/incidents": {"items": [incident(may_follow_from=[{"title": "t", "service": "s", "id": FIRST}])]},
     f"/v1/incidents/{FIRST}": incident(links=[{"href": "https://x.example", "text": "x"}], status="closed"),
@@ -57,6 +68,9 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "/v1/dead-letters": {"items": [WHOLE]},
     f"/v1/dead-letters/{WHOLE['id']}": WHOLE,
     "/v1/integrations": {"items": [SENDER]},
+    "/v1/deliveries": {"items": [DELIVERY]},
+    "/v1/deliveries/endpoints": {"items": [DISABLED]},
+    "/v1/channels": {"items": [{"channel": "sms", "sends": "nothing", "missing": "LADDER_TWILIO_TOKEN"}]},
     "/v1/reports/sla": {"items": [{"customer": "acme", "promised": 1}]},
     "/v1/policy": {"hash": "ab" * 32, "revision": 1, "warnings": ["w"], "not_in_force": ["n"]},
 }
@@ -65,6 +79,7 @@ READING: Final = (
     f"ack {FIRST} {FIRST}", "oncall", "shifts desk", "overrides", "silences", "maintenance", "customers",
     "customer globex", "integrations", "integrations shop",
     "dead-letters list", f"dead-letters show {WHOLE['id']}", "report sla",
+    "deliveries list", "deliveries endpoints", "channels", "preview",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from services.router.api.links import pages
 from shared import html
 
 ROOT = Path(__file__).parents[2]
+NO_PAGE = {"services/notifier/channels/telegram_text.py"}  # the tags of its Bot API, and escaped by its rules
 MARKUP = re.compile(
     r"<!doctype|</?(?:html|head|body|h[1-6]|p|div|span|a|ul|li|dl|d[td]|t[rdh]|table|form)\b[ >]"
 )
@@ -43,6 +44,7 @@ def test_no_code_holds_html() -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for folder in ("ladder", "services", "shared")
         for path in (ROOT / folder).rglob("*.py")
+        if str(path.relative_to(ROOT)) not in NO_PAGE
         if MARKUP.search(text := path.read_text("utf-8"))
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and MARKUP.search(node.value)
