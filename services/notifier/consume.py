@@ -28,6 +28,7 @@ from services.notifier.batch import (
 from services.notifier.domain import conversation
 from services.notifier.domain.announcements import as_change
 from services.notifier.domain.delivery import Delivery
+from services.notifier.domain.digest import is_digested
 from services.notifier.domain.plan import (
     Plan,
     ordered,
@@ -39,6 +40,7 @@ from services.notifier.domain.plan import (
 from services.notifier.sending.shielded import shielded
 from services.notifier.storage import (
     conversations,
+    digests,
     end_notices,
     later_steps,
     quiet_notices,
@@ -218,7 +220,7 @@ class Consumption:
             for one in planned
             if one.read is not None and one.read.record.partition.number not in behind
             for delivery in one.plan.deliveries
-            if not delivery.is_end_notice and delivery.next_attempt_at <= now
+            if not delivery.is_end_notice and delivery.next_attempt_at <= now and not is_digested(delivery)
         }
         for name in outdated(startable.values()):
             del startable[name]
@@ -264,10 +266,14 @@ class Consumption:
         moved = self._moved(planned)
         handed: Written | None = None
         told = any(one.dead_letter or one.plan.reports for one in planned)
-        if settled or moved or bound or again or answered or quiet or told:
+        collects = any(is_digested(each) for one in planned for each in one.plan.deliveries)
+        if settled or moved or bound or again or answered or quiet or told or collects:
             async with self._database.transaction() as connection:
                 written = await store.insert(connection, ids, seen, rows, now)
                 fresh = first_of_each(planned, written.fresh)
+                if collects:
+                    collected = [each for one in fresh for each in one.plan.deliveries if is_digested(each)]
+                    await digests.add(connection, collected, now)
                 await store.cancel(connection, settled)
                 await later_steps.answered(connection, seen, answered)
                 await quiet_notices.keep_newest(connection, quiet)
@@ -330,6 +336,8 @@ class Consumption:
         for delivery in one.plan.deliveries:
             assert one.read is not None
             partition = one.read.record.partition.number
+            if is_digested(delivery):
+                continue  # it goes out with others, when their time is over
             if delivery.id in leased:
                 yield NewDelivery(one.identity, delivery, lease_until=leased[delivery.id])
             elif delivery.is_end_notice:

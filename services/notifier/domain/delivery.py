@@ -13,14 +13,41 @@ STATE: Final = "state"  # the event of a delivery that changes the first message
 State: TypeAlias = Literal["pending", "sending", "sent", "delivered", "failed", "cancelled"]
 
 
+class Earlier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What happened to an incident before its newest state, in a digest."""
+
+    at: datetime
+    event: str
+    text: str = ""
+
+
+class DigestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One incident of a digest: what its newest message would say, and what came before, oldest first."""
+
+    newest: "Content"
+    earlier: tuple[Earlier, ...] = ()
+
+
+class Digest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Several incidents in one message, the newest state first; `incidents` counts also those not listed."""
+
+    since: datetime
+    entries: tuple[DigestEntry, ...]
+    incidents: int
+
+
 class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a delivery says: enough to render it again at every attempt. Either a page or a notice."""
+    """What a delivery says: enough to render it again at every attempt. Either a page or a notice.
+
+    `digest`: of a notice that tells of several incidents, instead of `incident`.
+    """
 
     at: datetime
     incident: IncidentSnapshot
     page: Page | None = None
     notice: Notice | None = None
     actor: str = ""
+    digest: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)

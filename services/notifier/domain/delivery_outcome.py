@@ -1,6 +1,6 @@
 """The state of a delivery after an attempt, and what is reported to the router."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid5
@@ -61,6 +61,22 @@ def report(
             return None
     notice = delivery.event if delivery.notice_id else ""
     return _report(delivery, outcome, now, outcome=outcome, page=page, event=notice, reason=reason[:1_000])
+
+
+def digest_reports(delivery: Delivery, state: str, reason: str, now: datetime) -> list[DeliveryReport]:
+    """Of a digest that reached nobody: one report to each incident that it lists."""
+    digest = delivery.content.digest
+    if digest is None or state != "failed":
+        return []
+    told = [entry.newest for entry in digest.entries]
+    about = [(replace(delivery, incident_id=each.incident.id), each.notice) for each in told]
+    return [
+        _report(
+            one, f"failed/{one.incident_id}", now, outcome="failed", event=notice.event, reason=reason[:1_000]
+        )
+        for one, notice in about
+        if notice is not None
+    ]
 
 
 def superseded(delivery: Delivery, newer: str, now: datetime) -> DeliveryReport:

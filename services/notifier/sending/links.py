@@ -1,10 +1,11 @@
 """The links in a message: to the incident, and signed ones that answer a page or a question."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final, NotRequired, TypedDict
 
-from services.notifier.domain.delivery import Delivery
+from services.notifier.domain.delivery import Delivery, Digest
 from shared.events import ONE_INCIDENT, UNSUBSCRIBE
 from shared.policy.model.addresses import place
 from shared.security.keys import Signer
@@ -25,6 +26,8 @@ def links_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str
             action: _signed(delivery, public_url, signer, action, CONFIRM_LASTS)
             for action in ("confirm", "refuse")
         }
+    if delivery.content.digest is not None:
+        return _of_each(delivery, delivery.content.digest, public_url, signer)
     if not delivery.incident_id:
         return {}
     if delivery.is_call:
@@ -36,6 +39,21 @@ def links_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str
         links[takes_over] = _signed(delivery, public_url, signer, "acknowledge", LINK_LASTS)
     links["incident"] = _signed(delivery, public_url, signer, "show", SHOW_LASTS)
     return links
+
+
+def _of_each(delivery: Delivery, digest: Digest, public_url: str, signer: Signer) -> Mapping[str, str]:
+    """For each incident of a digest the page that shows it, by its id."""
+    listed = [entry.newest for entry in digest.entries]
+    return {
+        one.incident.id: _signed(
+            replace(delivery, incident_id=one.incident.id, content=one),
+            public_url,
+            signer,
+            "show",
+            SHOW_LASTS,
+        )
+        for one in listed
+    }
 
 
 def answers_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str, str]:

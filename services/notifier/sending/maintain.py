@@ -6,14 +6,14 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier import metrics
-from services.notifier.domain.delivery_outcome import report
+from services.notifier.domain.delivery_outcome import digest_reports, report
 from services.notifier.sending import leases
 from services.notifier.sending.claim import LEASE
 from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.sending.disabled_endpoints import DisabledEndpoints
 from services.notifier.sending.record import first_time
 from services.notifier.sending.still_wanted import Claims
-from services.notifier.storage import attempt_outcomes, backlog, later_steps, superseded_pages
+from services.notifier.storage import attempt_outcomes, backlog, digests, later_steps, superseded_pages
 from services.notifier.storage.tables import SCHEMA
 from shared import telemetry
 from shared.clock import stopwatch
@@ -63,6 +63,8 @@ class Maintenance:
                 action="leases_reclaimed",
                 count=len(reclaimed),
             )
+        async with self._database.transaction() as connection:
+            early += await digests.send(connection, now)
         return len(reclaimed) + early
 
 
@@ -79,5 +81,6 @@ async def _give_up_overdue(connection: AsyncConnection, resting: Collection[str]
         report(one, "failed", why, unreachable=first_time(unreachable, one.page_id), now=now)
         for one in overdue
     ]
+    reports += [each for one in overdue for each in digest_reports(one, "failed", why, now)]
     await outbox.add(connection, SCHEMA, [encode(one) for one in reports if one is not None])
     return await later_steps.start_early(connection, overdue, resting, now)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifier import metrics
 from services.notifier.channels import Delivered, Rejected, Unavailable
 from services.notifier.domain.delivery import STATE, Delivery, State, without_secrets
-from services.notifier.domain.delivery_outcome import Verdict, after_failure, report
+from services.notifier.domain.delivery_outcome import Verdict, after_failure, digest_reports, report
 from services.notifier.sending.attempt import Attempt, Unwanted
 from services.notifier.sending.conversations import Later
 from services.notifier.sending.disabled_endpoints import DisabledEndpoints
@@ -203,6 +203,9 @@ class Recorder:
                 for outcome in outcomes
                 if reporting
             ]
+            for one in outcomes if reporting else ():
+                if one.delivery.id in after:
+                    reports += digest_reports(one.delivery, after[one.delivery.id].state, one.error, now)
             again = [one.delivery for one in outcomes if _is_in(after, one.delivery, "pending")]
             reports += await superseded_pages.supersede(connection, [one.incident_id for one in again], now)
             if followed and await later_steps.start_early(connection, followed, self._resting(now), now):

@@ -18,6 +18,8 @@ STAYS: Final[Mapping[str, str]] = {
     "outbox": "a row goes when the log has acknowledged it",
     "outbox_lease": "one row",
     "oldest_code": "one row",
+    "digest": "a row a subscription and address, until its time is over",
+    "digest_item": "goes with its digest",
     "endpoint_disabled": "a row an address that is switched off, until it is switched on",
 }
 """Tables that need no end, each with what bounds it."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from services.notifier.domain.contacts import display_name, timezone_of
 from services.notifier.domain.delivery import Content, Delivery
 from services.notifier.domain.messages import (
+    digests,
     external_notices,
     internal_notices,
     sla_wording,
@@ -43,6 +44,8 @@ def render(
     if content.page is not None:
         return _page(content, content.page, bundle, links, now, zone=zone)
     assert content.notice is not None
+    if content.digest is not None:
+        return digests.render(content.digest, content.notice, bundle, links, now, zone=zone)
     if not content.incident.id:
         return _announcement(content, content.notice)
     if content.notice.stakeholder:

@@ -34,11 +34,16 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 
+def word(event: str) -> str:
+    """What happened, in a word or two."""
+    return _WORDS.get(event, "Please note")
+
+
 def render(
     content: Content, notice: Notice, bundle: Bundle, own: Mapping[str, str], now: datetime, *, zone: str
 ) -> RenderedMessage:
     """The message, by the subscription's template where it has one."""
-    incident, word = content.incident, _WORDS.get(notice.event, "Please note")
+    incident, happening = content.incident, word(notice.event)
     taken, promise = is_taken(incident), sla_wording.outside(notice, incident, zone)
     opening = notice.text or happened(notice.event, taken=taken)
     if promise and not notice.text:
@@ -49,13 +54,13 @@ def render(
     default = RenderedMessage(
         event=notice.event,
         subject=subject(incident),
-        title=f"{word}: {one_line(incident.title)}",
+        title=f"{happening}: {one_line(incident.title)}",
         opening=opening,
         text=plain(opening, "", facts, own),
-        preview=preview(word, opening),
+        preview=preview(happening, opening),
         begins=notice.event == "opened",
         facts=in_lines(facts),
         links=own,
         stakeholder=True,
     )
-    return templated(default, word, content, bundle, own, promise=promise)
+    return templated(default, happening, content, bundle, own, promise=promise)

@@ -62,11 +62,16 @@ _WHAT_IT_IS: Final = frozenset({"opened", "escalated", "reopened", "handoff", "b
 """After these somebody wants to know what it is about, not only what happened."""
 
 
+def word(event: str) -> str:
+    """What happened, in a word or two."""
+    return _WORDS.get(event, "Please note")
+
+
 def render(
     content: Content, notice: Notice, bundle: Bundle, own: Mapping[str, str], now: datetime, *, zone: str
 ) -> RenderedMessage:
     """The message, by the subscription's template where it has one."""
-    incident, word = content.incident, _WORDS.get(notice.event, "Please note")
+    incident, happening = content.incident, word(notice.event)
     opening, whole = _told(content, notice, bundle, now, zone), notice.event in _WHAT_IT_IS
     about = labels(incident) if whole else {}
     facts = in_lines([*_facts(content, notice, bundle, now, zone), *about.items()])
@@ -75,10 +80,10 @@ def render(
     default = RenderedMessage(
         event=notice.event,
         subject=subject(incident),
-        title=f"{word}: {heading(incident)}",
+        title=f"{happening}: {heading(incident)}",
         opening=opening,
         text=plain(opening, description, facts, links),
-        preview=preview(word, opening),
+        preview=preview(happening, opening),
         begins=notice.event == "opened",
         description=description,
         facts=facts,
@@ -87,7 +92,7 @@ def render(
         reason=notice.reason,
     )
     promise = sla_wording.outside(notice, incident, zone)
-    made = templated(default, word, content, bundle, own, promise=promise)
+    made = templated(default, happening, content, bundle, own, promise=promise)
     return made if made.note or not notice.template else replace(made, labels={})
 
 

@@ -16,6 +16,11 @@ def local(at: datetime, zone: str) -> str:
     return f"{moment:%Y-%m-%d %H:%M} {named}"
 
 
+def clock_time(at: datetime, zone: str) -> str:
+    """`14:05`, beside a day that is known."""
+    return local(at, zone)[11:16]
+
+
 def relative(at: datetime, now: datetime) -> str:
     """`in 5 minutes`, `in 3 seconds`, `40 seconds ago`; `now` until five seconds have passed."""
     distance = at - now

@@ -6,14 +6,16 @@ from typing import Any, Final
 
 import msgspec
 
-from services.notifier.domain.delivery import Delivery
+from services.notifier.domain.delivery import Delivery, DigestEntry
+from services.notifier.domain.messages.digests import shown_earlier
 from services.notifier.domain.messages.rendered import OWN_LINKS, RenderedMessage
 from services.notifier.domain.messages.times import rfc3339
-from shared.events import CUSTOMERS_OWN, IncidentSnapshot
+from shared.events import CUSTOMERS_OWN, IncidentSnapshot, Notice
 from shared.json_object import JsonObject
 
 LARGEST: Final = 19_500
 _SHORTEST_DESCRIPTION: Final = 500
+_LONGEST_LISTED: Final = 300
 _SPARE: Final = 64  # bytes for the ellipsis and for `cut`
 # What somebody outside may see of an incident; the rest may name people, machines and reasons.
 PUBLIC_FIELDS: Final = frozenset(
@@ -53,6 +55,9 @@ def webhook_body(delivery: Delivery, rendered: RenderedMessage, now: datetime) -
     if not outside:
         contents["recipient"]["contact"] = delivery.contact
         contents["labels"] = dict(rendered.labels)
+    if content.digest is not None and content.notice is not None:
+        contents["incidents"] = [_listed(entry, content.notice) for entry in content.digest.entries]
+        contents["count"] = content.digest.incidents
     if content.page is not None:
         page = content.page
         contents["page"] = {
@@ -70,6 +75,23 @@ def webhook_body(delivery: Delivery, rendered: RenderedMessage, now: datetime) -
         if not outside:
             contents["notice"]["reason"] = content.notice.reason
     return _fitted({"type": delivery.event, "timestamp": rfc3339(now), "data": contents})
+
+
+def _listed(entry: DigestEntry, notice: Notice) -> JsonObject:
+    """One incident of a digest, as everybody may see it: its newest message, and what came before."""
+    newest = entry.newest
+    assert newest.notice is not None
+    earlier = shown_earlier(entry, notice)
+    return {
+        "incident": _incident(newest.incident, "", public=True),
+        "event": newest.notice.event,
+        "at": rfc3339(newest.at),
+        "text": newest.notice.text[:_LONGEST_LISTED],
+        "earlier": [
+            {"event": each.event, "at": rfc3339(each.at), "text": each.text[:_LONGEST_LISTED]}
+            for each in earlier
+        ],
+    }
 
 
 def _incident(incident: IncidentSnapshot, kind: str, *, public: bool) -> JsonObject:
@@ -134,6 +156,13 @@ def _cut_texts(contents: JsonObject, _over: int) -> None:
         _shorten(part, 500)
 
 
+def _cut_listed(contents: JsonObject, _over: int) -> None:
+    """Of the incidents of a digest what came before their newest state."""
+    for each in contents.get("incidents", ()):
+        each["earlier"] = []
+        _shorten(each["incident"], 100)
+
+
 def _cut_everything_long(contents: JsonObject, _over: int) -> None:
     _shorten(contents["incident"], 200)
     _shorten(contents.get("page"), 200)
@@ -154,5 +183,6 @@ _CUTS: Final[tuple[tuple[str, Callable[[JsonObject, int], None]], ...]] = (
     ("labels", _emptied("labels", {})),
     ("links", _cut_links),
     ("text", _cut_texts),
+    ("incidents", _cut_listed),
     ("fields", _cut_everything_long),
 )
