@@ -171,8 +171,8 @@ async def test_a_page_waits_two_seconds_for_whoever_opens_the_thread_and_no_long
         assert utcnow() - began < timedelta(seconds=4)
 
 
-async def test_without_a_channel_that_keeps_conversations_nothing_is_looked_up(database_url, slack):
-    async with office(database_url, PEOPLE, sending=False) as place:
-        await place.hear(changed(page()))
+async def test_what_went_by_channels_that_keep_no_conversations_is_never_changed(database_url, slack):
+    async with office(database_url, PEOPLE, sending=False, **by(slack)) as place:
+        await place.hear(changed(page(user("hook"))))
         await place.hear(taken())
         assert await place.rows("event = 'state'") == []
