@@ -102,7 +102,12 @@ class Notifier:
             converses=converses,
             pulses=self._pulses,
         )
-        self.receipts = Receipts(database, committed=self._relay.hand, wake=self._sender.wake)
+        self.receipts = Receipts(
+            database,
+            committed=self._relay.hand,
+            wake=self._sender.wake,
+            resting=self.concurrency.open_breakers,
+        )
         consumption = Consumption(
             database,
             self._sender,

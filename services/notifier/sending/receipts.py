@@ -4,7 +4,7 @@ They come in any order, more than once, and the first may come before the attemp
 the address that the provider posts to names the delivery. What has ended stays as it ended.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeAlias, assert_never
@@ -16,7 +16,7 @@ from services.notifier.channels import Delivered, Rejected, Unavailable
 from services.notifier.domain.delivery import Delivery, State
 from services.notifier.domain.delivery_outcome import Verdict, after_failure, report
 from services.notifier.sending.record import first_time
-from services.notifier.storage import attempt_outcomes, end_notices, receipts, superseded_pages
+from services.notifier.storage import attempt_outcomes, end_notices, later_steps, receipts, superseded_pages
 from services.notifier.storage.receipts import Known
 from services.notifier.storage.tables import SCHEMA
 from shared import telemetry
@@ -49,13 +49,19 @@ class Receipts:
     """Writes receipts down, with the reports for the router.
 
     `committed` is given what the relay may take over after each commit; `wake` is called when something is to
-    be sent again.
+    be sent. `resting` gives the endpoints that are sent nothing for now.
     """
 
     def __init__(
-        self, database: Database, *, committed: Callable[[Written | None], None], wake: Callable[[], None]
+        self,
+        database: Database,
+        *,
+        committed: Callable[[Written | None], None],
+        wake: Callable[[], None],
+        resting: Callable[[datetime], Collection[str]] = lambda _: (),
     ) -> None:
         self._database = database
+        self._resting = resting
         self._committed = committed
         self._wake = wake
 
@@ -78,11 +84,10 @@ class Receipts:
             _observe(one)
         return "taken"
 
-    @staticmethod
     async def _told(
-        connection: AsyncConnection, changed: Sequence["Changed"], now: datetime
+        self, connection: AsyncConnection, changed: Sequence["Changed"], now: datetime
     ) -> Written | None:
-        """Write what follows for the router, and for whoever was to hear the end of a page."""
+        """Write what follows: for the router, for a person's other contacts, for who is to hear the end."""
         failed = [one.delivery for one in changed if one.state == "failed"]
         lost = await attempt_outcomes.unreachable_pages(connection, failed) if failed else set[str]()
         reports = [
@@ -98,6 +103,8 @@ class Receipts:
         pages = [one for one in changed if one.delivery.is_page]
         again = [one.delivery.incident_id for one in pages if one.state == "pending"]
         reports += await superseded_pages.supersede(connection, again, now)
+        missed = [one.delivery for one in pages if one.state in ("failed", "pending")]
+        await later_steps.start_early(connection, missed, self._resting(now), now)
         if pages:
             await end_notices.judge(connection, [one.delivery.incident_id for one in pages], now)
         return await outbox.write(connection, SCHEMA, [encode(one) for one in reports if one is not None])

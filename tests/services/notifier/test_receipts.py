@@ -1,15 +1,20 @@
 """What the provider of text messages and calls says later: it is believed once, in any order, if it is signed."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from services.notifier.channels import Delivered, Rejected, Unavailable
 from services.notifier.channels.twilio import receipt_of
-from services.notifier.sending.receipts import Receipt, Receipts
+from services.notifier.domain.delivery_outcome import Verdict
+from services.notifier.domain.plan import plan
+from services.notifier.sending.receipts import Receipt, Receipts, verdict_on
+from services.notifier.storage.receipts import Known
 from shared.clock import utcnow
 from tests.channels.gateway import Gateway, gateway_running
-from tests.services.notifier.building import bundle, changed, page
+from tests.services.notifier.building import T0, bundle, changed, page
 from tests.services.notifier.inside import Office, office
 from tests.services.notifier.test_service import KEYS, notifier
 from tests.waiting import until
@@ -83,18 +88,6 @@ async def test_the_last_contact_that_fails_makes_the_page_unreachable_once(datab
         assert await told(place) == [("sent", "reached"), ("failed", "unreachable")]
 
 
-async def test_a_late_receipt_never_undoes_what_has_ended(database_url, gateway):
-    async with office(database_url, bundle(BY_TEXT), **gateway.settings) as place:
-        await place.hear(changed(page()))
-        row = await sent(place)
-        await said(place, text(row.reference, "delivered"))
-        assert await said(place, text(row.reference, "undelivered", "30008")) == "taken"
-        assert (await only(place)).state == "delivered"
-        await place.execute("UPDATE notifier.delivery SET state = 'failed'")
-        await said(place, text(row.reference, "delivered"))
-        assert (await only(place)).state == "failed"
-
-
 async def test_while_another_contact_may_reach_them_the_page_is_not_lost(database_url, gateway):
     two = {"ana": {"phone": {"sms": NUMBER}, "other": {"sms": "+420777000222"}}}
     async with office(database_url, bundle(two), **gateway.settings) as place:
@@ -130,14 +123,11 @@ async def test_a_receipt_that_comes_before_the_attempt_is_written_down_counts(
         assert await told(place) == [(state, "reached" if state == "delivered" else "unreachable")]
 
 
-@pytest.mark.parametrize("status", ["no-answer", "busy"])
-async def test_a_call_that_nobody_answers_is_made_once_more_and_then_has_failed(
-    database_url, gateway, status
-):
+async def test_a_call_that_nobody_answers_is_made_once_more_and_then_has_failed(database_url, gateway):
     async with office(database_url, bundle(BY_CALL), **gateway.settings) as place:
         await place.hear(changed(page()))
         row = await sent(place)
-        assert await said(place, {"CallSid": row.reference, "CallStatus": status}) == "taken"
+        assert await said(place, {"CallSid": row.reference, "CallStatus": "no-answer"}) == "taken"
         again = await only(place)
         assert again.state == "pending"
         assert timedelta(seconds=25) < again.next_attempt_at - utcnow() < timedelta(seconds=31)
@@ -145,12 +135,76 @@ async def test_a_call_that_nobody_answers_is_made_once_more_and_then_has_failed(
         place.sender.wake()
         second = await sent(place)
         assert second.reference != row.reference
-        assert await said(place, {"CallSid": row.reference, "CallStatus": status}) != "under way"
+        assert await said(place, {"CallSid": row.reference, "CallStatus": "no-answer"}) != "under way"
         assert (await only(place)).state == "sent", "of the call before"
-        await said(place, {"CallSid": second.reference, "CallStatus": status})
+        await said(place, {"CallSid": second.reference, "CallStatus": "no-answer"})
         assert (await only(place)).state == "failed"
         assert (await told(place))[-1] == ("failed", "unreachable")
         assert len(gateway.called) == 2
+
+
+async def test_a_text_that_does_not_arrive_starts_the_next_contact_early(database_url, gateway):
+    rules = {"high": [{"via": "phone"}, {"via": "call", "after": "10m"}]}
+    contacts = {"phone": {"sms": NUMBER}, "call": {"voice": NUMBER}}
+    ana = {"name": "Ana", "contacts": contacts, "rules": rules}
+    async with office(database_url, bundle({"ana": ana}), **gateway.settings) as place:
+        await place.hear(changed(page()))
+        row = await sent(place)
+        assert not gateway.called
+        await said(place, text(row.reference, "undelivered", "30003"))
+        await until(lambda: gateway.called)
+        assert "unreachable" not in {page for _, page in await told(place)}
+
+
+@pytest.mark.parametrize(
+    ("form", "result"),
+    [
+        (text("SM1", "read"), Delivered),
+        (text("SM1", "undelivered", "30006"), Rejected),
+        (text("SM1", "undelivered", "30001"), Unavailable),
+        (text("SM1", "failed"), Rejected),
+        (text("SM1", "canceled"), Rejected),
+        ({"SmsSid": "SM1", "SmsStatus": "delivered"}, Delivered),  # older names, of compatible providers
+        ({"CallSid": "CA1", "CallStatus": "completed"}, Delivered),  # picked up, if only by a machine
+        ({"CallSid": "CA1", "CallStatus": "busy"}, Unavailable),
+        ({"CallSid": "CA1", "CallStatus": "failed"}, Rejected),
+        ({"CallSid": "CA1", "CallStatus": "ringing"}, None),
+        (text("SM1", "queued"), None),
+        (text("", "delivered"), None),
+        (text("SM\0", "delivered"), None),
+        ({}, None),
+    ],
+)
+def test_what_the_provider_says_in_its_own_words(form, result):
+    found = receipt_of(form)
+    assert found is None if result is None else found is not None and isinstance(found[2], result)
+
+
+SAYS = Unavailable("busy", 30), Rejected("unknown number"), Delivered()
+
+
+@pytest.mark.parametrize(
+    ("state", "reference", "attempt", "brings"),  # for what may work later, for what will not, for success
+    [
+        ("sent", "SM1", 0, ("pending", "failed", "delivered")),
+        ("sent", "SM2", 1, ("nothing new", "nothing new", "delivered")),  # of the message before
+        ("sending", "", 1, ("too early", "failed", "delivered")),
+        ("sending", "", 2, ("nothing new", "nothing new", "delivered")),
+        ("pending", "", 1, ("nothing new", "nothing new", "delivered")),  # it goes out again anyhow
+        ("delivered", "SM1", 1, ("nothing new", "nothing new", "nothing new")),
+        ("failed", "SM1", 1, ("nothing new", "nothing new", "nothing new")),
+        ("cancelled", "SM1", 1, ("nothing new", "nothing new", "nothing new")),
+    ],
+)
+def test_what_a_receipt_brings(state, reference, attempt, brings):
+    (delivery,) = plan(changed(page()), bundle(BY_TEXT), T0).deliveries
+    known = Known(replace(delivery, attempts=1), state, reference)
+    found = [verdict_on(known, Receipt("SM1", "sms", result, delivery.id, attempt), T0) for result in SAYS]
+    assert tuple(one.state if isinstance(one, Verdict) else one for one in found) == brings
+    again = Known(replace(delivery, attempts=2), "sent", "SM1")
+    verdict = verdict_on(again, Receipt("SM1", "sms", SAYS[0]), T0)
+    assert isinstance(verdict, Verdict)
+    assert verdict.state == "failed", "tried twice"
 
 
 async def test_a_call_about_what_somebody_has_taken_is_not_made_again(database_url, gateway):
@@ -160,14 +214,6 @@ async def test_a_call_about_what_somebody_has_taken_is_not_made_again(database_u
         await place.hear(changed(settled="taken", by="petra", version=2))
         await said(place, {"CallSid": row.reference, "CallStatus": "no-answer"})
         assert (await place.rows("page_id <> ''"))[0].state == "cancelled"
-
-
-async def test_a_call_that_was_picked_up_has_arrived(database_url, gateway):
-    async with office(database_url, bundle(BY_CALL), **gateway.settings) as place:
-        await place.hear(changed(page()))
-        row = await sent(place)
-        await said(place, {"CallSid": row.reference, "CallStatus": "completed"})
-        assert (await only(place)).state == "delivered"
 
 
 async def test_only_whoever_has_the_token_says_what_became_of_a_message(database_url, gateway):
