@@ -135,7 +135,7 @@ class Announced(Message, frozen=True, kw_only=True, omit_defaults=True):
 
     message_id: str
     at: datetime
-    event: str  # one of the outgoing webhook's types: maintenance, handoff
+    event: str  # one of the outgoing webhook's types: maintenance, handoff; or `replies.ANSWERED`
     title: str
     text: str = ""
     reason: str = ""
