@@ -12,6 +12,7 @@ PARTS = (
     "replay",
     "reports",
     "retention",
+    "sending",
     "road",
     "rotation",
     "start",

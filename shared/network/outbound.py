@@ -16,11 +16,13 @@ import select
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 import httpcore2
 import httpx2
 
+from shared.network.connections import Connections
 from shared.network.keepalive import SOCKET_OPTIONS
 from shared.network.lookups import Lookups
 
@@ -28,7 +30,7 @@ LARGEST_ANSWER: Final = 512 * 1024  # bytes, with its head and whatever comes be
 _READ: Final = 16 * 1024  # bytes at a time: what is made of them is made without a pause
 _TRIED: Final = 3  # addresses of a name
 _PIECE: Final = 64 * 1024  # bytes of a request that are sent together
-_IDLE: Final = 20  # connections kept; with each request every one of them is asked whether it still stands
+_KEPT_SECONDS: Final = 30.0  # an idle connection
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -126,8 +128,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
     """A connection that sends a request's head and body in one piece, takes no endless answer to it, and is
     quick to say whether it stands.
 
-    httpcore2 asks that of every idle connection with each request and each answer; its own way to the socket
-    costs ten times as much.
+    httpcore2's own way to the socket costs ten times as much.
     """
 
     def __init__(self, inner: httpcore2.AsyncNetworkStream, sock: Any = None) -> None:
@@ -237,16 +238,29 @@ def _is_address(host: str) -> bool:
         return False
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom we believe: one for all, because reading the certificates takes a while."""
+    return httpx2.create_ssl_context()
+
+
 class GuardedTransport(httpx2.AsyncHTTPTransport):
-    """httpx2's transport over a guarded pool. The environment's proxies are not used: they would resolve."""
+    """httpx2's transport over guarded connections; `connections` may be in use at once.
+
+    The environment's proxies are not used: they would resolve.
+    """
 
     def __init__(self, outbound: Outbound, *, connections: int) -> None:
-        super().__init__(trust_env=False)
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(),
-            max_connections=connections,
-            max_keepalive_connections=min(connections, _IDLE),
-            keepalive_expiry=30.0,
-            network_backend=GuardedBackend(outbound),
-            socket_options=SOCKET_OPTIONS,  # one that was swallowed while it was idle is not used again
-        )
+        super().__init__(verify=_trusted(), trust_env=False)
+        backend = GuardedBackend(outbound)
+
+        def connect(origin: httpcore2.Origin) -> httpcore2.AsyncHTTPConnection:
+            return httpcore2.AsyncHTTPConnection(
+                origin,
+                ssl_context=_trusted(),
+                keepalive_expiry=_KEPT_SECONDS,
+                network_backend=backend,
+                socket_options=SOCKET_OPTIONS,  # one that was swallowed while it was idle is not used again
+            )
+
+        self._pool = Connections(connect, most=connections)  # type: ignore[assignment]  # as it is asked here

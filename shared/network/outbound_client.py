@@ -1,19 +1,21 @@
 """The HTTP client for whatever is outside: guarded, bounded, on its own.
 
 It goes where the guard lets it and nowhere else: no redirect is followed, no proxy and no password of the
-environment is used. What comes back is a stranger's: it is asked for as it is and never unpacked, because
-a kilobyte can hold a gigabyte, and no more of it is read than is of use.
+environment is used, no cookie is kept. What comes back is a stranger's: it is asked for as it is and never
+unpacked, because a kilobyte can hold a gigabyte, and no more of it is read than is of use.
 """
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx2
 
 from shared.network.outbound import GuardedTransport, Outbound
 
+OUTBOUND_HEADERS: Final[Mapping[str, str]] = {"user-agent": "Ladder", "accept-encoding": "identity"}
 _MOST_PIECES: Final = 2_000  # of an answer: each costs work, however small it is
 
 
@@ -26,7 +28,8 @@ def outbound_client(
         timeout=httpx2.Timeout(seconds),
         follow_redirects=False,
         trust_env=False,
-        headers={"user-agent": "Ladder", "accept-encoding": "identity", **(headers or {})},
+        headers={**OUTBOUND_HEADERS, **(headers or {})},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
 
 

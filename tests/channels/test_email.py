@@ -160,7 +160,7 @@ async def test_without_https_a_mail_program_is_offered_no_single_step(postbox):
     ("said", "result"),
     [
         ("550 no such user", Rejected("SMTP 550 no such user")),
-        ("450 try later", Unavailable("SMTP 450 try later")),
+        ("450 try later", Unavailable("SMTP 450 try later", provider_works=True)),
     ],
 )
 async def test_what_the_server_says_means(postbox, said, result):

@@ -69,6 +69,20 @@ async def test_an_answer_is_asked_for_unpacked(client, webhook, receiver):
     assert [one.headers["accept-encoding"] for one in receiver.requests] == ["identity", "identity"]
 
 
+async def test_no_cookie_is_kept(client, webhook, receiver):
+    receiver.answers["/"] = [(200, {"set-cookie": "who=everybody; path=/"})]
+    for _ in range(2):
+        await client.request("GET", receiver.url())
+        await webhook.send(envelope(receiver.url()))
+    assert not any("cookie" in one.headers for one in receiver.requests)
+
+
+async def test_a_password_in_an_address_is_used_there(webhook, receiver):
+    address = receiver.url("/").replace("://", "://ana:secret@")
+    assert await webhook.send(envelope(address)) == Delivered(answer="HTTP 200")
+    assert receiver.requests[0].headers["authorization"] == "Basic YW5hOnNlY3JldA=="
+
+
 async def test_a_packed_answer_is_not_unpacked(client, webhook):
     bomb = gzip.compress(bytes(50_000_000))
     head = OK + f"content-encoding: gzip\r\ncontent-length: {len(bomb)}\r\n\r\n".encode()

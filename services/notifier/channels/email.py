@@ -30,6 +30,7 @@ from shared.policy.model.addresses import mail_address as parsed
 from shared.security.keys import Signer
 
 TIMEOUT_SECONDS: Final = 15.0
+_CLOSING: Final = 421  # the service as a whole, not this recipient (RFC 5321, section 4.2.3)
 _SENDER: Final = "Ladder <ladder@example.com>"
 _SOMEBODY: Final = "somebody@example.com"
 _LEAVE: Final = "Hear no more of this"
@@ -96,7 +97,7 @@ class EmailChannel:
             mail = written(envelope, self._server.sender, self._server.reply_to)
             await self._hand_in(mail, self._server)
         except aiosmtplib.SMTPRecipientsRefused as err:
-            return _judged(err.recipients[0].code, err.recipients[0].message)
+            return _judged_alone(err.recipients[0].code, err.recipients[0].message)
         except aiosmtplib.SMTPResponseException as err:
             return _judged(err.code, err.message)
         except (BadHeaderError, aiosmtplib.SMTPNotSupported) as err:
@@ -227,3 +228,11 @@ def shown(envelope: Envelope, signer: Signer, public_url: str) -> Shown:
 def _judged(code: int, message: str) -> Result:
     said = f"SMTP {code} {' '.join(message.split())[:300]}"
     return Unavailable(said) if 400 <= code < 500 or code < 0 else Rejected(said)
+
+
+def _judged_alone(code: int, message: str) -> Result:
+    """What is said of a recipient, not of the mail: by greylisting for example, while others are taken."""
+    result = _judged(code, message)
+    if isinstance(result, Unavailable) and code != _CLOSING:
+        return replace(result, provider_works=True)
+    return result

@@ -26,10 +26,19 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """It may work later; `retry_after` in seconds where the provider said when."""
+    """It may work later; `retry_after` in seconds where the provider said when.
+
+    `provider_works`: it answered, and only this address has to wait.
+    """
 
     reason: str
     retry_after: float | None = None
+    provider_works: bool = False
+
+    @property
+    def spares_others(self) -> bool:
+        """Whether other addresses of the provider are not to wait: it works, or says only to come later."""
+        return self.provider_works or self.retry_after is not None
 
 
 Result: TypeAlias = Delivered | Rejected | Unavailable

@@ -130,6 +130,11 @@ class Delivery:
         return self.address if "://" in self.address or self.address.startswith("secret:") else self.channel
 
     @property
+    def shares_endpoint(self) -> bool:
+        """Whether other addresses fail and recover with it: those of one provider's account."""
+        return self.endpoint == self.channel
+
+    @property
     def host(self) -> str:
         """What shares one machine: the host of a URL, otherwise the channel."""
         try:
@@ -139,10 +144,13 @@ class Delivery:
 
 
 def without_secrets(address: str) -> str:
-    """An address that may be shown: only the host of a web address, of other URLs only their kind."""
+    """An address, or a name, that may be shown: of a URL scheme and host, of a mailbox its domain.
+
+    Of a telephone number the beginning. Names stay as they are.
+    """
     scheme, mark, rest = address.partition("://")
-    if not mark:
-        return address
-    if scheme.lower() not in ("http", "https"):
-        return f"{scheme}://…"  # `pover://user@token`
-    return f"{scheme}://{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}/…"
+    if mark:
+        return f"{scheme}://{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}/…"
+    if "@" in address:
+        return f"…@{address.rpartition('@')[2].rstrip('>')}"
+    return f"{address[:4]}…" if address.startswith("+") else address

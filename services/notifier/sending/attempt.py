@@ -1,6 +1,7 @@
 """One attempt: the message is rendered, secrets are read, the channel sends."""
 
 import asyncio
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,13 +12,14 @@ from services.notifier.domain.conversation import Conversation, as_first
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.messages.compose import render
 from services.notifier.domain.messages.standing import still_possible
+from services.notifier.domain.unrevealed import unrevealed
 from services.notifier.sending.conversations import Later
 from services.notifier.sending.links import answers_of, links_of, unsubscribe_of
 from shared import telemetry
 from shared.crash import crash_point
 from shared.policy import Bundle
 from shared.security.keys import Signer
-from shared.security.secret_files import SecretAwayError, SecretMissingError, Secrets, is_secret
+from shared.security.secret_files import SecretAwayError, SecretMissingError, Secrets
 
 LONGEST_SECONDS: Final = 15.0
 _MOUNTED_WITHIN: Final = timedelta(minutes=2)  # a secret whose file is missing for longer does not exist
@@ -59,6 +61,7 @@ class Transport:
         channel = self.channels.get(delivery.channel)
         if channel is None:
             return Rejected(f"channel {delivery.channel} is not available in this release")
+        envelope: Envelope | None = None
         try:
             envelope = await self._envelope(delivery, now, conversation)
             crash_point("notifier.sending")
@@ -71,16 +74,19 @@ class Transport:
             return Rejected(str(err))
         except TimeoutError:
             return Unavailable(f"timeout: no answer within {LONGEST_SECONDS:g} seconds")
-        except Exception as err:
-            log.exception(
+        except Exception as err:  # noqa: BLE001 - it is logged, and tried again
+            said = _said(f"{type(err).__name__}: {err}", delivery, envelope)
+            log.error(  # noqa: TRY400 - the error's own words may hold an address
                 "channel failed: to be retried",
                 action="channel_failed",
                 channel=delivery.channel,
                 delivery=delivery.id,
+                error=said[:300],
+                stack="".join(traceback.format_tb(err.__traceback__)),
             )
-            return Unavailable(f"{type(err).__name__}: {err}")
+            return Unavailable(said)
         crash_point("notifier.sent")
-        return _unrevealed(result, delivery.address, envelope.address)
+        return _unrevealed(result, delivery, envelope)
 
     async def _envelope(
         self, delivery: Delivery, now: datetime, conversation: Conversation | None
@@ -115,11 +121,14 @@ class Transport:
         )
 
 
-def _unrevealed(result: Result, named: str, revealed: str) -> Result:
-    """The result for a secret address, without the address; its file may hold another one tomorrow."""
-    if isinstance(result, Delivered) or not is_secret(named):
+def _unrevealed(result: Result, delivery: Delivery, envelope: Envelope) -> Result:
+    """The result without address and secret; a secret's file may hold another one tomorrow."""
+    if isinstance(result, Delivered):
         return result
-    reason = result.reason.replace(revealed, named) if revealed else result.reason
-    if isinstance(result, Rejected):
-        return Rejected(reason)
-    return replace(result, reason=reason)
+    return replace(result, reason=_said(result.reason, delivery, envelope))
+
+
+def _said(reason: str, delivery: Delivery, envelope: Envelope | None) -> str:
+    address = envelope.address if envelope is not None else delivery.address
+    secret = envelope.secret if envelope is not None else ""
+    return unrevealed(reason, named=delivery.address, address=address, secret=secret)

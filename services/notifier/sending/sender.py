@@ -36,6 +36,7 @@ from shared.outbox.memory import Written
 __all__ = ["LEASE", "Sender"]
 
 _IDLE_SECONDS: Final = 0.5
+_GATHER_SECONDS: Final = 0.02  # slots that come free this close together are filled by one claim
 _MAINTENANCE_SECONDS: Final = 1.0
 _FRESH_SECONDS: Final = 0.5  # a claim this young needs no second look at the database
 _LEAVING_SECONDS: Final = 3.0
@@ -170,6 +171,8 @@ class Sender:
 
     def _update_breaker(self, delivery: Delivery, result: Result, now: datetime) -> None:
         match result:
+            case Unavailable() if delivery.shares_endpoint and result.spares_others:
+                self._concurrency.answered(delivery.endpoint)
             case Unavailable():
                 self._concurrency.failed(delivery.endpoint, now)
             case Delivered() | Rejected():
@@ -201,6 +204,8 @@ class Sender:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._due.wait()
+        else:
+            await asyncio.sleep(_GATHER_SECONDS)
 
     async def _maintenance_step(self) -> None:
         await self.maintain_once(self._database.now())
