@@ -11,6 +11,7 @@ from services.router.batch.engine import Engine
 from services.router.loops import canary, heartbeats, retention
 from services.router.loops.consumer import EVENTS, LETTERS, REPORTS, Consuming, ConsumingLetters
 from services.router.loops.fan_out import FanOut
+from services.router.loops.planned_work import PlannedWork
 from services.router.loops.policy_watch import PolicyWatch
 from services.router.loops.timers import Timers
 from services.router.settings import RouterSettings
@@ -69,6 +70,7 @@ class Router:
             self._relay.wake,
             beat=beat_of("router policy"),
         )
+        self.planned_work = PlannedWork(self.engine, beat=beat_of("router planned work"))
         self.wake_relay = self._relay.wake
         self._database_probe = DatabaseProbe(database, SCHEMA, clock=clock)
         self._starting = Failures("router", database.outage)
@@ -121,6 +123,7 @@ class Router:
                     ("timers", self.timers.run()),
                     ("heartbeats", self.heartbeats.run()),
                     ("spreading", self.fan_out.run()),
+                    ("planned work", self.planned_work.run()),
                     ("notices", retention.notify_for_ever(self._database)),
                     ("upkeep", retention.run(self._database, self._keep)),
                     ("expression failures", self.engine.failures.run()),

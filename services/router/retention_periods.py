@@ -50,6 +50,7 @@ STAYS: Final[Mapping[str, str]] = {
     "last_resort": "one row",
     "policy_in_force": "one row",
     "sends": "one row",
+    "planned_work": "a row a maintenance or window that is under way",
     "unsubscribed": "a row an address or person who left a subscription, until it is undone",
     "policy_source": "the hash of each content that a file brought: an old file never undoes a newer policy",
 }

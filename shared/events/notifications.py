@@ -140,6 +140,8 @@ class Announced(Message, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
     reason: str = ""
     recipients: tuple[Recipient, ...] = ()
+    stakeholder: bool = False  # they are outside, and read nothing internal
+    subscription: str = ""  # as of a notice
 
     @property
     def id(self) -> str:

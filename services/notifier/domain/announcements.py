@@ -31,6 +31,8 @@ def as_change(message: Announced) -> IncidentChanged:
                 recipient=recipient,
                 text=message.text,
                 reason=message.reason,
+                stakeholder=message.stakeholder,
+                subscription=message.subscription,
             )
             for number, recipient in enumerate(message.recipients)
         ),

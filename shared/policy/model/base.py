@@ -129,7 +129,16 @@ PriorityNumber = Annotated[int, Field(strict=True, ge=1, le=5)]
 Role: TypeAlias = Literal["viewer", "responder", "lead", "admin"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 EventName: TypeAlias = Literal[
-    "opened", "escalated", "update", "at_risk", "breached", "taken", "resolved", "closed", "reopened"
+    "opened",
+    "escalated",
+    "update",
+    "at_risk",
+    "breached",
+    "taken",
+    "resolved",
+    "closed",
+    "reopened",
+    "maintenance",
 ]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 

@@ -157,4 +157,5 @@ def _announcement(content: Content, notice: Notice) -> RenderedMessage:
         begins=True,
         facts=facts,
         reason=notice.reason,
+        stakeholder=notice.stakeholder,
     )

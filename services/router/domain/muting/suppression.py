@@ -180,7 +180,7 @@ def _of_overlay(draft: Draft) -> Muting | None:
             reason = looking.reason(f"silences {silence.id}", silence.condition)
             return Muting(of_silence(silence.id), silence.until, "page", says, reason)
     for work in overlay.maintenance:
-        until = _end_of(work, now)
+        until = end_of(work, now)
         if until is not None and looking.finds(work.condition):
             says = f"maintenance {work.name} of {work.by}, until {minute(until)}; then {_THEN[work.then]}"
             reason = looking.reason(f"maintenance {work.id}", work.condition)
@@ -215,12 +215,12 @@ _THEN: Final[Mapping[Then, str]] = {
 }
 
 
-def _end_of(work: Maintenance, now: datetime) -> datetime | None:
+def end_of(work: Maintenance, now: datetime) -> datetime | None:
     """When this maintenance ends, if it is under way."""
     if work.window is not None:
         if work.until is not None and now >= work.until:
             return None
-        closes = _closing(work.window, now)
+        closes = closing(work.window, now)
         return min(closes, work.until) if closes is not None and work.until is not None else closes
     if work.starts is None or work.until is None:
         return None
@@ -245,7 +245,7 @@ def _of_rules(draft: Draft) -> Muting | None:
 
 def _in_window(rule: Suppression, draft: Draft) -> tuple[datetime, str] | None:
     assert rule.window is not None
-    until = _closing(rule.window, draft.now)
+    until = closing(rule.window, draft.now)
     if until is None:
         return None
     return until, f"until {minute(until)}; then {_THEN[rule.then]}"
@@ -285,7 +285,7 @@ def _tell_failures(draft: Draft) -> None:
             draft.say("suppression", text, rule.reason(draft.activation), LADDER)
 
 
-def _closing(windows: tuple[Window, ...], now: datetime) -> datetime | None:
+def closing(windows: tuple[Window, ...], now: datetime) -> datetime | None:
     """When the last of the windows that are open now closes; None when none is."""
     hours = window_hours(windows, _ZONE)
     return hours.next_close(now) or now + ASK_AGAIN if hours.is_open(now) else None
