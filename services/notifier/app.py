@@ -12,6 +12,7 @@ from services.notifier.api.receipts import receipts_of_twilio
 from services.notifier.api.routes import routes
 from services.notifier.channels import (
     CONCURRENCY,
+    RATES,
     ChannelDependencies,
     build_channels,
     conversing,
@@ -24,6 +25,7 @@ from services.notifier.consumer import ChangeConsumer
 from services.notifier.deadman import Deadman
 from services.notifier.sending.attempt import Transport
 from services.notifier.sending.concurrency import ConcurrencyLimits
+from services.notifier.sending.pace import Pace
 from services.notifier.sending.receipts import Receipts
 from services.notifier.sending.sender import LEASE, Sender
 from services.notifier.settings import NotifierSettings
@@ -97,6 +99,7 @@ class Notifier:
             database,
             transport,
             self.concurrency,
+            Pace(RATES),
             sent=self._relay.hand,
             sends=sendable(settings.mail, settings.of_channel),
             converses=converses,
@@ -116,6 +119,7 @@ class Notifier:
             lease=LEASE,
             committed=self._relay.hand,
             converses=converses,
+            rates=RATES,
         )
         self._starting = Failures("notifier", database.outage)
         self._database_probe = DatabaseProbe(database, SCHEMA, clock=clock)

@@ -37,6 +37,7 @@ from services.notifier.domain.plan import (
     told_who_took_it,
     unknown_recipients,
 )
+from services.notifier.domain.rates import PROGRAMS, ChannelRates, Rates
 from services.notifier.sending.shielded import shielded
 from services.notifier.storage import (
     conversations,
@@ -82,8 +83,9 @@ class Consumption:
     """Applies batches.
 
     `bundle` gives the policy in force, `newer_policy` waits a moment for another one, `committed` is given
-    what the relay may take over after each commit, `lease` is that of what starts at once; `converses` are
-    the channels whose first message about an incident shows where it stands.
+    what the relay may take over after each commit, `lease` is that of what starts at once, `rates` say how
+    often each channel may be used; `converses` are the channels whose first message about an incident shows
+    where it stands.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Consumption:
         newer_policy: Callable[[], Awaitable[None]],
         lease: timedelta,
         committed: Callable[[Written | None], None],
+        rates: Rates,
         converses: Collection[str] = (),
     ) -> None:
         self._database = database
@@ -104,6 +107,7 @@ class Consumption:
         self._newer_policy = newer_policy
         self._lease = lease
         self._committed = committed
+        self._rates = rates
         self._catching_up: set[int] = set()
         self._began = 0.0
         self._strangers: frozenset[str] = frozenset()
@@ -239,7 +243,7 @@ class Consumption:
         crash_point("notifier.committed")
         self._send_queue.start(started, asked_at)
         self._committed(written)
-        if len(reserved) < len(startable) or settled or self._moved(planned):  # more may be due
+        if len(started) < len(startable) or settled or self._moved(planned):  # more may be due
             self._send_queue.wake()
 
     async def _write(
@@ -320,7 +324,7 @@ class Consumption:
         ]
         if told:
             incidents = [IncidentVersion(one.incident_id, one.version) for one in settled]
-            rows = [NewDelivery(delivery.id, delivery) for delivery in told]
+            rows = [NewDelivery(one.id, one, rates=self._rates_of(one)) for one in told]
             await store.insert(connection, [delivery.id for delivery in told], incidents, rows, now)
 
     def _moved(self, planned: Sequence[Planned]) -> Sequence[IncidentChanged]:
@@ -329,34 +333,36 @@ class Consumption:
             return ()
         return conversation.newest(one.read.message for one in planned if one.read is not None)
 
-    @staticmethod
+    def _rates_of(self, delivery: Delivery) -> ChannelRates:
+        return self._rates.get(delivery.channel, PROGRAMS)
+
     def _rows(
-        one: Planned, behind: set[int], leased: Mapping[str, datetime], now: datetime
+        self, one: Planned, behind: set[int], leased: Mapping[str, datetime], now: datetime
     ) -> Iterable[NewDelivery]:
         for delivery in one.plan.deliveries:
             assert one.read is not None
             partition = one.read.record.partition.number
             if is_digested(delivery):
                 continue  # it goes out with others, when their time is over
+            row = NewDelivery(one.identity, delivery, rates=self._rates_of(delivery))
             if delivery.id in leased:
-                yield NewDelivery(one.identity, delivery, lease_until=leased[delivery.id])
+                yield replace(row, lease_until=leased[delivery.id])
             elif delivery.is_end_notice:
                 waits = replace(delivery, next_attempt_at=now + end_notices.LONGEST_WAIT)
-                yield NewDelivery(one.identity, waits, waits_for=end_notices.WAITS)
+                yield replace(row, delivery=waits, waits_for=end_notices.WAITS)
             elif partition in behind and delivery.is_urgent:
-                yield _until_caught_up(one, delivery, partition, now)
+                yield _until_caught_up(row, partition, now)
             else:
-                yield NewDelivery(one.identity, delivery)
+                yield row
 
 
-def _until_caught_up(one: Planned, delivery: Delivery, partition: int, now: datetime) -> NewDelivery:
+def _until_caught_up(row: NewDelivery, partition: int, now: datetime) -> NewDelivery:
     """It waits for the partition, unless its own time comes later anyway."""
-    longest = now + LONGEST_HOLD
+    longest, delivery = now + LONGEST_HOLD, row.delivery
     if delivery.next_attempt_at > now:
-        return NewDelivery(
-            one.identity, replace(delivery, next_attempt_at=max(delivery.next_attempt_at, longest))
-        )
-    return NewDelivery(one.identity, replace(delivery, next_attempt_at=longest), waits_for=partition)
+        later = max(delivery.next_attempt_at, longest)
+        return replace(row, delivery=replace(delivery, next_attempt_at=later))
+    return replace(row, delivery=replace(delivery, next_attempt_at=longest), waits_for=partition)
 
 
 def _partitions_behind(records: Sequence[Received], now: datetime) -> set[int]:

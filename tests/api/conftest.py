@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from tests.api.hosted import BUNDLE, Office
+from tests.api.hosted import BUNDLE, SECRET, Office
 from tests.ladder.running import Up
 from tests.servers.postgres import PostgresServer
 
@@ -20,7 +20,7 @@ async def office(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFact
         "failed_keys_per_minute": 1_000_000,
         "http_header_bytes": 1_000_000,
     }  # tests are strange clients
-    up = Up(folder / "data", database_url=url, policy=policy, **bounds)
+    up = Up(folder / "data", database_url=url, policy=policy, secret_key=SECRET, **bounds)
     await up.start()
     try:
         async with httpx2.AsyncClient(base_url=up.url, timeout=20) as client:

@@ -10,6 +10,7 @@ from shared.security.keys import digest
 from tests.waiting import until
 
 ROLES: Final = ("viewer", "responder", "lead", "admin")
+SECRET: Final = "the key of signed links"
 PAGER: Final = "pager0key0of0thirtytwo0characters"[:32]
 
 

@@ -19,7 +19,7 @@ from tests.api.hosted import PAGER, Office
 from tests.api.test_writes import KINDS, at, make
 
 _METHODS = ("get", "put", "post", "delete", "patch")
-_PAGES = {"/v1/replies/link/{token}", "/v1/replies/unsubscribe/{token}"}
+_PAGES = {"/v1/replies/link/{token}", "/v1/replies/list/{token}", "/v1/replies/unsubscribe/{token}"}
 _KEYLESS = {"/", "/healthz", "/readyz", "/metrics", "/docs", *_PAGES}
 _KEYLESS |= {"/v1/replies/slack"}
 _KEYLESS |= {"/v1/receipts/twilio", "/v1/replies/twilio/sms", "/v1/replies/twilio/voice/{reference}"}
@@ -153,6 +153,8 @@ def test_every_operation_that_needs_a_key_says_which_and_how_it_is_refused() -> 
         ("post", "/v1/replies/unsubscribe/{token}", {"200", "404", "422", "429", "503"}),
         ("get", "/v1/replies/link/{token}", {"200", "404", "422", "429", "503"}),
         ("post", "/v1/replies/link/{token}", {"200", "403", "404", "409", "422", "429", "503"}),
+        ("get", "/v1/replies/list/{token}", {"200", "404", "422", "429", "503"}),
+        ("post", "/v1/replies/list/{token}", {"200", "404", "409", "422", "429", "503"}),
     ],
 )
 def test_an_operation_tells_exactly_how_it_answers(method: str, path: str, statuses: set[str]) -> None:

@@ -35,6 +35,16 @@ from services.notifier.channels.telegram import TelegramChannel, TelegramSetting
 from services.notifier.channels.voice import VoiceChannel, VoiceSettings
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.domain.delivery import Delivery
+from services.notifier.domain.rates import (
+    PEOPLE,
+    PROGRAMS,
+    SLACK,
+    TELEGRAM,
+    TWILIO_CALLS,
+    TWILIO_TEXTS,
+    ChannelRates,
+    Rates,
+)
 from shared.events.canary import BY_URL
 from shared.events.canary import CHANNEL as CANARY
 from shared.network.outbound import Outbound
@@ -43,6 +53,7 @@ from shared.security.keys import Signer
 __all__ = [
     "CHANNELS",
     "CONCURRENCY",
+    "RATES",
     "Channel",
     "ChannelDependencies",
     "Delivered",
@@ -80,7 +91,8 @@ class ChannelDependencies:
 
 @dataclass(frozen=True, slots=True)
 class ChannelType:
-    """How a channel is built, and how many of its messages may be under way to one endpoint.
+    """How a channel is built, how many of its messages may be under way to one endpoint, and how often people
+    are written to by it: what comes faster goes together (`PROGRAMS`: nothing does).
 
     `converses`: what it says of an incident in one place belongs together, and it can change what it said
     first.
@@ -90,6 +102,7 @@ class ChannelType:
 
     build: Callable[[ChannelDependencies], Channel]
     concurrency: int = 16
+    rates: ChannelRates = PEOPLE
     converses: bool = False
     settings: type[ChannelSettings] = ChannelSettings
     shows: Show = as_text
@@ -111,14 +124,17 @@ class Readiness:
 
 
 CHANNELS: Final[Mapping[str, ChannelType]] = {
-    "webhook": ChannelType(lambda needs: WebhookChannel(needs.outbound, needs.signer), shows=webhook.shown),
-    "inbox": ChannelType(lambda needs: InboxChannel(needs.keep), concurrency=256),
+    "webhook": ChannelType(
+        lambda needs: WebhookChannel(needs.outbound, needs.signer), rates=PROGRAMS, shows=webhook.shown
+    ),
+    "inbox": ChannelType(lambda needs: InboxChannel(needs.keep), concurrency=256, rates=PROGRAMS),
     "email": ChannelType(
         lambda needs: EmailChannel(needs.mail), concurrency=8, needs_mail_server=True, shows=email.shown
     ),
     "slack": ChannelType(
         lambda needs: SlackChannel(needs.settings(SlackSettings), needs.outbound, needs.signer),
         concurrency=8,
+        rates=SLACK,
         converses=True,
         settings=SlackSettings,
         shows=slack.shown,
@@ -134,6 +150,7 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
     ),
     "sms": ChannelType(
         lambda needs: SmsChannel(needs.settings(SmsSettings), needs.outbound, needs.signer, needs.public_url),
+        rates=TWILIO_TEXTS,
         settings=SmsSettings,
         shows=sms.shown,
     ),
@@ -141,12 +158,14 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
         lambda needs: VoiceChannel(
             needs.settings(VoiceSettings), needs.outbound, needs.signer, needs.public_url
         ),
+        rates=TWILIO_CALLS,
         settings=VoiceSettings,
         shows=voice.shown,
     ),
     "telegram": ChannelType(
         lambda needs: TelegramChannel(needs.settings(TelegramSettings), needs.outbound),
         concurrency=8,
+        rates=TELEGRAM,
         converses=True,
         settings=TelegramSettings,
         shows=telegram.shown,
@@ -162,10 +181,11 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
     "apprise": ChannelType(
         lambda needs: AppriseChannel(needs.settings(AppriseSettings)), concurrency=1, settings=AppriseSettings
     ),
-    CANARY: ChannelType(lambda _: CanaryChannel(), reaches_people=False),
+    CANARY: ChannelType(lambda _: CanaryChannel(), rates=PROGRAMS, reaches_people=False),
 }
 _NO_MAIL_SERVER: Final = "LADDER_SMTP_URL is not set"
 CONCURRENCY: Final[Mapping[str, int]] = {name: each.concurrency for name, each in CHANNELS.items()}
+RATES: Final[Rates] = {name: each.rates for name, each in CHANNELS.items()}
 
 
 def missing(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> Mapping[str, str]:

@@ -185,12 +185,12 @@ def _judged(answer: Answer, envelope: Envelope) -> Rejected | Unavailable:
 def written(envelope: Envelope, topic: str, identity: str) -> Mapping[str, Any]:
     """The message as ntfy takes it as JSON."""
     rendered = envelope.rendered
-    link = rendered.links.get("acknowledge") or rendered.links.get("incident", "")
+    link = rendered.links.get("acknowledge") or rendered.shown_at
     said = plain(rendered.opening, rendered.description, rendered.facts, {}) or rendered.title
     return {
         "topic": topic,
         "title": cut(rendered.title, _LONGEST_TITLE),
-        "message": cut_to_bytes(said, LONGEST_MESSAGE, rendered.links.get("incident", "")),
+        "message": cut_to_bytes(said, LONGEST_MESSAGE, rendered.shown_at),
         "priority": _QUIET if envelope.edits else _priority(envelope.delivery),
         "tags": [_tag(envelope)],
         "actions": _actions(envelope),

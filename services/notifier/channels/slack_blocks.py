@@ -81,12 +81,12 @@ def message(
 def plain(rendered: RenderedMessage, *, whole: bool = False) -> str:
     """What notifications show, and programs that know no blocks. `whole`: with everything it says."""
     said = rendered.text if whole else rendered.opening
-    return fitted(f"{rendered.title}\n{said}".strip(), _LONGEST_TEXT, rendered.links.get("incident", ""))
+    return fitted(f"{rendered.title}\n{said}".strip(), _LONGEST_TEXT, rendered.shown_at)
 
 
 def _whole(rendered: RenderedMessage, *, buttons: bool) -> Iterator[JsonObject]:
     yield {"type": "header", "text": _plain(cut(rendered.title, LONGEST_HEADER))}
-    link = rendered.links.get("incident", "")
+    link = rendered.shown_at
     for said in (rendered.opening, rendered.description.strip()):
         if said:
             yield _section(fitted(said, LONGEST_SECTION, link))
@@ -106,7 +106,7 @@ def _whole(rendered: RenderedMessage, *, buttons: bool) -> Iterator[JsonObject]:
 def _short(rendered: RenderedMessage) -> Iterator[JsonObject]:
     """Beneath the first message, which says what it is about."""
     said = rendered.preview if len(rendered.opening) <= _SHORT and rendered.preview else rendered.opening
-    yield _section(fitted(said or rendered.title, LONGEST_SECTION, rendered.links.get("incident", "")))
+    yield _section(fitted(said or rendered.title, LONGEST_SECTION, rendered.shown_at))
 
 
 def _links(links: Mapping[str, str], *, buttons: bool) -> str:

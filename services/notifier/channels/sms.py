@@ -87,8 +87,10 @@ def _answers(delivery: Delivery) -> str:
 
 
 def _links(envelope: Envelope, signer: Signer) -> str:
-    """The message's own links in short: those that answer it, or else the one that shows it."""
+    """The message's own links in short: those that answer it, or else the one that shows it, or all of it."""
     links = envelope.rendered.links
+    if "list" in links:
+        return links["list"]
     asked = [(name, links[name]) for name in _ANSWERED_BY_LINK if name in links]
     shown = [("", links[name]) for name in ("acknowledge", "incident") if name in links][:1]
     found = []

@@ -133,7 +133,7 @@ def _encoded(rendered: RenderedMessage, priority: int, room: _Room) -> bytes:
 
 
 def _body(rendered: RenderedMessage, priority: int, room: _Room) -> Sequence[Mapping[str, Any]]:
-    link = rendered.links.get("incident", "")
+    link = rendered.shown_at
     title = _text(cut(rendered.title, _LONGEST_TITLE)) | {"weight": "Bolder", "size": "Medium"}
     described = rendered.description.strip() if room.description else ""
     head: Mapping[str, Any] = {

@@ -10,6 +10,10 @@ import msgspec
 from shared.events import LOOKING, IncidentSnapshot, Notice, Page
 
 STATE: Final = "state"  # the event of a delivery that changes the first message of a conversation
+LOW: Final = 10
+NOTICE: Final = 20
+OUTSIDE: Final = 30
+"""Where ranks of low pages begin, of notices, and of notices that show nothing internal."""
 State: TypeAlias = Literal["pending", "sending", "sent", "delivered", "failed", "cancelled"]
 
 
@@ -55,9 +59,10 @@ class Delivery:
     """One message to one address. `id` travels with it and is the same at every attempt.
 
     `version` is the version of the incident that asked for it. `attempts` includes the one under way, and
-    keeps a late result from being taken for that of a later claim. `later`: how many later moments the
-    personal rules name for its page; `delayed_by`: why it did not go out at once, in words; `quiet_until`: it
-    waits until then for the end of quiet hours.
+    keeps a late result from being taken for that of a later claim. `message_id`: of the message that a claim
+    put it into, whose outcome is not known. `later`: how many later moments the personal rules name for its
+    page; `delayed_by`: why it did not go out at once, in words; `quiet_until`: it waits until then for the
+    end of quiet hours.
     """
 
     id: str
@@ -76,6 +81,7 @@ class Delivery:
     secret: str = field(default="", repr=False)
     page_id: str = ""
     notice_id: str = ""
+    message_id: str = ""
     attempts: int = 0
     caused_at: datetime | None = None
     first_attempt_at: datetime | None = None
@@ -121,6 +127,16 @@ class Delivery:
     def is_urgent(self) -> bool:
         """Retried at short intervals, not for long, and cancelled once nobody needs it any more."""
         return self.is_page or self.is_call
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order of sending: loud pages, low pages and calls, notices; each by priority."""
+        priority, page, notice = self.content.incident.priority, self.content.page, self.content.notice
+        if page is not None:
+            return priority if page.loud else LOW + priority
+        if self.is_call:
+            return LOW + priority
+        return (OUTSIDE if notice is not None and notice.stakeholder else NOTICE) + priority
 
     @property
     def endpoint(self) -> str:

@@ -262,8 +262,8 @@ def trimmed(incident: IncidentSnapshot) -> IncidentSnapshot:
 
 
 def ordered(deliveries: Iterable[Delivery]) -> list[Delivery]:
-    """Pages before notices: the order in which free slots are handed out."""
-    return sorted(deliveries, key=lambda delivery: not delivery.is_urgent)
+    """Loud pages, low ones, notices: the order in which free slots are handed out."""
+    return sorted(deliveries, key=lambda delivery: delivery.rank)
 
 
 def outdated(deliveries: Iterable[Delivery]) -> frozenset[str]:

@@ -2,19 +2,23 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from services.notifier.channels import Channel, Delivered, Envelope, Rejected, Result, Unavailable
 from services.notifier.domain.conversation import Conversation, as_first
 from services.notifier.domain.delivery import Delivery
-from services.notifier.domain.messages.compose import render
+from services.notifier.domain.dispatch import Dispatch
+from services.notifier.domain.messages import listing
+from services.notifier.domain.messages.compose import RenderedMessage, render
+from services.notifier.domain.messages.rendered import one_line
 from services.notifier.domain.messages.standing import still_possible
 from services.notifier.domain.unrevealed import unrevealed
 from services.notifier.sending.conversations import Later
-from services.notifier.sending.links import answers_of, links_of, unsubscribe_of
+from services.notifier.sending.links import answers_of, links_of, list_link, unsubscribe_of
 from shared import telemetry
 from shared.crash import crash_point
 from shared.policy import Bundle
@@ -55,15 +59,16 @@ class Transport:
     bundle: Callable[[], Bundle]
 
     async def deliver_once(
-        self, delivery: Delivery, now: datetime, conversation: Conversation | None = None
+        self, dispatch: Dispatch, now: datetime, conversation: Conversation | None = None
     ) -> Result:
-        """Try once, for 15 seconds at most. Failures are values, never exceptions."""
+        """Try once, for 15 seconds at most. Failures are values, never exceptions. It `is_legible`."""
+        delivery = dispatch.first
         channel = self.channels.get(delivery.channel)
         if channel is None:
             return Rejected(f"channel {delivery.channel} is not available in this release")
         envelope: Envelope | None = None
         try:
-            envelope = await self._envelope(delivery, now, conversation)
+            envelope = await self._envelope(dispatch, now, conversation)
             crash_point("notifier.sending")
             async with asyncio.timeout(LONGEST_SECONDS):
                 result = await channel.send(envelope)
@@ -89,19 +94,25 @@ class Transport:
         return _unrevealed(result, delivery, envelope)
 
     async def _envelope(
-        self, delivery: Delivery, now: datetime, conversation: Conversation | None
+        self, dispatch: Dispatch, now: datetime, conversation: Conversation | None
     ) -> Envelope:
-        restates = conversation is not None and conversation.edits
-        if conversation is not None and conversation.edits and conversation.first is not None:
-            delivery = as_first(delivery, conversation.first)
-        links, bundle = links_of(delivery, self.public_url, self.signer), self.bundle()
-        if restates:
-            links = still_possible(links, delivery)
-        notice = delivery.content.notice
-        if notice is not None and notice.template:  # a template is a program of whoever writes the policy
-            rendered = await asyncio.to_thread(render, delivery, bundle, links, now, restates=restates)
+        bundle = self.bundle()
+        if dispatch.about_one:
+            delivery = dispatch.lead
+            restates = conversation is not None and conversation.edits
+            if conversation is not None and conversation.edits and conversation.first is not None:
+                delivery = as_first(delivery, conversation.first)
+            if delivery.id != dispatch.id:
+                delivery = replace(delivery, id=dispatch.id)
+            say = partial(self._about_one, dispatch, delivery, restates=restates)
         else:
-            rendered = render(delivery, bundle, links, now, restates=restates)
+            listed = listing.readable(dispatch)
+            delivery, say = listing.listing_of(dispatch, listed), partial(self._listing, dispatch, listed)
+        if dispatch.has_template:
+            # a template is a program of whoever writes the policy
+            rendered = await asyncio.to_thread(say, bundle, now)
+        else:
+            rendered = say(bundle, now)
         if rendered.note:
             log.warning(
                 "template failed: sent with the built-in text",
@@ -119,6 +130,33 @@ class Transport:
             answers=answers_of(delivery, self.public_url, self.signer),
             unsubscribe=unsubscribe_of(delivery, self.public_url, self.signer),
         )
+
+    def _about_one(
+        self, dispatch: Dispatch, lead: Delivery, bundle: Bundle, now: datetime, *, restates: bool
+    ) -> RenderedMessage:
+        message = self._alone(lead, bundle, now, restates=restates)
+        if len(dispatch.members) == 1:
+            return message
+        others = sorted(dispatch.read, key=lambda one: one.version)
+        return listing.with_news(message, [self._alone(one, bundle, now) for one in others])
+
+    def _alone(
+        self, delivery: Delivery, bundle: Bundle, now: datetime, *, restates: bool = False
+    ) -> RenderedMessage:
+        links = links_of(delivery, self.public_url, self.signer)
+        if restates:
+            links = still_possible(links, delivery)
+        return render(delivery, bundle, links, now, restates=restates)
+
+    def _listing(
+        self, dispatch: Dispatch, listed: Sequence[Delivery], bundle: Bundle, now: datetime
+    ) -> RenderedMessage:
+        alone = partial(self._alone, bundle=bundle, now=now)
+        links = {"list": list_link(listed[0], self.public_url, self.signer)}
+        if not links["list"]:
+            each = [(alone(one).title, links_of(one, self.public_url, self.signer)) for one in listed]
+            links = {one_line(title, 80): own["incident"] for title, own in each if "incident" in own}
+        return listing.render(dispatch, listed, alone, links, now)
 
 
 def _unrevealed(result: Result, delivery: Delivery, envelope: Envelope) -> Result:

@@ -37,16 +37,23 @@ async def give_back(connection: AsyncConnection, claims: Mapping[str, int], now:
 
 
 def _pending_again(which: str) -> TextClause:
+    """What goes in one message is sent again together."""
     return text(f"""
+        WITH found AS MATERIALIZED (
+            SELECT id, message_id FROM notifier.delivery WHERE state = 'sending' AND {which}
+            LIMIT 1000 FOR UPDATE SKIP LOCKED
+        ), rest AS MATERIALIZED (
+            SELECT id FROM notifier.delivery
+            WHERE state = 'sending' AND message_id IN (SELECT message_id FROM found)
+              AND id NOT IN (SELECT id FROM found)
+            FOR UPDATE SKIP LOCKED
+        )
         UPDATE notifier.delivery AS d
         SET state = CASE WHEN d.page_id <> '' AND i.settled_version > d.version
                          THEN 'cancelled' ELSE 'pending' END,
             lease_until = NULL, next_attempt_at = :now, last_error = :why
         FROM notifier.incident AS i
-        WHERE i.id = d.incident_id AND d.id IN (
-            SELECT id FROM notifier.delivery WHERE state = 'sending' AND {which}
-            LIMIT 1000 FOR UPDATE SKIP LOCKED
-        )
+        WHERE i.id = d.incident_id AND d.id IN (SELECT id FROM found UNION ALL SELECT id FROM rest)
         RETURNING d.incident_id
     """)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final, NotRequired, TypedDict
 
-from services.notifier.domain.delivery import Delivery, Digest
+from services.notifier.domain.delivery import OUTSIDE, Delivery, Digest
 from shared.events import ONE_INCIDENT, UNSUBSCRIBE
 from shared.policy.model.addresses import place
 from shared.security.keys import Signer
@@ -89,6 +89,17 @@ def unsubscribe_of(delivery: Delivery, public_url: str, signer: Signer) -> str:
     if notice.subscription == ONE_INCIDENT:
         claims["incident"] = delivery.incident_id
     return f"{public_url}/v1/replies/unsubscribe/{signer.sign(UNSUBSCRIBE, claims)}"
+
+
+def list_link(delivery: Delivery, public_url: str, signer: Signer) -> str:
+    """To all that its reader is asked for; '' for readers who are shown one incident at a time."""
+    kind, name = delivery.recipient_kind, delivery.recipient
+    if kind not in ("user", "team") or delivery.rank >= OUTSIDE:
+        return ""
+    token = signer.sign(
+        "list", {kind: name}, delivery.content.at + LINK_LASTS
+    )  # a text message has to hold it
+    return f"{public_url}/v1/replies/list/{token}"
 
 
 def _takes_over(delivery: Delivery) -> str:

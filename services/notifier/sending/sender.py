@@ -9,13 +9,15 @@ database's time.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
 
 from services.notifier import metrics
 from services.notifier.channels import Delivered, Rejected, Result, Unavailable
-from services.notifier.domain.conversation import Pointless
+from services.notifier.domain.conversation import Conversation, Pointless
 from services.notifier.domain.delivery import Delivery
+from services.notifier.domain.dispatch import Dispatch
 from services.notifier.sending import leases
 from services.notifier.sending.attempt import Attempt, Transport, Unwanted
 from services.notifier.sending.claim import LEASE, claim
@@ -23,6 +25,7 @@ from services.notifier.sending.concurrency import ConcurrencyLimits
 from services.notifier.sending.conversations import Conversations, Later
 from services.notifier.sending.disabled_endpoints import DisabledEndpoints
 from services.notifier.sending.maintain import Maintenance
+from services.notifier.sending.pace import Pace
 from services.notifier.sending.record import Recorder
 from services.notifier.sending.shielded import shielded
 from services.notifier.sending.still_wanted import Claims, StillWanted
@@ -54,6 +57,7 @@ class Sender:
         database: Database,
         transport: Transport,
         concurrency: ConcurrencyLimits,
+        pace: Pace,
         *,
         sent: Callable[[Written | None], None],
         sends: tuple[str, ...] = (),
@@ -63,9 +67,10 @@ class Sender:
         self._database = database
         self._transport = transport
         self._concurrency = concurrency
+        self._pace = pace
         names = ("claim", "tend", "record")
         self._beats = {name: pulses.beat_of(f"notifier {name}") if pulses else unwatched for name in names}
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._under_way: dict[str, tuple[Dispatch, asyncio.Task[None]]] = {}
         self._wanted = StillWanted(database)
         self._claims = Claims(database, LEASE)
         self._disabled = DisabledEndpoints()
@@ -86,19 +91,21 @@ class Sender:
 
     def reserve(self, deliveries: Iterable[Delivery], now: datetime) -> frozenset[str]:
         """The ids of those that can start at once; each holds a slot until it is sent or released."""
-        return frozenset(delivery.id for delivery in deliveries if self._concurrency.acquire(delivery, now))
+        first = self._pace.startable(deliveries, now)
+        return frozenset(delivery.id for delivery in first if self._concurrency.acquire(delivery, now))
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
         """Free slots that were reserved and are not used."""
         for delivery in deliveries:
             self._concurrency.release(delivery)
+            self._pace.refused(delivery, self._database.now())
 
     def start(self, deliveries: Iterable[Delivery], asked_at: float) -> None:
         """Send these, which hold slots and are leased since `asked_at` (by the stopwatch)."""
+        now = self._database.now()
         for delivery in deliveries:
-            self._claims.add(delivery, asked_at)
-            task = asyncio.create_task(self._deliver(delivery, asked_at), name=f"send {delivery.id}")
-            self._under_way[delivery.id] = task
+            self._pace.started(delivery, now)
+            self._begin(Dispatch(delivery.id, (delivery,)), asked_at)
         metrics.IN_FLIGHT.set(len(self._under_way))
 
     def settle(self, incident_id: str, version: int) -> None:
@@ -109,52 +116,72 @@ class Sender:
         """Something may be due."""
         self._due.set()
 
-    # One delivery
+    # One message
 
-    async def _deliver(self, delivery: Delivery, asked_at: float) -> None:
+    def _begin(self, dispatch: Dispatch, asked_at: float) -> None:
+        for member in dispatch.members:
+            self._claims.add(member, asked_at)
+        task = asyncio.create_task(self._deliver(dispatch, asked_at), name=f"send {dispatch.id}")
+        self._under_way[dispatch.id] = dispatch, task
+
+    async def _deliver(self, dispatch: Dispatch, asked_at: float) -> None:
+        first = dispatch.first
         try:
-            attempt = await self._attempted(delivery, asked_at)
+            attempts = await self._attempted(dispatch, asked_at)
         finally:
-            self._under_way.pop(delivery.id, None)
+            self._under_way.pop(dispatch.id, None)
             metrics.IN_FLIGHT.set(len(self._under_way))
-            if self._concurrency.release(delivery):
+            if self._concurrency.release(first):
                 self._due.set()
-        if attempt is None:
-            self._claims.drop(delivery)
+        if attempts is None:
+            for member in dispatch.members:
+                self._claims.drop(member)
         else:
-            self._recorder.add(attempt)
+            for attempt in attempts:
+                self._recorder.add(attempt)
 
-    async def _attempted(self, delivery: Delivery, asked_at: float) -> Attempt | None:
-        """None where another process has claimed it meanwhile."""
-        wanted = not delivery.is_urgent or await self._still_wanted(delivery, asked_at)
-        if wanted and not await self._claims.stands(delivery):
+    async def _attempted(self, dispatch: Dispatch, asked_at: float) -> list[Attempt] | None:
+        """One attempt at each member; None where another process has claimed them meanwhile."""
+        members, first = await self._still_wanted(dispatch, asked_at), dispatch.first
+        if members and not await self._claims.stands(first):
             log.warning(
-                "the claim was lost: left to another notifier", action="claim_lost", delivery=delivery.id
+                "the claim was lost: left to another notifier", action="claim_lost", delivery=first.id
             )
             return None
         now = self._database.now()
-        if not wanted:
-            return Attempt(delivery, Unwanted(), now, now)
-        if delivery.endpoint in self._disabled and await self._still_disabled(delivery.endpoint):
-            return Attempt(delivery, Rejected("the endpoint said 410 Gone and is disabled"), now, now)
-        return await self._in_conversation(delivery, asked_at)
+        gone: list[Attempt] = []
+        if len(members) < len(dispatch.members):
+            ids = {member.id for member in members}
+            gone = [Attempt(one, Unwanted(), now, now) for one in dispatch.members if one.id not in ids]
+        if not members:
+            return gone
+        if first.endpoint in self._disabled and await self._still_disabled(first.endpoint):
+            refused = Rejected("the endpoint said 410 Gone and is disabled")
+            return [*gone, *(Attempt(member, refused, now, now) for member in members)]
+        left = Dispatch(dispatch.id, tuple(members))
+        if not left.is_legible:
+            why = "what it would list was settled meanwhile: the rest is listed anew"
+            return [*gone, *(Attempt(member, Unavailable(why), now, now) for member in members)]
+        if left.about_one:
+            lead = await self._in_conversation(left, asked_at)
+            others = [one for one in members if one.id != lead.delivery.id]
+            return [*gone, lead, *(replace(lead, delivery=one, conversation=None) for one in others)]
+        result = await self._sent(left, now)
+        finished_at = self._database.now()
+        return [*gone, *(Attempt(member, result, now, finished_at) for member in members)]
 
-    async def _in_conversation(self, delivery: Delivery, asked_at: float) -> Attempt:
-        """The attempt, where and when its conversation has a place for it."""
+    async def _in_conversation(self, dispatch: Dispatch, asked_at: float) -> Attempt:
+        """The attempt at what is about one incident, where and when its conversation has a place for it."""
+        delivery = dispatch.lead
         joined, now = await self._conversations.join(delivery), self._database.now()
         if isinstance(joined, Later):
             return Attempt(delivery, joined, now, now)
         if isinstance(joined, Pointless):
             return Attempt(delivery, Unwanted(joined.why), now, now)
-        if joined is not None and delivery.is_urgent and not await self._still_wanted(delivery, asked_at):
+        if joined is not None and not await self._still_wanted(dispatch, asked_at):
             return Attempt(delivery, Unwanted(), now, now, joined)
-        if delivery.is_page and delivery.attempts <= 1 and delivery.caused_at is not None:
-            metrics.FIRST_ATTEMPT_SECONDS.observe(max(0.0, (now - delivery.caused_at).total_seconds()))
-        result = await self._transport.deliver_once(delivery, now, joined)
-        finished_at = self._database.now()
-        self._update_breaker(delivery, result, finished_at)
-        metrics.SEND_SECONDS.labels(delivery.channel).observe((finished_at - now).total_seconds())
-        return Attempt(delivery, result, now, finished_at, joined)
+        result = await self._sent(dispatch, now, joined)
+        return Attempt(delivery, result, now, self._database.now(), joined)
 
     async def _still_disabled(self, endpoint: str) -> bool:
         try:
@@ -164,10 +191,29 @@ class Sender:
             log.debug("cannot ask for an endpoint", action="recheck_failed", error=str(err)[:300])
             return True
 
-    async def _still_wanted(self, delivery: Delivery, asked_at: float) -> bool:
-        if not self._wanted.as_known_here(delivery):
-            return False
-        return stopwatch() - asked_at < _FRESH_SECONDS or await self._wanted.as_stored(delivery)
+    async def _sent(
+        self, dispatch: Dispatch, now: datetime, conversation: Conversation | None = None
+    ) -> Result:
+        first = dispatch.first
+        for page in dispatch.members:
+            if page.is_page and page.attempts <= 1 and page.caused_at is not None:
+                metrics.FIRST_ATTEMPT_SECONDS.observe(max(0.0, (now - page.caused_at).total_seconds()))
+        result = await self._transport.deliver_once(dispatch, now, conversation)
+        finished_at = self._database.now()
+        self._update_breaker(first, result, finished_at)
+        metrics.SEND_SECONDS.labels(first.channel).observe((finished_at - now).total_seconds())
+        return result
+
+    async def _still_wanted(self, dispatch: Dispatch, asked_at: float) -> list[Delivery]:
+        """Those that are; a page that was settled meanwhile leaves the message that it is in."""
+        members = dispatch.members
+        known = [one for one in members if not one.is_urgent or self._wanted.as_known_here(one)]
+        if stopwatch() - asked_at < _FRESH_SECONDS:
+            return known
+        urgent = [one for one in known if one.is_urgent]
+        stored = await asyncio.gather(*(self._wanted.as_stored(one) for one in urgent))
+        gone = {one.id for one, wanted in zip(urgent, stored, strict=True) if not wanted}
+        return [one for one in known if one.id not in gone]
 
     def _update_breaker(self, delivery: Delivery, result: Result, now: datetime) -> None:
         match result:
@@ -183,10 +229,13 @@ class Sender:
     # The steps of its loops
 
     async def claim_once(self, now: datetime) -> int:
-        """Claim what is due and start it; how many."""
+        """Claim what is due and start it; how many messages."""
         asked_at = stopwatch()
-        claimed = await claim(self._database, self._concurrency, now)
-        self.start(claimed, asked_at)
+        with self._pace.claiming():
+            claimed = await claim(self._database, self._concurrency, self._pace, now)
+        for dispatch in claimed:
+            self._begin(dispatch, asked_at)
+        metrics.IN_FLIGHT.set(len(self._under_way))
         return len(claimed)
 
     async def record_once(self, now: datetime) -> int:
@@ -236,8 +285,9 @@ class Sender:
     async def _finish(self) -> None:
         """Give sends under way a moment to end; the rest is interrupted and released to other notifiers."""
         if self._under_way:
-            await asyncio.wait(self._under_way.values(), timeout=_LEAVING_SECONDS)
-        left = self._claims.of(self._under_way)
+            tasks = [task for _, task in self._under_way.values()]
+            await asyncio.wait(tasks, timeout=_LEAVING_SECONDS)
+        left = self._claims.of(one.id for each, _ in self._under_way.values() for one in each.members)
         await self.abandon()
         if left:
             await self._give_back(left)
@@ -256,7 +306,7 @@ class Sender:
 
     async def abandon(self) -> None:
         """Interrupt the sends under way."""
-        left = list(self._under_way.values())
+        left = [task for _, task in self._under_way.values()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

@@ -34,6 +34,8 @@ _RECORD: Final = text("""
                           AND i.settled_version > d.version
                      THEN 'cancelled' ELSE r.state END,
         lease_until = NULL,
+        -- tried again, it goes with whatever failed there: as another message, unless that is the same again
+        message_id = CASE WHEN r.state = 'pending' THEN NULL ELSE d.message_id END,
         next_attempt_at = coalesce(r.next_attempt_at, d.next_attempt_at),
         last_error = r.error,
         first_attempt_at = coalesce(d.first_attempt_at, r.started_at),

@@ -1,15 +1,16 @@
 """The statements of the hot path, each for a whole batch. Nothing here commits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.domain.delivery import Content, Delivery
+from services.notifier.domain.rates import PROGRAMS, ChannelRates, Rate, bucket_of
 from services.notifier.storage.tables import SCHEMA
 from shared.outbox import processed_messages
 
@@ -34,12 +35,34 @@ class NewDelivery:
     """A delivery to insert: pending, or already claimed by this process (`lease_until` is set).
 
     `message`: the id of the message that asks for it. `waits_for`: the partition that has to catch up first.
+    `rates`: its channel's. Claimed, it starts only if its buckets let it: its address's must be full.
     """
 
     message: str
     delivery: Delivery
     lease_until: datetime | None = None
     waits_for: int | None = None
+    rates: ChannelRates = PROGRAMS
+
+    @property
+    def rate(self) -> Rate | None:
+        """That of its address."""
+        return self.rates.of(self.delivery)
+
+    @property
+    def bucket(self) -> str:
+        """The name of its address's; '' where there is none."""
+        return bucket_of(self.delivery) if self.rate is not None else ""
+
+    @property
+    def message_id(self) -> str | None:
+        """Starting, it goes alone."""
+        return self.delivery.id if self.lease_until and self.rate is not None else None
+
+    @property
+    def starts_by_bucket(self) -> bool:
+        """Whether it is to start, and buckets have a say in it."""
+        return self.lease_until is not None and (self.rate is not None or self.rates.account is not None)
 
 
 _COLUMNS: Final[Mapping[str, str]] = {
@@ -68,20 +91,49 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "later": "smallint",
     "delayed_by": "text",
     "quiet_until": "timestamptz",
+    "rank": "smallint",
+    "bucket": "text",
+    "message_id": "uuid",
 }
 _GIVEN: Final = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMNS.items())
 _NAMES: Final = ", ".join(_COLUMNS)
 _CHOSEN: Final = ", ".join(
     {
-        "attempts": "CASE WHEN settled THEN 0 ELSE attempts END",
-        "lease_until": "CASE WHEN settled THEN NULL ELSE lease_until END",
+        "attempts": "CASE WHEN waits THEN 0 ELSE attempts END",
+        "lease_until": "CASE WHEN waits THEN NULL ELSE lease_until END",
         "held": "CASE WHEN settled THEN NULL ELSE held END",
+        "message_id": "CASE WHEN waits THEN NULL ELSE message_id END",
         "content": "CAST(content AS json)",
     }.get(name, name)
     for name in _COLUMNS
 )
+# One token of the buckets of what is to start: an address's must be full, an account's hold enough. Whoever
+# spends a token here knows of nothing else that waits for the address; while something may, a claim decides.
+_TOKENS: Final = """
+    , wanted AS (
+        SELECT name, sum(seconds) AS cost, max(room) AS room, min(rank) AS rank
+        FROM unnest(CAST(:spender AS uuid[]), CAST(:spends AS text[]), CAST(:seconds AS double precision[]),
+                    CAST(:room AS double precision[])) AS s (id, name, seconds, room)
+        JOIN given USING (id) WHERE NOT given.settled GROUP BY name
+    ), token AS (
+        INSERT INTO notifier.bucket AS b (name, full_at, rank)
+        SELECT name, CAST(:now AS timestamptz) + make_interval(secs => cost), rank FROM wanted ORDER BY name
+        ON CONFLICT (name) DO UPDATE SET
+            full_at = greatest(b.full_at, :now) + (excluded.full_at - :now), rank = excluded.rank
+        WHERE greatest(b.full_at, :now) + (excluded.full_at - :now)
+              <= CAST(:now AS timestamptz)
+                 + make_interval(secs => (SELECT w.room FROM wanted AS w WHERE w.name = b.name))
+        RETURNING name
+    )
+"""
+_REFUSED: Final = """
+    OR given.id IN (SELECT s.id FROM unnest(CAST(:spender AS uuid[]), CAST(:spends AS text[])) AS s (id, name)
+                    WHERE s.name NOT IN (SELECT name FROM token))
+"""
 
-_INSERT: Final = text(f"""
+
+def _insertion(*, tokens: bool) -> TextClause:
+    return text(f"""
     WITH fresh AS ({processed_messages.insertion(SCHEMA)}), known AS (
         INSERT INTO notifier.incident AS i
             (id, version, settled_version, settled_at, settled_why, settled_by, updated_at)
@@ -107,16 +159,21 @@ _INSERT: Final = text(f"""
         FROM unnest(CAST(:message AS text[]), {_GIVEN}) AS d (message, {_NAMES})
         JOIN known ON known.id = d.incident_id
         JOIN fresh ON fresh.id = d.message
+    ){_TOKENS if tokens else ""}, judged AS (
+        SELECT given.*, given.settled OR given.lease_until IS NULL {_REFUSED if tokens else ""} AS waits
+        FROM given
     ), written AS (
         INSERT INTO notifier.delivery ({_NAMES}, state)
-        SELECT {_CHOSEN},
-               CASE WHEN settled THEN 'cancelled' WHEN lease_until IS NULL THEN 'pending' ELSE 'sending' END
-        FROM given
+        SELECT {_CHOSEN}, CASE WHEN settled THEN 'cancelled' WHEN waits THEN 'pending' ELSE 'sending' END
+        FROM judged
         ON CONFLICT (id) DO NOTHING
         RETURNING id::text, state
     )
     SELECT id, state FROM written UNION ALL SELECT id, '' FROM fresh
-""")
+    """)
+
+
+_INSERT: Final = {tokens: _insertion(tokens=tokens) for tokens in (False, True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +194,8 @@ async def insert(
     """Insert the message ids of a batch, its incidents' versions and its deliveries, in one statement.
 
     Deliveries of messages that are not new are skipped, as are those that exist already. A page of a version
-    that a later one settled is inserted as cancelled. Every delivery's incident is among `seen`; writing the
-    same `seen` again changes nothing.
+    that a later one settled is inserted as cancelled, one that its buckets do not let start as pending. Every
+    delivery's incident is among `seen`; writing the same `seen` again changes nothing.
     """
     encoded: dict[int, str] = {}
     values = {name: [_value(row, name, encoded) for row in rows] for name in _COLUMNS}
@@ -152,19 +209,34 @@ async def insert(
         "inbox_ids": sorted(set(messages)),
         "message": [row.message for row in rows],
     }
-    found = (await connection.execute(_INSERT, values | {"now": now})).all()
+    spending = [spent for row in rows if row.starts_by_bucket for spent in _spending(row)]
+    if spending:
+        values |= {name: [one[name] for one in spending] for name in spending[0]}
+    found = (await connection.execute(_INSERT[bool(spending)], values | {"now": now})).all()
     return Inserted(
         frozenset(row.id for row in found if not row.state),
         {row.id: row.state for row in found if row.state},
     )
 
 
+def _spending(row: NewDelivery) -> Iterator[dict[str, Any]]:
+    """The tokens that a delivery needs to start; `room`: the bucket may be this far from full after them."""
+    rate, account, delivery = row.rate, row.rates.account, row.delivery
+    if rate is not None:
+        seconds = rate.every.total_seconds()
+        yield {"spender": delivery.id, "spends": row.bucket, "seconds": seconds, "room": seconds}
+    if account is not None:
+        seconds = account.every.total_seconds()
+        room = seconds * account.burst
+        yield {"spender": delivery.id, "spends": delivery.channel, "seconds": seconds, "room": room}
+
+
 def _value(row: NewDelivery, name: str, encoded: dict[int, str]) -> Any:
     match name:
-        case "lease_until":
-            return row.lease_until
         case "held":
             return row.waits_for
+        case "lease_until" | "bucket" | "message_id":
+            return getattr(row, name)
         case "attempts":
             return 1 if row.lease_until else 0
         case "content":  # all contacts of a page share one content
@@ -201,12 +273,13 @@ async def cancel(connection: AsyncConnection, settled: Sequence[IncidentVersion]
     return (await connection.execute(_CANCEL, values)).rowcount
 
 
-FIELDS: Final = """
+BUT_CONTENT: Final = """
     d.id::text, d.incident_id, d.version, d.page_id, d.notice_id, d.recipient_kind, d.recipient, d.channel,
     d.contact, d.address, d.secret, d.event, d.attempts, d.next_attempt_at, d.give_up_at,
-    d.content::text AS content, d.created_at, d.caused_at, d.first_attempt_at, d.later, d.delayed_by,
-    d.quiet_until
+    d.created_at, d.caused_at, d.first_attempt_at, coalesce(d.message_id::text, '') AS message_id, d.later,
+    d.delayed_by, d.quiet_until
 """
+FIELDS: Final = f"{BUT_CONTENT}, d.content::text AS content"
 
 
 def delivery_of(row: Any, *besides: str) -> Delivery:
@@ -215,51 +288,6 @@ def delivery_of(row: Any, *besides: str) -> Delivery:
     for name in besides:
         del fields[name]
     return Delivery(**(fields | {"content": _decode_content(fields["content"])}))
-
-
-_DUE: Final = text(f"""
-    WITH near AS (
-        SELECT id, page_id = '' AS patient, next_attempt_at,
-               row_number() OVER (PARTITION BY endpoint ORDER BY page_id = '', next_attempt_at) AS place
-        FROM (
-            SELECT id, page_id, next_attempt_at, endpoint FROM notifier.delivery
-            WHERE state = 'pending' AND next_attempt_at <= :now
-              AND NOT endpoint = ANY(CAST(:endpoints AS text[])) AND NOT host = ANY(CAST(:hosts AS text[]))
-            ORDER BY page_id = '', next_attempt_at LIMIT 2000
-        ) AS due
-    )
-    SELECT {FIELDS} FROM near JOIN notifier.delivery AS d USING (id)
-    WHERE near.place <= :each AND d.state = 'pending'
-    ORDER BY near.patient, near.next_attempt_at LIMIT :most
-    FOR UPDATE OF d SKIP LOCKED
-""")
-
-
-async def due(
-    connection: AsyncConnection,
-    now: datetime,
-    *,
-    endpoints: Sequence[str],
-    hosts: Sequence[str],
-    each: int,
-    most: int,
-) -> list[Delivery]:
-    """Lock deliveries that are due, pages first, at most `each` to one endpoint.
-
-    `endpoints` and `hosts` are those without a free slot; rows that another process has locked are skipped.
-    """
-    values = {"now": now, "endpoints": endpoints, "hosts": hosts, "each": each, "most": most}
-    return [delivery_of(row) for row in await connection.execute(_DUE, values)]
-
-
-async def claim(connection: AsyncConnection, ids: Sequence[str], lease_until: datetime) -> None:
-    """Move rows that `due` has locked from pending to sending: leased, with one attempt more."""
-    statement = text("""
-        UPDATE notifier.delivery
-        SET state = 'sending', attempts = attempts + 1, lease_until = :until, held = NULL
-        WHERE id = ANY(CAST(:ids AS uuid[]))
-    """)
-    await connection.execute(statement, {"ids": ids, "until": lease_until})
 
 
 async def settled_versions(connection: AsyncConnection, incident_ids: Sequence[str]) -> dict[str, int]:

@@ -37,5 +37,6 @@ _NEWEST: Final = text("""
     SELECT reference FROM notifier.delivery
     WHERE incident_id = :incident_id AND channel = :channel AND address = :address
       AND page_id <> '' AND reference <> '' AND id <> CAST(:id AS uuid)
+      AND coalesce(message_id, id) = id  -- not in a message that lists several
     ORDER BY created_at DESC, id DESC LIMIT 1
 """)

@@ -77,6 +77,7 @@ _SEND_AGAIN: Final = text("""
     UPDATE notifier.delivery
     SET state = 'pending', lease_until = NULL, held = NULL, quiet_until = NULL,
         next_attempt_at = :at, give_up_at = :until,
+        bucket = '', message_id = NULL,  -- at once, alone, under its own id
         address = :address, secret = :secret, endpoint = :endpoint, host = :host,
         retried_at = :now, retried_by = :by
     WHERE id = CAST(:id AS uuid)

@@ -13,6 +13,7 @@ from shared.events import canary
 from shared.outbox import processed_messages
 
 _HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
 
 STAYS: Final[Mapping[str, str]] = {
     "outbox": "a row goes when the log has acknowledged it",
@@ -79,6 +80,12 @@ def tables(keep: timedelta) -> Sequence[RetentionRule]:
             keep,
             "what was sent first about each incident to each place, after its last change",
             older_rows("notifier.conversation", "updated_at", changes=True),
+        ),
+        RetentionRule(
+            "notifier.bucket",
+            _DAY,
+            "how often an address was written to: long since full again",
+            older_rows("notifier.bucket", "full_at"),
         ),
         RetentionRule(
             "notifier.outbox_refused",

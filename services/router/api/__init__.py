@@ -12,6 +12,7 @@ from services.router.api.dry_run import ReadsPosts, trying
 from services.router.api.heartbeats import heartbeats
 from services.router.api.incidents import incidents
 from services.router.api.integrations import integrations
+from services.router.api.links.lists import lists
 from services.router.api.links.replies import replies
 from services.router.api.links.unsubscribe import unsubscribe
 from services.router.api.members import members
@@ -57,6 +58,7 @@ def routes(
     router.include_router(replies(engine, access, settings))
     router.include_router(unsubscribe(engine, access, settings))
     router.include_router(unsubscribed(engine, access))
+    router.include_router(lists(engine, access, settings))
     router.include_router(slack_buttons(engine, access, settings))
     router.include_router(telephone(engine, access, settings))
     router.include_router(reports(engine, access))

@@ -22,6 +22,7 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.router.domain.model.incident import Incident
@@ -35,6 +36,7 @@ SCANNED: Final = 20_000
 """The most incidents examined for one page where no index helps: a search without a match must not read years
 of history in one go."""
 _FOREVER: Final = "infinity"
+_PAGED: Final = incident.c.state["paged"].label("paged")
 _OPEN: Final = frozenset({"triggered", "acknowledged"})
 _EQUAL: Final = ("integration", "dedup_key", "assignee", "customer", "service")
 _INDEXED: Final = ("assignee", "customer", "service")  # each by its own, newest first
@@ -53,6 +55,15 @@ class Filters:
     priority: Sequence[int] = ()
     q: str = ""
     parent: uuid.UUID | None = None  # grouped under this one, or merged into it
+    asked: "Asked | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody who was paged: what nobody has taken, or they have."""
+
+    kind: Literal["user", "team"]
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,8 @@ async def many(
     if not looked_at:
         wanted = _incidents().where(*indexed, *behind).order_by(*order).limit(limit + 1)
         return _page((await connection.execute(wanted)).all(), sort, limit)
-    passed = _places().where(*indexed, *behind).order_by(*order)
+    examined = _places() if filters.asked is None else _places().add_columns(_PAGED)
+    passed = examined.where(*indexed, *behind).order_by(*order)
     scanned = passed.limit(SCANNED).subquery("scanned")
     matching = select(scanned.c.id).where(*(condition(scanned) for condition in looked_at))
     matching = matching.order_by(*_order(scanned, sort)).limit(limit + 1)
@@ -101,6 +113,17 @@ async def many(
         return _page(rows, sort, limit)
     last = (await connection.execute(passed.offset(SCANNED - 1).limit(1))).one_or_none()
     return Page(rows, _place(last, sort), partial=True) if last is not None else Page(rows)
+
+
+async def counted(connection: AsyncConnection, filters: Filters) -> tuple[int, bool]:
+    """How many of the most pressing they are, and whether there may be more than were examined."""
+    indexed, looked_at = _conditions(filters, "pressing")
+    examined = _places().add_columns(_PAGED).where(*indexed).order_by(*_order(incident, "pressing"))
+    scanned = examined.limit(SCANNED).subquery("scanned")
+    matching = and_(*(condition(scanned) for condition in looked_at))
+    statement = select(func.count().filter(matching), func.count()).select_from(scanned)
+    row = (await connection.execute(statement)).one()
+    return row[0], row[1] >= SCANNED
 
 
 def _page(rows: Sequence[Row[Any]], sort: Sort, limit: int) -> Page:
@@ -188,6 +211,8 @@ def _conditions(
         indexed.append(text("status <> 'closed'"))  # as the index has it
     if filters.priority:
         looked_at.append(lambda rows: rows.c.priority.in_(filters.priority))
+    if filters.asked is not None:
+        looked_at += _asked(filters.asked)
     if filters.q:
         escaped = filters.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         pattern = f"%{escaped}%"
@@ -195,6 +220,19 @@ def _conditions(
             lambda rows: or_(*(rows.c[name].ilike(pattern, escape="\\") for name in ("title", "dedup_key")))
         )
     return indexed, looked_at
+
+
+def _asked(asked: Asked) -> list[Callable[[FromClause], ColumnElement[bool]]]:
+    kind = "!exists(@.kind)" if asked.kind == "user" else "@.kind == $kind"  # as `Paged` is stored
+    found = f"$[*] ? (@.name == $name && {kind})"
+    given = cast({"name": asked.name, "kind": asked.kind}, JSONB)
+    taken_by = asked.name if asked.kind == "user" else ""
+    return [
+        lambda rows: or_(
+            rows.c.status == "triggered", and_(rows.c.assignee == taken_by, rows.c.assignee != "")
+        ),
+        lambda rows: func.jsonb_path_exists(cast(rows.c.paged, JSONB), cast(found, JSONPATH), given),
+    ]
 
 
 def _equals(name: str, value: str) -> Callable[[FromClause], ColumnElement[bool]]:

@@ -9,10 +9,18 @@ from typing import Any
 from sqlalchemy import text
 
 from services.notifier.app import REVISIONS
-from services.notifier.channels import CONCURRENCY, ChannelDependencies, build_channels, conversing
+from services.notifier.channels import (
+    CONCURRENCY,
+    RATES,
+    ChannelDependencies,
+    build_channels,
+    conversing,
+)
 from services.notifier.consume import Consumption
+from services.notifier.domain.rates import Rates
 from services.notifier.sending.attempt import Transport
 from services.notifier.sending.concurrency import ConcurrencyLimits
+from services.notifier.sending.pace import Pace
 from services.notifier.sending.sender import LEASE, Sender
 from services.notifier.settings import NotifierSettings
 from services.notifier.storage import earlier_pages, mailbox
@@ -40,6 +48,7 @@ class Office:
         bundle: Bundle,
         secrets: Path | None = None,
         sender: type[Sender] = Sender,
+        rates: Rates = RATES,
         **channel_settings: Any,
     ) -> None:
         settings = NotifierSettings.read(channel_settings=channel_settings).of_channel
@@ -60,7 +69,9 @@ class Office:
         transport = Transport(
             self.channels, Secrets(secrets), SIGNER, "http://ladder.test", lambda: self.bundle
         )
-        self.sender = sender(database, transport, self.concurrency, sent=lambda _: None, converses=converses)
+        self.sender = sender(
+            database, transport, self.concurrency, Pace(rates), sent=lambda _: None, converses=converses
+        )
         self.policies_awaited = 0
         self.consumption = Consumption(
             database,
@@ -70,6 +81,7 @@ class Office:
             lease=LEASE,
             committed=lambda _: None,
             converses=converses,
+            rates=rates,
         )
         self.next_bundle: Bundle | None = None
 
@@ -129,11 +141,12 @@ async def office(
     sending: bool = True,
     secrets: Path | None = None,
     sender: type[Sender] = Sender,
+    rates: Rates = RATES,
     **channel_settings: Any,
 ) -> AsyncIterator[Office]:
     """An office on a migrated database; with `sending` its loops run. `secrets`: its secret folder."""
     database = Database(database_url)
-    place = Office(database, bundle, secrets, sender, **channel_settings)
+    place = Office(database, bundle, secrets, sender, rates, **channel_settings)
     try:
         if await migrations.pending(database, "notifier", REVISIONS):
             await migrations.upgrade(database, "notifier", REVISIONS)

@@ -70,7 +70,7 @@ async def test_two_messages_that_start_together_are_one_thread(database_url, sla
     told = [
         notice("opened", user("ana"), notice_id=f"n{number}", text=f"news {number}") for number in range(3)
     ]
-    async with office(database_url, PEOPLE, **by(slack)) as place:
+    async with office(database_url, PEOPLE, rates={}, **by(slack)) as place:
         await place.hear(changed(page(), notices=told))
         await sent(place, 4)
         assert (len(slack.roots()), len(slack.answers())) == (1, 3)
@@ -144,7 +144,7 @@ async def test_where_no_first_message_came_nothing_is_changed(database_url, slac
 
 
 async def test_whoever_opens_it_and_dies_holds_nobody_for_long(database_url, slack):
-    async with office(database_url, PEOPLE, sending=False, **by(slack)) as place:
+    async with office(database_url, PEOPLE, sending=False, rates={}, **by(slack)) as place:
         await place.hear(changed(page()))
         await until(slack.roots)  # sent, and never written down
         await place.execute("UPDATE notifier.conversation SET busy_until = now() - interval '1 second'")

@@ -9,10 +9,11 @@ from datetime import timedelta
 import pytest
 
 from services.notifier.channels.webhook import signing_keys
+from services.notifier.domain.dispatch import dispatched
 from services.notifier.sending import leases
 from services.notifier.sending.sender import LEASE
 from services.notifier.sending.shielded import shielded
-from services.notifier.storage import deliveries
+from services.notifier.storage import due_deliveries
 from shared.clock import stopwatch, utcnow
 from shared.events import LARGEST_RECORD, DeadLetter, DeliveryReport
 from tests.channels.receiver import HANG
@@ -233,11 +234,12 @@ async def test_a_notifier_that_stood_still_asks_before_it_sends(database_url, re
 async def _claimed(place):
     """Every delivery that waits, claimed in the database as by a process that then stands still."""
     async with place.database.transaction() as connection:
-        found = await deliveries.due(
+        found = await due_deliveries.due(
             connection, utcnow() + timedelta(seconds=1), endpoints=[], hosts=[], each=9, most=9
         )
-        await deliveries.claim(connection, [one.id for one in found], utcnow())
-    return [replace(one, attempts=1) for one in found]
+        dispatches = [dispatched([one.delivery]) for one in found]
+        await due_deliveries.claim(connection, dispatches, utcnow())
+    return [replace(one.delivery, attempts=1) for one in found]
 
 
 async def test_what_another_one_claimed_is_neither_renewed_nor_given_back(database_url, receiver):

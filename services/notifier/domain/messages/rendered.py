@@ -16,10 +16,11 @@ _LINK_NAMES: Final[Mapping[str, str]] = {
     "confirm": "Yes, it is solved",
     "refuse": "No, it is not solved",
     "take_over": "Take it over",
+    "list": "All of them",
 }
 ACTING_LINKS: Final = ("acknowledge", "take_over", "confirm", "refuse")
 """Those of Ladder's own links by which its reader, and nobody else, acts."""
-OWN_LINKS: Final = (*ACTING_LINKS, "incident")
+OWN_LINKS: Final = (*ACTING_LINKS, "incident", "list")
 """The names of Ladder's own links in a message; the others came with the event."""
 
 
@@ -47,6 +48,11 @@ class RenderedMessage:
     reason: str = ""
     stakeholder: bool = False
     note: str = ""
+
+    @property
+    def shown_at(self) -> str:
+        """The link to what it is about; '' where there is none."""
+        return self.links.get("incident") or self.links.get("list", "")
 
 
 def heading(incident: IncidentSnapshot) -> str:

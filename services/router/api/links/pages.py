@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fastapi.responses import HTMLResponse
 
+from services.router.api.links.asked import Listed
 from services.router.api.links.customer_answer import Question
 from services.router.api.links.incident_page import Shown
 from services.router.api.links.offers import LONGEST_NOTE, Button
@@ -28,6 +29,11 @@ def incident(shown: Shown, buttons: Sequence[Button], said: str = "", status: in
     """An incident as it is, and what can be done about it. `said`: the result of the last act."""
     names = {"shown": shown, "buttons": buttons, "longest_note": LONGEST_NOTE}
     return _page("incident", shown.title, said or shown.sentence, status, **names)
+
+
+def listing(title: str, text: str, items: Sequence[Listed], status: int = 200, **more: str) -> HTMLResponse:
+    """What somebody is asked for. `more`: `take`, the words of the button for all of them; `following`."""
+    return _page("list", title, text, status, items=items, **more)
 
 
 def question(title: str, text: str, asked: Question) -> HTMLResponse:

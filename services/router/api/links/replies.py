@@ -42,8 +42,8 @@ _WAIT: Final = "Nothing was changed. Try again in a few seconds."
 _LATER: Final = "try again in a moment"
 _STEPS: Final = 6  # looked ahead: the level's own timeout is among the first
 _CHANGED: Final = "Nothing was changed: it has changed since this page was opened. Look again."
-_REFUSED_AS_PAGES: Final = frozenset({403, 409, 422})
-_PAGES: Final[dict[int | str, dict[str, Any]]] = {
+_REFUSED_ASPAGES: Final = frozenset({403, 409, 422})
+PAGES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "A page for a person."},
     404: {"description": "A page: the link is broken or has expired.", "content": {"text/html": {}}},
     429: {"description": "A page: too many broken links from this address.", "content": {"text/html": {}}},
@@ -137,7 +137,7 @@ class SignedLinks:
         try:
             await actions.act(self.engine, request_of(reply, token, form))
         except Problem as err:
-            if err.status not in _REFUSED_AS_PAGES:
+            if err.status not in _REFUSED_ASPAGES:
                 raise
             return pages.message(incident.title, customer_answer.state(incident), err.status)
         return pages.message(incident.title, customer_answer.done(reply.action))
@@ -149,7 +149,7 @@ class SignedLinks:
         try:
             await actions.act(self.engine, request_of(reply, token, form))
         except Problem as err:
-            if err.status not in _REFUSED_AS_PAGES:
+            if err.status not in _REFUSED_ASPAGES:
                 raise
             why = f"Nothing was changed: {err.detail or err.title}."
             return await self.page(token, reply, bundle, why, err.status)
@@ -184,7 +184,7 @@ def replies(engine: Engine, access: Access, settings: RouterSettings) -> APIRout
         tags=["replies"],
         route_class=PageRoute,
         default_response_class=HTMLResponse,
-        responses=_PAGES,
+        responses=PAGES,
     )
     links = SignedLinks(engine, access, settings)
 
