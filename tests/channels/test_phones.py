@@ -144,7 +144,7 @@ async def test_a_call_says_it_twice_and_a_key_answers_it(gateway):
     assert first == second
     assert first == (
         'Ladder calls. Priority 1. Checkout <is> "down" & out. For Acme (gold). You are asked to take this. '
-        "Press 4 to take it, or 6 to hand it up."
+        "Act by 09:05 UTC, in 5 minutes. Press 4 to take it, or 6 to hand it up."
     )
     assert gather.attrib["numDigits"] == "1"
     assert gather.attrib["action"].startswith(f"{PUBLIC}/v1/replies/twilio/voice/")

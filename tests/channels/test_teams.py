@@ -59,7 +59,7 @@ async def test_a_page_is_a_card_with_facts_and_buttons_that_open_signed_links(te
     assert {"title": "Level", "value": "desk"} in facts["facts"]
     assert described["text"] == "db-1 is full\n\nsince nine"
     links = {each["title"]: each["url"] for each in card["actions"]}
-    assert list(links) == ["Acknowledge", "Incident"]
+    assert list(links) == ["Acknowledge", "See how it stands"]
     assert links["Acknowledge"] == sent.rendered.links["acknowledge"]
 
 

@@ -139,8 +139,9 @@ async def test_a_page_arrives_with_buttons_that_open_the_links(telegram, channel
     (message,) = telegram.messages.values()
     shown = Shown(message["text"]).text
     assert shown.startswith(
-        "[P1] Checkout <b> & co\nYou are asked to take this.\n\nNo payment since 9.\n\nFor: "
+        "[P1] Checkout <b> & co\nYou are asked to take this.\n\nFor: Acme (gold)\nAct by: "
     )
+    assert shown.endswith("\n\nNo payment since 9.")
     assert "Why you: Ana is on call" in shown
     assert buttons(message) == ["Acknowledge", "Open"]
     assert message["link_preview_options"] == {"is_disabled": True}

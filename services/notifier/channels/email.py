@@ -22,7 +22,7 @@ from services.notifier.channels.envelope import Envelope
 from services.notifier.channels.mail_headers import BadHeaderError, head, identity, mailbox, phrase
 from services.notifier.channels.results import Delivered, Rejected, Result, Unavailable
 from services.notifier.channels.shown import Shown
-from services.notifier.domain.messages.rendered import RenderedMessage, link_name
+from services.notifier.domain.messages.rendered import ACTING_LINKS, RenderedMessage, link_name
 from shared import html
 from shared.json_object import JsonObject
 from shared.policy.model.addresses import MailAddress, NoMailAddressError
@@ -191,7 +191,13 @@ def _content(rendered: RenderedMessage, unsubscribe: str) -> bytes:
     message = EmailMessage(_BODY)
     leave = f"\n-- \n{_LEAVE}: {unsubscribe}\n" if unsubscribe else ""
     message.set_content(_sound(f"{rendered.title}\n\n{rendered.text}\n{leave}"))
-    names = {"message": rendered, "link_name": link_name, "unsubscribe": unsubscribe, "leave": _LEAVE}
+    names = {
+        "message": rendered,
+        "link_name": link_name,
+        "acting": ACTING_LINKS,
+        "unsubscribe": unsubscribe,
+        "leave": _LEAVE,
+    }
     page = html.rendered("services.notifier.channels/mail.html", **names)
     message.add_alternative(_sound(page), subtype="html")
     return message.as_bytes()

@@ -87,9 +87,8 @@ def plain(rendered: RenderedMessage, *, whole: bool = False) -> str:
 def _whole(rendered: RenderedMessage, *, buttons: bool) -> Iterator[JsonObject]:
     yield {"type": "header", "text": _plain(cut(rendered.title, LONGEST_HEADER))}
     link = rendered.shown_at
-    for said in (rendered.opening, rendered.description.strip()):
-        if said:
-            yield _section(fitted(said, LONGEST_SECTION, link))
+    if rendered.opening:
+        yield _section(fitted(rendered.opening, LONGEST_SECTION, link))
     facts = rendered.facts[:_MOST_FACTS]
     for number in range(0, len(facts), MOST_FIELDS):
         some = facts[number : number + MOST_FIELDS]
@@ -99,6 +98,8 @@ def _whole(rendered: RenderedMessage, *, buttons: bool) -> Iterator[JsonObject]:
                 _text(f"*{fitted(name, 100)}*\n{fitted(value, _LONGEST_FACT)}") for name, value in some
             ],
         }
+    if described := rendered.description.strip():
+        yield _section(fitted(described, LONGEST_SECTION, link))
     if links := _links(rendered.links, buttons=buttons):
         yield _section(links)
 

@@ -1,6 +1,5 @@
 """Text messages: two segments at most, the title first, then how to answer."""
 
-import re
 from typing import Any, Final
 
 from services.notifier.channels.envelope import Envelope
@@ -17,7 +16,6 @@ from shared.security.keys import Signer
 from shared.security.short_references import shortened
 
 _ANSWERED_BY_LINK: Final = {"take_over": "Take it over", "confirm": "Yes", "refuse": "No"}
-_DAY_AND_ZONE: Final = re.compile(r"^\d{4}-\d\d-\d\d (\d\d:\d\d \S+?)(?: \([^)]*\))?(,.*)")
 
 
 class SmsSettings(TwilioSettings):
@@ -67,8 +65,7 @@ def text_of(envelope: Envelope, signer: Signer, *, two_way: bool) -> str:
 
 def _said(rendered: RenderedMessage) -> str:
     """Title, what is asked, and for whom and until when, as far as it fits."""
-    facts = dict(rendered.facts)
-    for_whom, act_by = facts.get("For", ""), _DAY_AND_ZONE.sub(r"\1\2", facts.get("Act by", ""))
+    for_whom, act_by = dict(rendered.facts).get("For", ""), rendered.act_by
     told = [rendered.opening, f"For {for_whom}" if for_whom else "", f"Act by {act_by}" if act_by else ""]
     sentences = [f"{part.rstrip('. ')}." for part in told if part]
     return f"{rendered.title}\n{' '.join(sentences)}"

@@ -37,8 +37,8 @@ def text_of(rendered: RenderedMessage, *, short: bool, buttons: bool) -> str:
     left = LONGEST - _BETWEEN - sum(units(each) + 3 for each in shown)
     parts = [
         f"<b>{_escaped(title)}</b>\n{_escaped(opening)}",
-        _escaped(fitted(rendered.description.strip(), left)),
         "\n".join(made for _, made in facts),
+        _escaped(fitted(rendered.description.strip(), left)),
         " · ".join(made for _, made in links),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -70,7 +70,8 @@ def twiml_of(envelope: Envelope, signer: Signer, public_url: str) -> str:
 def _said(rendered: RenderedMessage) -> str:
     title = _PRIORITY.sub(lambda found: f"Priority {found[1]}. ", rendered.title)
     for_whom = dict(rendered.facts).get("For", "")
-    told = [f"Ladder calls. {title}", f"For {for_whom}" if for_whom else "", rendered.opening]
+    act_by = f"Act by {rendered.act_by}" if rendered.act_by else ""
+    told = [f"Ladder calls. {title}", f"For {for_whom}" if for_whom else "", rendered.opening, act_by]
     text = " ".join(f"{part.rstrip('. ')}." for part in told if part)
     return cut(_ADDRESS.sub("", text), _LONGEST_SAID)
 

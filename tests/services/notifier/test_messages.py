@@ -8,7 +8,7 @@ import pytest
 
 from services.notifier.domain.delivery_outcome import after_failure, report
 from services.notifier.domain.messages.compose import render
-from services.notifier.domain.messages.times import local, relative
+from services.notifier.domain.messages.times import local, relative, shortly
 from services.notifier.domain.messages.webhook_body import LARGEST, webhook_body
 from services.notifier.domain.plan import plan, told_who_took_it
 from services.notifier.domain.retries import gives_up_at
@@ -120,6 +120,28 @@ def test_a_page_says_what_for_whom_why_you_since_when_until_when_and_what_then()
     assert rendered.links["acknowledge"] in rendered.text
 
 
+def test_a_page_says_by_when_and_how_to_answer_above_what_its_sender_wrote():
+    """A description may be long, and a phone shows the first lines."""
+    snapshot = incident(
+        description="trace line\n" * 200, links=(Link(href="https://r.example/", text="Runbook"),)
+    )
+    _, rendered = rendered_of(changed(page(), incident=snapshot))
+    order = (
+        "You are asked",
+        "For: ",
+        "Act by: ",
+        "Why you: ",
+        "If nobody acts: ",
+        "Since: ",
+        "Acknowledge: ",
+    )
+    places = [
+        rendered.text.index(said) for said in (*order, "trace line", "See how it stands: ", "Runbook: ")
+    ]
+    assert places == sorted(places)
+    assert [name for name, _ in rendered.facts][:4] == ["For", "Act by", "Why you", "If nobody acts"]
+
+
 def test_the_acknowledge_link_is_signed_for_this_incident_page_and_person():
     _, rendered = rendered_of(changed(page()))
     token = rendered.links["acknowledge"].removeprefix(f"{URL}/v1/replies/link/")
@@ -229,7 +251,7 @@ def test_a_customer_who_is_paged_reads_nothing_internal():
     asked = page(recipient=customer, level="experts", round=2, otherwise="", reason="it concerns you")
     delivery, rendered = rendered_of(changed(pages=[asked], incident=snapshot))
     said = f"{rendered.text}{rendered.title}{rendered.facts}{webhook_body(delivery, rendered, T0).decode()}"
-    for internal in ("db-3", "r7", "experts", "round 2", "Ana", '"ana"', "budget", "no room"):
+    for internal in ("[P1]", "db-3", "r7", "experts", "round 2", "Ana", '"ana"', "budget", "no room"):
         assert internal not in said, internal
     assert "acknowledge" in rendered.links
 
@@ -306,6 +328,29 @@ def test_karel_reads_which_promise_is_at_risk_by_when_and_for_whom():
         "Promised to Acme (gold): it is solved within 4 hours. That is at risk: it is due "
         "2026-03-02 09:48 UTC, in 48 minutes, and 80% of the time has passed. Nobody has taken it."
     )
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [(1, "at least every hour."), (4, "at least every 4 hours."), (25, "every 1 day 1 hour.")],
+)
+def test_news_is_promised_every_hour_not_every_1_hour(hours, words):
+    clock = resolve_clock(target="update", goal_seconds=3_600.0 * hours)
+    assert words in told_inside("at_risk", clocks=(clock,), targets=("update",)).opening
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({}, "nobody has taken it yet"),
+        ({"status": "acknowledged", "assignee": "ana"}, "Ana has it"),
+        ({"status": "acknowledged"}, "acknowledged by a machine; nobody has taken it"),
+        ({"status": "resolved", "assignee": "ana"}, "resolved; Ana had it"),
+        ({"status": "closed"}, "closed"),
+    ],
+)
+def test_people_inside_read_where_it_stands_and_who_has_it_in_one_line(said, words):
+    assert dict(told_inside("update", "Soon.", **said).facts)["Status"] == words
 
 
 def test_karel_reads_which_promise_is_broken_and_who_has_it():
@@ -569,6 +614,13 @@ def test_a_description_of_ten_thousand_characters_reaches_mail_whole_and_a_webho
 )
 def test_times_are_shown_in_the_readers_zone_and_name_it(at, zone, shown):
     assert local(at, zone) == shown
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"), [(2, "12:00 CET, in 2 hours"), (15, "2026-03-03 01:00 CET, in 15 hours")]
+)
+def test_where_there_is_little_room_a_time_has_its_day_only_if_that_is_another_one(hours, shown):
+    assert shortly(T0 + timedelta(hours=hours), T0, "Europe/Prague") == shown
 
 
 @pytest.mark.parametrize(

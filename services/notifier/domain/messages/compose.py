@@ -23,7 +23,7 @@ from services.notifier.domain.messages.rendered import (
     preview,
     subject,
 )
-from services.notifier.domain.messages.times import both
+from services.notifier.domain.messages.times import both, shortly
 from shared.events import BY_SILENCE, IncidentSnapshot, Notice, Page, evidence
 from shared.policy import Bundle
 
@@ -70,43 +70,43 @@ def _page(
     return RenderedMessage(
         event="page",
         subject=subject(incident),
-        title=heading(incident),
+        title=one_line(incident.title) if outsider else heading(incident),
         opening=opening,
         text=plain(opening, description, told, shown),
-        preview=preview(f"P{incident.priority}", opening),
+        preview=preview("" if outsider else f"P{incident.priority}", opening),
         begins=not page.again,
         description=description,
         facts=told,
         links=shown,
         labels=labels,
         reason=page.reason,
+        act_by=shortly(page.act_by, now, zone) if page.act_by is not None else "",
     )
 
 
 def _facts(incident: IncidentSnapshot, page: Page, now: datetime, zone: str) -> list[tuple[str, str]]:
-    facts = [("For", for_whom(incident)), ("Priority", str(incident.priority))]
+    """For whom, by when, why you, what then; and after that what helps to understand it."""
+    facts = [("For", for_whom(incident))]
+    if page.act_by is not None:
+        facts.append(("Act by", both(page.act_by, now, zone)))
+    facts += [("Why you", page.reason), ("If nobody acts", page.otherwise)]
     facts += internal_notices.customers_side(incident, page.recipient.kind, zone)
-    if incident.service:
-        facts.append(("Service", incident.service))
-    facts.append(("Level", f"{page.level} (round {page.round})" if page.round > 1 else page.level))
     facts += [("May follow from", f"{each.title} ({each.service})") for each in incident.may_follow_from]
     if incident.members_open:
         facts.append(("Grouped under it", f"{incident.members_open:,} more"))
-    facts.append(("Why you", page.reason))
-    facts.append(("Since", both(page.since, now, zone)))
+    facts += [("Since", both(page.since, now, zone)), ("Service", incident.service)]
+    level = "the last step" if page.level == "finally" else page.level
+    facts.append(("Level", f"{level} (round {page.round})" if page.round > 1 else level))
+    facts.append(("Priority", str(incident.priority)))
     if incident.last_event_at is not None:
         facts.append(("Its sender last spoke", both(incident.last_event_at, now, zone)))
-    if page.act_by is not None:
-        facts.append(("Act by", both(page.act_by, now, zone)))
-    if page.otherwise:
-        facts.append(("If nobody acts", page.otherwise))
     return facts
 
 
 def _outside_facts(page: Page, now: datetime, zone: str) -> list[tuple[str, str]]:
     """Nothing internal: no levels, no services, nothing of what its sender said beyond the title."""
-    facts = [("Why you", page.reason), ("Since", both(page.since, now, zone))]
-    return [*facts, ("Act by", both(page.act_by, now, zone))] if page.act_by is not None else facts
+    act_by = [("Act by", both(page.act_by, now, zone))] if page.act_by is not None else []
+    return [*act_by, ("Why you", page.reason), ("Since", both(page.since, now, zone))]
 
 
 def _asked(incident: IncidentSnapshot, page: Page, bundle: Bundle) -> str:

@@ -153,17 +153,22 @@ def _facts(
     content: Content, notice: Notice, bundle: Bundle, now: datetime, zone: str
 ) -> list[tuple[str, str]]:
     incident = content.incident
-    facts = [("For", for_whom(incident)), ("Priority", str(incident.priority)), ("Status", incident.status)]
+    facts = [("For", for_whom(incident)), ("Status", status(incident, bundle))]
     if notice.event == "handoff":
         facts += customers_side(incident, notice.recipient.kind, zone)
-    if incident.service:
-        facts.append(("Service", incident.service))
-    if incident.assignee:
-        facts.append(("Taken by", display_name("user", incident.assignee, bundle)))
-    elif incident.status == "triggered":
-        facts.append(("Taken by", "nobody yet"))
     if notice.event == "update" and content.actor.startswith("user:"):
         facts.append(("Written by", actor_name(content.actor, bundle)))
-    facts.append(("Opened", both(incident.opened_at, now, zone)))
-    facts.append(("Why you", notice.reason))
-    return facts
+    facts += [("Opened", both(incident.opened_at, now, zone)), ("Service", incident.service)]
+    return [*facts, ("Priority", str(incident.priority)), ("Why you", notice.reason)]
+
+
+def status(incident: IncidentSnapshot, bundle: Bundle) -> str:
+    """Where it stands, and who has it or had it, in words."""
+    who = display_name("user", incident.assignee, bundle) if incident.assignee else ""
+    match incident.status:
+        case "triggered":
+            return "nobody has taken it yet"
+        case "acknowledged":
+            return f"{who} has it" if who else "acknowledged by a machine; nobody has taken it"
+        case over:
+            return f"{over}; {who} had it" if who else over

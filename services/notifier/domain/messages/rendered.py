@@ -17,6 +17,7 @@ _LINK_NAMES: Final[Mapping[str, str]] = {
     "refuse": "No, it is not solved",
     "take_over": "Take it over",
     "list": "All of them",
+    "incident": "See how it stands",
 }
 ACTING_LINKS: Final = ("acknowledge", "take_over", "confirm", "refuse")
 """Those of Ladder's own links by which its reader, and nobody else, acts."""
@@ -31,7 +32,7 @@ class RenderedMessage:
     `subject` is the same in every message about one incident, so that mail programs keep them in one thread;
     what this one says is its `title`, and in short its `preview`. `begins`: it starts the thread. `facts` are
     labelled lines; `labels` of the event, as far as they matter; `note` says why the default text was used
-    instead of a template.
+    instead of a template; `act_by`: by when a page is to be answered, for where there is little room.
     """
 
     event: str
@@ -48,6 +49,7 @@ class RenderedMessage:
     reason: str = ""
     stakeholder: bool = False
     note: str = ""
+    act_by: str = ""
 
     @property
     def shown_at(self) -> str:
@@ -92,14 +94,22 @@ def in_lines(facts: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 
 def plain(opening: str, description: str, facts: Iterable[tuple[str, str]], links: Mapping[str, str]) -> str:
-    """The whole as plain text."""
-    parts = [opening]
-    if description:
-        parts.append(description.strip())
-    parts.append("\n".join(f"{label}: {value}" for label, value in facts))
-    if links:
-        parts.append("\n".join(f"{link_name(name)}: {link}" for name, link in links.items()))
+    """The whole as plain text: what is asked, what one has to know, how to answer, and then the rest.
+
+    A description may be long: by when somebody has to act stands above it.
+    """
+    acting = {name: link for name, link in links.items() if name in ACTING_LINKS}
+    others = {name: link for name, link in links.items() if name not in ACTING_LINKS}
+    parts = [opening, _lines(facts), _links(acting), description.strip(), _links(others)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _links(links: Mapping[str, str]) -> str:
+    return _lines((link_name(name), link) for name, link in links.items())
+
+
+def _lines(pairs: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"{label}: {value}" for label, value in pairs)
 
 
 def link_name(name: str) -> str:

@@ -11,14 +11,14 @@ from shared.events import ClockSnapshot, IncidentSnapshot, Notice, Page
 _INSIDE: Final[Mapping[str, str]] = {
     "acknowledge": "somebody takes it within {goal}",
     "respond": "the customer has a first answer within {goal}",
-    "update": "stakeholders hear news at least every {goal}",
+    "update": "stakeholders hear news at least every {period}",
     "resolve": "it is solved within {goal}",
     "close": "it is closed within {goal}",
 }
 _OUTSIDE: Final[Mapping[str, str]] = {
     "acknowledge": "somebody on it within {goal}",
     "respond": "a first answer within {goal}",
-    "update": "news at least every {goal}",
+    "update": "news at least every {period}",
     "resolve": "solved within {goal}",
     "close": "closed within {goal}",
 }
@@ -56,7 +56,9 @@ def outside(notice: Notice, incident: IncidentSnapshot, zone: str) -> str:
 
 
 def _worded(words: Mapping[str, str], clock: ClockSnapshot) -> str:
-    return words.get(clock.target, f"{clock.target} within {{goal}}").format(goal=lasting(clock.goal_seconds))
+    goal = lasting(clock.goal_seconds)
+    period = goal.removeprefix("1 ") if goal.count(" ") == 1 else goal  # every hour, every 4 hours
+    return words.get(clock.target, f"{clock.target} within {{goal}}").format(goal=goal, period=period)
 
 
 def _at_risk(clock: ClockSnapshot, now: datetime, zone: str) -> str:

@@ -73,18 +73,15 @@ def _inside(
 
 
 def _facts(incident: IncidentSnapshot, bundle: Bundle, now: datetime, zone: str) -> list[tuple[str, str]]:
-    facts = [("For", for_whom(incident)), ("Priority", str(incident.priority)), ("Status", incident.status)]
-    facts.append(("Service", incident.service))
+    facts = [("For", for_whom(incident)), ("Status", internal_notices.status(incident, bundle))]
     if incident.status in ("triggered", "acknowledged"):
         facts.append(
             ("Level", f"{incident.level} (round {incident.round})" if incident.round > 1 else incident.level)
         )
-    if incident.assignee:
-        facts.append(("Taken by", display_name("user", incident.assignee, bundle)))
     facts.append(("Opened", both(incident.opened_at, now, zone)))
     if incident.resolved_at is not None and incident.status in ("resolved", "closed"):
         facts.append(("Resolved", both(incident.resolved_at, now, zone)))
-    return facts
+    return [*facts, ("Service", incident.service), ("Priority", str(incident.priority))]
 
 
 def _outside(

@@ -21,6 +21,14 @@ def clock_time(at: datetime, zone: str) -> str:
     return local(at, zone)[11:16]
 
 
+def shortly(at: datetime, now: datetime, zone: str) -> str:
+    """`14:05 CEST, in 5 minutes`, with its day where that is another one: for where there is little room."""
+    day, _, rest = local(at, zone).partition(" ")
+    today = local(now, zone).partition(" ")[0]
+    clock = rest.partition(" (")[0]
+    return f"{clock if day == today else f'{day} {clock}'}, {relative(at, now)}"
+
+
 def relative(at: datetime, now: datetime) -> str:
     """`in 5 minutes`, `in 3 seconds`, `40 seconds ago`; `now` until five seconds have passed."""
     distance = at - now
