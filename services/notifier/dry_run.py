@@ -13,7 +13,7 @@ from services.notifier.domain.contacts import contacts_of
 from services.notifier.domain.messages.compose import render
 from services.notifier.domain.messages.rendered import RenderedMessage
 from services.notifier.domain.plan import plan
-from services.notifier.sending.links import answers_of, links_of
+from services.notifier.sending.links import answers_of, links_of, unsubscribe_of
 from shared.events import Contact, IncidentChanged, Notice, Page
 from shared.policy import Bundle
 from shared.security.keys import Signer
@@ -60,5 +60,6 @@ def previewed(
     delivery = plan(alone, bundle, now).deliveries[0]  # by rules a contact may be used more than once
     rendered = render(delivery, bundle, links_of(delivery, public_url, signer), now)
     answers = answers_of(delivery, public_url, signer)
-    envelope = Envelope(delivery, rendered, address, "", now, answers=answers)
+    leave = unsubscribe_of(delivery, public_url, signer)
+    envelope = Envelope(delivery, rendered, address, "", now, answers=answers, unsubscribe=leave)
     return Previewed(rendered, CHANNELS[channel].shows(envelope, signer, public_url))
