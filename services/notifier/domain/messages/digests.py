@@ -13,7 +13,6 @@ from services.notifier.domain.messages import external_notices, internal_notices
 from services.notifier.domain.messages.rendered import (
     RenderedMessage,
     for_whom,
-    in_lines,
     one_line,
     plain,
     preview,
@@ -48,7 +47,8 @@ def render(
     ]
     if (more := digest.incidents - len(made)) > 0:
         parts.append(f"and {more:,} more incident{'' if more == 1 else 's'}, not listed here")
-    facts = in_lines([("Why you", notice.reason)]) if not notice.stakeholder else ()
+    if notice.reason and not notice.stakeholder:
+        parts.append(f"Why you: {one_line(notice.reason)}")  # not above the list that the opening announces
     shown = {} if notice.template else _named(digest, links)
     description = "\n\n".join(parts)
     return RenderedMessage(
@@ -56,11 +56,10 @@ def render(
         subject=title,
         title=title,
         opening=opening,
-        text=plain(opening, description, facts, shown),
+        text=plain(opening, description, (), shown),
         preview=preview("", f"{title}. {made[0].preview}"),
         begins=True,
         description=description,
-        facts=facts,
         links=shown,
         reason=notice.reason,
         stakeholder=notice.stakeholder,
