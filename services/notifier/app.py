@@ -16,6 +16,7 @@ from services.notifier.channels import (
     ChannelDependencies,
     build_channels,
     conversing,
+    hidden_words,
     readiness,
     sendable,
 )
@@ -93,6 +94,7 @@ class Notifier:
             signer=settings.signer,
             public_url=settings.public_url.rstrip("/"),
             bundle=self.bundle,
+            hidden=hidden_words(settings.mail, settings.of_channel),
         )
         converses = conversing(settings.mail, settings.of_channel)
         self._sender = Sender(

@@ -45,6 +45,29 @@ async def test_a_service_killed_twice_under_load_loses_nothing(world: World, vic
     assert account.incidents == 600
 
 
+async def test_two_notifiers_killed_in_turn_lose_nothing_and_repeat_only_with_the_same_id(
+    world: World,
+) -> None:
+    both = ("notifier", "notifier-2")
+    await world.cluster.up(*TRIO, *both)
+    try:
+        loader = world.loader()
+        posting = asyncio.create_task(loader.post(keys("kill-both", 300), per_second=100))
+        for share, victim in ((60, both[0]), (130, both[1]), (200, both[0])):
+            await until(partial(reached, loader, share), 60)
+            world.cluster.kill(victim)
+            world.cluster.start(victim)
+        await posting
+        await world.cluster.ready(*TRIO, *both)
+
+        account = await world.account("kill-both", loader)
+
+        assert account.clean, account  # PAGE_DOUBLED: one page by two ids
+        assert account.incidents == account.pages == 300
+    finally:
+        world.cluster.programs[both[1]].stop()
+
+
 @pytest.mark.parametrize("point", CRASH_POINTS)
 async def test_a_process_that_ends_at_a_crash_point_loses_nothing(world: World, point: str) -> None:
     service = "router" if point.startswith("relay") else point.partition(".")[0]

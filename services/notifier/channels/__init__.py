@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from pydantic import SecretStr
+
 from services.notifier.channels import (
     email,
     mattermost,
@@ -66,6 +68,7 @@ __all__ = [
     "Unavailable",
     "build_channels",
     "conversing",
+    "hidden_words",
     "missing",
     "readiness",
     "sendable",
@@ -227,3 +230,16 @@ def conversing(mail: MailServer | None, settings: ReadSettings[Any] = from_envir
 def build_channels(dependencies: ChannelDependencies) -> Mapping[str, Channel]:
     """Every channel, ready to send."""
     return {name: each.build(dependencies) for name, each in CHANNELS.items()}
+
+
+def hidden_words(mail: MailServer | None, settings: ReadSettings[Any] = from_environment) -> tuple[str, ...]:
+    """The secrets of the channels' settings: nothing that is stored or logged repeats them.
+
+    Raises BadSettingError.
+    """
+    found = [mail.password or ""] if mail is not None else []
+    for kind in {each.settings for each in CHANNELS.values()}:
+        own = settings(kind)
+        values = (getattr(own, name) for name in type(own).model_fields)
+        found += [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+    return tuple(sorted({word for each in found for word in each.replace(",", " ").split()}))

@@ -57,6 +57,7 @@ class Transport:
     signer: Signer
     public_url: str
     bundle: Callable[[], Bundle]
+    hidden: tuple[str, ...] = ()  # secrets of the channels themselves
 
     async def deliver_once(
         self, dispatch: Dispatch, now: datetime, conversation: Conversation | None = None
@@ -80,7 +81,7 @@ class Transport:
         except TimeoutError:
             return Unavailable(f"timeout: no answer within {LONGEST_SECONDS:g} seconds")
         except Exception as err:  # noqa: BLE001 - it is logged, and tried again
-            said = _said(f"{type(err).__name__}: {err}", delivery, envelope)
+            said = self._said(f"{type(err).__name__}: {err}", delivery, envelope)
             log.error(  # noqa: TRY400 - the error's own words may hold an address
                 "channel failed: to be retried",
                 action="channel_failed",
@@ -91,7 +92,7 @@ class Transport:
             )
             return Unavailable(said)
         crash_point("notifier.sent")
-        return _unrevealed(result, delivery, envelope)
+        return self._unrevealed(result, delivery, envelope)
 
     async def _envelope(
         self, dispatch: Dispatch, now: datetime, conversation: Conversation | None
@@ -158,15 +159,13 @@ class Transport:
             links = {one_line(title, 80): own["incident"] for title, own in each if "incident" in own}
         return listing.render(dispatch, listed, alone, links, now)
 
+    def _unrevealed(self, result: Result, delivery: Delivery, envelope: Envelope) -> Result:
+        """The result without address and secrets; a secret's file may hold another one tomorrow."""
+        if isinstance(result, Delivered):
+            return result
+        return replace(result, reason=self._said(result.reason, delivery, envelope))
 
-def _unrevealed(result: Result, delivery: Delivery, envelope: Envelope) -> Result:
-    """The result without address and secret; a secret's file may hold another one tomorrow."""
-    if isinstance(result, Delivered):
-        return result
-    return replace(result, reason=_said(result.reason, delivery, envelope))
-
-
-def _said(reason: str, delivery: Delivery, envelope: Envelope | None) -> str:
-    address = envelope.address if envelope is not None else delivery.address
-    secret = envelope.secret if envelope is not None else ""
-    return unrevealed(reason, named=delivery.address, address=address, secret=secret)
+    def _said(self, reason: str, delivery: Delivery, envelope: Envelope | None) -> str:
+        address = envelope.address if envelope is not None else delivery.address
+        secrets = (envelope.secret if envelope is not None else "", *self.hidden)
+        return unrevealed(reason, named=delivery.address, address=address, secret=" ".join(secrets))
