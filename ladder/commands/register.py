@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     from ladder.commands.report import report
     from ladder.commands.send import send
     from ladder.commands.silences import maintenance, silence, silences, unsilence
+    from ladder.commands.trial_page import trial_page
     from ladder.commands.try_map import try_map
     from ladder.replay.command import replay
 
@@ -37,6 +38,7 @@ def register(app: typer.Typer) -> None:
     for group, commands in groups.items():
         for command in commands:
             app.command(rich_help_panel=group)(command)
+    app.command("test-page", rich_help_panel=Group.plan)(trial_page)
     for name, command in ACTS:
         app.command(name, rich_help_panel=Group.act)(command)
     app.add_typer(customers, rich_help_panel=Group.report)

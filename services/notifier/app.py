@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from services.notifier import migrations as revisions
 from services.notifier.api.receipts import receipts_of_twilio
 from services.notifier.api.routes import routes
+from services.notifier.api.trials import trial_routes
 from services.notifier.channels import (
     CONCURRENCY,
     RATES,
@@ -234,6 +235,7 @@ def build(settings: NotifierSettings, *, log: EventLog, database: Database | Non
     notifier = Notifier(settings, log, database)
     guarding, wake = notifier.guarding_bundle, notifier.wake
     api = routes(database, guarding, notifier.concurrency, notifier.readiness, wake)
+    api.include_router(trial_routes(database, guarding, notifier.readiness, settings.signer, wake))
     tokens = settings.of_channel(TwilioSettings).tokens
     api.include_router(receipts_of_twilio(notifier.receipts, database.now, tokens, settings.public_url))
     return Service(

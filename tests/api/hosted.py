@@ -23,6 +23,17 @@ BUNDLE: Final[dict[str, Any]] = {
     "last_resort": ["user:karel"],
     "users": {
         "ana": {"name": "Ana Novak", "timezone": "Europe/Prague", "contacts": {"box": {"inbox": "ana"}}},
+        "rita": {
+            "name": "Rita Nova",
+            "contacts": {
+                "box": {"inbox": "rita"},
+                "phone": {"sms": "+420777000111"},
+                "other": {"inbox": "rita-2"},
+            },
+            "rules": {
+                "high": [{"via": "box"}, {"via": "phone", "after": "1h"}, {"via": "other", "after": "2h"}]
+            },
+        },
         "petra": {"name": "Petra Dvorak", "role": "lead", "contacts": {"box": {"inbox": "petra"}}},
         "karel": {"name": "Karel Maly", "role": "admin", "contacts": {"box": {"inbox": "karel"}}},
     },
@@ -72,6 +83,7 @@ BUNDLE: Final[dict[str, Any]] = {
         "lead": {**_key("lead"), "role": "lead"},
         "admin": {**_key("admin"), "role": "admin"},
         "ana": {**_key("ana"), "acts_as": "ana"},
+        "rita": {**_key("rita"), "acts_as": "rita"},
         "old": {**_key("old", expires="2026-01-01"), "role": "admin"},
     },
 }

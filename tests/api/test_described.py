@@ -20,6 +20,7 @@ from tests.api.test_writes import KINDS, at, make
 
 _METHODS = ("get", "put", "post", "delete", "patch")
 _PAGES = {"/v1/replies/link/{token}", "/v1/replies/list/{token}", "/v1/replies/unsubscribe/{token}"}
+_PAGES |= {"/v1/users/{name}/test-page/{token}"}
 _KEYLESS = {"/", "/healthz", "/readyz", "/metrics", "/docs", *_PAGES}
 _KEYLESS |= {"/v1/replies/slack"}
 _KEYLESS |= {"/v1/receipts/twilio", "/v1/replies/twilio/sms", "/v1/replies/twilio/voice/{reference}"}

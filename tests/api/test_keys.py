@@ -40,6 +40,8 @@ _WRITES: Final = {
     ("POST", "/v1/dead-letters/{letter_id}/replay"): "admin",
     ("POST", "/v1/dead-letters/{letter_id}/dismiss"): "admin",
     ("POST", "/v1/schedules/{name}/feed"): "viewer",  # it opens nothing that a viewer may not read
+    ("POST", "/v1/users/{name}/test-page"): "lead",  # one's own is another test's
+    ("DELETE", "/v1/users/{name}/test-page"): "lead",
     ("DELETE", "/v1/schedules/{name}/feed"): "viewer",  # one's own; those of others take a lead
 }
 _READS: Final = {  # of others a viewer reads everything

@@ -117,3 +117,33 @@ class Filters(BaseModel):
     recipient: str = Field(default="", max_length=2_000)
     limit: int = Field(default=50, ge=1, le=500, description="how many at most")
     cursor: str = Field(default="", max_length=200, description="`next` of the page before")
+
+
+class TrialStep(BaseModel):
+    """One step of a test page."""
+
+    delivery_id: UUID = Field(description="`GET /v1/deliveries/{delivery_id}` says what became of it")
+    contact: str
+    channel: str
+    at: datetime
+    delayed_by: str = Field(description="why it does not go out at once: `rule high[1] after 2m`")
+    cannot_be_sent: str = Field(
+        description="what keeps this channel from being sent here; '' if nothing does"
+    )
+
+
+class Trial(BaseModel):
+    """A test that has begun: its steps in order. Its deliveries are listed under `id` as their incident."""
+
+    id: str
+    user: str
+    loudness: Literal["high", "low"]
+    steps: list[TrialStep]
+    note: str
+
+
+class Ended(BaseModel):
+    """How many steps of running tests were called off."""
+
+    user: str
+    called_off: int

@@ -73,7 +73,7 @@ def _said(rendered: RenderedMessage) -> str:
 
 def _answers(delivery: Delivery) -> str:
     """How to answer a page; with the code an answer means this incident, whatever else is open."""
-    if not delivery.is_page or delivery.recipient_kind == "customer":
+    if not delivery.is_page or delivery.is_test or delivery.recipient_kind == "customer":
         return ""
     code, take = code_of(delivery.incident_id), TEXTED["acknowledge"]
     done = "seen it" if delivery.only_looks else "take it"

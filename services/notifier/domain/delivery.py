@@ -10,6 +10,7 @@ import msgspec
 from shared.events import LOOKING, IncidentSnapshot, Notice, Page
 
 STATE: Final = "state"  # the event of a delivery that changes the first message of a conversation
+TEST: Final = "test"  # the event of a page by way of trial, and its `through`
 LOW: Final = 10
 NOTICE: Final = 20
 OUTSIDE: Final = 30
@@ -102,6 +103,11 @@ class Delivery:
     def is_state(self) -> bool:
         """Whether it shows in a message sent before where the incident stands, and notifies nobody."""
         return self.event == STATE
+
+    @property
+    def is_test(self) -> bool:
+        """Whether somebody only tries out how they are paged."""
+        return self.event == TEST
 
     @property
     def is_end_notice(self) -> bool:

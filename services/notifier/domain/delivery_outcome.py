@@ -45,7 +45,7 @@ def report(
     For a page, every final outcome: the first success says that it reached its recipient, the last failure
     that it reached nobody. For a notice only failures; for a call its outcome.
     """
-    if not delivery.incident_id or delivery.is_state:
+    if delivery.is_test or not delivery.incident_id or delivery.is_state:
         return None  # an announcement, or what notifies nobody: no incident waits for it
     outcome: Literal["sent", "delivered", "failed"]
     page: Literal["", "reached", "unreachable"] = ""

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, NotRequired, TypedDict
+from urllib.parse import quote
 
 from services.notifier.domain.delivery import OUTSIDE, Delivery, Digest
 from shared.events import ONE_INCIDENT, UNSUBSCRIBE
 from shared.policy.model.addresses import place
 from shared.security.keys import Signer
 
+END_TEST: Final = "end of a test page"  # what its link is signed for
 LINK_LASTS: Final = timedelta(days=7)
 CONFIRM_LASTS: Final = timedelta(days=90)  # a customer may take their time; what is over says so
 _LONGEST_WHY: Final = 200
@@ -32,6 +34,8 @@ def links_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[str
         return {}
     if delivery.is_call:
         return {"incident": f"{public_url}/v1/incidents/{delivery.incident_id}"}  # a program reads it
+    if delivery.is_test:
+        return {"acknowledge": _ends_test(delivery, public_url, signer)}
     links = {}
     if delivery.is_page:
         links["acknowledge"] = _signed(delivery, public_url, signer, "acknowledge", LINK_LASTS)
@@ -64,6 +68,8 @@ def answers_of(delivery: Delivery, public_url: str, signer: Signer) -> Mapping[s
     """
     if not delivery.is_page or delivery.is_call or delivery.recipient_kind == "customer":
         return {}
+    if delivery.is_test:
+        return {"acknowledge": _ends_test(delivery, public_url, signer)}
     actions = ["acknowledge"]
     if delivery.recipient_kind == "user" and not delivery.only_looks:
         actions.append("escalate")
@@ -100,6 +106,13 @@ def list_link(delivery: Delivery, public_url: str, signer: Signer) -> str:
         "list", {kind: name}, delivery.content.at + LINK_LASTS
     )  # a text message has to hold it
     return f"{public_url}/v1/replies/list/{token}"
+
+
+def _ends_test(delivery: Delivery, public_url: str, signer: Signer) -> str:
+    """`GET` shows what it is, `POST` calls off what is still to come of the test."""
+    claims = {"incident": delivery.incident_id, "user": delivery.recipient}
+    token = signer.sign(END_TEST, claims, delivery.content.at + LINK_LASTS)
+    return f"{public_url}/v1/users/{quote(delivery.recipient, safe='')}/test-page/{token}"
 
 
 def _takes_over(delivery: Delivery) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier import metrics
 from services.notifier.channels import Delivered, Rejected, Unavailable
-from services.notifier.domain.delivery import STATE, Delivery, State, without_secrets
+from services.notifier.domain.delivery import STATE, TEST, Delivery, State, without_secrets
 from services.notifier.domain.delivery_outcome import Verdict, after_failure, digest_reports, report
 from services.notifier.sending.attempt import Attempt, Unwanted
 from services.notifier.sending.conversations import Later
@@ -287,10 +287,11 @@ def _observe(attempt: Attempt, verdict: Verdict) -> None:
     delivery = attempt.delivery
     if isinstance(attempt.result, Later):
         return
-    sort = "page" if delivery.is_page else delivery.event if delivery.event in ("call", STATE) else "notice"
+    named = delivery.event in ("call", STATE, TEST)
+    sort = delivery.event if named else "page" if delivery.is_page else "notice"
     result = type(attempt.result).__name__.lower()
     metrics.DELIVERIES.labels(delivery.channel, sort, result).inc()
-    if delivery.is_page and verdict.state != "pending":
+    if sort == "page" and verdict.state != "pending":
         metrics.PAGES.labels(delivery.channel, verdict.state).inc()
     write_line = log.info if verdict.state in ("sent", "delivered", "cancelled") else log.warning
     write_line(

@@ -11,6 +11,7 @@ from services.notifier.domain.messages import (
     internal_notices,
     sla_wording,
     standing,
+    trial_message,
 )
 from services.notifier.domain.messages.rendered import (
     OWN_LINKS,
@@ -41,6 +42,8 @@ def render(
     zone = timezone_of(delivery.recipient_kind, delivery.recipient, bundle)
     if restates:
         return standing.render(content, bundle, links, now, zone=zone)
+    if content.page is not None and delivery.is_test:
+        return trial_message.render(delivery, content.page, bundle, links, now, zone=zone)
     if content.page is not None:
         return _page(content, content.page, bundle, links, now, zone=zone)
     assert content.notice is not None
