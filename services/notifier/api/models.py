@@ -119,7 +119,7 @@ class Filters(BaseModel):
     cursor: str = Field(default="", max_length=200, description="`next` of the page before")
 
 
-class TrialStep(BaseModel):
+class PageTrialStep(BaseModel):
     """One step of a test page."""
 
     delivery_id: UUID = Field(description="`GET /v1/deliveries/{delivery_id}` says what became of it")
@@ -132,17 +132,17 @@ class TrialStep(BaseModel):
     )
 
 
-class Trial(BaseModel):
+class PageTrial(BaseModel):
     """A test that has begun: its steps in order. Its deliveries are listed under `id` as their incident."""
 
     id: str
     user: str
     loudness: Literal["high", "low"]
-    steps: list[TrialStep]
+    steps: list[PageTrialStep]
     note: str
 
 
-class Ended(BaseModel):
+class PageTrialEnded(BaseModel):
     """How many steps of running tests were called off."""
 
     user: str

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
 from services.notifier.api.access import holder_with
-from services.notifier.api.models import Ended, Trial, TrialStep
+from services.notifier.api.models import PageTrialEnded, PageTrial, PageTrialStep
 from services.notifier.channels import Readiness
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.personal_rules import Loudness
@@ -50,7 +50,7 @@ class Trials:
     signer: Signer
     wake: Callable[[], None]
 
-    async def begin(self, asked: str, holder: Holder, loudness: Loudness, *, hurry: bool) -> Trial:
+    async def begin(self, asked: str, holder: Holder, loudness: Loudness, *, hurry: bool) -> PageTrial:
         policy, now = self._policy(), self.database.now()
         user, identity = allowed(asked, holder, policy), str(uuid4())
         by = f"user:{holder.user}" if holder.user else f"api:{holder.key}"
@@ -67,7 +67,7 @@ class Trials:
                 429, "too-many-tests", "One test page a minute", why, headers={"Retry-After": str(wait)}
             )
         self.wake()
-        return Trial(
+        return PageTrial(
             id=identity,
             user=user,
             loudness=loudness,
@@ -75,10 +75,10 @@ class Trials:
             note=_note(loudness, waits_until(user, policy, now)),
         )
 
-    async def end(self, asked: str, holder: Holder) -> Ended:
+    async def end(self, asked: str, holder: Holder) -> PageTrialEnded:
         user = allowed(asked, holder, self._policy())
         async with self.database.transaction() as connection:
-            return Ended(user=user, called_off=await trials.end(connection, user))
+            return PageTrialEnded(user=user, called_off=await trials.end(connection, user))
 
     async def end_by(self, user: str, incident_id: str) -> None:
         async with self.database.transaction() as connection:
@@ -89,13 +89,13 @@ class Trials:
         assert policy is not None  # the key was found in it
         return policy
 
-    def _step(self, step: Delivery) -> TrialStep:
+    def _step(self, step: Delivery) -> PageTrialStep:
         ready = self.readiness.get(step.channel)
         sent = ready is not None and (
             ready.sends == "all" or (ready.sends == "urls" and "://" in step.address)
         )
         why = "" if sent else ready.missing if ready is not None else "this release has no such channel"
-        return TrialStep(
+        return PageTrialStep(
             delivery_id=step.id,
             contact=step.contact,
             channel=step.channel,
@@ -160,7 +160,7 @@ def _add_asking(router: APIRouter, tests: Trials, holder_of: Any) -> None:
         hurry: Annotated[
             bool, Query(description="ten seconds between steps, whatever the rules say")
         ] = False,
-    ) -> Trial:
+    ) -> PageTrial:
         return await tests.begin(name, holder, loudness, hurry=hurry)
 
     @asking.delete(
@@ -170,7 +170,7 @@ def _add_asking(router: APIRouter, tests: Trials, holder_of: Any) -> None:
         summary="End the tests of somebody: what has not come yet is called off",
         responses=_NOT_THERE,
     )
-    async def end(name: Name, holder: Annotated[Holder, holder_of]) -> Ended:
+    async def end(name: Name, holder: Annotated[Holder, holder_of]) -> PageTrialEnded:
         return await tests.end(name, holder)
 
     router.include_router(asking)
