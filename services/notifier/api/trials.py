@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
 from services.notifier.api.access import holder_with
-from services.notifier.api.models import PageTrialEnded, PageTrial, PageTrialStep
+from services.notifier.api.models import PageTrial, PageTrialEnded, PageTrialStep
 from services.notifier.channels import Readiness
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.personal_rules import Loudness
