@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from fastapi import APIRouter
+
 from services.notifier import migrations as revisions
 from services.notifier.api.receipts import receipts_of_twilio
 from services.notifier.api.routes import routes
@@ -234,7 +236,8 @@ def build(settings: NotifierSettings, *, log: EventLog, database: Database | Non
         raise ValueError("the notifier keeps its state in a database")
     notifier = Notifier(settings, log, database)
     guarding, wake = notifier.guarding_bundle, notifier.wake
-    api = routes(database, guarding, notifier.concurrency, notifier.readiness, wake)
+    api = APIRouter()  # what a path inherits from a router is not for pages, nor for providers
+    api.include_router(routes(database, guarding, notifier.concurrency, notifier.readiness, wake))
     api.include_router(trial_routes(database, guarding, notifier.readiness, settings.signer, wake))
     tokens = settings.of_channel(TwilioSettings).tokens
     api.include_router(receipts_of_twilio(notifier.receipts, database.now, tokens, settings.public_url))

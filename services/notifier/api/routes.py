@@ -42,7 +42,7 @@ from shared.http.cursors import cursor_of, moment_and_id, number_of
 from shared.http.problems import MEDIA_TYPE
 from shared.policy import Bundle
 
-_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"description": why, "content": {MEDIA_TYPE: {}}}
     for status, why in (
         (401, "no API key, or an unknown one"),
@@ -66,7 +66,7 @@ def routes(
     wake: Callable[[], None],
 ) -> APIRouter:
     """The notifier's paths. `readiness`: what its channels can send; `wake` says that something is due."""
-    router = APIRouter(responses=_REFUSALS, route_class=KeyFirst)
+    router = APIRouter(responses=REFUSALS, route_class=KeyFirst)
     _add_inbox(router, database, bundle)
     add_endpoints(router, database, concurrency, bundle)
     _add_deliveries(router, database, Depends(holder_with("viewer", bundle)))

@@ -10,21 +10,24 @@ from fastapi.responses import HTMLResponse
 
 from services.notifier.api.access import holder_with
 from services.notifier.api.models import PageTrial, PageTrialEnded, PageTrialStep
+from services.notifier.api.routes import REFUSALS
 from services.notifier.channels import Readiness
 from services.notifier.domain.delivery import Delivery
 from services.notifier.domain.personal_rules import Loudness
 from services.notifier.domain.trials import deliveries_of, waits_until
 from services.notifier.sending.links import END_TEST
 from services.notifier.storage import trials
-from shared import html
+from shared import html, telemetry
 from shared.auth.access import Holder, KeyFirst
 from shared.auth.failed_attempts import WrongKey, answer_to
 from shared.database.pool import Database
+from shared.errors.kinds import Kind, kind_of
 from shared.http.problems import MEDIA_TYPE, Problem
 from shared.policy import Bundle
 from shared.security.keys import Signer
 
 ME: Final = "me"
+log = telemetry.logger(__name__)
 _HEADERS: Final = html.page_headers(forms=True)
 _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "there is no such user", "content": {MEDIA_TYPE: {}}},
@@ -35,7 +38,9 @@ _NOT_THERE: Final[dict[int | str, dict[str, Any]]] = {404: _REFUSED[404]}
 _PAGES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "A page for a person."},
     404: {"description": "A page: the link is broken or has expired.", "content": {"text/html": {}}},
+    422: {"description": "A page: this cannot be a link.", "content": {"text/html": {}}},
     429: {"description": "A page: too many broken links from this address.", "content": {"text/html": {}}},
+    503: {"description": "A page: not possible at the moment.", "content": {"text/html": {}}},
 }
 Name = Annotated[str, Path(max_length=200, description="of a user; `me`: whom the key acts as")]
 
@@ -140,7 +145,7 @@ def trial_routes(
 
 
 def _add_asking(router: APIRouter, tests: Trials, holder_of: Any) -> None:
-    asking = APIRouter(route_class=KeyFirst)
+    asking = APIRouter(responses=REFUSALS, route_class=KeyFirst)
 
     @asking.post(
         "/v1/users/{name}/test-page",
@@ -178,7 +183,6 @@ def _add_asking(router: APIRouter, tests: Trials, holder_of: Any) -> None:
 
 def _add_link(router: APIRouter, tests: Trials) -> None:
     path = "/v1/users/{name}/test-page/{token}"
-    token_of = Annotated[str, Path(max_length=2_000)]
 
     @router.get(
         path,
@@ -188,9 +192,7 @@ def _add_link(router: APIRouter, tests: Trials) -> None:
         response_class=HTMLResponse,
         responses=_PAGES,
     )
-    async def show(
-        request: Request, name: Annotated[str, Path(max_length=200)], token: token_of
-    ) -> HTMLResponse:
+    async def show(request: Request, name: str, token: str) -> HTMLResponse:
         if _tested(tests, name, token) is None:
             return _broken(request)
         return _page(
@@ -205,13 +207,18 @@ def _add_link(router: APIRouter, tests: Trials) -> None:
         response_class=HTMLResponse,
         responses=_PAGES,
     )
-    async def act(
-        request: Request, name: Annotated[str, Path(max_length=200)], token: token_of
-    ) -> HTMLResponse:
+    async def act(request: Request, name: str, token: str) -> HTMLResponse:
         tested = _tested(tests, name, token)
         if tested is None:
             return _broken(request)
-        await tests.end_by(name, tested)
+        try:
+            await tests.end_by(name, tested)
+        except Exception as err:
+            if kind_of(err) not in {Kind.AWAY, Kind.MISMATCH}:
+                raise
+            log.debug("database away", action="test_not_ended", error=repr(err))  # loops report it
+            why = "Nothing was changed. Try again in a few seconds."
+            return _page("Not possible at the moment", why, 503)
         return _page("Ended", "Nothing more comes of this test.")
 
 
