@@ -47,13 +47,19 @@ def render(
     if content.page is not None:
         return _page(content, content.page, bundle, links, now, zone=zone)
     assert content.notice is not None
+    return _notice(content, content.notice, bundle, links, now, zone=zone)
+
+
+def _notice(
+    content: Content, notice: Notice, bundle: Bundle, links: Mapping[str, str], now: datetime, *, zone: str
+) -> RenderedMessage:
     if content.digest is not None:
-        return digests.render(content.digest, content.notice, bundle, links, now, zone=zone)
+        return digests.render(content.digest, notice, bundle, links, now, zone=zone)
     if not content.incident.id:
-        return _announcement(content, content.notice)
-    if content.notice.stakeholder:
-        return external_notices.render(content, content.notice, bundle, links, now, zone=zone)
-    return internal_notices.render(content, content.notice, bundle, links, now, zone=zone)
+        return _announcement(content, notice)
+    if notice.stakeholder:
+        return external_notices.render(content, notice, bundle, links, now, zone=zone)
+    return internal_notices.render(content, notice, bundle, links, now, zone=zone)
 
 
 def _page(
