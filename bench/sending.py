@@ -27,6 +27,7 @@ from ladder.embedded.postgres import running
 from services.notifier import migrations as revisions
 from services.notifier.channels import (
     CONCURRENCY,
+    RATES,
     ChannelDependencies,
     build_channels,
 )
@@ -35,6 +36,7 @@ from services.notifier.channels.results import Result
 from services.notifier.consume import Consumption
 from services.notifier.sending.attempt import Transport
 from services.notifier.sending.concurrency import ConcurrencyLimits
+from services.notifier.sending.pace import Pace
 from services.notifier.sending.sender import LEASE, Sender
 from shared import migrations, telemetry
 from shared.clock import utcnow
@@ -112,7 +114,7 @@ async def notifier(
     channels = dict(channels)
     watch(channels)  # type: ignore[arg-type]
     transport = Transport(channels, Secrets(None), signer, "http://ladder.example", lambda: policy)
-    sender = Sender(database, transport, ConcurrencyLimits(CONCURRENCY), sent=lambda _: None)
+    sender = Sender(database, transport, ConcurrencyLimits(CONCURRENCY), Pace(RATES), sent=lambda _: None)
     consumption = Consumption(
         database,
         sender,
@@ -120,6 +122,7 @@ async def notifier(
         newer_policy=_no_other,
         lease=LEASE,
         committed=lambda _: None,
+        rates=RATES,
     )
     async with sender.running():
         yield Notifier(database, consumption, sender)
