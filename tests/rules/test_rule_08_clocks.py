@@ -7,6 +7,7 @@ import pytest
 from services.router.domain.model.clock import Clock
 from services.router.domain.model.snapshot import snapshot
 from services.router.domain.model.stored import decode, encode
+from shared.policy import Bundle
 from tests.domain.tale import START, Tale, bundle, compiled, ladder, on_main, tale
 
 TARGETS = ("acknowledge", "respond", "update", "resolve", "close")
@@ -362,6 +363,29 @@ def test_while_nobody_has_it_whoever_is_asked_is_reminded():
     story.event()
     story.later(minutes=3)
     assert [name for name, _ in reminded(story)] == ["ana"]
+
+
+def test_when_whoever_has_it_has_left_the_policy_the_level_above_is_reminded_at_once():
+    story = tale(slas=[ALL])
+    story.event()
+    story.act("acknowledge")
+    policy = bundle(slas=[ALL]).model_dump(mode="json", by_alias=True, exclude_none=True)
+    del policy["users"]["ana"]
+    policy["teams"] = {"desk": {"members": ["petra"], "lead": "petra"}}
+    story.policy = compiled(Bundle.model_validate(policy))
+    story.later(minutes=31)
+    assert [name for name, _ in reminded(story)] == ["petra"]
+
+
+def test_whoever_comes_after_hears_of_every_period_until_somebody_writes():
+    story = tale(slas=[ALL])
+    story.event()
+    story.act("acknowledge")
+    story.later(minutes=125)
+    assert [name for name, _ in reminded(story)] == ["ana"] + ["ana", "petra"] * 3
+    story.act("update", text="We are on it.")
+    story.later(minutes=29)
+    assert len(reminded(story)) == 7
 
 
 def test_after_downtime_a_silence_of_many_periods_is_one_reminder():

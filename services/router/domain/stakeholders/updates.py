@@ -110,7 +110,7 @@ def remind(draft: Draft, clock: Clock) -> None:
     text = f"Stakeholders have heard nothing for too long: an update is promised every {goal}."
     reason = clocks.reached(draft, f"slas {clock.sla}.update", marked)
     reminded = _reminded(draft, text)
-    if not first:
+    if not first or not reminded:  # whoever has it may have left the policy, or a machine has it
         reminded += _level_above(draft, text, reminded)
     names = ", ".join(reminded) or "nobody: nobody has it, nobody is asked"
     draft.say("reminded", f"no update for too long: reminded {names}", reason)
