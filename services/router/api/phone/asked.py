@@ -26,6 +26,8 @@ from shared.policy.model.targets import AddressTarget, within
 
 LOOKED_AT: Final = 5_000
 """Of open incidents, the most pressing: where there are more, an answer has to name one."""
+READ: Final = 50
+"""Of those in which the name stands, so many are read: of more than one it is asked which."""
 RECENT: Final = timedelta(minutes=15)
 Standing: TypeAlias = Literal["waits", "held", "over"]
 
@@ -119,6 +121,7 @@ class Meant:
     one: Candidate | None = None
     among: Sequence[Candidate] = ()
     over: Sequence[Candidate] = ()
+    all_seen: bool = True
 
 
 def meant(said: Said, candidates: Sequence[Candidate], *, all_seen: bool) -> Meant:
@@ -132,7 +135,7 @@ def meant(said: Said, candidates: Sequence[Candidate], *, all_seen: bool) -> Mea
         waits = held
     if len(waits) + len(over) == 1 and all_seen:
         return Meant(one=(waits or over)[0])
-    return Meant(among=waits, over=over)
+    return Meant(among=waits, over=over, all_seen=all_seen)
 
 
 async def find(
@@ -140,20 +143,21 @@ async def find(
 ) -> tuple[Sequence[Candidate], bool]:
     """The candidates, the most pressing first, and whether these are all."""
     names = [msgspec.json.encode(name).decode() for name in sorted(holder.users | holder.others)]
-    given: dict[str, object] = {"names": names}
+    given: dict[str, object] = {"names": names, "most": LOOKED_AT, "read": READ + 1}
     if said.code:
         first = said.code.ljust(32, "0")
         last = said.code.ljust(32, "f")
-        rows = await connection.execute(
-            _BY_CODE, given | {"first": uuid.UUID(first), "last": uuid.UUID(last), "most": LOOKED_AT}
+        found_rows = await connection.execute(
+            _BY_CODE, given | {"first": uuid.UUID(first), "last": uuid.UUID(last)}
         )
         all_seen = True
     else:
         more = await connection.execute(_MORE, {"most": LOOKED_AT})
         all_seen = more.one_or_none() is None
-        rows = await connection.execute(_OPEN, given | {"most": LOOKED_AT, "since": now - RECENT})
-    found = [candidate(decode(row.state), row.updated_at, holder, now) for row in rows]
-    return [one for one in found if one is not None], all_seen
+        found_rows = await connection.execute(_OPEN, given | {"since": now - RECENT})
+    rows = found_rows.all()
+    found = [candidate(decode(row.state), row.updated_at, holder, now) for row in rows[:READ]]
+    return [one for one in found if one is not None], all_seen and len(rows) <= READ
 
 
 # Only states in which the name stands at all are decoded.
@@ -170,7 +174,7 @@ _OPEN: Final = text(f"""
         (SELECT {_COLUMNS} FROM router.incident WHERE opened_at > :since AND status = 'closed'
          ORDER BY opened_at DESC, id DESC LIMIT :most)
     ) AS looked_at
-    WHERE {_NAMED} ORDER BY priority, opened_at
+    WHERE {_NAMED} ORDER BY priority, opened_at LIMIT :read
 """)
 _MORE: Final = text("SELECT 1 FROM router.incident WHERE status <> 'closed' OFFSET :most LIMIT 1")
 _BY_CODE: Final = text(f"""
@@ -178,5 +182,5 @@ _BY_CODE: Final = text(f"""
         SELECT {_COLUMNS} FROM router.incident WHERE id BETWEEN :first AND :last
         ORDER BY (status = 'closed'), updated_at DESC LIMIT :most
     ) AS looked_at
-    WHERE {_NAMED} ORDER BY priority, opened_at
+    WHERE {_NAMED} ORDER BY priority, opened_at LIMIT :read
 """)

@@ -73,7 +73,9 @@ def which(answer: Answer, meant: Meant, bundle: Bundle, *, by_code: bool) -> str
     said.append(
         "Nothing was changed. Which one? Text" if len(meant.among) > 1 else "If you mean this one, text"
     )
-    return "\n".join([*said, *lines, *([f"and {more:,} more"] if more > 0 else [])])
+    if more > 0 or not meant.all_seen:
+        lines.append(f"and {more:,} more" if meant.all_seen else "and more")
+    return "\n".join([*said, *lines])
 
 
 def _title(one: Candidate) -> str:
