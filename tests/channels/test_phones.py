@@ -75,7 +75,7 @@ async def test_a_page_is_texted_with_its_title_first_and_how_to_answer_it(gatewa
     assert told == "You are asked to take this. For Acme (gold). Act by 09:05 UTC, in 5 minutes."
     assert answers.startswith("Text 1 take it, 2 resolved; if several are open 1 4f7c.")
     assert form["StatusCallback"].startswith(
-        f"{PUBLIC}/v1/receipts/twilio?delivery={sent.delivery.id}&attempt="
+        f"{PUBLIC}/v1/receipts/twilio?message={sent.delivery.id}&attempt="
     )
 
 

@@ -58,10 +58,10 @@ def receipts_of_twilio(
 
 
 def _named(request: Request) -> tuple[str, int]:
-    """The delivery and the attempt that the address names."""
+    """The message and the attempt that the address names."""
     attempt = request.query_params.get("attempt", "")
     try:
-        delivery = str(UUID(request.query_params.get("delivery", "")))
+        message = str(UUID(request.query_params.get("message", "")))
     except ValueError:
         return "", 0
-    return delivery, int(attempt) if attempt.isascii() and attempt.isdecimal() and len(attempt) < 9 else 0
+    return message, int(attempt) if attempt.isascii() and attempt.isdecimal() and len(attempt) < 9 else 0

@@ -118,7 +118,7 @@ class TwilioAccount:
         """Post a message or a call about this delivery; where a token is not accepted, by the next."""
         sent = dict(form)
         if self._receipts:
-            named = f"delivery={delivery.id}&attempt={delivery.attempts}"
+            named = f"message={delivery.id}&attempt={delivery.attempts}"
             sent["StatusCallback"] = f"{self._receipts}?{named}{_RETRIES}"
         result: Result = Rejected("LADDER_TWILIO_TOKEN is not set")
         for token in self._tokens:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifier import metrics
 from services.notifier.channels import Delivered, Rejected, Unavailable
 from services.notifier.domain.delivery import Delivery, State
-from services.notifier.domain.delivery_outcome import Verdict, after_failure, report
+from services.notifier.domain.delivery_outcome import Verdict, after_failure, digest_reports, report
 from services.notifier.sending.record import first_time
 from services.notifier.storage import attempt_outcomes, end_notices, later_steps, receipts, superseded_pages
 from services.notifier.storage.receipts import Known
@@ -35,13 +35,14 @@ log = telemetry.logger(__name__)
 class Receipt:
     """What a provider says of one message of a channel, which it calls `reference`.
 
-    `delivery` and `attempt` are those that the address named; '' and 0 where it named none.
+    `message` and `attempt` are those that the address named; '' and 0 where it named none. A message that
+    stands for several deliveries has an id of its own.
     """
 
     reference: str
     channel: str
     result: Delivered | Rejected | Unavailable
-    delivery: str = ""
+    message: str = ""
     attempt: int = 0
 
 
@@ -69,7 +70,7 @@ class Receipts:
         """Write one down, for every delivery that the message stood for. Raises the database's errors."""
         changed: list[Changed] = []
         async with self._database.transaction() as connection:
-            known = await receipts.locked(connection, receipt.channel, receipt.reference, receipt.delivery)
+            known = await receipts.locked(connection, receipt.channel, receipt.reference, receipt.message)
             verdicts = [verdict_on(each, receipt, now) for each in known]
             if not known or "too early" in verdicts:
                 return "not known yet"
@@ -100,6 +101,8 @@ class Receipts:
             )
             for one in changed
         ]
+        for one in changed:
+            reports += digest_reports(one.delivery, one.state, one.reason, now)
         pages = [one for one in changed if one.delivery.is_page]
         again = [one.delivery.incident_id for one in pages if one.state == "pending"]
         reports += await superseded_pages.supersede(connection, again, now)
@@ -143,12 +146,14 @@ def verdict_on(
     """
     if isinstance(receipt.result, Delivered):
         return Verdict("delivered") if known.state in ("pending", "sending", "sent") else "nothing new"
-    under_way = known.state == "sending" and receipt.attempt == known.delivery.attempts
+    delivery = known.delivery
+    together = bool(delivery.message_id) and delivery.message_id == receipt.message
+    under_way = known.state == "sending" and (together or receipt.attempt == delivery.attempts)
     if not under_way and not (known.state == "sent" and known.reference == receipt.reference):
         return "nothing new"
     match receipt.result:
-        case Unavailable(reason=reason, retry_after=wait) if known.delivery.attempts < TRIES:
-            return "too early" if under_way else after_failure(known.delivery, reason, wait, 0.0, now)
+        case Unavailable(reason=reason, retry_after=wait) if delivery.attempts < TRIES:
+            return "too early" if under_way else after_failure(delivery, reason, wait, 0.0, now)
         case Unavailable(reason=reason) | Rejected(reason=reason):
             return Verdict("failed", reason)
         case _:

@@ -26,9 +26,9 @@ class Known:
 
 
 async def locked(
-    connection: AsyncConnection, channel: str, reference: str, delivery_id: str
+    connection: AsyncConnection, channel: str, reference: str, message_id: str
 ) -> Sequence[Known]:
-    """The deliveries whose last message has this id of the provider, or else the one with this id.
+    """The deliveries whose last message has this id of the provider, or else those in the message of this id.
 
     They are locked with all others of their pages, so that the last failure of a page is known as such.
     """
@@ -36,8 +36,8 @@ async def locked(
     if reference:
         given = {"channel": channel, "reference": reference}
         found = list((await connection.execute(_BY_REFERENCE, given)).scalars())
-    if not found and delivery_id:
-        found = [delivery_id]
+    if not found and message_id:
+        found = list((await connection.execute(_BY_MESSAGE, {"id": message_id})).scalars())
     if not found:
         return ()
     await connection.execute(_LOCK, {"ids": found})
@@ -65,6 +65,11 @@ _BY_REFERENCE: Final = text("""
     SELECT id::text FROM notifier.delivery
     WHERE channel = :channel AND reference = :reference AND reference <> ''
 """)
+_BY_MESSAGE: Final = text("""
+    SELECT id::text FROM notifier.delivery WHERE id = CAST(:id AS uuid)
+    UNION SELECT id::text FROM notifier.delivery
+    WHERE message_id = CAST(:id AS uuid) AND state IN ('pending', 'sending')
+""")
 _LOCK: Final = text("""
     WITH meant AS MATERIALIZED (
         SELECT id, incident_id, page_id FROM notifier.delivery WHERE id = ANY(CAST(:ids AS uuid[]))
@@ -89,6 +94,7 @@ _WRITE: Final = text("""
                      THEN 'cancelled' ELSE CAST(:state AS text) END,
         lease_until = NULL,
         held = NULL,
+        message_id = CASE WHEN CAST(:state AS text) = 'pending' THEN NULL ELSE d.message_id END,
         next_attempt_at = coalesce(CAST(:next AS timestamptz), d.next_attempt_at),
         last_error = :error,
         first_attempt_at = coalesce(d.first_attempt_at, CAST(:now AS timestamptz)),

@@ -10,6 +10,7 @@ from services.notifier.channels import Delivered, Rejected, Unavailable
 from services.notifier.channels.twilio import receipt_of
 from services.notifier.domain.delivery_outcome import Verdict
 from services.notifier.domain.plan import plan
+from services.notifier.domain.rates import PEOPLE
 from services.notifier.sending.receipts import Receipt, Receipts, verdict_on
 from services.notifier.storage.receipts import Known
 from shared.clock import utcnow
@@ -17,6 +18,7 @@ from tests.channels.gateway import Gateway, gateway_running
 from tests.services.notifier.building import T0, bundle, changed, page
 from tests.services.notifier.inside import Office, office
 from tests.services.notifier.test_service import KEYS, notifier
+from tests.services.notifier.test_storms import idle, paged
 from tests.waiting import until
 
 NUMBER = "+420777000111"
@@ -34,13 +36,13 @@ def receipts(place: Office) -> Receipts:
     return Receipts(place.database, committed=lambda _: None, wake=place.sender.wake)
 
 
-async def said(place: Office, form: dict[str, str], *, delivery: str = "", attempt: int = 0) -> str:
+async def said(place: Office, form: dict[str, str], *, message: str = "", attempt: int = 0) -> str:
     """The provider says this; what is answered."""
     found = receipt_of(form)
     if found is None:
         return "under way"
     reference, channel, result = found
-    receipt = Receipt(reference, channel, result, delivery, attempt)
+    receipt = Receipt(reference, channel, result, message, attempt)
     return await receipts(place).take(receipt, utcnow())
 
 
@@ -116,7 +118,7 @@ async def test_a_receipt_that_comes_before_the_attempt_is_written_down_counts(
         assert (row.state, row.reference) == ("sending", "")
         form = text(f"SM{1:032x}", status, "" if status == "delivered" else "30003")
         assert await said(place, form) == "not known yet"
-        assert await said(place, form, delivery=str(row.id), attempt=1) == "taken"
+        assert await said(place, form, message=str(row.id), attempt=1) == "taken"
         await until(lambda: place.concurrency.free == 1_024)
         await place.sender.record_once(utcnow())
         assert (await only(place)).state == state
@@ -207,6 +209,37 @@ def test_what_a_receipt_brings(state, reference, attempt, brings):
     assert verdict.state == "failed", "tried twice"
 
 
+async def test_a_receipt_of_a_text_that_lists_several_counts_for_all_of_them(database_url, gateway):
+    rates = {"sms": PEOPLE}
+    async with office(database_url, bundle(BY_TEXT), sending=False, rates=rates, **gateway.settings) as place:
+        now = await backlog_of_texts(place, gateway)
+        listed = gateway.texted[-1]
+        sid = f"SM{len(gateway.texted):032x}"
+        assert "more" in listed["Body"]
+        assert "/v1/replies/list/" in listed["Body"]
+        message = listed["StatusCallback"].partition("message=")[2].partition("&")[0]
+        form = text(sid, "delivered")
+        assert await said(place, form, message=message, attempt=1) == "taken"
+        assert await said(place, form) == "taken"
+        await idle(place, now)
+        assert {row.state for row in await place.rows("reference = :sid", sid=sid)} == {"delivered"}
+        assert len(await place.rows("reference = :sid", sid=sid)) > 1
+
+
+async def backlog_of_texts(place, gateway):
+    """More pages than go as texts of their own; the last text is sent, and not written down."""
+    now = utcnow()
+    for number in range(3):
+        await place.hear(paged(number), now=now)
+        await idle(place, now)
+    before = len(gateway.texted)
+    await place.hear(*(paged(number) for number in range(3, 9)), now=now)
+    later = now + timedelta(seconds=120)
+    await place.sender.claim_once(later)
+    await until(lambda: len(gateway.texted) > before)
+    return later
+
+
 async def test_a_call_about_what_somebody_has_taken_is_not_made_again(database_url, gateway):
     async with office(database_url, bundle(BY_CALL), **gateway.settings) as place:
         await place.hear(changed(page()))
@@ -240,6 +273,6 @@ async def test_only_whoever_has_the_token_says_what_became_of_a_message(database
             running.client, "http://ladder.test/v1/receipts/twilio", text("SM9", "read")
         )
         assert unheard.status_code == 503
-        named = url.partition("delivery=")[2].partition("&")[0]
+        named = url.partition("message=")[2].partition("&")[0]
         answer = await running.get(f"/v1/deliveries/{named}")
         assert answer.json()["state"] == "delivered"
