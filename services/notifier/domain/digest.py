@@ -6,7 +6,7 @@ state first, and what happened to each; the end of an incident stands for its be
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid5
 
@@ -73,6 +73,7 @@ def delivery_of(collected: Collected, now: datetime) -> Delivery:
         notice_id=identity,
         event=DIGEST,
         recipient=notice.recipient,
+        text=_in_short(collected),
         reason=notice.reason,
         stakeholder=notice.stakeholder,
         template=notice.template,
@@ -91,7 +92,7 @@ def delivery_of(collected: Collected, now: datetime) -> Delivery:
         address=last.address,
         secret=last.secret,
         event=DIGEST,
-        content=Content(at=now, incident=_about_several(now), notice=told, digest=digest),
+        content=Content(at=now, incident=_about_several(collected, now), notice=told, digest=digest),
         created_at=now,
         next_attempt_at=now,
         give_up_at=gives_up_at(is_page=False, created_at=now, act_by=None),
@@ -128,13 +129,20 @@ def _as_earlier(content: Content) -> Earlier:
     )
 
 
-def _about_several(now: datetime) -> IncidentSnapshot:
-    """No single incident: as with an announcement, nothing is reported of it."""
+def _in_short(collected: Collected) -> str:
+    """All that a notifier of an earlier release could say of it, during an upgrade."""
+    count = collected.incidents
+    named = f"{count:,} incidents" if count > 1 else "one incident"
+    return f"There is news of {named} since {collected.begun_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
+
+
+def _about_several(collected: Collected, now: datetime) -> IncidentSnapshot:
+    """No single incident, as with an announcement."""
     return IncidentSnapshot(
         id="",
         integration="",
         dedup_key="",
-        title="",
+        title=f"News of {collected.incidents:,} incident{'' if collected.incidents == 1 else 's'}",
         kind="",
         status="closed",
         priority=5,

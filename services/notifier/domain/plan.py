@@ -217,7 +217,8 @@ def _mailbox(delivery: Delivery, notice: Notice) -> tuple[str, ...]:
     address, whose = delivery.address, (delivery.recipient_kind, delivery.recipient)
     if not is_secret(address) and (shared := mailbox(delivery.channel, address)):
         address, whose = shared, ("", "")
-    words = (notice.event, notice.text, notice.template, str(notice.stakeholder), *notice.targets)
+    digest = str(notice.digest_seconds)  # what goes at once does not wait because another is to be collected
+    words = (notice.event, notice.text, notice.template, str(notice.stakeholder), digest, *notice.targets)
     return delivery.channel, address, delivery.secret, *whose, *words
 
 

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.notifier.domain.delivery import Delivery
-from services.notifier.domain.digest import Collected, delivery_of, ends_at, key_of
+from services.notifier.domain.digest import Collected, delivery_of, ends_at, is_digested, key_of
 from services.notifier.domain.messages.compose import render
 from services.notifier.domain.messages.rendered import RenderedMessage
 from services.notifier.domain.messages.webhook_body import LARGEST, webhook_body
@@ -172,6 +174,23 @@ def test_it_can_be_left_like_any_message_of_its_subscription() -> None:
     claims = SIGNER.verify("unsubscribe", link.rpartition("/")[2], T0)
     assert claims is not None
     assert (claims["subscription"], claims["name"]) == ("customer", "acme")
+
+
+def test_what_goes_at_once_does_not_wait_because_another_subscription_collects() -> None:
+    at_once = notice("opened", address("ops@acme.example", "email"), notice_id="a", stakeholder=True)
+    collected = notice(
+        "opened", address("ops@acme.example", "email"), notice_id="b", stakeholder=True, digest_seconds=60.0
+    )
+    told = plan(changed(notices=[collected, at_once]), bundle(), T0).deliveries
+    assert [is_digested(each) for each in told] == [True, False]
+
+
+def test_a_notifier_of_the_last_release_still_says_that_there_is_news() -> None:
+    made, _ = digest_of(happened("opened", "disk"), happened("opened", "raid"))
+    older = replace(made, content=msgspec.structs.replace(made.content, digest=None))
+    rendered = render(older, bundle(), {}, T0)
+    assert rendered.title == "News of 2 incidents"
+    assert "There is news of 2 incidents since 2026-03-02 09:00 UTC." in rendered.text
 
 
 def test_quiet_hours_make_one_message_in_the_morning() -> None:
