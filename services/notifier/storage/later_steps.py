@@ -28,6 +28,7 @@ async def start_early(
     given = {
         "incidents": sorted({delivery.incident_id for delivery in pages}),
         "pages": sorted({delivery.page_id for delivery in pages}),
+        "now": now,
     }
     steps = [StepState(**row._mapping) for row in await connection.execute(_STEPS, given)]  # noqa: SLF001 - the public name of a row's mapping
     ids = sorted(early(steps, resting, now))
@@ -53,7 +54,7 @@ async def answered(
 
 _STEPS: Final = text("""
     SELECT id::text, page_id, later, state, attempts, next_attempt_at, last_error, endpoint,
-           quiet_until IS NOT NULL AS quiet
+           coalesce(quiet_until > :now, false) AS quiet
     FROM notifier.delivery
     WHERE incident_id = ANY(CAST(:incidents AS text[])) AND page_id = ANY(CAST(:pages AS text[]))
     ORDER BY id FOR UPDATE

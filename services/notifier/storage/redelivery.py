@@ -67,6 +67,7 @@ _DELIVERY: Final = text(f"""
           AND n.version > d.version AND n.recipient = d.recipient AND n.contact = d.contact
           AND n.recipient_kind = d.recipient_kind
           AND n.state IN ('pending', 'sending', 'sent', 'delivered')
+          AND (d.quiet_until IS NOT NULL OR n.quiet_until IS NULL OR n.state <> 'pending')
           AND (coalesce(d.content -> 'page' ->> 'through', '') = ANY(CAST(:looking AS text[]))
                OR coalesce(n.content -> 'page' ->> 'through', '') <> ALL(CAST(:looking AS text[])))
         ORDER BY n.version DESC LIMIT 1

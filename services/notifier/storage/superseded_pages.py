@@ -1,7 +1,8 @@
 """A newer page replaces a pending older one for the same incident, person and contact, which is cancelled.
 
 After an outage of the receiver only the newest goes out (docs/rules.md, rule 21). A page that only asks to
-look never replaces one that asks to take the incident: an answer to it would take nothing.
+look never replaces one that asks to take the incident: an answer to it would take nothing. Nor does one that
+waits for the end of quiet hours replace one that does not (rule 12).
 """
 
 from collections.abc import Iterable
@@ -66,7 +67,7 @@ _INHERIT: Final = text("""
 
 _SUPERSEDE: Final = text(f"""
     WITH older AS MATERIALIZED (
-        SELECT id, incident_id, version, recipient_kind, recipient, contact,
+        SELECT id, incident_id, version, recipient_kind, recipient, contact, quiet_until,
                coalesce(content -> 'page' ->> 'through', '') = ANY(CAST(:looking AS text[])) AS looks
         FROM notifier.delivery
         WHERE incident_id = ANY(CAST(:incidents AS text[])) AND state = 'pending' AND page_id <> ''
@@ -79,6 +80,7 @@ _SUPERSEDE: Final = text(f"""
               AND n.recipient = older.recipient AND n.contact = older.contact
               AND n.recipient_kind = older.recipient_kind
               AND n.state IN ('pending', 'sending', 'sent', 'delivered')
+              AND (older.quiet_until IS NOT NULL OR n.quiet_until IS NULL OR n.state <> 'pending')
               AND (older.looks
                    OR coalesce(n.content -> 'page' ->> 'through', '') <> ALL(CAST(:looking AS text[])))
             ORDER BY n.version DESC LIMIT 1

@@ -135,11 +135,11 @@ async def test_the_end_is_told_where_the_page_came_and_nowhere_else(database_url
 # --- quiet hours ------------------------------------------------------------------------------------------
 
 
-def asleep(receiver):
+def asleep(receiver, low=({"via": "chat"},)):
     """Quiet for the next hours, whenever this is read."""
     now = utcnow()
     quiet = {"from": f"{now.hour:02}:00", "to": f"{(now.hour + 6) % 24:02}:00"}
-    return ana(receiver, {"low": [{"via": "chat"}]}, quiet_hours=quiet)
+    return ana(receiver, {"low": list(low)}, quiet_hours=quiet)
 
 
 async def test_in_the_morning_one_message_says_how_it_stands(database_url, receiver):
@@ -172,3 +172,27 @@ async def test_what_somebody_took_meanwhile_is_still_told_in_the_morning(databas
         await place.hear(changed(settled="taken", by="petra", version=2))
         rows = {row.event: row.state for row in await place.rows()}
         assert rows == {"page": "cancelled", "at_risk": "pending"}
+
+
+async def test_what_waits_for_the_morning_replaces_nothing_that_does_not(database_url, receiver):
+    async with office(database_url, asleep(receiver), sending=False) as place:
+        start = utcnow()
+        await place.hear(changed(page(loud=False, by_schedule=True)), now=start, age=timedelta(seconds=2))
+        again = page(page_id="page-2", loud=False, again=True)
+        await place.hear(changed(again, version=2), now=start)
+        assert await place.states() == {"pending": 2}
+        await sent(place, start + timedelta(seconds=6))
+        assert {row.page_id: row.state for row in await place.rows()} == {
+            "page-1": "delivered",
+            "page-2": "pending",
+        }
+
+
+async def test_in_the_morning_the_next_contact_starts_early_too(database_url, receiver):
+    receiver.answers["/chat"] = [404]
+    low = [{"via": "chat"}, {"via": "phone", "after": "30m"}]
+    async with office(database_url, asleep(receiver, low), sending=False) as place:
+        start = utcnow()
+        await place.hear(changed(page(loud=False)), now=start)
+        await sent(place, start + timedelta(hours=6))
+        assert [request.path for request in receiver.requests] == ["/chat", "/phone"]
