@@ -69,8 +69,9 @@ class Conversations:
         if isinstance(found, Wait) and found.for_first:
             return Later(_MUCH_LATER_SECONDS)
         # A page does not wait for a provider, nor for a database: then it is a message of its own.
-        goes = delivery.is_urgent or (found is None and not delivery.is_state)
-        return None if goes else Later(_LATER_SECONDS)
+        if isinstance(found, Wait):
+            return Conversation() if delivery.is_urgent else Later(_LATER_SECONDS)
+        return Later(_LATER_SECONDS) if delivery.is_state else None
 
     async def _take(self, connection: AsyncConnection, ids: set[str]) -> Mapping[str, Turn]:
         now = self._database.now()

@@ -24,6 +24,8 @@ PEOPLE = bundle(
     teams={"desk": {"members": ["ana"], "contacts": {"room": {"slack": "#desk"}}}},
 )
 
+LATER = "state = 'pending' AND next_attempt_at > created_at + interval '30 seconds'"  # it is not its turn
+
 
 @pytest.fixture
 async def slack() -> AsyncIterator[Slack]:
@@ -126,7 +128,7 @@ async def test_a_first_message_that_was_late_is_brought_up_to_date(database_url,
         await place.hear(changed(notices=[notice("opened", text="down")]))
         await until(lambda: place.rows("attempts = 1 AND state = 'pending'"))
         await place.hear(changed(incident=incident(version=2, priority=2), changes=("priority",)))
-        await until(lambda: place.rows("event = 'state' AND attempts = 1 AND state = 'pending'"))
+        await until(lambda: place.rows(f"event = 'state' AND attempts = 0 AND {LATER}"))
         assert slack.roots() == []
         await place.execute("UPDATE notifier.delivery SET next_attempt_at = now() WHERE event = 'opened'")
         place.sender.wake()
@@ -159,16 +161,21 @@ async def test_whoever_opens_it_and_dies_holds_nobody_for_long(database_url, sla
 
 async def test_a_page_waits_two_seconds_for_whoever_opens_the_thread_and_no_longer(database_url, slack):
     async with office(database_url, PEOPLE, **by(slack)) as place:
-        await place.hear(changed(notices=[notice("opened")]))
-        await sent(place, 1)
+        for name in ("inc-1", "inc-2"):
+            await place.hear(changed(notices=[notice("opened", notice_id=name)], incident=incident(id=name)))
+        await sent(place, 2)
         await place.execute(
             "UPDATE notifier.conversation SET reference = NULL, busy = gen_random_uuid(),"
             " busy_until = now() + interval '1 hour'"
         )
         began = utcnow()
         await place.hear(changed(page(), version=2))
-        await until(lambda: len(slack.roots()) == 2)
+        await place.hear(changed(page(page_id="page-2"), incident=incident(id="inc-2", version=2)))
+        over = incident(id="inc-2", version=3)  # taken while its page waits: it does not go
+        await place.hear(changed(incident=over, settled="taken", by="user:petra"))
+        await until(lambda: len(slack.roots()) == 3)
         assert utcnow() - began < timedelta(seconds=4)
+        await until(lambda: place.rows("incident_id = 'inc-2' AND page_id <> '' AND state = 'cancelled'"))
 
 
 async def test_what_went_by_channels_that_keep_no_conversations_is_never_changed(database_url, slack):
