@@ -149,7 +149,12 @@ class Delivery:
         """What fails and recovers as one: the address if it is a URL (or a secret that may be one), otherwise
         the provider behind the channel.
         """
-        return self.address if "://" in self.address or self.address.startswith("secret:") else self.channel
+        return self.address if self.has_endpoint else self.channel
+
+    @property
+    def has_endpoint(self) -> bool:
+        """Whether its endpoint is its own, rather than the provider through which everybody is reached."""
+        return "://" in self.address or self.address.startswith("secret:")
 
     @property
     def shares_endpoint(self) -> bool:

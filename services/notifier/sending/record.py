@@ -177,6 +177,7 @@ class Recorder:
                 error=verdict.reason,
                 next_attempt_at=verdict.next_attempt_at,
                 reference=_reference(attempt),
+                tried=not isinstance(attempt.result, Later),
             )
             for attempt, verdict in judged
         ]
@@ -221,7 +222,7 @@ class Recorder:
     async def _disable(self, connection: AsyncConnection, judged: Sequence[Judged], now: datetime) -> None:
         for attempt, _ in judged:
             result = attempt.result
-            if isinstance(result, Rejected) and result.disable:
+            if isinstance(result, Rejected) and result.disable and attempt.delivery.has_endpoint:
                 await self._disabled.disable(connection, attempt.delivery.endpoint, result.reason, now)
 
     def _with_channels(self, report: DeliveryReport) -> DeliveryReport:

@@ -26,6 +26,7 @@ class AttemptOutcome:
     error: str = ""
     next_attempt_at: datetime | None = None
     reference: str = ""  # the provider's own id of the message
+    tried: bool = True  # False: it was not its turn, which is no attempt at it
 
 
 _RECORD: Final = text("""
@@ -38,13 +39,15 @@ _RECORD: Final = text("""
         message_id = CASE WHEN r.state = 'pending' THEN NULL ELSE d.message_id END,
         next_attempt_at = coalesce(r.next_attempt_at, d.next_attempt_at),
         last_error = r.error,
-        first_attempt_at = coalesce(d.first_attempt_at, r.started_at),
+        first_attempt_at = CASE WHEN r.tried THEN coalesce(d.first_attempt_at, r.started_at)
+                           ELSE d.first_attempt_at END,
         sent_at = CASE WHEN r.state IN ('sent', 'delivered') THEN r.started_at ELSE d.sent_at END,
-        reference = CASE WHEN r.reference <> '' THEN r.reference ELSE d.reference END
+        reference = CASE WHEN r.reference <> '' THEN r.reference ELSE d.reference END,
+        attempts = CASE WHEN r.tried THEN d.attempts ELSE d.attempts - 1 END
     FROM unnest(CAST(:id AS uuid[]), CAST(:incident_id AS text[]), CAST(:attempts AS integer[]),
                 CAST(:state AS text[]), CAST(:error AS text[]), CAST(:next AS timestamptz[]),
-                CAST(:started AS timestamptz[]), CAST(:reference AS text[]))
-         AS r (id, incident_id, attempts, state, error, next_attempt_at, started_at, reference)
+                CAST(:started AS timestamptz[]), CAST(:reference AS text[]), CAST(:tried AS boolean[]))
+         AS r (id, incident_id, attempts, state, error, next_attempt_at, started_at, reference, tried)
          JOIN notifier.incident AS i ON i.id = r.incident_id
     WHERE d.id = r.id AND (d.state = 'sending' AND d.attempts = r.attempts
                            OR r.state IN ('sent', 'delivered') AND d.state IN ('pending', 'sending'))
@@ -74,6 +77,7 @@ async def record(connection: AsyncConnection, outcomes: Sequence[AttemptOutcome]
         "next": [one.next_attempt_at for one in outcomes],
         "started": [one.started_at for one in outcomes],
         "reference": [one.reference for one in outcomes],
+        "tried": [one.tried for one in outcomes],
     }
     return {row.id: StateAfter(row.state, row.settled) for row in await connection.execute(_RECORD, values)}
 
@@ -89,11 +93,14 @@ async def lock_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]
 
 
 async def unreachable_pages(connection: AsyncConnection, deliveries: Iterable[Delivery]) -> set[str]:
-    """The pages among these whose deliveries have all failed for good."""
+    """The pages among these whose deliveries have all failed for good.
+
+    What has arrived and then went once more by hand has reached somebody, whatever becomes of that.
+    """
     statement = text("""
         SELECT page_id FROM notifier.delivery
         WHERE incident_id = ANY(CAST(:incidents AS text[])) AND page_id = ANY(CAST(:pages AS text[]))
-        GROUP BY page_id HAVING bool_and(state = 'failed')
+        GROUP BY page_id HAVING bool_and(state = 'failed' AND (retried_at IS NULL OR sent_at IS NULL))
     """)
     return set((await connection.execute(statement, _pages(deliveries))).scalars())
 

@@ -15,7 +15,7 @@ from services.notifier.sending.receipts import Receipt, Receipts, verdict_on
 from services.notifier.storage.receipts import Known
 from shared.clock import utcnow
 from tests.channels.gateway import Gateway, gateway_running
-from tests.services.notifier.building import T0, bundle, changed, page
+from tests.services.notifier.building import T0, bundle, changed, incident, page
 from tests.services.notifier.inside import Office, office
 from tests.services.notifier.test_service import KEYS, notifier
 from tests.services.notifier.test_storms import idle, paged
@@ -99,6 +99,15 @@ async def test_while_another_contact_may_reach_them_the_page_is_not_lost(databas
         assert ("failed", "unreachable") not in await told(place)
         await said(place, text(second.reference, "failed", "30006"))
         assert (await told(place)).count(("failed", "unreachable")) == 1
+
+
+async def test_an_account_that_is_gone_for_one_is_not_switched_off_for_all(database_url, gateway):
+    gateway.answers = [(410, {}, {})]
+    async with office(database_url, bundle(BY_TEXT), **gateway.settings) as place:
+        await place.hear(changed(page()))
+        await until(lambda: place.rows("state = 'failed'"))
+        await place.hear(changed(page(page_id="page-2"), incident=incident(id="inc-2")))
+        await sent(place)
 
 
 async def _both(place: Office):

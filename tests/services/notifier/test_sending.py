@@ -13,7 +13,7 @@ from services.notifier.domain.dispatch import dispatched
 from services.notifier.sending import leases
 from services.notifier.sending.sender import LEASE
 from services.notifier.sending.shielded import shielded
-from services.notifier.storage import due_deliveries
+from services.notifier.storage import due_deliveries, redelivery
 from shared.clock import stopwatch, utcnow
 from shared.events import LARGEST_RECORD, DeadLetter, DeliveryReport
 from tests.channels.receiver import HANG
@@ -488,3 +488,22 @@ async def test_a_page_goes_out_at_once_whatever_went_before(database_url, receiv
         await place.hear(changed(page(page_id="last"), incident=incident(id="last")))
         await until(lambda: any("last" in str(one.body) for one in receiver.to("/ana")))
         assert time.monotonic() - began < 1
+
+
+async def test_what_has_reached_somebody_has_although_it_fails_when_it_goes_once_more(database_url, receiver):
+    receiver.answers["/ana"] = [200, 404]
+    async with office(database_url, to(receiver), sending=False) as place:
+        await place.hear(changed(page()))
+        await until(lambda: place.concurrency.free == 1_024)
+        await place.sender.record_once(utcnow())
+        async with place.database.transaction() as connection:
+            found = await redelivery.locked(connection, str((await place.rows())[0].id))
+            assert found is not None
+            await redelivery.send_again(connection, found[0], "user:petra", utcnow())
+        await place.sender.claim_once(utcnow())
+        await until(lambda: place.concurrency.free == 1_024)
+        await place.sender.record_once(utcnow())
+        assert [(one.outcome, one.page) for one in await place.outbox()] == [
+            ("delivered", "reached"),
+            ("failed", ""),
+        ]
