@@ -43,7 +43,9 @@ _RECORD: Final = text("""
                            ELSE d.first_attempt_at END,
         sent_at = CASE WHEN r.state IN ('sent', 'delivered') THEN r.started_at ELSE d.sent_at END,
         reference = CASE WHEN r.reference <> '' THEN r.reference ELSE d.reference END,
-        attempts = CASE WHEN r.tried THEN d.attempts ELSE d.attempts - 1 END
+        -- what has had its bucket's token asks for no other
+        attempts = CASE WHEN r.tried THEN d.attempts WHEN d.bucket = '' THEN d.attempts - 1
+                        ELSE greatest(d.attempts - 1, 1) END
     FROM unnest(CAST(:id AS uuid[]), CAST(:incident_id AS text[]), CAST(:attempts AS integer[]),
                 CAST(:state AS text[]), CAST(:error AS text[]), CAST(:next AS timestamptz[]),
                 CAST(:started AS timestamptz[]), CAST(:reference AS text[]), CAST(:tried AS boolean[]))

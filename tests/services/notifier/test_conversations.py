@@ -160,7 +160,7 @@ async def test_whoever_opens_it_and_dies_holds_nobody_for_long(database_url, sla
 
 
 async def test_a_page_waits_two_seconds_for_whoever_opens_the_thread_and_no_longer(database_url, slack):
-    async with office(database_url, PEOPLE, **by(slack)) as place:
+    async with office(database_url, PEOPLE, rates={}, **by(slack)) as place:
         for name in ("inc-1", "inc-2"):
             await place.hear(changed(notices=[notice("opened", notice_id=name)], incident=incident(id=name)))
         await sent(place, 2)
