@@ -190,7 +190,7 @@ async def test_what_waits_for_the_morning_replaces_nothing_that_does_not(databas
 
 async def test_in_the_morning_the_next_contact_starts_early_too(database_url, receiver):
     receiver.answers["/chat"] = [404]
-    low = [{"via": "chat"}, {"via": "phone", "after": "30m"}]
+    low = [{"via": "chat"}, {"via": "phone", "after": "2h"}]
     async with office(database_url, asleep(receiver, low), sending=False) as place:
         start = utcnow()
         await place.hear(changed(page(loud=False)), now=start)
