@@ -22,6 +22,7 @@ from services.router.domain.model.stored import decode
 from shared.policy import Bundle
 from shared.policy.checks.unreachable_contacts import targets_of
 from shared.policy.model.addresses import PHONES, phone_number
+from shared.policy.model.people import ContactSpec
 from shared.policy.model.targets import AddressTarget, within
 
 LOOKED_AT: Final = 5_000
@@ -47,9 +48,8 @@ class Holder:
 def holder_of(number: str, bundle: Bundle) -> Holder | None:
     """Whose number it is; None for a stranger's. A number behind `secret:` is not known here."""
 
-    def has(contact: object) -> bool:
-        channel, address = getattr(contact, "channel", ""), getattr(contact, "address", "")
-        return channel in PHONES and phone_number(address) == number
+    def has(contact: ContactSpec | AddressTarget) -> bool:
+        return contact.channel in PHONES and phone_number(contact.address) == number
 
     if not number:
         return None

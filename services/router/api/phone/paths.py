@@ -4,7 +4,7 @@ It is answered with TwiML: what is texted back, or said in the call. A stranger'
 """
 
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from services.router.api.links import offers
 from services.router.api.links.replies import SignedLinks
 from services.router.api.phone import asked, wording, words
 from services.router.api.phone.asked import Holder
-from services.router.api.phone.words import Said
+from services.router.api.phone.words import Answer, Said
 from services.router.api.shapes.answers import refusals_of
 from services.router.batch.engine import Engine
 from services.router.domain.model.incident import Incident
@@ -39,7 +39,10 @@ _CALLER: Final = "telephone"
 _GOOD_FOR: Final = timedelta(minutes=10)  # a text that comes again: later than that it is a replay
 _EXPLAINED_EVERY: Final = 600.0  # seconds: two machines that do not understand each other soon stop
 _REFUSED: Final = frozenset({403, 404, 409, 422})
-_BY_KEY: Final = {key: action for action, key in PRESSED.items()}
+_BY_KEY: Final[Mapping[str, Answer]] = {
+    PRESSED["acknowledge"]: "acknowledge",
+    PRESSED["escalate"]: "escalate",
+}
 _OUT_OF_DATE: Final = "This call is out of date. Please use the newest message about it. Goodbye."
 _KEYS: Final = f"Press {PRESSED['acknowledge']} to take it, or {PRESSED['escalate']} to hand it up."
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -211,7 +214,7 @@ class _Texts:
         user, incident_id = resolved.user, uuid.UUID(resolved.incident)
         actor = Actor(f"user:{user}" if user else f"{_CALLER}:{resolved.other}", "responder", user)
         page = resolved.page if said.answer == "acknowledge" else ""
-        body = actions.ActionBody(action=said.action, page=page, note=said.note)
+        body = actions.ActionBody(action=said.answer, page=page, note=said.note)
         try:
             done = await actions.act(self._engine, actions.Request(incident_id, body, actor, f"text {sid}"))
         except Problem as err:
@@ -255,14 +258,14 @@ class _Calls:
         if found is None or not found[0].acts:
             return _OUT_OF_DATE
         reply, incident, bundle = found
-        action = _BY_KEY.get(digits[:1])
-        if action is None:
+        answer = _BY_KEY.get(digits[:1])
+        if answer is None:
             return None
         actor, key = reply.actor(), f"call {sid} {digits[:1]}"
-        if action == "escalate" and not await self._may_hand_up(reply.user, reply.page, incident, actor, key):
+        if answer == "escalate" and not await self._may_hand_up(reply.user, reply.page, incident, actor, key):
             return wording.NOT_THEIRS
-        page = reply.page if action == "acknowledge" else ""
-        body = actions.ActionBody(action="acknowledge" if action == "acknowledge" else "escalate", page=page)
+        page = reply.page if answer == "acknowledge" else ""
+        body = actions.ActionBody(action=answer, page=page)
         try:
             done = await actions.act(self._engine, actions.Request(reply.incident_id, body, actor, key))
         except Problem as err:
@@ -270,9 +273,7 @@ class _Calls:
                 raise
             return await _why_not(self._engine, reply.incident_id, reply.user, bundle, err)
         shown = msgspec.json.decode(done, type=IncidentSnapshot)
-        return wording.done(
-            "acknowledge" if action == "acknowledge" else "escalate", shown, reply.user, bundle
-        )
+        return wording.done(answer, shown, reply.user, bundle)
 
     async def _may_hand_up(self, user: str, page: str, incident: Incident, actor: Actor, key: str) -> bool:
         """Whether it is theirs to hand up, or was handed up by this very key."""

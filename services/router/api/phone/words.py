@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from services.router.domain.model.vocabulary import ActionName
 from shared.phones.answers import CODE_LENGTH, PRESSED, TEXTED
 
 LONGEST: Final = 1_600  # characters of a text message, as Twilio has it
@@ -44,11 +43,6 @@ class Said:
     answer: Answer
     code: str = ""
     note: str = ""
-
-    @property
-    def action(self) -> ActionName:
-        """The action that it asks for."""
-        return self.answer
 
 
 def read(body: str) -> Said | Literal["of the provider"] | None:
