@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -190,7 +189,7 @@ async def _ours(database: Database, sink: str, number: int) -> float:
         began = time.perf_counter()
         for start in range(0, DELIVERIES, BATCH):
             await one.hear(records[start : start + BATCH])
-        await until(partial(one.has_delivered, prefix), 120)
+        await until(lambda: one.has_delivered(prefix), 120)
         return DELIVERIES / (time.perf_counter() - began)
 
 

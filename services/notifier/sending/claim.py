@@ -34,15 +34,17 @@ async def claim(
     slots: dict[str, Delivery] = {}
     try:
         async with database.transaction() as connection:
-            found = await due_deliveries.due(
-                connection,
-                now,
-                endpoints=concurrency.full_endpoints(now),
-                hosts=concurrency.full_hosts(),
-                each=most,
-                most=most,
-                resting=pace.resting(now),
-            )
+            found: list[Due] = []
+            for endpoints, hosts in concurrency.passed_over(now):
+                found = found or await due_deliveries.due(
+                    connection,
+                    now,
+                    endpoints=endpoints,
+                    hosts=hosts,
+                    each=most,
+                    most=most,
+                    resting=pace.resting(now),
+                )
             judged = _Judged([one for one in found if concurrency.acquire(one.delivery, now)])
             slots = {one.delivery.id: one.delivery for one in judged.due}
             await judged.ask(connection, pace, now)

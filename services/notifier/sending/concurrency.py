@@ -48,6 +48,7 @@ class ConcurrencyLimits:
         self._limits: dict[str, int] = {}
         self._breakers: dict[str, Breaker] = {}
         self._under_way = 0
+        self._past_the_busy = False
 
     @property
     def free(self) -> int:
@@ -92,6 +93,18 @@ class ConcurrencyLimits:
     def failed(self, endpoint: str, now: datetime) -> None:
         """The endpoint was unavailable."""
         self._breakers.setdefault(endpoint, Breaker()).failed(now)
+
+    def passed_over(self, now: datetime) -> Sequence[tuple[Sequence[str], Sequence[str]]]:
+        """The endpoints and hosts whose deliveries a claim leaves out, first; and second, if it finds none.
+
+        A claim looks at so many deliveries and no more, and a busy endpoint may have more than that. So every
+        second one looks past all that have sends under way: the backlog of one hides nobody else's messages.
+        """
+        full = self.full_endpoints(now), self.full_hosts()
+        self._past_the_busy = not self._past_the_busy
+        if not self._past_the_busy or not self._endpoints:
+            return [full]
+        return [(sorted({*self._endpoints, *full[0]}), sorted(self._hosts)), full]
 
     def full_endpoints(self, now: datetime) -> Sequence[str]:
         """Endpoints without a free slot, or with an open breaker."""

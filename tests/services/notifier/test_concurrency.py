@@ -115,3 +115,12 @@ def test_a_secret_that_cannot_be_read_says_which(tmp_path, name):
 def test_without_a_folder_there_are_no_secrets():
     with pytest.raises(SecretMissingError, match="LADDER_SECRETS_DIR"):
         Secrets(None).revealed("secret:ana-hook")
+
+
+def test_every_second_claim_looks_past_endpoints_that_are_busy():
+    concurrency = ConcurrencyLimits({})
+    assert concurrency.passed_over(T0) == [([], [])]
+    concurrency.acquire(ONE, T0)
+    looks = [concurrency.passed_over(T0) for _ in range(4)]
+    assert looks[0] == looks[2] == [([], [])]
+    assert looks[1] == looks[3] == [(["http://a.test/one"], ["a.test"]), ([], [])]

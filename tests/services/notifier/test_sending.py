@@ -7,10 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.json import encode
 
+from services.notifier.channels import RATES
 from services.notifier.channels.webhook import signing_keys
 from services.notifier.domain.dispatch import dispatched
 from services.notifier.sending import leases
+from services.notifier.sending.claim import claim
+from services.notifier.sending.pace import Pace
 from services.notifier.sending.sender import LEASE
 from services.notifier.sending.shielded import shielded
 from services.notifier.storage import due_deliveries, redelivery
@@ -507,3 +511,33 @@ async def test_what_has_reached_somebody_has_although_it_fails_when_it_goes_once
             ("delivered", "reached"),
             ("failed", ""),
         ]
+
+
+async def test_the_backlog_of_a_busy_endpoint_hides_nobody_elses_messages(database_url, receiver):
+    """More of it is due than a claim looks at, some places are free, and it would never be others' turn."""
+    users = {"ana": {"bot": {"webhook": receiver.url("/ana")}}}
+    async with office(database_url, bundle(users), sending=False) as place:
+        content = encode({"at": "2026-03-02T09:00:00Z", "incident": incident()}).decode()
+        given = {"content": content, "busy": "http://busy.test/", "host": "busy.test", "most": 2_500}
+        await place.execute(_BACKLOG, **given)
+        await place.execute(_BACKLOG, **given | {"busy": receiver.url("/ana"), "host": "here", "most": 1})
+        pace, claimed = Pace(RATES), []
+        for _ in range(3):
+            found = await claim(place.database, place.concurrency, pace, utcnow())
+            claimed += [one.first.address for one in found]
+            place.concurrency.release(found[0].first)  # a place of the busy one is free whenever one looks
+        assert receiver.url("/ana") in claimed
+
+
+_BACKLOG = """
+    WITH known AS (
+        INSERT INTO notifier.incident (id, version, updated_at) VALUES ('backlog', 1, now())
+        ON CONFLICT (id) DO NOTHING
+    )
+    INSERT INTO notifier.delivery (id, incident_id, version, notice_id, recipient_kind, recipient, channel,
+        contact, address, event, endpoint, host, state, next_attempt_at, give_up_at, content, created_at)
+    SELECT gen_random_uuid(), 'backlog', 1, 'n' || n, 'user', 'ana', 'webhook', 'bot',
+        CAST(:busy AS text), 'opened', :busy, :host, 'pending', now() - CAST(:most AS integer) * interval '1 s',
+        now() + interval '1 hour', CAST(:content AS json), now()
+    FROM generate_series(1, CAST(:most AS integer)) AS n
+"""
