@@ -252,6 +252,8 @@ def _noticed(play: _Play, what: What, to: str) -> Told:
     at, message = play.messages[-1]
     like = found[-1][2] if found else None
     recipient = _recipient(play, to)
+    if what == "handoff" and recipient.kind == "customer":
+        raise NothingToShowError("A handoff is told to people of the policy only.")
     notice = _made_up(message, what, recipient, like, play)
     note = f"The policy tells {recipient.name} nothing of this: so it would read if it did."
     return Told(msgspec.structs.replace(message, notices=(notice,)), notice, at, note)

@@ -102,6 +102,7 @@ def test_the_policy_of_ones_own_counts_and_who_hears_nothing_of_it_is_said(
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
+        (("--as", "handoff", "--to", "customer"), "A handoff is told to people of the policy only."),
         (("--channel", "fax"), "--channel 'fax': there are "),
         (("--as", "solved"), "--as 'solved': there are page, opened, "),
         (("--to", "bob"), "bob is not paged for this event by this policy; ana would be."),
@@ -113,7 +114,7 @@ def test_the_policy_of_ones_own_counts_and_who_hears_nothing_of_it_is_said(
     ],
 )
 def test_what_cannot_be_shown_is_told_with_the_reason(
-    ladder: Terminal, tmp_path: Path, asked: tuple[str, str], says: str
+    ladder: Terminal, tmp_path: Path, asked: tuple[str, ...], says: str
 ) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(NO_PROMISE)
