@@ -165,7 +165,9 @@ class Sender:
         if left.about_one:
             lead = await self._in_conversation(left, asked_at)
             others = [one for one in members if one.id != lead.delivery.id]
-            return [*gone, lead, *(replace(lead, delivery=one, conversation=None) for one in others)]
+            # what shares a message with a page that was settled meanwhile goes without it
+            same = replace(lead, result=Later(0.0)) if isinstance(lead.result, Unwanted) else lead
+            return [*gone, lead, *(replace(same, delivery=one, conversation=None) for one in others)]
         result = await self._sent(left, now)
         finished_at = self._database.now()
         return [*gone, *(Attempt(member, result, now, finished_at) for member in members)]
@@ -178,7 +180,7 @@ class Sender:
             return Attempt(delivery, joined, now, now)
         if isinstance(joined, Pointless):
             return Attempt(delivery, Unwanted(joined.why), now, now)
-        if joined is not None and not await self._still_wanted(dispatch, asked_at):
+        if joined is not None and delivery not in await self._still_wanted(dispatch, asked_at):
             return Attempt(delivery, Unwanted(), now, now, joined)
         result = await self._sent(dispatch, now, joined)
         return Attempt(delivery, result, now, self._database.now(), joined)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from services.notifier.domain.conversation import place_of
 from shared.clock import utcnow
 from tests.channels.provider import Said
 from tests.channels.slack_server import TOKEN, Slack, said, slack_server
@@ -176,6 +177,26 @@ async def test_a_page_waits_two_seconds_for_whoever_opens_the_thread_and_no_long
         await until(lambda: len(slack.roots()) == 3)
         assert utcnow() - began < timedelta(seconds=4)
         await until(lambda: place.rows("incident_id = 'inc-2' AND page_id <> '' AND state = 'cancelled'"))
+
+
+async def test_a_page_taken_while_it_waits_leaves_the_message_that_it_shares(database_url, slack):
+    async with office(database_url, PEOPLE, sending=False, **by(slack)) as place:
+        start = utcnow()
+        await place.hear(changed(page(), notices=[notice("opened")]), now=start, age=timedelta(seconds=2))
+        await place.execute(
+            "INSERT INTO notifier.conversation"
+            " (incident_id, place, channel, address, busy, busy_until, updated_at)"
+            " VALUES ('inc-1', :place, 'slack', 'U024BE7LH', gen_random_uuid(),"
+            " now() + interval '1 hour', now())",
+            place=place_of("slack", "U024BE7LH"),
+        )
+        assert await place.sender.claim_once(start + timedelta(seconds=6)) == 1
+        await place.hear(taken())
+        await until(lambda: place.concurrency.free == 1_024)
+        await place.sender.record_once(utcnow())
+        rows = {row.event: row.state for row in await place.rows()}
+        assert (rows["page"], rows["opened"]) == ("cancelled", "pending")
+        assert slack.roots() == []
 
 
 async def test_what_went_by_channels_that_keep_no_conversations_is_never_changed(database_url, slack):
