@@ -27,7 +27,7 @@ a{color:#1264a3;text-decoration:none}
 .thread{border-left:2px solid #ddd;margin-left:34px}
 .card .top{padding:12px 14px}.attention{background:#fbe3e4}.good{background:#e0f2e4}.warning{background:#fdf3d8}.emphasis{background:#eef}
 .card .rest{padding:12px 14px}.facts{display:grid;grid-template-columns:max-content 1fr;gap:3px 14px;margin:0 0 10px}.facts b{font-weight:600}
-.phone{background:#15202b;color:#fff;border-radius:28px;padding:20px 14px;min-height:400px;border:5px solid #000}
+.phone{background:#15202b;color:#fff;border-radius:28px;padding:20px 14px;min-height:420px;border:5px solid #000}
 .clock{text-align:center;font-size:36px;margin:4px 0 16px}
 .push{background:#2b3a48;border-radius:14px;padding:12px;font-size:14px}.push .app{color:#9fb3c8;font-size:12px}
 .push .more{max-height:215px;overflow:hidden}
@@ -54,7 +54,7 @@ def mail(shown: Shown, *, dark: bool = False) -> str:
     headers = shown.payload["headers"]
     scheme = "dark" if dark else "light"
     page = shown.html.replace('content="light dark"', f'content="{scheme}"')
-    height = 800 if "Act by" in shown.text else 510 if "What happened" in shown.text else 390
+    height = 830 if "Act by" in shown.text else 510 if "What happened" in shown.text else 370
     return (
         f"<div class='box {scheme}'><div class='head'><b>{escape(headers['Subject'])}</b>"
         f"{escape(headers['From'])} → {escape(headers['To'])}</div>"

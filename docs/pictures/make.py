@@ -118,14 +118,14 @@ def pages() -> Mapping[str, tuple[str, int, int]]:
     mail = shown("email", page)
     customer = [shown("email", message(what, CUSTOMER)) for what in ("update", "confirm")]
     return {
-        "mail": (frames.side_by_side(frames.mail(mail), frames.mail(mail, dark=True)), 1180, 900),
+        "mail": (frames.side_by_side(frames.mail(mail), frames.mail(mail, dark=True)), 1180, 930),
         "mail-plain": (frames.terminal(mail.text), 820, 700),
-        "mail-customer": (frames.side_by_side(*map(frames.mail, customer)), 1180, 500),
+        "mail-customer": (frames.side_by_side(*map(frames.mail, customer)), 1180, 480),
         "mail-digest": (frames.side_by_side(frames.mail(by("email", digest())), width=680), 760, 620),
         "slack": (frames.slack([shown("slack", page), shown("slack", taken)]), 760, 920),
-        "teams": (frames.side_by_side(frames.teams(shown("teams", page)), frames.teams(shown("teams", resolved))), 1180, 660),
-        "mattermost": (frames.chat("Mattermost", shown("mattermost", page)), 760, 740),
-        "telegram": (frames.chat("Telegram", shown("telegram", page)), 560, 760),
+        "teams": (frames.side_by_side(frames.teams(shown("teams", page)), frames.teams(shown("teams", resolved))), 1180, 710),
+        "mattermost": (frames.chat("Mattermost", shown("mattermost", page)), 760, 680),
+        "telegram": (frames.chat("Telegram", shown("telegram", page)), 560, 800),
         "phone": (
             frames.phones(
                 ("03:12", frames.push(shown("ntfy", page))),

@@ -84,10 +84,11 @@ def _fault(text: str, props: dict[str, Any]) -> str:
 
 
 def shown(post: dict[str, Any]) -> str:
-    (card,) = post["props"]["attachments"]
-    return "\n".join(
-        [post["message"], card["text"], *(f"{one['title']}: {one['value']}" for one in card["fields"])]
-    )
+    """From top to bottom, as Mattermost sets it: the fields of an attachment below its text."""
+    lines = [post["message"]]
+    for card in post["props"]["attachments"]:
+        lines += [card["text"], *(f"{one['title']}: {one['value']}" for one in card.get("fields", ()))]
+    return "\n".join(lines)
 
 
 @pytest.fixture
@@ -126,6 +127,7 @@ async def test_a_page_arrives_with_what_it_is_about_and_links_that_act(mattermos
         "Why you: Ana",
     ):
         assert words in shown(post), words
+    assert shown(post).endswith("\nNo payment since 9.")  # it may be long: by when to act stands above it
     assert post["props"]["ladder_message"] == sent.delivery.id
 
 

@@ -53,12 +53,14 @@ def message(rendered: RenderedMessage, incident: IncidentSnapshot, *, short: boo
             for name, value in rendered.facts[:_MOST_FACTS]
         ],
     }
-    return f"**{_fitted(rendered.title, LONGEST_MESSAGE - 4)}**", {"attachments": [attachment]}
+    attachments = [attachment]
+    if described := _fitted(rendered.description.strip(), _LONGEST_TEXT):
+        attachments.append({"fallback": "", "text": described})  # fields stand below a text: it may be long
+    return f"**{_fitted(rendered.title, LONGEST_MESSAGE - 4)}**", {"attachments": attachments}
 
 
 def _parts(rendered: RenderedMessage) -> Iterator[str]:
     yield _fitted(rendered.opening, _LONGEST_TEXT)
-    yield _fitted(rendered.description.strip(), _LONGEST_TEXT)
     shown, left = [], _LONGEST_LINKS
     for name, link in rendered.links.items():
         label = "Open" if name == "incident" else _fitted(link_name(name), _LONGEST_LABEL)
@@ -101,7 +103,9 @@ def read(text: str, props: Mapping[str, Any]) -> str:
     for attachment in props.get("attachments", ()):
         parts.append(_seen(_LINK.sub(r"[\1]", attachment["text"])))
         parts.append(
-            "\n".join(f"{_seen(each['title'])}: {_seen(each['value'])}" for each in attachment["fields"])
+            "\n".join(
+                f"{_seen(each['title'])}: {_seen(each['value'])}" for each in attachment.get("fields", ())
+            )
         )
     return "\n\n".join(part for part in parts if part)
 
