@@ -1,5 +1,7 @@
 """Envelopes for the contract tests of channels."""
 
+from datetime import timedelta
+
 from services.notifier.channels import Envelope
 from services.notifier.domain.messages.compose import render
 from services.notifier.domain.plan import plan
@@ -16,7 +18,9 @@ def envelope(address, *, secret="", told=None, asked=None, at=None, **said):
     """A page (`asked`) – or the notice `told` – to this address, as it is handed to a channel."""
     at = at or utcnow()
     message = changed(
-        *([] if told else [asked or page()]), notices=[told] if told else [], incident=incident(**said)
+        *([] if told else [asked or page(act_by=at + timedelta(minutes=5))]),
+        notices=[told] if told else [],
+        incident=incident(**said),
     )
     policy = bundle({"ana": {"contacts": {"it": {"inbox": "ana"}}}})
     delivery = plan(message, policy, at).deliveries[0]

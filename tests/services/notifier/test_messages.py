@@ -105,6 +105,12 @@ def test_a_page_for_which_there_is_no_contact_is_reported_at_once(recipient, why
     assert planned.deliveries == ()
 
 
+def test_a_step_that_comes_after_the_level_has_passed_names_no_time_that_is_over():
+    late = page(act_by=T0 - timedelta(minutes=1))
+    _, rendered = rendered_of(changed(late), bundle({"ana": {"b": {"inbox": "ana"}}}))
+    assert not {"Act by", "If nobody acts"} & dict(rendered.facts).keys()
+
+
 def test_a_page_says_what_for_whom_why_you_since_when_until_when_and_what_then():
     _, rendered = rendered_of(
         changed(page()), bundle({"ana": {"timezone": "Europe/Prague", "contacts": {"b": {"inbox": "ana"}}}})

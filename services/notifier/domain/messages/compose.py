@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from services.notifier.domain.contacts import display_name, timezone_of
 from services.notifier.domain.delivery import Content, Delivery
 from services.notifier.domain.messages import (
@@ -65,6 +67,8 @@ def _notice(
 def _page(
     content: Content, page: Page, bundle: Bundle, links: Mapping[str, str], now: datetime, *, zone: str
 ) -> RenderedMessage:
+    if page.act_by is not None and page.act_by <= now:  # a later step, or one that waited for the morning
+        page = replace(page, act_by=None, otherwise="")
     incident, outsider = content.incident, page.recipient.kind == "customer"
     if outsider:
         facts, labels, shown = _outside_facts(page, now, zone), dict[str, str](), links
