@@ -249,12 +249,18 @@ def _value(row: NewDelivery, name: str, encoded: dict[int, str]) -> Any:
 
 
 _CANCEL: Final = text("""
-    UPDATE notifier.delivery AS d SET state = 'cancelled', held = NULL, last_error = 'settled: ' || s.why
-    FROM unnest(CAST(:id AS text[]), CAST(:version AS integer[]), CAST(:why AS text[]))
-         AS s (id, version, why)
-    WHERE d.incident_id = s.id AND d.version < s.version AND d.state = 'pending'
-      AND (d.page_id <> '' OR d.event = 'call'
-           OR d.quiet_until IS NOT NULL AND s.why = ANY(CAST(:over AS text[])))
+    WITH meant AS MATERIALIZED (  -- locked in the order in which results lock the rows of their pages
+        SELECT d.id, s.why
+        FROM unnest(CAST(:id AS text[]), CAST(:version AS integer[]), CAST(:why AS text[]))
+             AS s (id, version, why)
+             JOIN notifier.delivery AS d ON d.incident_id = s.id
+        WHERE d.version < s.version AND d.state = 'pending'
+          AND (d.page_id <> '' OR d.event = 'call'
+               OR d.quiet_until IS NOT NULL AND s.why = ANY(CAST(:over AS text[])))
+        ORDER BY d.id FOR UPDATE OF d
+    )
+    UPDATE notifier.delivery AS d SET state = 'cancelled', held = NULL, last_error = 'settled: ' || meant.why
+    FROM meant WHERE d.id = meant.id
 """)
 _OVER: Final = ("resolved", "closed", "merged", "dropped")
 """Why pages were called off for good: what was to be told after quiet hours is no news any more."""

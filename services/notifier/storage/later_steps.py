@@ -77,6 +77,10 @@ _KEPT_BACK: Final = text(f"""
 """)
 _ANSWERED: Final = text("""
     UPDATE notifier.delivery SET state = 'cancelled', held = NULL, last_error = 'its reader has answered'
-    WHERE incident_id = ANY(CAST(:incidents AS text[])) AND page_id = ANY(CAST(:pages AS text[]))
-      AND state = 'pending'
+    WHERE id IN (
+        SELECT id FROM notifier.delivery
+        WHERE incident_id = ANY(CAST(:incidents AS text[])) AND page_id = ANY(CAST(:pages AS text[]))
+          AND state = 'pending'
+        ORDER BY id FOR UPDATE
+    )
 """)

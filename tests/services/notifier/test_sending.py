@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from msgspec.json import encode
+from sqlalchemy import text
 
 from services.notifier.channels import RATES
 from services.notifier.channels.webhook import signing_keys
@@ -541,3 +542,25 @@ _BACKLOG = """
         now() + interval '1 hour', CAST(:content AS json), now()
     FROM generate_series(1, CAST(:most AS integer)) AS n
 """
+
+
+async def test_whoever_calls_pages_off_waits_for_whoever_writes_results_and_never_in_a_ring(database_url):
+    contacts = {f"bot{n}": {"webhook": f"http://127.0.0.1:1/{n}"} for n in range(6)}
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    lock = text("SELECT 1 FROM notifier.delivery WHERE id = :id FOR UPDATE")
+    async with office(database_url, bundle({"ana": contacts}), sending=False) as place:
+        await place.hear(changed(page()), age=timedelta(seconds=2))  # they wait in the database
+        async with place.database.transaction() as results:
+            first, *others = sorted((await place.rows()), key=lambda row: row.id)
+            await results.execute(lock, {"id": first.id})
+            calling_off = asyncio.create_task(place.hear(changed(settled="taken", version=2)))
+
+            async def waits():
+                async with place.database.transaction() as connection:
+                    return (await connection.execute(text(waiting))).one_or_none()
+
+            await until(waits)
+            for row in others:
+                await results.execute(lock, {"id": row.id})
+        await calling_off
+        assert await place.states() == {"cancelled": 6}
