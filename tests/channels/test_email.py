@@ -17,7 +17,7 @@ from services.notifier.channels import Delivered, MailServer, Rejected, Unavaila
 from services.notifier.channels.email import EmailChannel, written
 from services.notifier.channels.mail_headers import mailbox, phrase
 from services.notifier.domain.messages.rendered import one_line
-from shared.events import AN_ADDRESS, UNSUBSCRIBE
+from shared.events import AN_ADDRESS, UNSUBSCRIBE, Contact, Recipient
 from shared.policy.model.addresses import MailAddress, place
 from tests.channels.envelopes import SIGNER, envelope
 from tests.services.notifier.building import T0, address, notice, page, user
@@ -140,6 +140,15 @@ async def test_whoever_subscribed_leaves_by_a_link_in_the_mail_and_by_their_prog
 
 
 @pytest.mark.parametrize("asked", [page(), page(address("vendor@example.com", "email"))])
+async def test_a_customer_who_is_asked_reads_no_priority_in_the_headers(postbox):
+    there = Contact(name="mail", channel="email", address="ops@acme.example")
+    asked = page(Recipient(kind="customer", name="acme", contacts=(there,)))
+    await channel(postbox).send(envelope("ops@acme.example", asked=asked))
+    (mail,) = postbox.mails
+    assert mail["X-Ladder-Event"] == "page"
+    assert "X-Ladder-Priority" not in mail
+
+
 async def test_a_page_cannot_be_unsubscribed(postbox, asked):
     await channel(postbox, "Desk <desk@ops.example>").send(envelope("ana@example.com", asked=asked))
     (mail,) = postbox.mails

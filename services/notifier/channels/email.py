@@ -151,7 +151,8 @@ def written(envelope: Envelope, sender: str, reply_to: str = "") -> Mail:
         ("Auto-Submitted", "auto-generated"),
         ("X-Ladder-Event", phrase(delivery.event)),
     ]
-    if not rendered.stakeholder and delivery.content.incident.id:
+    inside = not rendered.stakeholder and delivery.recipient_kind != "customer"
+    if inside and delivery.content.incident.id:
         headers.append(("X-Ladder-Priority", str(delivery.content.incident.priority)))
     if reply_to:
         answers = mail_address("LADDER_MAIL_REPLY_TO", reply_to)
