@@ -48,7 +48,7 @@ from shared.security.secret_files import Secrets
 from tests.services.notifier.building import bundle, changed, incident, page, received
 from tests.waiting import until
 
-ROUNDS: Final = 5
+ROUNDS: Final = 3
 DELIVERIES: Final = 2_000
 BATCH: Final = 500  # as the consumer hands them over
 BARE: Final = "bare httpx2 loop"

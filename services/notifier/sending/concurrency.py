@@ -15,6 +15,7 @@ from services.notifier.domain.delivery import Delivery
 PER_ENDPOINT: Final = 16
 PER_HOST: Final = 128
 OVERALL: Final = 1_024
+_LOOKS_PAST: Final = 4
 _FAILURES_TO_OPEN: Final = 5
 _SHORTEST_COOLDOWN: Final = 5.0
 _LONGEST_COOLDOWN: Final = 30.0
@@ -48,7 +49,7 @@ class ConcurrencyLimits:
         self._limits: dict[str, int] = {}
         self._breakers: dict[str, Breaker] = {}
         self._under_way = 0
-        self._past_the_busy = False
+        self._claims = 0
 
     @property
     def free(self) -> int:
@@ -63,8 +64,7 @@ class ConcurrencyLimits:
             if now < breaker.open_until:
                 return False
             limit = 1
-        host_limit = max(PER_HOST, self._by_channel.get(delivery.channel, 0))
-        full = self._endpoints[endpoint] >= limit or self._hosts[host] >= host_limit
+        full = self._endpoints[endpoint] >= limit or self._hosts[host] >= self._host_limit(delivery.channel)
         if full or self._under_way >= self._overall:
             return False
         self._limits[endpoint] = limit
@@ -76,7 +76,8 @@ class ConcurrencyLimits:
     def release(self, delivery: Delivery) -> bool:
         """Free the delivery's slot; whether another delivery may have waited for it."""
         limit = self._limits.get(delivery.endpoint, 1)
-        waited_for = self._endpoints[delivery.endpoint] >= limit or self.free <= 0
+        full_host = self._hosts[delivery.host] >= self._host_limit(delivery.channel)
+        waited_for = self._endpoints[delivery.endpoint] >= limit or full_host or self.free <= 0
         for places, name in ((self._endpoints, delivery.endpoint), (self._hosts, delivery.host)):
             places[name] -= 1
             if places[name] <= 0:
@@ -85,6 +86,9 @@ class ConcurrencyLimits:
         if delivery.endpoint not in self._endpoints:
             self._limits.pop(delivery.endpoint, None)
         return waited_for
+
+    def _host_limit(self, channel: str) -> int:
+        return max(PER_HOST, self._by_channel.get(channel, 0))
 
     def answered(self, endpoint: str) -> None:
         """The endpoint works."""
@@ -98,11 +102,11 @@ class ConcurrencyLimits:
         """The endpoints and hosts whose deliveries a claim leaves out, first; and second, if it finds none.
 
         A claim looks at so many deliveries and no more, and a busy endpoint may have more than that. So every
-        second one looks past all that have sends under way: the backlog of one hides nobody else's messages.
+        fourth one looks past all that have sends under way: the backlog of one hides nobody else's messages.
         """
         full = self.full_endpoints(now), self.full_hosts()
-        self._past_the_busy = not self._past_the_busy
-        if not self._past_the_busy or not self._endpoints:
+        self._claims += 1
+        if self._claims % _LOOKS_PAST or not self._endpoints:
             return [full]
         return [(sorted({*self._endpoints, *full[0]}), sorted(self._hosts)), full]
 

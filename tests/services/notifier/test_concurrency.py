@@ -45,6 +45,14 @@ def test_a_place_that_somebody_may_wait_for_says_so_when_it_is_free():
     assert concurrency.free == 1_024 - 14
 
 
+def test_a_place_of_a_full_host_says_so_when_it_is_free():
+    concurrency = ConcurrencyLimits({})
+    addresses = [replace(ONE, address=f"http://a.test/{n}") for n in range(128)]
+    assert all(concurrency.acquire(one, T0) for one in addresses)
+    assert concurrency.release(addresses[0])
+    assert not concurrency.release(addresses[1])
+
+
 def test_all_places_together_are_bounded():
     concurrency = ConcurrencyLimits({}, overall=10)
     assert taken(concurrency, ONE, 16) == 10
@@ -117,10 +125,10 @@ def test_without_a_folder_there_are_no_secrets():
         Secrets(None).revealed("secret:ana-hook")
 
 
-def test_every_second_claim_looks_past_endpoints_that_are_busy():
+def test_every_fourth_claim_looks_past_endpoints_that_are_busy():
     concurrency = ConcurrencyLimits({})
-    assert concurrency.passed_over(T0) == [([], [])]
+    assert [concurrency.passed_over(T0) for _ in range(4)] == [[([], [])]] * 4
     concurrency.acquire(ONE, T0)
-    looks = [concurrency.passed_over(T0) for _ in range(4)]
-    assert looks[0] == looks[2] == [([], [])]
-    assert looks[1] == looks[3] == [(["http://a.test/one"], ["a.test"]), ([], [])]
+    *looks, past = [concurrency.passed_over(T0) for _ in range(4)]
+    assert looks == [[([], [])]] * 3
+    assert past == [(["http://a.test/one"], ["a.test"]), ([], [])]
