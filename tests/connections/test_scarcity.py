@@ -18,7 +18,7 @@ from ladder.serving import open_files
 from ladder.serving.bounds import Bounds, ConnectionSettings
 from ladder.web.host import assemble
 from services.notifier.channels import ChannelDependencies, MailServer, Rejected, Unavailable, build_channels
-from services.notifier.domain.delivery import Delivery
+from services.notifier.domain.dispatch import Dispatch
 from services.notifier.sending.attempt import Transport
 from shared.network.outbound import Outbound
 from shared.policy import PolicyErrors, load
@@ -70,8 +70,9 @@ def transport(secrets: Path) -> Transport:
     return Transport(channels, Secrets(secrets), SIGNER, "http://ladder.test", bundle)
 
 
-def to(address: str, channel: str = "webhook", secret: str = "") -> Delivery:
-    return replace(envelope("").delivery, channel=channel, address=address, secret=secret)
+def to(address: str, channel: str = "webhook", secret: str = "") -> Dispatch:
+    delivery = replace(envelope("").delivery, channel=channel, address=address, secret=secret)
+    return Dispatch(delivery.id, (delivery,))
 
 
 async def test_a_page_of_a_process_that_was_out_of_files_goes_out_as_soon_as_there_are_some(
@@ -121,8 +122,9 @@ async def test_a_secret_that_is_mounted_late_is_waited_for_and_one_that_never_is
 ) -> None:
     """Two minutes are enough for a mount; after that its name is taken for wrong."""
     carrier, missing = transport(tmp_path), to("secret:hook")
-    early = await carrier.deliver_once(missing, missing.created_at + timedelta(seconds=119))
-    late = await carrier.deliver_once(missing, missing.created_at + timedelta(seconds=121))
+    created_at = missing.first.created_at
+    early = await carrier.deliver_once(missing, created_at + timedelta(seconds=119))
+    late = await carrier.deliver_once(missing, created_at + timedelta(seconds=121))
     assert (type(early), type(late)) == (Unavailable, Rejected)
     assert "No such file" in early.reason
 
