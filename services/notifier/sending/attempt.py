@@ -23,7 +23,7 @@ from shared import telemetry
 from shared.crash import crash_point
 from shared.policy import Bundle
 from shared.security.keys import Signer
-from shared.security.secret_files import SecretAwayError, SecretMissingError, Secrets
+from shared.security.secret_files import SecretAwayError, SecretMissingError, Secrets, is_secret
 
 LONGEST_SECONDS: Final = 15.0
 _MOUNTED_WITHIN: Final = timedelta(minutes=2)  # a secret whose file is missing for longer does not exist
@@ -160,10 +160,16 @@ class Transport:
         return listing.render(dispatch, listed, alone, links, now)
 
     def _unrevealed(self, result: Result, delivery: Delivery, envelope: Envelope) -> Result:
-        """The result without address and secrets; a secret's file may hold another one tomorrow."""
+        """The result without address and secrets.
+
+        An endpoint behind a secret is not disabled: its file may hold another address tomorrow.
+        """
         if isinstance(result, Delivered):
             return result
-        return replace(result, reason=self._said(result.reason, delivery, envelope))
+        result = replace(result, reason=self._said(result.reason, delivery, envelope))
+        if isinstance(result, Rejected) and is_secret(delivery.address):
+            return replace(result, disable=False)
+        return result
 
     def _said(self, reason: str, delivery: Delivery, envelope: Envelope | None) -> str:
         address = envelope.address if envelope is not None else delivery.address
