@@ -8,6 +8,7 @@ Here a request takes the one of its own origin that was used last, and asks only
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, Final, Self, TypeAlias
 
 import httpcore2
@@ -73,13 +74,8 @@ class Connections:
         origin = request.url.origin
         while True:
             connection = await self._waiting(_key(origin)) or self._connect(origin)
-            try:
-                return connection, await connection.handle_async_request(request)
-            except httpcore2.ConnectionNotAvailable:
-                await connection.aclose()
-            except BaseException:
-                await connection.aclose()
-                raise
+            with suppress(httpcore2.ConnectionNotAvailable):
+                return connection, await _asked(connection, request)
 
     async def _waiting(self, origin: Origin) -> httpcore2.AsyncHTTPConnection | None:
         """The one of this origin that was used last, if it still stands."""
@@ -144,3 +140,12 @@ class _Body:
 
 def _key(origin: httpcore2.Origin) -> Origin:
     return origin.scheme, origin.host, origin.port
+
+
+async def _asked(connection: httpcore2.AsyncHTTPConnection, request: httpcore2.Request) -> httpcore2.Response:
+    """The answer; a connection that gives none is closed."""
+    try:
+        return await connection.handle_async_request(request)
+    except BaseException:
+        await connection.aclose()
+        raise

@@ -16,6 +16,7 @@ READ_IT: Final = {
     "services/router/api/access.py",  # keys that end, links that end, who is on call now
     "services/router/api/schedules.py",
     "services/router/api/links/replies.py",
+    "services/router/api/links/lists.py",
     "services/router/api/links/unsubscribe.py",
     "services/router/api/slack/buttons.py",  # Slack's time, by its clock, and when somebody pressed
     "services/notifier/api/access.py",
