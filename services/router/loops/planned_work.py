@@ -24,7 +24,7 @@ from shared.loops.repeat import for_ever
 from shared.outbox import outbox
 from shared.policy.cel import overlap
 
-_EVERY_SECONDS: Final = 20.0
+_EVERY_SECONDS: Final = 5.0
 
 
 class PlannedWork:
