@@ -11,8 +11,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# Most tests wait for servers: two at a time use two cores well. Each worker starts servers of its own.
-WORKERS ?= 2
+# Most tests wait for servers: three at a time use two cores well. Each worker starts servers of its own.
+WORKERS ?= 3
 COMPILE := pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-header
 PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv -q
 
